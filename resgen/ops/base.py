@@ -1,0 +1,224 @@
+"""What an operator is: attributes, a shape rule, a cost, and two spellings.
+
+An operator is a frozen dataclass whose fields are the attributes that the language
+offers. It knows nothing of graphs: it is asked about tensor types and answers with
+data. Each lives in a file of its own and is found there by :mod:`resgen.ops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from fractions import Fraction
+from functools import cache
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
+
+from resgen.ops.types import (
+    Operand,
+    ParameterSpec,
+    Ref,
+    Spelling,
+    TensorType,
+    Value,
+    Window,
+)
+from resgen.spec.params import REQUIRED, Kind, Param, Signature
+
+Axes = int | tuple[int, ...]
+
+
+class ShapeError(Exception):
+    """An operator cannot take this input.
+
+    ``attribute`` names the attribute at fault (the line of the spec that set it is
+    then what the user sees), ``code`` is the problem's stable code.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        attribute: str | None = None,
+        code: str = "RG100",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.attribute = attribute
+        self.code = code
+        self.hint = hint
+
+
+def attribute(
+    kind: Kind,
+    doc: str,
+    *,
+    default: Any = REQUIRED,
+    minimum: Fraction | int | None = None,
+    maximum: Fraction | int | None = None,
+    choices: tuple[str, ...] = (),
+    item: Param | None = None,
+) -> Any:
+    """A dataclass field that the language can set."""
+    param = Param(kind, default, doc, minimum, maximum, choices, item)
+    if default is REQUIRED:
+        return field(metadata={"param": param})
+    return field(default=default, metadata={"param": param})
+
+
+class OnnxWriter(Protocol):
+    """Where an operator writes its ONNX nodes."""
+
+    @property
+    def opset(self) -> int:
+        """Version of the default operator set that the file declares."""
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether spatial sizes are unknown until the model runs."""
+
+    def emit(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a node and return the name of its (first) output.
+
+        The last node that an operator emits carries the operator's own name, on the
+        node and on its output; those before it get a suffix.
+        """
+
+    def operand(self, role: str) -> str | None:
+        """The initialiser that holds this role's operand; None if there is none."""
+
+    def floats(self, values: Sequence[float], shape: Sequence[int] | None = None) -> str:
+        """A constant float32 tensor (1-D, or of this shape; () is a scalar)."""
+
+    def integers(self, values: Sequence[int]) -> str:
+        """A constant 1-D int64 tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A sample for the one test that checks every operator against torch and ONNX."""
+
+    op: Op
+    inputs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Op:
+    """Base of all operators."""
+
+    #: The name in the language; set by :func:`operator`.
+    name: ClassVar[str]
+    #: The attribute that a bare string in ``defaults`` sets (``"act": "silu"``).
+    shorthand: ClassVar[str | None] = None
+    #: How many inputs it takes; None is any number from one on.
+    arity: ClassVar[int | None] = 1
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """Type of the output, or :class:`ShapeError`."""
+        return inputs[0]
+
+    def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
+        """The parameters that it owns when it is given ``x``."""
+        return ()
+
+    def operands(self, names: Mapping[str, str]) -> dict[str, Operand]:
+        """What is consumed for each role, given the parameters' names by role."""
+        return {role: Ref(name) for role, name in names.items()}
+
+    def macs(self, x: TensorType, y: TensorType) -> int:
+        """Multiply-adds of convolutions and linear maps for one input, without bias."""
+        return 0
+
+    def window(self, x: TensorType) -> Window | None:
+        """Its sliding window, for receptive fields and strides; None is pointwise."""
+        return None
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether it is the identity whatever it is given, so that no node is made."""
+        return False
+
+    @property
+    def training_only(self) -> bool:
+        """Whether it is the identity outside training."""
+        return False
+
+    def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:
+        """The operators that take its place where a stride has become dilation.
+
+        ``dilation`` multiplies its own; with ``undo`` its stride, if any, becomes 1.
+        """
+        return (self,)
+
+    def torch(self, x: TensorType) -> Spelling:
+        """How torch spells it, as data."""
+        raise NotImplementedError
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        """Write it and return the name of the result."""
+        raise NotImplementedError
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        """Cases that together reach every branch of the operator."""
+        raise NotImplementedError
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+OpType = TypeVar("OpType", bound=type[Op])
+REGISTRY: dict[str, type[Op]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+def operator(name: str) -> Callable[[OpType], OpType]:
+    """Class decorator: make it a frozen dataclass and give it its name."""
+
+    def register(cls: OpType) -> OpType:
+        made = dataclass(frozen=True)(cls)
+        made.name = name
+        REGISTRY[name] = made
+        return made
+
+    return register
+
+
+@cache
+def signature(op: type[Op]) -> Signature:
+    """The attributes of an operator, as the language sees them."""
+    return {
+        f.name: f.metadata["param"]
+        for f in fields(op)
+        if "param" in f.metadata and (f.init or f.default is not MISSING)
+    }
+
+
+# --- helpers that several operators share -----------------------------------------
+
+
+def per_axis(value: Axes, x: TensorType, attribute: str) -> tuple[int, ...]:
+    """One number an axis, from one for all or a list that must fit the rank."""
+    axes = len(x.spatial)
+    if isinstance(value, int):
+        return (value,) * axes
+    if len(value) != axes:
+        raise ShapeError(
+            f"{attribute} has {len(value)} numbers, but the input has {axes} spatial "
+            f"axes ({x})",
+            attribute=attribute,
+            code="RG110",
+        )
+    return value
+
+
+def spatial_suffix(x: TensorType, what: str) -> str:
+    """``1d``, ``2d`` or ``3d``, to end a torch class name with."""
+    rank = len(x.spatial)
+    if rank not in (1, 2, 3):
+        raise ShapeError(
+            f"{what} needs 1 to 3 spatial axes, but its input is {x}", code="RG111"
+        )
+    return f"{rank}d"

@@ -1,0 +1,177 @@
+"""Convolution over one to three spatial axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod, sqrt
+
+from resgen.ops.base import (
+    Axes,
+    Case,
+    OnnxWriter,
+    Op,
+    ShapeError,
+    attribute,
+    operator,
+    per_axis,
+    spatial_suffix,
+)
+from resgen.ops.initial import Init, fan_out, initializer
+from resgen.ops.types import (
+    Apply,
+    Constant,
+    Module,
+    Normal,
+    Operand,
+    ParameterSpec,
+    Ref,
+    TensorType,
+    Value,
+    Window,
+)
+
+#: Epsilon of weight standardisation, as timm's ``StdConv2d`` has it.
+STANDARDIZE_EPS = 1e-6
+
+
+@operator("conv")
+class Conv(Op):
+    """Convolution; its rank follows its input.
+
+    ``y[o] = sum over i, k of W[o, i, k] x[i, s*p + d*k - pad] (+ b[o])`` with
+    ``W: (out, channels / groups, *kernel)``. The default padding keeps the size at
+    stride 1 when the kernel is odd. Initialised as He et al. 2015 (fan out, ReLU), the
+    bias at zero.
+    """
+
+    out: int = attribute("channels", "output channels")
+    kernel: Axes = attribute("axes", "kernel size", minimum=1)
+    stride: Axes = attribute("axes", "stride", default=1, minimum=1)
+    padding: Axes | None = attribute(
+        "axes", "zeros on each side; unless said, dilation * (kernel - 1) // 2",
+        default=None, minimum=0,
+    )  # fmt: skip
+    dilation: Axes = attribute("axes", "spacing of the kernel", default=1, minimum=1)
+    groups: int = attribute(
+        "integer", "groups of channels that do not mix", default=1, minimum=1
+    )
+    bias: bool = attribute("boolean", "add a trainable bias", default=False)
+    standardize: bool = attribute(
+        "boolean", "weight standardisation, Qiao et al. 2019", default=False
+    )
+    init: Init = attribute("init", "for the roles weight and bias", default=())
+
+    def _axes(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
+        """Kernel, stride, padding and dilation, one number an axis each."""
+        kernel = per_axis(self.kernel, x, "kernel")
+        stride = per_axis(self.stride, x, "stride")
+        dilation = per_axis(self.dilation, x, "dilation")
+        if self.padding is None:
+            same = ((d * (k - 1)) // 2 for k, d in zip(kernel, dilation, strict=True))
+            return kernel, stride, tuple(same), dilation
+        return kernel, stride, per_axis(self.padding, x, "padding"), dilation
+
+    def infer(self, x: TensorType) -> TensorType:
+        spatial_suffix(x, "a convolution")
+        for count, noun in ((x.channels, "input"), (self.out, "output")):
+            if count % self.groups:
+                raise ShapeError(
+                    f"{self.groups} groups do not divide {count} {noun} channels",
+                    attribute="groups",
+                    code="RG105",
+                )
+        sizes = []
+        for n, k, s, p, d in zip(x.spatial, *self._axes(x), strict=True):
+            size = (n + 2 * p - d * (k - 1) - 1) // s + 1
+            if size < 1:
+                raise ShapeError(
+                    f"the map collapses: a kernel of {d * (k - 1) + 1} does not fit "
+                    f"into {n} + 2 x {p} positions",
+                    attribute="kernel",
+                    code="RG106",
+                    hint="use a larger input, a smaller stride or fewer stages",
+                )
+            sizes.append(size)
+        return TensorType((self.out, *sizes))
+
+    def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
+        shape = (self.out, x.channels // self.groups, *per_axis(self.kernel, x, "kernel"))
+        he = Normal(sqrt(2 / fan_out(shape)))
+        weight = ParameterSpec(
+            "weight", shape, initializer(self.init, "weight", shape, he)
+        )
+        if not self.bias:
+            return (weight,)
+        zero = initializer(self.init, "bias", (self.out,), Constant(0.0))
+        return weight, ParameterSpec("bias", (self.out,), zero)
+
+    def operands(self, names: Mapping[str, str]) -> dict[str, Operand]:
+        operands: dict[str, Operand] = {role: Ref(name) for role, name in names.items()}
+        if self.standardize:
+            weight = operands["weight"]
+            operands["weight"] = Apply("standardize", (weight, STANDARDIZE_EPS))
+        return operands
+
+    def macs(self, x: TensorType, y: TensorType) -> int:
+        kernel = prod(per_axis(self.kernel, x, "kernel"))
+        return y.size * (x.channels // self.groups) * kernel
+
+    def window(self, x: TensorType) -> Window:
+        kernel, stride, _, dilation = self._axes(x)
+        extent = (d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+        return Window(tuple(extent), stride)
+
+    def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:
+        def times(value: Axes) -> Axes:
+            if isinstance(value, int):
+                return value * dilation
+            return tuple(v * dilation for v in value)
+
+        # A stated padding grows with the kernel's extent, so that sizes stay.
+        padding = None if self.padding is None else times(self.padding)
+        stride = 1 if undo else self.stride
+        wider = times(self.dilation)
+        return (replace(self, stride=stride, padding=padding, dilation=wider),)
+
+    def torch(self, x: TensorType) -> Module:
+        suffix = spatial_suffix(x, "a convolution")
+        kernel, stride, padding, dilation = self._axes(x)
+        options: dict[str, object] = {"stride": stride, "padding": padding}
+        if any(d > 1 for d in dilation):
+            options["dilation"] = dilation
+        if self.groups > 1:
+            options["groups"] = self.groups
+        options["bias"] = self.bias
+        if self.standardize:
+            target = f"resgen.lower.modules.StdConv{suffix}"
+            options["eps"] = STANDARDIZE_EPS
+        else:
+            target = f"torch.nn.Conv{suffix}"
+        return Module(target, (x.channels, self.out, kernel), options)
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        (x,) = inputs
+        kernel, stride, padding, dilation = self._axes(x.type)
+        operands = [x.name, to.operand("weight"), to.operand("bias")]
+        return to.emit(
+            "Conv",
+            [name for name in operands if name is not None],
+            kernel_shape=kernel,
+            strides=stride,
+            pads=padding + padding,
+            dilations=dilation,
+            group=self.groups,
+        )
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        return (
+            Case(cls(out=6, kernel=3), ((4, 9, 9),)),
+            Case(cls(out=6, kernel=(1, 7), stride=2, bias=True), ((4, 9, 16),)),
+            Case(cls(out=6, kernel=3, groups=2, dilation=2), ((4, 11, 11),)),
+            Case(cls(out=4, kernel=2, stride=2, padding=0), ((3, 8, 8),)),
+            Case(cls(out=6, kernel=3, standardize=True), ((4, 9, 9),)),
+            Case(cls(out=5, kernel=5), ((3, 20),)),
+            Case(cls(out=5, kernel=3, stride=2), ((3, 6, 7, 8),)),
+        )

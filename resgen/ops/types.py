@@ -1,0 +1,173 @@
+"""The values that operators speak of: tensor types, initialisers, operands, spellings.
+
+All of it is plain data. Neither torch nor onnx is imported here, so that a network can
+be questioned in milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Shape without the batch axis: channels first, then the spatial axes."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def channels(self) -> int:
+        return self.shape[0]
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        return self.shape[1:]
+
+    @property
+    def rank(self) -> int:
+        """Number of axes without the batch."""
+        return len(self.shape)
+
+    @property
+    def positions(self) -> int:
+        """Number of spatial positions."""
+        return prod(self.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Number of elements for one input."""
+        return prod(self.shape)
+
+    def with_channels(self, channels: int) -> TensorType:
+        return TensorType((channels, *self.shape[1:]))
+
+    def __str__(self) -> str:
+        return " x ".join(map(str, self.shape))
+
+
+# --- initialisers -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Every element the same."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Mean 0 and this standard deviation; ``truncate`` cuts at that many of them."""
+
+    std: float
+    truncate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Uniform on [-bound, bound)."""
+
+    bound: float
+
+
+Initializer = Constant | Normal | Uniform
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """A parameter that an operator owns: its role is the attribute's name in torch.
+
+    The role ``""`` is a parameter that goes by the operator's own path (LayerScale's
+    ``gamma``). ``trainable`` is false for statistics (buffers).
+    """
+
+    role: str
+    shape: tuple[int, ...]
+    init: Initializer
+    trainable: bool = True
+    dtype: Literal["float32", "int64"] = "float32"
+
+
+# --- operands: what a node consumes -----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A parameter as it is."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A function of operands, evaluated when an artifact is written.
+
+    ``function`` is one of those in ``resgen.lower.weights.FUNCTIONS``: add, subtract,
+    multiply, divide, sqrt, zeros_like, per_output (a vector over output channels,
+    shaped to broadcast against a weight whose rank is the number that follows) and
+    standardize (weight standardisation with the epsilon that follows).
+    """
+
+    function: str
+    args: tuple[Operand | float | int, ...]
+
+
+Operand = Ref | Apply
+
+
+def references(operand: Operand | float | int) -> Iterator[str]:
+    """Names of the parameters in an operand, in order, repeats included."""
+    if isinstance(operand, Ref):
+        yield operand.name
+    elif isinstance(operand, Apply):
+        for arg in operand.args:
+            yield from references(arg)
+
+
+# --- spellings ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A torch module: ``target(*args, **kwargs)`` built once, then called on inputs."""
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A torch function: ``target(*inputs, *parameters, *args, **kwargs)``.
+
+    With ``gather`` the inputs are passed as one list, as ``torch.cat`` wants them.
+    ``parameters`` are roles and the shape that each is viewed in before it is passed.
+    """
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    gather: bool = False
+    parameters: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+Spelling = Module | Function
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor by name, as an operator's ONNX spelling sees its inputs."""
+
+    name: str
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one output position sees of its input, per spatial axis."""
+
+    extent: tuple[int, ...]
+    stride: tuple[int, ...]
