@@ -101,6 +101,8 @@ class Node:
     ``name`` is a dotted path, unique in the graph, and the name of the output.
     ``operands`` are what it consumes of the parameters, by role. ``owner`` is the path
     under which its parameters live: the name, unless the parameters are shared.
+    ``absorbed`` are the nodes that passes have merged into this one, in order: its
+    value is what the last of them yielded.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Node:
     origin: Origin
     operands: tuple[tuple[str, Operand], ...] = ()
     owner: str = ""
+    absorbed: tuple[str, ...] = ()
 
     def references(self) -> Iterator[str]:
         """Names of the parameters that it uses."""

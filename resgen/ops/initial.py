@@ -57,7 +57,9 @@ def initializer(
     init: Init, role: str, shape: Sequence[int], default: Initializer
 ) -> Initializer:
     """What ``init`` says for this role, or ``default``."""
-    choice = dict(init).get(role)
+    choices = dict(init)
+    # One choice without a role speaks of the weight, or of the only parameter.
+    choice = choices.get(role, choices.get("") if role == "weight" else None)
     if choice is None:
         return default
     if not isinstance(choice, Initial):

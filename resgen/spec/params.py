@@ -99,3 +99,19 @@ class Param:
 
 #: Names to parameters, in the order of declaration.
 Signature = Mapping[str, Param]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorEntry:
+    """What the language has to know of an operator, which it never imports.
+
+    ``shorthand`` is the attribute that a bare string sets (``"act": "silu"``).
+    """
+
+    signature: Signature
+    shorthand: str | None = None
+    doc: str = ""
+
+
+#: Names of operators to what the language knows of them.
+Vocabulary = Mapping[str, OperatorEntry]

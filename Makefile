@@ -1,0 +1,80 @@
+# Everything a fresh machine needs is Python 3.10 or newer and make. Each target makes
+# what it needs in .venv; a second run installs nothing.
+#
+#   make test PYTHON=python3.12      with another Python (after `make clean`)
+#   make test ARGS="tests/ops -x"    with other arguments for pytest
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIN    := --constraint tests/constraints.txt
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+PHOTOS  = $$($(BIN)/python -c "import pathlib, skimage; \
+	print(*(pathlib.Path(skimage.__file__).parent / 'data' / name \
+	for name in ('chelsea.png', 'coffee.png', 'rocket.jpg')))")
+
+SOURCES := pyproject.toml tests/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint bench soak golden schema clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+run: $(VENV)/installed  ## build ResNet-50, prove PyTorch = ONNX Runtime on photographs
+	$(BIN)/resgen build specs/resnet50.json --force
+	$(BIN)/resgen verify build/resnet50
+	$(BIN)/resgen predict build/resnet50 $(PHOTOS)
+	@echo
+	@echo "These weights are fresh, so the classes above mean nothing. With real ones:"
+	@echo "  $(BIN)/resgen build specs/resnet50.json --weights FILE --force"
+	@echo "FILE is a .safetensors or .pth with torchvision's or timm's ResNet-50."
+
+test: $(VENV)/installed-test  ## run the test suite (ARGS="..." goes to pytest)
+	$(PYTEST) $(ARGS)
+
+check: lint  ## what to run before a commit: lint, types and the fast tests
+	$(PYTEST) -m "not slow and not peers and not soak and not gpu" $(ARGS)
+
+lint: $(VENV)/installed-test  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict resgen
+
+bench: $(VENV)/installed-bench  ## measure against the peers, side by side
+	$(BIN)/python tests/bench/run.py $(ARGS)
+
+soak: $(VENV)/installed-test  ## run what takes longer than a test suite may
+	$(PYTEST) -m soak $(ARGS)
+
+golden: $(VENV)/installed-test  ## write tests/golden/ anew; review the diff
+	$(BIN)/python tests/golden/update.py
+
+schema: $(VENV)/installed  ## write the JSON Schema in the package anew
+	$(BIN)/resgen schema > $(VENV)/schema.json
+	mv $(VENV)/schema.json resgen/spec/schema.json
+
+clean:  ## remove everything that make has made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit( \
+	"resgen needs Python 3.10 or newer: make PYTHON=/path/to/python3.12")'
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/created $(SOURCES)
+	$(PIP) $(PIN) --editable '.[all]'
+	@touch $@
+
+# torchvision and timm are peers that tests compare with. They come without their
+# dependencies: torchvision asks for one exact torch, and would replace it.
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) $(PIN) --editable '.[all,lint,test]'
+	$(PIP) $(PIN) --no-deps torchvision timm
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-test
+	$(PIP) $(PIN) --editable '.[all,lint,test,bench]'
+	@touch $@

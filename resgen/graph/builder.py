@@ -1,0 +1,184 @@
+"""Nodes, parameters and scopes as they are made, one operator at a time.
+
+The builder knows names and types and nothing of the language. What it is asked often
+(the type that an operator makes of an input) it remembers, so cost grows in a straight
+line with a small slope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from resgen.errors import Place
+from resgen.graph.ir import INPUT, Graph, Input, Node, Origin, Parameter, Scope, Section
+from resgen.ops.base import Op
+from resgen.ops.types import ParameterSpec, TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a network may be before it is refused, memory untouched.
+
+    ``operators`` bounds the nodes of the graph, ``parameters`` the scalars of all its
+    tensors (8 GB in float32 by default).
+    """
+
+    operators: int = 200_000
+    parameters: int = 2_000_000_000
+
+
+class LimitExceeded(Exception):
+    """The network is larger than the limits allow."""
+
+
+@dataclass(slots=True)
+class Val:
+    """A value under way: its name and type, and the stride that it was taken at.
+
+    A ``spoiled`` value follows a problem: what happens to it is no news.
+    """
+
+    name: str
+    type: TensorType
+    stride: tuple[int, ...]
+    spoiled: bool = False
+
+
+@dataclass(slots=True)
+class _Made:
+    """What an operator makes of input types."""
+
+    type: TensorType
+    parameters: tuple[ParameterSpec, ...]
+    stride: tuple[int, ...] | None
+
+
+@dataclass(slots=True)
+class Builder:
+    """Collects a graph."""
+
+    name: str
+    limits: Limits
+    nodes: list[Node] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    scopes: list[Scope] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+    _owners: dict[str, Op] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+    _size: int = 0
+    _made: dict[tuple[Any, ...], _Made] = field(default_factory=dict)
+    _origins: dict[tuple[Any, ...], Origin] = field(default_factory=dict)
+
+    def origin(
+        self, section: int, block: int | None, role: str, place: Place
+    ) -> Origin:
+        """One object for the nodes that have an origin in common."""
+        key = (section, block, role, id(place))
+        found = self._origins.get(key)
+        if found is None:
+            found = self._origins[key] = Origin(section, block, role, place)
+        return found
+
+    def scope(self, scope: Scope) -> int:
+        """Add a scope and return its index."""
+        self.scopes.append(scope)
+        return len(self.scopes) - 1
+
+    def infer(self, op: Op, inputs: list[Val]) -> _Made:
+        """Type, parameters and stride of what ``op`` makes; ShapeError if it cannot."""
+        types = tuple(v.type for v in inputs)
+        key = (op, types)
+        made = self._made.get(key)
+        if made is None:
+            window = op.window(types[0])
+            made = self._made[key] = _Made(
+                op.infer(*types),
+                op.parameters(types[0]),
+                None if window is None else window.stride,
+            )
+        return made
+
+    def taken(self, owner: str) -> bool:
+        """Whether parameters already live under this path."""
+        return owner in self._owners
+
+    def emit(
+        self,
+        op: Op,
+        inputs: list[Val],
+        scope: int,
+        origin: Origin,
+        path: str,
+        owner: str | None,
+    ) -> Val:
+        """Add a node; its name is ``owner``, or made of the scope's path and the op."""
+        made = self.infer(op, inputs)
+        if len(self.nodes) >= self.limits.operators:
+            raise LimitExceeded(f"more than {self.limits.operators:,} operators")
+        wanted = owner or (f"{path}.{op.name}" if path else op.name)
+        name = self._unique(wanted)
+        operands: tuple[tuple[str, Any], ...] = ()
+        if made.parameters:
+            owner = owner or name
+            names = {p.role: self._parameter(owner, p) for p in made.parameters}
+            operands = tuple(op.operands(names).items())
+            self._owners[owner] = op
+        else:
+            owner = ""
+        self.nodes.append(
+            Node(
+                name,
+                op,
+                tuple([v.name for v in inputs]),
+                made.type,
+                scope,
+                origin,
+                operands,
+                owner,
+            )
+        )
+        return Val(name, made.type, self._stride(inputs[0], made))
+
+    def _stride(self, x: Val, made: _Made) -> tuple[int, ...]:
+        if made.stride is None or len(made.stride) != len(x.stride):
+            same = len(made.type.spatial) == len(x.stride)
+            return x.stride if same else (1,) * len(made.type.spatial)
+        return tuple([a * b for a, b in zip(x.stride, made.stride, strict=True)])
+
+    def _parameter(self, owner: str, spec: ParameterSpec) -> str:
+        name = f"{owner}.{spec.role}" if spec.role else owner
+        if name not in self.parameters:
+            made = Parameter(name, spec.shape, spec.init, spec.trainable, spec.dtype)
+            self._size += made.size
+            if self._size > self.limits.parameters:
+                raise LimitExceeded(f"more than {self.limits.parameters:,} parameters")
+            self.parameters[name] = made
+        return name
+
+    def _unique(self, wanted: str) -> str:
+        if wanted not in self._names and wanted != INPUT:
+            self._names.add(wanted)
+            return wanted
+        count = self._counts.get(wanted, 0)
+        while True:
+            count += 1
+            name = f"{wanted}_{count}"
+            if name not in self._names:
+                break
+        self._counts[wanted] = count
+        self._names.add(name)
+        return name
+
+    def graph(self, shape: TensorType, outputs: tuple[tuple[str, str], ...]) -> Graph:
+        """The graph of everything that was added."""
+        return Graph(
+            name=self.name,
+            inputs=(Input(INPUT, shape),),
+            outputs=outputs,
+            nodes=tuple(self.nodes),
+            parameters=tuple(self.parameters.values()),
+            scopes=tuple(self.scopes),
+            sections=tuple(self.sections),
+        )

@@ -1,0 +1,58 @@
+"""Is a graph a network, and a good one? All rules, run and explained."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resgen.errors import Place, Problem, UsageError, did_you_mean
+from resgen.graph.explanations import ELSEWHERE, Explanation
+from resgen.graph.ir import Graph
+from resgen.graph.rules import LINTS, STRUCTURE, Finding, Rule, Subject
+
+RULES: Final = (*STRUCTURE, *LINTS)
+#: Everything that ``resgen check --explain`` knows, by code.
+EXPLANATIONS: Final[dict[str, Explanation]] = {
+    e.code: e
+    for e in sorted(
+        (*ELSEWHERE, *(rule.explanation for rule in RULES)), key=lambda e: e.code
+    )
+}
+
+
+def check(graph: Graph) -> list[Problem]:
+    """All problems of a graph, in the order of the spec's lines.
+
+    A line that makes a hundred operators has each problem once. A graph that is not a
+    network is not linted.
+    """
+    subject = Subject(graph)
+    problems = _ask(STRUCTURE, subject) or _ask(LINTS, subject)
+    return sorted(problems, key=lambda p: (p.place.file, p.place.line, p.code))
+
+
+def explain(code: str) -> str:
+    """What a code means and how to mend it, as a page of text.
+
+    :raises UsageError: when no problem has that code
+    """
+    found = EXPLANATIONS.get(code.upper())
+    if found is None:
+        near = did_you_mean(code.upper(), EXPLANATIONS)
+        raise UsageError(f'no problem has the code "{code}"{near}')
+    return f"{found.code} {found.severity}: {found.title}\n\n{found.text}"
+
+
+def _ask(rules: list[Rule], subject: Subject) -> list[Problem]:
+    found: dict[tuple[str, Place, str], Problem] = {}
+    for rule in rules:
+        for finding in rule.ask(subject):
+            problem = _problem(rule, finding)
+            key = (problem.code, problem.place, problem.message)
+            found.setdefault(key, problem)
+    return list(found.values())
+
+
+def _problem(rule: Rule, finding: Finding) -> Problem:
+    why = rule.explanation
+    place = finding.node.origin.place
+    return Problem(why.code, why.severity, finding.message, place, finding.hint)

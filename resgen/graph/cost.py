@@ -1,0 +1,196 @@
+"""What a network costs, counted exactly on the graph: for one input, in fp32.
+
+Parameters are trainable scalars, each counted once, where it is first used. MACs are
+the multiply-adds of convolutions and linear maps without bias, at every use; this is
+torchvision's convention (ResNet-50: 25,557,032 and 4,089,184,256).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from resgen.graph.ir import Graph, Node
+from resgen.ops.base import Op
+from resgen.ops.types import TensorType
+
+#: Bytes of one element.
+BYTES: Final = {"float32": 4, "int64": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCost:
+    """Of one operator; ``output_bytes`` is the size of what it yields."""
+
+    name: str
+    params: int
+    macs: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SectionCost:
+    """Of the stem, a stage or the head.
+
+    ``output`` is the shape of its last value, and ``receptive_field`` what one
+    position of it sees of the input, per axis (it may exceed the input: the rest is
+    padding). ``activation_bytes`` is the peak of what is alive while it runs.
+    """
+
+    name: str
+    kind: str
+    pointer: str
+    blocks: int
+    params: int
+    macs: int
+    output: tuple[int, ...]
+    receptive_field: tuple[int, ...]
+    activation_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Of a whole network.
+
+    ``weight_bytes`` counts every stored tensor, statistics included;
+    ``peak_activation_bytes`` the values that are alive at once when operators run one
+    after the other and each value is freed after its last use.
+    """
+
+    name: str
+    params: int
+    macs: int
+    input: tuple[int, ...]
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    sections: tuple[SectionCost, ...]
+    weight_bytes: int
+    peak_activation_bytes: int
+    nodes: int
+    by_node: tuple[NodeCost, ...]
+
+
+def is_map(op: Op) -> bool:
+    """Whether it is a convolution or linear map: one whose multiply-adds count."""
+    return type(op).macs is not Op.macs
+
+
+def analyse(graph: Graph) -> Analysis:
+    """Count everything, in time proportional to the number of operators."""
+    nodes = tuple(_node_costs(graph))
+    alive = _alive(graph)
+    return Analysis(
+        name=graph.name,
+        params=sum(p.size for p in graph.parameters if p.trainable),
+        macs=sum(n.macs for n in nodes),
+        input=graph.inputs[0].type.shape,
+        outputs=tuple((name, graph.types[value].shape) for name, value in graph.outputs),
+        sections=tuple(_sections(graph, nodes, alive)),
+        weight_bytes=sum(p.size * BYTES[p.dtype] for p in graph.parameters),
+        peak_activation_bytes=max(alive, default=0),
+        nodes=len(graph.nodes),
+        by_node=nodes,
+    )
+
+
+def _node_costs(graph: Graph) -> list[NodeCost]:
+    sizes = {p.name: p.size if p.trainable else 0 for p in graph.parameters}
+    types = graph.types
+    found = []
+    for node in graph.nodes:
+        params = 0
+        if node.operands:
+            # Taken out when counted, so that a shared one is counted once.
+            params = sum(sizes.pop(name, 0) for name in node.references())
+        macs = node.op.macs(types[node.inputs[0]], node.type) if is_map(node.op) else 0
+        size = node.type.size * BYTES["float32"]
+        found.append(NodeCost(node.name, params, macs, size))
+    return found
+
+
+def _alive(graph: Graph) -> list[int]:
+    """Bytes alive while each node runs: what is still needed, and what it makes."""
+    last: dict[str, int] = {}
+    for at, node in enumerate(graph.nodes):
+        for value in (*node.inputs, node.name):
+            last[value] = at
+    for _, value in graph.outputs:
+        last[value] = len(graph.nodes)
+    sizes = {name: t.size * BYTES["float32"] for name, t in graph.types.items()}
+    now = sum(sizes[i.name] for i in graph.inputs)
+    found = []
+    for at, node in enumerate(graph.nodes):
+        now += sizes[node.name]
+        found.append(now)
+        now -= sum(sizes[v] for v in {*node.inputs, node.name} if last[v] == at)
+    return found
+
+
+def _sections(
+    graph: Graph, nodes: Sequence[NodeCost], alive: Sequence[int]
+) -> list[SectionCost]:
+    fields = receptive_fields(graph)
+    params = [0] * len(graph.sections)
+    macs = [0] * len(graph.sections)
+    peak = [0] * len(graph.sections)
+    end = [graph.inputs[0].name] * len(graph.sections)
+    for node, cost, now in zip(graph.nodes, nodes, alive, strict=True):
+        section = node.origin.section
+        params[section] += cost.params
+        macs[section] += cost.macs
+        peak[section] = max(peak[section], now)
+        end[section] = node.name
+    found = []
+    for index, section in enumerate(graph.sections):
+        if index and end[index] == graph.inputs[0].name:
+            end[index] = end[index - 1]  # a section without operators passes it on
+        found.append(
+            SectionCost(
+                section.name,
+                section.kind,
+                section.pointer,
+                section.blocks,
+                params[index],
+                macs[index],
+                graph.types[end[index]].shape,
+                fields[end[index]],
+                peak[index],
+            )
+        )
+    return found
+
+
+def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """What one position of each value sees of the input, per axis of the input.
+
+    A window of extent k at a place where neighbours lie j input positions apart (the
+    jump) adds ``(k - 1) j``; a stride multiplies the jump. Where values meet, the
+    widest counts. Araujo et al., "Computing Receptive Fields of Convolutional Neural
+    Networks", Distill 2019.
+    """
+    axes = len(graph.inputs[0].type.spatial)
+    fields = {i.name: (1,) * axes for i in graph.inputs}
+    jumps = dict(fields)
+    types = graph.types
+    for node in graph.nodes:
+        first = node.inputs[0]
+        field, jump = fields[first], jumps[first]
+        for value in node.inputs[1:]:
+            field = tuple(map(max, field, fields[value]))
+            if types[value].spatial == node.type.spatial != types[first].spatial:
+                jump = jumps[value]  # the first is broadcast
+        x = types[first]
+        window = node.op.window(x)
+        if window is not None and len(window.extent) == axes:
+            extents = window.extent
+            steps = tuple(j * s for j, s in zip(jump, window.stride, strict=True))
+        elif len(node.type.spatial) < len(x.spatial) == axes:
+            extents, steps = x.spatial, jump  # flattened: every output sees all of it
+        else:
+            fields[node.name], jumps[node.name] = field, jump
+            continue
+        fields[node.name] = tuple(
+            f + (k - 1) * j for f, k, j in zip(field, extents, jump, strict=True)
+        )
+        jumps[node.name] = steps
+    return fields

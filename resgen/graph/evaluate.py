@@ -1,0 +1,259 @@
+"""Arguments evaluated: the lexical frames of a network that is being expanded.
+
+A frame holds the names that a definition sees: its parameters, its local values, loop
+variables. Positions (``stage``, ``index``, ...) and ``channels`` are those of the place
+where a body is used, so they are laid under the frame's names when it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from resgen.errors import Place
+from resgen.ops.initial import NAMES, Init, Initial
+from resgen.spec.bind import Misfit, describe, fit
+from resgen.spec.expr import Expr, ExprError
+from resgen.spec.model import (
+    Argument,
+    Body,
+    Fields,
+    Items,
+    NotGiven,
+    PerBlock,
+    Scalar,
+    ShortcutValue,
+    Template,
+    Text,
+    Use,
+)
+from resgen.spec.params import Param
+from resgen.spec.source import Json
+
+_NUMBER = Param("number")
+
+
+class Stop(Exception):
+    """A problem after which this element cannot go on.
+
+    ``at`` is what was being read; the frame tells who caused it.
+    """
+
+    def __init__(
+        self, code: str, message: str, place: Place, hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.place = place
+        self.hint = hint
+
+
+class Names(dict[str, Any]):
+    """A frame's names, with positions of the place of use behind them."""
+
+    __slots__ = ("positions",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions: Mapping[str, Any] = {}
+
+    def __missing__(self, name: str) -> Any:
+        return self.positions[name]
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """What one use of a definition sees.
+
+    ``sources`` remember the argument (and its frame) behind a name, so that a problem
+    can be reported at the line of the spec that gave the value. ``call`` is where the
+    definition was used, ``own`` whether its text is the user's.
+    """
+
+    call: Place
+    own: bool
+    names: Names = field(default_factory=Names)
+    sources: dict[str, tuple[Argument, Frame]] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    # --- blame ------------------------------------------------------------------------
+
+    def blame(self, argument: Argument | None) -> Place:
+        """The place in the user's files that a value comes from."""
+        return self._blame(argument) or self.call
+
+    def _blame(self, argument: Argument | None) -> Place | None:
+        if argument is None:
+            return None
+        if self.own:
+            return argument.at.place()
+        for name in _names_of(argument):
+            if name in self.sources:
+                source, frame = self.sources[name]
+                found = frame._blame(source)
+                if found is not None:
+                    return found
+        return None
+
+    def at(self, json: Json) -> Place:
+        """The place of a piece of the text, or of the use if the text is built in."""
+        return json.place() if self.own else self.call
+
+    # --- values -----------------------------------------------------------------------
+
+    def expression(
+        self, expr: Expr, argument: Argument, positions: Mapping[str, Any]
+    ) -> Any:
+        """The value of an expression."""
+        if not expr.names:
+            return expr.evaluate({})
+        self.names.positions = positions
+        try:
+            return expr.evaluate(self.names)
+        except ExprError as error:
+            code = "RG032" if error.message.startswith("unknown") else "RG031"
+            message = f'in "{expr.text}": {error.message}'
+            raise Stop(code, message, self.blame(argument)) from None
+
+    def scalar(
+        self, scalar: Scalar, param: Param, positions: Mapping[str, Any]
+    ) -> Any:
+        """A number or truth value that the parameter takes."""
+        value = self.expression(scalar.expr, scalar, positions)
+        return self.fitted(value, param, scalar)
+
+    def fitted(self, value: Any, param: Param, argument: Argument) -> Any:
+        """``value`` checked against the parameter."""
+        try:
+            return fit(value, param)
+        except Misfit as misfit:
+            raise Stop(misfit.code, misfit.message, self.blame(argument)) from None
+
+    def truth(self, scalar: Scalar, positions: Mapping[str, Any]) -> bool:
+        """A condition: any value, as a person would read it."""
+        return bool(self.expression(scalar.expr, scalar, positions))
+
+    def template(self, template: Template, positions: Mapping[str, Any]) -> str:
+        """A string with its expressions filled in."""
+        parts = []
+        for part in template.parts:
+            if isinstance(part, str):
+                parts.append(part)
+            else:
+                argument = Scalar(part, template.at)
+                parts.append(str(self.expression(part, argument, positions)))
+        return "".join(parts)
+
+    def value(
+        self, argument: Argument, param: Param, positions: Mapping[str, Any]
+    ) -> Any:
+        """An argument's value; None is "not given"."""
+        match argument:
+            case NotGiven():
+                return None
+            case Scalar():
+                return self._scalar_value(argument, param, positions)
+            case Text(text=text, reference=False):
+                return text
+            case Text(text=text):
+                value = self.names.get(text)
+                if param.kind in ("shortcut", "body", "list", "init") or value is None:
+                    return value
+                return self.fitted(value, param, argument)
+            case Items(items=items):
+                item = param if param.kind == "axes" else (param.item or param)
+                return tuple(self.value(i, item, positions) for i in items)
+            case Fields():
+                return self._init(argument, positions)
+            case Body():
+                return BodyValue(argument, self)
+            case ShortcutValue():
+                return ShortcutChoice(argument, self)
+
+    def _scalar_value(
+        self, argument: Scalar, param: Param, positions: Mapping[str, Any]
+    ) -> Any:
+        value = self.expression(argument.expr, argument, positions)
+        if value is None or param.kind == "value":
+            return value
+        if param.kind == "init":
+            return (("", float(self.fitted(value, _NUMBER, argument))),)
+        if param.kind in ("list", "axes") and isinstance(value, tuple):
+            item = param if param.kind == "axes" else (param.item or param)
+            return tuple(self.fitted(v, item, argument) for v in value)
+        if param.kind == "list":
+            message = f"expected {param}, not {describe(value)}"
+            raise Stop("RG012", message, self.blame(argument))
+        return self.fitted(value, param, argument)
+
+    def _init(self, argument: Fields, positions: Mapping[str, Any]) -> Init:
+        if "type" not in argument.fields:
+            made: list[tuple[str, float | Initial]] = []
+            for role, item in argument.fields.items():
+                found = self.value(item, Param("init"), positions)
+                made.extend((role, choice) for _, choice in found or ())
+            return tuple(made)
+        values: dict[str, Any] = {}
+        for key, item in argument.fields.items():
+            if isinstance(item, Scalar):
+                values[key] = float(self.scalar(item, _NUMBER, positions))
+            else:
+                values[key] = self.value(item, Param("string"), positions)
+        if values["type"] not in NAMES:
+            message = f'"{values["type"]}" is not an initialiser'
+            hint = "there are: " + ", ".join(NAMES)
+            raise Stop("RG013", message, self.blame(argument), hint)
+        if values.get("fan", "in") not in ("in", "out"):
+            raise Stop("RG013", '"fan" is "in" or "out"', self.blame(argument))
+        return (("", Initial(**values)),)
+
+
+def _names_of(argument: Argument | PerBlock) -> list[str]:
+    match argument:
+        case Scalar(expr=expr):
+            return sorted(expr.names)
+        case Text(text=text, reference=True):
+            return [text]
+        case Items(items=items):
+            return [name for item in items for name in _names_of(item)]
+        case Body(elements=(element,)) if isinstance(element.form, Use):
+            return [element.form.target] if element.form.parameter else []
+        case _:
+            return []
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BodyValue:
+    """A body given as an argument: what it says, and the frame that it was written in."""
+
+    body: Body
+    frame: Frame
+
+    def __bool__(self) -> bool:
+        """Whether it is more than the identity."""
+        elements = self.body.elements
+        if len(elements) == 1 and isinstance(elements[0].form, Use):
+            use = elements[0].form
+            if use.parameter and elements[0].when is None:
+                return bool(self.frame.names.get(use.target))
+        return bool(elements)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShortcutChoice:
+    """A shortcut given as an argument, and the frame that it was written in.
+
+    ``base`` is the block's own, whose fields an object changes.
+    """
+
+    value: ShortcutValue
+    frame: Frame
+    base: ShortcutChoice | None = None
+
+
+def number(value: Any) -> float | int:
+    """An exact number as Python's, for attributes of operators."""
+    return float(value) if isinstance(value, Fraction) else value

@@ -1,0 +1,450 @@
+"""Bodies run: elements become nodes.
+
+The one mechanism behind stems, blocks, shortcuts and heads. A problem spoils the value
+that it concerns and nothing else, so that one run finds the problems of every stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from resgen.errors import did_you_mean
+from resgen.graph.builder import Builder, Val
+from resgen.graph.evaluate import BodyValue, Frame, Stop, number
+from resgen.graph.ir import Scope
+from resgen.graph.shortcut import ShortcutRules
+from resgen.graph.site import Site, joined
+from resgen.ops import OPERATORS, signature
+from resgen.ops.base import Op, ShapeError
+from resgen.spec.model import (
+    Argument,
+    Body,
+    Definition,
+    Element,
+    For,
+    Items,
+    Keep,
+    Merge,
+    OpCall,
+    PerBlock,
+    Residual,
+    Scalar,
+    Seq,
+    Spec,
+    Text,
+    Use,
+)
+from resgen.spec.params import Param
+from resgen.spec.source import Problems
+
+#: How deep elements may nest, uses of blocks included.
+MAX_DEPTH: Final = 96
+#: How many iterations one loop may have.
+MAX_LOOP: Final = 100_000
+
+_COUNT = Param("integer", minimum=0, maximum=MAX_LOOP)
+
+
+class Abort(Exception):
+    """Going on would not end, or would not find anything new."""
+
+
+class Interpreter:
+    """Runs the bodies of one spec into one builder."""
+
+    def __init__(self, spec: Spec, builder: Builder, problems: Problems) -> None:
+        self.spec = spec
+        self.builder = builder
+        self.problems = problems
+        self.shortcuts = ShortcutRules(self)
+        self._depth = 0
+        self._steps = 0
+        self._constant: dict[tuple[int, int], tuple[OpCall, Any, Op]] = {}
+        self._instances: dict[tuple[Any, ...], Op] = {}
+
+    # --- sequences ----------------------------------------------------------------------
+
+    def body(self, body: Body, x: Val, frame: Frame, site: Site) -> Val:
+        """Run a sequence; what it yields."""
+        for element in body.elements:
+            made = self.element(element, x, frame, site)
+            if made is not None:
+                x = made
+        return x
+
+    def element(self, element: Element, x: Val, frame: Frame, site: Site) -> Val | None:
+        """Run an element; None if its condition leaves it out."""
+        self._steps += 1
+        self._depth += 1
+        if self._steps > 8 * self.builder.limits.operators:
+            self._abort("RG050", "the network needs too many steps", element, frame)
+        if self._depth > MAX_DEPTH:
+            message = f"elements nest more than {MAX_DEPTH} deep: a block that uses"
+            self._abort("RG051", f"{message} itself without end?", element, frame)
+        try:
+            site.positions["here"] = x.type.shape[0]
+            if element.when is not None and not frame.truth(
+                element.when, site.positions
+            ):
+                return None
+            if element.start is not None:
+                x = self._kept(element, frame, site)
+                site.positions["here"] = x.type.shape[0]
+            made = self._form(element, x, frame, site)
+            if element.name is not None:
+                frame.kept[frame.template(element.name, site.positions)] = made
+            return made
+        except ShapeError as error:
+            self._report_shape(error, element, x, frame, site)
+        except Stop as stop:
+            if not x.spoiled:
+                message = f"{site.label}: {stop.message}"
+                self.problems.error(stop.code, message, stop.place, stop.hint)
+        finally:
+            self._depth -= 1
+        return replace(x, spoiled=True)
+
+    def _abort(self, code: str, message: str, element: Element, frame: Frame) -> None:
+        self.problems.error(code, message, frame.at(element.at))
+        raise Abort
+
+    def _report_shape(
+        self, error: ShapeError, element: Element, x: Val, frame: Frame, site: Site
+    ) -> None:
+        if x.spoiled:
+            return
+        place = frame.at(element.at)
+        if isinstance(element.form, OpCall) and error.attribute is not None:
+            defaults = site.operators.get(element.form.op, {})
+            argument = element.form.arguments.get(error.attribute)
+            if argument is not None:
+                place = frame.blame(argument)
+            elif error.attribute in defaults:
+                stated, outer = defaults[error.attribute]
+                place = outer.blame(stated)
+        message = f"{site.label}: {error.message}"
+        self.problems.error(error.code, message, place, error.hint)
+
+    def _kept(self, element: Element, frame: Frame, site: Site) -> Val:
+        template = element.start
+        if template is None:  # pragma: no cover - the caller has checked
+            raise Abort
+        return self._kept_value(
+            frame.template(template, site.positions), Text("", False, template.at), frame
+        )
+
+    def _kept_value(self, name: str, argument: Text, frame: Frame) -> Val:
+        found = frame.kept.get(name)
+        if found is None:
+            near = did_you_mean(name, frame.kept)
+            message = f'no value was kept under the name "{name}"{near}'
+            raise Stop("RG024", message, frame.at(argument.at))
+        return found  # type: ignore[no-any-return]
+
+    # --- forms ----------------------------------------------------------------------------
+
+    def _form(self, element: Element, x: Val, frame: Frame, site: Site) -> Val:
+        form = element.form
+        if isinstance(form, OpCall):
+            return self._operator(form, element, x, frame, site)
+        if isinstance(form, For):
+            for made in self._iterations(element, form, x, frame, site, chained=True):
+                x = x if made is None else made
+            return x
+        inner = self._scoped(element, frame, site, form)
+        if isinstance(form, Use):
+            return self._use(form, element, x, frame, inner)
+        if isinstance(form, Seq):
+            return self.body(form.body, x, frame, inner)
+        if isinstance(form, Residual):
+            return self.shortcuts.residual(form, element, x, frame, inner)
+        if isinstance(form, Merge):
+            return self._merge(form, element, x, frame, inner)
+        return x  # Keep
+
+    def _scoped(
+        self, element: Element, frame: Frame, site: Site, form: object
+    ) -> Site:
+        """The site inside an element's `as`."""
+        if element.path is None or isinstance(form, Keep):
+            return site
+        component = frame.template(element.path, site.positions)
+        definition = form.target if isinstance(form, Use) else None
+        return self.enter(site, component, "part", element.at.pointer, definition)
+
+    def enter(
+        self,
+        site: Site,
+        component: str,
+        kind: str,
+        pointer: str,
+        definition: str | None = None,
+        arguments: tuple[tuple[str, Any], ...] = (),
+    ) -> Site:
+        """The site in a scope below this one; an empty component is no scope."""
+        path = joined(site.path, component)
+        if path == site.path:
+            return site
+        scope = Scope(path, site.scope, kind, pointer, definition, arguments)
+        return replace(site, scope=self.builder.scope(scope), path=path)
+
+    def _iterations(
+        self,
+        element: Element,
+        form: For,
+        x: Val,
+        frame: Frame,
+        site: Site,
+        *,
+        chained: bool,
+    ) -> Iterator[Val | None]:
+        """The results of a loop: each from the one before, or each from ``x``."""
+        count = frame.scalar(form.count, _COUNT, site.positions)
+        outer = frame.names.get(form.variable)
+        for i in range(count):
+            frame.names[form.variable] = i
+            inner = self._scoped(element, frame, site, form)
+            if form.share and i:
+                inner = replace(inner, shared=True)
+            made = self._branch(form.body, x, frame, inner)
+            if made is not None and chained:
+                x = made
+            yield made
+        if outer is None:
+            frame.names.pop(form.variable, None)
+        else:
+            frame.names[form.variable] = outer
+
+    def _branch(self, body: Body, x: Val, frame: Frame, site: Site) -> Val | None:
+        """A body as a branch: None where its one element is left out."""
+        if len(body.elements) == 1:
+            return self.element(body.elements[0], x, frame, site)
+        return self.body(body, x, frame, site)
+
+    # --- operators ------------------------------------------------------------------------
+
+    def _operator(
+        self, call: OpCall, element: Element, x: Val, frame: Frame, site: Site
+    ) -> Val:
+        op = self._instance(call, element, frame, site)
+        if op.vanishes:
+            return x
+        inputs = [x]
+        for key, param in signature(type(op)).items():
+            if param.kind == "value":
+                name = str(getattr(op, key))
+                inputs.append(
+                    self._kept_value(name, Text(name, False, element.at), frame)
+                )
+        owner = None
+        if element.path is not None:
+            component = frame.template(element.path, site.positions)
+            owner = joined(site.path, component) or None
+        stated = call.arguments.get("out")
+        place = frame.at(element.at) if stated is None else frame.blame(stated)
+        ops: tuple[Op, ...] = (op,)
+        if site.undo or site.dilation > 1:
+            ops = op.unstrided(site.dilation, undo=site.undo)
+        for part in ops[:-1]:
+            inputs[0] = self.emit(part, inputs[:1], None, place, site)
+        return self.emit(ops[-1], inputs, owner, place, site)
+
+    def emit(
+        self, op: Op, inputs: list[Val], owner: str | None, place: Any, site: Site
+    ) -> Val:
+        builder = self.builder
+        if owner is not None and builder.taken(owner) and not site.shared:
+            if builder.infer(op, inputs).parameters:
+                message = f'{site.label}: two operators have the path "{owner}"'
+                hint = 'give each its own "as", or say "share": true of the loop'
+                self.problems.error("RG108", message, place, hint)
+        origin = builder.origin(site.section, site.block, site.role, place)
+        made = builder.emit(op, inputs, site.scope, origin, site.path, owner)
+        made.spoiled = any(v.spoiled for v in inputs)
+        return made
+
+    def _instance(
+        self, call: OpCall, element: Element, frame: Frame, site: Site
+    ) -> Op:
+        key = (id(call), id(site.operators))
+        known = self._constant.get(key)
+        if known is not None:
+            return known[2]
+        cls = OPERATORS[call.op]
+        stated: dict[str, tuple[Argument, Frame]] = {
+            **site.operators.get(call.op, {}),
+            **{name: (argument, frame) for name, argument in call.arguments.items()},
+        }
+        params = signature(cls)
+        values: dict[str, Any] = {}
+        for name, (argument, where) in stated.items():
+            value = where.value(argument, params[name], site.positions)
+            if value is not None:
+                values[name] = number(value)
+        for name, param in params.items():
+            if param.required and name not in values:
+                message = f'operator "{call.op}" needs "{name}", {param}'
+                raise Stop("RG023", message, frame.at(element.at))
+        same = (cls, *values.items())
+        op = self._instances.get(same)
+        if op is None:
+            op = self._instances[same] = cls(**values)
+        if all(_is_constant(argument) for argument, _ in stated.values()):
+            # Both objects are kept, so that their ids stay their own.
+            self._constant[key] = (call, site.operators, op)
+        return op
+
+    # --- merges ---------------------------------------------------------------------------
+
+    def _merge(
+        self, form: Merge, element: Element, x: Val, frame: Frame, site: Site
+    ) -> Val:
+        values: list[Val] = []
+        for body in form.branches:
+            only = body.elements[0] if len(body.elements) == 1 else None
+            if only is not None and isinstance(only.form, For) and only.when is None:
+                made = list(
+                    self._iterations(only, only.form, x, frame, site, chained=False)
+                )
+            else:
+                made = [self._branch(body, x, frame, site)]
+            values.extend(v for v in made if v is not None)
+        if not values:
+            message = f'every branch of "{form.kind}" is left out'
+            raise Stop("RG011", message, frame.at(element.at))
+        return self.merged(form.kind, values, frame.at(element.at), site)
+
+    def merged(self, kind: str, values: list[Val], place: Any, site: Site) -> Val:
+        """Several values brought together; one by itself stays as it is."""
+        if len(values) == 1 and kind != "stack":
+            return values[0]
+        if any(v.spoiled for v in values):
+            return replace(values[0], spoiled=True)
+        return self.emit(OPERATORS[kind](), values, None, place, site)
+
+    # --- blocks -----------------------------------------------------------------------------
+
+    def _use(
+        self, form: Use, element: Element, x: Val, frame: Frame, site: Site
+    ) -> Val:
+        if not form.parameter:
+            made = self.spec.definitions[form.target]
+            given = {name: (a, frame) for name, a in form.arguments.items()}
+            return self.block(made, given, frame.at(element.at), x, site)
+        offered = {name: (a, frame) for name, a in form.arguments.items()}
+        return self._parameter(form.target, offered, element, x, frame, site)
+
+    def _parameter(
+        self,
+        name: str,
+        offered: Mapping[str, tuple[Argument, Frame]],
+        element: Element,
+        x: Val,
+        frame: Frame,
+        site: Site,
+    ) -> Val:
+        """A body given as an argument, run where it was written."""
+        value = frame.names.get(name)
+        if value is None:
+            return x
+        if not isinstance(value, BodyValue):
+            message = f'"${name}" is not a body'
+            raise Stop("RG012", message, frame.at(element.at))
+        only = value.body.elements[0] if len(value.body.elements) == 1 else None
+        if only is not None and isinstance(only.form, Use) and only.when is None:
+            use = only.form
+            inner = self._scoped(only, value.frame, site, use)
+            if use.parameter:
+                return self._parameter(use.target, offered, only, x, value.frame, inner)
+            made = self.spec.definitions[use.target]
+            given = {k: v for k, v in offered.items() if k in made.params}
+            given.update((k, (a, value.frame)) for k, a in use.arguments.items())
+            return self.block(made, given, value.frame.at(only.at), x, inner)
+        lent = self.lend(value.frame, offered, site.positions)
+        return self.body(value.body, x, lent, site.using(x.type.shape[0]))
+
+    def lend(
+        self,
+        frame: Frame,
+        offered: Mapping[str, tuple[Argument, Frame]],
+        positions: Mapping[str, Any],
+    ) -> Frame:
+        """A frame that sees what is offered as well, behind its own names."""
+        if not offered:
+            return frame
+        made = Frame(frame.call, frame.own, kept=frame.kept)
+        for name, (argument, outer) in offered.items():
+            made.names[name] = outer.value(argument, ANY, positions)
+        made.sources.update(offered)
+        made.names.update(frame.names)
+        made.sources.update(frame.sources)
+        return made
+
+    def block(
+        self,
+        made: Definition,
+        given: Mapping[str, tuple[Argument, Frame]],
+        place: Any,
+        x: Val,
+        site: Site,
+    ) -> Val:
+        """One use of a block."""
+        inner = site.using(x.type.shape[0])
+        frame = self.frame(made, given, place, site.positions, inner.positions)
+        if made.body is None:
+            return replace(x, spoiled=True)  # its definition has a problem already
+        return self.body(made.body, x, frame, inner)
+
+    def frame(
+        self,
+        made: Definition,
+        given: Mapping[str, tuple[Argument, Frame]],
+        place: Any,
+        outer: Mapping[str, Any],
+        inner: Mapping[str, Any],
+    ) -> Frame:
+        """Parameters and local values of a definition, evaluated.
+
+        Arguments are evaluated at the caller's positions, defaults at the block's own.
+        """
+        frame = Frame(place, own=not made.builtin)
+        for name, param in made.params.items():
+            value = None
+            source = given.get(name)
+            if source is not None:
+                value = source[1].value(source[0], param, outer)
+            default = made.defaults.get(name)
+            if param.kind == "shortcut" and default is not None:
+                base = frame.value(default, param, inner)
+                value = self.shortcuts.based(value, base)
+            elif value is None and default is not None:
+                source = (default, frame)
+                value = frame.value(default, param, inner)
+            if value is None and param.required:
+                message = f'block "{made.name}" needs "{name}", {param}'
+                raise Stop("RG023", message, place)
+            frame.names[name] = value
+            if source is not None:
+                frame.sources[name] = source
+        for name, argument in made.let.items():
+            frame.names[name] = frame.value(argument, ANY, inner)
+            frame.sources[name] = (argument, frame)
+        return frame
+
+
+#: A parameter that takes whatever an expression yields.
+ANY: Final = Param("value")
+
+
+def _is_constant(argument: Argument | PerBlock) -> bool:
+    match argument:
+        case Scalar(expr=expr):
+            return not expr.names
+        case Text(reference=reference):
+            return not reference
+        case Items(items=items):
+            return all(_is_constant(item) for item in items)
+        case _:
+            return False

@@ -1,0 +1,377 @@
+"""Checkpoints of the world, read into arrays by name.
+
+What training scripts save is seldom a plain state_dict: the weights lie beside an
+optimizer and the script's arguments, below a key of its own, under the prefix of a
+wrapper. :func:`read` finds them, without running what a pickle asks for; :func:`fit`
+gives them the network's names, all of them or none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+
+from resgen.errors import MissingComponent, ResgenError, did_you_mean
+from resgen.graph.ir import Parameter
+
+if TYPE_CHECKING:
+    import torch
+
+Array: TypeAlias = npt.NDArray[Any]
+
+logger = logging.getLogger(__name__)
+
+#: Suffixes of files that ``torch.save`` writes.
+PICKLES: Final = (".pth", ".pt", ".bin", ".ckpt", ".tar")
+
+#: Keys that training scripts keep the weights under, the likeliest first.
+PLAIN: Final = ("state_dict", "model_state_dict", "model")
+#: The same for the moving average of the weights.
+AVERAGED: Final = ("state_dict_ema", "model_ema")
+
+#: What wrappers put in front of names: DistributedDataParallel and AveragedModel,
+#: torch.compile, and modules that hold the network as an attribute.
+PREFIXES: Final = ("module.", "_orig_mod.", "backbone.", "model.")
+
+#: How many names of each kind a message spells out.
+LISTED: Final = 10
+
+
+def read(path: Path, *, ema: bool = False) -> dict[str, Array]:
+    """The weights in a file, as the file names them; floats become float32.
+
+    ``ema`` asks for the moving average of the weights instead. Raises ResgenError for
+    what is not a checkpoint or wants to run code, MissingComponent if torch is needed
+    and not there.
+    """
+    if path.is_dir():
+        raise ResgenError(f"{path} is a folder, not a checkpoint")
+    if not path.exists():
+        raise ResgenError(f"{path} does not exist")
+    if path.suffix == ".safetensors":
+        if ema:
+            raise ResgenError(
+                f"{path} holds one set of weights, none of them called an average",
+                hint="leave out --ema if these are the averaged ones",
+            )
+        return _read_safetensors(path)
+    if path.suffix in PICKLES:
+        return from_state_dict(_weights(_read_pickle(path), path, ema=ema))
+    raise ResgenError(
+        f'{path} is not called like a checkpoint: "{path.suffix}" is unknown',
+        hint="known are .safetensors and, of torch.save, " + ", ".join(PICKLES),
+    )
+
+
+def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
+    """Torch tensors or arrays as arrays in C order; floats become float32.
+
+    A contiguous float32 tensor of the CPU is shared, not copied, so training on
+    changes the array. What is neither tensor nor array is left out.
+    """
+    weights: dict[str, Array] = {}
+    converted: Counter[str] = Counter()
+    for name, value in state.items():
+        if not _is_tensor(value):
+            continue
+        dtype = str(value.dtype).removeprefix("torch.")
+        if not isinstance(value, np.ndarray):
+            value = _array(name, value)
+        if value.dtype.kind == "f" and dtype != "float32":
+            converted[dtype] += 1
+            value = value.astype(np.float32)
+        weights[name] = np.asarray(value, order="C")
+    for dtype, count in converted.items():
+        logger.warning("%d tensors converted from %s to float32", count, dtype)
+    return weights
+
+
+def fit(
+    weights: Mapping[str, Array], parameters: Sequence[Parameter]
+) -> dict[str, Array]:
+    """The weights under the network's names, in the order of ``parameters``.
+
+    Prefixes of wrappers are dropped where that makes names match. The counters of
+    batch norm may be missing (torch before 0.4.1 had none; they start at 0) and the
+    counter that torch's AveragedModel adds may be there. Raises as :func:`compare`
+    does.
+    """
+    named = _without_prefix(weights, {p.name for p in parameters})
+    named.pop("n_averaged", None)
+    for parameter in parameters:
+        if parameter.name.endswith("num_batches_tracked"):
+            named.setdefault(
+                parameter.name, np.zeros(parameter.shape, dtype=parameter.dtype)
+            )
+    compare(parameters, named)
+    return {p.name: named[p.name].astype(p.dtype, copy=False) for p in parameters}
+
+
+def compare(parameters: Iterable[Parameter], weights: Mapping[str, Array]) -> None:
+    """Raise one ResgenError that lists all missing, unexpected and mis-shaped names."""
+    wanted = {p.name: p for p in parameters}
+    missing = [name for name in wanted if name not in weights]
+    unexpected = [name for name in weights if name not in wanted]
+    changed = [
+        name
+        for name, p in wanted.items()
+        if name in weights and not _agrees(weights[name], p)
+    ]
+    if not (missing or unexpected or changed):
+        return
+    lines = [
+        "the weights do not fit the network",
+        *_listed(
+            "missing from the weights",
+            missing,
+            lambda name: f"{name} ({_shape(wanted[name].shape)})",
+        ),
+        *_listed(
+            "not of this network",
+            unexpected,
+            lambda name: (
+                f"{name} ({_shape(weights[name].shape)})" + did_you_mean(name, missing)
+            ),
+        ),
+        *_listed(
+            "of another shape or type",
+            changed,
+            lambda name: f"{name} is {_differs(weights[name], wanted[name])}",
+        ),
+    ]
+    alone = not (missing or unexpected)
+    hint = _other_classes(changed, weights, wanted) if alone else None
+    raise ResgenError("\n".join(lines), hint=hint)
+
+
+# --- files ---------------------------------------------------------------------------
+
+
+#: Types of safetensors as NumPy spells them; bfloat16, which NumPy lacks, as its bits.
+_DTYPES: Final[Mapping[str, str]] = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
+
+
+def _read_safetensors(path: Path) -> dict[str, Array]:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            unknown = sorted(set(dtypes.values()) - set(_DTYPES))
+            if unknown:
+                raise ResgenError(
+                    f"{path} holds tensors of type {', '.join(unknown)}",
+                    hint="save it as float32, float16 or bfloat16",
+                )
+            if "BF16" not in dtypes.values():
+                return from_state_dict({n: file.get_tensor(n) for n in dtypes})
+        tensors = safetensors.deserialize(path.read_bytes())
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ResgenError(f"{path} cannot be read as safetensors: {error}") from error
+    weights: dict[str, Array] = {}
+    for name, tensor in tensors:
+        array = np.frombuffer(tensor["data"], dtype=_DTYPES[tensor["dtype"]])
+        if tensor["dtype"] == "BF16":  # the upper half of a float32
+            array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        weights[name] = array.reshape(tensor["shape"])
+    count = list(dtypes.values()).count("BF16")
+    logger.warning("%d tensors converted from bfloat16 to float32", count)
+    return from_state_dict(weights)
+
+
+def _read_pickle(path: Path) -> object:
+    """What ``torch.save`` wrote, without running code: tensors and plain data only."""
+    try:
+        from torch import load
+        from torch.serialization import safe_globals
+    except ImportError as error:
+        raise MissingComponent(
+            "PyTorch",
+            f"{path} cannot be read (a .safetensors file could be)",
+            'pip install "resgen[torch]"',
+        ) from error
+    try:
+        with safe_globals(_harmless()):
+            # Only the newer format, a zip archive, can be mapped into memory.
+            mmap = zipfile.is_zipfile(path)
+            return load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except OSError as error:
+        raise ResgenError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # a reader of foreign bytes fails in any way at all
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        if asked:
+            raise ResgenError(
+                f"{path} is refused: reading it would run {asked[1]}, and code in a "
+                "checkpoint can do anything to this machine",
+                hint="where you trust the file, load it with torch and save only "
+                "model.state_dict()",
+            ) from error
+        raise ResgenError(
+            f"{path} is damaged, cut short or not a checkpoint of torch.save"
+        ) from error
+
+
+def _harmless() -> list[Any]:
+    """Types beside the weights that only hold data: arguments and NumPy's scalars."""
+    scalar = np.float64(0).__reduce__()[0]
+    modules = ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and 2
+    return [
+        argparse.Namespace,
+        np.dtype,
+        *(type(np.dtype(name)) for name in ("float64", "float32", "int64")),
+        *((scalar, f"{module}.scalar") for module in modules),
+    ]
+
+
+def _weights(saved: object, path: Path, *, ema: bool) -> Mapping[str, Any]:
+    """The state_dict in what a training script saved."""
+    if not isinstance(saved, Mapping):
+        raise ResgenError(f"{path} holds a {type(saved).__name__}, not weights by name")
+    if ema:
+        found = _nested(saved, AVERAGED)
+        if found is None:
+            raise ResgenError(
+                f"{path} holds no averaged weights ({' or '.join(AVERAGED)}); "
+                f"it holds {_contents(saved)}"
+            )
+        return _nested(found, PLAIN) or found
+    found = _nested(saved, PLAIN) or saved
+    if any(_is_tensor(value) for value in found.values()):
+        return found
+    raise ResgenError(
+        f"{path} holds no weights that resgen finds; it holds {_contents(saved)}",
+        hint="--ema takes the averaged weights" if _nested(saved, AVERAGED) else None,
+    )
+
+
+def _nested(saved: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any] | None:
+    """What lies under the first of ``keys``, or under one of them within PLAIN."""
+    for key in keys:
+        inner = saved.get(key)
+        if isinstance(inner, Mapping):
+            return _nested(inner, PLAIN) or inner
+    for key in PLAIN:
+        inner = saved.get(key)
+        if isinstance(inner, Mapping) and (found := _nested(inner, keys)):
+            return found
+    return None
+
+
+def _contents(saved: Mapping[str, Any]) -> str:
+    names = [str(key) for key in saved]
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join(names[:LISTED]) + more) or "nothing"
+
+
+# --- tensors -------------------------------------------------------------------------
+
+
+def _is_tensor(value: object) -> bool:
+    """Whether it is an array or a tensor (torch need not be there to tell)."""
+    return (
+        hasattr(value, "dtype") and hasattr(value, "shape") and hasattr(value, "ndim")
+    )
+
+
+def _array(name: str, tensor: torch.Tensor) -> Array:
+    """A tensor as an array; of what NumPy lacks (bfloat16, float8), as float32."""
+    try:
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point() and tensor.element_size() <= 2:
+            tensor = tensor.float()
+        return tensor.numpy()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise ResgenError(
+            f"{name} is not an ordinary tensor (sparse, quantised or on no device)",
+            hint="save dense float32 weights",
+        ) from error
+
+
+# --- names and shapes ----------------------------------------------------------------
+
+
+def _without_prefix(weights: Mapping[str, Array], wanted: set[str]) -> dict[str, Array]:
+    """The weights without the prefix that keeps most names from matching, if any."""
+
+    def matches(prefix: str) -> int:
+        n = len(prefix)
+        return sum(w.startswith(prefix) and w[n:] in wanted for w in weights)
+
+    prefixes = sorted({p for name in weights for p in _prefixes(name)}, key=len)
+    best = max(["", *prefixes], key=matches)
+    return {name.removeprefix(best): array for name, array in weights.items()}
+
+
+def _prefixes(name: str) -> Iterable[str]:
+    """Every way to begin ``name`` with prefixes of wrappers."""
+    end = 0
+    while piece := next((p for p in PREFIXES if name.startswith(p, end)), None):
+        end += len(piece)
+        yield name[:end]
+
+
+def _agrees(array: Array, parameter: Parameter) -> bool:
+    floating = parameter.dtype == "float32"
+    return array.shape == parameter.shape and (array.dtype.kind == "f") is floating
+
+
+def _differs(array: Array, parameter: Parameter) -> str:
+    """``1000 x 2048, the network has 10 x 2048``."""
+    if array.shape == parameter.shape:
+        return f"{array.dtype}, the network has {parameter.dtype}"
+    return f"{_shape(array.shape)}, the network has {_shape(parameter.shape)}"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a scalar"
+
+
+def _listed(title: str, names: Sequence[str], entry: Callable[[str], str]) -> list[str]:
+    """A heading and the first few names, or nothing if there are none."""
+    if not names:
+        return []
+    lines = [f"  {title} ({len(names)}):"]
+    lines += [f"    {entry(name)}" for name in names[:LISTED]]
+    if len(names) > LISTED:
+        lines.append(f"    and {len(names) - LISTED} more")
+    return lines
+
+
+def _other_classes(
+    changed: Sequence[str],
+    weights: Mapping[str, Array],
+    wanted: Mapping[str, Parameter],
+) -> str | None:
+    """A hint for weights that differ from the network in their number of classes.
+
+    So they do if nothing but the output channels of one linear layer differs.
+    """
+    pairs = [(weights[name].shape, wanted[name].shape) for name in changed]
+    owners = {name.rpartition(".")[0] for name in changed}
+    if len(owners) != 1 or any(
+        len(a) != len(b) or not a or len(a) > 2 for a, b in pairs
+    ):
+        return None
+    if any(a[1:] != b[1:] for a, b in pairs):
+        return None
+    count = pairs[0][0][0]
+    return f"--set /head/classes={count} builds the network of these weights"

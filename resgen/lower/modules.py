@@ -1,0 +1,203 @@
+"""What a network needs that torch does not have.
+
+A plain model written by ``resgen export --to python`` carries a copy of this file, so
+it imports nothing but torch.
+"""
+
+from __future__ import annotations
+
+from math import comb
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
+MAX_POOLS = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
+
+# --- functions ----------------------------------------------------------------------
+
+
+def add(first: Tensor, *others: Tensor) -> Tensor:
+    """The sum of any number of tensors."""
+    for other in others:
+        first = first + other
+    return first
+
+
+def multiply(first: Tensor, *others: Tensor) -> Tensor:
+    """The product of any number of tensors, with broadcasting."""
+    for other in others:
+        first = first * other
+    return first
+
+
+def resize(
+    x: Tensor, like: Tensor, mode: str, align_corners: bool | None = None
+) -> Tensor:
+    """``x`` interpolated to the spatial size of ``like``."""
+    return F.interpolate(x, like.shape[2:], mode=mode, align_corners=align_corners)
+
+
+def standardized(weight: Tensor, eps: float) -> Tensor:
+    """Each output channel's weights with mean 0 and variance 1; Qiao et al. 2019."""
+    axes = tuple(range(1, weight.ndim))
+    variance, mean = torch.var_mean(weight, axes, correction=0, keepdim=True)
+    return (weight - mean) * torch.rsqrt(variance + eps)
+
+
+# --- modules with parameters --------------------------------------------------------
+
+
+class StdConv1d(nn.Conv1d):
+    """Convolution whose weights are standardised, over one axis."""
+
+    def __init__(self, *args: int, eps: float = 1e-6, **kwargs: bool) -> None:
+        super().__init__(*args, **kwargs)
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = standardized(self.weight, self.eps)
+        return self._conv_forward(x, weight, self.bias)
+
+
+class StdConv2d(nn.Conv2d):
+    """Convolution whose weights are standardised, over two axes."""
+
+    def __init__(self, *args: int, eps: float = 1e-6, **kwargs: bool) -> None:
+        super().__init__(*args, **kwargs)
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = standardized(self.weight, self.eps)
+        return self._conv_forward(x, weight, self.bias)
+
+
+class StdConv3d(nn.Conv3d):
+    """Convolution whose weights are standardised, over three axes."""
+
+    def __init__(self, *args: int, eps: float = 1e-6, **kwargs: bool) -> None:
+        super().__init__(*args, **kwargs)
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = standardized(self.weight, self.eps)
+        return self._conv_forward(x, weight, self.bias)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm over the channel axis of ``(N, C, ...)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Linear(nn.Linear):
+    """Affine map of the channel axis of ``(N, C, ...)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+# --- modules without parameters -----------------------------------------------------
+
+
+class Reshape(nn.Module):
+    """Another shape for each sample."""
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], *self.sizes)
+
+    def extra_repr(self) -> str:
+        return ", ".join(map(str, self.sizes))
+
+
+class BlurPool(nn.Module):
+    """A fixed binomial filter before the stride; Zhang 2019.
+
+    The filter is computed and not a parameter, so it is not part of the state.
+    """
+
+    filter: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: int,
+        stride: tuple[int, ...],
+        padding: tuple[int, ...],
+        mode: str,
+    ) -> None:
+        super().__init__()
+        self.channels, self.kernel, self.stride = channels, kernel, stride
+        # torch counts from the last axis.
+        self.pads = tuple(p for p in reversed(padding) for _ in range(2))
+        self.mode = mode
+        row = torch.tensor([float(comb(kernel - 1, i)) for i in range(kernel)])
+        row /= 2 ** (kernel - 1)
+        weights = torch.ones(())
+        for _ in stride:
+            weights = weights[..., None] * row
+        weights = weights.expand(channels, 1, *weights.shape).contiguous()
+        self.register_buffer("filter", weights, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        convolve = CONVOLUTIONS[len(self.stride) - 1]
+        x = F.pad(x, self.pads, mode=self.mode)
+        return convolve(x, self.filter, stride=self.stride, groups=self.channels)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, {self.kernel}, stride={self.stride}, {self.mode}"
+
+
+class DropPath(nn.Module):
+    """In training, zero whole samples with probability ``p``; Huang et al. 2016."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = 1 - self.p
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        return x * (mask / keep if keep else mask)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class DropBlock(nn.Module):
+    """In training, zero regions of the map in all channels; Ghiasi et al. 2018."""
+
+    def __init__(self, rate: float, size: int) -> None:
+        super().__init__()
+        self.rate, self.size = rate, size
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        # Centres are drawn so often that regions cover the rate (equation 1), and
+        # pooling grows each centre into its region.
+        chance = self.rate
+        for n in x.shape[2:]:
+            size = min(self.size, n)
+            chance *= n / size / (n - size + 1)
+        sizes = tuple(min(self.size, n) for n in x.shape[2:])
+        centres = x.new_empty((x.shape[0], 1, *x.shape[2:])).bernoulli_(
+            min(chance, 1.0)
+        )
+        pool = MAX_POOLS[x.ndim - 3]
+        grown = pool(centres, sizes, stride=1, padding=tuple(k // 2 for k in sizes))
+        for axis, n in enumerate(x.shape[2:], start=2):
+            grown = grown.narrow(axis, grown.shape[axis] - n, n)
+        keep = 1 - grown
+        return x * keep * (keep.numel() / keep.sum().clamp(min=1))
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}, size={self.size}"

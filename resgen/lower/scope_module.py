@@ -1,0 +1,126 @@
+"""The torch module that a scope of a network becomes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import torch
+from torch import fx
+from torch.fx.node import map_arg
+
+
+class ScopeModule(fx.GraphModule):
+    """A GraphModule whose children can be indexed, and which copies without loss.
+
+    ``fx.GraphModule`` forgets its class name and its hooks when it is copied, and its
+    class, its node names and whatever its code calls when it is pickled (the code is
+    traced again, which opens functions up). Here both keep the module as it is.
+    """
+
+    @overload
+    def __getitem__(self, index: int) -> torch.nn.Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[torch.nn.Module]: ...
+    def __getitem__(
+        self, index: int | slice
+    ) -> torch.nn.Module | list[torch.nn.Module]:
+        """The child at this position, or a list of those in a slice."""
+        return list(self.children())[index]
+
+    def __len__(self) -> int:
+        """How many children it has."""
+        return len(self._modules)
+
+    def __bool__(self) -> bool:
+        """True, with children or without: it is a module before it is a container."""
+        return True
+
+    def __iter__(self) -> Iterator[torch.nn.Module]:
+        return self.children()
+
+    def __str__(self) -> str:
+        """The tree of modules; ``print_readable()`` prints the code as well."""
+        return repr(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ScopeModule:
+        made = ScopeModule.__new__(ScopeModule)
+        memo[id(self)] = made
+        state = copy.deepcopy(self._state(), memo)
+        return made._become(type(self).__name__, state, copy.deepcopy(self.graph))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self).__name__, self._state(), _steps(self.graph))
+
+    def _state(self) -> dict[str, Any]:
+        """Everything but the graph, which knows its module and would bring it along."""
+        state: dict[str, Any] = self.__getstate__()  # type: ignore[no-untyped-call]
+        return {key: value for key, value in state.items() if key != "_graph"}
+
+    def _become(
+        self, class_name: str, state: Mapping[str, Any], graph: fx.Graph
+    ) -> ScopeModule:
+        """Take on this state and graph; each instance has a class of its own."""
+        self.__setstate__(state)  # type: ignore[no-untyped-call]
+        type(self).__name__ = class_name
+        self.graph = graph
+        return self
+
+
+def scope_module(class_name: str, graph: fx.Graph) -> ScopeModule:
+    """A module that runs ``graph``, whose children are still to be added to it.
+
+    Setting a graph compiles the children again, so the graph comes before them.
+    """
+    made = ScopeModule(torch.nn.Module(), fx.Graph(), class_name)
+    made.graph = graph
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Stands for the result of an earlier step in a pickled graph."""
+
+    of: str
+
+
+#: An fx node as plain data: op, name, target, args and kwargs.
+_Step = tuple[str, str, Any, Any, Any]
+
+
+def _steps(graph: fx.Graph) -> list[_Step]:
+    return [
+        (node.op, node.name, node.target, *_named((node.args, node.kwargs)))
+        for node in graph.nodes
+    ]
+
+
+def _named(value: Any) -> Any:
+    """``value`` with a name in place of every fx node; lists, tuples, dicts, slices."""
+    stand_in: Any = _Result
+    return map_arg(value, lambda node: stand_in(node.name))
+
+
+def _restore(
+    class_name: str, state: Mapping[str, Any], steps: Sequence[_Step]
+) -> ScopeModule:
+    """Unpickle a :class:`ScopeModule`."""
+    graph = fx.Graph()
+    results: dict[str, fx.Node] = {}
+
+    def found(value: Any) -> Any:
+        if isinstance(value, _Result):
+            return results[value.of]
+        if isinstance(value, slice):
+            return slice(found(value.start), found(value.stop), found(value.step))
+        if isinstance(value, (list, tuple)):
+            return type(value)(found(v) for v in value)
+        if isinstance(value, dict):
+            return {key: found(v) for key, v in value.items()}
+        return value
+
+    for op, name, target, args, kwargs in steps:
+        results[name] = graph.create_node(op, target, found(args), found(kwargs), name)
+    return ScopeModule.__new__(ScopeModule)._become(class_name, state, graph)

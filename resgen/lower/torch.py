@@ -1,0 +1,281 @@
+"""From a graph to PyTorch: one GraphModule for each scope, nested as the scopes are.
+
+A flat ``fx.GraphModule`` of the whole network would leave ``model.layer4`` an empty
+shell. Here each callable scope (:mod:`resgen.lower.scopes`) is a GraphModule of its
+own that calls the modules of its operators and of the scopes within it, so that hooks
+fire, parts run alone, and module paths reach ``torch.export`` and the profiler.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from itertools import chain
+from pkgutil import resolve_name
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import OUTPUT, Graph, Node, Scope
+from resgen.lower.scope_module import ScopeModule, scope_module
+from resgen.lower.scopes import Part, home, partition
+from resgen.ops.types import Module, Spelling
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+def to_torch(
+    graph: Graph, weights: Arrays | None = None, *, seed: int = 0
+) -> ScopeModule:
+    """The network as a trainable module, in training mode and on the CPU.
+
+    ``weights`` are arrays by parameter name, which the module then shares where they
+    are writable, contiguous and of the parameter's type; without them fresh ones are
+    drawn from ``seed``. The keys of its ``state_dict`` are the parameters' names.
+    Weights that do not fit raise :class:`~resgen.errors.ResgenError`, and so does a
+    name that torch cannot give to a module.
+    """
+    if weights is None:
+        from resgen.lower.initialize import initialize
+
+        weights = initialize(graph.parameters, seed)
+    else:
+        from resgen.lower.weights import check_weights
+
+        check_weights(graph, weights)
+    return _Lowering(graph, weights).run()
+
+
+class _Lowering:
+    """One walk over the parts of a graph."""
+
+    def __init__(self, graph: Graph, weights: Arrays) -> None:
+        self.graph = graph
+        self.weights = weights
+        self.spellings: dict[str, Spelling] = {}
+        self.bound: set[str] = set()
+        #: Modules that are to live at a path, and those that have been put there.
+        self.made: dict[str, torch.nn.Module] = {}
+        self.placed: dict[str, torch.nn.Module] = {}
+
+    def run(self) -> ScopeModule:
+        for node in self.graph.nodes:
+            self.spell(node)
+        root, *parts = partition(self.graph).walk()
+        for part in parts:
+            trace = self.trace(part, whole=False)
+            self.made[part.path] = scope_module(_class_name(part.scope), trace)
+        model = scope_module(_camel(self.graph.name), self.trace(root, whole=True))
+        self.placed[""] = model
+        for node in self.graph.nodes:
+            self.settle(node)
+        return model
+
+    # --- modules ------------------------------------------------------------------
+
+    def spell(self, node: Node) -> None:
+        """Note how torch spells a node, and build the module if it is a new one."""
+        spelling = node.op.torch(self.graph.types[node.inputs[0]])
+        path = home(node)
+        known = self.spellings.setdefault(path, spelling)
+        self.spellings[node.name] = spelling
+        if known != spelling:
+            raise ResgenError(
+                f"{node.name} shares the parameters of {path} but is another operator "
+                f"({_brief(spelling)}, not {_brief(known)})",
+                hint="operators that share parameters take the same attributes",
+            )
+        if isinstance(spelling, Module) and path not in self.made:
+            # Parameters come from the weights: drawing torch's own takes a second for
+            # a ResNet-50. What else a module holds has to be real.
+            device = "meta" if node.operands else "cpu"
+            with torch.device(device):
+                made = _resolve(spelling.target)(*spelling.args, **spelling.kwargs)
+            self.made[path] = made
+
+    def settle(self, node: Node) -> None:
+        """Put a node's module in its place and give it its parameters."""
+        path = home(node)
+        specs = node.op.parameters(self.graph.types[node.inputs[0]])
+        names = {s.role: f"{path}.{s.role}" if s.role else path for s in specs}
+        if dict(node.operands) != node.op.operands(names):
+            raise ValueError(
+                f"{node.name} consumes folded operands: lower to torch before "
+                f"{', '.join(self.graph.passes) or 'any pass'}"
+            )
+        fresh = path not in self.placed
+        if isinstance(self.spellings[node.name], Module):
+            self.place(path)
+        for name in names.values():
+            self.bind(name)
+        if fresh and names and path in self.placed:
+            left = _on_meta(self.placed[path])
+            if left:
+                raise ValueError(
+                    f"{node.op.name} declares no {', '.join(left)}, which "
+                    f"{_brief(self.spellings[node.name])} holds"
+                )
+
+    def place(self, path: str) -> torch.nn.Module:
+        """The module at a path, put there together with those above it."""
+        if path not in self.placed:
+            above, _, last = path.rpartition(".")
+            module = self.made[path] if path in self.made else torch.nn.Module()
+            with _naming(path):
+                self.place(above).add_module(last, module)
+            self.placed[path] = module
+        return self.placed[path]
+
+    def bind(self, name: str) -> None:
+        """Make the array of this name a parameter, or a buffer if it is not trained."""
+        if name in self.bound:
+            return
+        self.bound.add(name)
+        parameter = self.graph.parameter[name]
+        array = np.require(self.weights[name], parameter.dtype, ["C", "W"])
+        tensor = torch.from_numpy(array)
+        above, _, last = name.rpartition(".")
+        module = self.place(above)
+        with _naming(name):
+            if parameter.trainable:
+                module.register_parameter(last, torch.nn.Parameter(tensor))
+            else:
+                module.register_buffer(last, tensor)
+
+    # --- graphs -------------------------------------------------------------------
+
+    def trace(self, part: Part, *, whole: bool) -> fx.Graph:
+        """The fx graph of one part; ``whole`` if it is the network itself."""
+        graph = fx.Graph()
+        results: dict[str, fx.Node] = {}
+        if whole:
+            results = {i.name: graph.placeholder(i.name) for i in self.graph.inputs}
+        else:
+            for value in part.inputs:
+                single = len(part.inputs) == 1
+                results[value] = graph.placeholder("x" if single else _label(value))
+        for step in part.steps:
+            if isinstance(step, Part):
+                call = graph.create_node(
+                    "call_module",
+                    _within(part, step.path),
+                    tuple(results[value] for value in step.inputs),
+                    name=_name(part, step.path),
+                )
+                if len(step.outputs) == 1:
+                    results[step.outputs[0]] = call
+                    continue
+                for i, value in enumerate(step.outputs):
+                    results[value] = graph.create_node(
+                        "call_function",
+                        operator.getitem,
+                        (call, i),
+                        name=_name(part, value),
+                    )
+            else:
+                results[step.name] = self.call(graph, part, step, results)
+        graph.output(self.result(part, results, whole=whole))
+        return graph
+
+    def call(
+        self, graph: fx.Graph, part: Part, node: Node, results: dict[str, fx.Node]
+    ) -> fx.Node:
+        """Add the call of one operator."""
+        inputs: tuple[Any, ...] = tuple(results[value] for value in node.inputs)
+        spelling = self.spellings[node.name]
+        path, name = home(node), _name(part, node.name)
+        if isinstance(spelling, Module):
+            target = _within(part, path)
+            return graph.create_node("call_module", target, inputs, name=name)
+        if spelling.gather:
+            inputs = (list(inputs),)
+        parameters = []
+        for role, shape in spelling.parameters:
+            whole = f"{path}.{role}" if role else path
+            got = graph.create_node(
+                "get_attr", _within(part, whole), name=_name(part, whole)
+            )
+            if shape != self.graph.parameter[whole].shape:
+                got = graph.call_method("view", (got, shape))
+            parameters.append(got)
+        return graph.create_node(
+            "call_function",
+            _resolve(spelling.target),
+            (*inputs, *parameters, *spelling.args),
+            dict(spelling.kwargs),
+            name=name,
+        )
+
+    def result(self, part: Part, results: dict[str, fx.Node], *, whole: bool) -> Any:
+        """What a part returns."""
+        if not whole:
+            found = tuple(results[value] for value in part.outputs)
+            return found[0] if len(found) == 1 else found
+        named = {name: results[value] for name, value in self.graph.outputs}
+        return named[OUTPUT] if list(named) == [OUTPUT] else named
+
+
+@cache
+def _resolve(target: str) -> Callable[..., Any]:
+    """The class or function of this import path."""
+    found: Callable[..., Any] = resolve_name(target)
+    return found
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Say what to do where torch refuses a name, as it does for its own attributes."""
+    try:
+        yield
+    except KeyError as refused:
+        last = path.rpartition(".")[2]
+        raise ResgenError(
+            f'"{last}" of {path} is a name that torch modules keep for themselves',
+            hint='give that part of the spec another name with "as"',
+        ) from refused
+
+
+def _on_meta(module: torch.nn.Module) -> list[str]:
+    """Names of the tensors that a module still lacks."""
+    tensors = chain(module.named_parameters(), module.named_buffers())
+    return [name for name, tensor in tensors if tensor.is_meta]
+
+
+def _within(part: Part, path: str) -> str:
+    """A path as seen from a part."""
+    return path[len(part.path) + 1 :] if part.path else path
+
+
+def _label(path: str) -> str:
+    """A path as one Python name."""
+    return re.sub(r"\W", "_", path)
+
+
+def _name(part: Part, path: str) -> str:
+    """The name of an fx node: short where that reads well, else the whole path."""
+    short = _label(_within(part, path)) if path.startswith(part.path) else ""
+    return short if short.isidentifier() else _label(path)
+
+
+def _camel(words: str) -> str:
+    """``pre_bottleneck`` as the name of a class."""
+    name = "".join(w[:1].upper() + w[1:] for w in re.split(r"[\W_]+", words))
+    return name if name.isidentifier() else f"Net{name}"
+
+
+def _class_name(scope: Scope) -> str:
+    """What a printed model calls this scope."""
+    return _camel(scope.definition or scope.kind)
+
+
+def _brief(spelling: Spelling) -> str:
+    """A spelling for messages."""
+    options = [*map(repr, spelling.args)]
+    options += [f"{key}={value!r}" for key, value in spelling.kwargs.items()]
+    return f"{spelling.target}({', '.join(options)})"

@@ -1,0 +1,156 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import pi, sqrt
+from typing import Any, Final
+
+from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator
+from resgen.ops.types import Constant, Module, ParameterSpec, TensorType, Value
+
+#: What torch takes for the slope of negative values where nothing is said.
+LEAKY_SLOPE: Final = 0.01
+PRELU_SLOPE: Final = 0.25
+
+Write = Callable[["Act", OnnxWriter, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one activation is spelled: its torch class and its ONNX nodes."""
+
+    torch: str
+    onnx: Write
+
+
+def _native(op_type: str, **attributes: Any) -> Write:
+    """One node that every opset from 17 on has."""
+    return lambda op, to, x: to.emit(op_type, [x], **attributes)
+
+
+def _clip(low: float, high: float) -> Write:
+    def write(op: Act, to: OnnxWriter, x: str) -> str:
+        return to.emit("Clip", [x, to.floats([low], ()), to.floats([high], ())])
+
+    return write
+
+
+def _leaky_relu(op: Act, to: OnnxWriter, x: str) -> str:
+    return to.emit("LeakyRelu", [x], alpha=op.negative_slope)
+
+
+def _prelu(op: Act, to: OnnxWriter, x: str) -> str:
+    return to.emit("PRelu", [x, to.operand("weight") or ""])
+
+
+def _silu(op: Act, to: OnnxWriter, x: str) -> str:
+    return to.emit("Mul", [x, to.emit("Sigmoid", [x])])
+
+
+def _mish(op: Act, to: OnnxWriter, x: str) -> str:
+    if to.opset >= 18:
+        return to.emit("Mish", [x])
+    return to.emit("Mul", [x, to.emit("Tanh", [to.emit("Softplus", [x])])])
+
+
+def _gelu(op: Act, to: OnnxWriter, x: str) -> str:
+    if to.opset >= 20:
+        return to.emit("Gelu", [x], approximate="tanh" if op.approximate else "none")
+
+    def scalar(value: float) -> str:
+        return to.floats([value], ())
+
+    if op.approximate:
+        cube = to.emit("Mul", [to.emit("Mul", [x, x]), x])
+        bent = to.emit("Add", [x, to.emit("Mul", [cube, scalar(0.044715)])])
+        inner = to.emit("Mul", [bent, scalar(sqrt(2 / pi))])
+        share = to.emit("Tanh", [inner])
+    else:
+        share = to.emit("Erf", [to.emit("Div", [x, scalar(sqrt(2))])])
+    # This order is the one that runtimes recognise and fuse.
+    weighed = to.emit("Mul", [x, to.emit("Add", [share, scalar(1.0)])])
+    return to.emit("Mul", [weighed, scalar(0.5)])
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    "relu": Form("ReLU", _native("Relu")),
+    "relu6": Form("ReLU6", _clip(0.0, 6.0)),
+    "leaky_relu": Form("LeakyReLU", _leaky_relu),
+    "prelu": Form("PReLU", _prelu),
+    "elu": Form("ELU", _native("Elu", alpha=1.0)),
+    "selu": Form("SELU", _native("Selu")),
+    "celu": Form("CELU", _native("Celu", alpha=1.0)),
+    "gelu": Form("GELU", _gelu),
+    "silu": Form("SiLU", _silu),
+    "mish": Form("Mish", _mish),
+    "sigmoid": Form("Sigmoid", _native("Sigmoid")),
+    "tanh": Form("Tanh", _native("Tanh")),
+    "hardswish": Form("Hardswish", _native("HardSwish")),
+    "hardsigmoid": Form("Hardsigmoid", _native("HardSigmoid", alpha=1 / 6, beta=0.5)),
+    "hardtanh": Form("Hardtanh", _clip(-1.0, 1.0)),
+    "softplus": Form("Softplus", _native("Softplus")),
+}
+
+
+@operator("act")
+class Act(Op):
+    """Activation, element by element, as the torch module of that name defines it.
+
+    ``prelu`` owns ``weight: (1,)``, the slope of negative values (He et al. 2015);
+    ``none`` is the identity.
+    """
+
+    shorthand = "type"
+
+    type: str = attribute(
+        "enum", "which function", default="relu", choices=(*FORMS, "none")
+    )
+    slope: float | None = attribute(
+        "number",
+        "of negative values: fixed for leaky_relu (0.01 unless said), where training "
+        "starts for prelu (0.25 unless said)",
+        default=None,
+    )
+    approximate: bool = attribute(
+        "boolean", "gelu by the tanh formula, Hendrycks and Gimpel 2016", default=False
+    )
+
+    @property
+    def negative_slope(self) -> float:
+        """Slope of negative values, for the two types that have one."""
+        if self.slope is not None:
+            return float(self.slope)
+        return PRELU_SLOPE if self.type == "prelu" else LEAKY_SLOPE
+
+    @property
+    def vanishes(self) -> bool:
+        return self.type == "none"
+
+    def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
+        if self.type != "prelu":
+            return ()
+        return (ParameterSpec("weight", (1,), Constant(self.negative_slope)),)
+
+    def torch(self, x: TensorType) -> Module:
+        target = f"torch.nn.{FORMS[self.type].torch}"
+        if self.type == "leaky_relu":
+            return Module(target, (self.negative_slope,))
+        if self.type == "gelu" and self.approximate:
+            return Module(target, (), {"approximate": "tanh"})
+        return Module(target)
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        (x,) = inputs
+        return FORMS[self.type].onnx(self, to, x.name)
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        image = ((4, 5, 6),)
+        return (
+            *(Case(cls(type=name), image) for name in FORMS),
+            Case(cls(type="leaky_relu", slope=0.2), ((4,),)),
+            Case(cls(type="prelu", slope=0.1), ((4,),)),
+            Case(cls(type="gelu", approximate=True), image),
+        )

@@ -1,0 +1,43 @@
+"""Dropout of whole regions."""
+
+from __future__ import annotations
+
+from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator, spatial_suffix
+from resgen.ops.types import Module, TensorType, Value
+
+
+@operator("drop_block")
+class DropBlock(Op):
+    """In training, zero regions of the map in all channels; Ghiasi et al. 2018.
+
+    Regions have ``size`` positions an axis and cover a share of about ``rate``; what
+    is kept is scaled up by as much. In inference it is the identity.
+    """
+
+    rate: float = attribute(
+        "number", "share of the map", default=0.1, minimum=0, maximum=1
+    )
+    size: int = attribute("integer", "positions an axis", default=7, minimum=1)
+
+    @property
+    def vanishes(self) -> bool:
+        return self.rate == 0
+
+    @property
+    def training_only(self) -> bool:
+        return True
+
+    def infer(self, x: TensorType) -> TensorType:
+        spatial_suffix(x, "drop_block")
+        return x
+
+    def torch(self, x: TensorType) -> Module:
+        return Module("resgen.lower.modules.DropBlock", (float(self.rate), self.size))
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        (x,) = inputs
+        return to.emit("Identity", [x.name])
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        return (Case(cls(rate=0.2, size=3), ((4, 5, 6),)),)

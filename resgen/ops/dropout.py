@@ -1,0 +1,35 @@
+"""Dropout of single elements."""
+
+from __future__ import annotations
+
+from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator
+from resgen.ops.types import Module, TensorType, Value
+
+
+@operator("dropout")
+class Dropout(Op):
+    """In training, zero each element with probability ``p``; Srivastava et al. 2014.
+
+    What is kept is divided by ``1 - p``; in inference it is the identity.
+    """
+
+    p: float = attribute("number", "probability", default=0.5, minimum=0, maximum=1)
+
+    @property
+    def vanishes(self) -> bool:
+        return self.p == 0
+
+    @property
+    def training_only(self) -> bool:
+        return True
+
+    def torch(self, x: TensorType) -> Module:
+        return Module("torch.nn.Dropout", (float(self.p),))
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        (x,) = inputs
+        return to.emit("Identity", [x.name])
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        return (Case(cls(p=0.3), ((4, 5, 6),)),)

@@ -1,0 +1,108 @@
+"""Max pooling over one to three spatial axes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resgen.ops.base import (
+    Axes,
+    Case,
+    OnnxWriter,
+    Op,
+    attribute,
+    operator,
+    spatial_suffix,
+)
+from resgen.ops.pooling import Pooling
+from resgen.ops.types import Module, TensorType, Value, Window
+
+
+@operator("max_pool")
+class MaxPool(Op):
+    """The largest value of each window: ``y[p] = max over k of x[s*p + d*k - pad]``.
+
+    Padding never wins. Sizes follow torch's ``MaxPool2d``, with ``ceil`` as well.
+    """
+
+    kernel: Axes = attribute("axes", "window size", minimum=1)
+    stride: Axes | None = attribute(
+        "axes", "stride; unless said, the kernel", default=None, minimum=1
+    )
+    padding: Axes = attribute(
+        "axes", "on each side, at most half the window", default=0, minimum=0
+    )
+    dilation: Axes = attribute("axes", "spacing of the window", default=1, minimum=1)
+    ceil: bool = attribute(
+        "boolean", "keep a last window that overhangs the end", default=False
+    )
+
+    def _on(self, x: TensorType) -> Pooling:
+        return Pooling.of(
+            x, self.kernel, self.stride, self.padding, self.ceil, self.dilation
+        )
+
+    def infer(self, x: TensorType) -> TensorType:
+        return TensorType((x.channels, *self._on(x).output))
+
+    def window(self, x: TensorType) -> Window:
+        windows = self._on(x)
+        return Window(windows.extent, windows.stride)
+
+    def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:
+        def times(value: Axes) -> Axes:
+            if isinstance(value, int):
+                return value * dilation
+            return tuple(v * dilation for v in value)
+
+        # The padding grows with the window, so that sizes stay.
+        return (
+            replace(
+                self,
+                stride=1 if undo else self.stride,
+                padding=times(self.padding),
+                dilation=times(self.dilation),
+            ),
+        )
+
+    def torch(self, x: TensorType) -> Module:
+        windows = self._on(x)
+        options: dict[str, object] = {"stride": windows.stride}
+        if any(windows.padding):
+            options["padding"] = windows.padding
+        if any(d > 1 for d in windows.dilation):
+            options["dilation"] = windows.dilation
+        if self.ceil:
+            options["ceil_mode"] = True
+        suffix = spatial_suffix(x, "pooling")
+        return Module(f"torch.nn.MaxPool{suffix}", (windows.kernel,), options)
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        (x,) = inputs
+        windows = self._on(x.type)
+        source, begin, end = x.name, windows.padding, windows.end_padding(to.dynamic)
+        if any(p >= k for p, k in zip(begin + end, windows.kernel * 2, strict=True)):
+            # A dilated window may reach further than the padding that runtimes take.
+            pads = to.integers((0, 0, *begin, 0, 0, *end))
+            source = to.emit("Pad", [source, pads, to.floats([float("-inf")], ())])
+            begin = end = (0,) * len(begin)
+        return to.emit(
+            "MaxPool",
+            [source],
+            kernel_shape=windows.kernel,
+            strides=windows.stride,
+            pads=begin + end,
+            dilations=windows.dilation,
+        )
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        return (
+            Case(cls(kernel=3, stride=2, padding=1), ((4, 9, 8),)),
+            Case(cls(kernel=2), ((4, 9, 8),)),
+            Case(cls(kernel=2, stride=2, ceil=True), ((4, 9, 8),)),
+            Case(cls(kernel=(1, 3), stride=(1, 2), padding=(0, 1)), ((4, 9, 8),)),
+            Case(cls(kernel=1, stride=2), ((4, 9, 8),)),
+            Case(cls(kernel=3, stride=1, padding=4, dilation=4), ((4, 9, 8),)),
+            Case(cls(kernel=3, stride=2), ((4, 11),)),
+            Case(cls(kernel=2, stride=2), ((4, 4, 5, 6),)),
+        )

@@ -1,0 +1,99 @@
+"""What max and average pooling share: torch's shape rule, and end padding for ONNX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from resgen.ops.base import Axes, ShapeError, per_axis, spatial_suffix
+from resgen.ops.types import TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """The windows of a pooling on one input, one number an axis each."""
+
+    size: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil: bool
+
+    @classmethod
+    def of(
+        cls,
+        x: TensorType,
+        kernel: Axes,
+        stride: Axes | None,
+        padding: Axes,
+        ceil: bool,
+        dilation: Axes = 1,
+    ) -> Pooling:
+        """The windows on ``x``; no stride is the kernel's size, as in torch."""
+        spatial_suffix(x, "pooling")
+        return cls(
+            x.spatial,
+            per_axis(kernel, x, "kernel"),
+            per_axis(kernel if stride is None else stride, x, "stride"),
+            per_axis(padding, x, "padding"),
+            per_axis(dilation, x, "dilation"),
+            ceil,
+        )
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Positions from the first to the last of a window."""
+        pairs = zip(self.kernel, self.dilation, strict=True)
+        return tuple(d * (k - 1) + 1 for k, d in pairs)
+
+    @property
+    def output(self) -> tuple[int, ...]:
+        """Number of windows, or :class:`ShapeError`.
+
+        With ``ceil`` a last window may overhang, but never start in the end padding.
+        """
+        counts = []
+        rows = zip(self.size, self.extent, self.stride, self.padding, strict=True)
+        for n, extent, s, p in rows:
+            if 2 * p > extent:
+                raise ShapeError(
+                    f"a padding of {p} is more than half of the window of {extent}",
+                    attribute="padding",
+                    code="RG112",
+                )
+            room = n + 2 * p - extent
+            count = (room + (s - 1 if self.ceil else 0)) // s + 1
+            if self.ceil and (count - 1) * s >= n + p:
+                count -= 1
+            if count < 1:
+                raise ShapeError(
+                    f"the map collapses: a window of {extent} does not fit into "
+                    f"{n} + 2 x {p} positions",
+                    attribute="kernel",
+                    code="RG106",
+                    hint="use a larger input, a smaller stride or fewer stages",
+                )
+            counts.append(count)
+        return tuple(counts)
+
+    def end_padding(self, dynamic: bool) -> tuple[int, ...]:
+        """Padding at the end that makes the floor of ONNX count as ``ceil`` does.
+
+        Runtimes disagree about ONNX's own ``ceil_mode``, so it is never used. Where
+        sizes are dynamic it is the padding that is right for every size: one less than
+        the stride rounds up, one less than the window keeps the last one from
+        starting in the padding.
+        """
+        if not self.ceil:
+            return self.padding
+        rows = zip(
+            self.size,
+            self.extent,
+            self.stride,
+            self.padding,
+            self.output,
+            strict=True,
+        )
+        if dynamic:
+            return tuple(min(p + s - 1, e - 1) for _, e, s, p, _ in rows)
+        return tuple(max(p, (y - 1) * s + e - n - p) for n, e, s, p, y in rows)

@@ -1,0 +1,87 @@
+"""Interpolation to the size of another value."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from resgen.ops.base import (
+    Case,
+    OnnxWriter,
+    Op,
+    ShapeError,
+    attribute,
+    operator,
+    spatial_suffix,
+)
+from resgen.ops.types import Function, TensorType, Value
+
+
+@operator("resize")
+class Resize(Op):
+    """The map, interpolated to the spatial size of a kept value.
+
+    As ``torch.nn.functional.interpolate``; ``bilinear`` is linear along each axis, of
+    which there may be one to three.
+    """
+
+    arity: ClassVar[int | None] = 2
+
+    like: str = attribute("value", "the kept value whose spatial size is taken")
+    mode: str = attribute(
+        "enum", "interpolation", default="nearest", choices=("nearest", "bilinear")
+    )
+    align_corners: bool = attribute(
+        "boolean", "bilinear: corners stay where they are", default=False
+    )
+
+    def infer(self, x: TensorType, like: TensorType) -> TensorType:
+        spatial_suffix(x, "resizing")
+        if like.rank != x.rank:
+            raise ShapeError(
+                f"an input of {x} cannot take the size of {like}, which has another "
+                "number of axes",
+                attribute="like",
+                code="RG112",
+            )
+        return TensorType((x.channels, *like.spatial))
+
+    def torch(self, x: TensorType) -> Function:
+        options: dict[str, object] = {"mode": "nearest"}
+        if self.mode == "bilinear":
+            modes = {"1d": "linear", "2d": "bilinear", "3d": "trilinear"}
+            options["mode"] = modes[spatial_suffix(x, "resizing")]
+            options["align_corners"] = self.align_corners
+        return Function("resgen.lower.modules.resize", (), options)
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        x, like = inputs
+        if to.dynamic:
+            size = to.emit("Shape", [like.name], start=2)
+        else:
+            size = to.integers(like.type.spatial)
+        kept = to.emit("Shape", [x.name], end=2)
+        sizes = to.emit("Concat", [kept, size], axis=0)
+        options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        if self.mode == "nearest":
+            options = {
+                "mode": "nearest",
+                "coordinate_transformation_mode": "asymmetric",
+                "nearest_mode": "floor",
+            }
+        elif self.align_corners:
+            options["coordinate_transformation_mode"] = "align_corners"
+        return to.emit("Resize", [x.name, "", "", sizes], **options)
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        down, up = ((3, 9, 8), (2, 5, 3)), ((3, 5, 6), (2, 10, 13))
+        line = ((3, 5), (2, 9))
+        return (
+            Case(cls(like="y"), up),
+            Case(cls(like="y"), down),
+            Case(cls(like="y"), line),
+            Case(cls(like="y", mode="bilinear"), up),
+            Case(cls(like="y", mode="bilinear"), down),
+            Case(cls(like="y", mode="bilinear"), line),
+            Case(cls(like="y", mode="bilinear", align_corners=True), up),
+        )

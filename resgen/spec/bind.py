@@ -1,0 +1,309 @@
+"""JSON values bound to what a parameter takes.
+
+The binder turns located JSON into the typed values of :mod:`resgen.spec.model`. It is
+used for the arguments of operators and blocks alike. What it cannot take it reports and
+leaves out, so that one run finds all problems.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from resgen.errors import closest, did_you_mean
+from resgen.spec import expr
+from resgen.spec.model import (
+    Argument,
+    Fields,
+    Items,
+    NotGiven,
+    Scalar,
+    Template,
+    Text,
+)
+from resgen.spec.params import Param
+from resgen.spec.source import Json, Problems
+
+if TYPE_CHECKING:
+    from resgen.spec.body import BodyReader
+
+#: Names that every expression may use.
+POSITIONS: Final = frozenset(
+    ("stage", "index", "block", "blocks", "channels", "here", "true", "false")
+)
+
+#: Fields of an initialiser object, beside ``type``.
+INITIAL_FIELDS: Final = ("value", "std", "bound", "fan", "gain")
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class Misfit(Exception):
+    """A value that a parameter does not take, and the code of the problem."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+def fit(value: Any, param: Param) -> Any:
+    """``value`` as the parameter's type, or :class:`Misfit`."""
+    kind = param.kind
+    if kind == "boolean":
+        if isinstance(value, bool):
+            return value
+    elif kind in ("integer", "channels", "axes"):
+        if isinstance(value, Fraction) and value.denominator != 1:
+            raise Misfit(f"expected {param}, not the fraction {value}", "RG012")
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _in_range(int(value), param)
+    elif kind == "number":
+        if isinstance(value, (int, float, Fraction)) and not isinstance(value, bool):
+            return _in_range(value, param)
+    elif kind == "enum":
+        if value in param.choices:
+            return value
+        if isinstance(value, str):
+            near = did_you_mean(value, param.choices)
+            raise Misfit(f'"{value}" is not {param}{near}', "RG013")
+    elif isinstance(value, str):
+        return value
+    raise Misfit(f"expected {param}, not {describe(value)}", "RG012")
+
+
+def _in_range(value: Any, param: Param) -> Any:
+    low = 1 if param.kind == "channels" else param.minimum
+    if low is not None and value < low:
+        raise Misfit(f"{value} is too small: expected {param}", "RG013")
+    if param.maximum is not None and value > param.maximum:
+        raise Misfit(f"{value} is too large: expected {param}", "RG013")
+    return value
+
+
+def describe(value: Any) -> str:
+    """A value in the words of JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Fraction)):
+        return str(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "a list" if isinstance(value, (list, tuple)) else "an object"
+
+
+class Binder:
+    """Turns JSON into arguments; ``known`` are the names that expressions may use.
+
+    ``known`` is None where names cannot be told before the body is used.
+    """
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.known: frozenset[str] | None = None
+        self.bodies: BodyReader  # set by the reader that owns this binder
+        self._memo: dict[tuple[int, int], tuple[Json, Param, Argument | None]] = {}
+
+    # --- expressions ------------------------------------------------------------------
+
+    def expression(self, text: str, at: Json, offset: int = 1) -> expr.Expr | None:
+        """Parse, and check names where they are known; problems are reported."""
+        try:
+            parsed = expr.parse(text)
+        except expr.ExprError as error:
+            start = min(at.start + offset + error.offset, max(at.start, at.end - 1))
+            place = at.source.place(start, start + 1, at.pointer)
+            self.problems.error("RG030", f'in "{text}": {error.message}', place)
+            return None
+        if self.known is not None:
+            for name in sorted(parsed.names - self.known - POSITIONS):
+                near = did_you_mean(name, self.known | POSITIONS)
+                self.problems.error(
+                    "RG032", f'"{name}" is not a name here{near}', at.place()
+                )
+        return parsed
+
+    def scalar(self, at: Json, param: Param) -> Scalar | None:
+        """A value of a numeric or boolean field."""
+        value = at.value
+        if isinstance(value, str):
+            parsed = self.expression(value, at)
+            if parsed is None:
+                return None
+            if not parsed.names:
+                try:
+                    fit(parsed.evaluate({}), param)
+                except Misfit as misfit:
+                    self.problems.error(misfit.code, misfit.message, at.place())
+                    return None
+                except expr.ExprError as error:
+                    message = f'in "{value}": {error.message}'
+                    self.problems.error("RG031", message, at.place())
+                    return None
+            return Scalar(parsed, at)
+        try:
+            return Scalar(expr.constant(fit(value, param)), at)
+        except Misfit as misfit:
+            self.problems.error(misfit.code, misfit.message, at.place())
+            return None
+
+    def text(self, at: Json, param: Param) -> Text | None:
+        """A string, or a reference to a string parameter."""
+        value = at.value
+        if isinstance(value, str) and value.startswith("$"):
+            return self.reference(at)
+        try:
+            return Text(fit(value, param), False, at)
+        except Misfit as misfit:
+            self.problems.error(misfit.code, misfit.message, at.place())
+        if isinstance(value, str):
+            near = closest(value, param.choices)
+            if near is not None:
+                return Text(near, False, at)
+        return None
+
+    def reference(self, at: Json) -> Text:
+        """``"$p"``."""
+        name = str(at.value)[1:]
+        if self.known is not None and name not in self.known:
+            near = did_you_mean(name, self.known)
+            self.problems.error(
+                "RG032", f'"{name}" is not a parameter here{near}', at.place()
+            )
+        return Text(name, True, at)
+
+    def template(self, at: Json) -> Template | None:
+        """A string with expressions in braces."""
+        if not isinstance(at.value, str):
+            message = f"expected a string, not {describe(at.value)}"
+            self.problems.error("RG012", message, at.place())
+            return None
+        parts: list[str | expr.Expr] = []
+        end = 0
+        for found in _BRACES.finditer(at.value):
+            if found.start() > end:
+                parts.append(at.value[end : found.start()])
+            parsed = self.expression(found[1], at, offset=1 + found.start(1))
+            if parsed is None:
+                return None
+            parts.append(parsed)
+            end = found.end()
+        rest = at.value[end:]
+        if "{" in rest or "}" in rest:
+            message = "an unmatched brace: write {expression}"
+            self.problems.error("RG030", message, at.place())
+            return None
+        if rest:
+            parts.append(rest)
+        return Template(tuple(parts), at)
+
+    def identifier(self, at: Json) -> str | None:
+        """A bare name, such as a loop variable."""
+        if isinstance(at.value, str) and _IDENTIFIER.match(at.value):
+            if at.value in POSITIONS:
+                message = f'"{at.value}" has a meaning of its own; choose another name'
+                self.problems.error("RG013", message, at.place())
+            return at.value
+        message = f"expected a name (letters, digits, _), not {describe(at.value)}"
+        self.problems.error("RG012", message, at.place())
+        return None
+
+    # --- arguments --------------------------------------------------------------------
+
+    def argument(self, at: Json, param: Param) -> Argument | None:
+        """Bind once; None means that a problem was reported."""
+        key = (id(at), id(param))
+        found = self._memo.get(key)
+        if found is None:
+            # Both are kept beside the result so that their ids stay their own.
+            found = self._memo[key] = (at, param, self._argument(at, param))
+        return found[2]
+
+    def _argument(self, at: Json, param: Param) -> Argument | None:
+        if at.value is None:
+            return NotGiven(at)
+        match param.kind:
+            case "body":
+                return self.bodies.body(at)
+            case "shortcut":
+                return self.bodies.shortcut(at)
+            case "list":
+                return self._items(at, param.item or param)
+            case "axes":
+                if isinstance(at.value, list):
+                    return self._items(at, param)
+                return self.scalar(at, param)
+            case "init":
+                return self._init(at)
+            case "string" | "enum" | "value":
+                return self.text(at, param)
+            case _:
+                return self.scalar(at, param)
+
+    def _items(self, at: Json, param: Param) -> Argument | None:
+        if isinstance(at.value, str):
+            # An expression, or a reference, that yields a whole list.
+            parsed = self.expression(at.value.removeprefix("$"), at)
+            return None if parsed is None else Scalar(parsed, at)
+        if not isinstance(at.value, list):
+            message = f"expected a list, each {param}, not {describe(at.value)}"
+            self.problems.error("RG012", message, at.place())
+            return None
+        items = [self.argument(item, param) for item in at.value]
+        return Items(tuple(item for item in items if item is not None), at)
+
+    def _init(self, at: Json) -> Argument | None:
+        number = Param("number")
+        if not isinstance(at.value, dict):
+            return self.scalar(at, number)
+        if "type" not in at.value:  # one for each role
+            roles = {role: self._init(item) for role, item in at.value.items()}
+            return Fields({r: v for r, v in roles.items() if v is not None}, at)
+        fields: dict[str, Argument] = {}
+        for key, item in at.value.items():
+            bound: Argument | None
+            if key in ("type", "fan"):
+                bound = self.text(item, Param("string"))
+            elif key in INITIAL_FIELDS:
+                bound = self.scalar(item, number)
+            else:
+                bound = None
+                self.unknown_key(item, key, ("type", *INITIAL_FIELDS), "an initialiser")
+            if bound is not None:
+                fields[key] = bound
+        return Fields(fields, at)
+
+    # --- objects ----------------------------------------------------------------------
+
+    def unknown_key(self, at: Json, key: str, known: Iterable[str], of: str) -> None:
+        """Report a key that nothing takes."""
+        choices = list(known)
+        near = did_you_mean(key, choices)
+        hint = None if near else "known here: " + ", ".join(choices)
+        message = f'"{key}" is not a key of {of}{near}'
+        self.problems.error("RG010", message, at.place(key=True), hint)
+
+    def members(self, at: Json, known: Iterable[str], of: str) -> Mapping[str, Json]:
+        """The members of an object; a misspelt key is reported and read as meant."""
+        if not isinstance(at.value, dict):
+            message = f"expected an object ({of}), not {describe(at.value)}"
+            self.problems.error("RG012", message, at.place())
+            return {}
+        choices = tuple(known)
+        found: dict[str, Json] = {}
+        for key, item in at.value.items():
+            if key in choices:
+                found[key] = item
+                continue
+            self.unknown_key(item, key, choices, of)
+            near = closest(key, choices)
+            if near is not None and near not in at.value:
+                found[near] = item
+        return found

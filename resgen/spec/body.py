@@ -1,0 +1,384 @@
+"""Bodies: lists of elements, read from JSON.
+
+An element is a string (an operator, a block, ``"$p"``) or an object with one of the
+forms of the language. Names of blocks are looked up in the library, which reads their
+definitions when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from resgen.errors import did_you_mean
+from resgen.spec.bind import Binder, describe
+from resgen.spec.model import (
+    MERGES,
+    TAPS,
+    Argument,
+    Body,
+    Element,
+    For,
+    Form,
+    Keep,
+    Merge,
+    OpCall,
+    Residual,
+    Scalar,
+    Seq,
+    ShortcutValue,
+    Template,
+    Text,
+    Use,
+)
+from resgen.spec.params import OperatorEntry, Param, Vocabulary
+from resgen.spec.source import Json
+
+if TYPE_CHECKING:
+    from resgen.spec.library import Library
+
+#: Keys that decide what an element is.
+FORMS: Final = (
+    "op",
+    "use",
+    "seq",
+    "residual",
+    "add",
+    "concat",
+    "multiply",
+    "stack",
+    "for",
+)
+
+#: Keys that any element may have.
+COMMON: Final = ("as", "when", "name", "from", "doc")
+
+SHORTCUT_KEYS: Final = ("project", "when", "merge", "tap", "scale")
+
+_BOOLEAN = Param("boolean")
+_NUMBER = Param("number")
+_COUNT = Param("integer", minimum=0)
+
+
+class BodyReader:
+    """Reads bodies, elements and shortcuts."""
+
+    def __init__(self, binder: Binder, operators: Vocabulary, library: Library) -> None:
+        self.binder = binder
+        self.problems = binder.problems
+        self.operators = operators
+        self.library = library
+        binder.bodies = self
+
+    # --- bodies -----------------------------------------------------------------------
+
+    def body(self, at: Json) -> Body:
+        """A list of elements, or one element by itself."""
+        items = at.value if isinstance(at.value, list) else [at]
+        elements = [self.element(item) for item in items]
+        return Body(tuple(e for e in elements if e is not None), at)
+
+    def optional(self, members: Mapping[str, Json], key: str) -> Body | None:
+        """The body under ``key``, if it is there and not null."""
+        at = members.get(key)
+        return None if at is None or at.value is None else self.body(at)
+
+    def element(self, at: Json) -> Element | None:
+        """A string or an object; anything else is a problem."""
+        if isinstance(at.value, str):
+            form = self._bare(at.value, at)
+            return None if form is None else Element(form, at)
+        if isinstance(at.value, dict):
+            return self._object(at, at.value)
+        if isinstance(at.value, list):
+            return Element(Seq(self.body(at)), at)
+        message = f"expected an operator, a block or an element, not {describe(at.value)}"
+        self.problems.error("RG012", message, at.place())
+        return None
+
+    def _bare(self, name: str, at: Json) -> Form | None:
+        if name.startswith("$"):
+            return Use(self.binder.reference(at).text, True, {})
+        if name in self.operators:
+            self._missing(name, self.operators[name], {}, at)
+            return OpCall(name, {})
+        if self.library.block(name) is not None:
+            return Use(name, False, {})
+        return self._unknown(name, at)
+
+    def _unknown(self, name: str, at: Json) -> Form | None:
+        choices = [*self.operators, *self.library.block_names()]
+        near = did_you_mean(name, choices)
+        hint = None if near else "`resgen list --blocks` shows operators and blocks"
+        message = f'"{name}" is not an operator or a block{near}'
+        self.problems.error("RG020", message, at.place(), hint)
+        return None
+
+    def _object(self, at: Json, value: Mapping[str, Json]) -> Element | None:
+        forms = [key for key in FORMS if key in value]
+        if len(forms) > 1:
+            message = f'an element has one form, not both "{forms[0]}" and "{forms[1]}"'
+            self.problems.error("RG010", message, value[forms[1]].place(key=True))
+        if not forms and not any(key in value for key in COMMON):
+            message = "an element needs one of " + ", ".join(FORMS)
+            self.problems.error("RG011", message, at.place())
+            return None
+        readers: dict[str, Callable[[Json, Mapping[str, Json]], Form | None]] = {
+            "op": self._op,
+            "use": self._use,
+            "seq": self._seq,
+            "residual": self._residual,
+            "for": self._for,
+        }
+        if forms:
+            form = readers.get(forms[0], self._merge)(at, value)
+        else:
+            self.binder.members(at, COMMON, "an element")
+            form = Keep()
+        if form is None:
+            return None
+        return Element(
+            form,
+            at,
+            path=self._path(value, form),
+            when=self._scalar(value, "when", _BOOLEAN),
+            name=self._template(value, "name"),
+            start=self._template(value, "from"),
+        )
+
+    def _path(self, value: Mapping[str, Json], form: Form) -> Template | None:
+        known = self.binder.known
+        if known is not None and isinstance(form, For):
+            # Each iteration has a path of its own, so `as` sees the variable.
+            self.binder.known = known | {form.variable}
+        path = self._template(value, "as")
+        self.binder.known = known
+        return path
+
+    def _template(self, value: Mapping[str, Json], key: str) -> Template | None:
+        return self.binder.template(value[key]) if key in value else None
+
+    def _scalar(
+        self, value: Mapping[str, Json], key: str, param: Param
+    ) -> Scalar | None:
+        at = value.get(key)
+        if at is None or at.value is None:
+            return None
+        if param is _BOOLEAN and isinstance(at.value, str):
+            # A condition may be any expression: a body is true when it is not empty.
+            parsed = self.binder.expression(at.value, at)
+            return None if parsed is None else Scalar(parsed, at)
+        return self.binder.scalar(at, param)
+
+    # --- forms ------------------------------------------------------------------------
+
+    def _op(self, at: Json, value: Mapping[str, Json]) -> Form | None:
+        name = value["op"].value
+        entry = self.operators.get(name) if isinstance(name, str) else None
+        if entry is None:
+            near = did_you_mean(str(name), self.operators)
+            message = f"{describe(name)} is not an operator{near}"
+            self.problems.error("RG020", message, value["op"].place())
+            return None
+        arguments = self.operator_arguments(
+            at, entry, f'operator "{name}"', (*COMMON, "op")
+        )
+        self._missing(str(name), entry, arguments, value["op"])
+        return OpCall(str(name), arguments)
+
+    def operator_arguments(
+        self, at: Json, entry: OperatorEntry, of: str, also: tuple[str, ...] = ()
+    ) -> dict[str, Argument]:
+        """The arguments of an operator that an object states, bound."""
+        # `name` of an element keeps the value; no operator has such an attribute.
+        members = self.binder.members(at, (*entry.signature, *also), of)
+        bound = {
+            key: self.binder.argument(item, entry.signature[key])
+            for key, item in members.items()
+            if key in entry.signature
+        }
+        return {key: item for key, item in bound.items() if item is not None}
+
+    def _missing(
+        self,
+        name: str,
+        entry: OperatorEntry,
+        arguments: Mapping[str, Argument],
+        at: Json,
+    ) -> None:
+        for key, param in entry.signature.items():
+            # `defaults` may say it for the whole network.
+            if param.required and key not in arguments and not self.library.says(name):
+                message = f'operator "{name}" needs "{key}", {param}'
+                self.problems.error("RG023", message, at.place())
+
+    def _use(self, at: Json, value: Mapping[str, Json]) -> Form | None:
+        members = self.binder.members(at, ("use", "with", *COMMON), "a use")
+        given = members.get("with")
+        arguments: Mapping[str, Json] = {}
+        if given is not None and given.value is not None:
+            if isinstance(given.value, dict):
+                arguments = given.value
+            else:
+                message = f'"with" is an object of arguments, not {describe(given.value)}'
+                self.problems.error("RG012", message, given.place())
+        target = value["use"]
+        name = target.value
+        if not isinstance(name, str):
+            message = f'"use" takes the name of a block, not {describe(name)}'
+            self.problems.error("RG012", message, target.place())
+            return None
+        if name.startswith("$"):
+            parameter = self.binder.reference(target).text
+            return Use(parameter, True, self.offers(arguments))
+        definition = self.library.block(name)
+        if definition is None:
+            if name in self.operators:
+                message = f'"{name}" is an operator: write {{"op": "{name}", ...}}'
+                self.problems.error("RG020", message, target.place())
+                return None
+            return self._unknown(name, target)
+        bound = self.library.arguments(definition, arguments, target)
+        return Use(name, False, bound)
+
+    def _seq(self, at: Json, value: Mapping[str, Json]) -> Form:
+        self.binder.members(at, ("seq", *COMMON), "a sequence")
+        return Seq(self.body(value["seq"]))
+
+    def _for(self, at: Json, value: Mapping[str, Json]) -> Form | None:
+        members = self.binder.members(at, ("for", "in", "body", "share", *COMMON), "for")
+        variable = self.binder.identifier(value["for"])
+        for key in ("in", "body"):
+            if key not in members:
+                message = f'a loop needs "{key}"'
+                self.problems.error("RG011", message, at.place())
+                return None
+        count = self.binder.scalar(members["in"], _COUNT)
+        share = members.get("share")
+        known = self.binder.known
+        if known is not None and variable is not None:
+            self.binder.known = known | {variable}
+        body = self.body(members["body"])
+        self.binder.known = known
+        if variable is None or count is None:
+            return None
+        shared = share is not None and share.value is True
+        if share is not None and not isinstance(share.value, bool):
+            message = f'"share" is true or false, not {describe(share.value)}'
+            self.problems.error("RG012", message, share.place())
+        return For(variable, count, body, shared)
+
+    def _merge(self, at: Json, value: Mapping[str, Json]) -> Form | None:
+        kind = next(key for key in FORMS if key in value)
+        self.binder.members(at, (kind, *COMMON), f'"{kind}"')
+        branches = value[kind]
+        if isinstance(branches.value, list):
+            bodies = tuple(self.body(item) for item in branches.value)
+        else:
+            bodies = (self.body(branches),)
+        if not bodies:
+            message = f'"{kind}" needs at least one branch'
+            self.problems.error("RG011", message, branches.place())
+            return None
+        return Merge(kind, bodies)  # type: ignore[arg-type]
+
+    def _residual(self, at: Json, value: Mapping[str, Json]) -> Form:
+        keys = ("residual", "pre", "post", "drop_path", "shortcut", "with")
+        members = self.binder.members(at, (*keys, *COMMON), "a residual element")
+        given = members.get("with")
+        arguments = given.value if given is not None else {}
+        if not isinstance(arguments, dict):
+            message = f'"with" is an object of arguments, not {describe(arguments)}'
+            self.problems.error("RG012", message, at.place())
+            arguments = {}
+        shortcut = members.get("shortcut")
+        chosen: ShortcutValue | Text
+        if shortcut is None or shortcut.value is None:
+            chosen = ShortcutValue(at, preset="identity")
+            self.library.shortcut("identity")
+        else:
+            chosen = self.shortcut(shortcut) or ShortcutValue(shortcut)
+        return Residual(
+            self.body(value["residual"]),
+            self.optional(members, "pre"),
+            self.optional(members, "post"),
+            self._scalar(members, "drop_path", _NUMBER),
+            chosen,
+            self.offers(arguments),
+        )
+
+    def offers(self, arguments: Mapping[str, Json]) -> dict[str, Argument]:
+        """Arguments for whatever a parameter turns out to be: values of any type."""
+        bound: dict[str, Argument] = {}
+        for key, item in arguments.items():
+            if isinstance(item.value, str):
+                parsed = self.binder.expression(item.value, item)
+                value = None if parsed is None else Scalar(parsed, item)
+            elif isinstance(item.value, bool):
+                value = self.binder.scalar(item, _BOOLEAN)
+            else:
+                value = self.binder.scalar(item, _NUMBER)
+            if value is not None:
+                bound[key] = value
+        return bound
+
+    # --- shortcuts --------------------------------------------------------------------
+
+    def shortcut(self, at: Json) -> ShortcutValue | Text | None:
+        """A preset's name, an object of fields, or ``"$p"``."""
+        if isinstance(at.value, str):
+            if at.value.startswith("$"):
+                return self.binder.reference(at)
+            name = self._preset(at.value, at)
+            return None if name is None else ShortcutValue(at, preset=name)
+        return self.shortcut_fields(at, self.binder.members(at, SHORTCUT_KEYS, "a shortcut"))
+
+    def _preset(self, name: str, at: Json) -> str | None:
+        if self.library.shortcut(name) is not None:
+            return name
+        choices = self.library.shortcut_names()
+        near = did_you_mean(name, choices)
+        hint = None if near else "there are: " + ", ".join(choices)
+        message = f'"{name}" is not a shortcut{near}'
+        self.problems.error("RG021", message, at.place(), hint)
+        return self.library.nearest_shortcut(name)
+
+    def shortcut_fields(self, at: Json, members: Mapping[str, Json]) -> ShortcutValue:
+        """The fields of a shortcut that an object states."""
+        project: Body | Text | None = None
+        stated = members.get("project")
+        if stated is not None and stated.value is not None:
+            if isinstance(stated.value, str) and not stated.value.startswith("$"):
+                name = self._preset(stated.value, stated)
+                project = None if name is None else Text(name, False, stated)
+            else:
+                project = self.body(stated)
+        when: Scalar | Text | None = None
+        condition = members.get("when")
+        if condition is not None and condition.value in ("shape", "always"):
+            when = Text(str(condition.value), False, condition)
+        else:
+            when = self._scalar(members, "when", _BOOLEAN)
+        scale: Scalar | Body | None = None
+        factor = members.get("scale")
+        if factor is not None and factor.value is not None:
+            if isinstance(factor.value, (dict, list)):
+                scale = self.body(factor)
+            else:
+                scale = self.binder.scalar(factor, _NUMBER)
+        return ShortcutValue(
+            at,
+            project=project,
+            when=when,
+            merge=self._choice(members, "merge", MERGES),
+            tap=self._choice(members, "tap", TAPS),
+            scale=scale,
+        )
+
+    def _choice(
+        self, members: Mapping[str, Json], key: str, choices: tuple[str, ...]
+    ) -> Text | None:
+        at = members.get(key)
+        if at is None or at.value is None:
+            return None
+        return self.binder.text(at, Param("enum", choices=choices))

@@ -1,0 +1,148 @@
+"""Definitions of blocks and shortcuts, read from JSON.
+
+Built-in ones are files of the package, a user's stand under ``blocks`` and
+``shortcuts`` of a spec; the form is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Final
+
+from resgen.errors import did_you_mean
+from resgen.spec.bind import POSITIONS, describe
+from resgen.spec.body import SHORTCUT_KEYS, BodyReader
+from resgen.spec.model import Argument, Definition
+from resgen.spec.params import DECLARABLE, REQUIRED, Param
+from resgen.spec.source import Json, plain
+
+HEADER: Final = ("resgen", "doc", "params", "let")
+PARAM_KEYS: Final = ("type", "enum", "default", "min", "max", "doc")
+
+
+def begin(name: str, at: Json, reader: BodyReader, *, builtin: bool) -> Definition:
+    """The definition with its parameters, but without its body yet."""
+    value = at.value if isinstance(at.value, dict) else {}
+    doc = value["doc"].value if "doc" in value else ""
+    made = Definition(name, at, doc if isinstance(doc, str) else "", builtin)
+    params = value.get("params")
+    if params is not None:
+        made.params = _params(params, reader)
+    return made
+
+
+def finish(made: Definition, reader: BodyReader, kind: str) -> None:
+    """Read defaults, local values and the body: ``kind`` is "block" or "shortcut"."""
+    own = ("block", "body") if kind == "block" else ("shortcut", *SHORTCUT_KEYS)
+    members = reader.binder.members(made.at, (*HEADER, *own), f"a {kind}'s definition")
+    binder = reader.binder
+    outer = binder.known
+    binder.known = frozenset(made.params)
+    made.defaults = _defaults(made, members, reader)
+    let: dict[str, Argument] = {}
+    for name, item in _object(members.get("let"), reader, '"let"').items():
+        if name in POSITIONS or name in made.params:
+            message = f'"{name}" is taken: it is a parameter or a position'
+            reader.problems.error("RG013", message, item.place(key=True))
+        let.update(reader.offers({name: item}))
+        binder.known = binder.known | {name}
+    made.let = let
+    if kind == "shortcut":
+        made.shortcut = reader.shortcut_fields(made.at, members)
+    elif "body" in members:
+        made.body = reader.body(members["body"])
+    else:
+        message = f'block "{made.name}" needs a "body"'
+        reader.problems.error("RG011", message, made.at.place())
+    binder.known = outer
+
+
+def _object(at: Json | None, reader: BodyReader, what: str) -> Mapping[str, Json]:
+    if at is None or at.value is None:
+        return {}
+    if isinstance(at.value, dict):
+        return at.value
+    message = f"expected an object ({what}), not {describe(at.value)}"
+    reader.problems.error("RG012", message, at.place())
+    return {}
+
+
+def _params(at: Json, reader: BodyReader) -> dict[str, Param]:
+    made: dict[str, Param] = {}
+    for name, item in _object(at, reader, '"params"').items():
+        if name in POSITIONS:
+            message = f'"{name}" has a meaning of its own; choose another name'
+            reader.problems.error("RG013", message, item.place(key=True))
+        param = _param(item, reader)
+        if param is not None:
+            made[name] = param
+    return made
+
+
+def _param(at: Json, reader: BodyReader) -> Param | None:
+    members = reader.binder.members(at, PARAM_KEYS, "a parameter")
+    default: Any = plain(members["default"]) if "default" in members else REQUIRED
+    doc = members["doc"].value if "doc" in members else ""
+    bounds: dict[str, Fraction | int] = {}
+    for key in ("min", "max"):
+        if key in members:
+            bound = members[key].value
+            if isinstance(bound, (int, Fraction)) and not isinstance(bound, bool):
+                bounds[key] = bound
+            else:
+                message = f'"{key}" is a number, not {describe(bound)}'
+                reader.problems.error("RG012", message, members[key].place())
+    if "enum" in members:
+        choices = members["enum"].value
+        if not isinstance(choices, list) or not all(
+            isinstance(c.value, str) for c in choices
+        ):
+            message = '"enum" is a list of strings'
+            reader.problems.error("RG012", message, members["enum"].place())
+            return None
+        names = tuple(str(c.value) for c in choices)
+        return Param("enum", default, str(doc), choices=names)
+    if "type" not in members:
+        message = 'a parameter needs a "type" or an "enum"'
+        reader.problems.error("RG011", message, at.place())
+        return None
+    return _typed(members["type"], default, str(doc), bounds, reader)
+
+
+def _typed(
+    at: Json,
+    default: Any,
+    doc: str,
+    bounds: Mapping[str, Fraction | int],
+    reader: BodyReader,
+) -> Param | None:
+    low, high = bounds.get("min"), bounds.get("max")
+    if isinstance(at.value, list) and len(at.value) == 1:
+        item = _typed(at.value[0], REQUIRED, "", bounds, reader)
+        return None if item is None else Param("list", default, doc, item=item)
+    if at.value in DECLARABLE:
+        return Param(at.value, default, doc, low, high)
+    near = did_you_mean(str(at.value), DECLARABLE) if isinstance(at.value, str) else ""
+    message = f"{describe(at.value)} is not a type{near}"
+    hint = "there are: " + ", ".join(DECLARABLE) + ', and lists such as ["integer"]'
+    reader.problems.error("RG013", message, at.place(), hint)
+    return None
+
+
+def _defaults(
+    made: Definition, members: Mapping[str, Json], reader: BodyReader
+) -> dict[str, Argument]:
+    """Bound defaults; a default may mention other parameters."""
+    found: dict[str, Argument] = {}
+    stated = _object(members.get("params"), reader, '"params"')
+    for name, param in made.params.items():
+        item = stated[name].value
+        if not isinstance(item, dict) or "default" not in item:
+            continue
+        if item["default"].value is None:
+            continue
+        bound = reader.binder.argument(item["default"], param)
+        if bound is not None:
+            found[name] = bound
+    return found

@@ -1,0 +1,51 @@
+"""From a file, a name of the zoo, or a Python object, to a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from resgen.spec import zoo
+from resgen.spec.decode import decode
+from resgen.spec.model import Spec
+from resgen.spec.params import Vocabulary
+from resgen.spec.resolve import resolve
+from resgen.spec.source import Json, Problems, from_plain, read
+
+
+def locate(source: str | Path) -> Path:
+    """The file meant by ``source``: a path, or the name of a network of the zoo.
+
+    A path that is not there is returned as it is, so that reading it says so.
+    """
+    path = Path(source)
+    looks_like_path = isinstance(source, Path) or path.suffix or len(path.parts) > 1
+    if looks_like_path or path.exists():
+        return path
+    return zoo.find(str(source))
+
+
+def load(
+    source: str | Path | Mapping[str, Any],
+    operators: Vocabulary,
+    problems: Problems,
+    assignments: Sequence[str] = (),
+) -> Spec | None:
+    """Read, resolve and decode; problems are collected, None means too many of them.
+
+    ``source`` is a path, a name of the zoo or the spec itself as Python values;
+    ``assignments`` are changes of the form ``/POINTER=VALUE``.
+    """
+    at: Json | None
+    path: Path | None = None
+    if isinstance(source, Mapping):
+        at = from_plain(dict(source), "<spec>")
+    else:
+        path = locate(source)
+        at = read(path, problems, shown=str(path))
+    if at is None:
+        return None
+    resolved = resolve(at, path, problems, assignments)
+    folder = None if path is None else path.parent
+    return decode(resolved, operators, problems, folder)

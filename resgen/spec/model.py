@@ -1,0 +1,305 @@
+"""The language as types: what a decoded spec, block or body consists of.
+
+Every part keeps the piece of JSON that it was read from (``at``), so that a problem
+found at any later time can be reported where a person can mend it. Nothing here is
+evaluated: expressions are parsed, names are bound, and that is all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from resgen.spec.expr import Expr
+from resgen.spec.params import Signature
+from resgen.spec.source import Json
+
+# --- values ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """A number or a truth value: an expression."""
+
+    expr: Expr
+    at: Json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """A string, or ``"$p"``: the value of the parameter ``p``."""
+
+    text: str
+    reference: bool
+    at: Json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """A list of values."""
+
+    items: tuple[Argument, ...]
+    at: Json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fields:
+    """An object of values: an initialiser, or one for each role."""
+
+    fields: Mapping[str, Argument]
+    at: Json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotGiven:
+    """``null``: as if the argument had not been written."""
+
+    at: Json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """A string in which ``{expr}`` is replaced: literal text and expressions in turn."""
+
+    parts: tuple[str | Expr, ...]
+    at: Json
+
+
+# --- bodies -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """A sequence of elements; empty is the identity."""
+
+    elements: tuple[Element, ...]
+    at: Json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keep:
+    """No operation: an element that only names, or starts from, a value."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpCall:
+    """An operator with the arguments that the element states."""
+
+    op: str
+    arguments: Mapping[str, Argument]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Use:
+    """A block by name, or a body parameter (``parameter``), with arguments.
+
+    What is given to a body parameter is an offer: the block that it turns out to be
+    takes what it declares.
+    """
+
+    target: str
+    parameter: bool
+    arguments: Mapping[str, Argument]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seq:
+    """A nested sequence."""
+
+    body: Body
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class For:
+    """A body repeated: in sequence, or as branches of a merge."""
+
+    variable: str
+    count: Scalar
+    body: Body
+    share: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merge:
+    """Branches over one input, brought together."""
+
+    kind: Literal["add", "concat", "multiply", "stack"]
+    branches: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Residual:
+    """``post(merge(drop_path(scale * residual(pre(x))), shortcut))``."""
+
+    branch: Body
+    pre: Body | None
+    post: Body | None
+    drop_path: Scalar | None
+    shortcut: ShortcutValue | Text
+    arguments: Mapping[str, Argument]  # offered to the shortcut
+
+
+Form = Keep | OpCall | Use | Seq | For | Merge | Residual
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Element:
+    """One step of a body, with what any step may carry."""
+
+    form: Form
+    at: Json
+    path: Template | None = None  # `as`
+    when: Scalar | None = None
+    name: Template | None = None
+    start: Template | None = None  # `from`
+
+
+# --- shortcuts --------------------------------------------------------------------------
+
+MERGES = ("add", "concat", "none", "if-same")
+TAPS = ("input", "pre")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShortcutValue:
+    """A preset's name, or the fields that an object states.
+
+    ``project`` is a body, or the name of the preset whose projection is taken;
+    ``when`` is ``"shape"``, ``"always"`` or an expression; ``scale`` a number or a body
+    that the branch's result goes through.
+    """
+
+    at: Json
+    preset: str | None = None
+    project: Body | Text | None = None
+    when: Scalar | Text | None = None
+    merge: Text | None = None
+    tap: Text | None = None
+    scale: Scalar | Body | None = None
+
+
+Argument = Scalar | Text | Items | Fields | NotGiven | Body | ShortcutValue
+
+
+# --- definitions ------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class Definition:
+    """A block or a shortcut: parameters, local values and what it does.
+
+    A block has a ``body``, a shortcut has ``shortcut`` fields. ``builtin`` says that it
+    is resgen's own, so problems inside it are reported where it was used. ``uses`` are
+    the names of the blocks and shortcuts that it mentions. It is filled in two steps,
+    parameters first, since a block may use itself.
+    """
+
+    name: str
+    at: Json
+    doc: str
+    builtin: bool
+    params: Signature = field(default_factory=dict)
+    defaults: Mapping[str, Argument] = field(default_factory=dict)
+    let: Mapping[str, Argument] = field(default_factory=dict)
+    body: Body | None = None
+    shortcut: ShortcutValue | None = None
+    uses: frozenset[tuple[str, str]] = frozenset()
+
+
+# --- the spec ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerBlock:
+    """A list for a parameter that is not a list: one value for each block."""
+
+    values: tuple[Argument, ...]
+    at: Json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taker:
+    """A block that a stage's keys go to, with those that it takes, bound."""
+
+    block: str
+    arguments: Mapping[str, Argument | PerBlock]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """A stage with its defaults filled in.
+
+    A stage has a ``block``, repeated ``depth`` times, or a ``body``. ``entry`` and
+    ``exit`` are bodies, or takers where they are the bare name of a block. ``stride``
+    is None where nothing states it.
+    """
+
+    at: Json
+    block: Taker | None
+    depth: Scalar | None
+    body: Body | None
+    stride: Argument | None
+    dilate: Scalar | None
+    name: Template | None
+    entry: Body | Taker | None
+    exit: Body | Taker | None
+    operators: Mapping[str, Mapping[str, Argument]]  # norm and act of this stage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """Path components, each relative to what it stands in."""
+
+    trunk: Template
+    stage: Template
+    block: Template
+    entry: Template
+    exit: Template
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How a decoded picture becomes the input.
+
+    ``resize`` is the length of the shorter side in pixels (None: straight to the
+    input's size), ``crop`` the side of the central square (None: the input's size).
+    Values are multiplied by ``scale``, then ``mean`` is subtracted and the result is
+    divided by ``std``, by channel.
+    """
+
+    resize: int | None = 256
+    crop: int | None = None
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    antialias: bool = True
+    color: Literal["rgb", "bgr", "gray"] = "rgb"
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spec:
+    """One network, resolved: nothing of it refers to another file any more."""
+
+    name: str
+    doc: str
+    at: Json
+    input: tuple[int, ...]
+    stem: Body
+    stages: tuple[Stage, ...]
+    head: Body
+    let: Mapping[str, Argument]
+    names: Names
+    operators: Mapping[str, Mapping[str, Argument]]
+    definitions: Mapping[str, Definition]  # blocks in use, by name
+    shortcuts: Mapping[str, Definition]
+    preprocess: Preprocess
+    labels: tuple[str, ...] | None
+    canonical: Any = field(repr=False)
+    sha256: str = ""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Channels and spatial sizes, without the batch."""
+        return self.input

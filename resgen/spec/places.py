@@ -1,0 +1,135 @@
+"""Values of a JSON file that know where they stand, and the problems found in them."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from resgen.errors import Place, Problem
+
+#: A longer line (of minified JSON) is not quoted in messages.
+MAX_SHOWN: Final = 1000
+
+_BREAK: Final = re.compile(r"\r\n?|\n")
+JsonValue: TypeAlias = (
+    "bool | int | Fraction | str | list[Json] | dict[str, Json] | None"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it was read; ``file`` is its name as the user wrote it."""
+
+    file: str
+    text: str = field(repr=False)
+    _starts: list[int] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    def place(self, start: int, end: int, pointer: str) -> Place:
+        """The span from ``start`` to ``end`` (offsets), as far as its line goes."""
+        text, starts = self.text, self._starts
+        if not starts:
+            starts.append(0)
+            starts.extend(found.end() for found in _BREAK.finditer(text))
+        line = bisect_right(starts, start)
+        first = starts[line - 1]
+        ends = _BREAK.search(text, first)
+        last = ends.start() if ends else len(text)
+        return Place(
+            self.file,
+            line,
+            start - first + 1,
+            pointer,
+            text[first:last] if last - first <= MAX_SHOWN else "",
+            max(1, min(end, last) - start),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Json:
+    """A value and where it stands.
+
+    A number is an ``int`` when it is whole (``1.0`` and ``1e2`` are), else the exact
+    fraction of the shortest decimal that names the nearest double: ``0.1`` is 1/10.
+    ``start``, ``end`` and ``key`` (the span of its key in the object around it) are
+    offsets in ``source.text``. Two values are equal only when they are the same one.
+    """
+
+    value: JsonValue
+    source: Source = field(repr=False)
+    start: int
+    end: int
+    pointer: str
+    key: tuple[int, int] | None = None
+
+    def place(self, *, key: bool = False) -> Place:
+        """Where the value stands, or with ``key`` where its key does."""
+        if key and self.key is not None:
+            return self.source.place(*self.key, self.pointer)
+        return self.source.place(self.start, self.end, self.pointer)
+
+    @property
+    def kind(self) -> str:
+        """``object``, ``array``, ``string``, ``number``, ``boolean`` or ``null``."""
+        return _KINDS[type(self.value)]
+
+
+_KINDS: Final[dict[type, str]] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    int: "number",
+    Fraction: "number",
+    bool: "boolean",
+    type(None): "null",
+}
+
+
+class Problems:
+    """Collects problems in the order they are found, each place and code once."""
+
+    def __init__(self) -> None:
+        self.items: list[Problem] = []
+        self.errors = False
+        self._seen: set[tuple[str, str, int, int]] = set()
+
+    def error(
+        self, code: str, message: str, place: Place, hint: str | None = None
+    ) -> None:
+        """Something that has to be mended before the spec means anything."""
+        self.errors = True
+        self.add(Problem(code, "error", message, place, hint))
+
+    def warning(
+        self, code: str, message: str, place: Place, hint: str | None = None
+    ) -> None:
+        """Something that is allowed but probably not meant."""
+        self.add(Problem(code, "warning", message, place, hint))
+
+    def add(self, problem: Problem) -> None:
+        """Keep ``problem`` unless its place already has one with its code."""
+        at = problem.place
+        identity = (problem.code, at.file, at.line, at.column)
+        if identity not in self._seen:
+            self._seen.add(identity)
+            self.items.append(problem)
+
+
+def pointer_of(*parts: str | int) -> str:
+    """The JSON Pointer through ``parts``.
+
+    >>> pointer_of("stages", 2, "a/b")
+    '/stages/2/a~1b'
+    """
+    return "".join("/" + escaped(str(part)) for part in parts)
+
+
+def escaped(part: str) -> str:
+    """``part`` as one reference token of a JSON Pointer."""
+    if "~" in part or "/" in part:
+        return part.replace("~", "~0").replace("/", "~1")
+    return part

@@ -1,0 +1,219 @@
+"""``extends``, ``set`` and ``--set``: from files to one tree that refers to no other.
+
+Objects merge by key and null deletes; lists and bodies are replaced whole. Every piece
+of the result still knows the file and line that it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from resgen.errors import did_you_mean
+from resgen.spec import zoo
+from resgen.spec.bind import describe
+from resgen.spec.body import FORMS
+from resgen.spec.source import Json, Problems, from_plain, parse, pointer_of, read
+
+#: Keys whose values are bodies, replaced whole.
+BODIES: Final = frozenset(("stem", "head", "body", "entry", "exit", "residual"))
+#: Objects that `set` may begin, where the spec has none yet.
+OPTIONAL: Final = ("defaults", "let", "names", "preprocess", "blocks", "shortcuts")
+#: How many specs may stand behind one another.
+MAX_CHAIN: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where ``extends`` and ``labels`` may read: below these folders."""
+
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def around(cls, path: Path | None) -> Reach:
+        """The working folder if it holds the spec, else the spec's own; and the zoo."""
+        working = Path.cwd().resolve()
+        own = working if path is None else path.resolve().parent
+        root = working if own.is_relative_to(working) else own
+        return cls((root, zoo.root().resolve()))
+
+    def allows(self, path: Path) -> bool:
+        """Whether the file lies below one of the folders, links resolved."""
+        real = path.resolve()
+        return any(real.is_relative_to(folder) for folder in self.folders)
+
+
+def resolve(
+    at: Json,
+    path: Path | None,
+    problems: Problems,
+    assignments: Sequence[str] = (),
+) -> Json:
+    """The tree without ``extends`` and ``set``; ``assignments`` are ``/POINTER=VALUE``.
+
+    ``path`` is the file that ``at`` was read from (None: it came from a program, and
+    ``extends`` is looked up from the working folder).
+    """
+    reach = Reach.around(path)
+    resolved = _extended(at, path, problems, reach, ())
+    for assignment in assignments:
+        resolved = _assigned(resolved, assignment, problems)
+    return resolved
+
+
+def _extended(
+    at: Json,
+    path: Path | None,
+    problems: Problems,
+    reach: Reach,
+    chain: tuple[Path, ...],
+) -> Json:
+    if not isinstance(at.value, dict):
+        return at
+    own = dict(at.value)
+    parent = own.pop("extends", None)
+    changes = own.pop("set", None)
+    if path is not None:
+        chain = (*chain, path.resolve())
+    merged = replace(at, value=own)
+    if parent is not None:
+        base = _parent(parent, path, problems, reach, chain)
+        if base is not None:
+            merged = _merged(base, merged)
+    if changes is None or changes.value is None:
+        return merged
+    if not isinstance(changes.value, dict):
+        message = f'"set" is an object of JSON Pointers, not {describe(changes.value)}'
+        problems.error("RG012", message, changes.place())
+        return merged
+    for pointer, value in changes.value.items():
+        merged = _put(merged, pointer, value, problems)
+    return merged
+
+
+def _parent(
+    at: Json,
+    path: Path | None,
+    problems: Problems,
+    reach: Reach,
+    chain: tuple[Path, ...],
+) -> Json | None:
+    if not isinstance(at.value, str):
+        message = f'"extends" is the name of one file, not {describe(at.value)}'
+        problems.error("RG012", message, at.place())
+        return None
+    folder = Path.cwd() if path is None else path.parent
+    found = folder / at.value
+    if not found.is_file():
+        known = zoo.names().get(at.value.removesuffix(".json"))
+        if known is None:
+            near = did_you_mean(at.value.removesuffix(".json"), zoo.names())
+            message = f'there is no spec "{at.value}" here or in the zoo{near}'
+            problems.error("RG040", message, at.place())
+            return None
+        found = known
+    if not reach.allows(found):
+        allowed = " and ".join(str(folder) for folder in reach.folders)
+        message = f'"{at.value}" lies outside what a spec may extend'
+        problems.error("RG043", message, at.place(), f"it may read below {allowed}")
+        return None
+    if found.resolve() in chain:
+        names = " -> ".join(p.name for p in (*chain, found.resolve()))
+        problems.error("RG042", f'"extends" goes in a circle: {names}', at.place())
+        return None
+    if len(chain) >= MAX_CHAIN:
+        message = f"more than {MAX_CHAIN} specs extend one another"
+        problems.error("RG050", message, at.place())
+        return None
+    shown = str(Path(at.source.file).parent / at.value)
+    base = read(found, problems, shown=shown if path is not None else str(found))
+    return None if base is None else _extended(base, found, problems, reach, chain)
+
+
+def _is_body(at: Json) -> bool:
+    return isinstance(at.value, dict) and any(key in at.value for key in FORMS)
+
+
+def _merged(base: Json, over: Json) -> Json:
+    """``over`` laid on ``base``."""
+    if not isinstance(base.value, dict) or not isinstance(over.value, dict):
+        return over
+    if _is_body(base) or _is_body(over):
+        return over
+    value = dict(base.value)
+    for key, item in over.value.items():
+        if item.value is None:
+            value.pop(key, None)
+        elif key in value and key not in BODIES:
+            value[key] = _merged(value[key], item)
+        else:
+            value[key] = item
+    return replace(over, value=value)
+
+
+def _assigned(at: Json, assignment: str, problems: Problems) -> Json:
+    """``/POINTER=VALUE`` of the command line; a value that is no JSON is a string."""
+    pointer, equals, text = assignment.partition("=")
+    whole = from_plain(assignment, "--set")
+    if not equals or not pointer.startswith("/"):
+        message = f'"{assignment}" is not of the form /POINTER=VALUE'
+        problems.error("RG041", message, whole.place())
+        return at
+    value = parse(text, f"--set {pointer}", Problems())
+    if value is None:
+        value = from_plain(text, f"--set {pointer}")
+    return _put(at, pointer, value, problems)
+
+
+def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
+    """``value`` at ``pointer``; null deletes a member."""
+    if not pointer.startswith("/"):
+        message = f'"{pointer}" is not a JSON Pointer: it starts with "/"'
+        problems.error("RG041", message, value.place(key=True))
+        return at
+    parts = [p.replace("~1", "/").replace("~0", "~") for p in pointer[1:].split("/")]
+    made = _put_below(at, parts, value, problems, "")
+    return at if made is None else made
+
+
+def _put_below(
+    at: Json, parts: list[str], value: Json, problems: Problems, above: str
+) -> Json | None:
+    part, rest = parts[0], parts[1:]
+    here = above + pointer_of(part)
+
+    def nowhere(message: str, hint: str | None = None) -> None:
+        problems.error("RG041", message, value.place(key=value.key is not None), hint)
+
+    if isinstance(at.value, list):
+        if not part.isdigit() or int(part) >= len(at.value):
+            nowhere(f'"{here}" is not there: the list has {len(at.value)} items, from 0')
+            return None
+        items = list(at.value)
+        new = value if not rest else _put_below(items[int(part)], rest, value, problems, here)
+        if new is None:
+            return None
+        items[int(part)] = new
+        return replace(at, value=items)
+    if not isinstance(at.value, dict):
+        nowhere(f'"{here}" is not there: "{above}" is {describe(at.value)}')
+        return None
+    members = dict(at.value)
+    if not rest:
+        if value.value is None:
+            members.pop(part, None)
+        else:
+            members[part] = value
+        return replace(at, value=members)
+    if part not in members and not above and part in OPTIONAL:
+        members[part] = replace(value, value={}, key=None)
+    if part not in members:
+        nowhere(f'"{here}" is not there{did_you_mean(part, members)}')
+        return None
+    new = _put_below(members[part], rest, value, problems, here)
+    if new is None:
+        return None
+    members[part] = new
+    return replace(at, value=members)
