@@ -61,7 +61,7 @@ clean:  ## remove everything that make has made
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit( \
 	"resgen needs Python 3.10 or newer: make PYTHON=/path/to/python3.12")'
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/installed: $(VENV)/created $(SOURCES)

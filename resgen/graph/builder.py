@@ -142,10 +142,12 @@ class Builder:
         return Val(name, made.type, self._stride(inputs[0], made))
 
     def _stride(self, x: Val, made: _Made) -> tuple[int, ...]:
-        if made.stride is None or len(made.stride) != len(x.stride):
-            same = len(made.type.spatial) == len(x.stride)
-            return x.stride if same else (1,) * len(made.type.spatial)
-        return tuple([a * b for a, b in zip(x.stride, made.stride, strict=True)])
+        axes = len(made.type.spatial)
+        # Axes come and go at the front (unflatten, stack): the last ones are the map's.
+        before = ((1,) * axes + x.stride)[len(x.stride) :]
+        if made.stride is None or len(made.stride) != axes:
+            return before
+        return tuple([a * b for a, b in zip(before, made.stride, strict=True)])
 
     def _parameter(self, owner: str, spec: ParameterSpec) -> str:
         name = f"{owner}.{spec.role}" if spec.role else owner

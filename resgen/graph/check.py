@@ -22,8 +22,8 @@ EXPLANATIONS: Final[dict[str, Explanation]] = {
 def check(graph: Graph) -> list[Problem]:
     """All problems of a graph, in the order of the spec's lines.
 
-    A line that makes a hundred operators has each problem once. A graph that is not a
-    network is not linted.
+    A line that makes a hundred operators has each problem once, and each warning once
+    however it is worded. A graph that is not a network is not linted.
     """
     subject = Subject(graph)
     problems = _ask(STRUCTURE, subject) or _ask(LINTS, subject)
@@ -47,7 +47,8 @@ def _ask(rules: list[Rule], subject: Subject) -> list[Problem]:
     for rule in rules:
         for finding in rule.ask(subject):
             problem = _problem(rule, finding)
-            key = (problem.code, problem.place, problem.message)
+            wording = problem.message if problem.severity == "error" else ""
+            key = (problem.code, problem.place, wording)
             found.setdefault(key, problem)
     return list(found.values())
 

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from resgen.graph.ir import Graph, Node
+from resgen.graph.ir import Graph
 from resgen.ops.base import Op
-from resgen.ops.types import TensorType
 
 #: Bytes of one element.
 BYTES: Final = {"float32": 4, "int64": 8}
@@ -84,7 +83,9 @@ def analyse(graph: Graph) -> Analysis:
         params=sum(p.size for p in graph.parameters if p.trainable),
         macs=sum(n.macs for n in nodes),
         input=graph.inputs[0].type.shape,
-        outputs=tuple((name, graph.types[value].shape) for name, value in graph.outputs),
+        outputs=tuple(
+            (name, graph.types[value].shape) for name, value in graph.outputs
+        ),
         sections=tuple(_sections(graph, nodes, alive)),
         weight_bytes=sum(p.size * BYTES[p.dtype] for p in graph.parameters),
         peak_activation_bytes=max(alive, default=0),

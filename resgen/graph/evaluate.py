@@ -195,7 +195,7 @@ class Frame:
             for role, item in argument.fields.items():
                 found = self.value(item, Param("init"), positions)
                 made.extend((role, choice) for _, choice in found or ())
-            return tuple(made)
+            return tuple(sorted(made, key=lambda choice: choice[0]))
         values: dict[str, Any] = {}
         for key, item in argument.fields.items():
             if isinstance(item, Scalar):

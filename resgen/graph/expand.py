@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from resgen.errors import Place, SpecError
-from resgen.graph.builder import Builder, LimitExceeded, Limits, Val
+from resgen.graph.builder import Builder, Limits, Val
 from resgen.graph.evaluate import Frame, Stop
-from resgen.graph.interpret import ANY, Abort, Interpreter
+from resgen.graph.interpret import ANY, LIMIT_HINT, Abort, Interpreter
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
 from resgen.graph.site import OperatorDefaults, Site
 from resgen.ops.types import TensorType
@@ -58,10 +58,6 @@ class _Expansion:
             return self._graph()
         except Stop as stop:
             self.problems.error(stop.code, stop.message, stop.place, stop.hint)
-        except LimitExceeded as error:
-            hint = "a larger limit can be set with --max-operators, --max-parameters"
-            place = self.spec.at.place()
-            self.problems.error("RG050", f"the network has {error}", place, hint)
         except Abort:
             pass  # its problem is reported already
         return None
@@ -71,9 +67,6 @@ class _Expansion:
             self.frame.names[name] = self.frame.value(argument, ANY, {})
             self.frame.sources[name] = (argument, self.frame)
         self.depths = [self._depth(i, s) for i, s in enumerate(self.spec.stages)]
-        total = sum(self.depths)
-        if total > self.builder.limits.operators:
-            raise LimitExceeded(f"{total:,} blocks")
         shape = TensorType(self.spec.input)
         self.builder.scope(Scope("", None, "root", ""))
         x = Val(INPUT, shape, (1,) * len(shape.spatial))
@@ -146,7 +139,12 @@ class _Expansion:
         if stage.depth is None:
             return 0
         positions = {"stage": index, "index": 0}
-        return int(self.frame.scalar(stage.depth, _DEPTH, positions))
+        depth = int(self.frame.scalar(stage.depth, _DEPTH, positions))
+        if depth > self.builder.limits.operators:
+            message = f"stage {index + 1} has {depth:,} blocks"
+            place = self.frame.blame(stage.depth)
+            raise Stop("RG050", message, place, LIMIT_HINT)
+        return depth
 
     def _stage(self, index: int, stage: Stage, x: Val) -> Val:
         pointer = f"/stages/{index}"
@@ -248,9 +246,7 @@ class _Expansion:
                 given[name] = (argument, self.frame)
             return self.run.block(made, given, self._place(stage, taker), x, site)
         except Stop as stop:
-            if not x.spoiled:
-                message = f"{site.label}: {stop.message}"
-                self.problems.error(stop.code, message, stop.place, stop.hint)
+            self.run.report(stop, x, site)
             return replace(x, spoiled=True)
 
     def _place(self, stage: Stage, taker: Taker) -> Place:

@@ -185,7 +185,8 @@ READING: Final = (
     `extends` names a spec that is not there or has problems of its own. It is a path
     relative to the file that says it, or the name of a network of the zoo.
 
-        {"extends": "resnet50.json", "name": "resnet101", "set": {"/stages/2/depth": 23}}
+        {"extends": "resnet50.json", "name": "resnet101",
+         "set": {"/stages/2/depth": 23}}
     """),
     _error("RG041", "`set` points nowhere", """
     A change by `set` (or `--set`) goes to a place that the spec does not have. Places
@@ -224,7 +225,8 @@ READING: Final = (
     A block may use itself, but a condition has to end it. Here none does, or it never
     becomes false.
 
-        "body": [{"use": "tree", "with": {"levels": "levels - 1"}, "when": "levels > 1"}]
+        "body": [{"use": "tree", "with": {"levels": "levels - 1"},
+                  "when": "levels > 1"}]
 
     Give the inner `use` a `when`, and let its arguments approach the end.
     """),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from resgen.errors import did_you_mean
-from resgen.graph.builder import Builder, Val
+from resgen.graph.builder import Builder, LimitExceeded, Val
 from resgen.graph.evaluate import BodyValue, Frame, Stop, number
 from resgen.graph.ir import Scope
 from resgen.graph.shortcut import ShortcutRules
@@ -43,6 +43,9 @@ from resgen.spec.source import Problems
 MAX_DEPTH: Final = 96
 #: How many iterations one loop may have.
 MAX_LOOP: Final = 100_000
+
+#: How to allow more.
+LIMIT_HINT: Final = "--max-operators and --max-parameters set other limits"
 
 _COUNT = Param("integer", minimum=0, maximum=MAX_LOOP)
 
@@ -99,9 +102,7 @@ class Interpreter:
         except ShapeError as error:
             self._report_shape(error, element, x, frame, site)
         except Stop as stop:
-            if not x.spoiled:
-                message = f"{site.label}: {stop.message}"
-                self.problems.error(stop.code, message, stop.place, stop.hint)
+            self.report(stop, x, site)
         finally:
             self._depth -= 1
         return replace(x, spoiled=True)
@@ -109,6 +110,14 @@ class Interpreter:
     def _abort(self, code: str, message: str, element: Element, frame: Frame) -> None:
         self.problems.error(code, message, frame.at(element.at))
         raise Abort
+
+    def report(self, stop: Stop, x: Val, site: Site) -> None:
+        """Report what stopped an element, unless an earlier problem explains it."""
+        if stop.code == "RG023" and self.problems.errors:
+            return  # the argument is missing because it was refused
+        if not x.spoiled or stop.code in ("RG031", "RG032"):
+            message = f"{site.label}: {stop.message}"
+            self.problems.error(stop.code, message, stop.place, stop.hint)
 
     def _report_shape(
         self, error: ShapeError, element: Element, x: Val, frame: Frame, site: Site
@@ -261,7 +270,12 @@ class Interpreter:
                 hint = 'give each its own "as", or say "share": true of the loop'
                 self.problems.error("RG108", message, place, hint)
         origin = builder.origin(site.section, site.block, site.role, place)
-        made = builder.emit(op, inputs, site.scope, origin, site.path, owner)
+        try:
+            made = builder.emit(op, inputs, site.scope, origin, site.path, owner)
+        except LimitExceeded as error:
+            message = f"{site.label}: the network has {error}"
+            self.problems.error("RG050", message, place, LIMIT_HINT)
+            raise Abort from None
         made.spoiled = any(v.spoiled for v in inputs)
         return made
 

@@ -94,7 +94,8 @@ def _meet(found: list[_Lengths], crossed: int) -> _Lengths:
         at = one.start - start
         upto = at + len(one.shares)
         total[at:upto] = [
-            t + scale * share for t, share in zip(total[at:upto], one.shares, strict=True)
+            t + scale * share
+            for t, share in zip(total[at:upto], one.shares, strict=True)
         ]
     largest = max(total)
     low, high = 0, len(total)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from resgen.errors import Severity
+from resgen.errors import Place, Severity
+from resgen.graph.cost import is_map
 from resgen.graph.explanations import Explanation
 from resgen.graph.ir import Graph, Node, Section
 
@@ -98,7 +99,8 @@ def names(subject: Subject) -> Iterator[Finding]:
     different shapes. In a spec this comes of an `as` that is used twice or of a
     `"share": true` around elements whose inputs differ in channels:
 
-        {"share": true, "for": "i", "in": 2, "body": {"op": "conv", "out": "8 * (i + 1)"}}
+        {"share": true, "for": "i", "in": 2,
+         "body": {"op": "conv", "as": "conv", "out": "8 * (i + 1)", "kernel": 3}}
 
     Give each its own `as` (`"as": "conv{i}"`), or make all users alike.
     """
@@ -162,9 +164,8 @@ def order(subject: Subject) -> Iterator[Finding]:
         seen.add(node.name)
     for name, value in graph.outputs:
         if value not in everything and graph.nodes:
-            yield Finding(
-                graph.nodes[-1], f'the output "{name}" is "{value}", which nothing yields'
-            )
+            message = f'the output "{name}" is "{value}", which nothing yields'
+            yield Finding(graph.nodes[-1], message)
     if not late:
         return
     from resgen.graph.views import cycle
@@ -235,20 +236,24 @@ def grid(subject: Subject) -> Iterator[Finding]:
     """
     graph = subject.graph
     last = _classifiers(graph)
+    found: dict[Place, dict[int, Node]] = {}  # one warning a line, for all its widths
     for node in graph.nodes:
         out = _out(node)
         if out <= GRID or out % GRID == 0 or node.name in last:
             continue
-        x = graph.types[node.inputs[0]]
-        depthwise = _groups(node) == x.channels
+        depthwise = _groups(node) == graph.types[node.inputs[0]].channels
         gate = node.type.positions == 1 and subject.section(node).kind != "head"
         if not depthwise and not gate:
-            yield Finding(
-                node,
-                f"width {out} is off the tensor-core grid of {GRID}; int8 and fp16 "
-                "kernels will pad it",
-                f"use {-(-out // GRID) * GRID}",
-            )
+            found.setdefault(node.origin.place, {}).setdefault(out, node)
+    for widths in found.values():
+        many = len(widths) > 1
+        yield Finding(
+            next(iter(widths.values())),
+            f"width{'s'[:many]} {' and '.join(map(str, sorted(widths)))} "
+            f"{'are' if many else 'is'} off the tensor-core grid of {GRID}; int8 and "
+            "fp16 kernels will pad it",
+            f"use {' and '.join(str(-(-w // GRID) * GRID) for w in sorted(widths))}",
+        )
 
 
 @rule("RG211", "warning", "A stage without shortcuts")
@@ -276,10 +281,11 @@ def shortcuts(subject: Subject) -> Iterator[Finding]:
         return
     for section, indices in blocks.items():
         if section not in merged and len(indices) > 1:
+            where = called(graph.sections[section])
             yield Finding(
                 first[section],
-                f"none of the {len(indices)} blocks of {called(graph.sections[section])} "
-                "has a shortcut, though the network is residual elsewhere",
+                f"none of the {len(indices)} blocks of {where} has a shortcut, though "
+                "the network is residual elsewhere",
                 'give the stage a "shortcut", such as "projection"',
             )
 
@@ -341,11 +347,11 @@ def strides(subject: Subject) -> Iterator[Finding]:
 
 def _out(node: Node) -> int:
     """Channels that a convolution or linear map gives out; 0 for other operators."""
-    return int(getattr(node.op, "out", 0)) if node.op.weighs else 0
+    return int(getattr(node.op, "out", 0)) if is_map(node.op) else 0
 
 
 def _groups(node: Node) -> int:
-    return int(getattr(node.op, "groups", 1)) if node.op.weighs else 1
+    return int(getattr(node.op, "groups", 1)) if is_map(node.op) else 1
 
 
 def _classifiers(graph: Graph) -> set[str]:
@@ -358,7 +364,7 @@ def _classifiers(graph: Graph) -> set[str]:
         if node is None or node.name in seen:
             continue
         seen.add(node.name)
-        if node.op.weighs:
+        if is_map(node.op):
             found.add(node.name)
         else:
             waiting.extend(node.inputs)

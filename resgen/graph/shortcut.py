@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from resgen.errors import Place
 from resgen.graph.builder import Val
 from resgen.graph.evaluate import Frame, ShortcutChoice, Stop, number
 from resgen.graph.site import Site
@@ -66,7 +67,7 @@ class ShortcutRules:
     # --- fields -----------------------------------------------------------------------
 
     def rules(
-        self, choice: ShortcutChoice, offered: Offered, place: Any, site: Site
+        self, choice: ShortcutChoice, offered: Offered, place: Place, site: Site
     ) -> Rules:
         """The fields in force."""
         value = choice.value
@@ -79,7 +80,7 @@ class ShortcutRules:
         lent = self.run.lend(choice.frame, offered, site.positions)
         return self._changed(rules, value, lent, offered, place, site)
 
-    def _preset(self, name: str, offered: Offered, place: Any, site: Site) -> Rules:
+    def _preset(self, name: str, offered: Offered, place: Place, site: Site) -> Rules:
         made = self._definition(name)
         frame = self._frame(made, offered, place, site)
         value = made.shortcut or ShortcutValue(made.at)
@@ -89,7 +90,7 @@ class ShortcutRules:
         return self.run.spec.shortcuts[name]
 
     def _frame(
-        self, made: Definition, offered: Offered, place: Any, site: Site
+        self, made: Definition, offered: Offered, place: Place, site: Site
     ) -> Frame:
         given = {name: offered[name] for name in made.params if name in offered}
         return self.run.frame(made, given, place, site.positions, site.positions)
@@ -100,7 +101,7 @@ class ShortcutRules:
         value: ShortcutValue,
         frame: Frame,
         offered: Offered,
-        place: Any,
+        place: Place,
         site: Site,
     ) -> Rules:
         """``rules`` with the fields that ``value`` states."""
@@ -135,9 +136,9 @@ class ShortcutRules:
         branch = run.body(form.branch, x, frame, site.with_role("branch"))
         branch = self._scaled(branch, rules, site.with_role("branch"))
         if rules.merge != "none":
-            tapped = x if rules.tap == "pre" else entered
             branch = self._dropped(branch, form, frame, site, place)
-            branch = self._merged(branch, tapped, rules, frame, place, site)
+            taken = self._taken(branch, entered, x, rules, site)
+            branch = self._merged(branch, taken, rules, frame, place, site)
         if form.post is not None:
             branch = run.body(form.post, branch, frame, site.with_role("post"))
         return branch
@@ -164,7 +165,7 @@ class ShortcutRules:
         return self.run.emit(op, [branch], None, frame.blame(scale), site)
 
     def _dropped(
-        self, branch: Val, form: Residual, frame: Frame, site: Site, place: Any
+        self, branch: Val, form: Residual, frame: Frame, site: Site, place: Place
     ) -> Val:
         """Stochastic depth, where its rate is not zero."""
         if form.drop_path is None:
@@ -175,23 +176,37 @@ class ShortcutRules:
         op = OPERATORS["drop_path"](p=float(rate))
         return self.run.emit(op, [branch], None, place, site.with_role("branch"))
 
-    def _merged(
-        self, branch: Val, x: Val, rules: Rules, frame: Frame, place: Any, site: Site
+    def _taken(
+        self, branch: Val, entered: Val, after_pre: Val, rules: Rules, site: Site
     ) -> Val:
-        site.positions["here"] = x.type.shape[0]
+        """The other side of the merge: projected, or what entered as it is.
+
+        ``tap`` says what a projection starts from; an identity is always what entered.
+        """
+        tapped = after_pre if rules.tap == "pre" else entered
+        site.positions["here"] = tapped.type.shape[0]
         if rules.when == "shape":
-            projects = (
-                x.type.channels != branch.type.channels or x.stride != branch.stride
-            )
+            changes = entered.type.channels != branch.type.channels
+            projects = changes or entered.stride != branch.stride
         elif isinstance(rules.when, str):
             projects = True
         else:
             condition, where = rules.when
             projects = where.truth(condition, site.positions)
-        shortcut = x
-        if projects and rules.project is not None:
-            body, where = rules.project
-            shortcut = self.run.body(body, x, where, site.with_role("shortcut"))
+        if not projects or rules.project is None:
+            return entered
+        body, where = rules.project
+        return self.run.body(body, tapped, where, site.with_role("shortcut"))
+
+    def _merged(
+        self,
+        branch: Val,
+        shortcut: Val,
+        rules: Rules,
+        frame: Frame,
+        place: Place,
+        site: Site,
+    ) -> Val:
         site = site.with_role("merge")
         if rules.merge == "concat":
             return self.run.merged("concat", [shortcut, branch], place, site)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,7 +36,9 @@ class Site:
 
     def with_role(self, role: str) -> Site:
         """The same site for another part of a residual element."""
-        return replace(self, role=role)
+        made = copy(self)
+        made.role = role
+        return made
 
     def using(self, channels: int) -> Site:
         """The site inside a `use`, which sees these channels."""

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 
 from resgen.errors import MissingComponent, ResgenError, did_you_mean
 from resgen.graph.ir import Parameter
+from resgen.lower.weights import read_safetensors
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 #: Suffixes of files that ``torch.save`` writes.
 PICKLES: Final = (".pth", ".pt", ".bin", ".ckpt", ".tar")
+
+#: Types of safetensors that become float32, as a person knows them.
+_SAID: Final = {"F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
 #: Keys that training scripts keep the weights under, the likeliest first.
 PLAIN: Final = ("state_dict", "model_state_dict", "model")
@@ -45,6 +48,8 @@ PREFIXES: Final = ("module.", "_orig_mod.", "backbone.", "model.")
 
 #: How many names of each kind a message spells out.
 LISTED: Final = 10
+#: Beyond how many missing names none is suggested for an unexpected one.
+SUGGESTED: Final = 200
 
 
 def read(path: Path, *, ema: bool = False) -> dict[str, Array]:
@@ -80,7 +85,7 @@ def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
     changes the array. What is neither tensor nor array is left out.
     """
     weights: dict[str, Array] = {}
-    converted: Counter[str] = Counter()
+    converted: Counter[str | None] = Counter()
     for name, value in state.items():
         if not _is_tensor(value):
             continue
@@ -90,9 +95,8 @@ def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
         if value.dtype.kind == "f" and dtype != "float32":
             converted[dtype] += 1
             value = value.astype(np.float32)
-        weights[name] = np.asarray(value, order="C")
-    for dtype, count in converted.items():
-        logger.warning("%d tensors converted from %s to float32", count, dtype)
+        weights[str(name)] = np.asarray(value, order="C")
+    _say_converted(converted)
     return weights
 
 
@@ -129,6 +133,8 @@ def compare(parameters: Iterable[Parameter], weights: Mapping[str, Array]) -> No
     ]
     if not (missing or unexpected or changed):
         return
+    # Where most names differ they differ by a rule, which single guesses only hide.
+    meant = missing if len(missing) <= SUGGESTED else []
     lines = [
         "the weights do not fit the network",
         *_listed(
@@ -140,7 +146,7 @@ def compare(parameters: Iterable[Parameter], weights: Mapping[str, Array]) -> No
             "not of this network",
             unexpected,
             lambda name: (
-                f"{name} ({_shape(weights[name].shape)})" + did_you_mean(name, missing)
+                f"{name} ({_shape(weights[name].shape)})" + did_you_mean(name, meant)
             ),
         ),
         *_listed(
@@ -157,45 +163,16 @@ def compare(parameters: Iterable[Parameter], weights: Mapping[str, Array]) -> No
 # --- files ---------------------------------------------------------------------------
 
 
-#: Types of safetensors as NumPy spells them; bfloat16, which NumPy lacks, as its bits.
-_DTYPES: Final[Mapping[str, str]] = {
-    "F64": "<f8",
-    "F32": "<f4",
-    "F16": "<f2",
-    "BF16": "<u2",
-    "I64": "<i8",
-    "I32": "<i4",
-    "I16": "<i2",
-    "I8": "i1",
-    "U8": "u1",
-    "BOOL": "?",
-}
-
-
 def _read_safetensors(path: Path) -> dict[str, Array]:
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
-            unknown = sorted(set(dtypes.values()) - set(_DTYPES))
-            if unknown:
-                raise ResgenError(
-                    f"{path} holds tensors of type {', '.join(unknown)}",
-                    hint="save it as float32, float16 or bfloat16",
-                )
-            if "BF16" not in dtypes.values():
-                return from_state_dict({n: file.get_tensor(n) for n in dtypes})
-        tensors = safetensors.deserialize(path.read_bytes())
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ResgenError(f"{path} cannot be read as safetensors: {error}") from error
-    weights: dict[str, Array] = {}
-    for name, tensor in tensors:
-        array = np.frombuffer(tensor["data"], dtype=_DTYPES[tensor["dtype"]])
-        if tensor["dtype"] == "BF16":  # the upper half of a float32
-            array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        weights[name] = array.reshape(tensor["shape"])
-    count = list(dtypes.values()).count("BF16")
-    logger.warning("%d tensors converted from bfloat16 to float32", count)
-    return from_state_dict(weights)
+    from safetensors import safe_open
+
+    weights = read_safetensors(path)
+    with safe_open(str(path), framework="numpy") as file:
+        dtypes = Counter(
+            _SAID.get(file.get_slice(name).get_dtype()) for name in weights
+        )
+    _say_converted(dtypes)
+    return weights
 
 
 def _read_pickle(path: Path) -> object:
@@ -282,6 +259,13 @@ def _contents(saved: Mapping[str, Any]) -> str:
     return (", ".join(names[:LISTED]) + more) or "nothing"
 
 
+def _say_converted(dtypes: Mapping[str | None, int]) -> None:
+    for dtype, count in dtypes.items():
+        if dtype is not None:
+            noun = "tensor" if count == 1 else "tensors"
+            logger.warning("%d %s converted from %s to float32", count, noun, dtype)
+
+
 # --- tensors -------------------------------------------------------------------------
 
 
@@ -363,15 +347,13 @@ def _other_classes(
 ) -> str | None:
     """A hint for weights that differ from the network in their number of classes.
 
-    So they do if nothing but the output channels of one linear layer differs.
+    So they do if only the output channels of one layer differ: those of any layer but
+    the last are the next one's input channels.
     """
     pairs = [(weights[name].shape, wanted[name].shape) for name in changed]
     owners = {name.rpartition(".")[0] for name in changed}
-    if len(owners) != 1 or any(
-        len(a) != len(b) or not a or len(a) > 2 for a, b in pairs
-    ):
+    rows = {found[:1] for found, _ in pairs}
+    if len(owners) != 1 or len(rows) != 1 or any(a[1:] != b[1:] for a, b in pairs):
         return None
-    if any(a[1:] != b[1:] for a, b in pairs):
-        return None
-    count = pairs[0][0][0]
-    return f"--set /head/classes={count} builds the network of these weights"
+    classes = ", ".join(map(str, rows.pop()))
+    return f"--set /head/classes={classes} builds the network of these weights"

@@ -7,6 +7,7 @@ it imports nothing but torch.
 from __future__ import annotations
 
 from math import comb
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,37 +53,40 @@ def standardized(weight: Tensor, eps: float) -> Tensor:
 class StdConv1d(nn.Conv1d):
     """Convolution whose weights are standardised, over one axis."""
 
-    def __init__(self, *args: int, eps: float = 1e-6, **kwargs: bool) -> None:
+    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         weight = standardized(self.weight, self.eps)
-        return self._conv_forward(x, weight, self.bias)
+        y: Tensor = self._conv_forward(x, weight, self.bias)
+        return y
 
 
 class StdConv2d(nn.Conv2d):
     """Convolution whose weights are standardised, over two axes."""
 
-    def __init__(self, *args: int, eps: float = 1e-6, **kwargs: bool) -> None:
+    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         weight = standardized(self.weight, self.eps)
-        return self._conv_forward(x, weight, self.bias)
+        y: Tensor = self._conv_forward(x, weight, self.bias)
+        return y
 
 
 class StdConv3d(nn.Conv3d):
     """Convolution whose weights are standardised, over three axes."""
 
-    def __init__(self, *args: int, eps: float = 1e-6, **kwargs: bool) -> None:
+    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         weight = standardized(self.weight, self.eps)
-        return self._conv_forward(x, weight, self.bias)
+        y: Tensor = self._conv_forward(x, weight, self.bias)
+        return y
 
 
 class LayerNorm(nn.LayerNorm):
@@ -152,6 +156,35 @@ class BlurPool(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.channels}, {self.kernel}, stride={self.stride}, {self.mode}"
+
+
+class PaddedMaxPool(nn.Module):
+    """Max pooling with more padding than torch's own takes, as wide windows need.
+
+    ``pads`` count from the last axis, as in ``torch.nn.functional.pad``.
+    """
+
+    def __init__(
+        self,
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        pads: tuple[int, ...],
+        dilation: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.pads, self.dilation = pads, dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        pool = MAX_POOLS[len(self.kernel) - 1]
+        x = F.pad(x, self.pads, value=float("-inf"))
+        return pool(x, self.kernel, self.stride, dilation=self.dilation)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.kernel}, stride={self.stride}, pads={self.pads}, "
+            f"dilation={self.dilation}"
+        )
 
 
 class DropPath(nn.Module):

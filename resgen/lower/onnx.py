@@ -369,14 +369,13 @@ def _model(
     dynamic: bool,
     metadata: Mapping[str, str],
 ) -> ModelProto:
-    """The walk's nodes between typed inputs and outputs."""
+    """The walk's nodes between their inputs and outputs; of the latter only ranks."""
     for i in graph.inputs:
         spatial = SPATIAL[len(i.type.spatial)] if dynamic else i.type.spatial
         walk.proto.input.append(info(i.name, (batch, i.type.channels, *spatial)))
     for name, value in graph.outputs:
-        shape = graph.types[value].shape
-        known = (None,) * len(shape) if dynamic else shape
-        walk.proto.output.append(info(name, (batch, *known)))
+        rank = 1 + graph.types[value].rank
+        walk.proto.output.append(info(name, (None,) * rank))
     opset = onnx.helper.make_opsetid("", walk.opset)
     model = ModelProto(
         ir_version=max(OLDEST_IR, onnx.helper.find_min_ir_version_for([opset])),

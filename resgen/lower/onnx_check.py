@@ -24,6 +24,7 @@ def info(
     """The type of a tensor; a dimension is a number, a name, or None if not known."""
     found = ValueInfoProto(name=name)
     found.type.tensor_type.elem_type = kind
+    found.type.tensor_type.shape.SetInParent()  # a scalar has a shape too
     dims = found.type.tensor_type.shape.dim
     for size in shape:
         dim = dims.add()
@@ -42,13 +43,13 @@ def describe(
     batch: int | str,
     dynamic: bool,
 ) -> None:
-    """Check the model and add the type of every tensor to it.
+    """Check the model and add the type of every tensor to it, of its outputs too.
 
     ``values`` are the tensors that are values of the graph, and of its types; where
     spatial axes are open, and for the tensors between, types are inferred.
     """
-    inferred = _inferred(model, initializers)
-    outputs = {o.name for o in model.graph.output}
+    inferred = _inferred(model, initializers, values)
+    outputs = {output.name: output for output in model.graph.output}
     for node in model.graph.node:
         (name,) = node.output
         if name not in inferred:
@@ -63,20 +64,28 @@ def describe(
                 )
             shape = [batch, *shape[1:]] if dynamic else declared
         kind = inferred[name].type.tensor_type.elem_type
-        if name not in outputs:
-            model.graph.value_info.append(info(name, shape, kind))
-        elif dynamic:
-            place = next(o for o in model.graph.output if o.name == name)
-            place.CopyFrom(info(name, shape, kind))
+        described = outputs[name] if name in outputs else model.graph.value_info.add()
+        described.CopyFrom(info(name, shape, kind))
 
 
 def _inferred(
-    model: ModelProto, initializers: Sequence[Initializer]
+    model: ModelProto,
+    initializers: Sequence[Initializer],
+    values: Mapping[str, TensorType],
 ) -> dict[str, ValueInfoProto]:
-    """What ONNX finds each tensor to be, from the inputs and the operators alone."""
+    """What ONNX finds each tensor to be, told only ranks beside the inputs' types.
+
+    With the ranks, an operator that breaks one is named, not one that follows it.
+    """
     stub = ModelProto()
     stub.CopyFrom(model)
     stub.graph.input.extend(info(i.name, i.shape) for i in initializers)
+    typed = {v.name for v in (*stub.graph.input, *stub.graph.output)}
+    stub.graph.value_info.extend(
+        info(name, (None,) * (1 + tensor.rank))
+        for name, tensor in values.items()
+        if name not in typed
+    )
     try:
         onnx.checker.check_model(stub, full_check=True)
         found = onnx.shape_inference.infer_shapes(

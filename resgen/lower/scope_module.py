@@ -32,7 +32,7 @@ class ScopeModule(fx.GraphModule):
 
     def __len__(self) -> int:
         """How many children it has."""
-        return len(self._modules)
+        return len(list(self.children()))
 
     def __bool__(self) -> bool:
         """True, with children or without: it is a module before it is a container."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from resgen.graph.ir import Graph, Node, Scope
 
@@ -57,7 +58,7 @@ def partition(graph: Graph) -> Part:
     leave: dict[int, set[str]] = {i: set() for i in able}
     for node in graph.nodes:
         line = [i for i in lines[node.scope] if i in able]
-        for outer, inner in zip(line, line[1:], strict=False):
+        for outer, inner in pairwise(line):
             steps = parts[outer].steps
             if not steps or steps[-1] is not parts[inner]:
                 steps.append(parts[inner])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
+from keyword import iskeyword
 from pkgutil import resolve_name
 from typing import Any
 
@@ -73,8 +74,7 @@ class _Lowering:
             self.made[part.path] = scope_module(_class_name(part.scope), trace)
         model = scope_module(_camel(self.graph.name), self.trace(root, whole=True))
         self.placed[""] = model
-        for node in self.graph.nodes:
-            self.settle(node)
+        self.fill(root)
         return model
 
     # --- modules ------------------------------------------------------------------
@@ -98,6 +98,15 @@ class _Lowering:
             with torch.device(device):
                 made = _resolve(spelling.target)(*spelling.args, **spelling.kwargs)
             self.made[path] = made
+
+    def fill(self, part: Part) -> None:
+        """Put the modules of a part in their places, in order of first use."""
+        for step in part.steps:
+            if isinstance(step, Part):
+                self.place(step.path)
+                self.fill(step)
+            else:
+                self.settle(step)
 
     def settle(self, node: Node) -> None:
         """Put a node's module in its place and give it its parameters."""
@@ -164,7 +173,7 @@ class _Lowering:
             if isinstance(step, Part):
                 call = graph.create_node(
                     "call_module",
-                    _within(part, step.path),
+                    _target(part, step.path),
                     tuple(results[value] for value in step.inputs),
                     name=_name(part, step.path),
                 )
@@ -191,7 +200,7 @@ class _Lowering:
         spelling = self.spellings[node.name]
         path, name = home(node), _name(part, node.name)
         if isinstance(spelling, Module):
-            target = _within(part, path)
+            target = _target(part, path)
             return graph.create_node("call_module", target, inputs, name=name)
         if spelling.gather:
             inputs = (list(inputs),)
@@ -199,7 +208,7 @@ class _Lowering:
         for role, shape in spelling.parameters:
             whole = f"{path}.{role}" if role else path
             got = graph.create_node(
-                "get_attr", _within(part, whole), name=_name(part, whole)
+                "get_attr", _target(part, whole), name=_name(part, whole)
             )
             if shape != self.graph.parameter[whole].shape:
                 got = graph.call_method("view", (got, shape))
@@ -234,11 +243,7 @@ def _naming(path: str) -> Iterator[None]:
     try:
         yield
     except KeyError as refused:
-        last = path.rpartition(".")[2]
-        raise ResgenError(
-            f'"{last}" of {path} is a name that torch modules keep for themselves',
-            hint='give that part of the spec another name with "as"',
-        ) from refused
+        raise _reserved(path.rpartition(".")[2], path) from refused
 
 
 def _on_meta(module: torch.nn.Module) -> list[str]:
@@ -252,6 +257,22 @@ def _within(part: Part, path: str) -> str:
     return path[len(part.path) + 1 :] if part.path else path
 
 
+def _target(part: Part, path: str) -> str:
+    """The path of what a part calls; fx writes it into code as attributes."""
+    target = _within(part, path)
+    for component in target.split("."):
+        if iskeyword(component):
+            raise _reserved(component, path)
+    return target
+
+
+def _reserved(name: str, path: str) -> ResgenError:
+    return ResgenError(
+        f'"{name}" of {path} is a name that Python or torch keeps for itself',
+        hint='give that part of the spec another name with "as"',
+    )
+
+
 def _label(path: str) -> str:
     """A path as one Python name."""
     return re.sub(r"\W", "_", path)
@@ -259,8 +280,9 @@ def _label(path: str) -> str:
 
 def _name(part: Part, path: str) -> str:
     """The name of an fx node: short where that reads well, else the whole path."""
-    short = _label(_within(part, path)) if path.startswith(part.path) else ""
-    return short if short.isidentifier() else _label(path)
+    short = _label(_within(part, path))
+    name = short if short.isidentifier() else _label(path)
+    return "self_" if name == "self" else name  # fx would let it shadow the module
 
 
 def _camel(words: str) -> str:

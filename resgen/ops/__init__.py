@@ -26,7 +26,8 @@ OPERATORS: Final[Mapping[str, type[Op]]] = dict(sorted(REGISTRY.items()))
 
 #: The attributes of every operator, by its name.
 SIGNATURES: Final[Mapping[str, Signature]] = {
-    name: signature(op) for name, op in OPERATORS.items()
+    name: signature(op)  # type: ignore[arg-type]  # mypy doubts that types hash
+    for name, op in OPERATORS.items()
 }
 
 #: What the language knows of them. Those that bring branches together are forms of an

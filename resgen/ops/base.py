@@ -113,9 +113,11 @@ class Op:
     #: How many inputs it takes; None is any number from one on.
     arity: ClassVar[int | None] = 1
 
-    def infer(self, *inputs: TensorType) -> TensorType:
+    # Each operator declares the inputs that it takes; only `Any` lets it.
+    def infer(self, *inputs: Any, **_: Any) -> TensorType:
         """Type of the output, or :class:`ShapeError`."""
-        return inputs[0]
+        x: TensorType = inputs[0]
+        return x
 
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
         """The parameters that it owns when it is given ``x``."""
@@ -178,10 +180,10 @@ def operator(name: str) -> Callable[[OpType], OpType]:
     """Class decorator: make it a frozen dataclass and give it its name."""
 
     def register(cls: OpType) -> OpType:
-        made = dataclass(frozen=True)(cls)
-        made.name = name
-        REGISTRY[name] = made
-        return made
+        dataclass(frozen=True)(cls)
+        cls.name = name
+        REGISTRY[name] = cls
+        return cls
 
     return register
 

@@ -66,6 +66,13 @@ class MaxPool(Op):
 
     def torch(self, x: TensorType) -> Module:
         windows = self._on(x)
+        pairs = zip(windows.padding, windows.kernel, strict=True)
+        if any(2 * p > k for p, k in pairs):
+            # torch measures the padding that it takes by a window without dilation.
+            sides = zip(windows.padding, windows.end_padding(True), strict=True)
+            pads = tuple(side for axis in reversed(tuple(sides)) for side in axis)
+            args = (windows.kernel, windows.stride, pads, windows.dilation)
+            return Module("resgen.lower.modules.PaddedMaxPool", args)
         options: dict[str, object] = {"stride": windows.stride}
         if any(windows.padding):
             options["padding"] = windows.padding
@@ -103,6 +110,10 @@ class MaxPool(Op):
             Case(cls(kernel=(1, 3), stride=(1, 2), padding=(0, 1)), ((4, 9, 8),)),
             Case(cls(kernel=1, stride=2), ((4, 9, 8),)),
             Case(cls(kernel=3, stride=1, padding=4, dilation=4), ((4, 9, 8),)),
+            Case(
+                cls(kernel=3, stride=2, padding=2, dilation=2, ceil=True),
+                ((4, 10, 9),),
+            ),
             Case(cls(kernel=3, stride=2), ((4, 11),)),
             Case(cls(kernel=2, stride=2), ((4, 4, 5, 6),)),
         )

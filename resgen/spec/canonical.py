@@ -8,42 +8,35 @@ equal bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
 import rfc8785
 
-from resgen.spec.model import Definition, Preprocess
+from resgen.spec.model import Definition, Spec
 from resgen.spec.source import Json
 
 #: Largest whole number that every JSON reader takes exactly.
 _EXACT = 2**53 - 1
 
 
-def canonical_form(
-    members: Mapping[str, Json],
-    used: Mapping[tuple[str, str], Definition],
-    preprocess: Preprocess,
-    labels: tuple[str, ...] | None,
-) -> dict[str, Any]:
+def canonical_form(spec: Spec) -> dict[str, Any]:
     """The tree that is written and hashed."""
     tree = {
         key: _plain(at)
-        for key, at in members.items()
+        for key, at in spec.members.items()
         if key not in ("doc", "$schema", "blocks", "shortcuts") and at.value is not None
     }
-    for kind, key in (("block", "blocks"), ("shortcut", "shortcuts")):
-        found = {n: _definition(d) for (k, n), d in used.items() if k == kind}
+    for found, key in ((spec.definitions, "blocks"), (spec.shortcuts, "shortcuts")):
         if found:
-            tree[key] = found
+            tree[key] = {name: _definition(made) for name, made in found.items()}
     tree["preprocess"] = {
         key: list(value) if isinstance(value, tuple) else value
-        for key, value in asdict(preprocess).items()
+        for key, value in asdict(spec.preprocess).items()
     }
-    if labels is not None:
-        tree["labels"] = list(labels)
+    if spec.labels is not None:
+        tree["labels"] = list(spec.labels)
     return tree
 
 
@@ -67,11 +60,11 @@ def _plain(at: Json) -> Any:
     return value
 
 
-def canonical_bytes(tree: Mapping[str, Any]) -> bytes:
-    """The bytes of RFC 8785."""
-    return rfc8785.dumps(dict(tree))
+def canonical_bytes(spec: Spec) -> bytes:
+    """The canonical form as RFC 8785 writes it."""
+    return rfc8785.dumps(canonical_form(spec))
 
 
-def digest(tree: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical bytes, in hexadecimal."""
-    return hashlib.sha256(canonical_bytes(tree)).hexdigest()
+def digest(spec: Spec) -> str:
+    """SHA-256 of the canonical bytes, in hexadecimal: the network's identity."""
+    return hashlib.sha256(canonical_bytes(spec)).hexdigest()

@@ -16,7 +16,7 @@ from resgen.errors import closest, did_you_mean
 from resgen.spec import library as libraries
 from resgen.spec.bind import describe
 from resgen.spec.body import FORMS
-from resgen.spec.canonical import canonical_form, digest
+from resgen.spec.definition import local_values
 from resgen.spec.library import Library
 from resgen.spec.model import (
     Argument,
@@ -159,7 +159,7 @@ class _Decoder:
         for kind, key in (("block", "blocks"), ("shortcut", "shortcuts")):
             for name in self._definitions(key):
                 getattr(self.library, kind)(name)
-        let = self.reader.offers(self._object("let"))
+        let = local_values(self._object("let"), self.reader)
         stages = self._stages(defaults)
         stem, head = self._stem(), self._head()
         shape = self._input()
@@ -167,9 +167,6 @@ class _Decoder:
             return None
         names = self._names()
         self._all_taken(defaults)
-        preprocess, labels = self._preprocess(shape), self._labels()
-        used = self.library.used()
-        tree = canonical_form(self.members, used, preprocess, labels)
         return Spec(
             name=self._string("name") or "network",
             doc=self._string("doc") or "",
@@ -181,12 +178,10 @@ class _Decoder:
             let=let,
             names=names,
             operators=defaults.operators,
-            definitions={n: d for (kind, n), d in used.items() if kind == "block"},
-            shortcuts={n: d for (kind, n), d in used.items() if kind == "shortcut"},
-            preprocess=preprocess,
-            labels=labels,
-            canonical=tree,
-            sha256=digest(tree),
+            preprocess=self._preprocess(shape),
+            labels=self._labels(),
+            members=self.members,
+            used=self.library.used(),
         )
 
     def _version(self) -> None:
@@ -272,7 +267,9 @@ class _Decoder:
         for key, item in self._object("defaults").items():
             if key in STAGE_KEYS and key not in STAGE_OPERATORS:
                 parts.stage[key] = item
-            elif key in self.operators and self._speaks_of(key, item):
+            elif key in STAGE_OPERATORS or (
+                key in self.operators and self._speaks_of(key, item)
+            ):
                 parts.operators[key] = self._operator(key, item)
             else:
                 parts.arguments[key] = item

@@ -13,7 +13,7 @@ from typing import Any, Final
 from resgen.errors import did_you_mean
 from resgen.spec.bind import POSITIONS, describe
 from resgen.spec.body import SHORTCUT_KEYS, BodyReader
-from resgen.spec.model import Argument, Definition
+from resgen.spec.model import Argument, Definition, Items, Scalar
 from resgen.spec.params import DECLARABLE, REQUIRED, Param
 from resgen.spec.source import Json, plain
 
@@ -40,14 +40,13 @@ def finish(made: Definition, reader: BodyReader, kind: str) -> None:
     outer = binder.known
     binder.known = frozenset(made.params)
     made.defaults = _defaults(made, members, reader)
-    let: dict[str, Argument] = {}
-    for name, item in _object(members.get("let"), reader, '"let"').items():
+    let = _object(members.get("let"), reader, '"let"')
+    for name, item in let.items():
         if name in POSITIONS or name in made.params:
             message = f'"{name}" is taken: it is a parameter or a position'
             reader.problems.error("RG013", message, item.place(key=True))
-        let.update(reader.offers({name: item}))
-        binder.known = binder.known | {name}
-    made.let = let
+    binder.known = binder.known | set(let)
+    made.let = local_values(let, reader)
     if kind == "shortcut":
         made.shortcut = reader.shortcut_fields(made.at, members)
     elif "body" in members:
@@ -56,6 +55,41 @@ def finish(made: Definition, reader: BodyReader, kind: str) -> None:
         message = f'block "{made.name}" needs a "body"'
         reader.problems.error("RG011", message, made.at.place())
     binder.known = outer
+
+
+def local_values(let: Mapping[str, Json], reader: BodyReader) -> dict[str, Argument]:
+    """Values of ``let``, each after those that it mentions.
+
+    The order of keys says nothing (the canonical form sorts them).
+    """
+    return in_order(reader.offers(let), reader)
+
+
+def in_order(values: Mapping[str, Argument], reader: BodyReader) -> dict[str, Argument]:
+    """Values sorted so that each follows those whose names it uses."""
+    done: dict[str, Argument] = {}
+    waiting = dict(values)
+    while waiting:
+        ready = [n for n, v in waiting.items() if not mentioned(v) & waiting.keys()]
+        if not ready:
+            circle = " and ".join(f'"{name}"' for name in sorted(waiting))
+            place = next(iter(waiting.values())).at.place()
+            reader.problems.error("RG031", f"{circle} need one another", place)
+            return done
+        for name in ready:
+            done[name] = waiting.pop(name)
+    return done
+
+
+def mentioned(value: Argument) -> frozenset[str]:
+    """Names that the expressions of a value use."""
+    match value:
+        case Scalar(expr=expr):
+            return expr.names
+        case Items(items=items):
+            return frozenset(name for item in items for name in mentioned(item))
+        case _:
+            return frozenset()
 
 
 def _object(at: Json | None, reader: BodyReader, what: str) -> Mapping[str, Json]:
@@ -145,4 +179,8 @@ def _defaults(
         bound = reader.binder.argument(item["default"], param)
         if bound is not None:
             found[name] = bound
-    return found
+    # Parameters are evaluated in this order, so that a default may use another.
+    ordered = in_order(found, reader)
+    first = [name for name in made.params if name not in ordered]
+    made.params = {name: made.params[name] for name in (*first, *ordered)}
+    return ordered

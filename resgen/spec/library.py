@@ -132,8 +132,9 @@ class Library:
     # --- reading ----------------------------------------------------------------------
 
     def _names(self, kind: Kind) -> list[str]:
-        outer = [] if self._outer is None else self._outer._names(kind)
-        return [*self._own.get(kind, {}), *outer]
+        own = self._own.get(kind, {})
+        outer = builtin_files()[kind] if self._outer is None else self._outer._names(kind)
+        return list(dict.fromkeys((*own, *outer)))
 
     def _find(self, kind: Kind, name: str) -> Definition | None:
         key = (kind, name)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 from resgen.spec.expr import Expr
 from resgen.spec.params import Signature
@@ -278,9 +279,13 @@ class Preprocess:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Spec:
-    """One network, resolved: nothing of it refers to another file any more."""
+    """One network, resolved: nothing of it refers to another file any more.
+
+    ``members`` is the resolved tree; ``used`` are the definitions that the network
+    mentions, by kind and name.
+    """
 
     name: str
     doc: str
@@ -292,14 +297,17 @@ class Spec:
     let: Mapping[str, Argument]
     names: Names
     operators: Mapping[str, Mapping[str, Argument]]
-    definitions: Mapping[str, Definition]  # blocks in use, by name
-    shortcuts: Mapping[str, Definition]
     preprocess: Preprocess
     labels: tuple[str, ...] | None
-    canonical: Any = field(repr=False)
-    sha256: str = ""
+    members: Mapping[str, Json] = field(repr=False)
+    used: Mapping[tuple[str, str], Definition] = field(repr=False)
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Channels and spatial sizes, without the batch."""
-        return self.input
+    @cached_property
+    def definitions(self) -> Mapping[str, Definition]:
+        """Blocks in use, by name."""
+        return {name: d for (kind, name), d in self.used.items() if kind == "block"}
+
+    @cached_property
+    def shortcuts(self) -> Mapping[str, Definition]:
+        """Shortcut presets in use, by name."""
+        return {name: d for (kind, name), d in self.used.items() if kind == "shortcut"}

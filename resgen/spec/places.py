@@ -37,8 +37,9 @@ class Source:
             starts.extend(found.end() for found in _BREAK.finditer(text))
         line = bisect_right(starts, start)
         first = starts[line - 1]
-        ends = _BREAK.search(text, first)
-        last = ends.start() if ends else len(text)
+        last = starts[line] if line < len(starts) else len(text)
+        while last > first and text[last - 1] in "\r\n":
+            last -= 1
         return Place(
             self.file,
             line,

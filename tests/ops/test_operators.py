@@ -4,98 +4,42 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
+from one_node import (
+    BATCH,
+    assert_close,
+    one_node,
+    random_inputs,
+    random_weights,
+    run_onnx,
+    run_torch,
+)
 
-from resgen.errors import Place
-from resgen.graph.ir import Graph, Input, Node, Origin, Parameter, Scope, Section
-from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET, to_model
-from resgen.lower.torch import to_torch
+from resgen.lower import modules
+from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET
 from resgen.ops import OPERATORS, SIGNATURES
-from resgen.ops.base import Case, Op
+from resgen.ops.base import Case, Op, ShapeError
+from resgen.ops.blur_pool import BlurPool
+from resgen.ops.channel_shuffle import ChannelShuffle
+from resgen.ops.flatten import Flatten
+from resgen.ops.norm import Norm
+from resgen.ops.pad_channels import PadChannels
+from resgen.ops.reshape import Reshape
+from resgen.ops.slice import Slice
+from resgen.ops.transpose import Transpose
 from resgen.ops.types import TensorType
+from resgen.ops.unflatten import Unflatten
 
-BATCH = 2
 NEWEST = min(NEWEST_OPSET, onnx.defs.onnx_opset_version())
 CASES = [
     pytest.param(case, id=f"{name}-{index}")
     for name, op in OPERATORS.items()
     for index, case in enumerate(op.samples())
 ]
-
-
-def one_node(op: Op, shapes: tuple[tuple[int, ...], ...]) -> Graph:
-    """A network of this operator alone."""
-    inputs = tuple(Input(f"x{i}", TensorType(s)) for i, s in enumerate(shapes))
-    types = [i.type for i in inputs]
-    specs = op.parameters(types[0])
-    names = {s.role: f"node.{s.role}" if s.role else "node" for s in specs}
-    place = Place("spec.json", 1, 1, "")
-    node = Node(
-        name="node",
-        op=op,
-        inputs=tuple(i.name for i in inputs),
-        type=op.infer(*types),
-        scope=0,
-        origin=Origin(0, None, "", place),
-        operands=tuple(op.operands(names).items()),
-        owner="node",
-    )
-    return Graph(
-        name="one",
-        inputs=inputs,
-        outputs=(("output", "node"),),
-        nodes=(node,),
-        parameters=tuple(
-            Parameter(names[s.role], s.shape, s.init, s.trainable, s.dtype)
-            for s in specs
-        ),
-        scopes=(Scope("", None, "root", ""),),
-        sections=(Section("stem", "stem", "/stem"),),
-    )
-
-
-def random_weights(graph: Graph) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(1)
-    made = {}
-    for p in graph.parameters:
-        if p.dtype == "int64":
-            made[p.name] = np.array(3, np.int64)
-        elif p.name.endswith("var"):
-            made[p.name] = rng.uniform(0.5, 2, p.shape).astype("f4")
-        else:
-            made[p.name] = np.asarray(rng.normal(size=p.shape), "f4")
-    return made
-
-
-def random_inputs(shapes: tuple[tuple[int, ...], ...]) -> list[np.ndarray]:
-    rng = np.random.default_rng(2)
-    return [3 * rng.normal(size=(BATCH, *s)).astype("f4") for s in shapes]
-
-
-def run_torch(graph: Graph, weights, arrays) -> np.ndarray:
-    model = to_torch(graph, {k: v.copy() for k, v in weights.items()}).eval()
-    with torch.no_grad():
-        return model(*map(torch.from_numpy, arrays)).numpy()
-
-
-def run_onnx(graph: Graph, weights, arrays, **options) -> np.ndarray:
-    model = to_model(graph, weights, **options)
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    feed = {i.name: a for i, a in zip(graph.inputs, arrays, strict=True)}
-    return session.run(None, feed)[0]
-
-
-def assert_close(got: np.ndarray, wanted: np.ndarray, tolerance: float = 1e-6) -> None:
-    assert got.shape == wanted.shape
-    span = max(float(np.ptp(wanted)), float(np.abs(wanted).max()), 1e-30)
-    assert float(np.abs(got - wanted).max()) <= tolerance * span
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -114,15 +58,17 @@ def test_onnxruntime_agrees_with_torch(case: Case, opset: int) -> None:
     assert_close(run_onnx(graph, weights, arrays, opset=opset), wanted)
 
 
-#: Shapes that say their sizes, which are then not open.
-FIXED = ("reshape", "flatten", "linear", "slice", "concat", "unflatten", "multiply")
+#: Cases whose sizes can be open: reshape and unflatten of positions state theirs.
+OPEN = [
+    case
+    for case in CASES
+    if case.values[0].op.name not in ("reshape", "unflatten", "multiply")
+    and len(case.values[0].inputs[0]) in (2, 3, 4)
+]
 
 
 @pytest.mark.parametrize("opset", [OLDEST_OPSET, NEWEST])
-@pytest.mark.parametrize(
-    "case",
-    [c for c in CASES if c.values[0].op.name not in FIXED and len(c.values[0].inputs[0]) in (2, 3, 4)],
-)
+@pytest.mark.parametrize("case", OPEN)
 def test_open_sizes_compute_the_same(case: Case, opset: int) -> None:
     graph = one_node(case.op, case.inputs)
     weights, arrays = random_weights(graph), random_inputs(case.inputs)
@@ -143,9 +89,89 @@ def test_operators_need_no_framework() -> None:
     code = (
         "import sys, resgen.ops\n"
         "heavy = {'torch', 'onnx', 'onnxruntime', 'numpy'} & set(sys.modules)\n"
-        "sys.exit(', '.join(heavy))"
+        "sys.exit(', '.join(heavy) or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes", "code", "attribute"),
+    [
+        (OPERATORS["add"](), ((4, 5, 5), (8, 5, 5)), "RG104", None),
+        (OPERATORS["multiply"](), ((4, 5, 5), (2, 1, 1)), "RG104", None),
+        (OPERATORS["multiply"](), ((4, 5, 5), (4,)), "RG104", None),
+        (OPERATORS["concat"](), ((4, 5, 5), (4, 5, 6)), "RG104", None),
+        (OPERATORS["stack"](), ((4,), (5,)), "RG104", None),
+        (Norm(type="group", groups=3), ((4, 5, 5),), "RG105", "groups"),
+        (ChannelShuffle(groups=3), ((4, 5, 5),), "RG105", "groups"),
+        (BlurPool(kernel=5, stride=1), ((4, 2, 9),), "RG106", "kernel"),
+        (Slice(start=3, size=2), ((4, 5, 5),), "RG112", "size"),
+        (Slice(start=4), ((4, 5, 5),), "RG112", "start"),
+        (Reshape(to=(3, -1)), ((4, 5, 5),), "RG112", "to"),
+        (Reshape(to=(-1, -1)), ((4, 5, 5),), "RG112", "to"),
+        (Reshape(to=(0, -1)), ((4, 5, 5),), "RG112", "to"),
+        (Unflatten(sizes=(2, 3)), ((4, 5, 5),), "RG112", "sizes"),
+        (Flatten(axes=(1, 3)), ((4, 5, 5),), "RG112", "axes"),
+        (Flatten(axes=(2, 1)), ((4, 5, 5),), "RG112", "axes"),
+        (Transpose(axes=(0, 2)), ((4, 5, 5),), "RG112", "axes"),
+        (PadChannels(to=3), ((4, 5, 5),), "RG112", "to"),
+        (OPERATORS["softmax"](), ((4,),), None, None),
+        (OPERATORS["reduce_sum"](), ((4,),), "RG111", None),
+        (OPERATORS["global_pool"](), ((4,),), "RG111", None),
+    ],
+)
+def test_what_does_not_fit_is_told_by_code_and_attribute(
+    op: Op,
+    shapes: tuple[tuple[int, ...], ...],
+    code: str | None,
+    attribute: str | None,
+) -> None:
+    types = [TensorType(shape) for shape in shapes]
+    if code is None:
+        assert op.infer(*types) == types[0]
+        return
+    with pytest.raises(ShapeError) as caught:
+        op.infer(*types)
+    assert (caught.value.code, caught.value.attribute) == (code, attribute)
+    if code == "RG104":
+        assert all(str(x) in caught.value.message for x in types)
+
+
+def test_drop_path_drops_samples_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    y = modules.DropPath(0.25)(torch.ones(4000, 2, 3))
+    assert y.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert torch.equal(y, y[:, :1, :1].expand_as(y))
+    assert y.mean().item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_drop_block_drops_about_its_rate_in_regions(size: int) -> None:
+    torch.manual_seed(0)
+    y = modules.DropBlock(0.1, size)(torch.ones(2000, 2, 20, 20))
+    dropped = (y[:, 0] == 0).float()
+    assert dropped.mean().item() == pytest.approx(0.1, abs=0.03)
+    assert torch.equal(y[:, 0], y[:, 1])
+    assert y.mean().item() == pytest.approx(1, abs=1e-3)
+    # A region is whole: a dropped pixel is nearly always beside another.
+    both = (dropped[:, :, 1:] * dropped[:, :, :-1]).mean().item()
+    assert both > 0.5 * dropped.mean().item()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ["LayerNorm2d", "StdConv2d"])
+def test_modules_are_timms(kind: str, peers: ModuleType) -> None:
+    x = torch.randn(2, 4, 5, 6)
+    args, ours = {
+        "LayerNorm2d": ((4,), modules.LayerNorm(4, eps=1e-6)),
+        "StdConv2d": (
+            (4, 6, 3, 1, 1),
+            modules.StdConv2d(4, 6, 3, padding=1, bias=False),
+        ),
+    }[kind]
+    peer = getattr(peers.timm.layers, kind)(*args)
+    ours.load_state_dict(peer.state_dict())
+    torch.testing.assert_close(ours(x), peer(x), rtol=1e-5, atol=1e-6)

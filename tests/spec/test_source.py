@@ -227,7 +227,7 @@ def test_numbers_are_exact(text: str, value: int | Fraction) -> None:
 
 #: The text, the code, line and column of its problems, a part of the first one's
 #: message or hint, and what is read all the same.
-MISTAKES = {
+MISTAKES: dict[str, tuple[Any, ...]] = {
     "duplicate": ('{"a": 1,\n "a": 2}', [("RG002", 2, 2)], "line 1", {"a": 1}),
     "trailing comma": ("[1,\n 2 ,\n]", [("RG001", 2, 4)], "remove it", [1, 2]),
     "comment": ("[1 // one\n]", [("RG001", 1, 4)], '"doc"', [1]),

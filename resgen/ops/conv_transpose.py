@@ -1,0 +1,124 @@
+"""Transposed convolution over one to three spatial axes."""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+
+from resgen.ops.base import (
+    Axes,
+    Case,
+    OnnxWriter,
+    Op,
+    ShapeError,
+    attribute,
+    operator,
+    per_axis,
+    spatial_suffix,
+)
+from resgen.ops.initial import Init, fan_out, initializer
+from resgen.ops.types import (
+    Constant,
+    Module,
+    Normal,
+    ParameterSpec,
+    TensorType,
+    Value,
+)
+
+
+@operator("conv_transpose")
+class ConvTranspose(Op):
+    """The gradient of a convolution as a layer: it upsamples by its stride.
+
+    ``W: (channels, out, *kernel)``, ``b: (out,)``. A size n becomes
+    ``(n - 1) * stride - 2 * padding + kernel + output_padding``. Initialised as ``conv``.
+    """
+
+    out: int = attribute("channels", "output channels")
+    kernel: Axes = attribute("axes", "kernel size", minimum=1)
+    stride: Axes = attribute("axes", "stride", default=1, minimum=1)
+    padding: Axes = attribute("axes", "taken off each side", default=0, minimum=0)
+    output_padding: Axes = attribute(
+        "axes", "added at the end; less than the stride", default=0, minimum=0
+    )
+    bias: bool = attribute("boolean", "add a trainable bias", default=False)
+    init: Init = attribute("init", "for the roles weight and bias", default=())
+
+    def _axes(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
+        """Kernel, stride, padding and output padding, one number an axis each."""
+        return (
+            per_axis(self.kernel, x, "kernel"),
+            per_axis(self.stride, x, "stride"),
+            per_axis(self.padding, x, "padding"),
+            per_axis(self.output_padding, x, "output_padding"),
+        )
+
+    def infer(self, x: TensorType) -> TensorType:
+        spatial_suffix(x, "a transposed convolution")
+        sizes = []
+        for n, k, s, p, more in zip(x.spatial, *self._axes(x), strict=True):
+            if more >= s:
+                raise ShapeError(
+                    f"an output_padding of {more} is not less than the stride of {s}",
+                    attribute="output_padding",
+                    code="RG112",
+                )
+            size = (n - 1) * s - 2 * p + k + more
+            if size < 1:
+                raise ShapeError(
+                    f"the map collapses: a padding of {p} takes all of it away",
+                    attribute="padding",
+                    code="RG106",
+                )
+            sizes.append(size)
+        return TensorType((self.out, *sizes))
+
+    def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
+        kernel = per_axis(self.kernel, x, "kernel")
+        shape = (x.channels, self.out, *kernel)
+        he = Normal(sqrt(2 / fan_out((self.out, x.channels, *kernel))))
+        weight = ParameterSpec(
+            "weight", shape, initializer(self.init, "weight", shape, he)
+        )
+        if not self.bias:
+            return (weight,)
+        zero = initializer(self.init, "bias", (self.out,), Constant(0.0))
+        return weight, ParameterSpec("bias", (self.out,), zero)
+
+    def macs(self, x: TensorType, y: TensorType) -> int:
+        return x.size * self.out * prod(per_axis(self.kernel, x, "kernel"))
+
+    def torch(self, x: TensorType) -> Module:
+        suffix = spatial_suffix(x, "a transposed convolution")
+        kernel, stride, padding, more = self._axes(x)
+        options = {
+            "stride": stride,
+            "padding": padding,
+            "output_padding": more,
+            "bias": self.bias,
+        }
+        target = f"torch.nn.ConvTranspose{suffix}"
+        return Module(target, (x.channels, self.out, kernel), options)
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        (x,) = inputs
+        kernel, stride, padding, more = self._axes(x.type)
+        operands = [x.name, to.operand("weight"), to.operand("bias")]
+        return to.emit(
+            "ConvTranspose",
+            [name for name in operands if name is not None],
+            kernel_shape=kernel,
+            strides=stride,
+            pads=padding + padding,
+            output_padding=more,
+        )
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        odd = cls(out=5, kernel=3, stride=2, padding=1, output_padding=1)
+        return (
+            Case(cls(out=5, kernel=2, stride=2, bias=True), ((4, 5, 6),)),
+            Case(odd, ((4, 5, 6),)),
+            Case(cls(out=5, kernel=(1, 3), stride=(1, 2)), ((4, 5, 6),)),
+            Case(cls(out=5, kernel=4, stride=2, padding=1), ((4, 7),)),
+        )
