@@ -1,1 +1,71 @@
-"""Neural architectures from a few lines of JSON, proven equal wherever they run."""
+"""Neural architectures from a few lines of JSON, proven equal wherever they run.
+
+>>> import resgen
+>>> spec = resgen.load("resnet50")       # a file or a name of the zoo; checked
+>>> graph = resgen.expand(spec)          # operators, shapes, parameters; validated
+>>> len(graph.nodes)
+175
+
+``resgen.to_torch(graph)`` makes a module to train, and ``resgen.build(spec, folder,
+state_dict=...)`` an ONNX file that is proven to compute the same.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from resgen._version import __version__
+
+if TYPE_CHECKING:
+    from resgen.artifact.build import build
+    from resgen.errors import ResgenError, SpecError
+    from resgen.graph.builder import Limits
+    from resgen.graph.cost import analyse
+    from resgen.graph.ir import Graph
+    from resgen.lower.torch import to_torch
+    from resgen.network import examine, expand, load
+    from resgen.spec.model import Spec
+
+#: Public names and where they live; each is imported when it is first used, since
+#: torch alone takes longer than checking a hundred specs.
+_HOMES = {
+    "Graph": "resgen.graph.ir",
+    "Limits": "resgen.graph.builder",
+    "ResgenError": "resgen.errors",
+    "Spec": "resgen.spec.model",
+    "SpecError": "resgen.errors",
+    "analyse": "resgen.graph.cost",
+    "build": "resgen.artifact.build",
+    "examine": "resgen.network",
+    "expand": "resgen.network",
+    "load": "resgen.network",
+    "to_torch": "resgen.lower.torch",
+}
+
+__all__ = [
+    "Graph",
+    "Limits",
+    "ResgenError",
+    "Spec",
+    "SpecError",
+    "__version__",
+    "analyse",
+    "build",
+    "examine",
+    "expand",
+    "load",
+    "to_torch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,7 +7,7 @@ torchvision's convention (ResNet-50: 25,557,032 and 4,089,184,256).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,6 @@ class Analysis:
     weight_bytes: int
     peak_activation_bytes: int
     nodes: int
-    by_node: tuple[NodeCost, ...]
 
 
 def is_map(op: Op) -> bool:
@@ -76,37 +75,46 @@ def is_map(op: Op) -> bool:
 
 def analyse(graph: Graph) -> Analysis:
     """Count everything, in time proportional to the number of operators."""
-    nodes = tuple(_node_costs(graph))
-    alive = _alive(graph)
+    params, macs, alive = _params(graph), _macs(graph), _alive(graph)
+    types = graph.types
     return Analysis(
         name=graph.name,
         params=sum(p.size for p in graph.parameters if p.trainable),
-        macs=sum(n.macs for n in nodes),
+        macs=sum(macs),
         input=graph.inputs[0].type.shape,
-        outputs=tuple(
-            (name, graph.types[value].shape) for name, value in graph.outputs
-        ),
-        sections=tuple(_sections(graph, nodes, alive)),
+        outputs=tuple((name, types[value].shape) for name, value in graph.outputs),
+        sections=tuple(_sections(graph, params, macs, alive)),
         weight_bytes=sum(p.size * BYTES[p.dtype] for p in graph.parameters),
         peak_activation_bytes=max(alive, default=0),
         nodes=len(graph.nodes),
-        by_node=nodes,
     )
 
 
-def _node_costs(graph: Graph) -> list[NodeCost]:
+def node_costs(graph: Graph) -> list[NodeCost]:
+    """The cost of every operator, in order."""
+    found = zip(graph.nodes, _params(graph), _macs(graph), strict=True)
+    return [
+        NodeCost(node.name, params, macs, node.type.size * BYTES["float32"])
+        for node, params, macs in found
+    ]
+
+
+def _params(graph: Graph) -> list[int]:
+    """Trainable scalars that each node is the first to use."""
     sizes = {p.name: p.size if p.trainable else 0 for p in graph.parameters}
+    # Taken out when counted, so that a shared one is counted once.
+    return [
+        sum([sizes.pop(name, 0) for name in node.references()]) if node.operands else 0
+        for node in graph.nodes
+    ]
+
+
+def _macs(graph: Graph) -> list[int]:
     types = graph.types
-    found = []
-    for node in graph.nodes:
-        params = 0
-        if node.operands:
-            # Taken out when counted, so that a shared one is counted once.
-            params = sum(sizes.pop(name, 0) for name in node.references())
-        macs = node.op.macs(types[node.inputs[0]], node.type) if is_map(node.op) else 0
-        size = node.type.size * BYTES["float32"]
-        found.append(NodeCost(node.name, params, macs, size))
-    return found
+    return [
+        node.op.macs(types[node.inputs[0]], node.type) if is_map(node.op) else 0
+        for node in graph.nodes
+    ]
 
 
 def _alive(graph: Graph) -> list[int]:
@@ -128,37 +136,38 @@ def _alive(graph: Graph) -> list[int]:
 
 
 def _sections(
-    graph: Graph, nodes: Sequence[NodeCost], alive: Sequence[int]
-) -> list[SectionCost]:
+    graph: Graph, params: Sequence[int], macs: Sequence[int], alive: Sequence[int]
+) -> Iterator[SectionCost]:
     fields = receptive_fields(graph)
-    params = [0] * len(graph.sections)
-    macs = [0] * len(graph.sections)
-    peak = [0] * len(graph.sections)
-    end = [graph.inputs[0].name] * len(graph.sections)
-    for node, cost, now in zip(graph.nodes, nodes, alive, strict=True):
-        section = node.origin.section
-        params[section] += cost.params
-        macs[section] += cost.macs
-        peak[section] = max(peak[section], now)
-        end[section] = node.name
-    found = []
-    for index, section in enumerate(graph.sections):
-        if index and end[index] == graph.inputs[0].name:
-            end[index] = end[index - 1]  # a section without operators passes it on
-        found.append(
-            SectionCost(
-                section.name,
-                section.kind,
-                section.pointer,
-                section.blocks,
-                params[index],
-                macs[index],
-                graph.types[end[index]].shape,
-                fields[end[index]],
-                peak[index],
-            )
+    sums = [_Sum() for _ in graph.sections]
+    for node, p, m, a in zip(graph.nodes, params, macs, alive, strict=True):
+        total = sums[node.origin.section]
+        total.params += p
+        total.macs += m
+        total.peak = max(total.peak, a)
+        total.end = node.name
+    end = graph.inputs[0].name
+    for section, total in zip(graph.sections, sums, strict=True):
+        end = total.end or end  # a section without operators passes on what it gets
+        yield SectionCost(
+            name=section.name,
+            kind=section.kind,
+            pointer=section.pointer,
+            blocks=section.blocks,
+            params=total.params,
+            macs=total.macs,
+            output=graph.types[end].shape,
+            receptive_field=fields[end],
+            activation_bytes=total.peak,
         )
-    return found
+
+
+@dataclass(slots=True)
+class _Sum:
+    params: int = 0
+    macs: int = 0
+    peak: int = 0
+    end: str | None = None
 
 
 def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:

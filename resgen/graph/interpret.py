@@ -196,8 +196,17 @@ class Interpreter:
         path = joined(site.path, component)
         if path == site.path:
             return site
-        scope = Scope(path, site.scope, kind, pointer, definition, arguments)
+        parent = self._holder(site.scope, path)
+        scope = Scope(path, parent, kind, pointer, definition, arguments)
         return replace(site, scope=self.builder.scope(scope), path=path)
+
+    def _holder(self, scope: int, path: str) -> int:
+        """The nearest scope around ``scope`` that a path lies in."""
+        around = self.builder.scopes[scope]
+        while around.path and not path.startswith(f"{around.path}."):
+            scope = around.parent or 0
+            around = self.builder.scopes[scope]
+        return scope
 
     def _iterations(
         self,

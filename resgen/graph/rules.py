@@ -16,6 +16,7 @@ from resgen.errors import Place, Severity
 from resgen.graph.cost import is_map
 from resgen.graph.explanations import Explanation
 from resgen.graph.ir import Graph, Node, Section
+from resgen.ops.types import TensorType
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -40,6 +41,32 @@ class Subject:
         from resgen.graph.views import view
 
         return view(self.graph)
+
+    @cached_property
+    def sound(self) -> bool:
+        """Whether one walk shows that there is nothing to search for.
+
+        Nodes that read only what stands before them form no cycle. If each also reads
+        something, an input reaches it (by induction from the first node), and if each
+        is read or an output, an output needs it (from the last). That is every graph
+        in good order, and spares it the import and the view; the search is for the
+        others.
+        """
+        graph = self.graph
+        seen = {i.name for i in graph.inputs}
+        read = {value for _, value in graph.outputs}
+        for node in graph.nodes:
+            if not node.inputs or not seen.issuperset(node.inputs):
+                return False
+            seen.add(node.name)
+            read.update(node.inputs)
+        return seen >= read and all(node.name in read for node in graph.nodes)
+
+    @cached_property
+    def maps(self) -> list[tuple[Node, TensorType]]:
+        """The convolutions and linear maps, each with the type of its input."""
+        types = self.graph.types
+        return [(n, types[n.inputs[0]]) for n in self.graph.nodes if is_map(n.op)]
 
     def section(self, node: Node) -> Section:
         return self.graph.sections[node.origin.section]
@@ -149,6 +176,8 @@ def order(subject: Subject) -> Iterator[Finding]:
     what stands after it, or reads a name that nothing yields. Build nodes in the order
     in which they run, and rename the inputs of whoever read a node that you replaced.
     """
+    if subject.sound:
+        return
     graph = subject.graph
     everything = graph.types
     seen = {i.name for i in graph.inputs}
@@ -187,6 +216,8 @@ def reachable(subject: Subject) -> Iterator[Finding]:
     It computes the same thing for every picture, which nobody means. It can come of a
     pass that cut an operator from what it read. Connect it, or remove it.
     """
+    if subject.sound:
+        return
     from resgen.graph.views import reached
 
     found = reached(subject.view)
@@ -207,6 +238,8 @@ def used(subject: Subject) -> Iterator[Finding]:
     Here nothing reads the 3x3 convolution. Keep it by `name` and use it in an `add` or
     a `concat`, or remove it.
     """
+    if subject.sound:
+        return
     from resgen.graph.views import needed
 
     found = needed(subject.view)
@@ -237,11 +270,11 @@ def grid(subject: Subject) -> Iterator[Finding]:
     graph = subject.graph
     last = _classifiers(graph)
     found: dict[Place, dict[int, Node]] = {}  # one warning a line, for all its widths
-    for node in graph.nodes:
-        out = _out(node)
+    for node, x in subject.maps:
+        out = node.type.channels
         if out <= GRID or out % GRID == 0 or node.name in last:
             continue
-        depthwise = _groups(node) == graph.types[node.inputs[0]].channels
+        depthwise = _groups(node) == x.channels
         gate = node.type.positions == 1 and subject.section(node).kind != "head"
         if not depthwise and not gate:
             found.setdefault(node.origin.place, {}).setdefault(out, node)
@@ -299,12 +332,9 @@ def groups(subject: Subject) -> Iterator[Finding]:
     zeros. ResNeXt leaves at least 4 (`"groups": 32` of 128 channels); either use fewer
     groups, or as many groups as channels.
     """
-    for node in subject.graph.nodes:
-        count = _groups(node)
-        if count == 1:
-            continue
-        channels = subject.graph.types[node.inputs[0]].channels
-        if 1 < channels // count < NARROWEST_GROUP:
+    for node, x in subject.maps:
+        count, channels = _groups(node), x.channels
+        if count > 1 and 1 < channels // count < NARROWEST_GROUP:
             yield Finding(
                 node,
                 f"{count} groups of {channels} channels leave {channels // count} a "
@@ -325,7 +355,7 @@ def strides(subject: Subject) -> Iterator[Finding]:
     graph = subject.graph
     for node in graph.nodes:
         x = graph.types[node.inputs[0]]
-        if node.origin.role == "shortcut" or x.spatial == node.type.spatial:
+        if x.shape[1:] == node.type.shape[1:] or node.origin.role == "shortcut":
             continue
         window = node.op.window(x)
         if window is None:
@@ -345,13 +375,8 @@ def strides(subject: Subject) -> Iterator[Finding]:
 # --- what several rules ask ---------------------------------------------------------
 
 
-def _out(node: Node) -> int:
-    """Channels that a convolution or linear map gives out; 0 for other operators."""
-    return int(getattr(node.op, "out", 0)) if is_map(node.op) else 0
-
-
 def _groups(node: Node) -> int:
-    return int(getattr(node.op, "groups", 1)) if is_map(node.op) else 1
+    return int(getattr(node.op, "groups", 1))
 
 
 def _classifiers(graph: Graph) -> set[str]:

@@ -98,7 +98,8 @@ def write(
 
     ``opset`` is the lowest that expresses the graph unless asked for; the batch axis is
     open unless ``batch`` fixes it; ``dynamic`` opens the spatial axes too. A model
-    beyond ``limit`` bytes keeps its weights in ``PATH.data``.
+    beyond ``limit`` bytes keeps its weights in ``PATH.data``. An interrupt leaves part
+    of a file at ``path``: callers write into a folder aside.
     """
     plan = _plan(graph, opset, batch, dynamic, metadata or {})
     arrays = (evaluate(operand, weights) for _, operand in plan.operands)

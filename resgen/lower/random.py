@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float32]
 
 #: Draws in a block: small enough to stay in a cache, large enough to hide the calls.
-BLOCK: Final = 1 << 17
+BLOCK: Final = 1 << 18
 
 #: Cells of equal probability that the distribution is cut into, on its upper 16 bits.
 CELLS: Final = 1 << 16

@@ -166,9 +166,9 @@ class _Lowering:
         if whole:
             results = {i.name: graph.placeholder(i.name) for i in self.graph.inputs}
         else:
-            for value in part.inputs:
-                single = len(part.inputs) == 1
-                results[value] = graph.placeholder("x" if single else _label(value))
+            single = len(part.inputs) == 1
+            for i, value in enumerate(part.inputs):
+                results[value] = graph.placeholder("x" if single else f"x{i}")
         for step in part.steps:
             if isinstance(step, Part):
                 call = graph.create_node(
@@ -274,7 +274,7 @@ def _reserved(name: str, path: str) -> ResgenError:
 
 
 def _label(path: str) -> str:
-    """A path as one Python name."""
+    """A path as one word; fx mends what is still no Python name."""
     return re.sub(r"\W", "_", path)
 
 

@@ -31,7 +31,8 @@ class ConvTranspose(Op):
     """The gradient of a convolution as a layer: it upsamples by its stride.
 
     ``W: (channels, out, *kernel)``, ``b: (out,)``. A size n becomes
-    ``(n - 1) * stride - 2 * padding + kernel + output_padding``. Initialised as ``conv``.
+    ``(n - 1) * stride - 2 * padding + kernel + output_padding``. Initialised as
+    ``conv``.
     """
 
     out: int = attribute("channels", "output channels")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator, spatial_suffix
+from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
 from resgen.ops.types import Module, TensorType, Value
 
 
@@ -19,7 +19,18 @@ class LocalResponseNorm(Op):
     k: float = attribute("number", "added to the sum", default=1.0, minimum=0)
 
     def infer(self, x: TensorType) -> TensorType:
-        spatial_suffix(x, "local response norm")
+        if len(x.spatial) != 2:
+            raise ShapeError(
+                f"local response norm needs 2 spatial axes, but its input is {x}",
+                code="RG111",
+            )
+        if self.size % 2 == 0:
+            raise ShapeError(
+                f"a size of {self.size} has no middle, and runtimes disagree about it",
+                attribute="size",
+                code="RG112",
+                hint="use an odd size",
+            )
         return x
 
     def torch(self, x: TensorType) -> Module:

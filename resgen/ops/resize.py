@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import pack, unpack
 from typing import ClassVar
 
 from resgen.ops.base import (
@@ -55,6 +56,19 @@ class Resize(Op):
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         x, like = inputs
+        pairs = tuple(zip(x.type.spatial, like.type.spatial, strict=True))
+        if (
+            self.mode == "nearest"
+            and not to.dynamic
+            and any(after % before for before, after in pairs)
+        ):
+            # Runtimes round the factor, and then some positions, in ways of their own.
+            y = x.name
+            for axis, (before, after) in enumerate(pairs, start=2):
+                if before != after:
+                    places = to.integers(_nearest(before, after))
+                    y = to.emit("Gather", [y, places], axis=axis)
+            return y
         if to.dynamic:
             size = to.emit("Shape", [like.name], start=2)
         else:
@@ -79,9 +93,21 @@ class Resize(Op):
         return (
             Case(cls(like="y"), up),
             Case(cls(like="y"), down),
+            Case(cls(like="y"), ((3, 14, 5), (2, 4, 15))),
             Case(cls(like="y"), line),
             Case(cls(like="y", mode="bilinear"), up),
             Case(cls(like="y", mode="bilinear"), down),
             Case(cls(like="y", mode="bilinear"), line),
             Case(cls(like="y", mode="bilinear", align_corners=True), up),
         )
+
+
+def _nearest(before: int, after: int) -> list[int]:
+    """The position that torch takes for each new one: it computes in float32."""
+    factor = _float32(before / after)
+    return [min(int(_float32(i * factor)), before - 1) for i in range(after)]
+
+
+def _float32(value: float) -> float:
+    rounded: float = unpack("f", pack("f", value))[0]
+    return rounded

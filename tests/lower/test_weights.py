@@ -1,6 +1,7 @@
 """Operands against torch, safetensors files against the safetensors package."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -133,9 +134,23 @@ def test_written_files_are_read_by_the_package(graph, tmp_path):
             assert found[p.name].dtype == p.dtype
             assert found[p.name].shape == p.shape
             assert (found[p.name] == weights[p.name]).all()
-    with safe_open(path, framework="pt") as file:  # needs aligned numbers
-        assert int(file.get_tensor("bn.num_batches_tracked")) == 7
     assert list(read_safetensors(path)) == [p.name for p in graph.parameters]
+
+
+def test_integers_are_aligned_whatever_stands_before_them(tmp_path):
+    net = Builder((3, 5, 5))
+    net.add("conv", Conv(out=1, kernel=1))
+    net.add("bn", Norm())  # seven floats come before its count of batches
+    graph = net.graph()
+    path = tmp_path / "w.safetensors"
+    write_safetensors(path, graph, random_weights(graph))
+    with safe_open(path, framework="pt") as file:
+        count = file.get_tensor("bn.num_batches_tracked")
+    assert int(count) == 7
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    entry = json.loads(data[8 : 8 + length])["bn.num_batches_tracked"]
+    assert (8 + length + entry["data_offsets"][0]) % 8 == 0
 
 
 @pytest.mark.parametrize(

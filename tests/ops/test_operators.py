@@ -18,9 +18,11 @@ from one_node import (
     run_onnx,
     run_torch,
 )
+from torch.utils.flop_counter import FlopCounterMode
 
 from resgen.lower import modules
 from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET
+from resgen.lower.torch import to_torch
 from resgen.ops import OPERATORS, SIGNATURES
 from resgen.ops.base import Case, Op, ShapeError
 from resgen.ops.blur_pool import BlurPool
@@ -29,6 +31,7 @@ from resgen.ops.flatten import Flatten
 from resgen.ops.norm import Norm
 from resgen.ops.pad_channels import PadChannels
 from resgen.ops.reshape import Reshape
+from resgen.ops.resize import Resize
 from resgen.ops.slice import Slice
 from resgen.ops.transpose import Transpose
 from resgen.ops.types import TensorType
@@ -58,11 +61,14 @@ def test_onnxruntime_agrees_with_torch(case: Case, opset: int) -> None:
     assert_close(run_onnx(graph, weights, arrays, opset=opset), wanted)
 
 
-#: Cases whose sizes can be open: reshape and unflatten of positions state theirs.
+#: Cases whose sizes can be open, and that then round as torch does.
 OPEN = [
     case
     for case in CASES
     if case.values[0].op.name not in ("reshape", "unflatten", "multiply")
+    and not (
+        isinstance(case.values[0].op, Resize) and case.values[0].op.mode == "nearest"
+    )
     and len(case.values[0].inputs[0]) in (2, 3, 4)
 ]
 
@@ -74,6 +80,20 @@ def test_open_sizes_compute_the_same(case: Case, opset: int) -> None:
     weights, arrays = random_weights(graph), random_inputs(case.inputs)
     wanted = run_torch(graph, weights, arrays)
     assert_close(run_onnx(graph, weights, arrays, opset=opset, dynamic=True), wanted)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_macs_are_those_that_torch_counts(case: Case) -> None:
+    graph = one_node(case.op, case.inputs)
+    model = to_torch(graph, random_weights(graph)).eval()
+    inputs = map(torch.from_numpy, random_inputs(case.inputs))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(*inputs)
+    counted = counter.get_total_flops() // (2 * BATCH)
+    if isinstance(case.op, BlurPool):  # its filter is fixed and not counted
+        counted = 0
+    x, y = graph.inputs[0].type, graph.nodes[0].type
+    assert case.op.macs(x, y) == counted
 
 
 def test_every_attribute_is_described() -> None:

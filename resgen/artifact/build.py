@@ -1,0 +1,261 @@
+"""The main job: a spec becomes a folder with a model that is proven.
+
+Every step says what it did through ``say``; nothing is at the target before the proof
+holds.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from resgen._version import __version__
+from resgen.artifact.describe import describe
+from resgen.artifact.folder import (
+    GRAPH,
+    MANIFEST,
+    MODEL,
+    SPEC,
+    WEIGHTS,
+    staged,
+    write_json,
+)
+from resgen.errors import UsageError
+from resgen.graph.ir import Graph
+from resgen.graph.passes import apply
+from resgen.graph.passes.fold_norm import fold_norm
+from resgen.lower import checkpoint
+from resgen.lower.hashed import HashedFile
+from resgen.lower.initialize import initialize
+from resgen.lower.onnx import Written, write
+from resgen.lower.weights import write_safetensors
+from resgen.network import expand
+from resgen.ops.norm import Norm
+from resgen.spec.canonical import canonical_bytes, digest
+from resgen.spec.model import Spec
+
+Exporter = Literal["resgen", "torch"]
+Say = Callable[[str, str], None]
+
+#: Packages whose versions a manifest records, where they took part.
+RECORDED = ("numpy", "onnx", "onnxruntime", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is written.
+
+    ``batch`` fixes the batch size (None leaves it open), ``dynamic`` opens the spatial
+    sizes, ``opset`` asks for a version of the operator set (None: the lowest that
+    expresses the network).
+    """
+
+    batch: int | None = None
+    opset: int | None = None
+    dynamic: bool = False
+    keep_batchnorm: bool = False
+    exporter: Exporter = "resgen"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build has made, and the seconds that it took."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    seconds: float
+
+
+def build(
+    spec: Spec,
+    out: str | Path,
+    *,
+    graph: Graph | None = None,
+    weights: Path | None = None,
+    state_dict: Mapping[str, Any] | None = None,
+    ema: bool = False,
+    seed: int = 0,
+    batch: int | None = None,
+    opset: int | None = None,
+    dynamic: bool = False,
+    keep_batchnorm: bool = False,
+    exporter: Exporter = "resgen",
+    verify: bool = True,
+    images: Path | None = None,
+    force: bool = False,
+    say: Say = lambda label, text: None,
+) -> Built:
+    """Write spec, graph, weights, ONNX model and manifest to the folder ``out``.
+
+    Weights come from a checkpoint (``weights``; its moving average with ``ema``), from
+    a ``state_dict`` of torch tensors or arrays by name, or are drawn from ``seed``.
+    ``batch``, ``opset``, ``dynamic``, ``keep_batchnorm`` and ``exporter`` are those of
+    :class:`Options`.
+    With ``verify`` the model is proven to compute what PyTorch computes; otherwise
+    torch is not imported. Raises :class:`~resgen.errors.ResgenError` when the weights
+    do not fit, the proof fails or the folder cannot be written; then nothing is left.
+    """
+    begin = time.perf_counter()
+    if weights is not None and state_dict is not None:
+        raise UsageError("weights come from a file or from a state_dict, not from both")
+    chosen = Options(batch, opset, dynamic, keep_batchnorm, exporter)
+    graph = graph or expand(spec)
+    identity = digest(spec)
+    say("spec", f"{spec.at.source.file}  ok  (sha256 {identity[:12]}...)")
+    say("graph", _graph_line(graph))
+    with staged(Path(out), force=force) as stage:
+        arrays, source = _weights(graph, weights, state_dict, seed, ema=ema)
+        shown = f"fresh, seed {seed}" if source == "fresh" else f"from {source}"
+        say("weights", _weights_line(graph, shown))
+        files = _plain_files(stage, spec, graph, arrays)
+        lowered = graph if chosen.keep_batchnorm else apply(graph, fold_norm)
+        metadata = _metadata(spec, identity)
+        made = _write_model(stage, graph, lowered, arrays, chosen, metadata)
+        files.update({file.name: file.sha256 for file in made.files})
+        say("onnx", _onnx_line(graph, lowered, made))
+        manifest = {
+            "resgen": __version__,
+            "name": spec.name,
+            "spec_sha256": identity,
+            "seed": seed if source == "fresh" else None,
+            "weights": source,
+            "input": list(spec.input),
+            "onnx": {
+                "exporter": chosen.exporter,
+                "opset": made.opset,
+                "ir_version": made.ir_version,
+                "batch": chosen.batch,
+                "dynamic": chosen.dynamic,
+                "passes": list(lowered.passes),
+            },
+            "verified": None,
+            "files": {
+                name: {"bytes": (stage / name).stat().st_size, "sha256": sha256}
+                for name, sha256 in sorted(files.items())
+            },
+        }
+        if verify:
+            from resgen.artifact.proof import prove
+
+            proof = prove(stage, spec, graph, lowered, arrays, made, chosen,
+                          images=images, seed=seed)  # fmt: skip
+            manifest["verified"] = proof.record
+            for line in proof.lines:
+                say("verify", line)
+        manifest["versions"] = versions(verify)
+        write_json(stage / MANIFEST, manifest)
+    return Built(Path(out), manifest, time.perf_counter() - begin)
+
+
+# --- parts ------------------------------------------------------------------------------
+
+
+def _weights(
+    graph: Graph,
+    path: Path | None,
+    state_dict: Mapping[str, Any] | None,
+    seed: int,
+    *,
+    ema: bool,
+) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
+    """Arrays by name, and where they come from."""
+    if path is not None:
+        return checkpoint.fit(checkpoint.read(path, ema=ema), graph.parameters), path.name
+    if state_dict is not None:
+        arrays = checkpoint.from_state_dict(state_dict)
+        return checkpoint.fit(arrays, graph.parameters), "state_dict"
+    return initialize(graph.parameters, seed), "fresh"
+
+
+def _plain_files(
+    stage: Path, spec: Spec, graph: Graph, arrays: Mapping[str, np.ndarray[Any, Any]]
+) -> dict[str, str]:
+    """Spec, graph and weights, with the SHA-256 of each."""
+    texts = {
+        SPEC: canonical_bytes(spec),
+        GRAPH: json.dumps(describe(graph), indent=1).encode(),
+    }
+    found: dict[str, str] = {}
+    for name, text in texts.items():
+        with HashedFile(stage / name) as file:
+            file.write(text + b"\n")
+            found[name] = file.sha256
+    found[WEIGHTS] = write_safetensors(stage / WEIGHTS, graph, arrays)
+    return found
+
+
+def _write_model(
+    stage: Path,
+    graph: Graph,
+    lowered: Graph,
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+    options: Options,
+    metadata: Mapping[str, str],
+) -> Written:
+    path = stage / MODEL
+    if options.exporter == "torch":
+        from resgen.lower.torch_export import export
+
+        return export(graph, arrays, path, opset=options.opset, batch=options.batch,
+                      dynamic=options.dynamic, metadata=metadata)  # fmt: skip
+    return write(lowered, arrays, path, opset=options.opset, batch=options.batch,
+                 dynamic=options.dynamic, metadata=metadata)  # fmt: skip
+
+
+def _metadata(spec: Spec, identity: str) -> dict[str, str]:
+    """What travels inside the ONNX file, so that it can be run without us."""
+    found = {
+        "resgen.version": __version__,
+        "resgen.spec": canonical_bytes(spec).decode(),
+        "resgen.spec_sha256": identity,
+        "resgen.preprocess": json.dumps(asdict(spec.preprocess)),
+    }
+    if spec.labels is not None:
+        found["resgen.labels"] = json.dumps(list(spec.labels), ensure_ascii=False)
+    return found
+
+
+def versions(verified: bool) -> dict[str, str]:
+    """Of Python and of the packages that took part."""
+    found = {"python": platform.python_version()}
+    for name in RECORDED if verified else RECORDED[:2]:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+# --- what is said -------------------------------------------------------------------------
+
+
+def _graph_line(graph: Graph) -> str:
+    additions = sum(node.op.name == "add" for node in graph.nodes)
+    return f"{len(graph.nodes)} operators, {additions} residual additions"
+
+
+def _weights_line(graph: Graph, source: str) -> str:
+    count = sum(p.size for p in graph.parameters if p.trainable)
+    return f"{count:,} parameters, {source}"
+
+
+def _onnx_line(graph: Graph, lowered: Graph, made: Written) -> str:
+    def norms(of: Graph) -> int:
+        return sum(isinstance(n.op, Norm) and n.op.type == "batch" for n in of.nodes)
+
+    kept = norms(lowered)
+    folded = norms(graph) - kept
+    parts = [f"opset {made.opset}"]
+    if folded:
+        parts.append(f"{folded} batch norms folded")
+    if kept:
+        parts.append(f"{kept} kept")
+    return ", ".join((*parts, f"{made.bytes / 1e6:.1f} MB"))

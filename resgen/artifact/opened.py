@@ -1,0 +1,95 @@
+"""A built folder, opened again: nothing in it is believed before its hash fits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from resgen.artifact.folder import MANIFEST, MODEL, SPEC, WEIGHTS, reason
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.network import expand, load
+from resgen.spec.model import Spec
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What ``resgen build`` has made."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def model(self) -> Path:
+        """The ONNX file."""
+        return self.folder / MODEL
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file."""
+        return self.folder / WEIGHTS
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec that it was built from."""
+        return load(self.folder / SPEC)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph of the spec."""
+        return expand(self.spec)
+
+    def check_hashes(self) -> int:
+        """Compare every file with the manifest and return how many there are."""
+        files = self.manifest["files"]
+        for name, entry in files.items():
+            path = self.folder / name
+            if not path.is_file():
+                raise ResgenError(f"{path} is missing", hint="build it again")
+            if _sha256(path) != entry["sha256"]:
+                raise ResgenError(
+                    f"{path} is not the file that was built: its SHA-256 differs",
+                    hint="build it again, or restore the file",
+                )
+        return len(files)
+
+
+def open_folder(folder: Path) -> Artifact:
+    """The artifact at ``folder``, or a ResgenError that says why it is none."""
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        missing = "is a file" if folder.exists() else "does not exist"
+        raise ResgenError(
+            f"{folder} {missing}", hint="`resgen build SPEC` makes a folder"
+        )
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        names = list(manifest["files"])
+    except OSError as error:
+        raise ResgenError(
+            f"{folder} is no build: its {MANIFEST} cannot be read ({reason(error)})",
+            hint="`resgen build SPEC` makes one",
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise ResgenError(
+            f"{path} is not a manifest of resgen", hint="build it again"
+        ) from None
+    strange = [n for n in names if Path(n).name != n]
+    if strange or SPEC not in names or MODEL not in names:
+        raise ResgenError(f"{path} was altered", hint="build it again")
+    return Artifact(folder, manifest)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
