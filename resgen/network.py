@@ -35,16 +35,16 @@ class Examined:
 
 
 def examine(
-    source: Source, set: Sequence[str] = (), *, limits: Limits | None = None
+    source: Source, changes: Sequence[str] = (), *, limits: Limits | None = None
 ) -> Examined:
     """Read, expand and check; nothing is raised for what a spec can have wrong.
 
     ``source`` is a path, the name of a network of the zoo, or the spec as Python
-    values. ``set`` are changes of the form ``/POINTER=VALUE``.
+    values. ``changes`` are of the form ``/POINTER=VALUE``.
     """
     found = Problems()
     graph = None
-    spec = load_spec(source, VOCABULARY, found, set)
+    spec = load_spec(source, VOCABULARY, found, changes)
     if spec is not None:
         try:
             graph = expand_graph(spec, limits=limits, problems=found)
@@ -57,14 +57,14 @@ def examine(
 
 
 def load(
-    source: Source, set: Sequence[str] = (), *, limits: Limits | None = None
+    source: Source, changes: Sequence[str] = (), *, limits: Limits | None = None
 ) -> Spec:
     """A spec, resolved and checked; raises :class:`SpecError` listing all its errors.
 
     >>> load("resnet50", ["/stages/2/depth=23"]).name
     'resnet50'
     """
-    examined = examine(source, set, limits=limits)
+    examined = examine(source, changes, limits=limits)
     if examined.spec is None or examined.errors:
         raise SpecError(examined.problems)
     return examined.spec

@@ -155,7 +155,7 @@ def build(
     return Built(Path(out), manifest, time.perf_counter() - begin)
 
 
-# --- parts ------------------------------------------------------------------------------
+# --- parts ----------------------------------------------------------------------------
 
 
 def _weights(
@@ -168,7 +168,9 @@ def _weights(
 ) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
     """Arrays by name, and where they come from."""
     if path is not None:
-        return checkpoint.fit(checkpoint.read(path, ema=ema), graph.parameters), path.name
+        return checkpoint.fit(
+            checkpoint.read(path, ema=ema), graph.parameters
+        ), path.name
     if state_dict is not None:
         arrays = checkpoint.from_state_dict(state_dict)
         return checkpoint.fit(arrays, graph.parameters), "state_dict"
@@ -234,7 +236,7 @@ def versions(verified: bool) -> dict[str, str]:
     return found
 
 
-# --- what is said -------------------------------------------------------------------------
+# --- what is said ---------------------------------------------------------------------
 
 
 def _graph_line(graph: Graph) -> str:

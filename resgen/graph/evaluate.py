@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from resgen.errors import Place
+from resgen.errors import Place, did_you_mean
 from resgen.ops.initial import NAMES, Init, Initial
 from resgen.spec.bind import Misfit, describe, fit
 from resgen.spec.expr import Expr, ExprError
@@ -102,6 +102,15 @@ class Frame:
         """The place of a piece of the text, or of the use if the text is built in."""
         return json.place() if self.own else self.call
 
+    def keeper(self, name: str, at: Json) -> Any:
+        """The value kept under a name."""
+        found = self.kept.get(name)
+        if found is None:
+            near = did_you_mean(name, self.kept)
+            message = f'no value was kept under the name "{name}"{near}'
+            raise Stop("RG024", message, self.at(at))
+        return found
+
     # --- values -----------------------------------------------------------------------
 
     def expression(
@@ -118,9 +127,7 @@ class Frame:
             message = f'in "{expr.text}": {error.message}'
             raise Stop(code, message, self.blame(argument)) from None
 
-    def scalar(
-        self, scalar: Scalar, param: Param, positions: Mapping[str, Any]
-    ) -> Any:
+    def scalar(self, scalar: Scalar, param: Param, positions: Mapping[str, Any]) -> Any:
         """A number or truth value that the parameter takes."""
         value = self.expression(scalar.expr, scalar, positions)
         return self.fitted(value, param, scalar)
@@ -227,7 +234,7 @@ def _names_of(argument: Argument | PerBlock) -> list[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BodyValue:
-    """A body given as an argument: what it says, and the frame that it was written in."""
+    """A body given as an argument, and the frame that it was written in."""
 
     body: Body
     frame: Frame

@@ -12,13 +12,23 @@ from typing import Any
 
 from resgen.errors import Place, SpecError
 from resgen.graph.builder import Builder, Limits, Val
+from resgen.graph.calls import LIMIT_HINT, Abort
 from resgen.graph.evaluate import Frame, Stop
-from resgen.graph.interpret import ANY, LIMIT_HINT, Abort, Interpreter
+from resgen.graph.interpret import ANY, Interpreter
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
 from resgen.graph.site import OperatorDefaults, Site
 from resgen.ops.types import TensorType
 from resgen.spec.expr import constant
-from resgen.spec.model import Argument, Body, PerBlock, Scalar, Spec, Stage, Taker, Template
+from resgen.spec.model import (
+    Argument,
+    Body,
+    PerBlock,
+    Scalar,
+    Spec,
+    Stage,
+    Taker,
+    Template,
+)
 from resgen.spec.params import Param
 from resgen.spec.source import Json, Problems
 
@@ -149,7 +159,9 @@ class _Expansion:
     def _stage(self, index: int, stage: Stage, x: Val) -> Val:
         pointer = f"/stages/{index}"
         label = f"stage {index + 1}"
-        site = self._site(Section("", "stage", pointer, self.depths[index]), index, label)
+        site = self._site(
+            Section("", "stage", pointer, self.depths[index]), index, label
+        )
         site.operators = self._operators(stage.operators)
         site.positions["channels"] = x.type.shape[0]
         trunk = self._trunk(site)

@@ -10,30 +10,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from resgen.errors import did_you_mean
-from resgen.graph.builder import Builder, LimitExceeded, Val
-from resgen.graph.evaluate import BodyValue, Frame, Stop, number
+from resgen.errors import Place
+from resgen.graph.builder import Builder, Val
+from resgen.graph.calls import Abort, Calls
+from resgen.graph.evaluate import BodyValue, Frame, Stop
 from resgen.graph.ir import Scope
 from resgen.graph.shortcut import ShortcutRules
 from resgen.graph.site import Site, joined
-from resgen.ops import OPERATORS, signature
-from resgen.ops.base import Op, ShapeError
+from resgen.ops import OPERATORS
+from resgen.ops.base import ShapeError
 from resgen.spec.model import (
     Argument,
     Body,
     Definition,
     Element,
     For,
-    Items,
     Keep,
     Merge,
     OpCall,
-    PerBlock,
     Residual,
-    Scalar,
     Seq,
     Spec,
-    Text,
     Use,
 )
 from resgen.spec.params import Param
@@ -44,14 +41,7 @@ MAX_DEPTH: Final = 96
 #: How many iterations one loop may have.
 MAX_LOOP: Final = 100_000
 
-#: How to allow more.
-LIMIT_HINT: Final = "--max-operators and --max-parameters set other limits"
-
 _COUNT = Param("integer", minimum=0, maximum=MAX_LOOP)
-
-
-class Abort(Exception):
-    """Going on would not end, or would not find anything new."""
 
 
 class Interpreter:
@@ -61,13 +51,12 @@ class Interpreter:
         self.spec = spec
         self.builder = builder
         self.problems = problems
+        self.calls = Calls(builder, problems)
         self.shortcuts = ShortcutRules(self)
         self._depth = 0
         self._steps = 0
-        self._constant: dict[tuple[int, int], tuple[OpCall, Any, Op]] = {}
-        self._instances: dict[tuple[Any, ...], Op] = {}
 
-    # --- sequences ----------------------------------------------------------------------
+    # --- sequences --------------------------------------------------------------------
 
     def body(self, body: Body, x: Val, frame: Frame, site: Site) -> Val:
         """Run a sequence; what it yields."""
@@ -93,14 +82,16 @@ class Interpreter:
             ):
                 return None
             if element.start is not None:
-                x = self._kept(element, frame, site)
+                x = frame.keeper(
+                    frame.template(element.start, site.positions), element.start.at
+                )
                 site.positions["here"] = x.type.shape[0]
             made = self._form(element, x, frame, site)
             if element.name is not None:
                 frame.kept[frame.template(element.name, site.positions)] = made
             return made
         except ShapeError as error:
-            self._report_shape(error, element, x, frame, site)
+            self.calls.report(error, element, x, frame, site)
         except Stop as stop:
             self.report(stop, x, site)
         finally:
@@ -119,45 +110,12 @@ class Interpreter:
             message = f"{site.label}: {stop.message}"
             self.problems.error(stop.code, message, stop.place, stop.hint)
 
-    def _report_shape(
-        self, error: ShapeError, element: Element, x: Val, frame: Frame, site: Site
-    ) -> None:
-        if x.spoiled:
-            return
-        place = frame.at(element.at)
-        if isinstance(element.form, OpCall) and error.attribute is not None:
-            defaults = site.operators.get(element.form.op, {})
-            argument = element.form.arguments.get(error.attribute)
-            if argument is not None:
-                place = frame.blame(argument)
-            elif error.attribute in defaults:
-                stated, outer = defaults[error.attribute]
-                place = outer.blame(stated)
-        message = f"{site.label}: {error.message}"
-        self.problems.error(error.code, message, place, error.hint)
-
-    def _kept(self, element: Element, frame: Frame, site: Site) -> Val:
-        template = element.start
-        if template is None:  # pragma: no cover - the caller has checked
-            raise Abort
-        return self._kept_value(
-            frame.template(template, site.positions), Text("", False, template.at), frame
-        )
-
-    def _kept_value(self, name: str, argument: Text, frame: Frame) -> Val:
-        found = frame.kept.get(name)
-        if found is None:
-            near = did_you_mean(name, frame.kept)
-            message = f'no value was kept under the name "{name}"{near}'
-            raise Stop("RG024", message, frame.at(argument.at))
-        return found  # type: ignore[no-any-return]
-
-    # --- forms ----------------------------------------------------------------------------
+    # --- forms ------------------------------------------------------------------------
 
     def _form(self, element: Element, x: Val, frame: Frame, site: Site) -> Val:
         form = element.form
         if isinstance(form, OpCall):
-            return self._operator(form, element, x, frame, site)
+            return self.calls.run(form, element, x, frame, site)
         if isinstance(form, For):
             for made in self._iterations(element, form, x, frame, site, chained=True):
                 x = x if made is None else made
@@ -173,9 +131,7 @@ class Interpreter:
             return self._merge(form, element, x, frame, inner)
         return x  # Keep
 
-    def _scoped(
-        self, element: Element, frame: Frame, site: Site, form: object
-    ) -> Site:
+    def _scoped(self, element: Element, frame: Frame, site: Site, form: object) -> Site:
         """The site inside an element's `as`."""
         if element.path is None or isinstance(form, Keep):
             return site
@@ -241,85 +197,7 @@ class Interpreter:
             return self.element(body.elements[0], x, frame, site)
         return self.body(body, x, frame, site)
 
-    # --- operators ------------------------------------------------------------------------
-
-    def _operator(
-        self, call: OpCall, element: Element, x: Val, frame: Frame, site: Site
-    ) -> Val:
-        op = self._instance(call, element, frame, site)
-        if op.vanishes:
-            return x
-        inputs = [x]
-        for key, param in signature(type(op)).items():
-            if param.kind == "value":
-                name = str(getattr(op, key))
-                inputs.append(
-                    self._kept_value(name, Text(name, False, element.at), frame)
-                )
-        owner = None
-        if element.path is not None:
-            component = frame.template(element.path, site.positions)
-            owner = joined(site.path, component) or None
-        stated = call.arguments.get("out")
-        place = frame.at(element.at) if stated is None else frame.blame(stated)
-        ops: tuple[Op, ...] = (op,)
-        if site.undo or site.dilation > 1:
-            ops = op.unstrided(site.dilation, undo=site.undo)
-        for part in ops[:-1]:
-            inputs[0] = self.emit(part, inputs[:1], None, place, site)
-        return self.emit(ops[-1], inputs, owner, place, site)
-
-    def emit(
-        self, op: Op, inputs: list[Val], owner: str | None, place: Any, site: Site
-    ) -> Val:
-        builder = self.builder
-        if owner is not None and builder.taken(owner) and not site.shared:
-            if builder.infer(op, inputs).parameters:
-                message = f'{site.label}: two operators have the path "{owner}"'
-                hint = 'give each its own "as", or say "share": true of the loop'
-                self.problems.error("RG108", message, place, hint)
-        origin = builder.origin(site.section, site.block, site.role, place)
-        try:
-            made = builder.emit(op, inputs, site.scope, origin, site.path, owner)
-        except LimitExceeded as error:
-            message = f"{site.label}: the network has {error}"
-            self.problems.error("RG050", message, place, LIMIT_HINT)
-            raise Abort from None
-        made.spoiled = any(v.spoiled for v in inputs)
-        return made
-
-    def _instance(
-        self, call: OpCall, element: Element, frame: Frame, site: Site
-    ) -> Op:
-        key = (id(call), id(site.operators))
-        known = self._constant.get(key)
-        if known is not None:
-            return known[2]
-        cls = OPERATORS[call.op]
-        stated: dict[str, tuple[Argument, Frame]] = {
-            **site.operators.get(call.op, {}),
-            **{name: (argument, frame) for name, argument in call.arguments.items()},
-        }
-        params = signature(cls)
-        values: dict[str, Any] = {}
-        for name, (argument, where) in stated.items():
-            value = where.value(argument, params[name], site.positions)
-            if value is not None:
-                values[name] = number(value)
-        for name, param in params.items():
-            if param.required and name not in values:
-                message = f'operator "{call.op}" needs "{name}", {param}'
-                raise Stop("RG023", message, frame.at(element.at))
-        same = (cls, *values.items())
-        op = self._instances.get(same)
-        if op is None:
-            op = self._instances[same] = cls(**values)
-        if all(_is_constant(argument) for argument, _ in stated.values()):
-            # Both objects are kept, so that their ids stay their own.
-            self._constant[key] = (call, site.operators, op)
-        return op
-
-    # --- merges ---------------------------------------------------------------------------
+    # --- merges -----------------------------------------------------------------------
 
     def _merge(
         self, form: Merge, element: Element, x: Val, frame: Frame, site: Site
@@ -339,15 +217,15 @@ class Interpreter:
             raise Stop("RG011", message, frame.at(element.at))
         return self.merged(form.kind, values, frame.at(element.at), site)
 
-    def merged(self, kind: str, values: list[Val], place: Any, site: Site) -> Val:
+    def merged(self, kind: str, values: list[Val], place: Place, site: Site) -> Val:
         """Several values brought together; one by itself stays as it is."""
         if len(values) == 1 and kind != "stack":
             return values[0]
         if any(v.spoiled for v in values):
             return replace(values[0], spoiled=True)
-        return self.emit(OPERATORS[kind](), values, None, place, site)
+        return self.calls.emit(OPERATORS[kind](), values, None, place, site)
 
-    # --- blocks -----------------------------------------------------------------------------
+    # --- blocks -----------------------------------------------------------------------
 
     def _use(
         self, form: Use, element: Element, x: Val, frame: Frame, site: Site
@@ -409,7 +287,7 @@ class Interpreter:
         self,
         made: Definition,
         given: Mapping[str, tuple[Argument, Frame]],
-        place: Any,
+        place: Place,
         x: Val,
         site: Site,
     ) -> Val:
@@ -424,7 +302,7 @@ class Interpreter:
         self,
         made: Definition,
         given: Mapping[str, tuple[Argument, Frame]],
-        place: Any,
+        place: Place,
         outer: Mapping[str, Any],
         inner: Mapping[str, Any],
     ) -> Frame:
@@ -459,15 +337,3 @@ class Interpreter:
 
 #: A parameter that takes whatever an expression yields.
 ANY: Final = Param("value")
-
-
-def _is_constant(argument: Argument | PerBlock) -> bool:
-    match argument:
-        case Scalar(expr=expr):
-            return not expr.names
-        case Text(reference=reference):
-            return not reference
-        case Items(items=items):
-            return all(_is_constant(item) for item in items)
-        case _:
-            return False

@@ -158,3 +158,9 @@ class Graph:
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """Types of what a node reads, in order."""
         return tuple(self.types[value] for value in node.inputs)
+
+    def _repr_svg_(self) -> str:
+        """How a notebook shows it."""
+        from resgen.graph.draw import svg
+
+        return svg(self)

@@ -115,7 +115,7 @@ def called(section: Section) -> str:
     return f"stage {int(section.pointer.rpartition('/')[2]) + 1}"
 
 
-# --- structure ----------------------------------------------------------------------
+# --- structure ------------------------------------------------------------------------
 
 
 @rule("RG107", "error", "One name stands for two things")
@@ -254,7 +254,7 @@ def used(subject: Subject) -> Iterator[Finding]:
             )
 
 
-# --- lints --------------------------------------------------------------------------
+# --- lints ----------------------------------------------------------------------------
 
 
 @rule("RG210", "warning", "Channels off the tensor-core grid")
@@ -372,7 +372,7 @@ def strides(subject: Subject) -> Iterator[Finding]:
             )
 
 
-# --- what several rules ask ---------------------------------------------------------
+# --- what several rules ask -----------------------------------------------------------
 
 
 def _groups(node: Node) -> int:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resgen.errors import Place
 from resgen.graph.builder import Val
 from resgen.graph.evaluate import Frame, ShortcutChoice, Stop, number
 from resgen.graph.site import Site
-from resgen.ops import OPERATORS
+from resgen.ops.drop_path import DropPath
+from resgen.ops.scale import Scale
 from resgen.spec.model import (
     Argument,
     Body,
@@ -56,12 +57,12 @@ class ShortcutRules:
         self.run = interpreter
 
     @staticmethod
-    def based(value: Any, base: ShortcutChoice) -> ShortcutChoice:
+    def based(value: ShortcutChoice | None, base: ShortcutChoice) -> ShortcutChoice:
         """A shortcut argument over the block's own: an object changes its fields."""
         if value is None:
             return base
         if value.value.preset is not None or value.base is not None:
-            return value  # type: ignore[no-any-return]
+            return value
         return replace(value, base=base)
 
     # --- fields -----------------------------------------------------------------------
@@ -106,7 +107,9 @@ class ShortcutRules:
     ) -> Rules:
         """``rules`` with the fields that ``value`` states."""
         if isinstance(value.project, Text):
-            rules.project = self._preset(value.project.text, offered, place, site).project
+            rules.project = self._preset(
+                value.project.text, offered, place, site
+            ).project
         elif value.project is not None:
             rules.project = (value.project, frame)
         if isinstance(value.when, Text):
@@ -161,8 +164,8 @@ class ShortcutRules:
         factor = frame.scalar(scale, _NUMBER, site.positions)
         if factor == 1:
             return branch
-        op = OPERATORS["scale"](by=float(factor))
-        return self.run.emit(op, [branch], None, frame.blame(scale), site)
+        op = Scale(by=float(factor))
+        return self.run.calls.emit(op, [branch], None, frame.blame(scale), site)
 
     def _dropped(
         self, branch: Val, form: Residual, frame: Frame, site: Site, place: Place
@@ -173,8 +176,8 @@ class ShortcutRules:
         rate = number(frame.scalar(form.drop_path, _RATE, site.positions))
         if rate == 0:
             return branch
-        op = OPERATORS["drop_path"](p=float(rate))
-        return self.run.emit(op, [branch], None, place, site.with_role("branch"))
+        op = DropPath(p=float(rate))
+        return self.run.calls.emit(op, [branch], None, place, site.with_role("branch"))
 
     def _taken(
         self, branch: Val, entered: Val, after_pre: Val, rules: Rules, site: Site

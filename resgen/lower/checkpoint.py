@@ -160,7 +160,7 @@ def compare(parameters: Iterable[Parameter], weights: Mapping[str, Array]) -> No
     raise ResgenError("\n".join(lines), hint=hint)
 
 
-# --- files ---------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:
@@ -268,7 +268,7 @@ def _say_converted(dtypes: Mapping[str | None, int]) -> None:
             logger.warning("%d %s converted from %s to float32", count, noun, dtype)
 
 
-# --- tensors -------------------------------------------------------------------------
+# --- tensors --------------------------------------------------------------------------
 
 
 def _is_tensor(value: object) -> bool:
@@ -292,7 +292,7 @@ def _array(name: str, tensor: torch.Tensor) -> Array:
         ) from error
 
 
-# --- names and shapes ----------------------------------------------------------------
+# --- names and shapes -----------------------------------------------------------------
 
 
 def _without_prefix(weights: Mapping[str, Array], wanted: set[str]) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 MAX_POOLS = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
 
-# --- functions ----------------------------------------------------------------------
+# --- functions ------------------------------------------------------------------------
 
 
 def add(first: Tensor, *others: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def standardized(weight: Tensor, eps: float) -> Tensor:
     return (weight - mean) * torch.rsqrt(variance + eps)
 
 
-# --- modules with parameters --------------------------------------------------------
+# --- modules with parameters ----------------------------------------------------------
 
 
 class StdConv1d(nn.Conv1d):
@@ -103,7 +103,7 @@ class Linear(nn.Linear):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-# --- modules without parameters -----------------------------------------------------
+# --- modules without parameters -------------------------------------------------------
 
 
 class Reshape(nn.Module):

@@ -114,7 +114,7 @@ def write(
     )
 
 
-# --- the model without its weights --------------------------------------------------
+# --- the model without its weights ----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

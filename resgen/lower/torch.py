@@ -77,7 +77,7 @@ class _Lowering:
         self.fill(root)
         return model
 
-    # --- modules ------------------------------------------------------------------
+    # --- modules ----------------------------------------------------------------------
 
     def spell(self, node: Node) -> None:
         """Note how torch spells a node, and build the module if it is a new one."""
@@ -157,7 +157,7 @@ class _Lowering:
             else:
                 module.register_buffer(last, tensor)
 
-    # --- graphs -------------------------------------------------------------------
+    # --- graphs -----------------------------------------------------------------------
 
     def trace(self, part: Part, *, whole: bool) -> fx.Graph:
         """The fx graph of one part; ``whole`` if it is the network itself."""

@@ -28,7 +28,7 @@ Array = NDArray[Any]
 Weights = Mapping[str, Array]
 Shape = tuple[int, ...]
 
-# --- operands -----------------------------------------------------------------------
+# --- operands -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def shape_of(operand: Operand, graph: Graph) -> Shape:
     return FUNCTIONS[operand.function].shape(*args)
 
 
-# --- do they fit? -------------------------------------------------------------------
+# --- do they fit? ---------------------------------------------------------------------
 
 
 def check_weights(graph: Graph, weights: Weights) -> None:
@@ -177,7 +177,7 @@ def _classes_hint(
     return f"the checkpoint knows {classes} classes: --set /head/classes={classes}"
 
 
-# --- safetensors --------------------------------------------------------------------
+# --- safetensors ----------------------------------------------------------------------
 
 #: How each type that a checkpoint may hold is read; bfloat16 is widened by hand.
 _READ: Final[Mapping[str, str]] = {

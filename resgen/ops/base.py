@@ -87,7 +87,9 @@ class OnnxWriter(Protocol):
     def operand(self, role: str) -> str | None:
         """The initialiser that holds this role's operand; None if there is none."""
 
-    def floats(self, values: Sequence[float], shape: Sequence[int] | None = None) -> str:
+    def floats(
+        self, values: Sequence[float], shape: Sequence[int] | None = None
+    ) -> str:
         """A constant float32 tensor (1-D, or of this shape; () is a scalar)."""
 
     def integers(self, values: Sequence[int]) -> str:
@@ -198,7 +200,7 @@ def signature(op: type[Op]) -> Signature:
     }
 
 
-# --- helpers that several operators share -----------------------------------------
+# --- helpers that several operators share ---------------------------------------------
 
 
 def per_axis(value: Axes, x: TensorType, attribute: str) -> tuple[int, ...]:

@@ -96,7 +96,11 @@ class Conv(Op):
         return TensorType((self.out, *sizes))
 
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
-        shape = (self.out, x.channels // self.groups, *per_axis(self.kernel, x, "kernel"))
+        shape = (
+            self.out,
+            x.channels // self.groups,
+            *per_axis(self.kernel, x, "kernel"),
+        )
         he = Normal(sqrt(2 / fan_out(shape)))
         weight = ParameterSpec(
             "weight", shape, initializer(self.init, "weight", shape, he)

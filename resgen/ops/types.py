@@ -48,7 +48,7 @@ class TensorType:
         return " x ".join(map(str, self.shape))
 
 
-# --- initialisers -------------------------------------------------------------------
+# --- initialisers ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class ParameterSpec:
     dtype: Literal["float32", "int64"] = "float32"
 
 
-# --- operands: what a node consumes -----------------------------------------------
+# --- operands: what a node consumes ---------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def references(operand: Operand | float | int) -> Iterator[str]:
             yield from references(arg)
 
 
-# --- spellings ----------------------------------------------------------------------
+# --- spellings ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,16 @@ class Binder:
         message = f'"{key}" is not a key of {of}{near}'
         self.problems.error("RG010", message, at.place(key=True), hint)
 
+    def object(self, at: Json | None, what: str) -> Mapping[str, Json]:
+        """The members of an object that may be absent."""
+        if at is None or at.value is None:
+            return {}
+        if isinstance(at.value, dict):
+            return at.value
+        message = f"expected an object ({what}), not {describe(at.value)}"
+        self.problems.error("RG012", message, at.place())
+        return {}
+
     def members(self, at: Json, known: Iterable[str], of: str) -> Mapping[str, Json]:
         """The members of an object; a misspelt key is reported and read as meant."""
         if not isinstance(at.value, dict):

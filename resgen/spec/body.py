@@ -92,7 +92,9 @@ class BodyReader:
             return self._object(at, at.value)
         if isinstance(at.value, list):
             return Element(Seq(self.body(at)), at)
-        message = f"expected an operator, a block or an element, not {describe(at.value)}"
+        message = (
+            f"expected an operator, a block or an element, not {describe(at.value)}"
+        )
         self.problems.error("RG012", message, at.place())
         return None
 
@@ -220,7 +222,9 @@ class BodyReader:
             if isinstance(given.value, dict):
                 arguments = given.value
             else:
-                message = f'"with" is an object of arguments, not {describe(given.value)}'
+                message = (
+                    f'"with" is an object of arguments, not {describe(given.value)}'
+                )
                 self.problems.error("RG012", message, given.place())
         target = value["use"]
         name = target.value
@@ -246,7 +250,9 @@ class BodyReader:
         return Seq(self.body(value["seq"]))
 
     def _for(self, at: Json, value: Mapping[str, Json]) -> Form | None:
-        members = self.binder.members(at, ("for", "in", "body", "share", *COMMON), "for")
+        members = self.binder.members(
+            at, ("for", "in", "body", "share", *COMMON), "for"
+        )
         variable = self.binder.identifier(value["for"])
         for key in ("in", "body"):
             if key not in members:
@@ -331,7 +337,9 @@ class BodyReader:
                 return self.binder.reference(at)
             name = self._preset(at.value, at)
             return None if name is None else ShortcutValue(at, preset=name)
-        return self.shortcut_fields(at, self.binder.members(at, SHORTCUT_KEYS, "a shortcut"))
+        return self.shortcut_fields(
+            at, self.binder.members(at, SHORTCUT_KEYS, "a shortcut")
+        )
 
     def _preset(self, name: str, at: Json) -> str | None:
         if self.library.shortcut(name) is not None:

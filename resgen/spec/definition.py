@@ -40,7 +40,7 @@ def finish(made: Definition, reader: BodyReader, kind: str) -> None:
     outer = binder.known
     binder.known = frozenset(made.params)
     made.defaults = _defaults(made, members, reader)
-    let = _object(members.get("let"), reader, '"let"')
+    let = reader.binder.object(members.get("let"), '"let"')
     for name, item in let.items():
         if name in POSITIONS or name in made.params:
             message = f'"{name}" is taken: it is a parameter or a position'
@@ -92,19 +92,9 @@ def mentioned(value: Argument) -> frozenset[str]:
             return frozenset()
 
 
-def _object(at: Json | None, reader: BodyReader, what: str) -> Mapping[str, Json]:
-    if at is None or at.value is None:
-        return {}
-    if isinstance(at.value, dict):
-        return at.value
-    message = f"expected an object ({what}), not {describe(at.value)}"
-    reader.problems.error("RG012", message, at.place())
-    return {}
-
-
 def _params(at: Json, reader: BodyReader) -> dict[str, Param]:
     made: dict[str, Param] = {}
-    for name, item in _object(at, reader, '"params"').items():
+    for name, item in reader.binder.object(at, '"params"').items():
         if name in POSITIONS:
             message = f'"{name}" has a meaning of its own; choose another name'
             reader.problems.error("RG013", message, item.place(key=True))
@@ -169,7 +159,7 @@ def _defaults(
 ) -> dict[str, Argument]:
     """Bound defaults; a default may mention other parameters."""
     found: dict[str, Argument] = {}
-    stated = _object(members.get("params"), reader, '"params"')
+    stated = reader.binder.object(members.get("params"), '"params"')
     for name, param in made.params.items():
         item = stated[name].value
         if not isinstance(item, dict) or "default" not in item:

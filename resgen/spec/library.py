@@ -133,7 +133,9 @@ class Library:
 
     def _names(self, kind: Kind) -> list[str]:
         own = self._own.get(kind, {})
-        outer = builtin_files()[kind] if self._outer is None else self._outer._names(kind)
+        outer = (
+            builtin_files()[kind] if self._outer is None else self._outer._names(kind)
+        )
         return list(dict.fromkeys((*own, *outer)))
 
     def _find(self, kind: Kind, name: str) -> Definition | None:

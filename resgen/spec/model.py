@@ -67,7 +67,7 @@ class Template:
     at: Json
 
 
-# --- bodies -----------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +156,7 @@ class Element:
     start: Template | None = None  # `from`
 
 
-# --- shortcuts --------------------------------------------------------------------------
+# --- shortcuts ------------------------------------------------------------------------
 
 MERGES = ("add", "concat", "none", "if-same")
 TAPS = ("input", "pre")
@@ -183,7 +183,7 @@ class ShortcutValue:
 Argument = Scalar | Text | Items | Fields | NotGiven | Body | ShortcutValue
 
 
-# --- definitions ------------------------------------------------------------------------
+# --- definitions ----------------------------------------------------------------------
 
 
 @dataclass(slots=True, eq=False)
@@ -208,7 +208,7 @@ class Definition:
     uses: frozenset[tuple[str, str]] = frozenset()
 
 
-# --- the spec ---------------------------------------------------------------------------
+# --- the spec -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -189,10 +189,16 @@ def _put_below(
 
     if isinstance(at.value, list):
         if not part.isdigit() or int(part) >= len(at.value):
-            nowhere(f'"{here}" is not there: the list has {len(at.value)} items, from 0')
+            nowhere(
+                f'"{here}" is not there: the list has {len(at.value)} items, from 0'
+            )
             return None
         items = list(at.value)
-        new = value if not rest else _put_below(items[int(part)], rest, value, problems, here)
+        new = (
+            value
+            if not rest
+            else _put_below(items[int(part)], rest, value, problems, here)
+        )
         if new is None:
             return None
         items[int(part)] = new

@@ -1,0 +1,71 @@
+"""From an exception to a message on stderr and an exit code."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from resgen.cli._problems import show, tally
+from resgen.cli._text import printable, say
+from resgen.errors import ResgenError, SpecError
+
+INTERRUPTED: Final = 130
+
+#: What a user or a machine can cause. Anything else is a mistake of resgen's own, and
+#: its traceback is what a bug report needs.
+FAILURES: Final = (
+    ResgenError,
+    click.ClickException,
+    click.Abort,
+    KeyboardInterrupt,
+    MemoryError,
+    OSError,
+)
+
+
+def report(failure: BaseException) -> int:
+    """Say what went wrong on stderr, and return the exit code."""
+    match failure:
+        case SpecError():
+            for problem in failure.problems:
+                show(problem, err=True)
+            files = {p.place.file for p in failure.problems if p.severity == "error"}
+            where = f" in {printable(files.pop())}" if len(files) == 1 else ""
+            return _fail(tally(failure.problems) + where, failure.exit_code)
+        case ResgenError():
+            return _fail(failure.message, failure.exit_code, failure.hint)
+        case click.UsageError():
+            return _fail(_sentence(failure), 2, _usage(failure.ctx))
+        case click.ClickException():
+            return _fail(_sentence(failure), 1)
+        case click.Abort() | KeyboardInterrupt():
+            return _fail("interrupted", INTERRUPTED)
+        case MemoryError():
+            hint = "a smaller input, --batch 1 or --no-verify needs less"
+            return _fail("this machine has too little memory for it", 1, hint)
+        case OSError():
+            why = (failure.strerror or str(failure)).lower()
+            at = "" if failure.filename is None else f"{failure.filename}: "
+            return _fail(at + why, 1)
+        case _:
+            raise failure
+
+
+def _fail(message: str, code: int, hint: str | None = None) -> int:
+    first, *more = message.splitlines() or [""]
+    name = click.style("resgen:", fg="red", bold=True)
+    say(f"{name} {printable(first)} (exit {code}).", err=True)
+    for line in (*more, *(hint or "").splitlines()):
+        say(f"  {printable(line)}".rstrip(), err=True)
+    return code
+
+
+def _sentence(failure: click.ClickException) -> str:
+    """Click's message as a part of ours."""
+    text = failure.format_message().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _usage(ctx: click.Context | None) -> str | None:
+    return None if ctx is None else f"`{ctx.command_path} --help` shows how it is used"

@@ -1,0 +1,85 @@
+"""The program itself: finds its commands, and says in words what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from resgen._version import __version__
+from resgen.cli._failures import FAILURES, report
+from resgen.cli._text import no_color
+from resgen.errors import did_you_mean
+
+_FOLDER: Final = Path(__file__).parent
+
+
+class Program(click.Group):
+    """A group of the commands that lie in this folder, imported when they are asked."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, from the names of their files."""
+        return sorted(p.stem for p in _FOLDER.glob("*.py") if p.stem[0] != "_")
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, if its file is there."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        found: click.Command = import_module(f"resgen.cli.{cmd_name}").command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with a suggestion for a name that is misspelt."""
+        known = self.list_commands(ctx)
+        if not args[0].startswith("-") and args[0] not in known:
+            near = did_you_mean(args[0], known)
+            raise click.UsageError(f'there is no command "{args[0]}"{near}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run, and end with the exit code that the README documents.
+
+        A command returns its exit code, or nothing for 0.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            # Whatever the terminal's encoding, a name or a message never ends a run.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        extra.setdefault("prog_name", "resgen")
+        extra.setdefault("color", False if no_color() else None)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except FAILURES as failure:
+            if not standalone_mode:
+                raise
+            code = report(failure)
+        if not standalone_mode:
+            return code
+        sys.exit(code or 0)
+
+
+@click.group(
+    cls=Program,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 88,
+        "show_default": True,
+    },
+    epilog="""\b
+Examples:
+  resgen list                       networks that come with resgen
+  resgen check mine.json            every mistake of a spec at once
+  resgen inspect resnet50           its size and shapes, before anything is built
+  resgen build resnet50             PyTorch weights and ONNX, proven equal
+
+SPEC is always a file or the name of a network that comes with resgen. `resgen COMMAND
+--help` tells more about one command.""",
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def main() -> None:
+    """Neural networks from a few lines of JSON, proven equal wherever they run."""

@@ -1,0 +1,72 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _assignments(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        if not value.startswith("/") or "=" not in value:
+            message = f'"{value}" is not of the form /POINTER=VALUE, such as {_EXAMPLE}'
+            raise click.BadParameter(message, ctx, param)
+    return values
+
+
+_EXAMPLE = "/stages/2/depth=23"
+
+
+def spec_options(command: Command) -> Command:
+    """``--set`` and the limits, of every command that reads a spec."""
+    for add in (
+        click.option(
+            "--max-parameters",
+            type=click.IntRange(min=1),
+            metavar="N",
+            show_default="2,000,000,000",
+            help="Refuse a network with more parameters.",
+        ),
+        click.option(
+            "--max-operators",
+            type=click.IntRange(min=1),
+            metavar="N",
+            show_default="200,000",
+            help="Refuse a network with more operators.",
+        ),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="/POINTER=VALUE",
+            callback=_assignments,
+            help=f"Change a part of the spec, as in {_EXAMPLE}; may be repeated.",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document, for programs."
+)
+
+spec_argument = click.argument("spec", metavar="SPEC")
+
+folder_argument = click.argument(
+    "folder", metavar="DIR", type=click.Path(path_type=Path)
+)
+
+images_option = click.option(
+    "--images",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Compare on the images of a folder as well.",
+)

@@ -1,0 +1,61 @@
+"""Steps of a long command: a line each, and what goes on meanwhile."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final
+
+import click
+
+from resgen.cli._text import say
+
+_LABEL: Final = 10
+
+
+class Progress:
+    """Prints finished steps; on a terminal also the one that is under way.
+
+    ``then`` says for each finished step (``""`` is none) what begins after it. The
+    lines go to stdout, or to stderr with ``err``.
+    """
+
+    def __init__(self, then: Mapping[str, str], *, err: bool) -> None:
+        self._then = then
+        self._err = err
+        self._last = ""
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> Progress:
+        self._announce()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._clear()
+
+    def say(self, label: str, text: str) -> None:
+        """A step is done; more lines of the same step stand below one another."""
+        self._clear()
+        head = "" if label == self._last else label
+        self._last = label
+        for line in text.splitlines() or [""]:
+            say(click.style(f"{head:<{_LABEL}}", bold=True) + line, err=self._err)
+            head = ""
+        self._announce()
+
+    def _announce(self) -> None:
+        doing = self._then.get(self._last)
+        if self._live and doing:
+            sys.stderr.write(f"{doing} ...")
+            sys.stderr.flush()
+
+    def _clear(self) -> None:
+        if self._live:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()

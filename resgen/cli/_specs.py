@@ -1,0 +1,68 @@
+"""SPEC of the command line: a file or the name of a network of the zoo, examined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resgen.errors import Place, Problem, ResgenError, SpecError, closest
+
+if TYPE_CHECKING:
+    from resgen.graph.ir import Graph
+    from resgen.network import Examined
+    from resgen.spec.model import Spec
+
+#: The code of a spec that cannot be read.
+UNREADABLE = "RG006"
+
+
+def examined(
+    spec: str,
+    assignments: Sequence[str],
+    max_operators: int | None,
+    max_parameters: int | None,
+) -> Examined:
+    """What :func:`resgen.network.examine` finds, a name that is unknown included."""
+    from resgen.graph.builder import Limits
+    from resgen.network import Examined, examine
+
+    given = {"operators": max_operators, "parameters": max_parameters}
+    limits = Limits(**{key: n for key, n in given.items() if n is not None})
+    try:
+        found = examine(spec, assignments, limits=limits)
+    except ResgenError as error:
+        place = Place(spec, 1, 1, "")
+        problem = Problem(UNREADABLE, "error", error.message, place, error.hint)
+        return Examined(None, None, (problem,))
+    return replace(found, problems=tuple(map(_suggest, found.problems)))
+
+
+def network(
+    spec: str,
+    assignments: Sequence[str],
+    max_operators: int | None,
+    max_parameters: int | None,
+) -> tuple[Spec, Graph, tuple[Problem, ...]]:
+    """A spec without errors, its graph and its warnings; otherwise a SpecError."""
+    found = examined(spec, assignments, max_operators, max_parameters)
+    if found.spec is None or found.graph is None:
+        raise SpecError(found.problems)
+    return found.spec, found.graph, found.problems
+
+
+def _suggest(problem: Problem) -> Problem:
+    """With a hint, where a file is not there but one of nearly its name is."""
+    path = Path(problem.place.file)
+    if problem.code != UNREADABLE or problem.hint or path.exists():
+        return problem
+    from resgen.spec import zoo
+
+    name = path.name.removesuffix(".json")
+    beside = {p.stem: str(p) for p in path.parent.glob("*.json")}
+    choices = {**{known: known for known in zoo.names()}, **beside}
+    near = closest(name, choices)
+    if near is None:
+        return problem
+    return replace(problem, hint=f"did you mean {choices[near]}?")

@@ -1,0 +1,162 @@
+"""``resgen build``: the main job, from a spec to a folder with a proven model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from resgen.cli._options import (
+    images_option,
+    json_option,
+    spec_argument,
+    spec_options,
+)
+from resgen.cli._problems import summarize
+from resgen.cli._progress import Progress
+from resgen.cli._specs import network
+from resgen.cli._text import say, say_json
+from resgen.errors import UsageError
+
+#: What goes on after each step has been said.
+_NEXT = {"": "reading", "graph": "weights", "weights": "onnx", "onnx": "verify"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  resgen build resnet50
+  resgen build mine.json -o out --set /head/classes=10 --weights checkpoint.pth
+  resgen build resnet50 --batch 8 --opset 18 --no-verify
+
+The folder holds spec.json, graph.json, weights.safetensors, model.onnx and
+manifest.json. It appears when everything is done and proven, or not at all."""
+)
+@spec_argument
+@click.option(
+    "-o",
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    show_default="build/NAME",
+    help="The folder to make.",
+)
+@spec_options
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    show_default="fresh ones, drawn from --seed",
+    help="A .safetensors or .pth file with torchvision's or timm's names.",
+)
+@click.option("--ema", is_flag=True, help="Take the checkpoint's moving average.")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, help="For fresh weights."
+)
+@click.option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=1),
+    show_default="any",
+    help="Fix the batch size of the ONNX file.",
+)
+@click.option(
+    "--dynamic", is_flag=True, help="Leave height and width of the ONNX file open."
+)
+@click.option(
+    "--opset",
+    metavar="N",
+    type=click.IntRange(min=1),
+    show_default="the lowest that will do",
+    help="Version of the ONNX operators.",
+)
+@click.option(
+    "--keep-batchnorm", is_flag=True, help="Do not fold batch norms into convolutions."
+)
+@click.option(
+    "--exporter",
+    type=click.Choice(["resgen", "torch"]),
+    default="resgen",
+    help="Who writes the ONNX file; torch is a second opinion.",
+)
+@click.option(
+    "--no-verify",
+    "verify",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    show_default=False,
+    help="Skip the proof, for which torch and onnxruntime are needed.",
+)
+@images_option
+@click.option(
+    "--force", is_flag=True, help="Build in a folder that holds something else, too."
+)
+@json_option
+def command(
+    spec: str,
+    out: Path | None,
+    assignments: tuple[str, ...],
+    max_operators: int | None,
+    max_parameters: int | None,
+    weights: Path | None,
+    seed: int,
+    batch: int | None,
+    opset: int | None,
+    exporter: Literal["resgen", "torch"],
+    images: Path | None,
+    *,
+    ema: bool,
+    dynamic: bool,
+    keep_batchnorm: bool,
+    verify: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Make PyTorch weights and an ONNX file of a spec, and prove them equal.
+
+    SPEC is a file or the name of a network that comes with resgen.
+    """
+    if ema and weights is None:
+        raise UsageError("--ema chooses among the weights of a checkpoint: give --weights")
+    if images is not None and not verify:
+        raise UsageError("--images are for the proof, which --no-verify skips")
+    read, graph, warnings = network(spec, assignments, max_operators, max_parameters)
+    summarize(warnings, spec)
+    folder = Path("build", _folder_name(read.name)) if out is None else out
+
+    with Progress(_NEXT, err=as_json) as progress:
+        from resgen.artifact.build import build
+
+        built = build(
+            read,
+            folder,
+            graph=graph,
+            weights=weights,
+            ema=ema,
+            seed=seed,
+            batch=batch,
+            opset=opset,
+            dynamic=dynamic,
+            keep_batchnorm=keep_batchnorm,
+            exporter=exporter,
+            verify=verify,
+            images=images,
+            force=force,
+            say=progress.say,
+        )
+    if as_json:
+        say_json({"folder": str(built.folder), "seconds": built.seconds, **built.manifest})
+        return
+    say(f"{click.style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
+    then = f"resgen verify {built.folder}"
+    say(f"next: {then} · resgen predict {built.folder} IMAGE")
+
+
+def _folder_name(name: str) -> str:
+    """The network's name, which must not lead out of ``build/``."""
+    if Path(name).name != name or name in (".", ".."):
+        message = f'the network\'s name, "{name}", cannot be that of a folder'
+        raise UsageError(message, hint="name one with -o DIR")
+    return name

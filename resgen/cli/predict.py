@@ -1,0 +1,72 @@
+"""``resgen predict``: the best classes of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from resgen.cli._options import folder_argument, json_option
+from resgen.cli._text import printable, say, say_json
+
+if TYPE_CHECKING:
+    from resgen.artifact.predict import Prediction
+
+
+@click.command(
+    epilog="""\b
+Example:
+  resgen predict build/resnet50 cat.jpg dog.png
+
+Fresh weights know no classes: build with --weights FILE first."""
+)
+@folder_argument
+@click.argument(
+    "images",
+    metavar="IMAGE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=5,
+    help="How many classes to show of each picture.",
+)
+@json_option
+def command(
+    folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool
+) -> None:
+    """Say what is in pictures: the best classes, with their labels.
+
+    DIR is a folder that `resgen build` has made. Pictures are prepared as its spec
+    says, and run by ONNX Runtime.
+    """
+    from resgen.artifact.predict import predict
+
+    found = predict(folder, list(images), top=top)
+    if as_json:
+        say_json([_record(prediction) for prediction in found])
+        return
+    for prediction in found:
+        _show(prediction)
+
+
+def _show(prediction: Prediction) -> None:
+    say(click.style(printable(str(prediction.image)), bold=True))
+    for best in prediction.classes:
+        label = f"class {best.index}" if best.label is None else printable(best.label)
+        say(f"  {100 * best.probability:5.1f} %  {label}")
+
+
+def _record(prediction: Prediction) -> dict[str, object]:
+    return {
+        "image": str(prediction.image),
+        "classes": [
+            {"index": c.index, "label": c.label, "probability": c.probability}
+            for c in prediction.classes
+        ],
+    }

@@ -1,0 +1,22 @@
+"""``resgen schema``: the language as a JSON Schema."""
+
+from __future__ import annotations
+
+import click
+
+from resgen.cli._text import say_json
+
+
+@click.command(
+    epilog="""\b
+Example:
+  resgen schema > resgen.schema.json
+
+In VS Code, name that file under "json.schemas" in the settings; a spec is then
+completed and checked as you type."""
+)
+def command() -> None:
+    """Print the JSON Schema of the spec language, for editors."""
+    from resgen.spec.schema import schema
+
+    say_json(schema())

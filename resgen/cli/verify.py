@@ -1,0 +1,51 @@
+"""``resgen verify``: the proof of a build, once more and on more images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from resgen.cli._options import folder_argument, images_option, json_option
+from resgen.cli._progress import Progress
+from resgen.cli._text import say, say_json
+
+_NEXT = {"": "verifying", "hashes": "verifying", "files": "verifying"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  resgen verify build/resnet50
+  resgen verify build/resnet50 --images ~/pictures --batch 1 --batch 7
+
+Exit code 0: PyTorch and ONNX Runtime agree and no file has changed; 1: otherwise."""
+)
+@folder_argument
+@images_option
+@click.option(
+    "--batch",
+    "batches",
+    metavar="N",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="Compare at this batch size; may be repeated.",
+)
+@json_option
+def command(
+    folder: Path, images: Path | None, batches: tuple[int, ...], *, as_json: bool
+) -> None:
+    """Prove again that a build is unchanged and that PyTorch = ONNX Runtime.
+
+    DIR is a folder that `resgen build` has made.
+    """
+    with Progress(_NEXT, err=as_json) as progress:
+        from resgen.artifact.verify import verify
+
+        record = verify(
+            folder, images=images, batches=batches or None, say=progress.say
+        )
+    if as_json:
+        say_json(record)
+    else:
+        say(f"{folder} is proven")

@@ -1,0 +1,79 @@
+"""What every engine that runs a network looks like from outside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, TypeAlias, TypeVar
+
+from numpy.typing import NDArray
+
+from resgen.errors import ResgenError
+
+Array: TypeAlias = NDArray[Any]
+Self = TypeVar("Self", bound="Session")  # typing has it from Python 3.11 on
+#: Sizes of all axes, the batch first; None is an axis whose size is open.
+Shape: TypeAlias = tuple[int | None, ...]
+
+
+class Session(ABC):
+    """A network that is loaded and can be run; a context manager that unloads it.
+
+    ``name`` is the engine's, as a person knows it. ``inputs`` and ``outputs`` are
+    shapes by name.
+    """
+
+    name: str
+    inputs: Mapping[str, Shape]
+    outputs: Mapping[str, Shape]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Every output by name; feeds that do not fit raise :class:`ResgenError`."""
+        if feeds.keys() != self.inputs.keys():
+            raise ResgenError(
+                f"{self.name} was given {', '.join(feeds) or 'nothing'}, but the "
+                f"network takes {', '.join(self.inputs)}"
+            )
+        for name, shape in self.inputs.items():
+            if not fits(feeds[name].shape, shape):
+                raise ResgenError(
+                    f'the input "{name}" has the shape {describe(feeds[name].shape)}, '
+                    f"but the network takes {describe(shape)}"
+                )
+        return self._run(feeds)
+
+    @abstractmethod
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run on feeds that fit."""
+
+    def close(self) -> None:  # noqa: B027  # not every engine holds something
+        """Give back what the engine holds; the session cannot be run afterwards."""
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def fits(shape: tuple[int, ...], declared: Shape) -> bool:
+    """Whether an array of this shape can be given where ``declared`` is taken."""
+    return len(shape) == len(declared) and all(
+        size is None or size == given
+        for given, size in zip(shape, declared, strict=True)
+    )
+
+
+def describe(shape: Shape) -> str:
+    """A shape for messages.
+
+    >>> describe((None, 3, 224, 224))
+    '? x 3 x 224 x 224'
+    """
+    return " x ".join("?" if n is None else str(n) for n in shape) or "scalar"

@@ -1,0 +1,61 @@
+"""PyTorch as an engine: a graph's module, in evaluation and without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from resgen.errors import MissingComponent
+from resgen.graph.ir import Graph
+from resgen.runtime.base import Array, Session
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import torch
+
+
+def load_torch(why: str) -> ModuleType:
+    """The torch package, or :class:`~resgen.errors.MissingComponent`.
+
+    ``why`` ends the sentence "PyTorch is not installed, so ...".
+    """
+    try:
+        import torch
+    except ModuleNotFoundError as missing:
+        if missing.name != "torch":
+            raise
+        install = 'pip install "resgen[torch]"'
+        raise MissingComponent("PyTorch", why, install) from missing
+    return torch
+
+
+class TorchSession(Session):
+    """Runs the module that :func:`resgen.lower.torch.to_torch` made of ``graph``.
+
+    The module is in evaluation mode until the session is closed.
+    """
+
+    name = "PyTorch"
+
+    def __init__(self, graph: Graph, module: torch.nn.Module) -> None:
+        self._torch = load_torch("the network cannot be run by it")
+        self._names = [name for name, _ in graph.outputs]
+        self._module = module
+        self._training = module.training
+        self.inputs = {i.name: (None, *i.type.shape) for i in graph.inputs}
+        self.outputs = {
+            name: (None, *graph.types[value].shape) for name, value in graph.outputs
+        }
+        module.eval()
+
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        torch = self._torch
+        with torch.no_grad():
+            results = self._module(*(torch.from_numpy(feeds[n]) for n in self.inputs))
+        if not isinstance(results, dict):
+            results = {self._names[0]: results}
+        return {name: results[name].numpy() for name in self._names}
+
+    def close(self) -> None:
+        self._module.train(self._training)

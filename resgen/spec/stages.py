@@ -1,0 +1,252 @@
+"""Stages and their defaults, read from JSON.
+
+Every key that a stage or ``defaults`` states must be taken by something: the language,
+an operator, or a parameter of a block, entry or exit. What nothing takes is a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from resgen.errors import closest, did_you_mean
+from resgen.spec.bind import describe
+from resgen.spec.body import FORMS
+from resgen.spec.library import Library
+from resgen.spec.model import (
+    Argument,
+    Body,
+    Definition,
+    PerBlock,
+    Stage,
+    Taker,
+)
+from resgen.spec.params import Param, Vocabulary
+from resgen.spec.source import Json
+
+STAGE_KEYS: Final = (
+    "block",
+    "depth",
+    "entry",
+    "exit",
+    "stride",
+    "name",
+    "norm",
+    "act",
+    "dilate",
+    "body",
+    "doc",
+)
+#: Stage keys that stand for operators, with arguments for the stage.
+STAGE_OPERATORS: Final = ("norm", "act")
+
+_DEPTH = Param("integer", minimum=0)
+_STRIDE = Param("axes", minimum=1)
+_BOOLEAN = Param("boolean")
+
+
+class StageReader:
+    """Reads ``defaults``, then ``stages``."""
+
+    def __init__(self, library: Library, operators: Vocabulary) -> None:
+        self.library = library
+        self.operators = operators
+        self.reader = library.reader
+        self.binder = library.reader.binder
+        self.problems = library.problems
+        #: Arguments that operators have in this network unless told otherwise.
+        self.operator_defaults: dict[str, Mapping[str, Argument]] = {}
+        self._keys: dict[str, Json] = {}  # stage keys that defaults state
+        self._arguments: dict[str, Json] = {}  # arguments of blocks that they state
+        self._wanted: set[str] = set()  # parameters that some stage can take
+        self._unsure = False  # whether a block is unknown, and so its parameters
+
+    def defaults(self, at: Json | None) -> None:
+        """Sort what ``defaults`` says by who it speaks to."""
+        for key, item in self.binder.object(at, '"defaults"').items():
+            if key in STAGE_KEYS and key not in STAGE_OPERATORS:
+                self._keys[key] = item
+            elif key in STAGE_OPERATORS or (
+                key in self.operators and self._speaks_of(key, item)
+            ):
+                self.operator_defaults[key] = self._operator(key, item)
+            else:
+                self._arguments[key] = item
+        self.library.state(frozenset(self.operator_defaults))
+
+    def _speaks_of(self, operator: str, at: Json) -> bool:
+        """Whether a default of this name is an operator's, not a block's parameter."""
+        if isinstance(at.value, str):
+            return self.operators[operator].shorthand is not None
+        return isinstance(at.value, dict) and not any(key in at.value for key in FORMS)
+
+    def _operator(self, name: str, at: Json) -> Mapping[str, Argument]:
+        """Arguments of an operator: an object, or the string that is shorthand."""
+        entry = self.operators[name]
+        if isinstance(at.value, dict):
+            return self.reader.operator_arguments(at, entry, f'operator "{name}"')
+        if entry.shorthand is None or not isinstance(at.value, str):
+            message = f'"{name}" takes an object of arguments, not {describe(at.value)}'
+            self.problems.error("RG012", message, at.place())
+            return {}
+        bound = self.binder.argument(at, entry.signature[entry.shorthand])
+        return {} if bound is None else {entry.shorthand: bound}
+
+    def read(self, at: Json | None) -> list[Stage] | None:
+        """The stages; None where there is no list of them."""
+        if at is None:
+            return None
+        if not isinstance(at.value, list):
+            message = f'"stages" is a list of stages, not {describe(at.value)}'
+            self.problems.error("RG012", message, at.place())
+            return None
+        stages = []
+        for item in at.value:
+            if isinstance(item.value, dict):
+                stages.append(self._stage(item, item.value))
+            else:
+                message = f"a stage is an object, not {describe(item.value)}"
+                self.problems.error("RG012", message, item.place())
+        return stages
+
+    def _stage(self, at: Json, own: Mapping[str, Json]) -> Stage:
+        said = self._said(at, own)
+        parts = {
+            "block": self._block(said.get("block")),
+            "entry": self._end(said.get("entry")),
+            "exit": self._end(said.get("exit")),
+        }
+        takers = self._takers(at, own, parts)
+        body = self.reader.body(said["body"]) if "body" in said else None
+        depth, dilate, stride = (said.get(k) for k in ("depth", "dilate", "stride"))
+        entry, exit_ = (
+            takers.get(key) or (part if isinstance(part, Body) else None)
+            for key, part in parts.items()
+            if key != "block"
+        )
+        return Stage(
+            at=at,
+            block=takers.get("block"),
+            depth=None if depth is None else self.binder.scalar(depth, _DEPTH),
+            body=body,
+            stride=None if stride is None else self.binder.argument(stride, _STRIDE),
+            dilate=None if dilate is None else self.binder.scalar(dilate, _BOOLEAN),
+            name=self.binder.template(said["name"]) if "name" in said else None,
+            entry=entry,
+            exit=exit_,
+            operators={
+                key: self._operator(key, own[key])
+                for key in STAGE_OPERATORS
+                if key in own and own[key].value is not None
+            },
+        )
+
+    def _said(self, at: Json, own: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The stage's keys, its own before those of the defaults."""
+        defaults: Mapping[str, Json] = self._keys
+        if "body" in own:
+            # A body stands for block and depth, so their defaults do not apply.
+            for key in ("block", "depth"):
+                if key in own:
+                    message = f'a stage has a "body" or a "{key}", not both'
+                    self.problems.error("RG010", message, own[key].place(key=True))
+            defaults = {
+                k: v for k, v in defaults.items() if k not in ("block", "depth")
+            }
+        said = {**defaults, **{k: v for k, v in own.items() if k in STAGE_KEYS}}
+        said = {k: v for k, v in said.items() if v.value is not None}
+        for key in ("block", "depth"):
+            if key not in said and "body" not in said:
+                message = f'a stage needs "{key}" (or "defaults" says it)'
+                self.problems.error("RG011", message, at.place())
+        return said
+
+    def _block(self, at: Json | None) -> Definition | None:
+        if at is None:
+            return None
+        if not isinstance(at.value, str):
+            message = f'"block" is the name of a block, not {describe(at.value)}'
+            self.problems.error("RG012", message, at.place())
+            return None
+        made = self.library.block(at.value)
+        if made is None:
+            choices = self.library.block_names()
+            message = f'"{at.value}" is not a block{did_you_mean(at.value, choices)}'
+            self.problems.error("RG020", message, at.place())
+            near = closest(at.value, choices)
+            made = None if near is None else self.library.block(near)
+        return made
+
+    def _end(self, at: Json | None) -> Definition | Body | None:
+        """An entry or exit: a bare block takes the stage's keys, a body stands alone."""
+        if at is None:
+            return None
+        if isinstance(at.value, str) and at.value not in self.operators:
+            made = self.library.block(at.value)
+            if made is not None:
+                return made
+        return self.reader.body(at)
+
+    # --- every argument is taken by something -----------------------------------------
+
+    def _takers(
+        self,
+        at: Json,
+        own: Mapping[str, Json],
+        parts: Mapping[str, Definition | Body | None],
+    ) -> dict[str, Taker]:
+        made = {k: d for k, d in parts.items() if isinstance(d, Definition)}
+        names = {name for d in made.values() for name in d.params}
+        self._wanted |= names
+        stated = {k: v for k, v in own.items() if k not in STAGE_KEYS}
+        if "body" not in own and "block" not in made:
+            # The block is not known, so neither are the names that it takes.
+            self._unsure = True
+            return {}
+        for key, item in list(stated.items()):
+            if key not in names:
+                near = closest(key, (*names, *STAGE_KEYS))
+                tail = f'; did you mean "{near}"?' if near else ""
+                hint = None if near else "it takes: " + ", ".join(sorted(names))
+                message = f'nothing in this stage takes "{key}"{tail}'
+                self.problems.error("RG022", message, item.place(key=True), hint)
+                if near in names and near not in stated:
+                    stated[str(near)] = item
+        if "stride" in own and "body" not in own and "stride" not in names:
+            message = 'nothing in this stage takes "stride"'
+            self.problems.error("RG022", message, own["stride"].place(key=True))
+        return {
+            key: Taker(d.name, self._bound(d, at, stated)) for key, d in made.items()
+        }
+
+    def _bound(
+        self, made: Definition, stage: Json, stated: Mapping[str, Json]
+    ) -> dict[str, Argument | PerBlock]:
+        bound: dict[str, Argument | PerBlock] = {}
+        for name, param in made.params.items():
+            at = stated.get(name) or self._arguments.get(name)
+            if at is None:
+                if param.required and name != "stride":
+                    message = f'block "{made.name}" needs "{name}", {param}'
+                    self.problems.error("RG023", message, stage.place())
+                continue
+            value: Argument | PerBlock | None
+            if isinstance(at.value, list) and param.kind not in ("list", "body"):
+                items = [self.binder.argument(item, param) for item in at.value]
+                value = PerBlock(tuple(i for i in items if i is not None), at)
+            else:
+                value = self.binder.argument(at, param)
+            if value is not None:
+                bound[name] = value
+        return bound
+
+    def all_taken(self) -> None:
+        """Report defaults that nothing takes; the stages have been read."""
+        if self._unsure:
+            return
+        known = (*self._wanted, *STAGE_KEYS, *self.operators)
+        for key, item in self._arguments.items():
+            if key not in self._wanted:
+                near = did_you_mean(key, known)
+                message = f'no block of this network takes "{key}"{near}'
+                self.problems.error("RG022", message, item.place(key=True))

@@ -1,0 +1,280 @@
+"""The proof that an ONNX file computes what the graph's PyTorch module computes.
+
+Two proofs, since weights as they ship may hide a fault (see
+:mod:`resgen.verify.probe`). The first keeps the file's structure and puts probe
+parameters in place of its weights: every tensor has to be right up to rounding, and
+the outputs as the file is deployed. The second runs the file as it is. Between them,
+every initialiser in the file has to be what the graph's expression for it comes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.lower.weights import Weights, evaluate
+from resgen.ops.types import Operand
+from resgen.runtime.base import Array
+from resgen.runtime.onnxruntime import OnnxRuntimeSession, load_onnxruntime
+from resgen.runtime.torch import TorchSession, load_torch
+from resgen.spec.model import Preprocess
+from resgen.verify.compare import (
+    Agreement,
+    Departure,
+    compare_outputs,
+    compare_tensors,
+    where,
+)
+from resgen.verify.inputs import Inputs, gather
+from resgen.verify.pictures import photographs
+from resgen.verify.probe import calibrate, draw
+from resgen.verify.stored import StoredModel, read_stored
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Say = Callable[[str], None]
+#: Pairs of an initialiser's name and what the graph computes it from.
+Operands = Sequence[tuple[str, Operand]]
+#: One input, and more than one: files have been wrong for either.
+BATCHES: Final = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was proven, and how closely.
+
+    ``tensors`` were compared one by one; the one furthest off used ``tensor_share`` of
+    what rounding explains. ``initializers`` were found to be what the graph says.
+    ``probe`` and ``shipped`` are the outputs' agreement on either parameters.
+    """
+
+    verdict: str
+    pictures: int
+    random: int
+    batches: tuple[int, ...]
+    tensors: int
+    tensor_share: float
+    initializers: int
+    probe: Agreement
+    shipped: Agreement
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; what is not known (of a network that is not finite) is null."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def prove(
+    graph: Graph,
+    folded: Graph,
+    file: Path,
+    weights: Weights,
+    preprocess: Preprocess,
+    operands: Operands,
+    *,
+    batches: Sequence[int] | None = None,
+    images: Sequence[Path] | None = None,
+    seed: int = 0,
+    say: Say | None = None,
+) -> Verification:
+    """Prove that ``file`` computes ``graph`` under ``weights``, or raise.
+
+    ``folded`` is the graph that the file was written from, and ``operands`` what
+    ``write`` returned as ``initializers``. ``batches`` are 1 and 3 unless said (twice
+    the file's own if that is fixed), ``images`` the photographs that scikit-image
+    ships. ``seed`` draws noise and probe parameters. ``say`` is told of each step.
+
+    A file that computes something else is a
+    :class:`~resgen.verify.compare.Departure`, which names the first tensor at which
+    it does. Without torch or ONNX Runtime: ``MissingComponent``.
+    """
+    load_torch("there is nothing to verify against")
+    load_onnxruntime("the ONNX file cannot be run and verified")
+    tell = say or (lambda _: None)
+    stored = read_stored(file)
+    tell("reading the file's weights")
+    structure = _structure(stored, file, dict(operands), weights)
+    sizes = tuple(batches or _batches(structure))
+    paths = photographs() if images is None else images
+    inputs = gather(graph, preprocess, sizes, paths, seed)
+    tell("comparing every tensor on probe parameters")
+    probe, shares = _prove_structure(graph, folded, structure, operands, inputs, seed)
+    tell("comparing outputs on the weights that ship")
+    shipped = _prove_shipped(graph, file, weights, inputs)
+    return Verification(
+        verdict="equal",
+        pictures=inputs.pictures,
+        random=inputs.random,
+        batches=sizes,
+        tensors=len(shares),
+        tensor_share=max(shares, default=0.0),
+        initializers=len(operands),
+        probe=probe,
+        shipped=shipped,
+    )
+
+
+def _batches(structure: ModelProto) -> tuple[int, ...]:
+    """The batch sizes to verify, from what the file takes."""
+    axes = structure.graph.input[0].type.tensor_type.shape.dim
+    fixed = axes[0].dim_value if axes else 0
+    return (fixed, fixed) if fixed else BATCHES
+
+
+def _structure(
+    stored: StoredModel, file: Path, operands: Mapping[str, Operand], weights: Weights
+) -> ModelProto:
+    """The model with weights declared as given from outside, once they are compared."""
+    from onnx import TensorProto
+
+    model = stored.model
+    seen = set()
+    for tensor in stored.tensors:
+        array = tensor.read()
+        operand = operands.get(tensor.name)
+        kept = model.graph.initializer.add(
+            name=tensor.name, dims=tensor.shape, data_type=tensor.head.data_type
+        )
+        if operand is None:  # a constant of some operator, judged with it
+            kept.raw_data = array.tobytes()
+            continue
+        seen.add(tensor.name)
+        _compare_initializer(tensor.name, array, evaluate(operand, weights))
+        kept.data_location = TensorProto.EXTERNAL
+        kept.external_data.add(key="location", value="weights")
+    missing = [name for name in operands if name not in seen]
+    if missing:
+        raise Departure(
+            missing[0],
+            f"{file} lacks {len(missing)} of its weights, {missing[0]} first",
+        )
+    return model
+
+
+def _compare_initializer(name: str, found: Array, wanted: Array) -> None:
+    if found.shape != wanted.shape or found.dtype != wanted.dtype:
+        raise Departure(
+            name,
+            f"{name} in the ONNX file is {found.dtype} {found.shape}, but the graph "
+            f"says {wanted.dtype} {wanted.shape}",
+        )
+    # As bits, for a weight may be no number.
+    if not np.array_equal(_bits(found), _bits(wanted)):
+        wrong = int((_bits(found) != _bits(wanted)).sum())
+        raise Departure(
+            name,
+            f"{name} in the ONNX file is not what the graph says: {wrong} of "
+            f"{found.size} numbers differ",
+        )
+
+
+def _bits(array: Array) -> Array:
+    return np.ascontiguousarray(array).view(f"u{array.itemsize}")
+
+
+def _prove_structure(
+    graph: Graph,
+    folded: Graph,
+    structure: ModelProto,
+    operands: Operands,
+    inputs: Inputs,
+    seed: int,
+) -> tuple[Agreement, list[float]]:
+    """The proof on probe parameters: every tensor, then the outputs as deployed."""
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    drawn = draw(graph, seed)
+    module = to_torch(graph, drawn).eval()
+    with torch.no_grad():
+        feed = {inputs.name: torch.from_numpy(inputs.whole)}
+        for node, value in calibrate(graph, module, feed):
+            if not torch.isfinite(value).all():
+                raise ResgenError(
+                    f"{graph.name} yields numbers that are not finite at {node.name} "
+                    f"({where(graph, node)}), whatever its parameters"
+                )
+        # The module's numbers are those of `drawn`, whose memory it shares.
+        held = {name: evaluate(operand, drawn) for name, operand in operands}
+        first = inputs.batches[0]
+        tensors = _tensors(folded, structure)
+        values = _run_open(structure, held, set(tensors.values()), inputs.name, first)
+        differences = compare_tensors(
+            graph,
+            module,
+            {inputs.name: torch.from_numpy(first)},
+            lambda node: values.pop(tensors[node], None) if node in tensors else None,
+        )
+    with (
+        OnnxRuntimeSession(structure.SerializeToString(), weights=held) as deployed,
+        TorchSession(graph, module) as reference,
+    ):
+        agreement = compare_outputs(reference, deployed, inputs.feeds)
+    return agreement, [difference.share for difference in differences]
+
+
+def _tensors(folded: Graph, structure: ModelProto) -> dict[str, str]:
+    """The file's tensor for each value of the unfolded graph that it computes.
+
+    The last ONNX node of an operator goes by the operator's name, and what a folded
+    operator yields is what the last norm that it absorbed yielded.
+    """
+    yields = {node.name: node.output[0] for node in structure.graph.node if node.output}
+    found = {}
+    for node in folded.nodes:
+        if node.op.training_only:
+            continue
+        if node.name not in yields:
+            raise Departure(node.name, f"the ONNX file computes no {node.name}")
+        found[node.absorbed[-1] if node.absorbed else node.name] = yields[node.name]
+    return found
+
+
+def _run_open(
+    structure: ModelProto,
+    held: Mapping[str, Array],
+    tensors: Iterable[str],
+    name: str,
+    batch: Array,
+) -> dict[str, Array]:
+    """What the model's own nodes yield, each of these tensors."""
+    from onnx import ModelProto
+
+    opened = ModelProto()
+    opened.CopyFrom(structure)
+    shown = {output.name for output in opened.graph.output}
+    for tensor in tensors:
+        if tensor not in shown:
+            opened.graph.output.add(name=tensor)
+    with OnnxRuntimeSession(
+        opened.SerializeToString(), optimize=False, weights=held
+    ) as session:
+        return session.run({name: batch})
+
+
+def _prove_shipped(
+    graph: Graph, file: Path, weights: Weights, inputs: Inputs
+) -> Agreement:
+    """The proof on the weights that ship: the file as it is."""
+    from resgen.lower.torch import to_torch
+
+    with (
+        OnnxRuntimeSession(file) as deployed,
+        TorchSession(graph, to_torch(graph, weights)) as reference,
+    ):
+        return compare_outputs(reference, deployed, inputs.feeds)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return list(value) if isinstance(value, tuple) else value

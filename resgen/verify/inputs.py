@@ -1,0 +1,62 @@
+"""What a network is verified on: photographs as its spec prepares them, and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from resgen.graph.ir import Graph
+from resgen.runtime.base import Array
+from resgen.spec.model import Preprocess
+from resgen.verify.preprocess import prepare, read, takes_pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Batches of inputs; ``pictures`` of them are real, ``random`` are noise."""
+
+    name: str
+    batches: tuple[Array, ...]
+    pictures: int
+    random: int
+
+    @property
+    def feeds(self) -> list[dict[str, Array]]:
+        """What a session takes, a batch each."""
+        return [{self.name: batch} for batch in self.batches]
+
+    @property
+    def whole(self) -> Array:
+        """All of them in one batch."""
+        return np.concatenate(self.batches)
+
+
+def gather(
+    graph: Graph,
+    preprocess: Preprocess,
+    batches: Sequence[int],
+    images: Sequence[Path],
+    seed: int,
+) -> Inputs:
+    """Batches of these sizes, of ``images`` as far as they go and one that is noise.
+
+    Noise is normal with mean 0 and variance 1, as pictures are once they are
+    normalised, but without their smoothness. An input that is no picture gets noise
+    alone. An image that cannot be read is a :class:`~resgen.errors.ResgenError`.
+    """
+    (given,) = graph.inputs
+    shape = given.type.shape
+    total = sum(batches)
+    paths = images if takes_pictures(preprocess, shape) else ()
+    # The last is noise, unless there is only one and a picture for it.
+    pictures = min(len(paths), max(total - 1, 1))
+    real = [prepare(read(path), preprocess, shape) for path in paths[:pictures]]
+    noise = np.random.default_rng(seed).standard_normal(
+        (total - pictures, *shape), np.float32
+    )
+    whole = np.concatenate([*(picture[None] for picture in real), noise])
+    ends = np.cumsum(batches)[:-1]
+    return Inputs(given.name, tuple(np.split(whole, ends)), pictures, total - pictures)

@@ -1,0 +1,144 @@
+"""From a picture to the input of a network, as its spec says.
+
+The steps and their rounding are torchvision's (Resize, CenterCrop, ToTensor, Normalize
+on Pillow images), so that numbers published for a network can be reproduced.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resgen.errors import MissingComponent, ResgenError
+from resgen.spec.model import Preprocess
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: Channels that a picture has in each order of colours.
+CHANNELS: Final = {"rgb": 3, "bgr": 3, "gray": 1}
+
+
+def takes_pictures(preprocess: Preprocess, shape: tuple[int, ...]) -> bool:
+    """Whether an input of this shape (without the batch) can be a picture."""
+    return len(shape) == 3 and shape[0] == CHANNELS[preprocess.color]
+
+
+def read(path: Path) -> Image:
+    """The picture in a file; anything else is a :class:`ResgenError`."""
+    image = _pillow()
+    try:
+        with image.open(path) as opened:
+            return _upright(opened)
+    except FileNotFoundError as error:
+        raise ResgenError(f"{path} does not exist") from error
+    except image.DecompressionBombError as error:
+        raise ResgenError(f"{path} is too large a picture: {error}") from error
+    # Pillow's readers of broken files raise what their parsing happens to raise.
+    except Exception as error:
+        raise ResgenError(
+            f"{path} cannot be read as a picture: {error}",
+            hint="PNG, JPEG, WebP, TIFF, BMP and GIF are read",
+        ) from error
+
+
+def prepare(
+    image: Image | NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """One input: float32 of ``shape`` (channels, height, width).
+
+    ``image`` is a Pillow picture or uint8 (height, width[, channels]). Its orientation
+    is put right; transparency is dropped, as torchvision's loader drops it.
+    """
+    if not takes_pictures(preprocess, shape):
+        wanted = " x ".join(map(str, shape))
+        raise ResgenError(
+            f"an input of {wanted} is no {preprocess.color} picture",
+            hint='"color" of the spec\'s "preprocess" has to fit its "input"',
+        )
+    pillow = _pillow()
+    if isinstance(image, np.ndarray):
+        image = pillow.fromarray(image)
+    picture = _coloured(_upright(image), preprocess.color)
+    height, width = shape[1:]
+    if preprocess.resize is not None:
+        picture = _resized(picture, _shorter(picture, preprocess.resize), preprocess)
+    if preprocess.crop is not None:
+        picture = _cropped(picture, preprocess.crop, preprocess.crop)
+    elif preprocess.resize is not None:
+        picture = _cropped(picture, width, height)
+    if picture.size != (width, height):
+        picture = _resized(picture, (width, height), preprocess)
+    pixels = np.asarray(picture, np.float32).reshape(height, width, shape[0])
+    if preprocess.color == "bgr":
+        pixels = pixels[..., ::-1]
+    mean, std = (np.array(v, np.float32) for v in (preprocess.mean, preprocess.std))
+    values = (pixels * np.float32(preprocess.scale) - mean) / std
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def _pillow() -> Any:
+    """Pillow's ``Image`` module."""
+    try:
+        from PIL import Image
+    except ModuleNotFoundError as missing:
+        raise MissingComponent(
+            "Pillow", "pictures cannot be read", 'pip install "resgen[images]"'
+        ) from missing
+    return Image
+
+
+def _upright(image: Image) -> Image:
+    """The picture as its camera's orientation says."""
+    from PIL import ImageOps
+
+    turned: Image = ImageOps.exif_transpose(image)
+    return turned
+
+
+def _coloured(image: Image, color: str) -> Image:
+    """The picture in eight bits of grey or of red, green and blue."""
+    if image.mode.startswith("I"):
+        # Pillow would clip 16 bits at 255.
+        deep = np.asarray(image).astype(np.int64)
+        image = _pillow().fromarray((deep.clip(0, 65535) >> 8).astype(np.uint8))
+    elif image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # or Pillow warns
+    mode = "L" if color == "gray" else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _shorter(image: Image, side: int) -> tuple[int, int]:
+    """The size at which the shorter side has this length; the longer rounds down."""
+    width, height = image.size
+    if width <= height:
+        return side, int(side * height / width)
+    return int(side * width / height), side
+
+
+def _resized(image: Image, size: tuple[int, int], preprocess: Preprocess) -> Image:
+    if image.size == size:
+        return image
+    pillow = _pillow()
+    method = pillow.Resampling[preprocess.interpolation.upper()]
+    if preprocess.antialias or preprocess.interpolation == "nearest":
+        return image.resize(size, method)
+    # Pillow's resize always smooths what it shrinks; an affine map only samples.
+    across, down = image.width / size[0], image.height / size[1]
+    matrix = (across, 0.0, 0.0, 0.0, down, 0.0)
+    return image.transform(size, pillow.Transform.AFFINE, matrix, method)
+
+
+def _cropped(image: Image, width: int, height: int) -> Image:
+    """The middle of the picture, on black where it is too small."""
+    # Halves go to the even number, and a smaller picture moves up and left.
+    left = _middle(image.width, width)
+    top = _middle(image.height, height)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _middle(have: int, want: int) -> int:
+    return round((have - want) / 2) if have >= want else -((want - have) // 2)
