@@ -10,6 +10,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,7 +37,7 @@ from resgen.lower import checkpoint
 from resgen.lower.hashed import HashedFile
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import Written, write
-from resgen.lower.weights import write_safetensors
+from resgen.lower.safetensors import write_safetensors
 from resgen.network import expand
 from resgen.ops.norm import Norm
 from resgen.spec.canonical import canonical_bytes, digest
@@ -121,7 +122,7 @@ def build(
         made = _write_model(stage, graph, lowered, arrays, chosen, metadata)
         files.update({file.name: file.sha256 for file in made.files})
         say("onnx", _onnx_line(graph, lowered, made))
-        manifest = {
+        manifest: dict[str, Any] = {
             "resgen": __version__,
             "name": spec.name,
             "spec_sha256": identity,
@@ -229,10 +230,8 @@ def versions(verified: bool) -> dict[str, str]:
     """Of Python and of the packages that took part."""
     found = {"python": platform.python_version()}
     for name in RECORDED if verified else RECORDED[:2]:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 

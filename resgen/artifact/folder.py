@@ -7,7 +7,6 @@ so an interrupt or a full disk leaves what was there before.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -85,17 +84,17 @@ def _move(stage: Path, target: Path) -> None:
         # Forced: ours go in one by one, the manifest last, since it vouches for them.
         names = sorted(_names(stage), key=lambda name: name == MANIFEST)
         for name in names:
-            os.replace(stage / name, target / name)
+            (stage / name).replace(target / name)
         return
     old = None
     if target.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        os.replace(target, old / target.name)
+        target.replace(old / target.name)
     try:
-        os.replace(stage, target)
+        stage.replace(target)
     except OSError:
         if old is not None:
-            os.replace(old / target.name, target)
+            (old / target.name).replace(target)
         raise
     finally:
         if old is not None:

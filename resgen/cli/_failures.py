@@ -8,7 +8,7 @@ import click
 
 from resgen.cli._problems import show, tally
 from resgen.cli._text import printable, say
-from resgen.errors import ResgenError, SpecError
+from resgen.errors import ResgenError, SpecError, did_you_mean
 
 INTERRUPTED: Final = 130
 
@@ -35,6 +35,11 @@ def report(failure: BaseException) -> int:
             return _fail(tally(failure.problems) + where, failure.exit_code)
         case ResgenError():
             return _fail(failure.message, failure.exit_code, failure.hint)
+        case click.NoSuchOption(ctx=click.Context(command=command)):
+            known = [name for param in command.params for name in param.opts]
+            near = did_you_mean(failure.option_name, known)
+            message = f"there is no option {failure.option_name}{near}"
+            return _fail(message, 2, _usage(failure.ctx))
         case click.UsageError():
             return _fail(_sentence(failure), 2, _usage(failure.ctx))
         case click.ClickException():

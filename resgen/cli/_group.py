@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +42,13 @@ class Program(click.Group):
             raise click.UsageError(f'there is no command "{args[0]}"{near}', ctx)
         return super().resolve_command(ctx, args)
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        *,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run, and end with the exit code that the README documents.
 
         A command returns its exit code, or nothing for 0.
@@ -53,7 +60,7 @@ class Program(click.Group):
         extra.setdefault("prog_name", "resgen")
         extra.setdefault("color", False if no_color() else None)
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(args, standalone_mode=False, **extra)
         except FAILURES as failure:
             if not standalone_mode:
                 raise

@@ -88,3 +88,9 @@ def record(problem: Problem) -> dict[str, Any]:
         "message": problem.message,
         "hint": problem.hint,
     }
+
+
+def summarize(warnings: Sequence[Problem], spec: str) -> None:
+    """One line on stderr for a spec that has warnings, since ``check`` lists them."""
+    if warnings:
+        say(f"{tally(warnings)}; `resgen check {spec}` tells more.", err=True)

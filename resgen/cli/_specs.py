@@ -24,19 +24,28 @@ def examined(
     max_operators: int | None,
     max_parameters: int | None,
 ) -> Examined:
-    """What :func:`resgen.network.examine` finds, a name that is unknown included."""
+    """What :func:`resgen.network.examine` finds; names that are misspelt get a hint."""
     from resgen.graph.builder import Limits
-    from resgen.network import Examined, examine
+    from resgen.network import examine
 
     given = {"operators": max_operators, "parameters": max_parameters}
     limits = Limits(**{key: n for key, n in given.items() if n is not None})
+    found = examine(spec, assignments, limits=limits)
+    return replace(found, problems=tuple(map(_suggest, found.problems)))
+
+
+def listed(
+    spec: str,
+    assignments: Sequence[str],
+    max_operators: int | None,
+    max_parameters: int | None,
+) -> tuple[Problem, ...]:
+    """All problems of a spec, that the zoo has no such network included."""
     try:
-        found = examine(spec, assignments, limits=limits)
+        return examined(spec, assignments, max_operators, max_parameters).problems
     except ResgenError as error:
         place = Place(spec, 1, 1, "")
-        problem = Problem(UNREADABLE, "error", error.message, place, error.hint)
-        return Examined(None, None, (problem,))
-    return replace(found, problems=tuple(map(_suggest, found.problems)))
+        return (Problem(UNREADABLE, "error", error.message, place, error.hint),)
 
 
 def network(
@@ -45,9 +54,12 @@ def network(
     max_operators: int | None,
     max_parameters: int | None,
 ) -> tuple[Spec, Graph, tuple[Problem, ...]]:
-    """A spec without errors, its graph and its warnings; otherwise a SpecError."""
+    """A spec without errors, its graph and its warnings; otherwise a ResgenError."""
     found = examined(spec, assignments, max_operators, max_parameters)
     if found.spec is None or found.graph is None:
+        first = found.problems[0]
+        if first.code == UNREADABLE:
+            raise ResgenError(f"{first.place.file}: {first.message}", hint=first.hint)
         raise SpecError(found.problems)
     return found.spec, found.graph, found.problems
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -29,8 +30,12 @@ def say_json(value: Any) -> None:
 
 
 def width() -> int:
-    """Columns of the terminal; 80 where there is none."""
-    return shutil.get_terminal_size().columns
+    """Columns of the terminal; without end where the output goes elsewhere."""
+    endless = (sys.maxsize, 0)
+    size = shutil.get_terminal_size(endless)
+    return (
+        size.columns if sys.stdout.isatty() or "COLUMNS" in os.environ else endless[0]
+    )
 
 
 def count(number: int, noun: str) -> str:
@@ -60,6 +65,9 @@ def scaled(number: float, unit: tuple[float, str], digits: int = 2) -> str:
     factor, symbol = unit
     if factor == 1:
         return f"{number:,.0f} {symbol}".rstrip()
+    least = 10**-digits
+    if 0 < number / factor < least / 2:
+        return f"< {least} {symbol}"
     return f"{number / factor:,.{digits}f} {symbol}"
 
 

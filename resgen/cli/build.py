@@ -52,7 +52,11 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 )
 @click.option("--ema", is_flag=True, help="Take the checkpoint's moving average.")
 @click.option(
-    "--seed", metavar="N", type=click.IntRange(min=0), default=0, help="For fresh weights."
+    "--seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="For fresh weights.",
 )
 @click.option(
     "--batch",
@@ -114,12 +118,14 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Make PyTorch weights and an ONNX file of a spec, and prove them equal.
+    """Make a PyTorch model and an ONNX file, proven equal.
 
     SPEC is a file or the name of a network that comes with resgen.
     """
     if ema and weights is None:
-        raise UsageError("--ema chooses among the weights of a checkpoint: give --weights")
+        raise UsageError(
+            "--ema chooses among the weights of a checkpoint: give --weights"
+        )
     if images is not None and not verify:
         raise UsageError("--images are for the proof, which --no-verify skips")
     read, graph, warnings = network(spec, assignments, max_operators, max_parameters)
@@ -147,7 +153,9 @@ def command(
             say=progress.say,
         )
     if as_json:
-        say_json({"folder": str(built.folder), "seconds": built.seconds, **built.manifest})
+        say_json(
+            {"folder": str(built.folder), "seconds": built.seconds, **built.manifest}
+        )
         return
     say(f"{click.style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
     then = f"resgen verify {built.folder}"

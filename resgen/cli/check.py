@@ -6,7 +6,7 @@ import click
 
 from resgen.cli._options import json_option, spec_options
 from resgen.cli._problems import record, show, tally
-from resgen.cli._specs import examined
+from resgen.cli._specs import listed
 from resgen.cli._text import say, say_json
 from resgen.errors import Problem
 
@@ -37,7 +37,7 @@ def command(
     explain: str | None,
     as_json: bool,
 ) -> int:
-    """List every problem of a spec, each with its line and a way to mend it.
+    """List every mistake of a spec, with its line and a mend.
 
     SPEC is a file or the name of a network that comes with resgen. Problems are printed
     as FILE:LINE:COLUMN: CODE severity: message, which editors can follow.
@@ -48,7 +48,7 @@ def command(
         raise click.UsageError("name a SPEC to check, or a code to --explain")
     found: list[Problem] = []
     for spec in specs:
-        problems = examined(spec, assignments, max_operators, max_parameters).problems
+        problems = listed(spec, assignments, max_operators, max_parameters)
         found.extend(problems)
         if not as_json:
             for problem in problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from resgen.cli._options import json_option, spec_argument, spec_options
-from resgen.cli._problems import tally
+from resgen.cli._problems import summarize
 from resgen.cli._specs import network
 from resgen.cli._text import (
     count,
@@ -74,7 +75,7 @@ def command(
     diagram: Path | None,
     as_json: bool,
 ) -> None:
-    """Show parameters, MACs, shapes and memory, by stage, before anything is built.
+    """Show parameters, MACs, shapes and memory, by stage.
 
     SPEC is a file or the name of a network that comes with resgen.
     """
@@ -94,8 +95,7 @@ def command(
         _show(read, analyse(graph), paths(graph))
     if diagram is not None:
         say(f"the drawing is in {diagram}", err=True)
-    if warnings:
-        say(f"{tally(warnings)}; `resgen check {spec}` tells more.", err=True)
+    summarize(warnings, spec)
 
 
 def _draw(graph: Graph, path: Path) -> None:
@@ -142,7 +142,7 @@ def _document(found: Analysis, ways: Paths) -> dict[str, Any]:
     }
 
 
-# --- for a person -------------------------------------------------------------------------
+# --- for a person ---------------------------------------------------------------------
 
 
 def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
@@ -163,7 +163,7 @@ def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
         rows.append(
             (
                 section.name,
-                _content(spec, index, len(found.sections)),
+                _content(spec, index, section.blocks),
                 shape(section.output),
                 scaled(section.params, params),
                 f"{100 * section.macs / max(found.macs, 1):.1f} %",
@@ -181,51 +181,58 @@ def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
     say(_paths(ways))
 
 
-def _narrowed(rows: list[tuple[str, ...]]) -> list[str]:
-    """The table, its second column cut until it fits the terminal."""
+def _narrowed(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The table, its first two columns cut until it fits the terminal."""
+    if max(map(len, table(rows, left=3))) > width():
+        rows = [(row[0].rpartition(".")[2], *row[1:]) for row in rows]
     wide = max(map(len, table(rows, left=3)))
     spare = max(len(row[1]) for row in rows) - max(wide - width(), 0)
     cut = [(row[0], fitted(row[1], max(spare, 8)), *row[2:]) for row in rows]
     return list(table(cut, left=3))
 
 
-def _content(spec: Spec, index: int, sections: int) -> str:
+def _content(spec: Spec, index: int, blocks: int) -> str:
     """What a section consists of, as the spec says it."""
     if index == 0:
         return _name(spec.members["stem"])
-    if index == sections - 1:
+    if index > len(spec.stages):
         return _name(spec.members["head"])
-    stage = spec.stages[index - 1]
-    if stage.block is None or stage.depth is None:
-        return "body"
-    return stage.block.block
+    taker = spec.stages[index - 1].block
+    return "body" if taker is None else f"{blocks} x {taker.block}"
 
 
 def _name(at: Json) -> str:
     """The name of a body, or the number of a head's classes."""
     value = at.value
     if isinstance(value, dict):
-        if "classes" in value:
-            return f"{value['classes'].value} classes"
+        given = value["with"].value if "with" in value else value
+        if isinstance(given, dict) and "classes" in given:
+            return f"{given['classes'].value} classes"
         value = value["use"].value if "use" in value else ""
     return value if isinstance(value, str) else ""
 
 
 def _paths(ways: Paths) -> str:
     if ways.count == 1:
-        return f"One path from input to output, through {count(ways.longest, 'weighted layer')}."
+        layers = count(ways.longest, "weighted layer")
+        return f"one path from input to output, through {layers}"
     number = f"{ways.count:,}" if ways.count < 100_000 else _power(ways.count)
     return (
-        f"{number} paths from input to output; the shortest crosses "
-        f"{count(ways.shortest, 'weighted layer')}, the longest {ways.longest:,}."
+        f"{number} paths from input to output, through {ways.shortest:,} to "
+        f"{ways.longest:,} weighted layers"
     )
 
 
 def _power(number: int) -> str:
-    """
+    """A number too long to read.
+
     >>> _power(123_456)
     '1.2 x 10^5'
     """
     exponent = int(log10(number))
     mantissa = f"{10 ** (log10(number) - exponent):.1f}"
-    return f"1.0 x 10^{exponent + 1}" if mantissa == "10.0" else f"{mantissa} x 10^{exponent}"
+    return (
+        f"1.0 x 10^{exponent + 1}"
+        if mantissa == "10.0"
+        else f"{mantissa} x 10^{exponent}"
+    )

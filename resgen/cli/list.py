@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from resgen.cli._options import json_option
 from resgen.cli._text import fitted, say, say_json, scaled, shape, table, unit_of, width
-from resgen.errors import ResgenError, closest
+from resgen.cli._zoo import Network, costs, networks
+from resgen.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from resgen.cli._vocabulary import Entry
 
 NETWORKS = "networks"
-#: What there is to list; all but networks and operators are folders of definitions.
-KINDS = (NETWORKS, "blocks", "stems", "heads", "parts", "shortcuts", "operators")
+KINDS = ("blocks", "stems", "heads", "parts", "shortcuts", "operators")
+#: Columns of running text.
+PAGE = 88
 
 
 @click.command(
@@ -20,67 +29,110 @@ Examples:
   resgen list blocks          also stems, heads, parts, shortcuts, operators
   resgen list bottleneck      one of them, with its parameters"""
 )
-@click.argument("what", metavar="[WHAT]", default=NETWORKS, required=False)
+@click.argument("what", metavar="[WHAT]", default=NETWORKS)
 @click.option("--long", is_flag=True, help="With parameters and MACs (takes seconds).")
 @json_option
 def command(what: str, *, long: bool, as_json: bool) -> None:
-    """List the networks that come with resgen, or what networks are made of.
+    """List the networks at hand, or what networks are made of.
 
     WHAT is networks, blocks, stems, heads, parts, shortcuts, operators, or the name of
     one of these.
     """
-    if what == NETWORKS:
-        _networks(long=long, as_json=as_json)
-        return
-    if long:
-        raise click.UsageError("--long is for networks")
-    _entries(what, as_json=as_json)
+    known = networks()
+    if what != NETWORKS:
+        known = [network for network in known if network.name == what]
+    if known:
+        counted = [(n, costs(n.name) if long else None) for n in known]
+        if as_json:
+            say_json([_record(*each) for each in counted])
+        else:
+            _show_networks(counted)
+    elif long:
+        raise UsageError("--long is for networks")
+    else:
+        _list_entries(what, as_json=as_json)
 
 
-def _networks(*, long: bool, as_json: bool) -> None:
-    from resgen.cli._zoo import costs, networks
+# --- networks -------------------------------------------------------------------------
 
-    found = networks()
-    if long:
-        found = [{**network, **costs(network["name"])} for network in found]
-    if as_json:
-        say_json(found)
-        return
+Cost = tuple[int, int]
+
+
+def _record(network: Network, cost: Cost | None) -> dict[str, Any]:
+    found = {
+        "name": network.name,
+        "family": network.family,
+        "doc": network.doc,
+        "input": list(network.input),
+        "file": str(network.file),
+    }
+    return found if cost is None else {**found, "params": cost[0], "macs": cost[1]}
+
+
+def _show_networks(counted: list[tuple[Network, Cost | None]]) -> None:
     rows = []
-    for network in found:
-        numbers = []
-        if long:
-            numbers = [scaled(n, unit_of(n)) for n in (network["params"], network["macs"])]
-        rows.append([network["name"], *numbers, shape(network["input"])])
-    family = None
-    for network, line in zip(found, table(rows, left=1), strict=True):
-        if network["family"] != family:
-            family = network["family"]
-            say(f"\n{click.style(family, bold=True)}" if family else "")
-        say(fitted(f"  {line}  {network['doc']}", max(width(), 60)))
-    order = "name, parameters, MACs, input" if long else "name, input"
-    say(f"\n{len(found)} networks ({order}). `resgen inspect NAME` shows one.")
+    for network, cost in counted:
+        numbers = [scaled(n, unit_of(n)) for n in cost or ()]
+        rows.append((network.name, *numbers, *([shape(network.input)] * bool(cost))))
+    family = ""
+    for (network, _), line in zip(counted, table(rows, left=1), strict=True):
+        if network.family != family:
+            family = network.family
+            say(f"\n{click.style(family, bold=True)}")
+        wide = max(len(each.name) for each, _ in counted)
+        say(fitted(f"  {line:<{wide}}   {network.doc}", width()))
+    if len(counted) == 1:
+        say(f"\n`resgen inspect {counted[0][0].name}` tells more.")
+    elif counted[0][1]:
+        say(f"\n{len(counted)} networks: name, parameters, MACs, input.")
+    else:
+        say(f"\n{len(counted)} networks. `resgen inspect NAME` tells more of one.")
 
 
-def _entries(what: str, *, as_json: bool) -> None:
-    from resgen.cli._vocabulary import entries
+# --- what they are made of ------------------------------------------------------------
+
+
+def _list_entries(what: str, *, as_json: bool) -> None:
+    from resgen.cli._vocabulary import entries, record
 
     found = entries()
-    listed = what in KINDS
-    chosen = [e for e in found if (e["kind"] + "s" if listed else e["name"]) == what]
+    kind = what.removesuffix("s") if what in KINDS else None
+    chosen = [e for e in found if kind == e.kind or what == e.name]
     if not chosen:
-        _unknown(what, [e["name"] for e in found])
+        names = [
+            NETWORKS,
+            *KINDS,
+            *(n.name for n in networks()),
+            *(e.name for e in found),
+        ]
+        raise UsageError(
+            f'nothing is called "{what}"{did_you_mean(what, names)}',
+            hint=f"`resgen list WHAT` lists {NETWORKS}, {', '.join(KINDS)}",
+        )
     if as_json:
-        say_json(chosen)
-    elif listed:
-        for entry, line in zip(chosen, table([[e["name"]] for e in chosen], 1), strict=True):
-            pad = max(len(e["name"]) for e in chosen)
-            say(fitted(f"{line:<{pad}}  {entry['doc']}", max(width(), 60)))
-        say(f"\n`resgen list {chosen[0]['name']}` shows the parameters of one.")
-    else:
+        say_json([record(entry) for entry in chosen])
+    elif kind is None:
         for entry in chosen:
-            _show(entry)
+            _show_entry(entry)
+    else:
+        wide = max(len(entry.name) for entry in chosen)
+        for entry in chosen:
+            say(fitted(f"{entry.name:<{wide}}   {entry.doc}", width()))
+        say(f"\n`resgen list {chosen[0].name}` shows the parameters of one.")
 
 
-def _show(entry: dict[str, Any]) -> None: ...
-def _unknown(what: str, names: list[str]) -> NoReturn: ...
+def _show_entry(entry: Entry) -> None:
+    from resgen.cli._vocabulary import plain
+
+    say(f"{click.style(entry.name, bold=True)} ({entry.kind})")
+    page = min(width(), PAGE)
+    for line in wrap(entry.doc, page - 2):
+        say(f"  {line}")
+    for name, param in entry.params.items():
+        default = json.dumps(plain(param.default)) if not param.required else None
+        given = "required" if default is None else f"default {default}"
+        say(f"\n  {click.style(name, bold=True)}: {param}, {given}")
+        for line in wrap(param.doc, page - 6):
+            say(f"      {line}")
+    if not entry.params:
+        say("\n  It takes no parameters.")

@@ -37,10 +37,8 @@ Fresh weights know no classes: build with --weights FILE first."""
     help="How many classes to show of each picture.",
 )
 @json_option
-def command(
-    folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool
-) -> None:
-    """Say what is in pictures: the best classes, with their labels.
+def command(folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool) -> None:
+    """Name the likeliest classes of pictures.
 
     DIR is a folder that `resgen build` has made. Pictures are prepared as its spec
     says, and run by ONNX Runtime.

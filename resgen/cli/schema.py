@@ -16,7 +16,8 @@ In VS Code, name that file under "json.schemas" in the settings; a spec is then
 completed and checked as you type."""
 )
 def command() -> None:
-    """Print the JSON Schema of the spec language, for editors."""
+    """Print the JSON Schema of specs, for editors."""
+    from resgen.ops import VOCABULARY
     from resgen.spec.schema import schema
 
-    say_json(schema())
+    say_json(schema(VOCABULARY))

@@ -35,9 +35,10 @@ Exit code 0: PyTorch and ONNX Runtime agree and no file has changed; 1: otherwis
 def command(
     folder: Path, images: Path | None, batches: tuple[int, ...], *, as_json: bool
 ) -> None:
-    """Prove again that a build is unchanged and that PyTorch = ONNX Runtime.
+    """Prove a build again, on more images and batch sizes.
 
-    DIR is a folder that `resgen build` has made.
+    DIR is a folder that `resgen build` has made. Its files must be those that the
+    manifest vouches for, and PyTorch and ONNX Runtime must agree.
     """
     with Progress(_NEXT, err=as_json) as progress:
         from resgen.artifact.verify import verify

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import exp, log, log2
+from math import exp, log, log2, sqrt
 from typing import Final
 
 from resgen.graph.ir import Graph
@@ -28,7 +28,7 @@ MARGIN: Final = 28.0
 GAP: Final = 20.0  # between boxes
 MERGE: Final = 7.0  # from a box to the merge after it
 FORK: Final = 6.0  # from where a shortcut leaves to the box that it goes round
-TOP: Final = 92.0  # where the tallest box begins
+TOP: Final = 96.0  # where the tallest box begins
 TALLEST: Final = 150.0
 SHORTEST: Final = 26.0
 ELISION: Final = 84.0  # what stands for the boxes left out
@@ -228,14 +228,16 @@ class _Drawing:
 
     def _height(self, unit: Unit) -> float:
         share = log2(_side(unit.type) + 1) / log2(self.side + 1)
-        return SHORTEST + (TALLEST - SHORTEST) * min(max(share, 0.0), 1.2) ** 1.5
+        share = min(share, 1.2)  # an upsampled map may exceed the input
+        return SHORTEST + (TALLEST - SHORTEST) * share * sqrt(share)
 
     # --- the whole --------------------------------------------------------------------
 
     def document(self, title: str, facts: str, description: str) -> str:
         """The SVG around what was drawn."""
-        width = max(self.x - 8 + MARGIN, NARROWEST)
-        shift = (width - (self.x - 8 + MARGIN)) / 2
+        drawn = self.x - 8 + MARGIN
+        width = max(drawn, NARROWEST, len(title) * LETTER * 1.7 + 2 * MARGIN)
+        shift = (width - drawn) / 2
         low = self.floor + LINE * 4 + 36
         height = low + 26
         begin, end = self.flow
@@ -249,9 +251,8 @@ class _Drawing:
                 f"<style>{STYLE}</style>",
                 f'<rect class="card" x=".5" y=".5" width="{width - 1:.0f}" '
                 f'height="{height - 1:.0f}" rx="12"/>',
-                f'<text class="title" x="{MARGIN:.0f}" y="34">{_text(title)}</text>',
-                f'<text x="{width - MARGIN:.0f}" y="34" text-anchor="end">'
-                f"{_text(facts)}</text>",
+                f'<text class="title" x="{MARGIN:.0f}" y="33">{_text(title)}</text>',
+                f'<text x="{MARGIN:.0f}" y="53">{_text(facts)}</text>',
                 f'<g transform="translate({shift:.1f} 0)">',
                 *self.panels,
                 f'<path class="flow" d="M{begin:.1f} {self.axis:.1f}H{end:.1f}"/>',

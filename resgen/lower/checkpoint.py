@@ -13,16 +13,17 @@ import logging
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from resgen.errors import MissingComponent, ResgenError, did_you_mean
+from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import Parameter
-from resgen.lower.weights import read_safetensors
+from resgen.lower.fitting import LISTED, compare
+from resgen.lower.safetensors import read_safetensors
 
 if TYPE_CHECKING:
     import torch
@@ -45,11 +46,6 @@ AVERAGED: Final = ("state_dict_ema", "model_ema")
 #: What wrappers put in front of names: DistributedDataParallel and AveragedModel,
 #: torch.compile, and modules that hold the network as an attribute.
 PREFIXES: Final = ("module.", "_orig_mod.", "backbone.", "model.")
-
-#: How many names of each kind a message spells out.
-LISTED: Final = 10
-#: Beyond how many missing names none is suggested for an unexpected one.
-SUGGESTED: Final = 200
 
 
 def read(path: Path, *, ema: bool = False) -> dict[str, Array]:
@@ -119,45 +115,6 @@ def fit(
             )
     compare(parameters, named)
     return {p.name: named[p.name].astype(p.dtype, copy=False) for p in parameters}
-
-
-def compare(parameters: Iterable[Parameter], weights: Mapping[str, Array]) -> None:
-    """Raise one ResgenError that lists all missing, unexpected and mis-shaped names."""
-    wanted = {p.name: p for p in parameters}
-    missing = [name for name in wanted if name not in weights]
-    unexpected = [name for name in weights if name not in wanted]
-    changed = [
-        name
-        for name, p in wanted.items()
-        if name in weights and not _agrees(weights[name], p)
-    ]
-    if not (missing or unexpected or changed):
-        return
-    # Where most names differ they differ by a rule, which single guesses only hide.
-    meant = missing if len(missing) <= SUGGESTED else []
-    lines = [
-        "the weights do not fit the network",
-        *_listed(
-            "missing from the weights",
-            missing,
-            lambda name: f"{name} ({_shape(wanted[name].shape)})",
-        ),
-        *_listed(
-            "not of this network",
-            unexpected,
-            lambda name: (
-                f"{name} ({_shape(weights[name].shape)})" + did_you_mean(name, meant)
-            ),
-        ),
-        *_listed(
-            "of another shape or type",
-            changed,
-            lambda name: f"{name} is {_differs(weights[name], wanted[name])}",
-        ),
-    ]
-    alone = not (missing or unexpected)
-    hint = _other_classes(changed, weights, wanted) if alone else None
-    raise ResgenError("\n".join(lines), hint=hint)
 
 
 # --- files ----------------------------------------------------------------------------
@@ -313,49 +270,3 @@ def _prefixes(name: str) -> Iterable[str]:
     while piece := next((p for p in PREFIXES if name.startswith(p, end)), None):
         end += len(piece)
         yield name[:end]
-
-
-def _agrees(array: Array, parameter: Parameter) -> bool:
-    floating = parameter.dtype == "float32"
-    return array.shape == parameter.shape and (array.dtype.kind == "f") is floating
-
-
-def _differs(array: Array, parameter: Parameter) -> str:
-    """``1000 x 2048, the network has 10 x 2048``."""
-    if array.shape == parameter.shape:
-        return f"{array.dtype}, the network has {parameter.dtype}"
-    return f"{_shape(array.shape)}, the network has {_shape(parameter.shape)}"
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape)) or "a scalar"
-
-
-def _listed(title: str, names: Sequence[str], entry: Callable[[str], str]) -> list[str]:
-    """A heading and the first few names, or nothing if there are none."""
-    if not names:
-        return []
-    lines = [f"  {title} ({len(names)}):"]
-    lines += [f"    {entry(name)}" for name in names[:LISTED]]
-    if len(names) > LISTED:
-        lines.append(f"    and {len(names) - LISTED} more")
-    return lines
-
-
-def _other_classes(
-    changed: Sequence[str],
-    weights: Mapping[str, Array],
-    wanted: Mapping[str, Parameter],
-) -> str | None:
-    """A hint for weights that differ from the network in their number of classes.
-
-    So they do if only the output channels of one layer differ: those of any layer but
-    the last are the next one's input channels.
-    """
-    pairs = [(weights[name].shape, wanted[name].shape) for name in changed]
-    owners = {name.rpartition(".")[0] for name in changed}
-    rows = {found[:1] for found, _ in pairs}
-    if len(owners) != 1 or len(rows) != 1 or any(a[1:] != b[1:] for a, b in pairs):
-        return None
-    classes = ", ".join(map(str, rows.pop()))
-    return f"--set /head/classes={classes} builds the network of these weights"

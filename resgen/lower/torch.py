@@ -47,9 +47,9 @@ def to_torch(
 
         weights = initialize(graph.parameters, seed)
     else:
-        from resgen.lower.weights import check_weights
+        from resgen.lower.fitting import compare
 
-        check_weights(graph, weights)
+        compare(graph.parameters, weights)
     return _Lowering(graph, weights).run()
 
 

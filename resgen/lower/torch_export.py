@@ -72,7 +72,9 @@ def export(
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
     return Written(
-        opset=next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
+        opset=next(
+            o.version for o in model.opset_import if o.domain in ("", "ai.onnx")
+        ),
         ir_version=model.ir_version,
         bytes=len(data),
         initializers=(),

@@ -74,6 +74,8 @@ class OnnxRuntimeSession(Session):
         options.log_severity_level = FATAL
         # The arena keeps what a first run took; here sessions are run a few times.
         options.enable_cpu_mem_arena = False
+        # Idle threads that spin would take the cores from an engine that runs next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.graph_optimization_level = (
             levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
         )

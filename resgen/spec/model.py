@@ -121,11 +121,14 @@ class For:
     share: bool
 
 
+MergeKind = Literal["add", "concat", "multiply", "stack"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Merge:
     """Branches over one input, brought together."""
 
-    kind: Literal["add", "concat", "multiply", "stack"]
+    kind: MergeKind
     branches: tuple[Body, ...]
 
 

@@ -16,7 +16,8 @@ MAX_SIZE: Final = 1 << 16
 
 _SIZE = Param("integer", minimum=1, maximum=MAX_SIZE)
 _NUMBER = Param("number")
-_PARAMS: Final = {
+#: Fields with one value each; `mean` and `std` have one a channel.
+PARAMS: Final = {
     "resize": _SIZE,
     "crop": _SIZE,
     "interpolation": Param("enum", choices=("bilinear", "bicubic", "nearest")),
@@ -73,7 +74,7 @@ def _by_channel(key: str, at: Json, channels: int, binder: Binder) -> tuple[floa
 def _value(key: str, at: Json, binder: Binder) -> Any:
     if at.value is None and key in ("resize", "crop"):
         return None
-    param = _PARAMS[key]
+    param = PARAMS[key]
     if param.kind == "enum":
         text = binder.text(at, param)
         if text is None:

@@ -194,7 +194,7 @@ def _prove_structure(
     drawn = draw(graph, seed)
     module = to_torch(graph, drawn).eval()
     with torch.no_grad():
-        feed = {inputs.name: torch.from_numpy(inputs.whole)}
+        feed = {inputs.name: torch.from_numpy(inputs.ends)}
         for node, value in calibrate(graph, module, feed):
             if not torch.isfinite(value).all():
                 raise ResgenError(

@@ -29,9 +29,9 @@ class Inputs:
         return [{self.name: batch} for batch in self.batches]
 
     @property
-    def whole(self) -> Array:
-        """All of them in one batch."""
-        return np.concatenate(self.batches)
+    def ends(self) -> Array:
+        """The first and the last, a picture and noise where there are both."""
+        return np.concatenate([self.batches[0][:1], self.batches[-1][-1:]])
 
 
 def gather(

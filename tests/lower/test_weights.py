@@ -12,13 +12,11 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 from resgen.errors import ResgenError
+from resgen.lower.safetensors import read_safetensors, write_safetensors
 from resgen.lower.weights import (
     FUNCTIONS,
-    check_weights,
     evaluate,
-    read_safetensors,
     shape_of,
-    write_safetensors,
 )
 from resgen.ops.conv import Conv
 from resgen.ops.flatten import Flatten
@@ -87,39 +85,6 @@ def test_arithmetic_is_rounded_once_to_the_bit(graph):
 def test_a_plain_reference_is_not_copied(graph):
     weights = random_weights(graph)
     assert evaluate(W, weights) is weights["conv.weight"]
-
-
-def test_every_misfit_is_listed_at_once(graph):
-    weights = random_weights(graph)
-    del weights["bn.weight"], weights["conv.bias"]
-    weights["bn.bias"] = np.zeros(7, np.float32)
-    weights["fc.other"] = np.zeros(1, np.float32)
-    with pytest.raises(ResgenError) as caught:
-        check_weights(graph, weights)
-    for part in ("bn.weight", "conv.bias", "fc.other", "bn.bias: 7 instead of 6"):
-        assert part in caught.value.message
-    assert caught.value.hint is None
-
-
-def test_weights_that_fit_pass(graph):
-    check_weights(graph, random_weights(graph))
-
-
-def test_another_number_of_classes_is_recognised(graph):
-    weights = random_weights(graph)
-    weights["fc.weight"] = np.zeros((37, 6), np.float32)
-    weights["fc.bias"] = np.zeros(37, np.float32)
-    with pytest.raises(ResgenError) as caught:
-        check_weights(graph, weights)
-    assert "--set /head/classes=37" in caught.value.hint
-
-
-def test_another_width_is_not_taken_for_classes(graph):
-    weights = random_weights(graph)
-    weights["fc.weight"] = np.zeros((37, 8), np.float32)
-    with pytest.raises(ResgenError) as caught:
-        check_weights(graph, weights)
-    assert caught.value.hint is None
 
 
 def test_written_files_are_read_by_the_package(graph, tmp_path):

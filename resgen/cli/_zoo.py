@@ -1,0 +1,67 @@
+"""The zoo at a glance: what its files say, without expanding a network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from resgen.spec import zoo
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of the zoo; ``family`` is its folder, "" for the top one."""
+
+    name: str
+    family: str
+    doc: str
+    input: tuple[int, ...]
+    file: Path
+
+
+def networks() -> list[Network]:
+    """All networks, by family and in each by name, numbers in their order."""
+    found = []
+    for name, path in zoo.names().items():
+        says = _inherited(path)
+        family = "" if path.parent == zoo.root() else path.parent.name
+        doc, sizes = says.get("doc", ""), tuple(says.get("input", ()))
+        found.append(Network(name, family, doc, sizes, path))
+    return sorted(found, key=lambda n: (n.family, _natural(n.name)))
+
+
+def costs(name: str) -> tuple[int, int]:
+    """Parameters and MACs, which take a graph to count."""
+    from resgen.graph.cost import analyse
+    from resgen.network import expand, load
+
+    found = analyse(expand(load(name)))
+    return found.params, found.macs
+
+
+@cache
+def _inherited(path: Path) -> dict[str, Any]:
+    """The top level of a file, with that of the files that it extends below it."""
+    own: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    parent = own.pop("extends", None)
+    return own if parent is None else {**_inherited(_parent(path, parent)), **own}
+
+
+def _parent(path: Path, name: str) -> Path:
+    beside = path.parent / name
+    return beside if beside.is_file() else zoo.find(name.removesuffix(".json"))
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts ``resnet50`` before ``resnet101``."""
+    parts: list[tuple[bool, int, str]] = []
+    for character in name:
+        digit = character.isdigit()
+        if digit and parts and parts[-1][0]:
+            parts[-1] = (True, parts[-1][1] * 10 + int(character), "")
+        else:
+            parts.append((digit, int(character) if digit else 0, character))
+    return [(digit, number, "" if digit else text) for digit, number, text in parts]

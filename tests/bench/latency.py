@@ -1,0 +1,71 @@
+"""One network in two ONNX files, ours and torch.onnx.export's, run in turn.
+
+python latency.py prepare SPEC FOLDER
+python latency.py run FOLDER PAIRS FIRST
+
+``prepare`` writes both files with the same weights. ``run`` opens both (FIRST, ``ours``
+or ``peer``, before the other), runs them as ABBA, and prints the seconds of each.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+NAMES = ("ours", "peer")
+
+
+def prepare(spec: str, folder: Path) -> None:
+    import torch
+    from peers import timm
+
+    from resgen.graph.passes import apply
+    from resgen.graph.passes.fold_norm import fold_norm
+    from resgen.lower.onnx import write
+    from resgen.network import expand, load
+
+    torch.manual_seed(0)
+    model = timm.create_model("resnet50").eval()
+    weights = {name: value.numpy() for name, value in model.state_dict().items()}
+    graph = apply(expand(load(spec)), fold_norm)
+    write(graph, weights, folder / "ours.onnx", batch=1)
+    torch.onnx.export(model, (torch.randn(1, 3, 224, 224),), folder / "peer.onnx")
+
+
+def run(folder: Path, pairs: int, first: str) -> None:
+    import numpy as np
+    import onnxruntime
+
+    order = NAMES if first == "ours" else NAMES[::-1]
+    sessions = {
+        name: onnxruntime.InferenceSession(
+            folder / f"{name}.onnx", providers=["CPUExecutionProvider"]
+        )
+        for name in order
+    }
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+
+    def once(name: str) -> float:
+        session: Any = sessions[name]
+        feed = {session.get_inputs()[0].name: image}
+        begin = time.perf_counter()
+        session.run(None, feed)
+        return time.perf_counter() - begin
+
+    for name in order * 5:
+        once(name)
+    for _ in range(pairs):
+        for name in (*order, *order[::-1]):
+            seconds[name].append(once(name))
+    print(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "prepare":
+        prepare(sys.argv[2], Path(sys.argv[3]))
+    else:
+        run(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,144 @@
+"""``resgen inspect``: the contract's fields, and a table that a person can read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import Result
+
+from resgen.network import load
+from resgen.spec.canonical import digest
+
+Run = Callable[..., Result]
+
+
+def test_json_has_the_fields_of_the_contract(run: Run) -> None:
+    result = run("inspect", "resnet50", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    # As torchvision publishes them.
+    assert (found["params"], found["macs"]) == (25_557_032, 4_089_184_256)
+    assert found["name"] == "resnet50"
+    assert found["input"] == [3, 224, 224]
+    assert found["outputs"] == {"output": [1000]}
+    # 53,120 statistics of batch norms and 53 counters beside the parameters.
+    assert found["weight_bytes"] == 4 * (25_557_032 + 53_120) + 8 * 53
+    assert found["peak_activation_bytes"] == 4 * 3 * 64 * 112 * 112
+    assert found["nodes"] == 175
+    stages = found["stages"]
+    names = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+    assert [stage["name"] for stage in stages] == names
+    assert [stage["pointer"] for stage in stages][:3] == ["/stem", "/stages/0", "/stages/1"]
+    assert [stage["output"] for stage in stages][:2] == [[64, 56, 56], [256, 56, 56]]
+    assert sum(stage["params"] for stage in stages) == found["params"]
+    assert sum(stage["macs"] for stage in stages) == found["macs"]
+    # 7x7 of stride 2, then 3x3 of stride 2: 7 + 2 * 2.
+    assert stages[0]["receptive_field"] == [11, 11]
+
+
+def test_paths_are_counted(run: Run) -> None:
+    found = json.loads(run("inspect", "resnet50", "--json").stdout)["paths"]
+    assert found["count"] == 2**16
+    assert (found["shortest"], found["longest"]) == (6, 50)
+
+
+def test_more_paths_than_json_can_count(run: Run) -> None:
+    found = run("inspect", "resnet50", "--set", "/stages/2/depth=1100", "--json")
+    ways = json.loads(found.stdout)["paths"]
+    assert ways["count"] is None
+    assert ways["log10_count"] == pytest.approx(1110 * 0.30103, rel=1e-5)
+    shown = run("inspect", "resnet50", "--set", "/stages/2/depth=1100").stdout
+    assert "x 10^334 paths" in shown
+
+
+def test_the_table_fits_eighty_columns(run: Run) -> None:
+    for name in ("resnet50", "densenet121", "preact_resnet1001_cifar", "convnext_tiny"):
+        result = run("inspect", name, env={"COLUMNS": "80"})
+        assert result.exit_code == 0
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_the_table_says_what_matters(run: Run) -> None:
+    shown = run("inspect", "resnet50").stdout
+    for text in ("25.56 M", "4.09 GMACs", "3 x 224 x 224", "6 x bottleneck", "35.8 %",
+                 "1024 x 14 x 14", "1000 classes", "102.4 MB", "65,536 paths"):  # fmt: skip
+        assert text in shown
+    rows = [line for line in shown.splitlines() if " %" in line]
+    assert len({line.index("%") for line in rows}) == 1, "numbers are aligned"
+
+
+def test_set_changes_the_network(run: Run) -> None:
+    shown = run("inspect", "resnet50", "--set", "/stages/2/depth=23", "--json").stdout
+    assert json.loads(shown)["params"] == 44_549_160  # ResNet-101
+
+
+def test_resolved_is_the_same_network_in_one_file(run: Run, here: Path) -> None:
+    result = run("inspect", "resnet50d", "--resolved")
+    tree = json.loads(result.stdout)
+    assert "extends" not in tree
+    assert "avg-projection" in tree["shortcuts"]
+    (here / "whole.json").write_text(result.stdout, "utf-8")
+    assert digest(load(here / "whole.json")) == digest(load("resnet50d"))
+
+
+def test_a_diagram_is_drawn_beside_the_table(run: Run, here: Path) -> None:
+    result = run("inspect", "mine.json", "--diagram", "mine.svg", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["name"] == "mine"
+    root = ElementTree.parse(here / "mine.svg").getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert sorted(p.name for p in here.iterdir()) == ["mine.json", "mine.svg"]
+
+
+def test_a_diagram_never_replaces_a_spec(run: Run, here: Path) -> None:
+    before = (here / "mine.json").read_bytes()
+    result = run("inspect", "mine.json", "--diagram", "mine.json")
+    assert result.exit_code == 2
+    assert (here / "mine.json").read_bytes() == before
+
+
+def test_a_diagram_in_a_folder_that_is_not_there(run: Run, here: Path) -> None:
+    result = run("inspect", "mine.json", "--diagram", "no/where.svg")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no such file or directory" in result.stderr
+
+
+def test_problems_go_to_stderr_and_nothing_to_stdout(run: Run, bad: Path) -> None:
+    for options in ((), ("--json",), ("--resolved",)):
+        result = run("inspect", "bad.json", *options)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "bad.json:7:32: RG021 error" in result.stderr
+        assert result.stderr.endswith("resgen: 2 errors in bad.json (exit 1).\n")
+
+
+def test_warnings_are_mentioned(run: Run, here: Path) -> None:
+    result = run("inspect", "mine.json", "--set", "/stages/1/width=31", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["name"] == "mine"
+    assert result.stderr == "1 warning; `resgen check mine.json` tells more.\n"
+
+
+@pytest.mark.parametrize("name", ["resnet5O", "resnet5O.json"])
+def test_a_name_that_is_misspelt(run: Run, name: str) -> None:
+    result = run("inspect", name)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "resnet50" in result.stderr
+    assert result.stderr.splitlines()[0].endswith("(exit 1).")
+
+
+def test_rich_and_networkx_are_not_needed_to_look(run: Run) -> None:
+    # They take a quarter of a second each.
+    from subprocess import run as execute
+
+    code = (
+        "import sys; from resgen.cli import main\n"
+        "try: main(['inspect', 'resnet50'])\n"
+        "finally: print({'rich', 'networkx', 'numpy'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = execute([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "set()\n"

@@ -1,0 +1,134 @@
+"""A network of ours with the weights of a peer's, and the ways to compare the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+import resgen
+from resgen.graph.ir import Graph
+from resgen.graph.passes import apply
+from resgen.graph.passes.fold_norm import fold_norm
+from resgen.lower.checkpoint import from_state_dict
+from resgen.lower.onnx import to_model
+
+#: How far outputs may differ, as a share of the peer's output range.
+TOLERANCE = 1e-5
+
+Norms = (nn.modules.batchnorm._BatchNorm,)
+
+
+@dataclass
+class Twin:
+    """Ours and the peer's, holding the same numbers."""
+
+    graph: Graph
+    ours: nn.Module
+    peer: nn.Module
+
+    def picture(self, batch: int = 2, seed: int = 7) -> torch.Tensor:
+        return picture(self.graph.inputs[0].type.shape, batch, seed)
+
+    def in_onnxruntime(self, x: torch.Tensor) -> torch.Tensor:
+        """The output of the ONNX file with its batch norms folded."""
+        weights = from_state_dict(self.ours.state_dict())
+        model = to_model(apply(self.graph, fold_norm), weights)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        return torch.from_numpy(y)
+
+
+def twin(
+    source: str | Path | Mapping[str, Any],
+    peer: nn.Module,
+    size: Sequence[int] = (),
+    changes: Sequence[str] = (),
+) -> Twin:
+    """Shake the peer's parameters and give them to the network of the spec.
+
+    ``size`` replaces the spatial sizes that the spec asks for. That the names are the
+    same on both sides, none left over, is part of what a test wants to know.
+    """
+    sizes = [f"/input/{axis}={n}" for axis, n in enumerate(size, start=1)]
+    graph = resgen.expand(resgen.load(source, [*sizes, *changes]))
+    shake(peer, picture(graph.inputs[0].type.shape, 4, seed=1))
+    state = peer.state_dict()
+    assert {p.name: p.shape for p in graph.parameters} == {
+        name: tuple(tensor.shape) for name, tensor in state.items()
+    }
+    copies = {name: array.copy() for name, array in from_state_dict(state).items()}
+    return Twin(graph, resgen.to_torch(graph, copies), peer)
+
+
+def picture(shape: Sequence[int], batch: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, *shape, generator=generator)
+
+
+@torch.no_grad()
+def shake(model: nn.Module, x: torch.Tensor, seed: int = 0) -> None:
+    """Leave no parameter where it starts: a zero or a one would hide a mistake.
+
+    Scales move away from 0 and 1, shifts from 0. Statistics are those of ``x`` (so
+    that nothing grows or dies on the way through many layers), then moved at random.
+    """
+    draw = torch.Generator().manual_seed(seed)
+
+    def uniform(tensor: torch.Tensor, low: float, high: float) -> torch.Tensor:
+        return tensor.clone().uniform_(low, high, generator=draw)
+
+    for parameter in model.parameters():
+        if parameter.ndim < 2:
+            kept = parameter if parameter.unique().numel() > 1 else 0
+            parameter.copy_(uniform(parameter, 0.5, 1.0) + kept)
+    for module in model.modules():
+        if getattr(module, "bias", None) is not None:
+            module.bias.copy_(uniform(module.bias, -0.3, 0.3))
+    norms = [m for m in model.modules() if isinstance(m, Norms)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        spread = norm.running_var.sqrt()
+        norm.running_mean.add_(spread * uniform(spread, -0.3, 0.3))
+        # Few samples of pooled values hardly vary: dividing by that would amplify
+        # rounding alone.
+        floor = 0.1 * norm.running_mean.square() + 1e-3
+        norm.running_var.mul_(uniform(spread, 0.7, 1.4)).add_(floor)
+        norm.num_batches_tracked.fill_(3)
+
+
+def assert_same(
+    found: torch.Tensor, expected: torch.Tensor, tolerance: float = TOLERANCE
+) -> None:
+    """Equal to ``tolerance`` of the range of what is expected, which is not constant."""
+    assert found.shape == expected.shape
+    reach = (expected.max() - expected.min()).item()
+    assert np.isfinite(reach)
+    assert expected.std().item() > 1e-3 * reach > 0
+    apart = (found - expected).abs().max().item() / reach
+    assert apart <= tolerance, f"{apart:.1e} of the output's range"
+
+
+@torch.no_grad()
+def assert_twins(pair: Twin, tolerance: float = TOLERANCE, *, onnx: bool = True) -> None:
+    """In inference the same outputs, in torch and in ONNX Runtime."""
+    x = pair.picture()
+    pair.ours.eval()
+    expected = pair.peer.eval()(x)
+    assert_same(pair.ours(x), expected, tolerance)
+    if onnx:
+        assert_same(pair.in_onnxruntime(x), expected, tolerance)
