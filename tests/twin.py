@@ -124,11 +124,15 @@ def assert_same(
 
 
 @torch.no_grad()
-def assert_twins(pair: Twin, tolerance: float = TOLERANCE, *, onnx: bool = True) -> None:
-    """In inference the same outputs, in torch and in ONNX Runtime."""
+def assert_twins(pair: Twin, *, onnx: bool = True) -> None:
+    """In inference the same outputs, in torch and in ONNX Runtime.
+
+    The runtime orders its sums in another way, so it is held against float64: that
+    leaves the rounding of one side only.
+    """
     x = pair.picture()
-    pair.ours.eval()
-    expected = pair.peer.eval()(x)
-    assert_same(pair.ours(x), expected, tolerance)
+    assert_same(pair.ours.eval()(x), pair.peer.eval()(x))
     if onnx:
-        assert_same(pair.in_onnxruntime(x), expected, tolerance)
+        exact = pair.peer.double()(x.double()).float()
+        pair.peer.float()
+        assert_same(pair.in_onnxruntime(x), exact)

@@ -146,8 +146,9 @@ def build(
         if verify:
             from resgen.artifact.proof import prove
 
-            proof = prove(stage, spec, graph, lowered, arrays, made, chosen,
-                          images=images, seed=seed)  # fmt: skip
+            proof = prove(graph, lowered, stage / MODEL, arrays, spec.preprocess,
+                          made.initializers, source=shown, images=images,
+                          seed=seed)  # fmt: skip
             manifest["verified"] = proof.record
             for line in proof.lines:
                 say("verify", line)

@@ -67,7 +67,7 @@ def network(
 def _suggest(problem: Problem) -> Problem:
     """With a hint, where a file is not there but one of nearly its name is."""
     path = Path(problem.place.file)
-    if problem.code != UNREADABLE or problem.hint or path.exists():
+    if problem.code != UNREADABLE or problem.hint or not _missing(path):
         return problem
     from resgen.spec import zoo
 
@@ -78,3 +78,10 @@ def _suggest(problem: Problem) -> Problem:
     if near is None:
         return problem
     return replace(problem, hint=f"did you mean {choices[near]}?")
+
+
+def _missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except OSError:  # its name is no name
+        return False

@@ -47,8 +47,9 @@ class Val:
 
 @dataclass(slots=True)
 class _Made:
-    """What an operator makes of input types."""
+    """What an operator makes of input types; it is kept, so that its id stays its own."""
 
+    op: Op
     type: TensorType
     parameters: tuple[ParameterSpec, ...]
     stride: tuple[int, ...] | None
@@ -88,12 +89,13 @@ class Builder:
 
     def infer(self, op: Op, inputs: list[Val]) -> _Made:
         """Type, parameters and stride of what ``op`` makes; ShapeError if it cannot."""
-        types = tuple(v.type for v in inputs)
-        key = (op, types)
+        key = (id(op), *[v.type.shape for v in inputs])
         made = self._made.get(key)
         if made is None:
+            types = [v.type for v in inputs]
             window = op.window(types[0])
             made = self._made[key] = _Made(
+                op,
                 op.infer(*types),
                 op.parameters(types[0]),
                 None if window is None else window.stride,

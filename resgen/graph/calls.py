@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from resgen.errors import Place
 from resgen.graph.builder import Builder, LimitExceeded, Val
 from resgen.graph.evaluate import Frame, Stop, number
-from resgen.graph.site import Site, joined
+from resgen.graph.site import OperatorDefaults, Site, joined
 from resgen.ops import OPERATORS, VOCABULARY
 from resgen.ops.base import Op, ShapeError
 from resgen.spec.model import Argument, Element, Items, OpCall, Scalar, Text
@@ -21,13 +22,29 @@ class Abort(Exception):
     """Going on would not end, or would not find anything new."""
 
 
+@dataclass(slots=True)
+class _Known:
+    """Of an operator element under certain defaults: what is the same at every use.
+
+    ``open`` are the arguments with names in them, each with the frame that it was
+    written in (None: the frame of the use). Both ``call`` and ``operators`` are kept
+    so that their ids stay their own.
+    """
+
+    call: OpCall
+    operators: OperatorDefaults
+    values: dict[str, Any] = field(default_factory=dict)
+    open: list[tuple[str, Argument, Frame | None]] = field(default_factory=list)
+    op: Op | None = None
+
+
 class Calls:
     """Runs operators into a builder."""
 
     def __init__(self, builder: Builder, problems: Problems) -> None:
         self.builder = builder
         self.problems = problems
-        self._constant: dict[tuple[int, int], tuple[OpCall, Any, Op]] = {}
+        self._known: dict[tuple[int, int], _Known] = {}
         self._instances: dict[tuple[Any, ...], Op] = {}
 
     def run(
@@ -104,17 +121,15 @@ class Calls:
     def _instance(self, call: OpCall, element: Element, frame: Frame, site: Site) -> Op:
         """The operator that an element means here, made once for equal arguments."""
         key = (id(call), id(site.operators))
-        known = self._constant.get(key)
-        if known is not None:
-            return known[2]
-        stated: dict[str, tuple[Argument, Frame]] = {
-            **site.operators.get(call.op, {}),
-            **{name: (argument, frame) for name, argument in call.arguments.items()},
-        }
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._constants(call, frame, site)
+        if known.op is not None:
+            return known.op
         params = VOCABULARY[call.op].signature
-        values: dict[str, Any] = {}
-        for name, (argument, where) in stated.items():
-            value = where.value(argument, params[name], site.positions)
+        values = dict(known.values)
+        for name, argument, where in known.open:
+            value = (where or frame).value(argument, params[name], site.positions)
             if value is not None:
                 values[name] = number(value)
         for name, param in params.items():
@@ -125,10 +140,26 @@ class Calls:
         op = self._instances.get(same)
         if op is None:
             op = self._instances[same] = OPERATORS[call.op](**values)
-        if all(_is_constant(argument) for argument, _ in stated.values()):
-            # Both objects are kept, so that their ids stay their own.
-            self._constant[key] = (call, site.operators, op)
+        if not known.open:
+            known.op = op
         return op
+
+    def _constants(self, call: OpCall, frame: Frame, site: Site) -> _Known:
+        """What of an operator element is the same whenever it runs under a site."""
+        stated: dict[str, tuple[Argument, Frame | None]] = {
+            **site.operators.get(call.op, {}),
+            **{name: (argument, None) for name, argument in call.arguments.items()},
+        }
+        params = VOCABULARY[call.op].signature
+        known = _Known(call, site.operators)
+        for name, (argument, where) in stated.items():
+            if not _is_constant(argument):
+                known.open.append((name, argument, where))
+                continue
+            value = (where or frame).value(argument, params[name], site.positions)
+            if value is not None:
+                known.values[name] = number(value)
+        return known
 
 
 def _is_constant(argument: Argument) -> bool:

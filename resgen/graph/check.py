@@ -42,7 +42,7 @@ def explain(code: str) -> str:
     return f"{found.code} {found.severity}: {found.title}\n\n{found.text}"
 
 
-def _ask(rules: list[Rule], subject: Subject) -> list[Problem]:
+def _ask(rules: tuple[Rule, ...], subject: Subject) -> list[Problem]:
     found: dict[tuple[str, Place, str], Problem] = {}
     for rule in rules:
         for finding in rule.ask(subject):

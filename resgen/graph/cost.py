@@ -13,6 +13,7 @@ from typing import Final
 
 from resgen.graph.ir import Graph
 from resgen.ops.base import Op
+from resgen.ops.types import Window
 
 #: Bytes of one element.
 BYTES: Final = {"float32": 4, "int64": 8}
@@ -182,6 +183,7 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:
     fields = {i.name: (1,) * axes for i in graph.inputs}
     jumps = dict(fields)
     types = graph.types
+    windows: dict[tuple[int, tuple[int, ...]], Window | None] = {}
     for node in graph.nodes:
         first = node.inputs[0]
         field, jump = fields[first], jumps[first]
@@ -190,7 +192,10 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:
             if types[value].spatial == node.type.spatial != types[first].spatial:
                 jump = jumps[value]  # the first is broadcast
         x = types[first]
-        window = node.op.window(x)
+        asked = id(node.op), x.shape  # blocks of a stage are alike
+        if asked not in windows:
+            windows[asked] = node.op.window(x)
+        window = windows[asked]
         if window is not None and len(window.extent) == axes:
             extents = window.extent
             steps = tuple(j * s for j, s in zip(jump, window.stride, strict=True))

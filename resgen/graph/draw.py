@@ -9,7 +9,6 @@ reader's light or dark setting, and is the same each time it is drawn.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from math import exp, log, log2, sqrt
 from typing import Final
@@ -124,15 +123,6 @@ def _description(graph: Graph, columns: Sequence[Column]) -> str:
         for column in columns
     ]
     return f"The network {graph.name} from left to right. " + "; ".join(parts) + "."
-
-
-@dataclass(slots=True)
-class _Arc:
-    """The shortcut over a box, until where it ends is known."""
-
-    kind: str
-    start: float
-    top: float
 
 
 class _Drawing:

@@ -62,7 +62,7 @@ READING: Final = (
     keeps a damaged or hostile file from exhausting memory. A repetition is written
     with `for`, and a part that is used in many places as a block under `blocks`:
 
-        {"for": "i", "in": 8, "body": ["conv_norm_act"]}
+        {"for": "i", "in": 8, "body": {"use": "mine"}}
     """),
     _error("RG005", "A number that cannot be kept", """
     A number is not one of JSON (`NaN`, `+1`, `.5`, `0x10`), has too many digits, or is
@@ -154,7 +154,7 @@ READING: Final = (
     there. A kept value is visible from the element that sets it by `name` to the end of
     the body around it, and never inside a block that is used there.
 
-        [{"op": "relu", "name": "x"}, {"op": "conv", "out": 8, "kernel": 3},
+        [{"op": "act", "name": "x"}, {"op": "conv", "out": 8, "kernel": 3},
          {"from": "x", "op": "conv", "out": 8, "kernel": 1}]
 
     Keep it before it is used, or hand it to the block as a body.
@@ -210,7 +210,7 @@ READING: Final = (
 
         {"extends": "../../private.json"}
 
-    Move the parent beside the spec, or allow its folder where the spec is loaded.
+    Move the parent beside the spec; the message names the folders that may be read.
     """),
     _error("RG050", "A limit is exceeded", """
     The spec asks for more than a stated limit: operators, parameters, elements of an
@@ -293,7 +293,7 @@ BUILDING: Final = (
     A `reshape`, `slice`, `resize` or the like asks for sizes that its input does not
     have: the elements do not come out even, or the slice reaches past the end.
 
-        {"op": "reshape", "shape": [32, -1, 7]}          of 100 elements
+        {"op": "reshape", "to": [32, -1, 7]}          of 100 elements
 
     The message gives both; correct the size, or let one axis follow by -1.
     """),

@@ -55,6 +55,7 @@ class Interpreter:
         self.shortcuts = ShortcutRules(self)
         self._depth = 0
         self._steps = 0
+        self._defaults: dict[int, Any] = {}
 
     # --- sequences --------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ class Interpreter:
             return site
         parent = self._holder(site.scope, path)
         scope = Scope(path, parent, kind, pointer, definition, arguments)
-        return replace(site, scope=self.builder.scope(scope), path=path)
+        return site.within(self.builder.scope(scope), path)
 
     def _holder(self, scope: int, path: str) -> int:
         """The nearest scope around ``scope`` that a path lies in."""
@@ -253,6 +254,8 @@ class Interpreter:
         if not isinstance(value, BodyValue):
             message = f'"${name}" is not a body'
             raise Stop("RG012", message, frame.at(element.at))
+        if not value.body.elements:
+            return x
         only = value.body.elements[0] if len(value.body.elements) == 1 else None
         if only is not None and isinstance(only.form, Use) and only.when is None:
             use = only.form
@@ -298,6 +301,21 @@ class Interpreter:
             return replace(x, spoiled=True)  # its definition has a problem already
         return self.body(made.body, x, frame, inner)
 
+    def _default(
+        self, default: Argument, param: Param, frame: Frame, inner: Mapping[str, Any]
+    ) -> Any:
+        """A default's value, found once where no name has a part in it.
+
+        Definitions outlive this object, so their defaults' ids stay their own.
+        """
+        known = self._defaults.get(id(default))
+        if known is not None:
+            return known
+        value = frame.value(default, param, inner)
+        if isinstance(default, Scalar) and not default.expr.names:
+            self._defaults[id(default)] = value
+        return value
+
     def frame(
         self,
         made: Definition,
@@ -322,7 +340,7 @@ class Interpreter:
                 value = self.shortcuts.based(value, base)
             elif value is None and default is not None:
                 source = (default, frame)
-                value = frame.value(default, param, inner)
+                value = self._default(default, param, frame, inner)
             if value is None and param.required:
                 message = f'block "{made.name}" needs "{name}", {param}'
                 raise Stop("RG023", message, place)

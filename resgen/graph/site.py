@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from resgen.graph.evaluate import Frame
@@ -36,13 +35,34 @@ class Site:
 
     def with_role(self, role: str) -> Site:
         """The same site for another part of a residual element."""
-        made = copy(self)
-        made.role = role
-        return made
+        return self._changed(role, self.scope, self.path, self.positions)
 
     def using(self, channels: int) -> Site:
         """The site inside a `use`, which sees these channels."""
-        return replace(self, positions={**self.positions, "channels": channels})
+        positions = {**self.positions, "channels": channels}
+        return self._changed(self.role, self.scope, self.path, positions)
+
+    def within(self, scope: int, path: str) -> Site:
+        """The site inside a scope."""
+        return self._changed(self.role, scope, path, self.positions)
+
+    def _changed(
+        self, role: str, scope: int, path: str, positions: dict[str, Any]
+    ) -> Site:
+        # Several for each element: `dataclasses.replace` takes six times as long.
+        return Site(
+            self.section,
+            self.block,
+            role,
+            self.label,
+            scope,
+            path,
+            positions,
+            self.operators,
+            self.dilation,
+            self.undo,
+            self.shared,
+        )
 
 
 def joined(path: str, component: str) -> str:

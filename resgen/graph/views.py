@@ -7,7 +7,7 @@ graph merges the two edges of ``x + x`` and forgets which operand came first.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import networkx as nx
 
@@ -18,8 +18,10 @@ INPUT: Final = "input"
 OPERATOR: Final = "operator"
 OUTPUT: Final = "output"
 
+View: TypeAlias = nx.MultiDiGraph
 
-def view(graph: Graph) -> nx.MultiDiGraph:
+
+def view(graph: Graph) -> View:
     """Inputs, operators and outputs as nodes; an edge for each operand.
 
     Inputs and operators go by their names, outputs by ``("output", name)`` since an
@@ -40,14 +42,14 @@ def view(graph: Graph) -> nx.MultiDiGraph:
     return found
 
 
-def cycle(seen: nx.MultiDiGraph) -> list[str]:
+def cycle(seen: View) -> list[str]:
     """Operators of one cycle in the order of their edges; nothing if there is none."""
     if nx.is_directed_acyclic_graph(seen):
         return []
     return [edge[0] for edge in nx.find_cycle(seen)]
 
 
-def reached(seen: nx.MultiDiGraph) -> set[str]:
+def reached(seen: View) -> set[str]:
     """All that lies on a path from an input, the inputs included."""
     found: set[str] = set()
     for node, kind in seen.nodes(data="kind"):
@@ -56,7 +58,7 @@ def reached(seen: nx.MultiDiGraph) -> set[str]:
     return found
 
 
-def needed(seen: nx.MultiDiGraph) -> set[str]:
+def needed(seen: View) -> set[str]:
     """All that lies on a path to an output."""
     found: set[str] = set()
     for node, kind in seen.nodes(data="kind"):

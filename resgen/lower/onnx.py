@@ -114,6 +114,13 @@ def write(
     )
 
 
+def operands_of(
+    graph: Graph, *, opset: int, dynamic: bool
+) -> tuple[tuple[str, Operand], ...]:
+    """What the initialisers of a file written so are computed from, by name."""
+    return _plan(graph, opset, None, dynamic, {}).operands
+
+
 # --- the model without its weights ----------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.errors import MissingComponent, ResgenError
-from resgen.runtime.base import Array, Session, Shape
+from resgen.runtime.base import Array, Session, Shape, release_memory
 
 CPU: Final = "CPUExecutionProvider"
 #: Only what ends a session is logged; its message is in the exception anyway.
@@ -37,8 +37,8 @@ class OnnxRuntimeSession(Session):
     """Runs an ONNX model, from a file or as bytes, on one execution provider.
 
     With ``optimize`` off the nodes run as they stand in the model, so that any of them
-    may be an output. ``weights`` replace what the model declares as external data, and
-    are not copied. A model that does not load or run is a :class:`ResgenError`, and so
+    may be an output. ``weights`` take the place of what the model declares as
+    external data. A model that does not load or run is a :class:`ResgenError`, and so
     is a provider that would hand its work to another.
     """
 
@@ -53,6 +53,8 @@ class OnnxRuntimeSession(Session):
         weights: Mapping[str, Array] | None = None,
     ) -> None:
         self._runtime = load_onnxruntime("the ONNX file cannot be run")
+        self._weights: list[Array] | None = None
+        self._values: list[Any] | None = None
         self._label = str(model) if isinstance(model, Path) else "the ONNX model"
         available = self._runtime.get_available_providers()
         if provider not in available:
@@ -107,7 +109,8 @@ class OnnxRuntimeSession(Session):
         return dict(zip(names, results, strict=True))
 
     def close(self) -> None:
-        del self._session
+        self._session = self._values = self._weights = None
+        release_memory()
 
 
 def _shape(shape: Sequence[Any]) -> Shape:

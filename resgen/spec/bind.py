@@ -57,6 +57,8 @@ def fit(value: Any, param: Param) -> Any:
         if isinstance(value, bool):
             return value
     elif kind in ("integer", "channels", "axes"):
+        if type(value) is int:  # nearly always; `isinstance` of a Fraction is slow
+            return _in_range(value, param)
         if isinstance(value, Fraction) and value.denominator != 1:
             raise Misfit(f"expected {param}, not the fraction {value}", "RG012")
         if isinstance(value, float) and value.is_integer():

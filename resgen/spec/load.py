@@ -10,7 +10,7 @@ from resgen.spec import zoo
 from resgen.spec.decode import decode
 from resgen.spec.model import Spec
 from resgen.spec.params import Vocabulary
-from resgen.spec.resolve import resolve
+from resgen.spec.resolve import resolve, shown
 from resgen.spec.source import Json, Problems, from_plain, read
 
 
@@ -43,7 +43,8 @@ def load(
         at = from_plain(dict(source), "<spec>")
     else:
         path = locate(source)
-        at = read(path, problems, shown=str(path))
+        named = path == Path(source)
+        at = read(path, problems, shown=str(path) if named else shown(path))
     if at is None:
         return None
     resolved = resolve(at, path, problems, assignments)

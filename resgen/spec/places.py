@@ -66,12 +66,15 @@ class Json:
     end: int
     pointer: str
     key: tuple[int, int] | None = None
+    _place: Place | None = field(default=None, init=False, repr=False)
 
     def place(self, *, key: bool = False) -> Place:
         """Where the value stands, or with ``key`` where its key does."""
         if key and self.key is not None:
             return self.source.place(*self.key, self.pointer)
-        return self.source.place(self.start, self.end, self.pointer)
+        if self._place is None:  # a line of a spec may be asked for by every block
+            self._place = self.source.place(self.start, self.end, self.pointer)
+        return self._place
 
     @property
     def kind(self) -> str:

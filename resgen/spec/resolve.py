@@ -6,6 +6,7 @@ of the result still knows the file and line that it came from.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +44,16 @@ class Reach:
         """Whether the file lies below one of the folders, links resolved."""
         real = path.resolve()
         return any(real.is_relative_to(folder) for folder in self.folders)
+
+
+def shown(path: Path) -> str:
+    """A file as a person in the working folder would write it.
+
+    >>> shown(Path("specs/wide/../resnet50.json"))
+    'specs/resnet50.json'
+    """
+    tidy, working = Path(os.path.normpath(path)), Path.cwd()
+    return str(tidy.relative_to(working) if tidy.is_relative_to(working) else tidy)
 
 
 def resolve(
@@ -127,8 +138,7 @@ def _parent(
         message = f"more than {MAX_CHAIN} specs extend one another"
         problems.error("RG050", message, at.place())
         return None
-    shown = str(Path(at.source.file).parent / at.value)
-    base = read(found, problems, shown=shown if path is not None else str(found))
+    base = read(found, problems, shown=shown(found))
     return None if base is None else _extended(base, found, problems, reach, chain)
 
 

@@ -3,78 +3,47 @@
 It is made of the tables that the reader itself goes by, so an editor completes what
 the reader takes. It never refuses a spec that the reader takes: a spec with blocks of
 its own, or with a parent, may use names that no schema can know, so these are offered
-there and closed elsewhere. `resgen check` has the last word.
+there and closed elsewhere. ``resgen check`` has the last word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import get_args
 
 from resgen.spec import library
-from resgen.spec.bind import INITIAL_FIELDS
 from resgen.spec.body import COMMON, FORMS, SHORTCUT_KEYS
 from resgen.spec.decode import KEYS, LANGUAGE, MAX_INPUT, NAMES, REQUIRED_KEYS
 from resgen.spec.definition import HEADER, PARAM_KEYS
-from resgen.spec.keys import KEY_DOCS
-from resgen.spec.model import MERGES, TAPS, Definition, MergeKind
-from resgen.spec.params import DECLARABLE, OperatorEntry, Param, Signature, Vocabulary
+from resgen.spec.fragments import (
+    ANYTHING,
+    CONDITION,
+    NULL,
+    NUMBER,
+    TEXT,
+    VALUE,
+    Schema,
+    any_of,
+    argument,
+    arguments,
+    case,
+    closed,
+    described,
+    list_of,
+    names,
+    offered,
+    ref,
+    without,
+)
+from resgen.spec.model import MERGES, TAPS, MergeKind
+from resgen.spec.params import DECLARABLE, Param, Vocabulary
 from resgen.spec.picture import PARAMS as PICTURE
 from resgen.spec.stages import STAGE_KEYS, STAGE_OPERATORS
-
-Schema: TypeAlias = dict[str, Any]
-
-TEXT: Final[Schema] = {"type": "string"}
-NULL: Final[Schema] = {"type": "null"}
-NUMBER: Final[Schema] = {"type": ["number", "string"]}
-CONDITION: Final[Schema] = {"type": ["boolean", "string"]}
-VALUE: Final[Schema] = {"type": ["number", "boolean", "string"]}
-ANYTHING: Final[Schema] = {}
-REFERENCE: Final[Schema] = {"type": "string", "pattern": r"^\$"}
 
 
 def schema(operators: Vocabulary) -> Schema:
     """The schema of a spec, given the operators that its bodies may use."""
     return _Generator(operators).spec()
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _any(*choices: Schema) -> Schema:
-    return {"anyOf": list(choices)}
-
-
-def _list(item: Schema) -> Schema:
-    return {"type": "array", "items": item}
-
-
-def _closed(properties: Mapping[str, Schema]) -> Schema:
-    return {"properties": dict(properties), "additionalProperties": False}
-
-
-def _described(properties: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Properties with what they mean."""
-    return {
-        key: {"description": KEY_DOCS[key], **value} if key in KEY_DOCS else value
-        for key, value in properties.items()
-    }
-
-
-def _offered(known: Schema) -> Schema:
-    """What an editor suggests, of what may be anything."""
-    return _any(known, ANYTHING)
-
-
-def _without(keys: Iterable[str]) -> Schema:
-    """An object that has none of these keys."""
-    return {"type": "object", "not": _any(*({"required": [key]} for key in keys))}
-
-
-def _case(key: str, then: Schema) -> Schema:
-    """What holds for an object that has this key."""
-    return {"if": {"required": [key]}, "then": then}
 
 
 class _Generator:
@@ -85,191 +54,164 @@ class _Generator:
         presets = {name: known.shortcut(name) for name in known.shortcut_names()}
         self.blocks = {name: d for name, d in blocks.items() if d is not None}
         self.presets = {name: d for name, d in presets.items() if d is not None}
+        self.parameters = self._parameters()
+
+    def _parameters(self) -> dict[str, Schema]:
+        """The parameters of all built-in blocks; a list is one value a block."""
+        found: dict[str, list[Schema]] = {}
+        for made in self.blocks.values():
+            for name, param in made.params.items():
+                stated = argument(param)
+                takes = [stated]
+                if param.kind not in ("list", "body"):
+                    takes.append(list_of({"anyOf": stated["anyOf"]}))
+                known = found.setdefault(name, [])
+                known += [schema for schema in takes if schema not in known]
+        return {
+            name: {"description": takes[0].get("description", ""), **any_of(*takes)}
+            for name, takes in found.items()
+        }
 
     def spec(self) -> Schema:
         """The whole: what any spec may say, then what holds where names are known."""
-        alone = {"not": {"required": ["extends"]}}
-        builtin = {"not": _any({"required": ["extends"]}, {"required": ["blocks"]})}
-        definition = {"required": ["body"]}
+        whole = {
+            "required": list(REQUIRED_KEYS),
+            "properties": {
+                "blocks": {"additionalProperties": {"required": ["body"]}},
+            },
+        }
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"A network in resgen's spec language, version {LANGUAGE}",
-            "type": "object",
-            **_closed(_described(self._members())),
+            **closed(described(self._members())),
             "allOf": [
-                {
-                    "if": alone,
-                    "then": {
-                        "required": list(REQUIRED_KEYS),
-                        "properties": {"blocks": {"additionalProperties": definition}},
-                    },
-                },
-                {"if": builtin, "then": {"properties": self._builtin_only()}},
+                {"if": without(["extends"]), "then": whole},
+                {"if": without(["extends", "blocks"]), "then": self._builtin_only()},
             ],
             "$defs": self._definitions(),
         }
 
     def _members(self) -> dict[str, Schema]:
-        sizes = {"minItems": 2, "maxItems": 4}
-        size = Param("integer", minimum=1, maximum=MAX_INPUT)
+        size = argument(Param("integer", minimum=1, maximum=MAX_INPUT))
+        picture = arguments(PICTURE)
+        by_channel = {"mean": list_of(NUMBER), "std": list_of(NUMBER)}
         made: dict[str, Schema] = {
             "resgen": {"const": LANGUAGE},
             "name": TEXT,
-            "input": {**_list(self._argument(size)), **sizes},
-            "stem": _ref("body"),
-            "stages": _list(_ref("stage")),
+            "input": {**list_of(size), "minItems": 2, "maxItems": 4},
+            "stem": ref("body"),
+            "stages": list_of(ref("stage")),
             "head": {
-                "if": _without((*FORMS, *COMMON)),
-                "then": self._offers(self.blocks["classifier"]),
-                "else": _ref("body"),
+                "if": without((*FORMS, *COMMON)),
+                "then": {"properties": self._arguments("classifier")},
+                "else": ref("body"),
             },
             "let": {"type": "object", "additionalProperties": VALUE},
-            "defaults": _ref("defaults"),
-            "names": {"type": "object", **_closed(dict.fromkeys(NAMES, TEXT))},
-            "blocks": {"type": "object", "additionalProperties": _ref("block")},
-            "shortcuts": {"type": "object", "additionalProperties": _ref("preset")},
-            "preprocess": {"type": "object", **_closed(self._picture())},
-            "labels": _any(TEXT, _list(TEXT)),
+            "defaults": ref("defaults"),
+            "names": closed(dict.fromkeys(NAMES, TEXT)),
+            "blocks": {"type": "object", "additionalProperties": ref("block")},
+            "shortcuts": {"type": "object", "additionalProperties": ref("preset")},
+            "preprocess": closed({**picture, **by_channel}),
+            "labels": any_of(TEXT, list_of(TEXT)),
             "doc": TEXT,
             "$schema": TEXT,
         }
         # A null deletes what the parent says.
-        members = {key: _any(made[key], NULL) for key in KEYS}
+        members = {key: any_of(made[key], NULL) for key in KEYS}
         changes = {"type": ["object", "null"], "propertyNames": {"pattern": "^/"}}
         return {**members, "extends": TEXT, "set": changes}
 
-    def _builtin_only(self) -> dict[str, Schema]:
+    def _builtin_only(self) -> Schema:
         """What more can be told when every block is built in."""
-        stated = self._parameters()
-        taken = {k: v for k, v in stated.items() if k not in self.operators}
-        said = {"properties": {**taken, "block": {"enum": [*self.blocks, None]}}}
-        stage = {**said, "propertyNames": {"enum": [*STAGE_KEYS, *stated]}}
-        named = [*STAGE_KEYS, *stated, *self.operators]
-        defaults = {**said, "propertyNames": {"enum": list(dict.fromkeys(named))}}
-        return {"stages": {"items": stage}, "defaults": defaults}
+        own = [key for key in self.parameters if key not in self.operators]
+        typed = {key: ref(f"parameter-{key}") for key in own}
+        said = {"properties": {**typed, "block": {"enum": [*self.blocks, None]}}}
+        keys = [*STAGE_KEYS, *self.parameters]
+        everywhere = list(dict.fromkeys((*keys, *self.operators)))
+        classifier = arguments(self.blocks["classifier"].params)
+        return {
+            "properties": {
+                "stages": {"items": {**said, "propertyNames": {"enum": keys}}},
+                "defaults": {**said, "propertyNames": {"enum": everywhere}},
+                "head": {"if": without((*FORMS, *COMMON)), "then": closed(classifier)},
+            }
+        }
 
     def _definitions(self) -> dict[str, Schema]:
-        operators = {
-            f"op-{name}": {"properties": self._arguments(entry.signature)}
-            for name, entry in self.operators.items()
+        docs = {
+            "operator": {name: e.doc for name, e in self.operators.items()},
+            "block": {name: d.doc for name, d in self.blocks.items()},
+            "shortcut": {name: d.doc for name, d in self.presets.items()},
         }
         return {
-            **operators,
-            "body": _any(_ref("element"), _list(_ref("body"))),
-            "element": _any(self._names(self.operators, self.blocks), _ref("object")),
+            "body": any_of(ref("element"), list_of(ref("body"))),
+            "element": any_of(ref("an-operator"), ref("a-block"), ref("object")),
             "object": self._object(),
-            "shortcut": _any(
-                self._names(self.presets), {"type": "object", **_closed(self._fields())}
-            ),
+            "shortcut": any_of(ref("a-shortcut"), closed(self._fields())),
             "stage": {"type": "object", "properties": self._stage()},
             "defaults": {"type": "object", "properties": self._defaults()},
-            "block": self._definition({"block": TEXT, "body": _ref("body")}),
+            "block": self._definition({"block": TEXT, "body": ref("body")}),
             "preset": self._definition({"shortcut": TEXT, **self._fields()}),
-            "type": _any({"enum": list(DECLARABLE)}, _list(_ref("type"))),
+            "type": any_of({"enum": list(DECLARABLE)}, list_of(ref("type"))),
+            "an-operator": names(docs["operator"]),
+            "a-block": names(docs["block"]),
+            "a-shortcut": names(docs["shortcut"]),
+            **{f"parameter-{name}": made for name, made in self.parameters.items()},
+            **{
+                f"operator-{name}": {"properties": arguments(entry.signature)}
+                for name, entry in self.operators.items()
+            },
         }
 
-    # --- values -----------------------------------------------------------------------
-
-    def _argument(self, param: Param) -> Schema:
-        """What may be written for a parameter; null is "not given"."""
-        made = _any(*self._spellings(param), NULL)
-        return {"description": param.doc, **made} if param.doc else made
-
-    def _spellings(self, param: Param) -> list[Schema]:
-        match param.kind:
-            case "integer" | "channels" | "number" | "axes":
-                kind = "number" if param.kind == "number" else "integer"
-                low = 1 if param.kind == "channels" else param.minimum
-                bounds = {"minimum": low, "maximum": param.maximum}
-                stated = {k: v for k, v in bounds.items() if v is not None}
-                single: list[Schema] = [{"type": kind, **stated}, TEXT]
-                several = [_list(_any(*single))] if param.kind == "axes" else []
-                return single + several
-            case "boolean":
-                return [CONDITION]
-            case "enum":
-                return [{"enum": list(param.choices)}, REFERENCE]
-            case "list":
-                return [_list(self._argument(param.item or param)), TEXT]
-            case "body" | "shortcut":
-                return [_ref(param.kind)]
-            case "init":
-                return [NUMBER, {"type": "object", "properties": self._initial()}]
-            case _:
-                return [TEXT]
-
-    def _initial(self) -> dict[str, Schema]:
-        numbers = {key: NUMBER for key in INITIAL_FIELDS if key != "fan"}
-        return {"type": TEXT, "fan": {"enum": ["in", "out"]}, **numbers}
-
-    def _picture(self) -> dict[str, Schema]:
-        values = {key: self._argument(param) for key, param in PICTURE.items()}
-        return {**values, "mean": _list(NUMBER), "std": _list(NUMBER)}
-
-    def _arguments(self, signature: Signature) -> dict[str, Schema]:
-        return {key: self._argument(param) for key, param in signature.items()}
-
-    def _names(self, *tables: Mapping[str, OperatorEntry | Definition]) -> Schema:
-        """Names that an editor offers; a spec's own are strings like any other."""
-        names = {name: entry.doc for table in tables for name, entry in table.items()}
-        known = [{"const": n, "description": doc} for n, doc in names.items()]
-        return {"type": "string", **_offered(_any(*known))}
-
-    def _offers(self, made: Definition) -> Schema:
+    def _arguments(self, block: str) -> dict[str, Schema]:
         """Arguments of a built-in block, whose name a spec may give to its own."""
-        known = self._arguments(made.params)
-        return {"properties": {key: _offered(value) for key, value in known.items()}}
+        known = arguments(self.blocks[block].params)
+        return {key: offered(value) for key, value in known.items()}
 
     # --- bodies -----------------------------------------------------------------------
 
     def _object(self) -> Schema:
         """An element with a form, each closed over its own keys."""
+        body = any_of(ref("body"), NULL)
         forms: dict[str, dict[str, Schema]] = {
-            "use": {"use": self._names(self.blocks), "with": {"type": "object"}},
-            "seq": {"seq": _ref("body")},
+            "use": {"use": ref("a-block"), "with": {"type": "object"}},
+            "seq": {"seq": ref("body")},
             "residual": {
-                **dict.fromkeys(("residual", "pre", "post"), _any(_ref("body"), NULL)),
-                "shortcut": _any(_ref("shortcut"), NULL),
-                "drop_path": _any(NUMBER, NULL),
-                "with": {"type": "object", "additionalProperties": VALUE},
+                "residual": ref("body"),
+                "pre": body,
+                "post": body,
+                "drop_path": any_of(NUMBER, NULL),
+                "shortcut": any_of(ref("shortcut"), NULL),
+                "with": {"type": "object", "additionalProperties": any_of(VALUE, NULL)},
             },
             "for": {
                 "for": {**TEXT, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-                "in": self._argument(Param("integer", minimum=0)),
-                "body": _ref("body"),
+                "in": argument(Param("integer", minimum=0)),
+                "body": ref("body"),
                 "share": {"type": "boolean"},
             },
-            **{key: {key: _ref("body")} for key in get_args(MergeKind)},
+            **{kind: {kind: ref("body")} for kind in get_args(MergeKind)},
         }
-        common = {**dict.fromkeys(COMMON, TEXT), "when": _any(CONDITION, NULL)}
-        known = self._names(self.operators)["anyOf"][0]
+        common = {**dict.fromkeys(COMMON, TEXT), "when": any_of(CONDITION, NULL)}
         cases = [
-            _case(form, _closed(_described({**keys, **common})))
+            case(form, closed(described({**keys, **common})))
             for form, keys in forms.items()
         ]
-        operators = [
-            {
-                "if": {"properties": {"op": {"const": name}}, "required": ["op"]},
-                "then": {
-                    **_ref(f"op-{name}"),
-                    "propertyNames": {"enum": ["op", *entry.signature, *COMMON]},
-                },
-            }
-            for name, entry in self.operators.items()
-        ]
-        uses = [
-            {
-                "if": {"properties": {"use": {"const": name}}, "required": ["use"]},
-                "then": {"properties": {"with": self._offers(made)}},
-            }
-            for name, made in self.blocks.items()
-        ]
+        for name, entry in self.operators.items():
+            keys = {"enum": ["op", *entry.signature, *COMMON]}
+            cases.append(
+                case("op", {**ref(f"operator-{name}"), "propertyNames": keys}, name)
+            )
+        for name in self.blocks:
+            said = {"properties": {"with": {"properties": self._arguments(name)}}}
+            cases.append(case("use", said, name))
+        operators = {"enum": list(self.operators)}
         return {
             "type": "object",
             "minProperties": 1,
-            "properties": _described({"op": known, **common}),
-            "allOf": [*cases, *operators, *uses],
-            "if": _without(FORMS),
+            "properties": described({"op": operators, **common}),
+            "allOf": cases,
+            "if": without(FORMS),
             "then": {"propertyNames": {"enum": list(COMMON)}},
         }
 
@@ -277,25 +219,25 @@ class _Generator:
         """The fields of a shortcut."""
         words = {"enum": ["shape", "always"]}
         made: dict[str, Schema] = {
-            "project": _any(self._names(self.presets), _ref("body"), NULL),
-            "when": _any(words, CONDITION, NULL),
-            "merge": self._argument(Param("enum", choices=MERGES)),
-            "tap": self._argument(Param("enum", choices=TAPS)),
-            "scale": _any(NUMBER, _ref("body"), NULL),
+            "project": any_of(ref("a-shortcut"), ref("body"), NULL),
+            "when": any_of(words, CONDITION, NULL),
+            "merge": argument(Param("enum", choices=MERGES)),
+            "tap": argument(Param("enum", choices=TAPS)),
+            "scale": any_of(NUMBER, ref("body"), NULL),
         }
-        return _described({key: made[key] for key in SHORTCUT_KEYS})
+        return described({key: made[key] for key in SHORTCUT_KEYS})
 
     def _definition(self, own: Mapping[str, Schema]) -> Schema:
         """A block or a shortcut of a spec's own; null takes the parent's away."""
         param: dict[str, Schema] = {
-            "type": _ref("type"),
-            "enum": _list(TEXT),
+            "type": ref("type"),
+            "enum": list_of(TEXT),
             "default": ANYTHING,
             "min": {"type": "number"},
             "max": {"type": "number"},
             "doc": TEXT,
         }
-        stated = {"type": "object", **_closed({key: param[key] for key in PARAM_KEYS})}
+        stated = closed({key: param[key] for key in PARAM_KEYS})
         header: dict[str, Schema] = {
             "resgen": {"const": LANGUAGE},
             "doc": TEXT,
@@ -303,58 +245,46 @@ class _Generator:
             "let": {"type": "object", "additionalProperties": VALUE},
         }
         members = {**{key: header[key] for key in HEADER}, **own}
-        return {"type": ["object", "null"], **_closed(_described(members))}
+        return any_of(closed(described(members)), NULL)
 
     # --- stages -----------------------------------------------------------------------
 
     def _stage(self) -> dict[str, Schema]:
-        end = _any(_ref("body"), NULL)
+        end = any_of(ref("body"), NULL)
         made: dict[str, Schema] = {
-            "block": _any(self._names(self.blocks), NULL),
-            "depth": self._argument(Param("integer", minimum=0)),
-            **dict.fromkeys(("entry", "exit", "body"), end),
-            "stride": self._argument(Param("axes", minimum=1)),
-            "name": _any(TEXT, NULL),
-            **{name: _any(self._said(name), NULL) for name in STAGE_OPERATORS},
-            "dilate": _any(CONDITION, NULL),
+            "block": any_of(ref("a-block"), NULL),
+            "depth": argument(Param("integer", minimum=0)),
+            "entry": end,
+            "exit": end,
+            "stride": argument(Param("axes", minimum=1)),
+            "name": any_of(TEXT, NULL),
+            **{name: any_of(self._said(name), NULL) for name in STAGE_OPERATORS},
+            "dilate": any_of(CONDITION, NULL),
+            "body": end,
             "doc": TEXT,
         }
-        keys = _described({key: made[key] for key in STAGE_KEYS})
-        offered = {k: _offered(v) for k, v in self._parameters().items()}
-        return {**offered, **keys}
+        keys = described({key: made[key] for key in STAGE_KEYS})
+        params = {key: offered(ref(f"parameter-{key}")) for key in self.parameters}
+        return {**params, **keys}
 
     def _defaults(self) -> dict[str, Schema]:
         """Stage keys, parameters of blocks, and arguments of operators."""
-        said = {
-            name: {"if": _without(FORMS), "then": self._said(name)}
-            for name in self.operators
-        }
-        return {**said, **self._stage()} | {
-            name: {"description": self.operators[name].doc, **value}
-            for name, value in said.items()
+        spoken_of = {
+            name: {
+                "description": entry.doc,
+                "if": without(FORMS),
+                "then": self._said(name),
+            }
+            for name, entry in self.operators.items()
             if name not in STAGE_OPERATORS
         }
+        return {**self._stage(), **spoken_of}
 
     def _said(self, name: str) -> Schema:
         """Arguments of an operator: an object, or the string that is shorthand."""
         entry = self.operators[name]
-        closed = {"propertyNames": {"enum": list(entry.signature)}}
-        made: Schema = {"type": "object", **_ref(f"op-{name}"), **closed}
+        keys = {"enum": list(entry.signature)}
+        made = {"type": "object", **ref(f"operator-{name}"), "propertyNames": keys}
         if entry.shorthand is None:
             return made
-        return _any(self._argument(entry.signature[entry.shorthand]), made)
-
-    def _parameters(self) -> dict[str, Schema]:
-        """The parameters of all built-in blocks; a list is one value a block."""
-        found: dict[str, list[Schema]] = {}
-        for made in self.blocks.values():
-            for name, param in made.params.items():
-                stated = self._argument(param)
-                takes = found.setdefault(name, [])
-                takes += [] if stated in takes else [stated]
-                if param.kind not in ("list", "body"):
-                    takes += [] if _list(stated) in takes else [_list(stated)]
-        return {
-            name: {"description": takes[0].get("description", ""), **_any(*takes)}
-            for name, takes in found.items()
-        }
+        return any_of(argument(entry.signature[entry.shorthand]), made)

@@ -53,17 +53,28 @@ class Agreement:
     tolerance: float = TOLERANCE
 
 
-def compare_outputs(
-    reference: Session, other: Session, batches: Sequence[Mapping[str, Array]]
-) -> Agreement:
-    """Run both on these feeds; an output out of tolerance is a :class:`Departure`."""
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What an engine gave for each batch, so that it need not be kept."""
+
+    name: str
+    batches: tuple[tuple[Mapping[str, Array], Mapping[str, Array]], ...]
+
+    @classmethod
+    def of(cls, session: Session, feeds: Sequence[Mapping[str, Array]]) -> Recorded:
+        """Run a session on these feeds."""
+        return cls(session.name, tuple((feed, session.run(feed)) for feed in feeds))
+
+
+def compare_outputs(reference: Recorded, other: Session) -> Agreement:
+    """Run the other one too; an output out of tolerance is a :class:`Departure`."""
     absolute = relative = 0.0
     same = total = 0
-    sizes = tuple(len(next(iter(feeds.values()))) for feeds in batches)
-    for feeds in batches:
-        expected, found = reference.run(feeds), other.run(feeds)
+    sizes = tuple(len(next(iter(feeds.values()))) for feeds, _ in reference.batches)
+    for feeds, expected in reference.batches:
         if not all(np.isfinite(array).all() for array in expected.values()):
             return Agreement(sum(sizes), sizes, np.nan, np.nan, None, finite=False)
+        found = other.run(feeds)
         for name, wanted in expected.items():
             array = found.get(name)
             if array is None or array.shape != wanted.shape:

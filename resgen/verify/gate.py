@@ -20,13 +20,14 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.lower.weights import Weights, evaluate
 from resgen.ops.types import Operand
-from resgen.runtime.base import Array
+from resgen.runtime.base import Array, release_memory
 from resgen.runtime.onnxruntime import OnnxRuntimeSession, load_onnxruntime
 from resgen.runtime.torch import TorchSession, load_torch
 from resgen.spec.model import Preprocess
 from resgen.verify.compare import (
     Agreement,
     Departure,
+    Recorded,
     compare_outputs,
     compare_tensors,
     where,
@@ -201,8 +202,11 @@ def _prove_structure(
                     f"{graph.name} yields numbers that are not finite at {node.name} "
                     f"({where(graph, node)}), whatever its parameters"
                 )
+        release_memory()
+        reference = Recorded.of(TorchSession(graph, module), inputs.feeds)
         # The module's numbers are those of `drawn`, whose memory it shares.
         held = {name: evaluate(operand, drawn) for name, operand in operands}
+        del drawn
         first = inputs.batches[0]
         tensors = _tensors(folded, structure)
         values = _run_open(structure, held, set(tensors.values()), inputs.name, first)
@@ -212,11 +216,10 @@ def _prove_structure(
             {inputs.name: torch.from_numpy(first)},
             lambda node: values.pop(tensors[node], None) if node in tensors else None,
         )
-    with (
-        OnnxRuntimeSession(structure.SerializeToString(), weights=held) as deployed,
-        TorchSession(graph, module) as reference,
-    ):
-        agreement = compare_outputs(reference, deployed, inputs.feeds)
+    del module, value, feed
+    release_memory()
+    with OnnxRuntimeSession(structure.SerializeToString(), weights=held) as deployed:
+        agreement = compare_outputs(reference, deployed)
     return agreement, [difference.share for difference in differences]
 
 
@@ -245,18 +248,28 @@ def _run_open(
     batch: Array,
 ) -> dict[str, Array]:
     """What the model's own nodes yield, each of these tensors."""
-    from onnx import ModelProto
+    from onnx import ModelProto, TensorProto
+    from onnx.helper import make_tensor_value_info
 
     opened = ModelProto()
     opened.CopyFrom(structure)
+    del opened.graph.initializer[:]
+    for initializer in structure.graph.initializer:
+        if initializer.data_location != TensorProto.EXTERNAL:
+            opened.graph.initializer.append(initializer)
+            continue
+        # As an input a weight is not copied.
+        opened.graph.input.append(
+            make_tensor_value_info(
+                initializer.name, initializer.data_type, initializer.dims
+            )
+        )
     shown = {output.name for output in opened.graph.output}
     for tensor in tensors:
         if tensor not in shown:
             opened.graph.output.add(name=tensor)
-    with OnnxRuntimeSession(
-        opened.SerializeToString(), optimize=False, weights=held
-    ) as session:
-        return session.run({name: batch})
+    with OnnxRuntimeSession(opened.SerializeToString(), optimize=False) as session:
+        return session.run({name: batch, **held})
 
 
 def _prove_shipped(
@@ -265,11 +278,10 @@ def _prove_shipped(
     """The proof on the weights that ship: the file as it is."""
     from resgen.lower.torch import to_torch
 
-    with (
-        OnnxRuntimeSession(file) as deployed,
-        TorchSession(graph, to_torch(graph, weights)) as reference,
-    ):
-        return compare_outputs(reference, deployed, inputs.feeds)
+    with TorchSession(graph, to_torch(graph, weights)) as session:
+        reference = Recorded.of(session, inputs.feeds[-1:])
+    with OnnxRuntimeSession(file) as deployed:
+        return compare_outputs(reference, deployed)
 
 
 def _plain(value: Any) -> Any:

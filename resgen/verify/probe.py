@@ -30,26 +30,76 @@ from resgen.verify.walk import Leaves, walk
 if TYPE_CHECKING:
     import torch
 
-#: Bounds of the sizes that are drawn; the sign is random where both make sense.
+#: Bounds of the sizes that are drawn; the sign of scales is random.
 SCALES: Final = ((0.5, 0.9), (1.1, 1.5))
 SHIFT: Final = (0.1, 0.5)
 SLOPE: Final = (0.1, 0.4)
-#: The least variance of a channel, as a share of its layer's mean: a channel that is
-#: constant on the probe images would be divided by nearly nothing.
-LEAST_VARIANCE: Final = 0.01
+#: How far the shifts of one norm are spread about their centre, in units of its scale.
+SPREAD: Final = 0.6
+#: At this many activations the centre is about 1.2; see :func:`_centre`.
+SHALLOW: Final = 20
+#: The least variance that a map is divided by, as a share of its mean square. Channels
+#: that hardly vary on the probe images would be divided by nearly nothing, which
+#: magnifies rounding.
+LEAST_VARIANCE: Final = 0.1
+#: A channel with fewer values than this is not centred by them.
+POSITIONS: Final = 8
+#: Weights are cut from one sequence of this many numbers, a prime, so that rows of
+#: different layers never line up; drawing each of them anew costs a tenth of a second
+#: for 25 million.
+POOL: Final = 1_048_573
 
 
 def draw(graph: Graph, seed: int) -> dict[str, Array]:
     """Probe parameters before they have seen an input, by name."""
+    centre = _centre(graph)
+    pool = np.random.default_rng(seed).random(POOL, np.float32)
+    pool -= np.float32(0.5)
     drawn: dict[str, Array] = {}
     for node in graph.nodes:
         for role, name in _owned(graph, node):
-            if name not in drawn:
-                parameter = graph.parameter[name]
-                # Keyed by name, so that a changed layer changes no other.
-                generator = np.random.default_rng([seed, crc32(name.encode())])
+            if name in drawn:
+                continue
+            parameter = graph.parameter[name]
+            # Keyed by name, so that a changed layer changes no other.
+            generator = np.random.default_rng([seed, crc32(name.encode())])
+            if role == "weight" and len(parameter.shape) > 1:
+                drawn[name] = _cut(pool, parameter.shape, generator)
+            elif role == "bias" and isinstance(node.op, Norm):
+                size = np.abs(drawn[name.removesuffix("bias") + "weight"])
+                spread = generator.uniform(-SPREAD, SPREAD, parameter.shape)
+                drawn[name] = (size * (centre + spread)).astype(np.float32)
+            else:
                 drawn[name] = _draw(node, role, parameter, generator)
     return drawn
+
+
+def _centre(graph: Graph) -> float:
+    """Where the shifts of norms lie, in units of their scales.
+
+    A network that centres and bends its values over and over is chaotic: rounding
+    grows by a factor with each layer (Poole et al. 2016; 1.2 for batch norm and ReLU
+    without a shift), and after a thousand layers nothing can be compared. The further
+    the shift moves values into the straight part of an activation, the smaller the
+    factor is; this keeps its product small at any depth, and bends enough of them.
+    """
+    bends = sum(isinstance(node.op, Act) for node in graph.nodes)
+    return float(np.sqrt(2 * np.log1p(bends / SHALLOW)))
+
+
+def _cut(
+    pool: Array, shape: tuple[int, ...], generator: np.random.Generator
+) -> Array:
+    """A weight with the variance 1 / fan in."""
+    weight = np.empty(shape, np.float32)
+    flat = weight.reshape(-1)
+    start, done = int(generator.integers(POOL)), 0
+    while done < flat.size:
+        part = pool[start : start + flat.size - done]
+        flat[done : done + part.size] = part
+        done, start = done + part.size, 0
+    weight *= np.float32(np.sqrt(12 / np.prod(shape[1:])))
+    return weight
 
 
 def calibrate(
@@ -61,6 +111,7 @@ def calibrate(
     """
     leaves = Leaves(graph, module)
     settled: set[str] = set()
+    centre = _centre(graph)
 
     def compute(node: Node, values: Sequence[torch.Tensor]) -> torch.Tensor:
         owner = node.owner or node.name
@@ -71,7 +122,7 @@ def calibrate(
             _observe(leaves, node, values[0])
         result = leaves(node, values)
         if fresh and isinstance(node.op, Conv | Linear):
-            _rescale(leaves, node, result)
+            _rescale(leaves, node, result, centre)
         return result
 
     yield from walk(graph, inputs, compute)
@@ -98,14 +149,8 @@ def _draw(
         return generator.uniform(*SLOPE, shape).astype(np.float32)
     if role == "bias":
         return _signed(generator, SHIFT, shape)
-    if len(shape) < 2:
-        low, high = (_signed(generator, bounds, shape) for bounds in SCALES)
-        return np.where(generator.random(shape) < 0.5, low, high).astype(np.float32)
-    # Uniform with the variance 1 / fan in: a tenth of a normal's cost.
-    weight = generator.random(shape, np.float32)
-    weight -= np.float32(0.5)
-    weight *= np.float32(np.sqrt(12 / np.prod(shape[1:])))
-    return weight
+    low, high = (_signed(generator, bounds, shape) for bounds in SCALES)
+    return np.where(generator.random(shape) < 0.5, low, high).astype(np.float32)
 
 
 def _signed(
@@ -118,31 +163,43 @@ def _signed(
 
 def _observe(leaves: Leaves, node: Node, x: torch.Tensor) -> None:
     """Give a batch norm the statistics of its input."""
-    import torch
-
-    axes = [axis for axis in range(x.ndim) if axis != 1]
-    variance, mean = torch.var_mean(x, axes, correction=0)
-    floor = float(LEAST_VARIANCE * variance.mean()) or 1.0
     norm: Any = leaves.leaf(node)
+    mean, variance, least = _statistics(x)
     norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance.clamp_(min=floor))
+    norm.running_var.copy_(variance.clamp_(min=least or 1.0))
 
 
-def _rescale(leaves: Leaves, node: Node, y: torch.Tensor) -> None:
-    """Scale a weight so that its map has unit size, and what it yielded with it.
+def _rescale(leaves: Leaves, node: Node, y: torch.Tensor, shift: float) -> None:
+    """Scale a weight so that its map varies by 1, and what it yielded with it.
 
-    The size is the root of the mean square: the variance of an attention's few
-    channels, which hardly differ between images, may be nearly nothing.
+    A bias takes each channel's mean to ``shift`` (give or take), as a norm would, where
+    there are positions to average over.
     """
     if isinstance(node.op, Conv) and node.op.standardize:
         return  # its scale has no effect
     leaf: Any = leaves.leaf(node)
-    shift = None if leaf.bias is None else leaf.bias.view(-1, *(1,) * (y.ndim - 2))
-    if shift is not None:
-        y -= shift
-    size = float(y.norm()) / y.numel() ** 0.5
+    shape = (-1, *(1,) * (y.ndim - 2))
+    bias = leaf.bias
+    if bias is not None:
+        y -= bias.view(shape)
+    mean, variance, least = _statistics(y)
+    many = y[:, 0].numel() >= POSITIONS
+    spread = float(variance.mean()) if many else 0.0
+    size = max(spread, least, 0.0 if many else least / LEAST_VARIANCE) ** 0.5
     if size:
         leaf.weight.div_(size)
         y.div_(size)
-    if shift is not None:
-        y += shift
+    if bias is not None:
+        if many and size:
+            bias += shift - mean / size
+        y += bias.view(shape)
+
+
+def _statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Mean and variance by channel, and the least variance to divide by."""
+    import torch
+
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    variance, mean = torch.var_mean(x, axes, correction=0)
+    least = LEAST_VARIANCE * float((variance + mean.square()).mean())
+    return mean, variance, least

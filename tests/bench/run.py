@@ -31,9 +31,8 @@ from measure import (
 )
 
 HERE = Path(__file__).resolve().parent
-SPECS = ROOT / "specs"
-RESNET50 = str(SPECS / "resnet50.json")
-RESNET152 = str(SPECS / "resnet152.json")
+RESNET50 = str(ROOT / "specs" / "resnet50.json")
+RESNET152 = "resnet152"
 BUILDING = "timm + torch.onnx.export + onnx.checker + onnxruntime"
 
 

@@ -31,7 +31,9 @@ def run() -> Run:
 
     def invoke(*arguments: object, **options: Any) -> Result:
         result = CliRunner().invoke(main, list(map(str, arguments)), **options)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
+        if result.exception is not None and not isinstance(
+            result.exception, SystemExit
+        ):
             raise result.exception
         return result
 

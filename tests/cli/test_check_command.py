@@ -52,9 +52,10 @@ def test_carets_stand_under_the_fault(run: Run, bad: Path) -> None:
 def test_carets_follow_tabs_and_wide_characters(
     run: Run, here: Path, before: str, wide: str
 ) -> None:
-    text = (here / "mine.json").read_text("utf-8").replace("\n", "").replace("cifar", "cifr")
-    doc = f'{{"doc": "{before}",' if before != "\t" else f"{{{before}"
-    (here / "odd.json").write_text(doc + text[1:], "utf-8")
+    text = (here / "mine.json").read_text("utf-8")
+    doc = before if before == "\t" else f'"doc": "{before}",'
+    text = text.replace('"stem": "cifar"', f'{doc} "stem": "cifr"')
+    (here / "odd.json").write_text(text, "utf-8")
     shown = run("check", "odd.json").stdout.splitlines()
     caret = next(line for line in shown if "^^^" in line)
     assert wide in caret.partition("|")[2][1:]
@@ -74,7 +75,16 @@ def test_json_is_one_list_of_all_problems_of_all_files(run: Run, bad: Path) -> N
     assert result.exit_code == 1
     found = json.loads(result.stdout)
     assert [p["file"] for p in found] == ["bad.json", "bad.json", "missing.json"]
-    fields = {"file", "line", "column", "pointer", "code", "severity", "message", "hint"}
+    fields = {
+        "file",
+        "line",
+        "column",
+        "pointer",
+        "code",
+        "severity",
+        "message",
+        "hint",
+    }
     assert all(set(problem) == fields for problem in found)
     assert found[0]["pointer"] == "/stages/1/shortcut"
     assert (found[0]["line"], found[0]["column"]) == (7, 32)
@@ -157,7 +167,9 @@ def test_specs_that_are_not_there(run: Run, here: Path, spec: str, says: str) ->
     assert says in result.stdout.lower() or says in result.stdout
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="runs as root")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="runs as root"
+)
 def test_a_file_that_may_not_be_read(run: Run, here: Path) -> None:
     (here / "mine.json").chmod(0)
     result = run("check", "mine.json")
@@ -174,8 +186,15 @@ def test_what_a_terminal_would_obey_is_not_passed_on(run: Run, here: Path) -> No
 
 
 def test_a_long_line_is_shown_around_its_fault(run: Run, here: Path) -> None:
-    text = (here / "mine.json").read_text("utf-8").replace("\n", "").replace("cifar", "cifr")
-    (here / "long.json").write_text(text[:-1] + ', "doc": "' + "x" * 500 + '"}', "utf-8")
+    text = (
+        (here / "mine.json")
+        .read_text("utf-8")
+        .replace("\n", "")
+        .replace("cifar", "cifr")
+    )
+    (here / "long.json").write_text(
+        text[:-1] + ', "doc": "' + "x" * 500 + '"}', "utf-8"
+    )
     shown = run("check", "long.json").stdout.splitlines()
     at = next(i for i, line in enumerate(shown) if "^" in line)
     assert shown[at - 1][shown[at].index("^") :].startswith('"cifr"')

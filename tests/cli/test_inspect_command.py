@@ -33,7 +33,11 @@ def test_json_has_the_fields_of_the_contract(run: Run) -> None:
     stages = found["stages"]
     names = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
     assert [stage["name"] for stage in stages] == names
-    assert [stage["pointer"] for stage in stages][:3] == ["/stem", "/stages/0", "/stages/1"]
+    assert [stage["pointer"] for stage in stages][:3] == [
+        "/stem",
+        "/stages/0",
+        "/stages/1",
+    ]
     assert [stage["output"] for stage in stages][:2] == [[64, 56, 56], [256, 56, 56]]
     assert sum(stage["params"] for stage in stages) == found["params"]
     assert sum(stage["macs"] for stage in stages) == found["macs"]
@@ -140,5 +144,7 @@ def test_rich_and_networkx_are_not_needed_to_look(run: Run) -> None:
         "try: main(['inspect', 'resnet50'])\n"
         "finally: print({'rich', 'networkx', 'numpy'} & set(sys.modules), file=sys.stderr)"
     )
-    done = execute([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = execute(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stderr == "set()\n"

@@ -149,7 +149,6 @@ def test_the_walk_and_the_search_agree(data) -> None:
     needed = set().union(
         *(nx.ancestors(seen, ("output", name)) for name, _ in graph.outputs)
     )
-    # Reading something counts even where that something is out of reach itself.
     operators = set(names[1:])
     well = ordered and operators <= reached and operators <= needed
     assert Subject(graph).sound == well

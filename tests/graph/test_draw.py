@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -83,7 +84,7 @@ def test_boxes_lie_inside_the_picture_and_apart(network) -> None:
     for x, y, w, h in boxes:
         assert 0 < x < x + w < width
         assert 0 < y < y + h < height
-    for (x, _, w, _), (after, *_) in zip(boxes, boxes[1:], strict=False):
+    for (x, _, w, _), (after, *_) in pairwise(boxes):
         assert x + w < after
 
 

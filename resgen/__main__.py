@@ -1,0 +1,5 @@
+"""``python -m resgen``: the command line."""
+
+from resgen.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""A build's model put to the proof, and what is said and recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.lower.weights import Weights
+from resgen.spec.model import Preprocess
+from resgen.verify.gate import Operands, Verification
+from resgen.verify.gate import prove as prove_file
+from resgen.verify.preprocess import takes_pictures
+
+#: Suffixes of files that are taken for pictures.
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a manifest records, and the lines that a person reads."""
+
+    record: dict[str, Any]
+    lines: tuple[str, ...]
+
+
+def prove(
+    graph: Graph,
+    folded: Graph,
+    model: Path,
+    weights: Weights,
+    preprocess: Preprocess,
+    operands: Operands,
+    *,
+    source: str,
+    batches: Sequence[int] | None = None,
+    images: Path | None = None,
+    seed: int = 0,
+) -> Proof:
+    """Prove a model; see :func:`resgen.verify.gate.prove`.
+
+    ``source`` says where the weights are from; ``images`` is a folder of the user's
+    own, all of which are used.
+    """
+    own = None if images is None else pictures_of(images)
+    if own and not takes_pictures(preprocess, graph.inputs[0].type.shape):
+        raise ResgenError(
+            f"the input of {graph.name} is no picture, so images cannot verify it",
+            hint="leave out --images: random inputs are used",
+        )
+    if own and batches is None:
+        batches = (1, len(own))  # all of them, and one input of noise
+    done = prove_file(graph, folded, model, weights, preprocess, operands,
+                      batches=batches, images=own, seed=seed)  # fmt: skip
+    return Proof(done.to_json(), tuple(_lines(done, source)))
+
+
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name."""
+    if not folder.is_dir():
+        raise ResgenError(f"{folder} is not a folder of images")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
+    if not found:
+        raise ResgenError(
+            f"{folder} holds no images", hint="known are " + ", ".join(PICTURES)
+        )
+    return found
+
+
+def _lines(done: Verification, source: str) -> list[str]:
+    total = done.pictures + done.random
+    kinds = [f"{done.pictures} photographs"] if done.pictures else []
+    kinds.append(f"{done.random} random")
+    batches = ", ".join(map(str, done.batches))
+    lines = [
+        f"PyTorch = ONNX Runtime on probe parameters, {total} inputs "
+        f"({' and '.join(kinds)}; batches {batches})",
+        f"largest difference {done.probe.relative:.1e} of the output's range "
+        f"(allowed {done.probe.tolerance:.0e})",
+    ]
+    if done.tensors:
+        lines.append(
+            f"{done.tensors} tensors within rounding, {done.initializers} initialisers "
+            f"as the graph says"
+        )
+    shipped = done.shipped
+    if not shipped.finite:
+        lines.append(f"these weights ({source}) overflow, so only probes were compared")
+        return lines
+    line = f"on these weights ({source}) {shipped.relative:.1e}"
+    if shipped.top1 is not None:
+        line += f", the same class for {shipped.top1[0]} of {shipped.top1[1]}"
+    lines.append(line)
+    if source.startswith("fresh"):
+        lines.append("fresh weights know no classes: --weights FILE brings real ones")
+    return lines
