@@ -108,19 +108,18 @@ def stems(draw: st.DrawFn, axes: int) -> Any:
     """A built-in stem or a convolution of one's own."""
     name = draw(st.sampled_from(["cifar", "imagenet", "deep", "imagenet_preact", "op"]))
     smoothing = ["avg_aa"] + (["blur"] if axes == 2 else [])
+    width = st.sampled_from(WIDTHS)
     given = {
-        "cifar": said(width=st.sampled_from(WIDTHS), preact=st.booleans()),
+        "cifar": said(preact=st.booleans()),
         "imagenet": said(
-            width=st.sampled_from(WIDTHS),
             pool=st.sampled_from(["max", "avg", "conv", "none"]),
             antialias=st.sampled_from(smoothing),
         ),
         "deep": said(
-            widths=st.lists(st.sampled_from(WIDTHS), min_size=3, max_size=3),
             pool=st.sampled_from(["max", "avg", "conv", "none"]),
             antialias=st.sampled_from(smoothing),
         ),
-        "imagenet_preact": said(width=st.sampled_from(WIDTHS)),
+        "imagenet_preact": said(),
     }
     if name == "op":
         kernel = draw(st.integers(1, 5))
@@ -129,12 +128,16 @@ def stems(draw: st.DrawFn, axes: int) -> Any:
         bias = draw(st.booleans())
         return {"op": "conv", "out": 16, "kernel": kernel, "stride": stride,
                 "bias": bias, "as": "conv"}  # fmt: skip
-    return {"use": name, "with": draw(given[name])}
+    own = (
+        {"widths": [16, 16, draw(width)]} if name == "deep" else {"width": draw(width)}
+    )
+    return {"use": name, "with": own | draw(given[name])}
 
 
 @st.composite
-def stages(draw: st.DrawFn, axes: int, first: bool) -> Json:
-    """A stage of any block."""
+def stages(draw: st.DrawFn, axes: int, index: int) -> Json:
+    """A stage of any block; ``index`` is how many came before."""
+    first = index == 0
     name = draw(st.sampled_from([*STRIDED, "convnext"]))
     stage: Json = {"block": name, "width": draw(st.sampled_from(WIDTHS))}
     stage["depth"] = draw(st.integers(1, 2))
@@ -147,18 +150,22 @@ def stages(draw: st.DrawFn, axes: int, first: bool) -> Json:
         stage["entry"] = "convnext_entry"
         stage["kernel"] = draw(st.sampled_from([3, 5]))
         stage["scale"] = 0.5
+        stage["stride"] = (1, 2, 1)[index]  # its kernel is no larger than the map
         return stage
     chosen = parameters(axes)
     stage |= draw(said(**{key: chosen[key] for key in STRIDED[name]}))
     if "groups" in stage:
         stage["ratio"] = 1  # so that groups divide every width
+    if name == "res2net_bottleneck":
+        stage["ratio"] = "1/4"
     if name == "sk_bottleneck":
         # Each path takes the same number of the channels that enter.
         stage["kernels"] = [3, 5] if stage.get("split") else stage.get("kernels")
-    widens = first or stage["width"] == max(WIDTHS)
+    widens = first and stage["width"] == max(WIDTHS)
     stage["shortcut"] = draw(shortcuts(widens=widens))
     if stage.get("antialias") == "avg_aa":
         stage["shortcut"] = "none"
+        stage["stride"] = (1, 2, 1)[index]
     if name in TAKES_ZERO_INIT:
         stage |= draw(said(zero_init=st.booleans(), drop_path_rate=st.just(0.2)))
     return stage
@@ -178,7 +185,7 @@ def specs(draw: st.DrawFn) -> Json:
         "name": "drawn",
         "input": [draw(st.integers(1, 4)), *sizes],
         "stem": draw(stems(axes)),
-        "stages": [draw(stages(axes, i == 0)) for i in range(count)],
+        "stages": [draw(stages(axes, i)) for i in range(count)],
         "head": draw(
             st.sampled_from(
                 [{"classes": 7}, {"use": "preact_classifier", "with": {"classes": 5}}]

@@ -47,7 +47,7 @@ class Val:
 
 @dataclass(slots=True)
 class _Made:
-    """What an operator makes of input types; it is kept, so that its id stays its own."""
+    """What an operator makes of input types; kept, so that its id stays its own."""
 
     op: Op
     type: TensorType
@@ -144,7 +144,9 @@ class Builder:
         return Val(name, made.type, self._stride(inputs[0], made))
 
     def _stride(self, x: Val, made: _Made) -> tuple[int, ...]:
-        axes = len(made.type.spatial)
+        axes = len(made.type.shape) - 1
+        if made.stride is None and len(x.stride) == axes:
+            return x.stride
         # Axes come and go at the front (unflatten, stack): the last ones are the map's.
         before = ((1,) * axes + x.stride)[len(x.stride) :]
         if made.stride is None or len(made.stride) != axes:

@@ -205,8 +205,9 @@ READING: Final = (
         a.json: {"extends": "b.json"}     b.json: {"extends": "a.json"}
     """),
     _error("RG043", "The parent spec lies out of reach", """
-    `extends` leads outside the folders that a spec may read from: its own folder and
-    those below it, and the zoo. A spec of a stranger can so never read your files.
+    `extends` leads outside the folders that a spec may read from: the working folder
+    if it holds the spec, otherwise the spec's own, and the zoo. So a stranger's spec
+    can never read your files.
 
         {"extends": "../../private.json"}
 

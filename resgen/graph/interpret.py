@@ -29,6 +29,7 @@ from resgen.spec.model import (
     Merge,
     OpCall,
     Residual,
+    Scalar,
     Seq,
     Spec,
     Use,

@@ -7,8 +7,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-import numpy as np
-
 from resgen.errors import MissingComponent, ResgenError
 from resgen.runtime.base import Array, Session, Shape, release_memory
 
@@ -37,8 +35,7 @@ class OnnxRuntimeSession(Session):
     """Runs an ONNX model, from a file or as bytes, on one execution provider.
 
     With ``optimize`` off the nodes run as they stand in the model, so that any of them
-    may be an output. ``weights`` take the place of what the model declares as
-    external data. A model that does not load or run is a :class:`ResgenError`, and so
+    may be an output. A model that does not load or run is a :class:`ResgenError`, and so
     is a provider that would hand its work to another.
     """
 
@@ -50,18 +47,15 @@ class OnnxRuntimeSession(Session):
         *,
         optimize: bool = True,
         provider: str = CPU,
-        weights: Mapping[str, Array] | None = None,
     ) -> None:
         self._runtime = load_onnxruntime("the ONNX file cannot be run")
-        self._weights: list[Array] | None = None
-        self._values: list[Any] | None = None
         self._label = str(model) if isinstance(model, Path) else "the ONNX model"
         available = self._runtime.get_available_providers()
         if provider not in available:
             raise ResgenError(
                 f"this ONNX Runtime has no {provider}; it has {', '.join(available)}"
             )
-        self._session = self._open(model, self._options(optimize, weights), provider)
+        self._session = self._open(model, self._options(optimize), provider)
         used = self._session.get_providers()
         if used[0] != provider:
             raise ResgenError(
@@ -70,7 +64,7 @@ class OnnxRuntimeSession(Session):
         self.inputs = {i.name: _shape(i.shape) for i in self._session.get_inputs()}
         self.outputs = {o.name: _shape(o.shape) for o in self._session.get_outputs()}
 
-    def _options(self, optimize: bool, weights: Mapping[str, Array] | None) -> Any:
+    def _options(self, optimize: bool) -> Any:
         levels = self._runtime.GraphOptimizationLevel
         options = self._runtime.SessionOptions()
         options.log_severity_level = FATAL
@@ -81,12 +75,6 @@ class OnnxRuntimeSession(Session):
         options.graph_optimization_level = (
             levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
         )
-        if weights:
-            # Values must live as long as the session, whose memory they are.
-            self._weights = [np.ascontiguousarray(array) for array in weights.values()]
-            wrap = self._runtime.OrtValue.ortvalue_from_numpy
-            self._values = [wrap(array) for array in self._weights]
-            options.add_external_initializers(list(weights), self._values)
         return options
 
     def _open(self, model: Path | bytes, options: Any, provider: str) -> Any:
@@ -109,7 +97,7 @@ class OnnxRuntimeSession(Session):
         return dict(zip(names, results, strict=True))
 
     def close(self) -> None:
-        self._session = self._values = self._weights = None
+        self._session = None
         release_memory()
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -38,6 +39,7 @@ from resgen.verify.probe import calibrate, draw
 from resgen.verify.stored import StoredModel, read_stored
 
 if TYPE_CHECKING:
+    import torch
     from onnx import ModelProto
 
 Say = Callable[[str], None]
@@ -98,16 +100,27 @@ def prove(
     load_torch("there is nothing to verify against")
     load_onnxruntime("the ONNX file cannot be run and verified")
     tell = say or (lambda _: None)
+    tell("comparing the file's weights with the graph's")
     stored = read_stored(file)
-    tell("reading the file's weights")
-    structure = _structure(stored, file, dict(operands), weights)
-    sizes = tuple(batches or _batches(structure))
+    _prove_weights(stored, operands, weights)
+    sizes = tuple(batches or _batches(stored.model))
     paths = photographs() if images is None else images
     inputs = gather(graph, preprocess, sizes, paths, seed)
     tell("comparing every tensor on probe parameters")
-    probe, shares = _prove_structure(graph, folded, structure, operands, inputs, seed)
+    with TemporaryDirectory(prefix="resgen-") as folder:
+        module, reference, copy, shares = _prove_tensors(
+            graph, folded, stored, operands, inputs, seed, Path(folder)
+        )
+        _load(graph, module, weights)
+        with TorchSession(graph, module) as session:
+            shipped_reference = Recorded.of(session, inputs.feeds[-1:])
+        release_memory()
+        tell("comparing outputs on probe parameters")
+        with OnnxRuntimeSession(copy) as deployed:
+            probe = compare_outputs(reference, deployed)
     tell("comparing outputs on the weights that ship")
-    shipped = _prove_shipped(graph, file, weights, inputs)
+    with OnnxRuntimeSession(file) as deployed:
+        shipped = compare_outputs(shipped_reference, deployed)
     return Verification(
         verdict="equal",
         pictures=inputs.pictures,
@@ -128,34 +141,16 @@ def _batches(structure: ModelProto) -> tuple[int, ...]:
     return (fixed, fixed) if fixed else BATCHES
 
 
-def _structure(
-    stored: StoredModel, file: Path, operands: Mapping[str, Operand], weights: Weights
-) -> ModelProto:
-    """The model with weights declared as given from outside, once they are compared."""
-    from onnx import TensorProto
+def _prove_weights(stored: StoredModel, operands: Operands, weights: Weights) -> None:
+    """Compare every initialiser with the graph's expression for it.
 
-    model = stored.model
-    seen = set()
-    for tensor in stored.tensors:
-        array = tensor.read()
-        operand = operands.get(tensor.name)
-        kept = model.graph.initializer.add(
-            name=tensor.name, dims=tensor.shape, data_type=tensor.head.data_type
-        )
-        if operand is None:  # a constant of some operator, judged with it
-            kept.raw_data = array.tobytes()
-            continue
-        seen.add(tensor.name)
-        _compare_initializer(tensor.name, array, evaluate(operand, weights))
-        kept.data_location = TensorProto.EXTERNAL
-        kept.external_data.add(key="location", value="weights")
-    missing = [name for name in operands if name not in seen]
-    if missing:
-        raise Departure(
-            missing[0],
-            f"{file} lacks {len(missing)} of its weights, {missing[0]} first",
-        )
-    return model
+    Those that no expression names are constants of some operator, and judged with it.
+    """
+    tensors = {tensor.name: tensor for tensor in stored.tensors}
+    for name, operand in operands:
+        if name not in tensors:
+            raise Departure(name, f"{stored.path} lacks the weight {name}")
+        _compare_initializer(name, tensors[name].read(), evaluate(operand, weights))
 
 
 def _compare_initializer(name: str, found: Array, wanted: Array) -> None:
@@ -179,15 +174,20 @@ def _bits(array: Array) -> Array:
     return np.ascontiguousarray(array).view(f"u{array.itemsize}")
 
 
-def _prove_structure(
+def _prove_tensors(
     graph: Graph,
     folded: Graph,
-    structure: ModelProto,
+    stored: StoredModel,
     operands: Operands,
     inputs: Inputs,
     seed: int,
-) -> tuple[Agreement, list[float]]:
-    """The proof on probe parameters: every tensor, then the outputs as deployed."""
+    folder: Path,
+) -> tuple[torch.nn.Module, Recorded, Path, list[float]]:
+    """Compare every tensor on probe parameters, with the file's nodes as they stand.
+
+    Returns the module and its outputs under these parameters, a copy of the file that
+    holds them, and what each tensor used of what rounding explains.
+    """
     import torch
 
     from resgen.lower.torch import to_torch
@@ -195,32 +195,49 @@ def _prove_structure(
     drawn = draw(graph, seed)
     module = to_torch(graph, drawn).eval()
     with torch.no_grad():
-        feed = {inputs.name: torch.from_numpy(inputs.ends)}
-        for node, value in calibrate(graph, module, feed):
-            if not torch.isfinite(value).all():
-                raise ResgenError(
-                    f"{graph.name} yields numbers that are not finite at {node.name} "
-                    f"({where(graph, node)}), whatever its parameters"
-                )
-        release_memory()
-        reference = Recorded.of(TorchSession(graph, module), inputs.feeds)
+        _settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+        with TorchSession(graph, module) as session:
+            reference = Recorded.of(session, inputs.feeds)
         # The module's numbers are those of `drawn`, whose memory it shares.
         held = {name: evaluate(operand, drawn) for name, operand in operands}
-        del drawn
         first = inputs.batches[0]
-        tensors = _tensors(folded, structure)
-        values = _run_open(structure, held, set(tensors.values()), inputs.name, first)
+        tensors = _tensors(folded, stored.model)
+        values = _run_open(stored, held, set(tensors.values()), inputs.name, first)
+        copy = stored.copy(folder, held)
+        del held
+        release_memory()
+        module.eval()
         differences = compare_tensors(
             graph,
             module,
             {inputs.name: torch.from_numpy(first)},
-            lambda node: values.pop(tensors[node], None) if node in tensors else None,
+            lambda node: values.pop(tensors.get(node, ""), None),
         )
-    del module, value, feed
-    release_memory()
-    with OnnxRuntimeSession(structure.SerializeToString(), weights=held) as deployed:
-        agreement = compare_outputs(reference, deployed)
-    return agreement, [difference.share for difference in differences]
+    return module, reference, copy, [difference.share for difference in differences]
+
+
+def _settle(
+    graph: Graph, module: torch.nn.Module, feed: Mapping[str, torch.Tensor]
+) -> None:
+    """Calibrate probe parameters, which have to keep every value finite."""
+    for node, value in calibrate(graph, module, feed):
+        if not value.isfinite().all():
+            raise ResgenError(
+                f"{graph.name} yields numbers that are not finite at {node.name} "
+                f"({where(graph, node)}), whatever its parameters"
+            )
+
+
+def _load(graph: Graph, module: torch.nn.Module, weights: Weights) -> None:
+    """Let a module's parameters be these arrays, which are shared where they can be.
+
+    A second module would keep the first one's memory until it is collected.
+    """
+    import torch
+
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        kind = graph.parameter[name].dtype
+        tensor.data = torch.from_numpy(np.require(weights[name], kind, ["C", "W"]))
 
 
 def _tensors(folded: Graph, structure: ModelProto) -> dict[str, str]:
@@ -241,47 +258,31 @@ def _tensors(folded: Graph, structure: ModelProto) -> dict[str, str]:
 
 
 def _run_open(
-    structure: ModelProto,
+    stored: StoredModel,
     held: Mapping[str, Array],
     tensors: Iterable[str],
     name: str,
     batch: Array,
 ) -> dict[str, Array]:
     """What the model's own nodes yield, each of these tensors."""
-    from onnx import ModelProto, TensorProto
+    from onnx import ModelProto
     from onnx.helper import make_tensor_value_info
+    from onnx.numpy_helper import from_array
 
     opened = ModelProto()
-    opened.CopyFrom(structure)
-    del opened.graph.initializer[:]
-    for initializer in structure.graph.initializer:
-        if initializer.data_location != TensorProto.EXTERNAL:
-            opened.graph.initializer.append(initializer)
-            continue
-        # As an input a weight is not copied.
-        opened.graph.input.append(
-            make_tensor_value_info(
-                initializer.name, initializer.data_type, initializer.dims
-            )
-        )
+    opened.CopyFrom(stored.model)
+    for tensor in stored.tensors:
+        if tensor.name in held:  # as an input it is not copied
+            kind, shape = tensor.head.data_type, tensor.shape
+            opened.graph.input.append(make_tensor_value_info(tensor.name, kind, shape))
+        else:
+            opened.graph.initializer.append(from_array(tensor.read(), tensor.name))
     shown = {output.name for output in opened.graph.output}
     for tensor in tensors:
         if tensor not in shown:
             opened.graph.output.add(name=tensor)
     with OnnxRuntimeSession(opened.SerializeToString(), optimize=False) as session:
         return session.run({name: batch, **held})
-
-
-def _prove_shipped(
-    graph: Graph, file: Path, weights: Weights, inputs: Inputs
-) -> Agreement:
-    """The proof on the weights that ship: the file as it is."""
-    from resgen.lower.torch import to_torch
-
-    with TorchSession(graph, to_torch(graph, weights)) as session:
-        reference = Recorded.of(session, inputs.feeds[-1:])
-    with OnnxRuntimeSession(file) as deployed:
-        return compare_outputs(reference, deployed)
 
 
 def _plain(value: Any) -> Any:

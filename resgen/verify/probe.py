@@ -4,7 +4,7 @@ Weights as they are drawn make a blind judge. With the last norm of every residu
 branch at zero, whatever the branch computes is thrown away; without that, activations
 grow from block to block until they overflow. Trained weights may be blind in places,
 too. Probe parameters are neither: every convolution and linear map yields values
-of unit size, batch norms hold the statistics of what reaches them, every scale is away from
+of about unit size, batch norms hold the statistics of what reaches them, every scale is away from
 0 and 1, and every shift away from 0.
 
 The rescaling is that of Mishkin and Matas 2016 (All you need is a good init), done for
@@ -121,7 +121,7 @@ def calibrate(
         if fresh and isinstance(node.op, Norm) and node.op.type == "batch":
             _observe(leaves, node, values[0])
         result = leaves(node, values)
-        if fresh and isinstance(node.op, Conv | Linear):
+        if fresh and isinstance(node.op, Conv | Linear) and not _normed(graph, node):
             _rescale(leaves, node, result, centre)
         return result
 
@@ -193,6 +193,12 @@ def _rescale(leaves: Leaves, node: Node, y: torch.Tensor, shift: float) -> None:
         if many and size:
             bias += shift - mean / size
         y += bias.view(shape)
+
+
+def _normed(graph: Graph, node: Node) -> bool:
+    """Whether what a node yields is only read by norms, which scale it themselves."""
+    consumers = graph.consumers[node.name]
+    return bool(consumers) and all(isinstance(user.op, Norm) for user in consumers)
 
 
 def _statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:

@@ -8,10 +8,12 @@ Fields are taken in any order, as any writer may have put them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from math import prod
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
@@ -73,8 +75,26 @@ class StoredTensor:
 class StoredModel:
     """A model without its initialisers, and these in the order of the file."""
 
+    path: Path
     model: ModelProto
     tensors: tuple[StoredTensor, ...]
+
+    def copy(self, folder: Path, values: Mapping[str, Array]) -> Path:
+        """The same model in ``folder``, byte for byte but for these weights."""
+        try:
+            for file in {self.path, *(tensor.file for tensor in self.tensors)}:
+                copyfile(file, folder / file.name)
+            for file, tensors in groupby(self.tensors, lambda tensor: tensor.file):
+                with (folder / file.name).open("r+b") as copied:
+                    for tensor in tensors:
+                        if tensor.name in values:
+                            copied.seek(tensor.offset)
+                            copied.write(np.ascontiguousarray(values[tensor.name]))
+        except OSError as error:
+            raise ResgenError(
+                f"a copy of {self.path} cannot be written to {folder}: {error.strerror}"
+            ) from error
+        return folder / self.path.name
 
 
 def read_stored(path: Path) -> StoredModel:
@@ -104,7 +124,7 @@ def read_stored(path: Path) -> StoredModel:
             model = ModelProto.FromString(bytes(kept))
         except (Damaged, DecodeError) as error:
             raise ResgenError(f"{path} is not a whole ONNX file") from error
-    return StoredModel(model, tuple(tensors))
+    return StoredModel(path, model, tuple(tensors))
 
 
 def _tensor(file: BinaryIO, path: Path, start: int, stop: int) -> StoredTensor:
