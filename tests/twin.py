@@ -114,7 +114,7 @@ def shake(model: nn.Module, x: torch.Tensor, seed: int = 0) -> None:
 def assert_same(
     found: torch.Tensor, expected: torch.Tensor, tolerance: float = TOLERANCE
 ) -> None:
-    """Equal to ``tolerance`` of the range of what is expected, which is not constant."""
+    """Equal to ``tolerance`` of the range of what is expected, which varies."""
     assert found.shape == expected.shape
     reach = (expected.max() - expected.min()).item()
     assert np.isfinite(reach)

@@ -71,6 +71,7 @@ class Program(click.Group):
 
 
 @click.group(
+    "resgen",
     cls=Program,
     context_settings={
         "help_option_names": ["-h", "--help"],

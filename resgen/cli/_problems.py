@@ -20,16 +20,12 @@ def show(problem: Problem, *, err: bool = False) -> None:
     """One problem: its line for programs, then the line of the spec and the mend."""
     place = problem.place
     color = _COLORS[problem.severity]
-    where = click.style(f"{place.file}:{place.line}:{place.column}", bold=True)
+    file = printable(place.file)
+    where = click.style(f"{file}:{place.line}:{place.column}", bold=True)
     what = click.style(f"{problem.code} {problem.severity}", fg=color)
-    say(f"{printable_path(where)}: {what}: {printable(problem.message)}", err=err)
+    say(f"{where}: {what}: {printable(problem.message)}", err=err)
     for line in quoted(problem):
         say(line, err=err)
-
-
-def printable_path(styled: str) -> str:
-    """A path on one line (its colours kept)."""
-    return styled.replace("\n", "\ufffd").replace("\r", "\ufffd")
 
 
 def quoted(problem: Problem) -> Iterator[str]:

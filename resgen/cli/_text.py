@@ -25,8 +25,12 @@ def say(text: str = "", *, err: bool = False) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Write the one document of ``--json``."""
-    say(json.dumps(value, indent=2, ensure_ascii=False))
+    """Write the one document of ``--json``.
+
+    Other letters than ASCII's are kept where the output can carry all of them.
+    """
+    carries = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    say(json.dumps(value, indent=2, ensure_ascii=not carries))
 
 
 def width() -> int:

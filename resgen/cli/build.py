@@ -17,10 +17,11 @@ from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
 from resgen.cli._specs import network
 from resgen.cli._text import say, say_json
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 
 #: What goes on after each step has been said.
-_NEXT = {"": "reading", "graph": "weights", "weights": "onnx", "onnx": "verify"}
+_NEXT = {"": "starting", "graph": "weights", "weights": "writing ONNX"}
+_PROOF = {"onnx": "verifying"}
 
 
 @click.command(
@@ -132,7 +133,8 @@ def command(
     summarize(warnings, spec)
     folder = Path("build", _folder_name(read.name)) if out is None else out
 
-    with Progress(_NEXT, err=as_json) as progress:
+    then = {**_NEXT, **_PROOF} if verify else _NEXT
+    with Progress(then, err=as_json) as progress:
         from resgen.artifact.build import build
 
         built = build(
@@ -158,13 +160,13 @@ def command(
         )
         return
     say(f"{click.style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
-    then = f"resgen verify {built.folder}"
-    say(f"next: {then} · resgen predict {built.folder} IMAGE")
+    proof = f"resgen verify {built.folder}"
+    say(f"next: {proof} · resgen predict {built.folder} IMAGE")
 
 
 def _folder_name(name: str) -> str:
     """The network's name, which must not lead out of ``build/``."""
     if Path(name).name != name or name in (".", ".."):
         message = f'the network\'s name, "{name}", cannot be that of a folder'
-        raise UsageError(message, hint="name one with -o DIR")
+        raise ResgenError(message, hint="name one with -o DIR")
     return name

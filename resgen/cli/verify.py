@@ -10,7 +10,8 @@ from resgen.cli._options import folder_argument, images_option, json_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 
-_NEXT = {"": "verifying", "hashes": "verifying", "files": "verifying"}
+#: What goes on after each step has been said.
+_NEXT = {"": "hashing", "files": "verifying"}
 
 
 @click.command(

@@ -97,7 +97,7 @@ class Calls:
             message = f"{site.label}: the network has {error}"
             self.problems.error("RG050", message, place, LIMIT_HINT)
             raise Abort from None
-        made.spoiled = any([v.spoiled for v in inputs])
+        made.spoiled = any(v.spoiled for v in inputs)
         return made
 
     def report(

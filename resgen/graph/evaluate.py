@@ -111,6 +111,14 @@ class Frame:
             raise Stop("RG024", message, self.at(at))
         return found
 
+    def parameter(self, name: str, at: Json) -> Any:
+        """The value of ``"$name"``; None if it was not given."""
+        if name not in self.names:
+            near = did_you_mean(name, self.names)
+            message = f'"{name}" is not a parameter here{near}'
+            raise Stop("RG032", message, self.at(at))
+        return self.names[name]
+
     # --- values -----------------------------------------------------------------------
 
     def expression(
@@ -123,7 +131,7 @@ class Frame:
         try:
             return expr.evaluate(self.names)
         except ExprError as error:
-            code = "RG032" if error.message.startswith("unknown") else "RG031"
+            code = "RG032" if error.message.startswith("there is no") else "RG031"
             message = f'in "{expr.text}": {error.message}'
             raise Stop(code, message, self.blame(argument)) from None
 
@@ -166,7 +174,7 @@ class Frame:
             case Text(text=text, reference=False):
                 return text
             case Text(text=text):
-                value = self.names.get(text)
+                value = self.parameter(text, argument.at)
                 if param.kind in ("shortcut", "body", "list", "init") or value is None:
                     return value
                 return self.fitted(value, param, argument)

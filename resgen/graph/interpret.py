@@ -138,8 +138,9 @@ class Interpreter:
         if element.path is None or isinstance(form, Keep):
             return site
         component = frame.template(element.path, site.positions)
-        definition = form.target if isinstance(form, Use) else None
-        return self.enter(site, component, "part", element.at.pointer, definition)
+        used = form.target if isinstance(form, Use) and not form.parameter else None
+        pointer = self.builder.sections[site.section].pointer
+        return self.enter(site, component, "part", pointer, used)
 
     def enter(
         self,
@@ -249,7 +250,7 @@ class Interpreter:
         site: Site,
     ) -> Val:
         """A body given as an argument, run where it was written."""
-        value = frame.names.get(name)
+        value = frame.parameter(name, element.at)
         if value is None:
             return x
         if not isinstance(value, BodyValue):

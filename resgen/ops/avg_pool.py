@@ -9,6 +9,7 @@ from resgen.ops.base import (
     Case,
     OnnxWriter,
     Op,
+    ShapeError,
     attribute,
     operator,
     spatial_suffix,
@@ -44,7 +45,16 @@ class AvgPool(Op):
         return Pooling.of(x, self.kernel, self.stride, self.padding, self.ceil)
 
     def infer(self, x: TensorType) -> TensorType:
-        return TensorType((x.channels, *self._on(x).output))
+        windows = self._on(x)
+        small = any(n < k for n, k in zip(x.spatial, windows.kernel, strict=True))
+        if small and len(x.spatial) == 3:
+            raise ShapeError(
+                f"torch averages no volume that is smaller than the window: {x}",
+                attribute="kernel",
+                code="RG106",
+                hint="use a larger input, a smaller stride or fewer stages",
+            )
+        return TensorType((x.channels, *windows.output))
 
     def window(self, x: TensorType) -> Window:
         windows = self._on(x)

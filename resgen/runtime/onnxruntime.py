@@ -35,8 +35,8 @@ class OnnxRuntimeSession(Session):
     """Runs an ONNX model, from a file or as bytes, on one execution provider.
 
     With ``optimize`` off the nodes run as they stand in the model, so that any of them
-    may be an output. A model that does not load or run is a :class:`ResgenError`, and so
-    is a provider that would hand its work to another.
+    may be an output. A model that does not load or run is a :class:`ResgenError`, and
+    so is a provider that would hand its work to another.
     """
 
     name = "ONNX Runtime"

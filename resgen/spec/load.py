@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from resgen.errors import SpecError
 from resgen.spec import zoo
 from resgen.spec.decode import decode
 from resgen.spec.model import Spec
@@ -40,7 +41,7 @@ def load(
     at: Json | None
     path: Path | None = None
     if isinstance(source, Mapping):
-        at = from_plain(dict(source), "<spec>")
+        at = _stated(source, problems)
     else:
         path = locate(source)
         named = path == Path(source)
@@ -50,3 +51,13 @@ def load(
     resolved = resolve(at, path, problems, assignments)
     folder = None if path is None else path.parent
     return decode(resolved, operators, problems, folder)
+
+
+def _stated(source: Mapping[str, Any], problems: Problems) -> Json | None:
+    """A spec given as Python values; what JSON would not take is a problem of it."""
+    try:
+        return from_plain(dict(source), "<spec>")
+    except SpecError as error:
+        for problem in error.problems:
+            problems.add(problem)
+    return None

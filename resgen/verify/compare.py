@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 #: Outputs agree within this share of their range.
 TOLERANCE: Final = 1e-4
 #: A tensor may be this many times as far from the exact value as torch's float32 is.
-NOISE_FACTOR: Final = 4.0
+#: Over the zoo ONNX Runtime is up to 4 times as far (it sums in another order, and
+#: folding moves where values cancel). A fault of ten times either noise is seen, since
+#: rounding takes back no more than one.
+NOISE_FACTOR: Final = 8.0
 #: What torch's float32 is credited with at least, in units of the last place of the
 #: tensor's largest value: where few numbers are compared it may be right by luck.
-LEAST_NOISE: Final = 2.0
+LEAST_NOISE: Final = 1.0
 
 
 class Departure(ResgenError):

@@ -61,8 +61,10 @@ def prepare(
         )
     pillow = _pillow()
     if isinstance(image, np.ndarray):
-        image = pillow.fromarray(image)
-    picture = _coloured(_upright(image), preprocess.color)
+        decoded: Image = pillow.fromarray(image)
+    else:
+        decoded = image
+    picture = _coloured(_upright(decoded), preprocess.color)
     height, width = shape[1:]
     if preprocess.resize is not None:
         picture = _resized(picture, _shorter(picture, preprocess.resize), preprocess)

@@ -3,9 +3,9 @@
 Weights as they are drawn make a blind judge. With the last norm of every residual
 branch at zero, whatever the branch computes is thrown away; without that, activations
 grow from block to block until they overflow. Trained weights may be blind in places,
-too. Probe parameters are neither: every convolution and linear map yields values
-of about unit size, batch norms hold the statistics of what reaches them, every scale is away from
-0 and 1, and every shift away from 0.
+too. Probe parameters are neither: every convolution and linear map yields values of
+about unit size, batch norms hold the statistics of what reaches them, every scale is
+away from 0 and 1, and every shift away from 0.
 
 The rescaling is that of Mishkin and Matas 2016 (All you need is a good init), done for
 all layers in one forward pass, since each is settled before the next is run.
@@ -67,8 +67,11 @@ def draw(graph: Graph, seed: int) -> dict[str, Array]:
                 drawn[name] = _cut(pool, parameter.shape, generator)
             elif role == "bias" and isinstance(node.op, Norm):
                 size = np.abs(drawn[name.removesuffix("bias") + "weight"])
-                spread = generator.uniform(-SPREAD, SPREAD, parameter.shape)
-                drawn[name] = (size * (centre + spread)).astype(np.float32)
+                if _bent(graph, node):
+                    spread = generator.uniform(-SPREAD, SPREAD, parameter.shape)
+                    drawn[name] = (size * (centre + spread)).astype(np.float32)
+                else:  # many branches are added up: shifts of one sign would pile up
+                    drawn[name] = size * _signed(generator, SHIFT, parameter.shape)
             else:
                 drawn[name] = _draw(node, role, parameter, generator)
     return drawn
@@ -87,9 +90,7 @@ def _centre(graph: Graph) -> float:
     return float(np.sqrt(2 * np.log1p(bends / SHALLOW)))
 
 
-def _cut(
-    pool: Array, shape: tuple[int, ...], generator: np.random.Generator
-) -> Array:
+def _cut(pool: Array, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """A weight with the variance 1 / fan in."""
     weight = np.empty(shape, np.float32)
     flat = weight.reshape(-1)
@@ -195,6 +196,11 @@ def _rescale(leaves: Leaves, node: Node, y: torch.Tensor, shift: float) -> None:
         y += bias.view(shape)
 
 
+def _bent(graph: Graph, node: Node) -> bool:
+    """Whether an activation reads what a node yields."""
+    return any(isinstance(user.op, Act) for user in graph.consumers[node.name])
+
+
 def _normed(graph: Graph, node: Node) -> bool:
     """Whether what a node yields is only read by norms, which scale it themselves."""
     consumers = graph.consumers[node.name]
@@ -203,9 +209,8 @@ def _normed(graph: Graph, node: Node) -> bool:
 
 def _statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Mean and variance by channel, and the least variance to divide by."""
-    import torch
-
     axes = [axis for axis in range(x.ndim) if axis != 1]
-    variance, mean = torch.var_mean(x, axes, correction=0)
-    least = LEAST_VARIANCE * float((variance + mean.square()).mean())
-    return mean, variance, least
+    # torch's var_mean over several axes takes many times as long.
+    mean, square = x.mean(axes), x.square().mean(axes)
+    variance = (square - mean.square()).clamp_(min=0)
+    return mean, variance, LEAST_VARIANCE * float(square.mean())

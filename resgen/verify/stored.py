@@ -99,7 +99,9 @@ class StoredModel:
 
 def read_stored(path: Path) -> StoredModel:
     """The structure of an ONNX file; one that is damaged is a :class:`ResgenError`."""
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import (  # type: ignore[import-untyped]
+        DecodeError,
+    )
     from onnx import ModelProto
 
     with _opened(path) as file:

@@ -97,8 +97,8 @@ class Leaves:
             for name, tensor in tensors
             if tensor.is_floating_point()
         }
-        result = torch.func.functional_call(leaf, wide, tuple(inputs))
-        return result
+        exactly: torch.Tensor = torch.func.functional_call(leaf, wide, tuple(inputs))
+        return exactly
 
     def _call_function(
         self,

@@ -63,7 +63,8 @@ def test_what_was_verified_is_recorded(built):
     assert record["verdict"] == "equal"
     assert record["batches"] == [1, 3]
     assert record["probe"]["relative"] <= record["probe"]["tolerance"]
-    assert record["shipped"]["top1"] == [4, 4]
+    same, compared = record["shipped"]["top1"]
+    assert same == compared > 0
     assert record["tensors"] > 10
 
 

@@ -29,8 +29,13 @@ SPEC: dict[str, Any] = {
 def run() -> Run:
     """``run("check", "x.json")``: exit code, stdout and stderr of a command."""
 
-    def invoke(*arguments: object, **options: Any) -> Result:
-        result = CliRunner().invoke(main, list(map(str, arguments)), **options)
+    def invoke(
+        *arguments: object, env: dict[str, str] | None = None, **options: Any
+    ) -> Result:
+        # Runners of tests say how wide their own output is.
+        plain = {"COLUMNS": None, "NO_COLOR": None, **(env or {})}
+        words = list(map(str, arguments))
+        result = CliRunner().invoke(main, words, env=plain, **options)
         if result.exception is not None and not isinstance(
             result.exception, SystemExit
         ):

@@ -143,7 +143,8 @@ def test_files_that_are_no_specs(
     result = run("check", name)
     assert result.exit_code == 1
     found = LINE.findall(result.stdout)
-    assert found and {file for file, *_ in found} == {name}
+    assert found
+    assert {file for file, *_ in found} == {name}
     assert len(json.loads(run("check", name, "--json").stdout)) == len(found)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from click.testing import Result
 from resgen._version import __version__
 from resgen.cli import main
 from resgen.cli._failures import report
+from resgen.cli._progress import Progress
 from resgen.errors import MissingComponent, ResgenError, UsageError
 from resgen.graph.builder import Limits
 
@@ -86,13 +88,13 @@ def test_wrong_usage(run: Run, arguments: tuple[str, ...], says: str) -> None:
 @pytest.mark.parametrize(
     ("failure", "code", "says"),
     [
-        (ResgenError("it is wrong", hint="mend it"), 1, "resgen: it is wrong (exit 1).\n  mend it"),
+        (ResgenError("wrong", hint="mend it"), 1, "resgen: wrong (exit 1).\n  mend it"),
         (UsageError("not so"), 2, "resgen: not so (exit 2)."),
         (
-            MissingComponent("TensorRT", "the engine cannot run here", "pip install it"),
+            MissingComponent("PyTorch", "nothing is proven", "pip install torch"),
             3,
-            "resgen: TensorRT is not installed, so the engine cannot run here (exit 3).\n"
-            "  pip install it",
+            "resgen: PyTorch is not installed, so nothing is proven (exit 3).\n"
+            "  pip install torch",
         ),
         (KeyboardInterrupt(), 130, "resgen: interrupted (exit 130)."),
         (MemoryError(), 1, "resgen: this machine has too little memory"),
@@ -139,11 +141,26 @@ def test_an_encoding_that_lacks_a_character(here: Path) -> None:
     done = subprocess.run(
         [*PROGRAM, "inspect", "mine.json"],
         capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert rb"r\xe9seau \u6f22" in done.stdout
+    assert "r\u00e9seau \\u6f22".encode("latin-1") in done.stdout
+
+
+def test_json_is_json_in_any_encoding(here: Path) -> None:
+    name = "r\u00e9seau \u6f22 \u0153"
+    (here / "named.json").write_text(
+        (here / "mine.json").read_text("utf-8").replace("mine", name), "utf-8"
+    )
+    for encoding in ("utf-8", "latin-1", "cp1252", "ascii"):
+        done = subprocess.run(
+            [*PROGRAM, "inspect", "named.json", "--json"],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            timeout=60,
+        )
+        assert json.loads(done.stdout.decode("utf-8"))["name"] == name
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
@@ -156,9 +173,29 @@ def test_an_interrupt_leaves_nothing_and_says_so(here: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        while not process.stdout.readline().startswith("graph"):
-            time.sleep(0.01)
+        for _ in range(3):  # the third step is said while files are being written
+            assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         assert process.stderr.read().strip() == "resgen: interrupted (exit 130)."
-    assert list((here / "out").iterdir()) == []
+    assert [path for path in here.rglob("*") if path.is_file()] == [here / "mine.json"]
+
+
+class Terminal(StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_step_under_way_and_takes_it_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress({"": "one", "a": "two"}, err=False) as progress:
+        assert terminal.getvalue() == "one ..."
+        progress.say("a", "done\nand more")
+        assert terminal.getvalue() == "one ...\r\x1b[Ktwo ..."
+    assert terminal.getvalue().endswith("two ...\r\x1b[K")
+    assert capsys.readouterr().out == "a         done\n          and more\n"

@@ -31,6 +31,9 @@ TORCHVISION = [
 TIMM = ["resnet50", "seresnet50", "resnetv2_50", "resnet50d", "convnext_tiny"]
 NAMES = [*TORCHVISION, *TIMM]
 
+#: The widest has 69 million parameters, and nothing that the others lack.
+TRAINED = [name for name in NAMES if name != "wide_resnet50_2"]
+
 #: Exact to the last digits that sums in another order leave of float64.
 EXACT = 1e-9
 
@@ -99,7 +102,7 @@ def hooked_macs(peer: nn.Module, shape: tuple[int, ...]) -> int:
     return total
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_training(name: str, peers: ModuleType) -> None:
     pair = small(name, peers)
     assert_twins(pair, onnx=False)

@@ -1,0 +1,133 @@
+"""Sessions: one network, loaded by an engine."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hand_graph import Builder, random_weights
+
+from resgen.errors import MissingComponent, ResgenError
+from resgen.lower.onnx import write
+from resgen.lower.torch import to_torch
+from resgen.ops.conv import Conv
+from resgen.ops.dropout import Dropout
+from resgen.ops.norm import Norm
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.runtime.torch import TorchSession
+
+
+@pytest.fixture(scope="module")
+def graph():
+    net = Builder((3, 9, 9))
+    net.add("conv", Conv(out=4, kernel=3, stride=2))
+    net.add("drop", Dropout(p=0.5))
+    net.add("norm", Norm())
+    return net.graph()
+
+
+@pytest.fixture(scope="module")
+def weights(graph):
+    return random_weights(graph)
+
+
+@pytest.fixture(scope="module")
+def file(graph, weights, tmp_path_factory):
+    path = tmp_path_factory.mktemp("session") / "model.onnx"
+    write(graph, weights, path)
+    return path
+
+
+def picture(batch=2):
+    return np.random.default_rng(0).normal(size=(batch, 3, 9, 9)).astype(np.float32)
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+def test_both_engines_say_the_same_of_a_network(graph, weights, file, optimize):
+    module = to_torch(graph, weights)
+    with (
+        OnnxRuntimeSession(file, optimize=optimize) as session,
+        TorchSession(graph, module) as reference,
+    ):
+        assert session.inputs == reference.inputs == {"input": (None, 3, 9, 9)}
+        assert session.outputs == reference.outputs == {"output": (None, 4, 5, 5)}
+        expected = reference.run({"input": picture()})["output"]
+        found = session.run({"input": picture()})["output"]
+    x = torch.nn.functional.conv2d(
+        torch.from_numpy(picture()), torch.from_numpy(weights["conv.weight"]),
+        stride=2, padding=1,
+    )  # fmt: skip
+    oracle = torch.nn.functional.batch_norm(
+        x, *(torch.from_numpy(weights[f"norm.{role}"])
+             for role in ("running_mean", "running_var", "weight", "bias")),
+    )  # fmt: skip
+    np.testing.assert_allclose(expected, oracle.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found, oracle.numpy(), atol=1e-5)
+
+
+def test_a_module_goes_back_to_training(graph, weights):
+    module = to_torch(graph, weights)
+    assert module.training
+    with TorchSession(graph, module):
+        assert not module.training
+    assert module.training
+
+
+def test_bytes_are_a_model_too(file):
+    with OnnxRuntimeSession(file.read_bytes()) as session:
+        assert session.run({"input": picture(1)})["output"].shape == (1, 4, 5, 5)
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        {},
+        {"image": np.zeros((1, 3, 9, 9), np.float32)},
+        {"input": np.zeros((1, 3, 9, 8), np.float32)},
+        {"input": np.zeros((3, 9, 9), np.float32)},
+    ],
+)
+def test_feeds_that_do_not_fit_are_refused(file, feeds):
+    with (
+        OnnxRuntimeSession(file) as session,
+        pytest.raises(ResgenError, match="the network takes"),
+    ):
+        session.run(feeds)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model", "half"])
+def test_a_file_that_is_no_model_is_named(tmp_path, file, content):
+    path = tmp_path / "broken.onnx"
+    if content == "half":
+        content = file.read_bytes()[: file.stat().st_size // 2]
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ResgenError, match=r"does not load .*broken\.onnx"):
+        OnnxRuntimeSession(path)
+
+
+def test_a_provider_that_is_not_there_is_no_cpu(file):
+    with pytest.raises(ResgenError, match="has no NoSuchExecutionProvider"):
+        OnnxRuntimeSession(file, provider="NoSuchExecutionProvider")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_provider_that_hands_over_silently_is_refused(file, monkeypatch):
+    offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
+    with pytest.raises(ResgenError, match=r"CUDAExecutionProvider"):
+        OnnxRuntimeSession(file, provider="CUDAExecutionProvider")
+
+
+def test_an_engine_that_is_missing_says_how_to_get_it(graph, file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingComponent, match="ONNX Runtime is not ins") as found:
+        OnnxRuntimeSession(file)
+    assert found.value.install == 'pip install "resgen[onnxruntime]"'
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingComponent) as found:
+        TorchSession(graph, torch.nn.Identity())
+    assert found.value.install == 'pip install "resgen[torch]"'

@@ -1,0 +1,211 @@
+"""Every code of a problem: what causes it, what it says, and where it points."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resgen.errors import Problem
+from resgen.graph.builder import Limits
+from resgen.graph.explanations import BUILDING, READING
+from resgen.network import Examined, examine
+
+BASE = {
+    "resgen": "1",
+    "name": '"mine"',
+    "input": "[3, 32, 32]",
+    "stem": '"cifar"',
+    "stages": '[{"block": "basic", "width": 16, "depth": 1}]',
+    "head": '{"classes": 10}',
+}
+
+
+def written(changes: dict[str, str]) -> str:
+    """A spec with one member a line, some of them in other words."""
+    members = {**BASE, **changes}
+    rows = [f'"{key}": {text}' for key, text in members.items() if text]
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+#: Code; members in other words; the text that is pointed at; a part of the message.
+CASES: list[tuple[str, dict[str, str], str, str]] = [
+    ("RG002", {"let": '{"a": 1, "a": 2}'}, '"a": 2', "a"),
+    ("RG005", {"let": '{"a": NaN}'}, "NaN", "NaN"),
+    ("RG010", {"imput": "[3]"}, '"imput"', 'did you mean "input"?'),
+    ("RG011", {"head": ""}, "{", 'a spec needs "head"'),
+    ("RG011", {"stages": '[{"width": 8, "depth": 1}]'}, '{"width"', 'needs "block"'),
+    ("RG012", {"input": "224"}, "224", "channels, then 1 to 3 spatial sizes"),
+    ("RG013", {"stem": '{"op": "conv", "out": 8, "kernel": 0}'}, "0}", "at least 1"),
+    ("RG013", {"defaults": '{"act": "sliu"}'}, '"sliu"', 'did you mean "silu"?'),
+    ("RG014", {"resgen": "2"}, "2,", "version 2 is not known"),
+    ("RG020", {"stem": '"imagnet"'}, '"imagnet"', 'did you mean "imagenet"?'),
+    ("RG020", {"stem": '{"op": "cov"}'}, '"cov"', 'did you mean "conv"?'),
+    ("RG020", {"defaults": '{"block": "basik"}', "stages": '[{"depth": 1}]'},
+     '"basik"', 'did you mean "basic"?'),
+    ("RG021", {"defaults": '{"shortcut": "projecton"}'}, '"projecton"',
+     'did you mean "projection"?'),
+    ("RG022", {"defaults": '{"zero_int": true}'}, '"zero_int"',
+     'did you mean "zero_init"?'),
+    ("RG022", {"head": '{"clases": 10}'}, '"clases"', 'did you mean "classes"?'),
+    ("RG023", {"stages": '[{"block": "basic", "depth": 1}]'}, '{"block"',
+     'needs "width"'),
+    ("RG024", {"stem": '["cifar", {"from": "there"}]'}, '"there"', '"there"'),
+    ("RG030", {"let": '{"a": "2 +* 3"}'}, "* 3", "2 +* 3"),
+    ("RG031", {"stages": '[{"block": "basic", "width": "8 // stage", "depth": 1}]'},
+     '"8 // stage"', "zero"),
+    ("RG032", {"stages": '[{"block": "basic", "width": "w", "depth": 1}]'}, '"w"',
+     '"w"'),
+    ("RG050", {"stages": '[{"block": "basic", "width": 8, "depth": 1000000000}]'},
+     "1000000000", "1,000,000,000 blocks"),
+    ("RG051", {"stem": '"again"', "blocks":
+     '{"again": {"body": ["again"]}}'}, '"again"]', "itself without end"),
+    ("RG104", {"stages": '[{"block": "basic", "width": 24, "depth": 1, '
+     '"shortcut": "identity"}]'}, "24", "adds 24 channels to 16"),
+    ("RG104", {"stem": '{"add": [[], {"op": "conv", "out": 8, "kernel": 1}]}'},
+     '{"add"', "8"),
+    ("RG105", {"stages": '[{"block": "basic", "width": 16, "depth": 1, "groups": 3}]'},
+     "3}", "3 groups do not divide 16"),
+    ("RG106", {"input": "[3, 2, 2]", "stem":
+     '{"op": "max_pool", "kernel": 3}'}, "3}", "collapses"),
+    ("RG108", {"stem": '[{"op": "conv", "as": "c", "out": 3, "kernel": 1}, '
+     '{"op": "norm", "as": "c"}]'}, '{"op": "norm"', '"c'),
+    ("RG110", {"stem": '{"op": "conv", "out": 8, "kernel": [1, 3, 3]}'}, "[1, 3, 3]",
+     "3 numbers"),
+    ("RG111", {"stem": '["flatten", {"op": "conv", "out": 8, "kernel": 3}]'},
+     '{"op": "conv"', "spatial"),
+    ("RG112", {"stem": '{"op": "slice", "start": 2, "size": 5}'}, "", "slice"),
+]  # fmt: skip
+
+
+def look(tmp_path: Path, text: str | bytes, name: str = "mine.json") -> Examined:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return examine(path)
+
+
+def ids(case: Any) -> str | None:
+    return case if isinstance(case, str) and case.startswith("RG") else None
+
+
+def pointed_at(problem: Problem, text: str) -> str:
+    """The rest of the file from where a problem points."""
+    line = text.splitlines()[problem.place.line - 1]
+    return line[problem.place.column - 1 :]
+
+
+@pytest.mark.parametrize(("code", "changes", "at", "says"), CASES, ids=ids)
+def test_a_mistake_is_pointed_at(
+    tmp_path: Path, code: str, changes: dict[str, str], at: str, says: str
+) -> None:
+    text = written(changes)
+    problems = look(tmp_path, text).errors
+    found = [p for p in problems if p.code == code]
+    assert found, problems
+    assert says in found[0].message
+    assert pointed_at(found[0], text).startswith(at)
+    assert found[0].place.file == str(tmp_path / "mine.json")
+
+
+RAW = {
+    "RG001": b'{"resgen": 1 "name": "x"}',
+    "RG003": '{"name": "\xe9"}'.encode("latin-1"),
+    "RG004": b"[" * 100_000,
+    "RG006": b"",
+}
+
+
+@pytest.mark.parametrize("code", RAW)
+def test_a_file_that_is_no_json(tmp_path: Path, code: str) -> None:
+    assert code in {p.code for p in look(tmp_path, RAW[code]).errors}
+
+
+def test_the_parent_of_a_spec(tmp_path: Path) -> None:
+    def codes(parent: str) -> list[str]:
+        text = json.dumps({"extends": parent, "name": "x"})
+        errors = look(tmp_path, text, "child.json").errors
+        return [p.code for p in errors if p.code.startswith("RG04")]
+
+    (tmp_path / "loop.json").write_text('{"extends": "child.json"}')
+    outside = tmp_path.parent / "outside.json"
+    outside.write_text("{}")
+    assert codes("absent.json") == ["RG040"]
+    assert codes("loop.json") == ["RG042"]
+    assert codes("../outside.json") == ["RG043"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("/stagez/0/depth=2", 'did you mean "stages"?'),
+        ("/stages/7/depth=2", "the list has 4 items, from 0"),
+        ("stages=2", "/POINTER=VALUE"),
+    ],
+)
+def test_set_points_nowhere(assignment: str, says: str) -> None:
+    (problem,) = examine("resnet50", [assignment]).errors
+    assert problem.code == "RG041"
+    assert says in problem.message
+    assert problem.place.file.startswith("--set")
+
+
+def test_a_bad_value_of_set_is_shown_there() -> None:
+    (problem,) = examine("resnet50", ["/stages/0/width=0"]).errors
+    assert (problem.code, problem.place.file) == ("RG013", "--set /stages/0/width")
+    assert (problem.place.line, problem.place.column) == (1, 1)
+
+
+def test_all_problems_of_a_file_in_one_run(tmp_path: Path) -> None:
+    text = written(
+        {
+            "input": "[3, 32, 32, 32, 32]",
+            "stem": '"cifer"',
+            "defaults": '{"shortcut": "projecton", "foo": 1}',
+            "stages": '[{"block": "basic", "with": 16, "depth": -1}]',
+            "head": '{"classes": 0}',
+        }
+    )
+    problems = look(tmp_path, text).errors
+    assert {p.code for p in problems} >= {"RG012", "RG013", "RG020", "RG021", "RG022"}
+    lines = [p.place.line for p in problems]
+    assert lines == sorted(lines)
+
+
+def test_problems_of_every_stage_in_one_run(tmp_path: Path) -> None:
+    stage = '{"block": "basic", "width": %s, "depth": 1, "shortcut": "identity"}'
+    text = written({"stages": f"[{stage % 24},\n{stage % 32}]"})
+    problems = look(tmp_path, text).errors
+    assert [(p.code, p.place.line) for p in problems] == [("RG104", 6), ("RG104", 7)]
+
+
+def test_a_problem_of_the_parent_names_the_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "family" / "deep").mkdir(parents=True)
+    Path("family/base.json").write_text(written({"stem": '"cifer"'}))
+    child = {"extends": "../base.json", "name": "child"}
+    Path("family/deep/child.json").write_text(json.dumps(child))
+    (problem,) = examine("family/deep/child.json").errors
+    assert problem.place.file == "family/base.json"
+    assert problem.code == "RG020"
+
+
+def test_limits_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(written({}))
+    (problem,) = examine(path, limits=Limits(parameters=1000)).errors
+    assert problem.code == "RG050"
+    assert "more than 1,000 parameters" in problem.message
+    assert "--max-parameters" in str(problem.hint)
+    (problem,) = examine(path, limits=Limits(operators=5)).errors
+    assert "more than 5 operators" in problem.message
+
+
+def test_every_code_has_a_case() -> None:
+    elsewhere = {*RAW, "RG040", "RG041", "RG042", "RG043"}
+    # RG100 is what an operator says that has no code of its own for the case.
+    reached = {code for code, *_ in CASES} | elsewhere | {"RG100"}
+    assert {e.code for e in (*READING, *BUILDING)} == reached
