@@ -23,6 +23,7 @@ LAYERS = (
     "spec",
     "ops",
     "graph",
+    "network",
     "lower",
     "runtime",
     "verify",
@@ -31,11 +32,11 @@ LAYERS = (
     "__main__",
     "__init__",  # the public API: it may (lazily) import everything, nobody imports it
 )
-LIGHT = {"_version", "errors", "spec", "ops", "graph"}
+LIGHT = {"_version", "errors", "spec", "ops", "graph", "network"}
 # The files that are about a framework itself; all others import it where they use it.
 HOMES = {
     "torch": ("lower/torch*.py", "lower/modules.py", "lower/scope_module.py"),
-    "onnx": ("lower/onnx*.py",),
+    "onnx": ("lower/onnx*.py", "lower/torch_export.py"),
     "onnxruntime": (),
 }
 HEAVY = HOMES.keys()
