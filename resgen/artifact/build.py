@@ -37,7 +37,7 @@ from resgen.lower import checkpoint
 from resgen.lower.hashed import HashedFile
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import Written, write
-from resgen.lower.safetensors import write_safetensors
+from resgen.lower.safetensors import StoredWeights, write_safetensors
 from resgen.network import expand
 from resgen.ops.norm import Norm
 from resgen.spec.canonical import canonical_bytes, digest
@@ -146,7 +146,8 @@ def build(
         if verify:
             from resgen.artifact.proof import prove
 
-            proof = prove(graph, lowered, stage / MODEL, arrays, spec.preprocess,
+            del arrays  # the proof reads what was written
+            proof = prove(graph, lowered, stage / MODEL, StoredWeights(stage / WEIGHTS), spec.preprocess,
                           made.initializers, source=shown, images=images,
                           seed=seed)  # fmt: skip
             manifest["verified"] = proof.record

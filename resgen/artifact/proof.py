@@ -11,6 +11,7 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.lower.weights import Weights
 from resgen.spec.model import Preprocess
+from resgen.verify.compare import Agreement
 from resgen.verify.gate import Operands, Verification
 from resgen.verify.gate import prove as prove_file
 from resgen.verify.preprocess import takes_pictures
@@ -79,7 +80,7 @@ def _lines(done: Verification, source: str) -> list[str]:
         f"PyTorch = ONNX Runtime on probe parameters, {total} inputs "
         f"({' and '.join(kinds)}; batches {batches})",
         f"largest difference {done.probe.relative:.1e} of the output's range "
-        f"(allowed {done.probe.tolerance:.0e})",
+        f"(allowed {done.probe.tolerance:.0e}){_same(done.probe)}",
     ]
     if done.tensors:
         lines.append(
@@ -90,10 +91,13 @@ def _lines(done: Verification, source: str) -> list[str]:
     if not shipped.finite:
         lines.append(f"these weights ({source}) overflow, so only probes were compared")
         return lines
-    line = f"on these weights ({source}) {shipped.relative:.1e}"
-    if shipped.top1 is not None:
-        line += f", the same class for {shipped.top1[0]} of {shipped.top1[1]}"
-    lines.append(line)
+    lines.append(f"on these weights ({source}) {shipped.relative:.1e}")
     if source.startswith("fresh"):
         lines.append("fresh weights know no classes: --weights FILE brings real ones")
     return lines
+
+
+def _same(outputs: Agreement) -> str:
+    if outputs.top1 is None:
+        return ""
+    return ", the same class for {} of {}".format(*outputs.top1)

@@ -11,7 +11,7 @@ from resgen.artifact.proof import prove
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.lower.onnx import operands_of
-from resgen.lower.safetensors import read_safetensors
+from resgen.lower.safetensors import StoredWeights
 from resgen.verify.gate import Operands
 
 
@@ -44,7 +44,7 @@ def verify(
         graph,
         folded,
         artifact.model,
-        read_safetensors(artifact.weights),
+        StoredWeights(artifact.weights),
         spec.preprocess,
         operands,
         source=_source(artifact.manifest),

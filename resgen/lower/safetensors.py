@@ -7,7 +7,7 @@ describes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -32,34 +32,57 @@ _WRITTEN: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def read_safetensors(path: str | Path) -> dict[str, Array]:
-    """The tensors of a file, floats as float32 and integers as int64.
+class StoredWeights(Mapping[str, Array]):
+    """The tensors of a file, each read when it is asked for.
 
-    A file that is absent, damaged or of another format is a :class:`ResgenError`.
+    Floats come as float32, integers as int64. A file that is absent, damaged or of
+    another format is a :class:`ResgenError`.
     """
-    from safetensors import SafetensorError, safe_open
 
-    try:
-        # The package checks the header (offsets, overlaps, sizes); reading is ours,
-        # because reading through its memory map holds every page twice.
-        with safe_open(str(path), framework="numpy"):
-            pass
-        with Path(path).open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            return {
-                name: _read(file, name, entry, start=8 + length)
-                for name, entry in header.items()
-            }
-    except OSError as error:
+    def __init__(self, path: str | Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self.path = Path(path)
+        try:
+            # The package checks the header (offsets, overlaps, sizes); reading is ours,
+            # because reading through its memory map holds every page twice.
+            with safe_open(str(path), framework="numpy"):
+                pass
+            with self.path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                self._header: dict[str, Any] = json.loads(file.read(length))
+        except OSError as error:
+            raise self._unreadable(error) from error
+        except SafetensorError as error:
+            raise ResgenError(
+                f"{path} is not a whole safetensors file: {error}",
+                hint="was it cut short, or is it a .pth under another name?",
+            ) from error
+        self._header.pop("__metadata__", None)
+        self._start = 8 + length
+
+    def __getitem__(self, name: str) -> Array:
+        entry = self._header[name]
+        try:
+            with self.path.open("rb") as file:
+                return _read(file, name, entry, self._start)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._header)
+
+    def __len__(self) -> int:
+        return len(self._header)
+
+    def _unreadable(self, error: OSError) -> ResgenError:
         reason = error.strerror or "it cannot be read"
-        raise ResgenError(f"cannot read {path}: {reason}") from error
-    except SafetensorError as error:
-        raise ResgenError(
-            f"{path} is not a whole safetensors file: {error}",
-            hint="was it cut short, or is it a .pth under another name?",
-        ) from error
+        return ResgenError(f"cannot read {self.path}: {reason}")
+
+
+def read_safetensors(path: str | Path) -> dict[str, Array]:
+    """All tensors of a file at once; see :class:`StoredWeights`."""
+    return dict(StoredWeights(path))
 
 
 def _read(file: BinaryIO, name: str, entry: Mapping[str, Any], start: int) -> Array:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from resgen.errors import MissingComponent
@@ -21,13 +24,32 @@ def load_torch(why: str) -> ModuleType:
     ``why`` ends the sentence "PyTorch is not installed, so ...".
     """
     try:
-        import torch
+        with _collector_paused():
+            import torch
     except ModuleNotFoundError as missing:
         if missing.name != "torch":
             raise
         install = 'pip install "resgen[torch]"'
         raise MissingComponent("PyTorch", why, install) from missing
     return torch
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Import without garbage collection, and spare it what was imported.
+
+    torch makes a million objects that all stay. The collector would visit them many
+    times while they come (a tenth of the import) and with every full run after it.
+    """
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 class TorchSession(Session):

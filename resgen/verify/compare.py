@@ -127,8 +127,10 @@ def compare_tensors(
     module: torch.nn.Module,
     inputs: Mapping[str, torch.Tensor],
     found: Callable[[str], Array | None],
-) -> list[TensorDifference]:
+) -> tuple[list[TensorDifference], dict[str, Array]]:
     """Compare every value that a file yields with the exact one, in the graph's order.
+
+    Returns what each was off by, and the network's outputs in torch's float32.
 
     ``found`` gives what the file yields for a node (asked for each once), None where
     it yields nothing under that name. The exact value is computed in float64 along
@@ -145,8 +147,12 @@ def compare_tensors(
         return rounded, leaves.exact(node, [value[1] for value in values])
 
     pairs = {name: (value, value.double()) for name, value in inputs.items()}
+    names = {value: name for name, value in graph.outputs}
+    outputs = {}
     compared = []
     for node, (rounded, exact) in walk(graph, pairs, compute):
+        if node.name in names:
+            outputs[names[node.name]] = rounded.numpy()
         array = found(node.name)
         if array is None:
             continue
@@ -154,7 +160,7 @@ def compare_tensors(
         if not difference.share <= 1:
             raise _departure(graph, difference)
         compared.append(difference)
-    return compared
+    return compared, outputs
 
 
 def _difference(
