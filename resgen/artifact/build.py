@@ -33,6 +33,7 @@ from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.sizes import check_sizes
 from resgen.lower import checkpoint
 from resgen.lower.hashed import HashedFile
 from resgen.lower.initialize import initialize
@@ -109,6 +110,8 @@ def build(
         raise UsageError("weights come from a file or from a state_dict, not from both")
     chosen = Options(batch, opset, dynamic, keep_batchnorm, exporter)
     graph = graph or expand(spec)
+    if dynamic:
+        check_sizes(graph)
     identity = digest(spec)
     say("spec", f"{spec.at.source.file}  ok  (sha256 {identity[:12]}...)")
     say("graph", _graph_line(graph))
@@ -117,11 +120,12 @@ def build(
         shown = f"fresh, seed {seed}" if source == "fresh" else f"from {source}"
         say("weights", _weights_line(graph, shown))
         files = _plain_files(stage, spec, graph, arrays)
-        lowered = graph if chosen.keep_batchnorm else apply(graph, fold_norm)
+        as_it_is = chosen.keep_batchnorm or exporter == "torch"
+        lowered = graph if as_it_is else apply(graph, fold_norm)
         metadata = _metadata(spec, identity)
         made = _write_model(stage, graph, lowered, arrays, chosen, metadata)
         files.update({file.name: file.sha256 for file in made.files})
-        say("onnx", _onnx_line(graph, lowered, made))
+        say("onnx", _onnx_line(graph, lowered, made, exporter))
         manifest: dict[str, Any] = {
             "resgen": __version__,
             "name": spec.name,
@@ -144,12 +148,14 @@ def build(
             },
         }
         if verify:
-            from resgen.artifact.proof import prove
+            from resgen.artifact.proof import Subject, prove
 
             del arrays  # the proof reads what was written
-            proof = prove(graph, lowered, stage / MODEL, StoredWeights(stage / WEIGHTS), spec.preprocess,
-                          made.initializers, source=shown, images=images,
-                          seed=seed)  # fmt: skip
+            written = StoredWeights(stage / WEIGHTS)
+            operands = made.initializers if exporter == "resgen" else None
+            subject = Subject(graph, lowered, stage / MODEL, written, spec.preprocess,
+                              operands, shown)  # fmt: skip
+            proof = prove(subject, images=images, seed=seed)
             manifest["verified"] = proof.record
             for line in proof.lines:
                 say("verify", line)
@@ -250,15 +256,17 @@ def _weights_line(graph: Graph, source: str) -> str:
     return f"{count:,} parameters, {source}"
 
 
-def _onnx_line(graph: Graph, lowered: Graph, made: Written) -> str:
+def _onnx_line(graph: Graph, lowered: Graph, made: Written, exporter: Exporter) -> str:
     def norms(of: Graph) -> int:
         return sum(isinstance(n.op, Norm) and n.op.type == "batch" for n in of.nodes)
 
     kept = norms(lowered)
     folded = norms(graph) - kept
     parts = [f"opset {made.opset}"]
-    if folded:
+    if exporter == "torch":
+        parts.append("written by torch.onnx.export")
+    elif folded:
         parts.append(f"{folded} batch norms folded")
-    if kept:
-        parts.append(f"{kept} kept")
+    if kept and exporter == "resgen":
+        parts.append(f"{kept} batch norms kept")
     return ", ".join((*parts, f"{made.bytes / 1e6:.1f} MB"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from resgen.graph.ir import Graph
 from resgen.lower.weights import Weights
 from resgen.spec.model import Preprocess
 from resgen.verify.compare import Agreement
-from resgen.verify.gate import Operands, Verification
+from resgen.verify.gate import Operands, Verification, prove_foreign
 from resgen.verify.gate import prove as prove_file
 from resgen.verify.preprocess import takes_pictures
 
@@ -28,35 +29,79 @@ class Proof:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is proven: a model, the graph that it was written from, and how.
+
+    ``lowered`` is the graph after its passes, ``operands`` what its initialisers are
+    computed from; None where torch's exporter wrote the file. ``source`` says where
+    the weights are from.
+    """
+
+    graph: Graph
+    lowered: Graph
+    model: Path
+    weights: Weights
+    preprocess: Preprocess
+    operands: Operands | None
+    source: str
+
+
 def prove(
-    graph: Graph,
-    folded: Graph,
-    model: Path,
-    weights: Weights,
-    preprocess: Preprocess,
-    operands: Operands,
+    subject: Subject,
     *,
-    source: str,
     batches: Sequence[int] | None = None,
     images: Path | None = None,
     seed: int = 0,
 ) -> Proof:
     """Prove a model; see :func:`resgen.verify.gate.prove`.
 
-    ``source`` says where the weights are from; ``images`` is a folder of the user's
-    own, all of which are used.
+    ``images`` is a folder of the user's own, all of which are used.
     """
+    graph = subject.graph
     own = None if images is None else pictures_of(images)
-    if own and not takes_pictures(preprocess, graph.inputs[0].type.shape):
+    if own and not takes_pictures(subject.preprocess, graph.inputs[0].type.shape):
         raise ResgenError(
             f"the input of {graph.name} is no picture, so images cannot verify it",
             hint="leave out --images: random inputs are used",
         )
     if own and batches is None:
         batches = (1, len(own))  # all of them, and one input of noise
-    done = prove_file(graph, folded, model, weights, preprocess, operands,
-                      batches=batches, images=own, seed=seed)  # fmt: skip
-    return Proof(done.to_json(), tuple(_lines(done, source)))
+    if subject.operands is None:
+        done = prove_foreign(
+            graph,
+            subject.model,
+            subject.weights,
+            subject.preprocess,
+            partial(_export, graph, subject.model),
+            batches=batches,
+            images=own,
+            seed=seed,
+        )
+    else:
+        done = prove_file(
+            graph,
+            subject.lowered,
+            subject.model,
+            subject.weights,
+            subject.preprocess,
+            subject.operands,
+            batches=batches,
+            images=own,
+            seed=seed,
+        )
+    return Proof(done.to_json(), tuple(_lines(done, subject.source)))
+
+
+def _export(graph: Graph, like: Path, weights: Weights, path: Path) -> None:
+    """Write what torch's exporter wrote to ``like`` once more, with other weights."""
+    import onnx
+
+    from resgen.lower.torch_export import export
+
+    model = onnx.load(like, load_external_data=False)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
+    export(graph, weights, path, opset=model.opset_import[0].version, batch=batch)
 
 
 def pictures_of(folder: Path) -> list[Path]:

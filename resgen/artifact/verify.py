@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from resgen.artifact.opened import open_folder
-from resgen.artifact.proof import prove
+from resgen.artifact.proof import Subject, prove
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.lower.onnx import operands_of
 from resgen.lower.safetensors import StoredWeights
-from resgen.verify.gate import Operands
 
 
 def verify(
@@ -34,24 +33,23 @@ def verify(
     say("files", f"{count} files have the SHA-256 of the manifest")
     graph, spec = artifact.graph, artifact.spec
     written = artifact.manifest["onnx"]
-    operands: Operands = ()
-    folded = apply(graph, fold_norm) if "fold_norm" in written["passes"] else graph
+    passes = [fold_norm] if "fold_norm" in written["passes"] else []
+    folded = apply(graph, *passes)
+    operands = None
     if written["exporter"] == "resgen":
         operands = operands_of(
             folded, opset=written["opset"], dynamic=written["dynamic"]
         )
-    proof = prove(
+    subject = Subject(
         graph,
         folded,
         artifact.model,
         StoredWeights(artifact.weights),
         spec.preprocess,
         operands,
-        source=_source(artifact.manifest),
-        batches=batches,
-        images=images,
-        seed=seed,
+        _source(artifact.manifest),
     )
+    proof = prove(subject, batches=batches, images=images, seed=seed)
     for line in proof.lines:
         say("verify", line)
     return proof.record

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from resgen.errors import MissingComponent
 from resgen.graph.ir import Graph
-from resgen.runtime.base import Array, Session
+from resgen.ops.types import TensorType
+from resgen.runtime.base import Array, Session, Shape
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -55,19 +56,27 @@ def _collector_paused() -> Iterator[None]:
 class TorchSession(Session):
     """Runs the module that :func:`resgen.lower.torch.to_torch` made of ``graph``.
 
-    The module is in evaluation mode until the session is closed.
+    The module is in evaluation mode until the session is closed. With ``dynamic`` it
+    takes inputs of any spatial size.
     """
 
     name = "PyTorch"
 
-    def __init__(self, graph: Graph, module: torch.nn.Module) -> None:
+    def __init__(
+        self, graph: Graph, module: torch.nn.Module, *, dynamic: bool = False
+    ) -> None:
         self._torch = load_torch("the network cannot be run by it")
         self._names = [name for name, _ in graph.outputs]
         self._module = module
         self._training = module.training
-        self.inputs = {i.name: (None, *i.type.shape) for i in graph.inputs}
+
+        def declared(type_: TensorType) -> Shape:
+            sizes = (None,) * len(type_.spatial) if dynamic else type_.spatial
+            return (None, type_.channels, *sizes)
+
+        self.inputs = {i.name: declared(i.type) for i in graph.inputs}
         self.outputs = {
-            name: (None, *graph.types[value].shape) for name, value in graph.outputs
+            name: declared(graph.types[value]) for name, value in graph.outputs
         }
         module.eval()
 

@@ -105,7 +105,7 @@ def prove(
     _prove_weights(stored, operands, weights)
     sizes = tuple(batches or _batches(stored.model))
     paths = photographs() if images is None else images
-    inputs = gather(graph, preprocess, sizes, paths, seed)
+    inputs = gather(graph, preprocess, sizes, paths, seed, resized=_open(stored.model))
     tell("comparing every tensor on probe parameters")
     with TemporaryDirectory(prefix="resgen-") as folder:
         module, reference, copy, shares = _prove_tensors(
@@ -135,11 +135,69 @@ def prove(
     )
 
 
+def prove_foreign(
+    graph: Graph,
+    file: Path,
+    weights: Weights,
+    preprocess: Preprocess,
+    write: Callable[[Weights, Path], object],
+    *,
+    batches: Sequence[int] | None = None,
+    images: Sequence[Path] | None = None,
+    seed: int = 0,
+) -> Verification:
+    """Prove the outputs of a file that another exporter wrote.
+
+    Its names are its own, so tensors cannot be compared one by one; ``write`` writes
+    such a file for other weights, which are the probe parameters. Otherwise as
+    :func:`prove`.
+    """
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    load_onnxruntime("the ONNX file cannot be run and verified")
+    sizes = tuple(batches or _batches(read_stored(file).model))
+    paths = photographs() if images is None else images
+    inputs = gather(graph, preprocess, sizes, paths, seed, resized=False)
+    drawn = draw(graph, seed)
+    module = to_torch(graph, drawn).eval()
+    with torch.no_grad(), TemporaryDirectory(prefix="resgen-") as folder:
+        _settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+        copy = Path(folder) / file.name
+        write(drawn, copy)
+        agreements = []
+        for model, parameters in ((copy, drawn), (file, weights)):
+            _load(graph, module, parameters)
+            with TorchSession(graph, module) as session:
+                reference = Recorded.of(session, inputs.feeds)
+            with OnnxRuntimeSession(model) as deployed:
+                agreements.append(compare_outputs(reference, deployed))
+    probe, shipped = agreements
+    return Verification(
+        verdict="equal",
+        pictures=inputs.pictures,
+        random=inputs.random,
+        batches=sizes,
+        tensors=0,
+        tensor_share=0.0,
+        initializers=0,
+        probe=probe,
+        shipped=shipped,
+    )
+
+
 def _batches(structure: ModelProto) -> tuple[int, ...]:
     """The batch sizes to verify, from what the file takes."""
     axes = structure.graph.input[0].type.tensor_type.shape.dim
     fixed = axes[0].dim_value if axes else 0
     return (fixed, fixed) if fixed else BATCHES
+
+
+def _open(structure: ModelProto) -> bool:
+    """Whether the file takes any height and width."""
+    axes = structure.graph.input[0].type.tensor_type.shape.dim
+    return any(axis.dim_param for axis in axes[2:])
 
 
 def _prove_weights(stored: StoredModel, operands: Operands, weights: Weights) -> None:
@@ -197,7 +255,8 @@ def _prove_tensors(
     module = to_torch(graph, drawn).eval()
     with torch.no_grad():
         _settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
-        with TorchSession(graph, module) as session:
+        resized = inputs.resized is not None
+        with TorchSession(graph, module, dynamic=resized) as session:
             later = Recorded.of(session, inputs.feeds[1:])
         # The module's numbers are those of `drawn`, whose memory it shares.
         held = {name: evaluate(operand, drawn) for name, operand in operands}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from resgen.graph.ir import Graph
+from resgen.graph.sizes import total_stride
 from resgen.runtime.base import Array
 from resgen.spec.model import Preprocess
 from resgen.verify.preprocess import prepare, read, takes_pictures
@@ -16,17 +17,23 @@ from resgen.verify.preprocess import prepare, read, takes_pictures
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Batches of inputs; ``pictures`` of them are real, ``random`` are noise."""
+    """Batches of inputs; ``pictures`` of them are real, ``random`` are noise.
+
+    ``resized`` is one more, noise of another height and width, for a file that takes
+    any.
+    """
 
     name: str
     batches: tuple[Array, ...]
     pictures: int
     random: int
+    resized: Array | None = None
 
     @property
     def feeds(self) -> list[dict[str, Array]]:
         """What a session takes, a batch each."""
-        return [{self.name: batch} for batch in self.batches]
+        extra = () if self.resized is None else (self.resized,)
+        return [{self.name: batch} for batch in (*self.batches, *extra)]
 
     @property
     def ends(self) -> Array:
@@ -40,8 +47,12 @@ def gather(
     batches: Sequence[int],
     images: Sequence[Path],
     seed: int,
+    *,
+    resized: bool,
 ) -> Inputs:
     """Batches of these sizes, of ``images`` as far as they go and one that is noise.
+
+    ``resized`` adds an input that is larger by an odd number.
 
     Noise is normal with mean 0 and variance 1, as pictures are once they are
     normalised, but without their smoothness. An input that is no picture gets noise
@@ -54,9 +65,15 @@ def gather(
     # The last is noise, unless there is only one and a picture for it.
     pictures = min(len(paths), max(total - 1, 1))
     real = [prepare(read(path), preprocess, shape) for path in paths[:pictures]]
-    noise = np.random.default_rng(seed).standard_normal(
-        (total - pictures, *shape), np.float32
-    )
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal((total - pictures, *shape), np.float32)
+    other = None
+    if resized:
+        more = total_stride(graph) // 2 + 1
+        sizes = (n + more - (axis == 0) for axis, n in enumerate(shape[1:]))
+        other = generator.standard_normal((1, shape[0], *sizes), np.float32)
     whole = np.concatenate([*(picture[None] for picture in real), noise])
     ends = np.cumsum(batches)[:-1]
-    return Inputs(given.name, tuple(np.split(whole, ends)), pictures, total - pictures)
+    parts = tuple(np.split(whole, ends))
+    count = total - pictures + (other is not None)
+    return Inputs(given.name, parts, pictures, count, other)

@@ -124,7 +124,9 @@ class Subject:
         written = write(self.folded, self.weights, self.file)
         self.operands = written.initializers
         self.model = onnx.load(self.file)
-        self.inputs = gather(self.graph, self.spec.preprocess, (1, 3), (), 0)
+        self.inputs = gather(
+            self.graph, self.spec.preprocess, (1, 3), (), 0, resized=False
+        )
         self.probe = self._calibrated()
         self.other = np.random.default_rng(9).normal(size=self.inputs.batches[0].shape)
         self.cases = [
