@@ -23,13 +23,19 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
 run: $(VENV)/installed  ## build ResNet-50, prove PyTorch = ONNX Runtime on photographs
-	$(BIN)/resgen build specs/resnet50.json --force
-	$(BIN)/resgen verify build/resnet50
-	$(BIN)/resgen predict build/resnet50 $(PHOTOS)
+	@echo "1. Build: from the JSON to PyTorch and ONNX, compared on three photographs"
+	@$(BIN)/resgen build specs/resnet50.json --force
+	@echo
+	@echo "2. Verify: the same proof from the files alone, in batches of 1, 2 and 5"
+	@$(BIN)/resgen verify build/resnet50 --batch 1 --batch 2 --batch 5
+	@echo
+	@echo "3. Predict: the classes of the photographs, by ONNX Runtime"
+	@$(BIN)/resgen predict build/resnet50 $(PHOTOS) --top 3
 	@echo
 	@echo "These weights are fresh, so the classes above mean nothing. With real ones:"
 	@echo "  $(BIN)/resgen build specs/resnet50.json --weights FILE --force"
 	@echo "FILE is a .safetensors or .pth with torchvision's or timm's ResNet-50."
+	@echo "Next: \`$(BIN)/resgen list\` shows more networks; README.md invents a block."
 
 test: $(VENV)/installed-test  ## run the test suite (ARGS="..." goes to pytest)
 	$(PYTEST) $(ARGS)
@@ -66,6 +72,7 @@ $(VENV)/created:
 
 $(VENV)/installed: $(VENV)/created $(SOURCES)
 	$(PIP) $(PIN) --editable '.[all]'
+	@$(BIN)/python -m compileall -q resgen
 	@touch $@
 
 # torchvision and timm are peers that tests compare with. They come without their

@@ -93,7 +93,7 @@ def shortcuts(*, widens: bool) -> st.SearchStrategy[Any]:
     factors = [0.5, "1/3", ["layer_scale"], ["skip_init"], ["rezero"]]
     fields = said(
         when=st.sampled_from(["shape", "always"]),
-        merge=st.just("add"),
+        merge=st.sampled_from(["add", "if-same"]),
         tap=st.sampled_from(["input", "pre"]),
         scale=st.sampled_from(factors),
     )

@@ -73,6 +73,7 @@ class Program(click.Group):
 @click.group(
     "resgen",
     cls=Program,
+    invoke_without_command=True,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "max_content_width": 88,
@@ -89,5 +90,8 @@ SPEC is always a file or the name of a network that comes with resgen. `resgen C
 --help` tells more about one command.""",
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Neural networks from a few lines of JSON, proven equal wherever they run."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -8,6 +8,28 @@ from typing import Any, TypeVar
 
 import click
 
+
+class Whole(click.types.IntParamType):
+    """A whole number of at least ``minimum``, refused in words of ours."""
+
+    name = "whole number"
+
+    def __init__(self, minimum: int = 1) -> None:
+        self.minimum = minimum
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.minimum - 1
+        if number < self.minimum:
+            message = f'"{value}" is not a whole number of at least {self.minimum}'
+            self.fail(message, param, ctx)
+        return number
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -29,14 +51,14 @@ def spec_options(command: Command) -> Command:
     for add in (
         click.option(
             "--max-parameters",
-            type=click.IntRange(min=1),
+            type=Whole(),
             metavar="N",
             show_default="2,000,000,000",
             help="Refuse a network with more parameters.",
         ),
         click.option(
             "--max-operators",
-            type=click.IntRange(min=1),
+            type=Whole(),
             metavar="N",
             show_default="200,000",
             help="Refuse a network with more operators.",

@@ -71,7 +71,7 @@ def _suggest(problem: Problem) -> Problem:
         return problem
     from resgen.spec import zoo
 
-    name = path.name.removesuffix(".json")
+    name = path.stem
     beside = {p.stem: str(p) for p in path.parent.glob("*.json")}
     choices = {**{known: known for known in zoo.names()}, **beside}
     near = closest(name, choices)

@@ -24,13 +24,13 @@ def say(text: str = "", *, err: bool = False) -> None:
     click.echo(text, err=err, color=False if no_color() else None)
 
 
-def say_json(value: Any) -> None:
+def say_json(value: Any, *, indent: int = 2) -> None:
     """Write the one document of ``--json``.
 
     Other letters than ASCII's are kept where the output can carry all of them.
     """
     carries = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    say(json.dumps(value, indent=2, ensure_ascii=not carries))
+    say(json.dumps(value, indent=indent, ensure_ascii=not carries))
 
 
 def width() -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from resgen.cli._options import (
+    Whole,
     images_option,
     json_option,
     spec_argument,
@@ -55,14 +56,14 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 @click.option(
     "--seed",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Whole(0),
     default=0,
     help="For fresh weights.",
 )
 @click.option(
     "--batch",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Whole(),
     show_default="any",
     help="Fix the batch size of the ONNX file.",
 )
@@ -72,7 +73,7 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 @click.option(
     "--opset",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Whole(),
     show_default="the lowest that will do",
     help="Version of the ONNX operators.",
 )

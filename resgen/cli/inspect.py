@@ -23,6 +23,7 @@ from resgen.cli._text import (
     unit_of,
     width,
 )
+from resgen.errors import ResgenError
 
 if TYPE_CHECKING:
     from resgen.graph.cost import Analysis
@@ -101,6 +102,8 @@ def command(
 def _draw(graph: Graph, path: Path) -> None:
     from resgen.graph.draw import svg
 
+    if not path.parent.is_dir():
+        raise ResgenError(f"the folder of {path} does not exist")
     text = svg(graph)
     aside = path.with_name(f".{path.name}.part")
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from resgen.cli._options import folder_argument, json_option
+from resgen.cli._options import Whole, folder_argument, json_option
 from resgen.cli._text import printable, say, say_json
+
+#: Columns of a bar that stands for 100 %.
+BAR: Final = 20
 
 if TYPE_CHECKING:
     from resgen.artifact.predict import Prediction
@@ -32,7 +35,7 @@ Fresh weights know no classes: build with --weights FILE first."""
 @click.option(
     "--top",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Whole(),
     default=5,
     help="How many classes to show of each picture.",
 )
@@ -54,10 +57,11 @@ def command(folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool) 
 
 
 def _show(prediction: Prediction) -> None:
-    say(click.style(printable(str(prediction.image)), bold=True))
+    say(click.style(printable(prediction.image.name), bold=True))
     for best in prediction.classes:
         label = f"class {best.index}" if best.label is None else printable(best.label)
-        say(f"  {100 * best.probability:5.1f} %  {label}")
+        bar = "#" * round(BAR * best.probability)
+        say(f"  {100 * best.probability:5.1f} %  {bar:<{BAR}}  {label}")
 
 
 def _record(prediction: Prediction) -> dict[str, object]:

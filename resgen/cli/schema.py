@@ -20,4 +20,5 @@ def command() -> None:
     from resgen.ops import VOCABULARY
     from resgen.spec.schema import schema
 
-    say_json(schema(VOCABULARY))
+    # Not indented: half of so deep a document would be spaces.
+    say_json(schema(VOCABULARY), indent=0)

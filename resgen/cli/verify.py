@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from resgen.cli._options import folder_argument, images_option, json_option
+from resgen.cli._options import Whole, folder_argument, images_option, json_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 
@@ -29,7 +29,7 @@ Exit code 0: PyTorch and ONNX Runtime agree and no file has changed; 1: otherwis
     "batches",
     metavar="N",
     multiple=True,
-    type=click.IntRange(min=1),
+    type=Whole(),
     help="Compare at this batch size; may be repeated.",
 )
 @json_option

@@ -45,8 +45,18 @@ class Val:
     spoiled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a builder had come: numbers of what it held."""
+
+    nodes: int
+    parameters: int
+    owners: int
+    scopes: int
+
+
 @dataclass(slots=True)
-class _Made:
+class Outcome:
     """What an operator makes of input types; kept, so that its id stays its own."""
 
     op: Op
@@ -69,7 +79,7 @@ class Builder:
     _owners: dict[str, Op] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _size: int = 0
-    _made: dict[tuple[Any, ...], _Made] = field(default_factory=dict)
+    _made: dict[tuple[Any, ...], Outcome] = field(default_factory=dict)
     _origins: dict[tuple[Any, ...], Origin] = field(default_factory=dict)
 
     def origin(
@@ -87,14 +97,14 @@ class Builder:
         self.scopes.append(scope)
         return len(self.scopes) - 1
 
-    def infer(self, op: Op, inputs: list[Val]) -> _Made:
+    def infer(self, op: Op, inputs: list[Val]) -> Outcome:
         """Type, parameters and stride of what ``op`` makes; ShapeError if it cannot."""
         key = (id(op), *[v.type.shape for v in inputs])
         made = self._made.get(key)
         if made is None:
             types = [v.type for v in inputs]
             window = op.window(types[0])
-            made = self._made[key] = _Made(
+            made = self._made[key] = Outcome(
                 op,
                 op.infer(*types),
                 op.parameters(types[0]),
@@ -141,9 +151,33 @@ class Builder:
                 owner,
             )
         )
+        return self.preview(op, inputs, name)
+
+    def preview(self, op: Op, inputs: list[Val], name: str) -> Val:
+        """What :meth:`emit` yields; nothing is added."""
+        made = self.infer(op, inputs)
         return Val(name, made.type, self._stride(inputs[0], made))
 
-    def _stride(self, x: Val, made: _Made) -> tuple[int, ...]:
+    def mark(self) -> Mark:
+        """Where :meth:`rollback` can return to."""
+        return Mark(
+            len(self.nodes), len(self.parameters), len(self._owners), len(self.scopes)
+        )
+
+    def rollback(self, mark: Mark) -> None:
+        """Take back everything that was added since ``mark``.
+
+        Numbers that made names unique are not given again; nobody refers to them.
+        """
+        self._names.difference_update(node.name for node in self.nodes[mark.nodes :])
+        del self.nodes[mark.nodes :]
+        del self.scopes[mark.scopes :]
+        while len(self.parameters) > mark.parameters:
+            self._size -= self.parameters.popitem()[1].size
+        while len(self._owners) > mark.owners:
+            self._owners.popitem()
+
+    def _stride(self, x: Val, made: Outcome) -> tuple[int, ...]:
         axes = len(made.type.shape) - 1
         if made.stride is None and len(x.stride) == axes:
             return x.stride

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resgen.errors import Place
@@ -68,14 +68,21 @@ class Calls:
             ops = op.unstrided(site.dilation, undo=site.undo)
         for part in ops[:-1]:
             inputs[0] = self.emit(part, inputs[:1], None, place, site)
-        return self.emit(ops[-1], inputs, owner, place, site)
+        try:
+            return self.emit(ops[-1], inputs, owner, place, site)
+        except ShapeError as error:
+            ungrouped = _ungrouped(ops[-1], error)
+            if ungrouped is None:
+                raise
+            self.report(error, element, x, frame, site)
+            return self.builder.preview(ungrouped, inputs, x.name)
 
     def _further(
         self, op: Op, call: OpCall, element: Element, frame: Frame
     ) -> list[Val]:
         """Inputs beside the value under way: kept values, by name."""
         return [
-            frame.keeper(str(getattr(op, key)), element.at)
+            frame.recall(str(getattr(op, key)), element.at)
             for key, param in VOCABULARY[call.op].signature.items()
             if param.kind == "value"
         ]
@@ -160,6 +167,17 @@ class Calls:
             if value is not None:
                 known.values[name] = number(value)
         return known
+
+
+def _ungrouped(op: Op, error: ShapeError) -> Op | None:
+    """``op`` without the groups that its channels do not divide into.
+
+    Groups do not show in the type of the result, so what follows can be checked with
+    it as if they had been right.
+    """
+    if error.code != "RG105" or error.attribute is None:
+        return None
+    return replace(op, **{error.attribute: 1})
 
 
 def _is_constant(argument: Argument) -> bool:

@@ -38,7 +38,8 @@ def explain(code: str) -> str:
     found = EXPLANATIONS.get(code.upper())
     if found is None:
         near = did_you_mean(code.upper(), EXPLANATIONS)
-        raise UsageError(f'no problem has the code "{code}"{near}')
+        message = f'no problem has the code "{code}"{near}'
+        raise UsageError(message, hint=f"there are {', '.join(EXPLANATIONS)}")
     return f"{found.code} {found.severity}: {found.title}\n\n{found.text}"
 
 

@@ -36,10 +36,7 @@ _NUMBER = Param("number")
 
 
 class Stop(Exception):
-    """A problem after which this element cannot go on.
-
-    ``at`` is what was being read; the frame tells who caused it.
-    """
+    """A problem after which this element cannot go on; ``place`` is the user's."""
 
     def __init__(
         self, code: str, message: str, place: Place, hint: str | None = None
@@ -102,7 +99,7 @@ class Frame:
         """The place of a piece of the text, or of the use if the text is built in."""
         return json.place() if self.own else self.call
 
-    def keeper(self, name: str, at: Json) -> Any:
+    def recall(self, name: str, at: Json) -> Any:
         """The value kept under a name."""
         found = self.kept.get(name)
         if found is None:

@@ -56,7 +56,7 @@ class _Expansion:
         self.spec = spec
         self.problems = problems
         self.builder = Builder(spec.name, limits)
-        self.run = Interpreter(spec, self.builder, problems)
+        self.interpreter = Interpreter(spec, self.builder, problems)
         self.frame = Frame(spec.at.place(), own=True)
         self.depths: list[int] = []
         self.before = 0  # blocks of earlier stages
@@ -141,7 +141,7 @@ class _Expansion:
         """A body of the spec itself, which keeps values of its own."""
         frame = replace(self.frame, kept={})
         site = site.using(x.type.shape[0])
-        return self.run.body(body, x, frame, site)
+        return self.interpreter.body(body, x, frame, site)
 
     # --- stages -----------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class _Expansion:
         self.builder.sections[-1] = replace(
             self.builder.sections[-1], name=name.lstrip("/") or f"stage{index + 1}"
         )
-        site = self.run.enter(trunk, name, "stage", pointer)
+        site = self.interpreter.enter(trunk, name, "stage", pointer)
         stride = self._stride(index, stage, site)
         dilates = stage.dilate is not None and self.frame.truth(
             stage.dilate, site.positions
@@ -223,9 +223,9 @@ class _Expansion:
         component = self._component(getattr(self.spec.names, which), site)
         at = self.builder.sections[-1].pointer + f"/{which}"
         if isinstance(end, Taker):
-            site = self.run.enter(site, component, which, at, end.block)
+            site = self.interpreter.enter(site, component, which, at, end.block)
             return self._use(stage, end, 0, stride, x, site)
-        return self._body(end, x, self.run.enter(site, component, which, at))
+        return self._body(end, x, self.interpreter.enter(site, component, which, at))
 
     def _block(self, stage: Stage, index: int, stride: Any, x: Val, site: Site) -> Val:
         if stage.block is None:
@@ -240,7 +240,9 @@ class _Expansion:
         site = replace(site, block=index, positions=positions, label=label)
         component = self._component(self.spec.names.block, site)
         pointer = self.builder.sections[-1].pointer
-        site = self.run.enter(site, component, "block", pointer, stage.block.block)
+        site = self.interpreter.enter(
+            site, component, "block", pointer, stage.block.block
+        )
         return self._use(stage, stage.block, index, stride, x, site)
 
     def _use(
@@ -256,9 +258,11 @@ class _Expansion:
                 if isinstance(argument, PerBlock):
                     argument = self._item(argument, index)
                 given[name] = (argument, self.frame)
-            return self.run.block(made, given, self._place(stage, taker), x, site)
+            return self.interpreter.block(
+                made, given, self._place(stage, taker), x, site
+            )
         except Stop as stop:
-            self.run.report(stop, x, site)
+            self.interpreter.report(stop, x, site)
             return replace(x, spoiled=True)
 
     def _place(self, stage: Stage, taker: Taker) -> Place:

@@ -41,7 +41,8 @@ READING: Final = (
 
         {"name": "mine" "input": [3, 224, 224]}      a comma is missing before "input"
 
-    JSON has no comments: write them as `"doc": "..."`, which any object takes.
+    JSON has no comments: write them as `"doc": "..."`, which a spec, a stage, an
+    element, a block and a parameter of a block take.
     """),
     _error("RG002", "A key given twice", """
     An object has the same key twice. Most readers of JSON silently keep the last one,
@@ -99,7 +100,8 @@ READING: Final = (
         {"input": 224}          takes [3, 224, 224]: channels, then 1 to 3 sizes
 
     The message says what was expected. A string where a number is due is read as an
-    expression, so `"width": "64 * 2"` is right and a quoted word is not.
+    expression, so `"width": "64 * 2"` is right and a quoted word is not. A fraction is
+    no integer: `"width // 3"` rounds down where `"width / 3"` does not come out even.
     """),
     _error("RG013", "Out of range", """
     A value is of the right kind but not one of those allowed: a width of 0, a negative
@@ -163,15 +165,17 @@ READING: Final = (
     A string in a numeric or boolean field is an expression, and this one cannot be
     read. There are numbers, names, `+ - * / // % **`, comparisons, `and or not`,
     `x if c else y`, indexing, and the functions `floor ceil round max min len log2 sqrt
-    divisible`; nothing else, and never Python.
+    divisible`; nothing else, and never Python. What has no value whatever the names
+    are, such as `"8 // 0"`, cannot be read either.
 
         {"out": "width // 4"}          not "width / 4 channels"
     """),
     _error("RG031", "An expression has no value", """
-    An expression can be read but not computed: it divides by zero, indexes past the
-    end, grows beyond bounds, or yields a fraction where an integer is due.
+    An expression can be read, but not computed with the values that its names have
+    there: it divides by one that is zero, indexes past the end, grows beyond bounds,
+    or two values of a `let` need one another.
 
-        {"out": "width / 3"}          64/3 is no number of channels: use width // 3
+        {"width": "64 // stage"}          the first stage is 0
     """),
     _error("RG032", "Unknown name in an expression", """
     An expression uses a name that has no value there. A block sees its parameters, its
@@ -234,12 +238,6 @@ READING: Final = (
 )  # fmt: skip
 
 BUILDING: Final = (
-    _error("RG100", "An operator cannot take its input", """
-    What flows in does not suit the operator; the message gives the shape that arrived
-    and what the operator needs.
-
-        {"op": "linear", "out": 10}          after a map: pool or flatten it first
-    """),
     _error("RG104", "A merge of unequal shapes", """
     Branches that meet have different shapes: an `add` needs all equal, a `concat` all
     but the channels. Most often a shortcut is `identity` while the width or the

@@ -84,7 +84,7 @@ class Interpreter:
             ):
                 return None
             if element.start is not None:
-                x = frame.keeper(
+                x = frame.recall(
                     frame.template(element.start, site.positions), element.start.at
                 )
                 site.positions["here"] = x.type.shape[0]

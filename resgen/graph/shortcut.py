@@ -54,7 +54,7 @@ class ShortcutRules:
     """Resolves shortcuts and runs residual elements."""
 
     def __init__(self, interpreter: Interpreter) -> None:
-        self.run = interpreter
+        self.interpreter = interpreter
 
     @staticmethod
     def based(value: ShortcutChoice | None, base: ShortcutChoice) -> ShortcutChoice:
@@ -78,7 +78,7 @@ class ShortcutRules:
             rules = Rules("custom")
         else:
             rules = self.rules(choice.base, offered, place, site)
-        lent = self.run.lend(choice.frame, offered, site.positions)
+        lent = self.interpreter.lend(choice.frame, offered, site.positions)
         return self._changed(rules, value, lent, offered, place, site)
 
     def _preset(self, name: str, offered: Offered, place: Place, site: Site) -> Rules:
@@ -88,13 +88,15 @@ class ShortcutRules:
         return self._changed(Rules(name), value, frame, offered, place, site)
 
     def _definition(self, name: str) -> Definition:
-        return self.run.spec.shortcuts[name]
+        return self.interpreter.spec.shortcuts[name]
 
     def _frame(
         self, made: Definition, offered: Offered, place: Place, site: Site
     ) -> Frame:
         given = {name: offered[name] for name in made.params if name in offered}
-        return self.run.frame(made, given, place, site.positions, site.positions)
+        return self.interpreter.frame(
+            made, given, place, site.positions, site.positions
+        )
 
     def _changed(
         self,
@@ -130,7 +132,7 @@ class ShortcutRules:
         self, form: Residual, element: Element, x: Val, frame: Frame, site: Site
     ) -> Val:
         """Run a residual element."""
-        run, place = self.run, frame.at(element.at)
+        run, place = self.interpreter, frame.at(element.at)
         offered = {name: (a, frame) for name, a in form.arguments.items()}
         rules = self.rules(self._choice(form, frame), offered, place, site)
         entered = x
@@ -139,12 +141,47 @@ class ShortcutRules:
         branch = run.body(form.branch, x, frame, site.with_role("branch"))
         branch = self._scaled(branch, rules, site.with_role("branch"))
         if rules.merge != "none":
-            branch = self._dropped(branch, form, frame, site, place)
-            taken = self._taken(branch, entered, x, rules, site)
-            branch = self._merged(branch, taken, rules, frame, place, site)
+            branch = self._met(branch, entered, x, rules, form, frame, place, site)
         if form.post is not None:
             branch = run.body(form.post, branch, frame, site.with_role("post"))
         return branch
+
+    def _met(
+        self,
+        branch: Val,
+        entered: Val,
+        after_pre: Val,
+        rules: Rules,
+        form: Residual,
+        frame: Frame,
+        place: Place,
+        site: Site,
+    ) -> Val:
+        """The branch brought together with the shortcut."""
+        builder = self.interpreter.builder
+        before = builder.mark()
+        kept = None if rules.project is None else rules.project[1].kept
+        kept_before = dict(kept or {})
+        dropped = self._dropped(branch, form, frame, site, place)
+        shortcut = self._taken(dropped, entered, after_pre, rules, site)
+        same = shortcut.type == branch.type or shortcut.spoiled or branch.spoiled
+        if rules.merge == "if-same" and not same:
+            # No shortcut, so neither its projection nor what drops the branch stays.
+            builder.rollback(before)
+            if kept is not None:
+                kept.clear()
+                kept.update(kept_before)
+            return branch
+        if rules.merge == "concat":
+            both = [shortcut, dropped]
+            return self.interpreter.merged(
+                "concat", both, place, site.with_role("merge")
+            )
+        if not same:
+            projected = shortcut is not entered
+            return self._misfit(dropped, shortcut, rules, frame, site, projected)
+        both = [dropped, shortcut]
+        return self.interpreter.merged("add", both, place, site.with_role("merge"))
 
     def _choice(self, form: Residual, frame: Frame) -> ShortcutChoice:
         if isinstance(form.shortcut, ShortcutValue):
@@ -160,12 +197,12 @@ class ShortcutRules:
             return branch
         scale, frame = rules.scale
         if isinstance(scale, Body):
-            return self.run.body(scale, branch, frame, site)
+            return self.interpreter.body(scale, branch, frame, site)
         factor = frame.scalar(scale, _NUMBER, site.positions)
         if factor == 1:
             return branch
         op = Scale(by=float(factor))
-        return self.run.calls.emit(op, [branch], None, frame.blame(scale), site)
+        return self.interpreter.calls.emit(op, [branch], None, frame.blame(scale), site)
 
     def _dropped(
         self, branch: Val, form: Residual, frame: Frame, site: Site, place: Place
@@ -177,7 +214,9 @@ class ShortcutRules:
         if rate == 0:
             return branch
         op = DropPath(p=float(rate))
-        return self.run.calls.emit(op, [branch], None, place, site.with_role("branch"))
+        return self.interpreter.calls.emit(
+            op, [branch], None, place, site.with_role("branch")
+        )
 
     def _taken(
         self, branch: Val, entered: Val, after_pre: Val, rules: Rules, site: Site
@@ -199,49 +238,38 @@ class ShortcutRules:
         if not projects or rules.project is None:
             return entered
         body, where = rules.project
-        return self.run.body(body, tapped, where, site.with_role("shortcut"))
+        return self.interpreter.body(body, tapped, where, site.with_role("shortcut"))
 
-    def _merged(
+    def _misfit(
         self,
         branch: Val,
         shortcut: Val,
         rules: Rules,
         frame: Frame,
-        place: Place,
         site: Site,
-    ) -> Val:
-        site = site.with_role("merge")
-        if rules.merge == "concat":
-            return self.run.merged("concat", [shortcut, branch], place, site)
-        if shortcut.type != branch.type and not (shortcut.spoiled or branch.spoiled):
-            if rules.merge == "if-same":
-                return branch
-            return self._misfit(branch, shortcut, rules, frame, site)
-        return self.run.merged("add", [branch, shortcut], place, site)
-
-    def _misfit(
-        self, branch: Val, shortcut: Val, rules: Rules, frame: Frame, site: Site
+        projected: bool,
     ) -> Val:
         """Say why the two sides cannot be added, at the line that made them differ."""
         ours, theirs = branch.type, shortcut.type
         if ours.channels != theirs.channels:
-            cause = "width"
-            message = (
-                f"{site.label} adds {ours.channels} channels to {theirs.channels}: its "
-                f'shortcut is "{rules.name}" but the width changes'
-            )
+            cause, changes = "width", "the width changes"
+            what = f"{ours.channels} channels to {theirs.channels}"
             hint = f'use "projection", or keep {theirs.channels}'
+            mend = f"let it give out {ours.channels} channels"
         else:
-            cause = "stride"
-            message = (
-                f"{site.label} adds a map of {ours} to one of {theirs}: its shortcut is "
-                f'"{rules.name}" but the size changes'
-            )
+            cause, changes = "stride", "the size changes"
+            what = f"a map of {ours} to one of {theirs}"
             hint = 'use "projection", or a stride of 1'
+            mend = "give both the same strides and rounding, or the input an even size"
+        why = f'its shortcut is "{rules.name}" but {changes}'
+        if projected:
+            why = f'its shortcut "{rules.name}" does not follow the branch'
+            hint = mend
+        message = f"{site.label} adds {what}: {why}"
         place = frame.call
         if cause in frame.sources:
             argument, outer = frame.sources[cause]
             place = outer.blame(argument)
-        self.run.problems.error("RG104", message, place, hint)
+        self.interpreter.problems.error("RG104", message, place, hint)
         # The branch has the shape that was asked for; later stages are checked with it.
         return branch

@@ -1,8 +1,4 @@
-"""What a network needs that torch does not have.
-
-A plain model written by ``resgen export --to python`` carries a copy of this file, so
-it imports nothing but torch.
-"""
+"""What a network needs that torch does not have."""
 
 from __future__ import annotations
 
@@ -50,43 +46,29 @@ def standardized(weight: Tensor, eps: float) -> Tensor:
 # --- modules with parameters ----------------------------------------------------------
 
 
-class StdConv1d(nn.Conv1d):
+class _Standardized(nn.modules.conv._ConvNd):
+    """Convolution whose weights are standardised, whatever its rank."""
+
+    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = standardized(self.weight, self.eps)
+        y: Tensor = self._conv_forward(x, weight, self.bias)
+        return y
+
+
+class StdConv1d(_Standardized, nn.Conv1d):
     """Convolution whose weights are standardised, over one axis."""
 
-    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.eps = eps
 
-    def forward(self, x: Tensor) -> Tensor:
-        weight = standardized(self.weight, self.eps)
-        y: Tensor = self._conv_forward(x, weight, self.bias)
-        return y
-
-
-class StdConv2d(nn.Conv2d):
+class StdConv2d(_Standardized, nn.Conv2d):
     """Convolution whose weights are standardised, over two axes."""
 
-    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.eps = eps
 
-    def forward(self, x: Tensor) -> Tensor:
-        weight = standardized(self.weight, self.eps)
-        y: Tensor = self._conv_forward(x, weight, self.bias)
-        return y
-
-
-class StdConv3d(nn.Conv3d):
+class StdConv3d(_Standardized, nn.Conv3d):
     """Convolution whose weights are standardised, over three axes."""
-
-    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight = standardized(self.weight, self.eps)
-        y: Tensor = self._conv_forward(x, weight, self.bias)
-        return y
 
 
 class LayerNorm(nn.LayerNorm):

@@ -97,7 +97,8 @@ def _read(file: BinaryIO, name: str, entry: Mapping[str, Any], start: int) -> Ar
     if entry["dtype"] == "BF16":  # the upper half of a float32
         stored = (stored.astype(np.uint32) << 16).view(np.float32)
     kind = np.float32 if "F" in entry["dtype"] else np.int64
-    return stored.reshape(entry["shape"]).astype(kind, copy=False)
+    array: Array = stored.reshape(entry["shape"]).astype(kind, copy=False)
+    return array
 
 
 def write_safetensors(path: str | Path, graph: Graph, weights: Weights) -> str:

@@ -46,7 +46,7 @@ class ScopeModule(fx.GraphModule):
         return repr(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ScopeModule:
-        made = ScopeModule.__new__(ScopeModule)
+        made: ScopeModule = ScopeModule.__new__(ScopeModule)
         memo[id(self)] = made
         state = copy.deepcopy(self._state(), memo)
         return made._become(type(self).__name__, state, copy.deepcopy(self.graph))
@@ -56,14 +56,15 @@ class ScopeModule(fx.GraphModule):
 
     def _state(self) -> dict[str, Any]:
         """Everything but the graph, which knows its module and would bring it along."""
-        state: dict[str, Any] = self.__getstate__()  # type: ignore[no-untyped-call]
-        return {key: value for key, value in state.items() if key != "_graph"}
+        # Compiled code is made anew when it is wanted.
+        left = ("_graph", "_compiled_call_impl")
+        return {key: value for key, value in self.__dict__.items() if key not in left}
 
     def _become(
         self, class_name: str, state: Mapping[str, Any], graph: fx.Graph
     ) -> ScopeModule:
         """Take on this state and graph; each instance has a class of its own."""
-        self.__setstate__(state)  # type: ignore[no-untyped-call]
+        super().__setstate__(dict(state))  # type: ignore[no-untyped-call]
         type(self).__name__ = class_name
         self.graph = graph
         return self
@@ -123,4 +124,5 @@ def _restore(
 
     for op, name, target, args, kwargs in steps:
         results[name] = graph.create_node(op, target, found(args), found(kwargs), name)
-    return ScopeModule.__new__(ScopeModule)._become(class_name, state, graph)
+    made: ScopeModule = ScopeModule.__new__(ScopeModule)
+    return made._become(class_name, state, graph)

@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 from typing import Final
 
 from resgen.ops.base import REGISTRY, Op, signature
-from resgen.spec.params import OperatorEntry, Signature, Vocabulary
+from resgen.spec.params import OperatorEntry, Vocabulary
 
 #: What operators are made of, and no operators themselves.
 _INTERFACES: Final = frozenset({"base", "initial", "types"})
@@ -24,16 +24,14 @@ for _module in iter_modules(__path__):
 #: Every operator by its name in the language.
 OPERATORS: Final[Mapping[str, type[Op]]] = dict(sorted(REGISTRY.items()))
 
-#: The attributes of every operator, by its name.
-SIGNATURES: Final[Mapping[str, Signature]] = {
-    name: signature(op)  # type: ignore[arg-type]  # mypy doubts that types hash
-    for name, op in OPERATORS.items()
-}
-
 #: What the language knows of them. Those that bring branches together are forms of an
 #: element instead, and are left out.
 VOCABULARY: Final[Vocabulary] = {
-    name: OperatorEntry(SIGNATURES[name], op.shorthand, op.summary())
+    name: OperatorEntry(
+        signature(op),  # type: ignore[arg-type]  # mypy doubts that types hash
+        op.shorthand,
+        op.summary(),
+    )
     for name, op in OPERATORS.items()
     if op.arity is not None
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from fractions import Fraction
 from functools import cache
-from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from resgen.ops.types import (
     Operand,
@@ -24,22 +24,31 @@ from resgen.ops.types import (
 )
 from resgen.spec.params import REQUIRED, Kind, Param, Signature
 
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_):
+        """It speaks to type checkers alone; typing has it from Python 3.11 on."""
+        return lambda decorator: decorator
+
+
 Axes = int | tuple[int, ...]
 
 
 class ShapeError(Exception):
     """An operator cannot take this input.
 
-    ``attribute`` names the attribute at fault (the line of the spec that set it is
-    then what the user sees), ``code`` is the problem's stable code.
+    ``code`` is the problem's stable code, ``attribute`` names the attribute at fault
+    (the line of the spec that set it is then what the user sees).
     """
 
     def __init__(
         self,
         message: str,
         *,
+        code: str,
         attribute: str | None = None,
-        code: str = "RG100",
         hint: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -216,6 +225,13 @@ def per_axis(value: Axes, x: TensorType, attribute: str) -> tuple[int, ...]:
             code="RG110",
         )
     return value
+
+
+def multiplied(value: Axes, factor: int) -> Axes:
+    """Every number of ``value`` times ``factor``."""
+    if isinstance(value, int):
+        return value * factor
+    return tuple(v * factor for v in value)
 
 
 def spatial_suffix(x: TensorType, what: str) -> str:

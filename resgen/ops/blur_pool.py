@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import comb
 
 from resgen.ops.base import (
@@ -71,6 +72,10 @@ class BlurPool(Op):
     def window(self, x: TensorType) -> Window:
         stride, _ = self._axes(x)
         return Window((self.kernel,) * len(stride), stride)
+
+    def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:
+        # The filter stays as it is, as in timm's dilated networks.
+        return (replace(self, stride=1) if undo else self,)
 
     def torch(self, x: TensorType) -> Module:
         stride, padding = self._axes(x)

@@ -13,6 +13,7 @@ from resgen.ops.base import (
     Op,
     ShapeError,
     attribute,
+    multiplied,
     operator,
     per_axis,
     spatial_suffix,
@@ -30,9 +31,6 @@ from resgen.ops.types import (
     Value,
     Window,
 )
-
-#: Epsilon of weight standardisation, as timm's ``StdConv2d`` has it.
-STANDARDIZE_EPS = 1e-6
 
 
 @operator("conv")
@@ -59,6 +57,12 @@ class Conv(Op):
     bias: bool = attribute("boolean", "add a trainable bias", default=False)
     standardize: bool = attribute(
         "boolean", "weight standardisation, Qiao et al. 2019", default=False
+    )
+    standardize_eps: float = attribute(
+        "number",
+        "added to the variance of a standardised weight",
+        default=1e-6,
+        minimum=0,
     )
     init: Init = attribute("init", "for the roles weight and bias", default=())
 
@@ -114,7 +118,8 @@ class Conv(Op):
         operands: dict[str, Operand] = {role: Ref(name) for role, name in names.items()}
         if self.standardize:
             weight = operands["weight"]
-            operands["weight"] = Apply("standardize", (weight, STANDARDIZE_EPS))
+            eps = float(self.standardize_eps)
+            operands["weight"] = Apply("standardize", (weight, eps))
         return operands
 
     def macs(self, x: TensorType, y: TensorType) -> int:
@@ -127,15 +132,10 @@ class Conv(Op):
         return Window(tuple(extent), stride)
 
     def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:
-        def times(value: Axes) -> Axes:
-            if isinstance(value, int):
-                return value * dilation
-            return tuple(v * dilation for v in value)
-
         # A stated padding grows with the kernel's extent, so that sizes stay.
-        padding = None if self.padding is None else times(self.padding)
+        padding = None if self.padding is None else multiplied(self.padding, dilation)
         stride = 1 if undo else self.stride
-        wider = times(self.dilation)
+        wider = multiplied(self.dilation, dilation)
         return (replace(self, stride=stride, padding=padding, dilation=wider),)
 
     def torch(self, x: TensorType) -> Module:
@@ -149,7 +149,7 @@ class Conv(Op):
         options["bias"] = self.bias
         if self.standardize:
             target = f"resgen.lower.modules.StdConv{suffix}"
-            options["eps"] = STANDARDIZE_EPS
+            options["eps"] = float(self.standardize_eps)
         else:
             target = f"torch.nn.Conv{suffix}"
         return Module(target, (x.channels, self.out, kernel), options)
@@ -176,6 +176,10 @@ class Conv(Op):
             Case(cls(out=6, kernel=3, groups=2, dilation=2), ((4, 11, 11),)),
             Case(cls(out=4, kernel=2, stride=2, padding=0), ((3, 8, 8),)),
             Case(cls(out=6, kernel=3, standardize=True), ((4, 9, 9),)),
+            Case(
+                cls(out=6, kernel=3, standardize=True, standardize_eps=0.1),
+                ((4, 9, 9),),
+            ),
             Case(cls(out=5, kernel=5), ((3, 20),)),
             Case(cls(out=5, kernel=3, stride=2), ((3, 6, 7, 8),)),
         )

@@ -10,6 +10,7 @@ from resgen.ops.base import (
     OnnxWriter,
     Op,
     attribute,
+    multiplied,
     operator,
     spatial_suffix,
 )
@@ -49,18 +50,13 @@ class MaxPool(Op):
         return Window(windows.extent, windows.stride)
 
     def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:
-        def times(value: Axes) -> Axes:
-            if isinstance(value, int):
-                return value * dilation
-            return tuple(v * dilation for v in value)
-
         # The padding grows with the window, so that sizes stay.
         return (
             replace(
                 self,
                 stride=1 if undo else self.stride,
-                padding=times(self.padding),
-                dilation=times(self.dilation),
+                padding=multiplied(self.padding, dilation),
+                dilation=multiplied(self.dilation, dilation),
             ),
         )
 

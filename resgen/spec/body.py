@@ -22,6 +22,7 @@ from resgen.spec.model import (
     Form,
     Keep,
     Merge,
+    NotGiven,
     OpCall,
     Residual,
     Scalar,
@@ -111,7 +112,8 @@ class BodyReader:
     def _unknown(self, name: str, at: Json) -> Form | None:
         choices = [*self.operators, *self.library.block_names()]
         near = did_you_mean(name, choices)
-        hint = None if near else "`resgen list --blocks` shows operators and blocks"
+        listed = "`resgen list blocks` and `resgen list operators` show them"
+        hint = None if near else listed
         message = f'"{name}" is not an operator or a block{near}'
         self.problems.error("RG020", message, at.place(), hint)
         return None
@@ -216,16 +218,7 @@ class BodyReader:
 
     def _use(self, at: Json, value: Mapping[str, Json]) -> Form | None:
         members = self.binder.members(at, ("use", "with", *COMMON), "a use")
-        given = members.get("with")
-        arguments: Mapping[str, Json] = {}
-        if given is not None and given.value is not None:
-            if isinstance(given.value, dict):
-                arguments = given.value
-            else:
-                message = (
-                    f'"with" is an object of arguments, not {describe(given.value)}'
-                )
-                self.problems.error("RG012", message, given.place())
+        arguments = self._given(members)
         target = value["use"]
         name = target.value
         if not isinstance(name, str):
@@ -291,12 +284,7 @@ class BodyReader:
     def _residual(self, at: Json, value: Mapping[str, Json]) -> Form:
         keys = ("residual", "pre", "post", "drop_path", "shortcut", "with")
         members = self.binder.members(at, (*keys, *COMMON), "a residual element")
-        given = members.get("with")
-        arguments = given.value if given is not None else {}
-        if not isinstance(arguments, dict):
-            message = f'"with" is an object of arguments, not {describe(arguments)}'
-            self.problems.error("RG012", message, at.place())
-            arguments = {}
+        arguments = self._given(members)
         shortcut = members.get("shortcut")
         chosen: ShortcutValue | Text
         if shortcut is None or shortcut.value is None:
@@ -313,11 +301,25 @@ class BodyReader:
             self.offers(arguments),
         )
 
+    def _given(self, members: Mapping[str, Json]) -> Mapping[str, Json]:
+        """What `with` says, if it is there and not null."""
+        given = members.get("with")
+        if given is None or given.value is None:
+            return {}
+        if isinstance(given.value, dict):
+            return given.value
+        message = f'"with" is an object of arguments, not {describe(given.value)}'
+        self.problems.error("RG012", message, given.place())
+        return {}
+
     def offers(self, arguments: Mapping[str, Json]) -> dict[str, Argument]:
         """Arguments for whatever a parameter turns out to be: values of any type."""
         bound: dict[str, Argument] = {}
         for key, item in arguments.items():
-            if isinstance(item.value, str):
+            value: Argument | None
+            if item.value is None:
+                value = NotGiven(item)
+            elif isinstance(item.value, str):
                 parsed = self.binder.expression(item.value, item)
                 value = None if parsed is None else Scalar(parsed, item)
             elif isinstance(item.value, bool):

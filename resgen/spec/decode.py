@@ -8,15 +8,16 @@ what a problem spoils is left out or read as it was most likely meant.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from resgen.spec import library as libraries
-from resgen.spec.bind import describe
+from resgen.spec.bind import POSITIONS, describe
 from resgen.spec.body import FORMS
 from resgen.spec.definition import local_values
 from resgen.spec.library import Library
-from resgen.spec.model import Body, Names, Spec, Template
+from resgen.spec.model import Argument, Body, Names, Spec, Template
 from resgen.spec.params import Param, Vocabulary
 from resgen.spec.picture import labels, preprocess
 from resgen.spec.source import Json, Problems, from_plain
@@ -117,9 +118,7 @@ class _Decoder:
         for kind, key in (("block", "blocks"), ("shortcut", "shortcuts")):
             for name in self._definitions(key):
                 getattr(self.library, kind)(name)
-        let = local_values(
-            self.binder.object(self.members.get("let"), '"let"'), self.reader
-        )
+        let = self._let()
         made = stages.read(self.members.get("stages"))
         stem, head = self._stem(), self._head()
         shape = self._input()
@@ -142,6 +141,13 @@ class _Decoder:
             members=self.members,
             used=self.library.used(),
         )
+
+    def _let(self) -> Mapping[str, Argument]:
+        stated = self.binder.object(self.members.get("let"), '"let"')
+        for name in stated.keys() & POSITIONS:
+            message = f'"{name}" has a meaning of its own; choose another name'
+            self.problems.error("RG013", message, stated[name].place(key=True))
+        return local_values(stated, self.reader)
 
     def _version(self) -> None:
         at = self.members.get("resgen")
@@ -203,9 +209,7 @@ class _Decoder:
             key in at.value for key in (*FORMS, "as", "when", "name", "from")
         ):
             # {"classes": N} is short for the classifier with these arguments.
-            wrapped = from_plain({"use": "classifier"}, at.source.file)
-            members = dict(wrapped.value) if isinstance(wrapped.value, dict) else {}
-            made = type(at)({**members, "with": at}, at.source, at.start, at.end,
-                            at.pointer, at.key)  # fmt: skip
-            return self.reader.body(made)
+            return self.reader.body(replace(at, value={
+                "use": replace(at, value="classifier"), "with": at
+            }))  # fmt: skip
         return self.reader.body(at)

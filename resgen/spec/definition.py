@@ -145,8 +145,9 @@ def _typed(
     if isinstance(at.value, list) and len(at.value) == 1:
         item = _typed(at.value[0], REQUIRED, "", bounds, reader)
         return None if item is None else Param("list", default, doc, item=item)
-    if at.value in DECLARABLE:
-        return Param(at.value, default, doc, low, high)
+    kind = next((kind for kind in DECLARABLE if kind == at.value), None)
+    if kind is not None:
+        return Param(kind, default, doc, low, high)
     near = did_you_mean(str(at.value), DECLARABLE) if isinstance(at.value, str) else ""
     message = f"{describe(at.value)} is not a type{near}"
     hint = "there are: " + ", ".join(DECLARABLE) + ', and lists such as ["integer"]'

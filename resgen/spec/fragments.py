@@ -76,39 +76,60 @@ def case(key: str, then: Schema, value: str | None = None) -> Schema:
     return {"if": said, "then": then}
 
 
-def arguments(signature: Signature) -> dict[str, Schema]:
-    """What may be written for each parameter."""
-    return {key: argument(param) for key, param in signature.items()}
+class Spellings:
+    """What may be written for a parameter of each kind, each said once.
 
+    Most parameters of all blocks and operators are a number within bounds, a condition
+    or an initialiser. Stated in full at every one of them, that alone would be half of
+    the schema; so each stands once in ``definitions``, under the name of what it is.
+    """
 
-def argument(param: Param) -> Schema:
-    """What may be written for a parameter; null is "not given"."""
-    made = any_of(*_spellings(param), NULL)
-    return {"description": param.doc, **made} if param.doc else made
+    def __init__(self) -> None:
+        self.definitions: dict[str, Schema] = {}
 
+    def arguments(self, signature: Signature) -> dict[str, Schema]:
+        """What may be written for each parameter."""
+        return {key: self.argument(param) for key, param in signature.items()}
 
-def _spellings(param: Param) -> list[Schema]:
-    match param.kind:
-        case "integer" | "channels" | "number" | "axes":
-            kind = "number" if param.kind == "number" else "integer"
-            low = 1 if param.kind == "channels" else param.minimum
-            bounds = {"minimum": low, "maximum": param.maximum}
-            stated = {k: v for k, v in bounds.items() if v is not None}
-            single: list[Schema] = [{"type": kind, **stated}, TEXT]
-            several = [list_of(any_of(*single)), *single]
-            return several if param.kind == "axes" else single
-        case "boolean":
-            return [CONDITION]
-        case "enum":
-            return [{"enum": list(param.choices)}, REFERENCE]
-        case "list":
-            return [list_of(argument(param.item or param)), TEXT]
-        case "body" | "shortcut":
-            return [ref(param.kind)]
-        case "init":
-            return [NUMBER, {"type": "object", "properties": _initialiser()}]
-        case _:
-            return [TEXT]
+    def argument(self, param: Param) -> Schema:
+        """What may be written for a parameter; null is "not given"."""
+        made = self._shared(param) or any_of(*self._own(param), NULL)
+        return {"description": param.doc, **made} if param.doc else made
+
+    def _shared(self, param: Param) -> Schema | None:
+        """The reference to a kind of which there are many, if it is one."""
+        made: list[Schema]
+        match param.kind:
+            case "integer" | "channels" | "number" | "axes":
+                kind = "number" if param.kind == "number" else "integer"
+                low = 1 if param.kind == "channels" else param.minimum
+                bounds = {"minimum": low, "maximum": param.maximum}
+                stated = {k: v for k, v in bounds.items() if v is not None}
+                words = [f"{key}-{value:g}" for key, value in stated.items()]
+                name = "-".join(("axes" if param.kind == "axes" else kind, *words))
+                made = [{"type": kind, **stated}, TEXT]
+                if param.kind == "axes":
+                    made = [list_of(any_of(*made)), *made]
+            case "boolean":
+                name, made = "condition", [CONDITION]
+            case "init":
+                name = "initialiser"
+                made = [NUMBER, {"type": "object", "properties": _initialiser()}]
+            case _:
+                return None
+        self.definitions[name] = any_of(*made, NULL)
+        return ref(name)
+
+    def _own(self, param: Param) -> list[Schema]:
+        match param.kind:
+            case "enum":
+                return [{"enum": list(param.choices)}, REFERENCE]
+            case "list":
+                return [list_of(self.argument(param.item or param)), TEXT]
+            case "body" | "shortcut":
+                return [ref(param.kind)]
+            case _:
+                return [TEXT]
 
 
 def _initialiser() -> dict[str, Schema]:

@@ -61,7 +61,7 @@ class NotGiven:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """A string in which ``{expr}`` is replaced: literal text and expressions in turn."""
+    """A string in which ``{expr}`` is replaced: text and expressions in turn."""
 
     parts: tuple[str | Expr, ...]
     at: Json

@@ -29,7 +29,7 @@ Kind = Literal[
 ]
 
 #: What a spec may write as ``"type"`` of a parameter.
-DECLARABLE: Final = (
+DECLARABLE: Final[tuple[Kind, ...]] = (
     "integer",
     "number",
     "boolean",

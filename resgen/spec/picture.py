@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -47,13 +48,11 @@ def preprocess(at: Json | None, shape: tuple[int, ...], binder: Binder) -> Prepr
     keys = [f.name for f in fields(Preprocess)]
     values = {key: getattr(made, key) for key in keys}
     for key, item in binder.members(at, keys, '"preprocess"').items():
-        try:
+        with suppress(_Refused):
             if key in ("mean", "std"):
                 values[key] = _by_channel(key, item, channels, binder)
             else:
                 values[key] = _value(key, item, binder)
-        except _Refused:
-            continue
     return Preprocess(**values)
 
 

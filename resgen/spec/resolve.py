@@ -16,7 +16,8 @@ from resgen.errors import did_you_mean
 from resgen.spec import zoo
 from resgen.spec.bind import describe
 from resgen.spec.body import FORMS
-from resgen.spec.source import Json, Problems, from_plain, parse, pointer_of, read
+from resgen.spec.scanner import Scanner
+from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, read
 
 #: Keys whose values are bodies, replaced whole.
 BODIES: Final = frozenset(("stem", "head", "body", "entry", "exit", "residual"))
@@ -165,16 +166,18 @@ def _merged(base: Json, over: Json) -> Json:
 
 def _assigned(at: Json, assignment: str, problems: Problems) -> Json:
     """``/POINTER=VALUE`` of the command line; a value that is no JSON is a string."""
+    from_plain(assignment, "--set")  # raises for what is no text
+    source = Source("--set", assignment)
     pointer, equals, text = assignment.partition("=")
-    whole = from_plain(assignment, "--set")
     if not equals or not pointer.startswith("/"):
         message = f'"{assignment}" is not of the form /POINTER=VALUE'
-        problems.error("RG041", message, whole.place())
+        problems.error("RG041", message, source.place(0, len(assignment), ""))
         return at
-    value = parse(text, f"--set {pointer}", Problems())
+    start = len(pointer) + 1
+    value = Scanner(source, Problems()).document(start, pointer)
     if value is None:
-        value = from_plain(text, f"--set {pointer}")
-    return _put(at, pointer, value, problems)
+        value = Json(text, source, start, len(assignment), pointer)
+    return _put(at, pointer, replace(value, key=(0, len(pointer))), problems)
 
 
 def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:

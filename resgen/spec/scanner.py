@@ -74,10 +74,10 @@ class Scanner:
         #: Whether a value was left out because nothing says what it was meant to be.
         self.lost = False
 
-    def document(self) -> Json | None:
+    def document(self, start: int = 0, pointer: str = "") -> Json | None:
         try:
-            value = self.value(self.skip(0, ""), "", None)
-            rest = self.skip(value.end, "")
+            value = self.value(self.skip(start, pointer), pointer, None)
+            rest = self.skip(value.end, pointer)
             if rest < len(self.text):
                 self.stop("more text after the end of the value", rest, "", "remove it")
         except _Stop:

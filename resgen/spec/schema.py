@@ -23,9 +23,8 @@ from resgen.spec.fragments import (
     TEXT,
     VALUE,
     Schema,
+    Spellings,
     any_of,
-    argument,
-    arguments,
     case,
     closed,
     described,
@@ -36,7 +35,7 @@ from resgen.spec.fragments import (
     without,
 )
 from resgen.spec.model import MERGES, TAPS, MergeKind
-from resgen.spec.params import DECLARABLE, Param, Vocabulary
+from resgen.spec.params import DECLARABLE, OperatorEntry, Param, Vocabulary
 from resgen.spec.picture import PARAMS as PICTURE
 from resgen.spec.stages import STAGE_KEYS, STAGE_OPERATORS
 
@@ -49,6 +48,7 @@ def schema(operators: Vocabulary) -> Schema:
 class _Generator:
     def __init__(self, operators: Vocabulary) -> None:
         self.operators = operators
+        self.spellings = Spellings()
         known = library.builtin(operators)
         blocks = {name: known.block(name) for name in known.block_names()}
         presets = {name: known.shortcut(name) for name in known.shortcut_names()}
@@ -61,10 +61,11 @@ class _Generator:
         found: dict[str, list[Schema]] = {}
         for made in self.blocks.values():
             for name, param in made.params.items():
-                stated = argument(param)
+                stated = self.spellings.argument(param)
                 takes = [stated]
                 if param.kind not in ("list", "body"):
-                    takes.append(list_of({"anyOf": stated["anyOf"]}))
+                    item = {k: v for k, v in stated.items() if k != "description"}
+                    takes.append(list_of(item))
                 known = found.setdefault(name, [])
                 known += [schema for schema in takes if schema not in known]
         return {
@@ -92,8 +93,8 @@ class _Generator:
         }
 
     def _members(self) -> dict[str, Schema]:
-        size = argument(Param("integer", minimum=1, maximum=MAX_INPUT))
-        picture = arguments(PICTURE)
+        size = self.spellings.argument(Param("integer", minimum=1, maximum=MAX_INPUT))
+        picture = self.spellings.arguments(PICTURE)
         by_channel = {"mean": list_of(NUMBER), "std": list_of(NUMBER)}
         made: dict[str, Schema] = {
             "resgen": {"const": LANGUAGE},
@@ -103,7 +104,7 @@ class _Generator:
             "stages": list_of(ref("stage")),
             "head": {
                 "if": without((*FORMS, *COMMON)),
-                "then": {"properties": self._arguments("classifier")},
+                "then": ref("block-classifier"),
                 "else": ref("body"),
             },
             "let": {"type": "object", "additionalProperties": VALUE},
@@ -128,7 +129,7 @@ class _Generator:
         said = {"properties": {**typed, "block": {"enum": [*self.blocks, None]}}}
         keys = [*STAGE_KEYS, *self.parameters]
         everywhere = list(dict.fromkeys((*keys, *self.operators)))
-        classifier = arguments(self.blocks["classifier"].params)
+        classifier = self.spellings.arguments(self.blocks["classifier"].params)
         return {
             "properties": {
                 "stages": {"items": {**said, "propertyNames": {"enum": keys}}},
@@ -144,6 +145,8 @@ class _Generator:
             "shortcut": {name: d.doc for name, d in self.presets.items()},
         }
         return {
+            "no-form": without(FORMS),
+            "element-key": {"enum": ["op", *COMMON]},
             "body": any_of(ref("element"), list_of(ref("body"))),
             "element": any_of(ref("an-operator"), ref("a-block"), ref("object")),
             "object": self._object(),
@@ -158,15 +161,23 @@ class _Generator:
             "a-shortcut": names(docs["shortcut"]),
             **{f"parameter-{name}": made for name, made in self.parameters.items()},
             **{
-                f"operator-{name}": {"properties": arguments(entry.signature)}
+                f"operator-{name}": self._signature(entry)
                 for name, entry in self.operators.items()
             },
+            **{f"block-{name}": self._arguments(name) for name in self.blocks},
+            **self.spellings.definitions,
         }
 
-    def _arguments(self, block: str) -> dict[str, Schema]:
+    def _arguments(self, block: str) -> Schema:
         """Arguments of a built-in block, whose name a spec may give to its own."""
-        known = arguments(self.blocks[block].params)
-        return {key: offered(value) for key, value in known.items()}
+        known = self.spellings.arguments(self.blocks[block].params)
+        return offered({"properties": known})
+
+    def _signature(self, entry: OperatorEntry) -> Schema:
+        """Arguments of an operator, and the keys that every element may have."""
+        keys = any_of({"enum": list(entry.signature)}, ref("element-key"))
+        known = self.spellings.arguments(entry.signature)
+        return {"properties": known, "propertyNames": keys}
 
     # --- bodies -----------------------------------------------------------------------
 
@@ -186,7 +197,7 @@ class _Generator:
             },
             "for": {
                 "for": {**TEXT, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-                "in": argument(Param("integer", minimum=0)),
+                "in": self.spellings.argument(Param("integer", minimum=0)),
                 "body": ref("body"),
                 "share": {"type": "boolean"},
             },
@@ -197,13 +208,9 @@ class _Generator:
             case(form, closed(described({**keys, **common})))
             for form, keys in forms.items()
         ]
-        for name, entry in self.operators.items():
-            keys = {"enum": ["op", *entry.signature, *COMMON]}
-            cases.append(
-                case("op", {**ref(f"operator-{name}"), "propertyNames": keys}, name)
-            )
+        cases += [case("op", ref(f"operator-{name}"), name) for name in self.operators]
         for name in self.blocks:
-            said = {"properties": {"with": {"properties": self._arguments(name)}}}
+            said = {"properties": {"with": ref(f"block-{name}")}}
             cases.append(case("use", said, name))
         operators = {"enum": list(self.operators)}
         return {
@@ -211,7 +218,7 @@ class _Generator:
             "minProperties": 1,
             "properties": described({"op": operators, **common}),
             "allOf": cases,
-            "if": without(FORMS),
+            "if": ref("no-form"),
             "then": {"propertyNames": {"enum": list(COMMON)}},
         }
 
@@ -221,8 +228,8 @@ class _Generator:
         made: dict[str, Schema] = {
             "project": any_of(ref("a-shortcut"), ref("body"), NULL),
             "when": any_of(words, CONDITION, NULL),
-            "merge": argument(Param("enum", choices=MERGES)),
-            "tap": argument(Param("enum", choices=TAPS)),
+            "merge": self.spellings.argument(Param("enum", choices=MERGES)),
+            "tap": self.spellings.argument(Param("enum", choices=TAPS)),
             "scale": any_of(NUMBER, ref("body"), NULL),
         }
         return described({key: made[key] for key in SHORTCUT_KEYS})
@@ -253,10 +260,10 @@ class _Generator:
         end = any_of(ref("body"), NULL)
         made: dict[str, Schema] = {
             "block": any_of(ref("a-block"), NULL),
-            "depth": argument(Param("integer", minimum=0)),
+            "depth": self.spellings.argument(Param("integer", minimum=0)),
             "entry": end,
             "exit": end,
-            "stride": argument(Param("axes", minimum=1)),
+            "stride": self.spellings.argument(Param("axes", minimum=1)),
             "name": any_of(TEXT, NULL),
             **{name: any_of(self._said(name), NULL) for name in STAGE_OPERATORS},
             "dilate": any_of(CONDITION, NULL),
@@ -272,7 +279,7 @@ class _Generator:
         spoken_of = {
             name: {
                 "description": entry.doc,
-                "if": without(FORMS),
+                "if": ref("no-form"),
                 "then": self._said(name),
             }
             for name, entry in self.operators.items()
@@ -283,8 +290,8 @@ class _Generator:
     def _said(self, name: str) -> Schema:
         """Arguments of an operator: an object, or the string that is shorthand."""
         entry = self.operators[name]
-        keys = {"enum": list(entry.signature)}
-        made = {"type": "object", **ref(f"operator-{name}"), "propertyNames": keys}
+        alone = {"propertyNames": {"not": ref("element-key")}}
+        made = {"type": "object", **ref(f"operator-{name}"), **alone}
         if entry.shorthand is None:
             return made
-        return any_of(argument(entry.signature[entry.shorthand]), made)
+        return any_of(self.spellings.argument(entry.signature[entry.shorthand]), made)

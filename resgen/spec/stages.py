@@ -178,7 +178,7 @@ class StageReader:
         return made
 
     def _end(self, at: Json | None) -> Definition | Body | None:
-        """An entry or exit: a bare block takes the stage's keys, a body stands alone."""
+        """An entry or exit: a bare block takes the stage's keys, a body none."""
         if at is None:
             return None
         if isinstance(at.value, str) and at.value not in self.operators:

@@ -117,7 +117,7 @@ def test_foreign_files_are_never_lost(spec, tmp_path):
     out = tmp_path / "o"
     out.mkdir()
     (out / "thesis.tex").write_text("four years of work")
-    with pytest.raises(ResgenError, match="thesis.tex") as caught:
+    with pytest.raises(ResgenError, match=r"thesis\.tex") as caught:
         resgen.build(spec, out, verify=False)
     assert "--force" in (caught.value.hint or "")
     assert [p.name for p in out.iterdir()] == ["thesis.tex"]
@@ -249,7 +249,9 @@ def test_torchs_exporter_is_a_second_opinion(spec, tmp_path):
     assert theirs.manifest["verified"]["verdict"] == "equal"
     image = np.random.default_rng(0).standard_normal((3, 3, 24, 24), np.float32)
     found = [
-        onnxruntime.InferenceSession(b.folder / "model.onnx").run(None, {"input": image})
+        onnxruntime.InferenceSession(b.folder / "model.onnx").run(
+            None, {"input": image}
+        )
         for b in (ours, theirs)
     ]
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=0, atol=1e-5)

@@ -42,7 +42,9 @@ def test_trained_network_is_as_good_in_onnx(digits, tmp_path):
     inputs, wanted = torch.from_numpy(images[train]), torch.from_numpy(targets[train])
     for _ in range(6):
         for batch in torch.randperm(len(inputs)).split(64):
-            loss = torch.nn.functional.cross_entropy(model(inputs[batch]), wanted[batch])
+            loss = torch.nn.functional.cross_entropy(
+                model(inputs[batch]), wanted[batch]
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -23,8 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from resgen.lower import modules
 from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET
 from resgen.lower.torch import to_torch
-from resgen.ops import OPERATORS, SIGNATURES
-from resgen.ops.base import Case, Op, ShapeError
+from resgen.ops import OPERATORS
+from resgen.ops.base import Case, Op, ShapeError, signature
 from resgen.ops.blur_pool import BlurPool
 from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.flatten import Flatten
@@ -97,11 +97,11 @@ def test_macs_are_those_that_torch_counts(case: Case) -> None:
 
 
 def test_every_attribute_is_described() -> None:
-    assert SIGNATURES["conv"]["out"].required
-    assert not SIGNATURES["max_pool"]["stride"].required
+    assert signature(OPERATORS["conv"])["out"].required
+    assert not signature(OPERATORS["max_pool"])["stride"].required
     for name, op in OPERATORS.items():
         assert op.summary(), name
-        for attribute in SIGNATURES[name].values():
+        for attribute in signature(op).values():
             assert attribute.doc, name
 
 

@@ -78,6 +78,14 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"stem": "deep", "shortcut": "avg-projection", "dilate": LAST_TWO},
         {**DEEP, "output_stride": 8},
     ),
+    "output stride 8, blurred": (
+        {
+            "stem": {"use": "imagenet", "with": {"antialias": "blur"}},
+            "antialias": "blur",
+            "dilate": LAST_TWO,
+        },
+        {"aa_layer": "blur", "output_stride": 8},
+    ),
     "avg-projection at odd sizes": (
         {"stem": "deep", "shortcut": "avg-projection"},
         DEEP,

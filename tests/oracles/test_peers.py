@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from twin import Twin, assert_same, assert_twins, twin
+from twin import EXACT, Twin, assert_same, assert_twins, twin
 
 import resgen
 
@@ -33,9 +33,6 @@ NAMES = [*TORCHVISION, *TIMM]
 
 #: The widest has 69 million parameters, and nothing that the others lack.
 TRAINED = [name for name in NAMES if name != "wide_resnet50_2"]
-
-#: Exact to the last digits that sums in another order leave of float64.
-EXACT = 1e-9
 
 pytestmark = pytest.mark.peers
 
@@ -106,7 +103,7 @@ def hooked_macs(peer: nn.Module, shape: tuple[int, ...]) -> int:
 def test_training(name: str, peers: ModuleType) -> None:
     pair = small(name, peers)
     assert_twins(pair, onnx=False)
-    ours, peer = pair.ours.double().train(), pair.peer.double().train()
+    ours, peer = pair.ours.train(), pair.peer.train()
     x = pair.picture().double()
     ahead = torch.randn(2, 1000, generator=torch.Generator().manual_seed(3))
     outputs = []

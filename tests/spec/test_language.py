@@ -449,6 +449,44 @@ def test_if_same_adds_only_what_fits() -> None:
     assert made(bare(residual({"merge": "if-same"}, 8))) == ["conv"]
 
 
+def test_if_same_leaves_nothing_of_a_shortcut_that_does_not_fit() -> None:
+    project = {"as": "skip", "seq": [conv(5, "0"), {"op": "norm", "as": "1"}]}
+    shortcut = {"merge": "if-same", "project": project, "when": True}
+    for out, operators in ((8, ["conv"]), (5, ["conv", "drop_path", "conv", "norm"])):
+        value = bare([residual(shortcut, out, drop_path="1/5")])
+        assert made(value) == (operators if out == 8 else [*operators, "add"])
+        assert any("skip" in s.path for s in graph(value).scopes) == (out == 5)
+        assert any("skip" in p.name for p in graph(value).parameters) == (out == 5)
+
+
+def test_null_is_not_given_wherever_values_are_handed_on() -> None:
+    inner = {"op": "conv", "as": "c", "out": "1 if n == m else 2", "kernel": 1}
+    taken = {
+        "params": {"n": {"type": "integer", "default": 7}, "m": {"type": "integer"}},
+        "body": inner,
+    }
+    outer = {
+        "params": {"part": {"type": "body"}},
+        "body": {"use": "$part", "with": {"n": None, "m": 7}},
+    }
+    value = bare(
+        {"use": "outer", "with": {"part": "taken"}},
+        blocks={"taken": taken, "outer": outer},
+    )
+    assert weights(value) == {"c": (1, 3, 1, 1)}
+    assert made(bare(residual("identity", **{"with": {"width": None}})))
+    assert made(bare(residual("identity", **{"with": None})))
+
+
+@pytest.mark.parametrize("stem", [[], "cifar"])
+@pytest.mark.parametrize("head", [[], "global_pool"])
+@pytest.mark.parametrize("stages", [[], [STAGE | {"depth": 0}], [STAGE]])
+def test_any_part_may_be_empty(stem: Any, head: Any, stages: list[Json]) -> None:
+    value = spec(stem=stem, stages=stages, head=head)
+    sections = graph(value).sections
+    assert [s.kind for s in sections] == ["stem", *("stage" for _ in stages), "head"]
+
+
 def test_drop_path_stands_between_branch_and_merge() -> None:
     assert made(bare(residual("identity", drop_path="1/5"))) == [
         *("conv", "drop_path", "add")
