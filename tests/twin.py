@@ -22,7 +22,7 @@ from resgen.lower.onnx import to_model
 #: How far outputs may differ, as a share of the peer's output range: in float64, which
 #: rounds too little to excuse anything, and in a runtime's float32.
 EXACT = 1e-9
-ROUNDED = 5e-5
+ROUNDED = 1e-5
 
 Norms = (nn.modules.batchnorm._BatchNorm,)
 

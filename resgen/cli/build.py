@@ -88,11 +88,7 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 )
 @click.option(
     "--no-verify",
-    "verify",
     is_flag=True,
-    flag_value=False,
-    default=True,
-    show_default=False,
     help="Skip the proof, for which torch and onnxruntime are needed.",
 )
 @images_option
@@ -116,7 +112,7 @@ def command(
     ema: bool,
     dynamic: bool,
     keep_batchnorm: bool,
-    verify: bool,
+    no_verify: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -128,13 +124,13 @@ def command(
         raise UsageError(
             "--ema chooses among the weights of a checkpoint: give --weights"
         )
-    if images is not None and not verify:
+    if images is not None and no_verify:
         raise UsageError("--images are for the proof, which --no-verify skips")
     read, graph, warnings = network(spec, assignments, max_operators, max_parameters)
     summarize(warnings, spec)
     folder = Path("build", _folder_name(read.name)) if out is None else out
 
-    then = {**_NEXT, **_PROOF} if verify else _NEXT
+    then = _NEXT if no_verify else {**_NEXT, **_PROOF}
     with Progress(then, err=as_json) as progress:
         from resgen.artifact.build import build
 
@@ -150,7 +146,7 @@ def command(
             dynamic=dynamic,
             keep_batchnorm=keep_batchnorm,
             exporter=exporter,
-            verify=verify,
+            verify=not no_verify,
             images=images,
             force=force,
             say=progress.say,

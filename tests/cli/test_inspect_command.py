@@ -110,7 +110,7 @@ def test_a_diagram_never_replaces_a_spec(run: Run, here: Path) -> None:
 def test_a_diagram_in_a_folder_that_is_not_there(run: Run, here: Path) -> None:
     result = run("inspect", "mine.json", "--diagram", "no/where.svg")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no such file or directory" in result.stderr
+    assert "the folder of no/where.svg does not exist" in result.stderr
 
 
 def test_problems_go_to_stderr_and_nothing_to_stdout(run: Run, bad: Path) -> None:
