@@ -29,6 +29,7 @@ from resgen.artifact.folder import (
     staged,
     write_json,
 )
+from resgen.artifact.proof import Subject, pictures_of, prove
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
@@ -112,6 +113,8 @@ def build(
     graph = graph or expand(spec)
     if dynamic:
         check_sizes(graph)
+    if images is not None:
+        pictures_of(images)  # a folder without any is a mistake to hear of at once
     identity = digest(spec)
     say("spec", f"{spec.at.source.file}  ok  (sha256 {identity[:12]}...)")
     say("graph", _graph_line(graph))
@@ -148,8 +151,6 @@ def build(
             },
         }
         if verify:
-            from resgen.artifact.proof import Subject, prove
-
             del arrays  # the proof reads what was written
             written = StoredWeights(stage / WEIGHTS)
             operands = made.initializers if exporter == "resgen" else None

@@ -35,6 +35,9 @@ def read(path: Path) -> Image:
             return _upright(opened)
     except FileNotFoundError as error:
         raise ResgenError(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        message = f"{path} is a folder, not a picture"
+        raise ResgenError(message, hint="name the pictures in it") from error
     except image.DecompressionBombError as error:
         raise ResgenError(f"{path} is too large a picture: {error}") from error
     # Pillow's readers of broken files raise what their parsing happens to raise.
