@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -69,10 +68,8 @@ def release_memory() -> None:
     """Give freed memory back to the system, where the C library can (glibc).
 
     Engines and tensors come and go by the hundred megabytes, and an allocator that
-    keeps what they freed makes the peak the sum of them instead of the largest. Modules
-    that are done with hold one another in circles, so the collector runs first.
+    keeps what they freed makes the peak the sum of them instead of the largest.
     """
-    gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
