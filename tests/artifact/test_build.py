@@ -160,12 +160,18 @@ def test_a_full_disk_leaves_nothing(spec, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def interruptible() -> None:
+    """Let a child hear of interrupts, also where a shell's background job does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "resgen", "build", "resnet50", "-o", "o"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=interruptible,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".o.*/weights.safetensors")):

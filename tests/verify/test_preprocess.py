@@ -119,7 +119,7 @@ def test_what_is_no_picture_is_named(tmp_path, content):
 
 
 def test_a_folder_is_no_picture(tmp_path):
-    with pytest.raises(ResgenError, match="cannot be read"):
+    with pytest.raises(ResgenError, match="is a folder"):
         read(tmp_path)
 
 
