@@ -153,7 +153,7 @@ class Op:
 
     @property
     def training_only(self) -> bool:
-        """Whether it is the identity outside training."""
+        """Whether it is the identity outside training; ONNX then has no node of it."""
         return False
 
     def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator, spatial_suffix
-from resgen.ops.types import Module, TensorType, Value
+from resgen.ops.base import Case, Op, attribute, operator, spatial_suffix
+from resgen.ops.types import Module, TensorType
 
 
 @operator("drop_block")
@@ -33,10 +33,6 @@ class DropBlock(Op):
 
     def torch(self, x: TensorType) -> Module:
         return Module("resgen.lower.modules.DropBlock", (float(self.rate), self.size))
-
-    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
-        (x,) = inputs
-        return to.emit("Identity", [x.name])
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

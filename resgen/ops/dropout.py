@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator
-from resgen.ops.types import Module, TensorType, Value
+from resgen.ops.base import Case, Op, attribute, operator
+from resgen.ops.types import Module, TensorType
 
 
 @operator("dropout")
@@ -25,10 +25,6 @@ class Dropout(Op):
 
     def torch(self, x: TensorType) -> Module:
         return Module("torch.nn.Dropout", (float(self.p),))
-
-    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
-        (x,) = inputs
-        return to.emit("Identity", [x.name])
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:
