@@ -106,7 +106,7 @@ class Builder:
             window = op.window(types[0])
             made = self._made[key] = Outcome(
                 op,
-                op.infer(*types),
+                op.result(*types),
                 op.parameters(types[0]),
                 None if window is None else window.stride,
             )

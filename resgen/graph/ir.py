@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from resgen.errors import Place
 from resgen.ops.base import Op
-from resgen.ops.types import Initializer, Operand, TensorType, references
+from resgen.ops.types import DType, Initializer, Operand, TensorType, references
 
 #: The name of the one input of a spec's network.
 INPUT: Final = "input"
@@ -32,7 +32,7 @@ class Parameter:
     shape: tuple[int, ...]
     init: Initializer
     trainable: bool = True
-    dtype: Literal["float32", "int64"] = "float32"
+    dtype: DType = "float32"
 
     @property
     def size(self) -> int:
@@ -100,7 +100,8 @@ class Node:
     ``operands`` are what it consumes of the parameters, by role. ``owner`` is the path
     under which its parameters live: the name, unless the parameters are shared.
     ``absorbed`` are the nodes that passes have merged into this one, in order: its
-    value is what the last of them yielded.
+    value is what the last of them yielded. ``precision`` is what the spec asks for, or
+    nothing.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Node:
     operands: tuple[tuple[str, Operand], ...] = ()
     owner: str = ""
     absorbed: tuple[str, ...] = ()
+    precision: str = ""
 
     def references(self) -> Iterator[str]:
         """Names of the parameters that it uses."""

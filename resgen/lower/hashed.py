@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 class HashedFile:
@@ -35,9 +35,10 @@ class HashedFile:
         self._digest.update(data)
         self.size += len(data)
 
-    def write_array(self, array: NDArray[Any], layout: str) -> None:
+    def write_array(self, array: NDArray[Any], layout: DTypeLike) -> None:
         """The array's elements in this layout (``<f4``), copied only if need be."""
-        flat = np.ascontiguousarray(array, layout).reshape(-1)
+        # As bytes, since bfloat16 and its like offer no buffer.
+        flat = np.ascontiguousarray(array, layout).reshape(-1).view(np.uint8)
         self._file.write(flat.data)
         self._digest.update(flat.data)
         self.size += flat.nbytes

@@ -13,6 +13,7 @@ import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from resgen.lower.onnx_file import Initializer
+from resgen.ops.cast import CODES
 from resgen.ops.types import TensorType
 
 Dim = int | str | None
@@ -64,6 +65,11 @@ def describe(
                 )
             shape = [batch, *shape[1:]] if dynamic else declared
         kind = inferred[name].type.tensor_type.elem_type
+        if name in values and kind != CODES[values[name].dtype]:
+            raise RuntimeError(
+                f"{model.graph.name}: {node.name} ({node.op_type}) yields elements of "
+                f"type {kind} in ONNX, but {values[name].dtype} in the graph"
+            )
         described = outputs[name] if name in outputs else model.graph.value_info.add()
         described.CopyFrom(info(name, shape, kind))
 
@@ -79,10 +85,10 @@ def _inferred(
     """
     stub = ModelProto()
     stub.CopyFrom(model)
-    stub.graph.input.extend(info(i.name, i.shape) for i in initializers)
+    stub.graph.input.extend(info(i.name, i.shape, CODES[i.dtype]) for i in initializers)
     typed = {v.name for v in (*stub.graph.input, *stub.graph.output)}
     stub.graph.value_info.extend(
-        info(name, (None,) * (1 + tensor.rank))
+        info(name, (None,) * (1 + tensor.rank), CODES[tensor.dtype])
         for name, tensor in values.items()
         if name not in typed
     )

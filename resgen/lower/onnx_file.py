@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
 from resgen.lower.hashed import HashedFile
+from resgen.lower.weights import np_dtype
+from resgen.ops.cast import CODES
+from resgen.ops.types import DType
 
 #: A protobuf message cannot exceed this, so larger models keep weights beside it.
 MESSAGE_LIMIT: Final = 2**31 - 1
@@ -35,19 +38,20 @@ _TENSOR_RAW_DATA: Final = b"\x4a"  # TensorProto.raw_data = 9
 
 @dataclass(frozen=True, slots=True)
 class Initializer:
-    """The name and shape of a float32 tensor that is yet to be written."""
+    """The name, shape and element type of a tensor that is yet to be written."""
 
     name: str
     shape: tuple[int, ...]
+    dtype: DType = "float32"
 
     @property
     def nbytes(self) -> int:
-        return 4 * prod(self.shape)
+        return np_dtype(self.dtype).itemsize * prod(self.shape)
 
     def proto(self) -> onnx.TensorProto:
         """The tensor without its data."""
         return onnx.TensorProto(
-            name=self.name, data_type=onnx.TensorProto.FLOAT, dims=self.shape
+            name=self.name, data_type=CODES[self.dtype], dims=self.shape
         )
 
 
@@ -139,7 +143,7 @@ def _write_array(
             f"{initializer.name} has shape {array.shape}, but the graph says "
             f"{initializer.shape}"
         )
-    file.write_array(array, "<f4")
+    file.write_array(array, np_dtype(initializer.dtype).newbyteorder("<"))
 
 
 def varint(value: int) -> bytes:

@@ -115,10 +115,14 @@ def _callable(graph: Graph, lines: list[list[int]]) -> set[int]:
     for n, node in enumerate(graph.nodes):
         line = lines[node.scope]
         place = home(node)
+        # A module reaches only what lives within it, and passes may have made an
+        # operator consume parameters of others.
+        lives = (place, *node.references())
         for i in line:
             first.setdefault(i, n)
             last[i] = n
-            if not place.startswith(graph.scopes[i].path + "."):
+            within = graph.scopes[i].path + "."
+            if not all(path.startswith(within) for path in lives):
                 barred.add(i)
         count.update(line)
         for path in {*_prefixes(place), *_prefixes(node.name)}:

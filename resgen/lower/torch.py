@@ -26,7 +26,8 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import OUTPUT, Graph, Node, Scope
 from resgen.lower.scope_module import ScopeModule, scope_module
 from resgen.lower.scopes import Part, home, partition
-from resgen.ops.types import Module, Spelling
+from resgen.lower.torch_numbers import Computed
+from resgen.ops.types import Function, Module, Spelling
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -61,6 +62,8 @@ class _Lowering:
         self.weights = weights
         self.spellings: dict[str, Spelling] = {}
         self.bound: set[str] = set()
+        #: Of nodes whose weights are expressions: the parameters in them.
+        self.computed: dict[str, tuple[str, ...]] = {}
         #: Modules that are to live at a path, and those that have been put there.
         self.made: dict[str, torch.nn.Module] = {}
         self.placed: dict[str, torch.nn.Module] = {}
@@ -75,6 +78,8 @@ class _Lowering:
         model = scope_module(_camel(self.graph.name), self.trace(root, whole=True))
         self.placed[""] = model
         self.fill(root)
+        for name in self.graph.parameter:  # those that passes left without a reader
+            self.bind(name)
         return model
 
     # --- modules ----------------------------------------------------------------------
@@ -82,7 +87,15 @@ class _Lowering:
     def spell(self, node: Node) -> None:
         """Note how torch spells a node, and build the module if it is a new one."""
         spelling = node.op.torch(self.graph.types[node.inputs[0]])
+        if dict(node.operands) != node.op.operands(self.own(node)):
+            names = tuple(dict.fromkeys(node.references()))
+            self.made[node.name] = Computed(spelling, node.operands, names)
+            self.computed[node.name] = names
+            return
         path = home(node)
+        if isinstance(spelling, Function):
+            self.spellings[node.name] = spelling
+            return
         known = self.spellings.setdefault(path, spelling)
         self.spellings[node.name] = spelling
         if known != spelling:
@@ -91,7 +104,7 @@ class _Lowering:
                 f"({_brief(spelling)}, not {_brief(known)})",
                 hint="operators that share parameters take the same attributes",
             )
-        if isinstance(spelling, Module) and path not in self.made:
+        if path not in self.made:
             # Parameters come from the weights: drawing torch's own takes a second for
             # a ResNet-50. What else a module holds has to be real.
             device = "meta" if node.operands else "cpu"
@@ -110,18 +123,17 @@ class _Lowering:
 
     def settle(self, node: Node) -> None:
         """Put a node's module in its place and give it its parameters."""
+        if node.name in self.computed:
+            self.place(node.name)
+            for name in node.references():
+                self.bind(name)
+            return
         path = home(node)
-        specs = node.op.parameters(self.graph.types[node.inputs[0]])
-        names = {s.role: f"{path}.{s.role}" if s.role else path for s in specs}
-        if dict(node.operands) != node.op.operands(names):
-            raise ValueError(
-                f"{node.name} consumes folded operands: lower to torch before "
-                f"{', '.join(self.graph.passes) or 'any pass'}"
-            )
+        names = self.own(node).values()
         fresh = path not in self.placed
         if isinstance(self.spellings[node.name], Module):
             self.place(path)
-        for name in names.values():
+        for name in names:
             self.bind(name)
         if fresh and names and path in self.placed:
             left = _on_meta(self.placed[path])
@@ -130,6 +142,12 @@ class _Lowering:
                     f"{node.op.name} declares no {', '.join(left)}, which "
                     f"{_brief(self.spellings[node.name])} holds"
                 )
+
+    def own(self, node: Node) -> dict[str, str]:
+        """Names of the parameters that a node's operator declares, by role."""
+        path = home(node)
+        specs = node.op.parameters(self.graph.types[node.inputs[0]])
+        return {s.role: f"{path}.{s.role}" if s.role else path for s in specs}
 
     def place(self, path: str) -> torch.nn.Module:
         """The module at a path, put there together with those above it."""
@@ -197,6 +215,19 @@ class _Lowering:
     ) -> fx.Node:
         """Add the call of one operator."""
         inputs: tuple[Any, ...] = tuple(results[value] for value in node.inputs)
+        if node.name in self.computed:
+            held = (
+                graph.create_node(
+                    "get_attr", _target(part, name), name=_name(part, name)
+                )
+                for name in self.computed[node.name]
+            )
+            return graph.create_node(
+                "call_module",
+                _target(part, node.name),
+                (*inputs, *held),
+                name=_name(part, node.name),
+            )
         spelling = self.spellings[node.name]
         path, name = home(node), _name(part, node.name)
         if isinstance(spelling, Module):

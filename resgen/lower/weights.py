@@ -1,8 +1,8 @@
 """Weights by parameter name, and the numbers that operands come to.
 
-Operands are computed in float64 and rounded once to float32, so that a folded weight is
-the float32 nearest to what its expression says. Arithmetic runs in ufuncs that widen
-their inputs piecewise: no float64 copy of a large weight is made.
+Operands are computed in float64 and rounded once to the type that they are of, so that
+a folded weight is the number nearest to what its expression says. Arithmetic runs in
+ufuncs that widen their inputs piecewise: no float64 copy of a large weight is made.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.ops.types import Apply, Operand, Ref
+from resgen.ops.types import RANGES, Apply, DType, Operand, Ref, references
 
 Array = NDArray[Any]
 #: Arrays by parameter name: float32, and int64 for ``num_batches_tracked``.
@@ -64,6 +65,35 @@ def _standardize(weight: Array, eps: float) -> Array:
     return centred
 
 
+def _cast(x: Array, dtype: str) -> Array:
+    """Rounded to a type; a finite number that it cannot hold is not passed over."""
+    found: Array = np.asarray(x).astype(np_dtype(dtype))
+    if np.isfinite(x).all() and not np.isfinite(found.astype(np.float32)).all():
+        reach = float(np.abs(x).max())
+        raise OutOfRange(f"{dtype} cannot hold {reach:.3g}")
+    return found
+
+
+def _scale_of(weight: Array, greatest: float) -> Array:
+    """By output; one whose weights are all zero gets 1, since 0 divides nothing."""
+    largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).astype(np.float64)
+    return np.where(largest > 0, largest, greatest) / greatest
+
+
+def _quantize(x: Array, scale: Array, dtype: str) -> Array:
+    least, greatest = RANGES[dtype]
+    wide = np.asarray(scale, np.float64)
+    y = x / (wide.reshape(-1, *(1,) * (np.ndim(x) - 1)) if wide.ndim else wide)
+    if dtype == "float8_e4m3fn":
+        return y.clip(least, greatest).astype(np.float32).astype(np_dtype(dtype))
+    return np.rint(y).clip(least, greatest).astype(dtype)
+
+
+def _dequantize(q: Array, scale: Array) -> Array:
+    wide = np.asarray(scale, np.float64)
+    return q * (wide.reshape(-1, *(1,) * (q.ndim - 1)) if wide.ndim else wide)
+
+
 def _in_float64(ufunc: np.ufunc) -> Callable[..., Array]:
     return partial(ufunc, dtype=np.float64)
 
@@ -81,21 +111,56 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     ),
     "standardize": Function(_standardize, _same),
     "reshape": Function(lambda x, *shape: x.reshape(shape), _reshape),
+    "cast": Function(_cast, _same),
+    "scale_of": Function(_scale_of, lambda shape, _: shape[:1]),
+    "quantize": Function(_quantize, _same),
+    "dequantize": Function(_dequantize, _same),
 }
 
 
-def evaluate(operand: Operand, weights: Weights) -> Array:
-    """The float32 array that an operand comes to.
+class OutOfRange(Exception):
+    """A number is too large for the type that it is to have."""
 
-    Computed in float64 and rounded once; a plain reference is the array itself.
+
+def np_dtype(name: str) -> np.dtype[Any]:
+    """The type of this name, those included that NumPy does not have by itself."""
+    import ml_dtypes  # registers bfloat16 and float8_e4m3fn
+
+    return np.dtype(getattr(ml_dtypes, name, name))
+
+
+def dtype_of(operand: Operand, graph: Graph) -> DType:
+    """The type of what an operand comes to."""
+    if isinstance(operand, Ref):
+        return graph.parameter[operand.name].dtype
+    if operand.function in ("cast", "quantize"):
+        found: DType = operand.args[-1]  # type: ignore[assignment]
+        return found
+    return "float32"
+
+
+def evaluate(operand: Operand, weights: Weights) -> Array:
+    """The array that an operand comes to.
+
+    Computed in float64 and rounded once, to float32 unless it is a cast or quantised;
+    a plain reference is the array itself. A number too large for its type is a
+    :class:`~resgen.errors.ResgenError`.
     """
     if isinstance(operand, Ref):
         return weights[operand.name]
-    exact: Array = _compute(operand, weights)
-    return exact.astype(np.float32)
+    try:
+        exact: Array = _compute(operand, weights)
+    except OutOfRange as error:
+        name = next(references(operand))
+        owner = name.rpartition(".")[0] or name
+        raise ResgenError(
+            f"{name}: {error}", hint=f"--keep {owner} leaves that operator in float32"
+        ) from error
+    typed = operand.function in ("cast", "quantize")
+    return exact if typed else exact.astype(np.float32)
 
 
-def _compute(operand: Operand | float, weights: Weights) -> Any:
+def _compute(operand: Operand | float | str, weights: Weights) -> Any:
     if isinstance(operand, Ref):
         return weights[operand.name]
     if isinstance(operand, Apply):

@@ -25,7 +25,7 @@ for _module in iter_modules(__path__):
 OPERATORS: Final[Mapping[str, type[Op]]] = dict(sorted(REGISTRY.items()))
 
 #: What the language knows of them. Those that bring branches together are forms of an
-#: element instead, and are left out.
+#: element instead, and are left out, as are those that passes place.
 VOCABULARY: Final[Vocabulary] = {
     name: OperatorEntry(
         signature(op),  # type: ignore[arg-type]  # mypy doubts that types hash
@@ -33,5 +33,5 @@ VOCABULARY: Final[Vocabulary] = {
         op.summary(),
     )
     for name, op in OPERATORS.items()
-    if op.arity is not None
+    if op.arity is not None and not op.placed
 }

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from resgen.ops.types import (
+    DType,
     Operand,
     ParameterSpec,
     Ref,
@@ -99,10 +100,13 @@ class OnnxWriter(Protocol):
     def floats(
         self, values: Sequence[float], shape: Sequence[int] | None = None
     ) -> str:
-        """A constant float32 tensor (1-D, or of this shape; () is a scalar)."""
+        """A constant of the input's element type (1-D, or of this shape; () is one)."""
 
     def integers(self, values: Sequence[int]) -> str:
         """A constant 1-D int64 tensor."""
+
+    def zero(self, dtype: DType) -> str:
+        """A constant scalar 0 of this type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,22 @@ class Op:
     shorthand: ClassVar[str | None] = None
     #: How many inputs it takes; None is any number from one on.
     arity: ClassVar[int | None] = 1
+    #: Whether passes alone place it, so that the language does not offer it.
+    placed: ClassVar[bool] = False
 
     # Each operator declares the inputs that it takes; only `Any` lets it.
     def infer(self, *inputs: Any, **_: Any) -> TensorType:
         """Type of the output, or :class:`ShapeError`."""
         x: TensorType = inputs[0]
         return x
+
+    def element(self, *inputs: TensorType) -> DType:
+        """Type of the output's elements; most operators keep that of their input."""
+        return inputs[0].dtype
+
+    def result(self, *inputs: TensorType) -> TensorType:
+        """Type of the output, its elements included, or :class:`ShapeError`."""
+        return self.infer(*inputs).of(self.element(*inputs))
 
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
         """The parameters that it owns when it is given ``x``."""

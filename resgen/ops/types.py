@@ -7,16 +7,33 @@ be questioned in milliseconds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Literal
+from typing import Any, Final, Literal, TypeAlias
+
+#: Types of a tensor's elements, by their names in numpy and ml_dtypes.
+DType: TypeAlias = Literal[
+    "float32", "float16", "bfloat16", "float8_e4m3fn", "int8", "uint8", "int32", "int64"
+]
+#: What a low-precision number can be: the least and the greatest. For float8_e4m3fn
+#: Micikevicius et al. 2022, table 1.
+RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int32": (-(2**31), 2**31 - 1),
+    "float8_e4m3fn": (-448, 448),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """Shape without the batch axis: channels first, then the spatial axes."""
+    """Shape without the batch axis: channels first, then the spatial axes.
+
+    A spec's network is of float32 throughout; passes make it of other ``dtype``.
+    """
 
     shape: tuple[int, ...]
+    dtype: DType = "float32"
 
     @property
     def channels(self) -> int:
@@ -42,7 +59,11 @@ class TensorType:
         return prod(self.shape)
 
     def with_channels(self, channels: int) -> TensorType:
-        return TensorType((channels, *self.shape[1:]))
+        return replace(self, shape=(channels, *self.shape[1:]))
+
+    def of(self, dtype: DType) -> TensorType:
+        """The same shape with elements of another type."""
+        return self if dtype == self.dtype else replace(self, dtype=dtype)
 
     def __str__(self) -> str:
         return " x ".join(map(str, self.shape))
@@ -88,7 +109,7 @@ class ParameterSpec:
     shape: tuple[int, ...]
     init: Initializer
     trainable: bool = True
-    dtype: Literal["float32", "int64"] = "float32"
+    dtype: DType = "float32"
 
 
 # --- operands: what a node consumes ---------------------------------------------------
@@ -107,18 +128,22 @@ class Apply:
 
     ``function`` is one of those in ``resgen.lower.weights.FUNCTIONS``: add, subtract,
     multiply, divide, sqrt, zeros_like, per_output (a vector over output channels,
-    shaped to broadcast against a weight whose rank is the number that follows) and
-    standardize (weight standardisation with the epsilon that follows).
+    shaped to broadcast against a weight whose rank is the number that follows),
+    standardize (weight standardisation with the epsilon that follows), cast (to the
+    type that follows), scale_of (of a weight's outputs, so that their largest number
+    becomes the one that follows), quantize (a tensor by a scale to a type) and
+    dequantize (a quantised tensor by its scale, which an artifact leaves to the
+    runtime). Scales are one number, or one for each output.
     """
 
     function: str
-    args: tuple[Operand | float | int, ...]
+    args: tuple[Operand | float | int | str, ...]
 
 
 Operand = Ref | Apply
 
 
-def references(operand: Operand | float | int) -> Iterator[str]:
+def references(operand: Operand | float | int | str) -> Iterator[str]:
     """Names of the parameters in an operand, in order, repeats included."""
     if isinstance(operand, Ref):
         yield operand.name

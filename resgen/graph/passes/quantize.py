@@ -1,0 +1,172 @@
+"""Put quantisers where an engine wants them.
+
+A value that some operator reads quantised gets one quantiser and one dequantiser behind
+it, and those operators read the latter; the scale is a parameter of the graph. Weights
+are quantised by output channel: what the map consumes is the dequantised form of its
+quantised weight, an expression, so scales follow weights that are trained.
+
+Jacob et al. 2018 for the scheme, Nagel et al. 2021 (arXiv:2106.08295) for where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from resgen.graph.ir import Graph, Node, Parameter
+from resgen.graph.placement.base import Placement, Port, is_weighted
+from resgen.ops.base import Op
+from resgen.ops.conv import Conv
+from resgen.ops.dequantize import Dequantize
+from resgen.ops.linear import Linear
+from resgen.ops.quantize import Quantize
+from resgen.ops.types import Apply, DType, Operand, TensorType
+
+#: The greatest number of each type that weights are quantised to.
+WEIGHTS: Mapping[str, tuple[DType, int]] = {
+    "int8": ("int8", 127),
+    "fp8": ("float8_e4m3fn", 448),
+}
+#: The same for int8 where products of 8 bits saturate when two are added.
+REDUCED = 63
+
+
+def quantize(
+    graph: Graph,
+    placement: Placement,
+    precisions: Mapping[str, str],
+    *,
+    reduce_range: bool = False,
+) -> Graph:
+    """The graph with the operators quantised whose precision is ``int8`` or ``fp8``.
+
+    ``precisions`` are those of all operators by name. ``reduce_range`` leaves int8
+    weights seven bits.
+    """
+    chosen = {
+        node.name
+        for node in graph.nodes
+        if precisions[node.name] in WEIGHTS
+        and (
+            not is_weighted(node) or placement.suits(graph, node, precisions[node.name])
+        )
+    }
+    ports = frozenset(placement.reads(graph, chosen))
+    return _Quantizing(graph, placement, precisions, ports, reduce_range).run(chosen)
+
+
+class _Quantizing:
+    def __init__(
+        self,
+        graph: Graph,
+        placement: Placement,
+        precisions: Mapping[str, str],
+        ports: frozenset[Port],
+        reduce_range: bool,
+    ) -> None:
+        self.graph = graph
+        self.placement = placement
+        self.precisions = precisions
+        self.ports = ports
+        self.reduce_range = reduce_range
+        readers = {n.name: n for n in graph.nodes}
+        #: The type that each quantised value has.
+        self.types: dict[str, DType] = {}
+        for name, port in sorted(ports):
+            node = readers[name]
+            self.types.setdefault(node.inputs[port], self._activation(node))
+        self.owners = self._shared_scales()
+        self.parameters: dict[str, Parameter] = {}
+
+    def run(self, chosen: set[str]) -> Graph:
+        graph = self.graph
+        nodes: list[Node] = []
+        for given in graph.inputs:
+            reader = next(iter(graph.consumers[given.name]), None)
+            if reader is not None:
+                at = replace(reader, name=given.name, scope=0, type=given.type)
+                nodes.extend(self._quantizer(at))
+        for node in graph.nodes:
+            rewired = tuple(
+                f"{value}.dequantize" if (node.name, port) in self.ports else value
+                for port, value in enumerate(node.inputs)
+            )
+            made = replace(node, inputs=rewired)
+            if node.name in chosen and is_weighted(node):
+                made = self._with_weight(made, graph.types[node.inputs[0]])
+            nodes.append(made)
+            nodes.extend(self._quantizer(node))
+        return replace(
+            graph,
+            nodes=tuple(nodes),
+            parameters=(*graph.parameters, *self.parameters.values()),
+        )
+
+    def _activation(self, node: Node) -> DType:
+        precision = self.precisions[node.name]
+        if precision not in self.placement.activations:
+            # It is kept in a higher one, and reads what an int8 kernel yields.
+            precision = "fp8" if "fp8" in self.precisions.values() else "int8"
+        return self.placement.activations[precision]
+
+    # --- activations ------------------------------------------------------------------
+
+    def _shared_scales(self) -> dict[str, str]:
+        """For each quantised value the one whose quantiser holds its scale."""
+        owners: dict[str, str] = {}
+        for value in (*(i.name for i in self.graph.inputs), *self._made()):
+            owners.setdefault(value, value)
+        for node in self.graph.nodes:
+            if node.op.name in self.placement.alike:
+                before, after = node.inputs[0], node.name
+                if before in self.types and after in self.types:
+                    owners[after] = owners[before]
+        return owners
+
+    def _made(self) -> Iterator[str]:
+        return (node.name for node in self.graph.nodes)
+
+    def _quantizer(self, at: Node) -> Iterator[Node]:
+        """The quantiser and the dequantiser of what a node yields, if it has them."""
+        value = at.name
+        if value not in self.types:
+            return
+        owner = f"{self.owners[value]}.quantize"
+        dtype = self.types[value]
+        point = self.placement.zero_point and not dtype.startswith("float")
+        down: Op = Quantize(to=dtype, zero_point=point)
+        up: Op = Dequantize(to="float32", zero_point=point)
+        x = at.type
+        for op, name, source in (
+            (down, f"{value}.quantize", value),
+            (up, f"{value}.dequantize", f"{value}.quantize"),
+        ):
+            specs = op.parameters(x)
+            names = {spec.role: f"{owner}.{spec.role}" for spec in specs}
+            for spec in specs:
+                self.parameters[names[spec.role]] = Parameter(
+                    names[spec.role], spec.shape, spec.init, spec.trainable, spec.dtype
+                )
+            operands = tuple(op.operands(names).items())
+            x = op.result(x)
+            yield Node(name, op, (source,), x, at.scope, at.origin, operands, owner)
+
+    # --- weights ----------------------------------------------------------------------
+
+    def _with_weight(self, node: Node, x: TensorType) -> Node:
+        """The map with its weight quantised."""
+        operands: dict[str, Operand] = dict(node.operands)
+        op = node.op
+        weight = operands["weight"]
+        if isinstance(op, Linear) and 1 < x.rank <= 4:
+            # As a convolution its weight needs no reshaping after it was quantised.
+            sizes = (op.out, x.channels, *(1,) * (x.rank - 1))
+            weight = Apply("reshape", (weight, *sizes))
+            op = Conv(out=op.out, kernel=1, bias=op.bias)
+        dtype, greatest = WEIGHTS[self.precisions[node.name]]
+        if self.reduce_range and dtype == "int8":
+            greatest = REDUCED
+        scale = Apply("cast", (Apply("scale_of", (weight, greatest)), "float32"))
+        quantized = Apply("quantize", (weight, scale, dtype))
+        operands["weight"] = Apply("dequantize", (quantized, scale))
+        return replace(node, op=op, operands=tuple(operands.items()))

@@ -1,0 +1,76 @@
+"""What an engine wants of a quantised network: where its numbers are 8 bits wide.
+
+Engines fuse different patterns, so no placement of quantisers suits two of them (see
+the files beside this one for what each was measured to want). A placement names the
+inputs that operators read quantised; the pass that puts quantisers there
+(:mod:`resgen.graph.passes.quantize`) is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
+
+from resgen.graph.ir import Graph, Node
+from resgen.ops.act import Act
+from resgen.ops.conv import Conv
+from resgen.ops.linear import Linear
+from resgen.ops.types import DType
+
+#: An operator's name and the position of one of its inputs.
+Port = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One engine's wishes.
+
+    ``activations`` is the type that activations have at each precision, ``between`` the
+    type of everything that is not quantised. ``zero_point`` and ``integer_bias`` say
+    whether the engine takes a zero point and wants biases of 32 bits. ``suits`` says
+    whether a map may be quantised at a precision, ``reads`` which inputs are quantised
+    when these operators are, and ``alike`` are operators whose result has the scale of
+    their input.
+    """
+
+    name: str
+    activations: Mapping[str, DType]
+    zero_point: bool
+    between: DType
+    integer_bias: bool
+    suits: Callable[[Graph, Node, str], bool]
+    reads: Callable[[Graph, Set[str]], Iterator[Port]]
+    alike: tuple[str, ...] = ()
+
+
+def is_weighted(node: Node) -> bool:
+    """Whether it is a map whose weight is quantised along with its input."""
+    return isinstance(node.op, Conv | Linear)
+
+
+def is_clip(node: Node) -> bool:
+    """Whether it is an activation that every engine fuses with what feeds it."""
+    return isinstance(node.op, Act) and node.op.type in ("relu", "relu6")
+
+
+class Wiring:
+    """Who makes and who reads each value."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.makers = {node.name: node for node in graph.nodes}
+        self.given_out = {value for _, value in graph.outputs}
+
+    def alone(self, value: str) -> Node | None:
+        """The one operator that reads a value; None if there are more, or none."""
+        readers = self.graph.consumers[value]
+        return readers[0] if len(readers) == 1 and value not in self.given_out else None
+
+    def source(self, value: str) -> Node | None:
+        """What makes a value, seen through an activation that is fused with it."""
+        node = self.makers.get(value)
+        if node is not None and is_clip(node):
+            before = node.inputs[0]
+            if self.alone(before) is node:
+                return self.makers.get(before)
+        return node

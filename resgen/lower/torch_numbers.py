@@ -1,0 +1,162 @@
+"""Element types and quantisation in PyTorch, so that networks train under them.
+
+Quantised numbers stand in tensors of floats, so a gradient can pass; rounding has the
+derivative 1 (the straight-through estimator, Bengio et al. 2013). What comes out is
+what a runtime computes from the same numbers, up to the order of its sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import sqrt
+from pkgutil import resolve_name
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from resgen.lower.modules import standardized
+from resgen.ops.types import RANGES, Apply, Module, Operand, Ref, Spelling
+
+FLOATS: Final[Mapping[str, torch.dtype]] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def cast(x: Tensor, to: str) -> Tensor:
+    """``x`` in another type; what is in float64, to be exact, stays there."""
+    return x if x.dtype == torch.float64 else x.to(FLOATS[to])
+
+
+def quantize(
+    x: Tensor, scale: Tensor, zero_point: Tensor | None = None, *, to: str
+) -> Tensor:
+    """``x / scale`` rounded to what ``to`` can hold, in the type of ``x``.
+
+    One scale for all, or one for each entry of the first axis. The gradient of a scale
+    is divided by ``sqrt(numbers of one sample * greatest)``, as Esser et al. 2020
+    (LSQ, section 2.2) do, so that scales and weights learn at one rate.
+    """
+    least, greatest = RANGES[to]
+    count = x.numel() / (x.shape[0] if scale.ndim == 0 else 1)
+    damped = _damped(scale, 1 / sqrt(max(count, 1) * greatest))
+    y = x / _over_outputs(damped, x)
+    if to.startswith("float8"):
+        y = y.clamp(least, greatest)
+        return _straight_through(y, _to_float8(y))
+    rounded = _straight_through(y, y.round())
+    if zero_point is not None:
+        rounded = rounded + zero_point.to(rounded.dtype)
+    return rounded.clamp(least, greatest)
+
+
+def dequantize(q: Tensor, scale: Tensor, zero_point: Tensor | None = None) -> Tensor:
+    """The numbers that quantised ones stand for, in the type of the scale."""
+    if zero_point is not None:
+        q = q - zero_point.to(q.dtype)
+    return q.to(scale.dtype) * _over_outputs(scale, q)
+
+
+def _straight_through(y: Tensor, rounded: Tensor) -> Tensor:
+    """The value of ``rounded``, exactly, with the gradient of ``y``."""
+    return rounded.detach() + (y - y.detach())
+
+
+def _damped(scale: Tensor, factor: float) -> Tensor:
+    """The scale with its gradient multiplied by ``factor``."""
+    return scale.detach() + factor * (scale - scale.detach())
+
+
+def _to_float8(y: Tensor) -> Tensor:
+    # There is no conversion from float64; float32 holds every tie of float8.
+    return y.float().to(torch.float8_e4m3fn).to(y.dtype)
+
+
+def _over_outputs(scale: Tensor, x: Tensor) -> Tensor:
+    return scale.view(-1, *(1,) * (x.ndim - 1)) if scale.ndim else scale
+
+
+# --- operands -------------------------------------------------------------------------
+
+
+def _scale_of(weight: Tensor, greatest: float) -> Tensor:
+    largest = weight.abs().flatten(1).amax(1) / greatest
+    return torch.where(largest > 0, largest, torch.ones_like(largest))
+
+
+def _per_output(vector: Tensor, rank: int) -> Tensor:
+    return vector.reshape(*vector.shape, *(1,) * (rank - 1))
+
+
+#: What :data:`resgen.lower.weights.FUNCTIONS` computes, with gradients.
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "sqrt": torch.sqrt,
+    "zeros_like": torch.zeros_like,
+    "per_output": _per_output,
+    "standardize": standardized,
+    "reshape": lambda x, *shape: x.reshape(shape),
+    "cast": cast,
+    "scale_of": _scale_of,
+    "quantize": lambda x, scale, to: quantize(x, scale, to=to),
+    "dequantize": dequantize,
+}
+
+
+def compute(operand: Operand | float | str, tensors: Mapping[str, Tensor]) -> Any:
+    """What an operand comes to, given the parameters by name."""
+    if isinstance(operand, Ref):
+        return tensors[operand.name]
+    if isinstance(operand, Apply):
+        args = (compute(arg, tensors) for arg in operand.args)
+        return FUNCTIONS[operand.function](*args)
+    return operand
+
+
+class Computed(nn.Module):
+    """An operator whose weights are expressions: folded, cast or quantised.
+
+    It is called with the inputs of the operator and then the parameters in ``names``,
+    which live where the network keeps them.
+    """
+
+    def __init__(
+        self,
+        spelling: Spelling,
+        operands: tuple[tuple[str, Operand], ...],
+        names: tuple[str, ...],
+    ) -> None:
+        super().__init__()
+        self.spelling = spelling
+        self.operands = operands
+        self.names = names
+        # In a tuple it is no child: its own parameters are never used.
+        self.leaf: tuple[nn.Module, ...] = ()
+        if isinstance(spelling, Module):
+            with torch.device("meta"):
+                made = resolve_name(spelling.target)(*spelling.args, **spelling.kwargs)
+            self.leaf = (made,)
+
+    def forward(self, *args: Tensor) -> Tensor:
+        inputs, held = args[: -len(self.names)], args[-len(self.names) :]
+        tensors = dict(zip(self.names, held, strict=True))
+        values = {role: compute(operand, tensors) for role, operand in self.operands}
+        y: Tensor
+        if isinstance(self.spelling, Module):
+            y = torch.func.functional_call(self.leaf[0], values, inputs)
+            return y
+        given: tuple[Any, ...] = (list(inputs),) if self.spelling.gather else inputs
+        views = (values[role].view(shape) for role, shape in self.spelling.parameters)
+        function = resolve_name(self.spelling.target)
+        y = function(*given, *views, *self.spelling.args, **self.spelling.kwargs)
+        return y
+
+    def extra_repr(self) -> str:
+        expressed = (role for role, at in self.operands if not isinstance(at, Ref))
+        named = self.spelling.target.rpartition(".")[2]
+        return f"{named}, computed: {', '.join(expressed)}"
