@@ -7,18 +7,16 @@ holds.
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from resgen._version import __version__
+from resgen.artifact.choose import choose
 from resgen.artifact.describe import describe
 from resgen.artifact.folder import (
     GRAPH,
@@ -29,27 +27,24 @@ from resgen.artifact.folder import (
     staged,
     write_json,
 )
-from resgen.artifact.proof import Subject, pictures_of, prove
+from resgen.artifact.metadata import metadata_of, versions
+from resgen.artifact.proof import Subject, prove
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.sizes import check_sizes
-from resgen.lower import checkpoint
 from resgen.lower.hashed import HashedFile
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import Written, write
 from resgen.lower.safetensors import StoredWeights, write_safetensors
 from resgen.network import expand
 from resgen.ops.norm import Norm
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.spec.model import Spec
+from resgen.verify.pictures import pictures_of
 
 Exporter = Literal["resgen", "torch"]
 Say = Callable[[str, str], None]
-
-#: Packages whose versions a manifest records, where they took part.
-RECORDED = ("numpy", "onnx", "onnxruntime", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +114,13 @@ def build(
     say("spec", f"{spec.at.source.file}  ok  (sha256 {identity[:12]}...)")
     say("graph", _graph_line(graph))
     with staged(Path(out), force=force) as stage:
-        arrays, source = _weights(graph, weights, state_dict, seed, ema=ema)
+        arrays, source = choose(graph, weights, state_dict, seed, ema=ema)
         shown = f"fresh, seed {seed}" if source == "fresh" else f"from {source}"
         say("weights", _weights_line(graph, shown))
         files = _plain_files(stage, spec, graph, arrays)
         as_it_is = chosen.keep_batchnorm or exporter == "torch"
         lowered = graph if as_it_is else apply(graph, fold_norm)
-        metadata = _metadata(spec, identity)
+        metadata = metadata_of(spec, identity)
         made = _write_model(stage, graph, lowered, arrays, chosen, metadata)
         files.update({file.name: file.sha256 for file in made.files})
         say("onnx", _onnx_line(graph, lowered, made, exporter))
@@ -168,25 +163,6 @@ def build(
 # --- parts ----------------------------------------------------------------------------
 
 
-def _weights(
-    graph: Graph,
-    path: Path | None,
-    state_dict: Mapping[str, Any] | None,
-    seed: int,
-    *,
-    ema: bool,
-) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
-    """Arrays by name, and where they come from."""
-    if path is not None:
-        return checkpoint.fit(
-            checkpoint.read(path, ema=ema), graph.parameters
-        ), path.name
-    if state_dict is not None:
-        arrays = checkpoint.from_state_dict(state_dict)
-        return checkpoint.fit(arrays, graph.parameters), "state_dict"
-    return initialize(graph.parameters, seed), "fresh"
-
-
 def _plain_files(
     stage: Path, spec: Spec, graph: Graph, arrays: Mapping[str, np.ndarray[Any, Any]]
 ) -> dict[str, str]:
@@ -220,28 +196,6 @@ def _write_model(
                       dynamic=options.dynamic, metadata=metadata)  # fmt: skip
     return write(lowered, arrays, path, opset=options.opset, batch=options.batch,
                  dynamic=options.dynamic, metadata=metadata)  # fmt: skip
-
-
-def _metadata(spec: Spec, identity: str) -> dict[str, str]:
-    """What travels inside the ONNX file, so that it can be run without us."""
-    found = {
-        "resgen.version": __version__,
-        "resgen.spec": canonical_bytes(spec).decode(),
-        "resgen.spec_sha256": identity,
-        "resgen.preprocess": json.dumps(asdict(spec.preprocess)),
-    }
-    if spec.labels is not None:
-        found["resgen.labels"] = json.dumps(list(spec.labels), ensure_ascii=False)
-    return found
-
-
-def versions(verified: bool) -> dict[str, str]:
-    """Of Python and of the packages that took part."""
-    found = {"python": platform.python_version()}
-    for name in RECORDED if verified else RECORDED[:2]:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 # --- what is said ---------------------------------------------------------------------

@@ -15,10 +15,8 @@ from resgen.spec.model import Preprocess
 from resgen.verify.compare import Agreement
 from resgen.verify.gate import Operands, Verification, prove_foreign
 from resgen.verify.gate import prove as prove_file
+from resgen.verify.pictures import pictures_of
 from resgen.verify.preprocess import takes_pictures
-
-#: Suffixes of files that are taken for pictures.
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +100,6 @@ def _export(graph: Graph, like: Path, weights: Weights, path: Path) -> None:
     model = onnx.load(like, load_external_data=False)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
     export(graph, weights, path, opset=model.opset_import[0].version, batch=batch)
-
-
-def pictures_of(folder: Path) -> list[Path]:
-    """The pictures in a folder, by name."""
-    if not folder.is_dir():
-        raise ResgenError(f"{folder} is not a folder of images")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
-    if not found:
-        raise ResgenError(
-            f"{folder} holds no images", hint="known are " + ", ".join(PICTURES)
-        )
-    return found
 
 
 def _lines(done: Verification, source: str) -> list[str]:

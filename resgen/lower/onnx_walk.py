@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -219,12 +220,19 @@ class Walk:
                 raise TypeError(
                     f"{self._node.name}: {role} is dequantised from nothing"
                 )
-            inputs = (
+            inputs = [
                 self._initializer(quantized, f"{role}_quantized"),
                 self._initializer(scale, f"{role}_scale"),
-            )
+            ]
+            dims = shape_of(scale, self.graph)
+            dtype = dtype_of(quantized, self.graph)
+            if dtype == "int8":
+                # They say nothing, but without them ONNX Runtime (1.32) runs a Gemm in
+                # float32, its weights dequantised anew each time.
+                points = bytes(prod(dims))
+                inputs.append(self._constant(dtype, dims, points, [0] * prod(dims)))
             name = self._unique(f"{self._node.name}/{role}")
-            along = {"axis": 0} if len(shape_of(scale, self.graph)) else {}
+            along = {"axis": 0} if dims else {}
             self._types[name] = dtype_of(scale, self.graph)
             self._append(name, "DequantizeLinear", inputs, along)
             self._dequantized[operand] = name

@@ -62,8 +62,8 @@ class _Lowering:
         self.weights = weights
         self.spellings: dict[str, Spelling] = {}
         self.bound: set[str] = set()
-        #: Of nodes whose weights are expressions: the parameters in them.
-        self.computed: dict[str, tuple[str, ...]] = {}
+        #: Paths of the modules whose weights are expressions, by the node's name.
+        self.computed: dict[str, str] = {}
         #: Modules that are to live at a path, and those that have been put there.
         self.made: dict[str, torch.nn.Module] = {}
         self.placed: dict[str, torch.nn.Module] = {}
@@ -89,8 +89,10 @@ class _Lowering:
         spelling = node.op.torch(self.graph.types[node.inputs[0]])
         if dict(node.operands) != node.op.operands(self.own(node)):
             names = tuple(dict.fromkeys(node.references()))
-            self.made[node.name] = Computed(spelling, node.operands, names)
-            self.computed[node.name] = names
+            # A parameter without a role lives where the operator's module would.
+            path = f"{node.name}_" if node.name in names else node.name
+            self.made[path] = Computed(spelling, node.operands, names)
+            self.computed[node.name] = path
             return
         path = home(node)
         if isinstance(spelling, Function):
@@ -124,7 +126,7 @@ class _Lowering:
     def settle(self, node: Node) -> None:
         """Put a node's module in its place and give it its parameters."""
         if node.name in self.computed:
-            self.place(node.name)
+            self.place(self.computed[node.name])
             for name in node.references():
                 self.bind(name)
             return
@@ -216,18 +218,17 @@ class _Lowering:
         """Add the call of one operator."""
         inputs: tuple[Any, ...] = tuple(results[value] for value in node.inputs)
         if node.name in self.computed:
+            path = self.computed[node.name]
             held = (
                 graph.create_node(
                     "get_attr", _target(part, name), name=_name(part, name)
                 )
-                for name in self.computed[node.name]
+                for name in dict.fromkeys(node.references())
             )
             return graph.create_node(
-                "call_module",
-                _target(part, node.name),
-                (*inputs, *held),
+                "call_module", _target(part, path), (*inputs, *held),
                 name=_name(part, node.name),
-            )
+            )  # fmt: skip
         spelling = self.spellings[node.name]
         path, name = home(node), _name(part, node.name)
         if isinstance(spelling, Module):

@@ -156,6 +156,13 @@ class Computed(nn.Module):
         y = function(*given, *views, *self.spelling.args, **self.spelling.kwargs)
         return y
 
+    def train(self, mode: bool = True) -> Computed:
+        """Set the mode of the operator as well, which is no child."""
+        for leaf in self.leaf:
+            leaf.train(mode)
+        super().train(mode)
+        return self
+
     def extra_repr(self) -> str:
         expressed = (role for role, at in self.operands if not isinstance(at, Ref))
         named = self.spelling.target.rpartition(".")[2]

@@ -86,7 +86,13 @@ class TorchSession(Session):
             results = self._module(*(torch.from_numpy(feeds[n]) for n in self.inputs))
         if not isinstance(results, dict):
             results = {self._names[0]: results}
-        return {name: results[name].numpy() for name in self._names}
+        return {name: self._array(results[name]) for name in self._names}
+
+    def _array(self, tensor: torch.Tensor) -> Array:
+        """The tensor as an array; of what NumPy lacks, exactly, as float32."""
+        lacks = tensor.dtype == self._torch.bfloat16
+        found: Array = (tensor.float() if lacks else tensor).numpy()
+        return found
 
     def close(self) -> None:
         self._module.train(self._training)

@@ -1,4 +1,4 @@
-"""Real photographs that are at hand without a download: scikit-image ships some."""
+"""Pictures by their files: those of a folder, and the photographs of scikit-image."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from resgen.errors import ResgenError
+
+#: Suffixes of files that are taken for pictures.
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 #: Files of scikit-image 0.22 and newer that are photographs in colour.
 NAMES: Final = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg")
 
 
 def photographs() -> list[Path]:
-    """Those that are installed; none without scikit-image or without Pillow.
+    """The photographs that are installed; none without scikit-image or without Pillow.
 
     scikit-image is found and not imported, which would take most of a second.
     """
@@ -22,3 +26,15 @@ def photographs() -> list[Path]:
         return []
     folder = Path(found.origin).parent / "data"
     return [path for name in NAMES if (path := folder / name).is_file()]
+
+
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name."""
+    if not folder.is_dir():
+        raise ResgenError(f"{folder} is not a folder of images")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
+    if not found:
+        raise ResgenError(
+            f"{folder} holds no images", hint="known are " + ", ".join(PICTURES)
+        )
+    return found

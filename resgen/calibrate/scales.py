@@ -1,0 +1,53 @@
+"""From ranges to the scales and zero points of a quantised graph."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from resgen.calibrate.ranges import Ranges
+from resgen.graph.ir import Graph
+from resgen.lower.weights import Array
+from resgen.ops.quantize import Quantize
+from resgen.ops.types import RANGES, Apply
+
+#: The least scale that float16 holds as a normal number; GPUs may flush smaller ones.
+LEAST_HALF: Final = 2.0**-14
+LEAST: Final = 2.0**-126
+
+
+def quantized_values(graph: Graph) -> tuple[str, ...]:
+    """The values that the graph quantises, whose ranges :func:`scales` wants."""
+    return tuple(
+        dict.fromkeys(n.inputs[0] for n in graph.nodes if isinstance(n.op, Quantize))
+    )
+
+
+def scales(graph: Graph, ranges: Ranges) -> dict[str, Array]:
+    """Scales and zero points by parameter name, from the ranges of the values.
+
+    Values that share a scale are covered together. With a zero point the range goes
+    from least to greatest (and includes 0, so that padding is exact), else it is
+    symmetric. A value that is 0 throughout gets the scale 1.
+    """
+    reach: dict[str, tuple[float, float]] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Quantize):
+            least, greatest = ranges[node.inputs[0]]
+            low, high = reach.get(node.owner, (0.0, 0.0))
+            reach[node.owner] = min(low, least), max(high, greatest)
+    found: dict[str, Array] = {}
+    for node in graph.nodes:
+        if not isinstance(node.op, Quantize) or f"{node.owner}.scale" in found:
+            continue
+        least, greatest = reach[node.owner]
+        _, top = RANGES[node.op.to]
+        span = greatest - least if node.op.zero_point else max(-least, greatest)
+        half = isinstance(dict(node.operands)["scale"], Apply)
+        scale = max(span / top, LEAST_HALF if half else LEAST) if span else 1.0
+        found[f"{node.owner}.scale"] = np.array(scale, np.float32)
+        if node.op.zero_point:
+            point = np.rint(-least / scale).clip(*RANGES[node.op.to])
+            found[f"{node.owner}.zero_point"] = np.array(point, node.op.to)
+    return found

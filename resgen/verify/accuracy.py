@@ -1,0 +1,172 @@
+"""What a low precision costs: outputs and blocks against the float32 network.
+
+Rounding to 8 bits is no fault, so nothing here has to be equal: noise is measured, in
+decibels below the signal, at the end of every block. What an engine computes from a
+file comes from the file; what its blocks yield comes from the same graph, run operator
+by operator without an engine's own optimisations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import inf, log10, sqrt
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.graph.ir import Graph
+from resgen.runtime.base import Array
+
+#: From how many inputs on the share of equal classes is a judge and not only advice:
+#: at 300 a share of 99 % is known to 1.2 points (Wilson, 95 %).
+ENOUGH: Final = 300
+#: Normal quantile of a two-sided 95 % interval.
+Z95: Final = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class BlockNoise:
+    """The noise in what a block yields.
+
+    ``snr`` is the signal's power over the noise's in dB, over all inputs. ``block`` is
+    None for a section without blocks.
+    """
+
+    value: str
+    section: str
+    block: int | None
+    snr: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How far a low-precision network is from the float32 one, over ``inputs`` inputs.
+
+    ``top1`` counts those whose largest element is the same; ``interval`` is the 95 %
+    interval of their share (Wilson 1927); both None where no output is a vector.
+    ``cosine`` is the mean over inputs, ``largest`` and ``p999`` are the largest and the
+    99.9th percentile of differences, in units of the output's range, ``snr`` is the
+    output's in dB. ``judge`` is what ran the low-precision network.
+    """
+
+    judge: str
+    inputs: int
+    top1: tuple[int, int] | None
+    interval: tuple[float, float] | None
+    cosine: float
+    largest: float
+    p999: float
+    snr: float
+    blocks: tuple[BlockNoise, ...]
+
+    @property
+    def worst(self) -> BlockNoise | None:
+        """The block with the most noise."""
+        return min(self.blocks, key=lambda b: b.snr, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; a signal-to-noise ratio without noise is null."""
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
+
+
+def block_values(graph: Graph) -> dict[str, tuple[str, int | None]]:
+    """The value that each block, or section without blocks, ends with, in order."""
+    ends: dict[tuple[int, int | None], str] = {}
+    for node in graph.nodes:
+        key = (node.origin.section, node.origin.block)
+        ends.pop(key, None)
+        ends[key] = node.name
+    return {
+        value: (graph.sections[section].name, block)
+        for (section, block), value in ends.items()
+    }
+
+
+@dataclass
+class Tally:
+    """Collects what two networks yield, a batch at a time."""
+
+    blocks: Mapping[str, tuple[str, int | None]]
+    signal: dict[str, float] = field(default_factory=dict)
+    noise: dict[str, float] = field(default_factory=dict)
+    wanted: list[Array] = field(default_factory=list)
+    found: list[Array] = field(default_factory=list)
+
+    def add_blocks(
+        self, wanted: Mapping[str, Array], found: Mapping[str, Array]
+    ) -> None:
+        """What blocks yield, by value; only sums are kept."""
+        for value in self.blocks:
+            exact = wanted[value].astype(np.float64)
+            apart = found[value].astype(np.float64) - exact
+            self.signal[value] = self.signal.get(value, 0.0) + float((exact**2).sum())
+            self.noise[value] = self.noise.get(value, 0.0) + float((apart**2).sum())
+
+    def add_outputs(self, wanted: Array, found: Array) -> None:
+        """An output of the network, one row an input."""
+        self.wanted.append(wanted.astype(np.float32))
+        self.found.append(found.astype(np.float32))
+
+    def accuracy(self, judge: str) -> Accuracy:
+        """The sum of it all."""
+        wanted, found = np.concatenate(self.wanted), np.concatenate(self.found)
+        count = len(wanted)
+        top1 = interval = None
+        if wanted.ndim == 2 and wanted.shape[1] > 1:
+            same = int((wanted.argmax(1) == found.argmax(1)).sum())
+            top1, interval = (same, count), wilson(same, count)
+        exact, low = (a.reshape(count, -1).astype(np.float64) for a in (wanted, found))
+        apart = np.abs(low - exact)
+        reach = float(np.ptp(exact)) or float(np.abs(exact).max()) or 1.0
+        lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(low, axis=1)
+        products = (exact * low).sum(axis=1)
+        cosines = np.divide(products, lengths, np.ones(count), where=lengths > 0)
+        return Accuracy(
+            judge=judge,
+            inputs=count,
+            top1=top1,
+            interval=interval,
+            cosine=float(cosines.mean()),
+            largest=float(apart.max()) / reach,
+            p999=float(np.percentile(apart, 99.9)) / reach,
+            snr=decibels(float((exact**2).sum()), float((apart**2).sum())),
+            blocks=tuple(
+                BlockNoise(value, *at, decibels(self.signal[value], self.noise[value]))
+                for value, at in self.blocks.items()
+                if value in self.signal
+            ),
+        )
+
+
+def decibels(signal: float, noise: float) -> float:
+    """The ratio of two powers; infinite where there is no noise, nan where no number.
+
+    >>> decibels(100.0, 1.0)
+    20.0
+    """
+    if noise == 0:
+        return inf
+    return 10 * log10(signal / noise) if 0 < signal < inf and noise < inf else -inf
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927, score interval).
+
+    >>> low, high = wilson(297, 300)
+    >>> round(low, 3), round(high, 3)
+    (0.971, 0.997)
+    """
+    share, z2 = successes / trials, Z95**2 / trials
+    middle = (share + z2 / 2) / (1 + z2)
+    half = Z95 / (1 + z2) * sqrt(share * (1 - share) / trials + z2 / (4 * trials))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
