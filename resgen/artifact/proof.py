@@ -13,8 +13,9 @@ from resgen.graph.ir import Graph
 from resgen.lower.weights import Weights
 from resgen.spec.model import Preprocess
 from resgen.verify.compare import Agreement
-from resgen.verify.gate import Operands, Verification, prove_foreign
+from resgen.verify.gate import Verification, prove_foreign
 from resgen.verify.gate import prove as prove_file
+from resgen.verify.initializers import Operands
 from resgen.verify.pictures import pictures_of
 from resgen.verify.preprocess import takes_pictures
 

@@ -29,6 +29,8 @@ _READ: Final[Mapping[str, str]] = {
 _WRITTEN: Final[Mapping[str, tuple[str, str]]] = {
     "float32": ("F32", "<f4"),
     "int64": ("I64", "<i8"),
+    "int8": ("I8", "i1"),
+    "uint8": ("U8", "u1"),
 }
 
 
@@ -105,11 +107,11 @@ def write_safetensors(path: str | Path, graph: Graph, weights: Weights) -> str:
     """Write a graph's parameters, in their order, and return the file's SHA-256.
 
     Written by hand because the package sorts tensors by name. Readers want numbers at
-    multiples of their size, so int64 ones come first in the data, not in the header.
+    multiples of their size, so wide ones come first in the data, not in the header.
     No more than one tensor is copied at a time, and none that is contiguous.
     """
     header: dict[str, dict[str, Any]] = {p.name: {} for p in graph.parameters}
-    stored = sorted(graph.parameters, key=lambda p: p.dtype != "int64")
+    stored = sorted(graph.parameters, key=lambda p: -np.dtype(p.dtype).itemsize)
     end = 0
     for parameter in stored:
         name, layout = _WRITTEN[parameter.dtype]

@@ -29,7 +29,7 @@ class _Product(nn.Module):
     def __init__(self, rows: Sequence[Taps], size: int, axis: int) -> None:
         super().__init__()
         self.axis = axis
-        dense = torch.tensor(matrix(rows, size, transposed=False))
+        dense = torch.tensor(matrix(rows, size))
         self.register_buffer("matrix", dense.view(len(rows), size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,18 +37,19 @@ class _Product(nn.Module):
 
 
 class _Exactly(nn.Module):
-    """One pass with Pillow's own rounding; see :class:`resgen.ops.resampling.Digits`."""
+    """One pass with Pillow's rounding; see :class:`resgen.ops.resampling.Digits`."""
 
     def __init__(self, rows: Sequence[Taps], size: int, axis: int) -> None:
         super().__init__()
         parts = digits(rows)
-        self.unit, self.half, self.step = parts.unit, parts.half, parts.step
         self.high = _Product(parts.high, size, axis)
         self.low = _Product(parts.low, size, axis)
+        self.factors = (parts.unit, parts.half, parts.step)
 
     def forward(self, x: Tensor) -> Tensor:
-        low = (self.low(x) * self.unit).floor()
-        y: Tensor = ((self.high(x) + low + self.half) * self.step).floor()
+        unit, half, step = self.factors
+        low = (self.low(x) * unit).floor()
+        y: Tensor = ((self.high(x) + low + half) * step).floor()
         return y.clamp(0, 255)
 
 

@@ -20,7 +20,6 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.lower.weights import Weights, evaluate
-from resgen.ops.types import Operand
 from resgen.runtime.base import Array, release_memory
 from resgen.runtime.onnxruntime import OnnxRuntimeSession, load_onnxruntime
 from resgen.runtime.torch import TorchSession, load_torch
@@ -33,6 +32,7 @@ from resgen.verify.compare import (
     compare_tensors,
     where,
 )
+from resgen.verify.initializers import Operands, prove_initializers
 from resgen.verify.inputs import Inputs, gather
 from resgen.verify.pictures import photographs
 from resgen.verify.probe import calibrate, draw
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 Say = Callable[[str], None]
-#: Pairs of an initialiser's name and what the graph computes it from.
-Operands = Sequence[tuple[str, Operand]]
 #: One input, and more than one: files have been wrong for either.
 BATCHES: Final = (1, 3)
 
@@ -102,7 +100,7 @@ def prove(
     tell = say or (lambda _: None)
     tell("comparing the file's weights with the graph's")
     stored = read_stored(file)
-    _prove_weights(stored, operands, weights)
+    prove_initializers(stored, operands, weights)
     sizes = tuple(batches or _batches(stored.model))
     paths = photographs() if images is None else images
     inputs = gather(graph, preprocess, sizes, paths, seed, resized=_open(stored.model))
@@ -163,7 +161,7 @@ def prove_foreign(
     drawn = draw(graph, seed)
     module = to_torch(graph, drawn).eval()
     with torch.no_grad(), TemporaryDirectory(prefix="resgen-") as folder:
-        _settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+        settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
         copy = Path(folder) / file.name
         write(drawn, copy)
         agreements = []
@@ -200,39 +198,6 @@ def _open(structure: ModelProto) -> bool:
     return any(axis.dim_param for axis in axes[2:])
 
 
-def _prove_weights(stored: StoredModel, operands: Operands, weights: Weights) -> None:
-    """Compare every initialiser with the graph's expression for it.
-
-    Those that no expression names are constants of some operator, and judged with it.
-    """
-    tensors = {tensor.name: tensor for tensor in stored.tensors}
-    for name, operand in operands:
-        if name not in tensors:
-            raise Departure(name, f"{stored.path} lacks the weight {name}")
-        _compare_initializer(name, tensors[name].read(), evaluate(operand, weights))
-
-
-def _compare_initializer(name: str, found: Array, wanted: Array) -> None:
-    if found.shape != wanted.shape or found.dtype != wanted.dtype:
-        raise Departure(
-            name,
-            f"{name} in the ONNX file is {found.dtype} {found.shape}, but the graph "
-            f"says {wanted.dtype} {wanted.shape}",
-        )
-    # As bits, for a weight may be no number.
-    if not np.array_equal(_bits(found), _bits(wanted)):
-        wrong = int((_bits(found) != _bits(wanted)).sum())
-        raise Departure(
-            name,
-            f"{name} in the ONNX file is not what the graph says: {wrong} of "
-            f"{found.size} numbers differ",
-        )
-
-
-def _bits(array: Array) -> Array:
-    return np.ascontiguousarray(array).view(f"u{array.itemsize}")
-
-
 def _prove_tensors(
     graph: Graph,
     folded: Graph,
@@ -254,7 +219,7 @@ def _prove_tensors(
     drawn = draw(graph, seed)
     module = to_torch(graph, drawn).eval()
     with torch.no_grad():
-        _settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+        settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
         resized = inputs.resized is not None
         with TorchSession(graph, module, dynamic=resized) as session:
             later = Recorded.of(session, inputs.feeds[1:])
@@ -278,7 +243,7 @@ def _prove_tensors(
     return module, reference, copy, [difference.share for difference in differences]
 
 
-def _settle(
+def settle(
     graph: Graph, module: torch.nn.Module, feed: Mapping[str, torch.Tensor]
 ) -> None:
     """Calibrate probe parameters, which have to keep every value finite."""

@@ -1,14 +1,13 @@
 """What an ONNX file holds, read without loading its weights.
 
-Loading a model with onnx copies every weight at least twice. Here the file's protobuf
-fields (https://protobuf.dev/programming-guides/encoding) are walked, and the numbers of
-large tensors are skipped: where they lie is noted, and each can be read by itself.
-Fields are taken in any order, as any writer may have put them.
+Loading a model with onnx copies every weight at least twice. Here the file's fields are
+walked, and the numbers of large tensors are skipped: where they lie is noted, and each
+can be read by itself. Fields are taken in any order, as any writer may have put them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from math import prod
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 
 from resgen.errors import ResgenError
+from resgen.lower.external import locate, span
+from resgen.lower.protobuf import Damaged, fields, part
 from resgen.runtime.base import Array
 
 if TYPE_CHECKING:
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 _MODEL_GRAPH: Final = 7
 _GRAPH_INITIALIZER: Final = 5
 _TENSOR_RAW_DATA: Final = 9
-
-# Wire types.
-_VARINT: Final = 0
-_FIXED64: Final = 1
-_LENGTH: Final = 2
-_FIXED32: Final = 5
-
-
-class Damaged(Exception):
-    """The bytes are no protobuf message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +74,12 @@ class StoredModel:
         """The same model in ``folder``, byte for byte but for these weights."""
         try:
             for file in {self.path, *(tensor.file for tensor in self.tensors)}:
-                copyfile(file, folder / file.name)
+                target = folder / file.relative_to(self.path.parent)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copyfile(file, target)
             for file, tensors in groupby(self.tensors, lambda tensor: tensor.file):
-                with (folder / file.name).open("r+b") as copied:
+                target = folder / file.relative_to(self.path.parent)
+                with target.open("r+b") as copied:
                     for tensor in tensors:
                         if tensor.name in values:
                             copied.seek(tensor.offset)
@@ -109,20 +103,20 @@ def read_stored(path: Path) -> StoredModel:
         kept = bytearray()
         tensors: list[StoredTensor] = []
         try:
-            for number, start, stop, whole in _fields(file, 0, end):
+            for number, start, stop, whole in fields(file, 0, end):
                 if number != _MODEL_GRAPH:
-                    kept += _bytes(file, whole, stop)
+                    kept += part(file, whole, stop)
                     continue
                 graph = bytearray()
-                for inner, first, last, field in _fields(file, start, stop):
+                for inner, first, last, field in fields(file, start, stop):
                     if inner == _GRAPH_INITIALIZER:
                         tensors.append(_tensor(file, path, first, last))
                     else:
-                        graph += _bytes(file, field, last)
+                        graph += part(file, field, last)
                 # Parts of one message may follow each other: they are merged.
-                part = ModelProto()
-                part.graph.ParseFromString(bytes(graph))
-                kept += part.SerializeToString()
+                piece = ModelProto()
+                piece.graph.ParseFromString(bytes(graph))
+                kept += piece.SerializeToString()
             model = ModelProto.FromString(bytes(kept))
         except (Damaged, DecodeError) as error:
             raise ResgenError(f"{path} is not a whole ONNX file") from error
@@ -134,62 +128,20 @@ def _tensor(file: BinaryIO, path: Path, start: int, stop: int) -> StoredTensor:
 
     head = bytearray()
     offset = nbytes = 0
-    for number, first, last, whole in _fields(file, start, stop):
+    for number, first, last, whole in fields(file, start, stop):
         if number == _TENSOR_RAW_DATA:
             offset, nbytes = first, last - first
         else:
-            head += _bytes(file, whole, last)
+            head += part(file, whole, last)
     tensor = TensorProto.FromString(bytes(head))
     if tensor.data_location == TensorProto.EXTERNAL:
         entries = {entry.key: entry.value for entry in tensor.external_data}
-        path = path.with_name(Path(entries.get("location", "")).name)
-        offset, nbytes = int(entries.get("offset", 0)), int(entries.get("length", 0))
+        offset, length = span(path, tensor)
+        path, nbytes = (
+            locate(path, entries.get("location", ""), tensor.name),
+            length or 0,
+        )
     return StoredTensor(tensor.name, tuple(tensor.dims), tensor, path, offset, nbytes)
-
-
-def _fields(
-    file: BinaryIO, start: int, stop: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """Number, where the content starts, where it stops, and where the field starts."""
-    at = start
-    while at < stop:
-        file.seek(at)
-        key = _varint(file)
-        kind = key & 7
-        if kind == _LENGTH:
-            length = _varint(file)
-            first = file.tell()
-            last = first + length
-        else:
-            first = file.tell()
-            if kind == _VARINT:
-                _varint(file)
-                last = file.tell()
-            elif kind in (_FIXED64, _FIXED32):
-                last = first + (8 if kind == _FIXED64 else 4)
-            else:
-                raise Damaged
-        if last > stop:
-            raise Damaged
-        yield key >> 3, first, last, at
-        at = last
-
-
-def _varint(file: BinaryIO) -> int:
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = file.read(1)
-        if not byte:
-            break
-        value |= (byte[0] & 127) << shift
-        if byte[0] < 128:
-            return value
-    raise Damaged
-
-
-def _bytes(file: BinaryIO, start: int, stop: int) -> bytes:
-    file.seek(start)
-    return file.read(stop - start)
 
 
 def _opened(path: Path) -> BinaryIO:

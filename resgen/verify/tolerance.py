@@ -51,7 +51,7 @@ def judge(accuracy: Accuracy, precision: str) -> None:
         others = f" and {len(blocks) - 1} more" if len(blocks) > 1 else ""
         raise Inaccurate(
             f"{precision} loses too much: {named(worst)}{others} "
-            f"({decibel_text(worst.snr)}, at least {LEAST_SNR[precision]:.0f} dB wanted)",
+            f"({decibel_text(worst.snr)}, wanted are {LEAST_SNR[precision]:.0f} dB)",
             blocks,
             accuracy,
         )

@@ -1,0 +1,184 @@
+"""An ONNX file becomes ``model.engine`` and the manifest that vouches for it."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen._version import __version__
+from resgen.graph.ir import Graph
+from resgen.tensorrt.build import Locate, build, nowhere
+from resgen.tensorrt.cache import (
+    ENGINE,
+    give,
+    key_of,
+    obtain,
+    timing_cache,
+)
+from resgen.tensorrt.device import present
+from resgen.tensorrt.files import fingerprint, write_all, write_whole
+from resgen.tensorrt.flavor import Flavor, version_of
+from resgen.tensorrt.listening import Progress
+from resgen.tensorrt.manifest import write_manifest
+from resgen.tensorrt.profiles import Span, format_profile
+from resgen.tensorrt.request import EngineRequest
+from resgen.tensorrt.targets import check_precisions
+
+Say = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineExported:
+    """An engine that was exported.
+
+    ``cached`` tells that it had been built before. ``manifest`` is what stands in
+    ``manifest_file``.
+    """
+
+    engine: Path
+    manifest_file: Path
+    manifest: Mapping[str, Any]
+    cached: bool
+
+
+def locate_from_graph(graph: Graph) -> Locate:
+    """Places in the spec of the nodes of the ONNX file that ``graph`` became.
+
+    A node is named by its operator, and where one operator takes several nodes, what
+    follows the first slash tells them apart (see :mod:`resgen.lower.onnx`).
+    """
+    nodes = {node.name: node for node in graph.nodes}
+
+    def locate(name: str) -> str | None:
+        node = nodes.get(name.split("/")[0])
+        if node is None:
+            return None
+        at = node.origin.place
+        section = graph.sections[node.origin.section]
+        parts = [f"{at.file}:{at.line}:{at.column}", section.name]
+        if node.origin.block is not None:
+            parts.append(f"block {node.origin.block}")
+        return ", ".join(parts)
+
+    return locate
+
+
+def export_engine(
+    onnx: Path,
+    out: Path,
+    *,
+    flavor: Flavor,
+    targets: Sequence[str],
+    precision: str = "fp32",
+    profiles: Sequence[Span] = (),
+    workspace: int | None = None,
+    level: int | None = None,
+    rebuild: bool = False,
+    source: str | None = None,
+    options: Sequence[str] = (),
+    locate: Locate = nowhere,
+    say: Say = lambda label, text: None,
+    progress: Progress = lambda done, steps: None,
+) -> EngineExported:
+    """Write ``model.engine`` and ``model.engine.json`` into the folder ``out``.
+
+    ``flavor`` and ``targets`` come from :func:`resgen.tensorrt.targets.divide`. An
+    engine that was built before is taken from the cache, unless ``rebuild``. ``source``
+    is what the user exports, ``options`` are those of the command that this function
+    does not know: both stand in the command that builds the engine again.
+
+    Errors are :class:`~resgen.errors.ResgenError`, and leave nothing half-written.
+    """
+    check_precisions((precision,), targets)
+    request = EngineRequest(
+        flavor, tuple(targets), precision, tuple(profiles), workspace, level
+    )
+    identity = fingerprint(onnx)
+    version = version_of(flavor)
+    device = None if flavor.ahead else present()
+    key = key_of(identity, request, version, device.name if device else None)
+    timings = device and timing_cache(flavor.key, version, device.name)
+
+    def make() -> tuple[Any, dict[str, Any]]:
+        built = build(
+            onnx,
+            request,
+            locate=locate,
+            progress=progress,
+            timing_cache=_read(timings) if timings else b"",
+        )
+        facts: dict[str, Any] = {
+            "profiles": built.profiles,
+            "layers": built.layers,
+            "timing_cache": None,
+        }
+        if timings and built.timing_cache:
+            facts["timing_cache"] = _keep(timings, built.timing_cache)
+        return built.engine, facts
+
+    def waiting() -> None:
+        say("engine", "waiting for another build of the same engine")
+
+    engine = out / ENGINE
+    with obtain(key, make, rebuild=rebuild, waiting=waiting) as entry:
+        give(entry, engine)
+    manifest = {
+        "resgen": __version__,
+        "flavor": flavor.key,
+        "tensorrt": version,
+        "targets": list(targets),
+        "gpu": asdict(device) if device else None,
+        "engine": {k: entry.facts[k] for k in ("sha256", "bytes")},
+        "onnx": {"sha256": identity.sha256, "external": dict(identity.external)},
+        "timing_cache": entry.facts["timing_cache"],
+        "flags": request.flags,
+        "profiles": _plain(entry.facts["profiles"]),
+        "layers": entry.facts["layers"],
+        "rebuild": _command(request, source or str(onnx), options),
+    }
+    file = write_manifest(engine, manifest)
+    return EngineExported(engine, file, manifest, not entry.fresh)
+
+
+def _plain(profiles: Sequence[Mapping[str, Sequence[Sequence[int]]]]) -> Any:
+    """Profiles as they stand in a manifest, and in a kit."""
+    return [
+        {
+            name: dict(zip(("min", "opt", "max"), map(list, span), strict=True))
+            for name, span in profile.items()
+        }
+        for profile in profiles
+    ]
+
+
+def _command(request: EngineRequest, source: str, options: Sequence[str]) -> str:
+    words = ["resgen", "export", source, "--to", "tensorrt"]
+    words += ["--target", ",".join(request.targets), "--flavor", request.flavor.key]
+    words += ["--precision", request.precision]
+    for span in request.profiles:
+        words += ["--profile", format_profile(span)]
+    if request.workspace is not None:
+        words += ["--workspace", str(request.workspace)]
+    if request.level is not None:
+        words += ["--optimization-level", str(request.level)]
+    return shlex.join([*words, *options, "--rebuild"])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # none yet
+        return b""
+
+
+def _keep(path: Path, timings: bytes) -> dict[str, Any]:
+    def write(aside: Path) -> None:
+        with aside.open("wb") as file:
+            write_all(file, timings)
+
+    write_whole(path, write)
+    return {"sha256": hashlib.sha256(timings).hexdigest(), "bytes": len(timings)}

@@ -1,0 +1,233 @@
+"""A network written at a precision, and judged: a folder with an ONNX file in it.
+
+What other forms need (an engine, a serving repository) is made from that file, into the
+same folder, before it appears.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen._version import __version__
+from resgen.artifact.describe import describe
+from resgen.artifact.folder import (
+    GRAPH,
+    MANIFEST,
+    MODEL,
+    SPEC,
+    WEIGHTS,
+    staged,
+    write_json,
+)
+from resgen.artifact.judged import proof_of
+from resgen.artifact.made import Made, Wishes
+from resgen.artifact.metadata import metadata_of, versions
+from resgen.artifact.mixed import with_kept
+from resgen.artifact.source import Source
+from resgen.calibrate.bisect import bisect
+from resgen.calibrate.lowered import Calibrator, Lowered, Progress
+from resgen.calibrate.samples import gather
+from resgen.graph.ir import Graph
+from resgen.graph.passes import apply
+from resgen.graph.passes.camera import camera
+from resgen.graph.passes.integer_bias import integer_bias
+from resgen.graph.placement import PLACEMENTS
+from resgen.graph.precision import QUANTIZED, Precision
+from resgen.graph.sizes import check_sizes
+from resgen.lower.hashed import HashedFile
+from resgen.lower.onnx import write
+from resgen.lower.safetensors import write_safetensors
+from resgen.network import expand
+from resgen.spec.canonical import canonical_bytes, digest
+
+Say = Callable[[str, str], None]
+
+
+#: Makes something of the file, in its folder: files by name with their SHA-256, and
+#: what the manifest is to record.
+Finish = Callable[[Made], tuple[Mapping[str, str], Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export has made, and the seconds that it took."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    seconds: float
+
+
+def export(
+    source: Source,
+    out: str | Path,
+    wishes: Wishes,
+    *,
+    finish: Finish | None = None,
+    force: bool = False,
+    say: Say = lambda label, text: None,
+    progress: Progress = lambda step, done, total: None,
+) -> Exported:
+    """Write a network at a precision to the folder ``out``.
+
+    Raises :class:`~resgen.verify.tolerance.Inaccurate` where the precision loses too
+    much, and other :class:`~resgen.errors.ResgenError` where something does not fit;
+    then nothing is left.
+    """
+    begin = time.perf_counter()
+    if wishes.dynamic:
+        check_sizes(source.graph)
+    samples = gather(wishes.calibration, source.graph, source.spec.preprocess)
+    calibrator = Calibrator(
+        source.graph,
+        {p.name: source.weights[p.name] for p in source.graph.parameters},
+        samples,
+        wishes.method,
+        learned=source.weights,
+        progress=progress,
+    )
+    say("weights", source.said)
+    accuracy = None
+    if wishes.search:
+        lowered, accuracy = bisect(
+            calibrator, wishes.precision, lambda text: say("bisect", text)
+        )
+        source, lowered = _kept(source, lowered, wishes, say)
+    else:
+        lowered = calibrator.at(wishes.precision)
+    if any(p.name.endswith(".quantize.scale") for p in lowered.graph.parameters):
+        learned = lowered.weights.keys() <= source.weights.keys()
+        say("ranges", "learned in training" if learned else f"from {samples.origin}")
+    with staged(Path(out), force=force) as stage:
+        made = _written(stage, source, wishes, lowered)
+        say("onnx", _onnx_line(made))
+        files = _plain_files(stage, made)
+        files.update({file.name: file.sha256 for file in made.written.files})
+        proof: dict[str, Any] = {}
+        if wishes.verify:
+            proof = proof_of(made, accuracy, say)
+        more, record = finish(made) if finish else ({}, {})
+        files.update(more)
+        manifest = _manifest(made, files, proof, record)
+        write_json(stage / MANIFEST, manifest)
+    return Exported(Path(out), manifest, time.perf_counter() - begin)
+
+
+def file_graph(lowered: Graph, precision: Precision) -> Graph:
+    """The graph that a file is written from: as its consumer wants the biases."""
+    wants = PLACEMENTS[precision.consumer].integer_bias
+    return apply(lowered, integer_bias) if wants else lowered
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _kept(
+    source: Source, lowered: Lowered, wishes: Wishes, say: Say
+) -> tuple[Source, Lowered]:
+    """The spec with what the search has kept; the file is written from that spec."""
+    keep = lowered.wanted.keep[len(wishes.precision.keep) :]
+    if not keep:
+        say("bisect", "nothing needs a higher precision")
+        return source, lowered
+    between = lowered.wanted.between
+    spec, changes = with_kept(source.spec, source.graph, keep, between)
+    for pointer, value in changes.items():
+        say("bisect", f'"set": {{"{pointer}": {json.dumps(value)}}}')
+    graph = expand(spec)
+    changed = Source(spec, graph, source.weights, source.origin, source.seed)
+    calibrator = Calibrator(
+        graph,
+        lowered.calibrator.weights,
+        lowered.calibrator.samples,
+        wishes.method,
+        learned=lowered.weights,
+    )
+    return changed, calibrator.at(wishes.precision)
+
+
+def _written(stage: Path, source: Source, wishes: Wishes, lowered: Lowered) -> Made:
+    precision = lowered.wanted
+    graph = file_graph(lowered.graph, precision)
+    if wishes.camera is not None:
+        graph = camera(graph, source.spec.preprocess, wishes.camera)
+    metadata = metadata_of(source.spec, digest(source.spec))
+    metadata["resgen.precision"] = precision.name
+    if lowered.narrowest in QUANTIZED:
+        metadata["resgen.for"] = precision.consumer
+    written = write(
+        graph,
+        lowered.weights,
+        stage / MODEL,
+        opset=wishes.opset,
+        batch=wishes.batch,
+        dynamic=wishes.dynamic,
+        metadata=metadata,
+    )
+    return Made(stage, source, wishes, lowered, graph, written)
+
+
+def _plain_files(stage: Path, made: Made) -> dict[str, str]:
+    """Spec, graph and weights (scales included), with the SHA-256 of each."""
+    texts = {
+        SPEC: canonical_bytes(made.source.spec),
+        GRAPH: json.dumps(describe(made.source.graph), indent=1).encode(),
+    }
+    found: dict[str, str] = {}
+    for name, text in texts.items():
+        with HashedFile(stage / name) as file:
+            file.write(text + b"\n")
+            found[name] = file.sha256
+    lowered = made.lowered
+    found[WEIGHTS] = write_safetensors(stage / WEIGHTS, lowered.graph, lowered.weights)
+    return found
+
+
+def _manifest(
+    made: Made,
+    files: Mapping[str, str],
+    proof: Mapping[str, Any],
+    record: Mapping[str, Any],
+) -> dict[str, Any]:
+    source, wishes = made.source, made.wishes
+    return {
+        "resgen": __version__,
+        "name": source.spec.name,
+        "spec_sha256": digest(source.spec),
+        "seed": source.seed,
+        "weights": source.origin,
+        "input": list(source.spec.input),
+        "precision": {
+            **asdict(made.lowered.wanted),
+            "calibration": made.lowered.calibrator.samples.origin,
+            "method": wishes.method,
+        },
+        "camera": wishes.camera and list(wishes.camera),
+        "onnx": {
+            "exporter": "resgen",
+            "opset": made.written.opset,
+            "ir_version": made.written.ir_version,
+            "batch": wishes.batch,
+            "dynamic": wishes.dynamic,
+            "passes": list(made.graph.passes),
+        },
+        "verified": dict(proof) or None,
+        **record,
+        "files": {
+            name: {"bytes": (made.folder / name).stat().st_size, "sha256": sha256}
+            for name, sha256 in sorted(files.items())
+        },
+        "versions": versions(bool(proof)),
+    }
+
+
+def _onnx_line(made: Made) -> str:
+    count = sum(node.op.name == "quantize" for node in made.graph.nodes)
+    parts = [f"opset {made.written.opset}", made.lowered.wanted.name]
+    if count:
+        parts.append(f"{count} quantisers placed for {made.lowered.wanted.consumer}")
+    return ", ".join((*parts, f"{made.written.bytes / 1e6:.1f} MB"))

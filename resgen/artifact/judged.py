@@ -1,0 +1,164 @@
+"""An exported ONNX file put to the proof, and what is said and recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from resgen.artifact.made import Made
+from resgen.artifact.proof import Subject, prove
+from resgen.calibrate.lowered import Calibrator, Lowered
+from resgen.calibrate.samples import Samples
+from resgen.lower.weights import Weights, np_dtype
+from resgen.runtime.base import Array
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.runtime.torch import load_torch
+from resgen.verify.accuracy import ENOUGH, Accuracy
+from resgen.verify.gate import settle
+from resgen.verify.initializers import prove_initializers
+from resgen.verify.local import prove_locally
+from resgen.verify.probe import draw
+from resgen.verify.stored import read_stored
+from resgen.verify.tolerance import LEAST_SNR, Inaccurate, decibel_text, judge, named
+
+Say = Callable[[str, str], None]
+#: Inputs that operators are compared on, one by one.
+PROBED = 2
+
+
+def proof_of(made: Made, known: Accuracy | None, say: Say) -> dict[str, Any]:
+    """Prove the file, measure its precision, and refuse it where either fails.
+
+    ``known`` is the accuracy where a search has measured it already. Fresh weights are
+    nobody's: what a precision does to them is said and not judged.
+    """
+    load_torch("there is nothing to verify against")
+    if made.lowered.narrowest == "fp32" and made.wishes.camera is None:
+        return _as_built(made, say)
+    record = _same_function(made, say)
+    if made.lowered.narrowest == "fp32":
+        return record
+    accuracy = known or _measured(made)
+    for line in accuracy_lines(accuracy, made.lowered.narrowest):
+        say("accuracy", line)
+    record["accuracy"] = accuracy.to_json()
+    try:
+        judge(accuracy, made.lowered.narrowest)
+    except Inaccurate as refused:
+        if not made.source.fresh:
+            raise
+        say("accuracy", f"not judged, since the weights are fresh: {refused.message}")
+        record["refused"] = refused.message
+    return record
+
+
+def _as_built(made: Made, say: Say) -> dict[str, Any]:
+    """A float32 file is proven as a build's is."""
+    source = made.source
+    proof = prove(
+        Subject(
+            source.graph,
+            made.graph,
+            made.model,
+            source.weights,
+            source.spec.preprocess,
+            made.written.initializers,
+            source.said,
+        )
+    )
+    for line in proof.lines:
+        say("verify", line)
+    return proof.record
+
+
+def _same_function(made: Made, say: Say) -> dict[str, Any]:
+    """The file against its graph: every number, and every operator by itself."""
+    stored = read_stored(made.model)
+    operands = made.written.initializers
+    prove_initializers(stored, operands, made.lowered.weights)
+    batch = _probes(made)
+    weights = probe_weights(made.lowered)
+    count = prove_locally(made.graph, stored, operands, weights, batch)
+    say(
+        "verify",
+        f"PyTorch = the file, operator by operator on probe parameters: {count} "
+        f"within the rounding of one step, {len(operands)} initialisers bit for bit",
+    )
+    return {"verdict": "equal", "operators": count, "initializers": len(operands)}
+
+
+def _probes(made: Made) -> Array:
+    """A few inputs as the file takes them."""
+    samples = made.lowered.calibrator.samples
+    fixed = made.wishes.batch
+    count = fixed or min(PROBED, samples.count)
+    if made.wishes.camera is not None:
+        (given,) = made.graph.inputs
+        generator = np.random.default_rng(0)
+        return generator.integers(0, 256, (count, *given.type.shape), np.uint8)
+    first = next(samples.batches(min(count, samples.count)))
+    whole = np.concatenate([first] * -(-count // len(first)))[:count]
+    return whole.astype(np_dtype(made.graph.inputs[0].type.dtype))
+
+
+def _measured(made: Made) -> Accuracy:
+    lowered = made.lowered
+    types = {node.type.dtype for node in made.graph.nodes}
+    if made.wishes.camera is not None or "bfloat16" in types:
+        return lowered.measured()
+    own = lowered.wanted.consumer == "onnxruntime"
+    with OnnxRuntimeSession(made.model, optimize=own, any_placement=True) as session:
+        return lowered.measured(session)
+
+
+def probe_weights(lowered: Lowered, seed: int = 0) -> Weights:
+    """Parameters in which every part of the network shows, with scales to suit."""
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    calibrator = lowered.calibrator
+    graph = calibrator.graph
+    drawn = dict(draw(graph, seed))
+    module = to_torch(graph, drawn).eval()
+    first = next(calibrator.samples.batches(min(PROBED, calibrator.samples.count)))
+    with torch.no_grad():
+        settle(graph, module, {graph.inputs[0].name: torch.from_numpy(first)})
+    few = Samples(len(first), "probes", False, lambda i: first[i])
+    probing = Calibrator(graph, drawn, few)
+    return probing.at(lowered.wanted).weights
+
+
+def accuracy_lines(accuracy: Accuracy, precision: str) -> list[str]:
+    """What a person reads of an accuracy."""
+    parts = []
+    if accuracy.top1 is not None and accuracy.interval is not None:
+        same, count = accuracy.top1
+        low, high = (100 * share for share in accuracy.interval)
+        parts.append(
+            f"the same class for {same} of {count} inputs (95 %: {low:.1f} to "
+            f"{high:.1f} %)"
+        )
+    parts.append(f"cosine {accuracy.cosine:.5f}")
+    parts.append(
+        f"differences up to {accuracy.largest:.2%} of the output's range "
+        f"(99.9 % within {accuracy.p999:.2%})"
+    )
+    lines = [f"{accuracy.judge}, {precision} against float32: {parts[0]}"]
+    lines.append(", ".join(parts[1:]))
+    worst = accuracy.worst
+    noise = f"noise {decibel_text(accuracy.snr)} below the output"
+    if worst is not None:
+        noise += (
+            f"; noisiest is {named(worst)} with {decibel_text(worst.snr)} "
+            f"(at least {LEAST_SNR[precision]:.0f} dB wanted)"
+        )
+    lines.append(noise)
+    if accuracy.top1 is not None and accuracy.inputs < ENOUGH:
+        lines.append(
+            f"{accuracy.inputs} inputs are too few to judge classes by: "
+            f"--calibration FOLDER with {ENOUGH} images or more"
+        )
+    return lines

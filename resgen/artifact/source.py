@@ -1,0 +1,69 @@
+"""What an export starts from: a spec with weights, or a folder that was built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen.artifact.choose import choose
+from resgen.artifact.opened import open_folder
+from resgen.errors import UsageError
+from resgen.graph.ir import Graph
+from resgen.lower.safetensors import StoredWeights
+from resgen.lower.weights import Weights
+from resgen.network import expand
+from resgen.spec.model import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A network and its weights.
+
+    ``origin`` is ``fresh`` where ``seed`` drew them, else the name of their file.
+    """
+
+    spec: Spec
+    graph: Graph
+    weights: Weights
+    origin: str
+    seed: int | None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody trained the weights."""
+        return self.origin == "fresh"
+
+    @property
+    def said(self) -> str:
+        """Where the weights are from, in words."""
+        return f"fresh, seed {self.seed}" if self.fresh else f"from {self.origin}"
+
+
+def from_spec(
+    spec: Spec,
+    *,
+    graph: Graph | None = None,
+    weights: Path | None = None,
+    state_dict: Mapping[str, Any] | None = None,
+    ema: bool = False,
+    seed: int = 0,
+) -> Source:
+    """A spec with the weights of a checkpoint or a state_dict, or with fresh ones."""
+    if weights is not None and state_dict is not None:
+        raise UsageError("weights come from a file or from a state_dict, not from both")
+    graph = graph or expand(spec)
+    arrays, origin = choose(graph, weights, state_dict, seed, ema=ema)
+    return Source(spec, graph, arrays, origin, seed if origin == "fresh" else None)
+
+
+def from_folder(folder: Path) -> Source:
+    """What ``resgen build`` made, once its hashes fit."""
+    artifact = open_folder(folder)
+    artifact.check_hashes()
+    graph = artifact.graph
+    stored = StoredWeights(artifact.weights)
+    weights = {p.name: stored[p.name] for p in graph.parameters}
+    origin, seed = artifact.manifest["weights"], artifact.manifest["seed"]
+    return Source(artifact.spec, graph, weights, origin, seed)

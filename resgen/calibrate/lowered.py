@@ -1,0 +1,102 @@
+"""A network at a precision, with the scales that calibration found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from resgen.calibrate.measure import measure
+from resgen.calibrate.ranges import Method, Ranges, observe
+from resgen.calibrate.samples import Samples
+from resgen.calibrate.scales import quantized_values, scales
+from resgen.graph.ir import Graph
+from resgen.graph.passes import apply
+from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.precision import NAMES, Precision, at_precision, precisions
+from resgen.lower.weights import Weights
+from resgen.runtime.base import Session
+from resgen.verify.accuracy import Accuracy
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Calibrator:
+    """One network at one precision after another, on the same samples.
+
+    The float32 network runs once for each value that is ever quantised: what it yields
+    does not depend on the precision. ``learned`` are scales that training has found,
+    by parameter name. ``progress`` is told the step, and how many inputs of how many
+    have run.
+    """
+
+    graph: Graph
+    weights: Weights
+    samples: Samples
+    method: Method = "minmax"
+    learned: Weights = field(default_factory=dict)
+    progress: Progress = lambda step, done, total: None
+    folded: Graph = field(init=False)
+    _ranges: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.folded = apply(self.graph, fold_norm)
+
+    def at(self, wanted: Precision) -> Lowered:
+        """The network at a precision, calibrated."""
+        lowered = at_precision(self.graph, wanted)
+        found = dict(self.weights)
+        if set(quantized_values(lowered)):
+            found.update(self._scales(lowered))
+        return Lowered(self, wanted, lowered, found)
+
+    def _scales(self, lowered: Graph) -> Weights:
+        own = {p.name for p in lowered.parameters} - self.weights.keys()
+        if own <= self.learned.keys():
+            return {name: self.learned[name] for name in own}
+        return scales(lowered, self._observed(quantized_values(lowered)))
+
+    def _observed(self, values: tuple[str, ...]) -> Ranges:
+        missing = [value for value in values if value not in self._ranges]
+        if missing:
+            self._ranges.update(
+                observe(
+                    self.folded,
+                    self.weights,
+                    missing,
+                    self.samples,
+                    method=self.method,
+                    progress=lambda done, total: self.progress(
+                        "calibrating", done, total
+                    ),
+                )
+            )
+        return {value: self._ranges[value] for value in values}
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A graph at a precision and all of its weights, scales included."""
+
+    calibrator: Calibrator
+    wanted: Precision
+    graph: Graph
+    weights: Weights
+
+    @property
+    def narrowest(self) -> str:
+        """The narrowest precision that any operator has."""
+        each = set(precisions(self.calibrator.folded, self.wanted).values())
+        return max(each, key=NAMES.index)
+
+    def measured(self, deployed: Session | None = None) -> Accuracy:
+        """What the precision costs, over the samples."""
+        made = self.calibrator
+        return measure(
+            made.folded,
+            self.graph,
+            self.weights,
+            made.samples,
+            deployed,
+            progress=lambda done, total: made.progress("measuring", done, total),
+        )

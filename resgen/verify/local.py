@@ -1,0 +1,235 @@
+"""The proof of a low-precision file: every operator by itself, on what it is given.
+
+Rounding to a few bits makes tensors of two right computations differ, and more so the
+deeper the network. So each operator is asked alone: given the very numbers that it
+reads in the file, does the file's node yield what PyTorch computes from them in
+float64? What may be off is the rounding of one step. As in the proof of float32 files
+the parameters are probes, in which every part shows, with scales to suit; that the
+file holds the right numbers is a comparison of bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from resgen.graph.ir import Graph, Node
+from resgen.lower.weights import Weights, evaluate
+from resgen.ops.quantize import Quantize
+from resgen.ops.types import Apply, Module, Operand, Ref
+from resgen.runtime.base import Array
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.verify.compare import Departure, where
+from resgen.verify.initializers import Operands
+from resgen.verify.stored import StoredModel
+
+if TYPE_CHECKING:
+    import torch
+    from onnx import ModelProto
+
+#: How far a tensor may be off, as a share of its largest value. Sums of thousands of
+#: float32 products are right to 1e-6; an operator of several steps rounds in each.
+ALLOWED: Final[Mapping[str, float]] = {
+    "float32": 2e-5,
+    "float16": 8 * 2.0**-11,
+    "bfloat16": 2e-5,  # run as float32, see `_widened`
+}
+#: How many codes of a quantised tensor may be the next one, where a number lies so
+#: close to the middle that float32 takes the other side.
+FLIPPED: Final = 1e-3
+
+
+def prove_locally(
+    graph: Graph,
+    stored: StoredModel,
+    operands: Operands,
+    weights: Weights,
+    batch: Array,
+) -> int:
+    """Compare every operator of ``graph`` with its node in the file.
+
+    ``weights`` are put in place of the file's. Returns how many operators were
+    compared; the first that is off is a :class:`~resgen.verify.compare.Departure`.
+    """
+    held = {name: evaluate(operand, weights) for name, operand in operands}
+    tensors = _tensors(graph, stored.model)
+    (given,) = graph.inputs
+    values = _run(stored, held, list(tensors.values()), given.name, batch)
+    values[given.name] = batch
+    named = {given.name: given.name, **tensors}
+    compared = 0
+    for node in graph.nodes:
+        if node.op.training_only:
+            named[node.name] = named[node.inputs[0]]
+            continue
+        inputs = [values[named[value]] for value in node.inputs]
+        _compare(graph, node, inputs, values[tensors[node.name]], weights)
+        compared += 1
+    return compared
+
+
+def _tensors(graph: Graph, structure: ModelProto) -> dict[str, str]:
+    """The file's tensor for each operator, whose last node goes by its name."""
+    yields = {node.name: node.output[0] for node in structure.graph.node}
+    found = {}
+    for node in graph.nodes:
+        if node.op.training_only:
+            continue
+        if node.name not in yields:
+            raise Departure(node.name, f"the ONNX file computes no {node.name}")
+        found[node.name] = yields[node.name]
+    return found
+
+
+# --- what the file yields -------------------------------------------------------------
+
+
+def _run(
+    stored: StoredModel,
+    held: Mapping[str, Array],
+    tensors: Sequence[str],
+    name: str,
+    batch: Array,
+) -> dict[str, Array]:
+    """What the file's own nodes yield with these weights, each of these tensors."""
+    from onnx import ModelProto
+    from onnx.numpy_helper import from_array
+
+    opened = ModelProto()
+    opened.CopyFrom(stored.model)
+    for tensor in stored.tensors:
+        array = held[tensor.name] if tensor.name in held else tensor.read()
+        opened.graph.initializer.append(from_array(array, tensor.name))
+    shown = {output.name for output in opened.graph.output}
+    for tensor_name in dict.fromkeys(tensors):
+        if tensor_name not in shown:
+            opened.graph.output.add(name=tensor_name)
+    _widened(opened)
+    with OnnxRuntimeSession(
+        opened.SerializeToString(), optimize=False, any_placement=True
+    ) as session:
+        wide = batch.astype(np.float32) if batch.dtype.name == "bfloat16" else batch
+        return session.run({name: wide})
+
+
+def _widened(model: ModelProto) -> None:
+    """Let bfloat16 be float32, in place: ONNX Runtime's CPU has no kernels for it.
+
+    Weights keep their rounded values, so only the rounding of results is lost.
+    """
+    from onnx import TensorProto
+    from onnx.numpy_helper import from_array, to_array
+
+    low, wide = TensorProto.BFLOAT16, TensorProto.FLOAT
+    for tensor in model.graph.initializer:
+        if tensor.data_type == low:
+            tensor.CopyFrom(from_array(to_array(tensor).astype("f4"), tensor.name))
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == low:
+                attribute.i = wide
+    graph = model.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if value.type.tensor_type.elem_type == low:
+            value.type.tensor_type.elem_type = wide
+
+
+# --- what it has to yield -------------------------------------------------------------
+
+
+def _compare(
+    graph: Graph, node: Node, inputs: Sequence[Array], found: Array, weights: Weights
+) -> None:
+    exact = _exact(graph, node, inputs, weights)
+    got = found.astype(np.float64)
+    size = float(np.abs(exact).max(initial=0.0))
+    if got.shape != exact.shape:
+        raise _departure(graph, node, f"its shape is {got.shape}, not {exact.shape}")
+    apart = np.abs(got - exact)
+    if isinstance(node.op, Quantize):
+        step = _step(node.op.to, exact)
+        flipped = float((apart > 0).mean())
+        if not (apart <= step).all() or flipped > FLIPPED:
+            worst = float((apart / step).max())
+            message = f"{flipped:.1%} of its codes differ, by up to {worst:.0f}"
+            raise _departure(graph, node, message)
+        return
+    allowed = ALLOWED[node.type.dtype] * (size or 1.0)
+    worst = float(apart.max(initial=0.0))
+    if not worst <= allowed:  # also where it is no number
+        raise _departure(
+            graph,
+            node,
+            f"it is off by {worst:.1e} where values reach {size:.1e} and rounding "
+            f"explains {allowed:.1e}",
+        )
+
+
+def _departure(graph: Graph, node: Node, message: str) -> Departure:
+    return Departure(
+        node.name,
+        f"the ONNX file departs from PyTorch at {node.name} ({node.op.name}, "
+        f"{where(graph, node)}): {message}",
+    )
+
+
+def _step(dtype: str, codes: Array) -> Array:
+    """How far the next code is."""
+    if not dtype.startswith("float8"):
+        return np.ones(())
+    # Three bits of mantissa; numbers below 2^-6 are subnormal.
+    exponent = np.floor(np.log2(np.maximum(np.abs(codes), 2.0**-6)))
+    return np.asarray(2.0 ** (exponent - 3)) * 1.001
+
+
+def _exact(
+    graph: Graph, node: Node, inputs: Sequence[Array], weights: Weights
+) -> Array:
+    """The operator in PyTorch's float64, given the numbers that the file gives it."""
+    import torch
+
+    spelling = node.op.torch(graph.types[node.inputs[0]])
+    given = [torch.from_numpy(array.astype(np.float64)) for array in inputs]
+    values = {
+        role: torch.from_numpy(np.array(_wide(operand, weights)))
+        for role, operand in node.operands
+    }
+    result: torch.Tensor
+    with torch.no_grad():
+        if isinstance(spelling, Module):
+            result = _called(spelling, values, given)
+        else:
+            views = [values[role].view(shape) for role, shape in spelling.parameters]
+            first: tuple[Any, ...] = (given,) if spelling.gather else tuple(given)
+            function = resolve_name(spelling.target)
+            result = function(*first, *views, *spelling.args, **spelling.kwargs)
+    found: Array = result.double().numpy()
+    return found
+
+
+def _called(
+    spelling: Module, values: dict[str, Any], given: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    import torch
+
+    device = "meta" if values else "cpu"
+    with torch.device(device):
+        leaf = resolve_name(spelling.target)(*spelling.args, **spelling.kwargs)
+    leaf.eval().double()
+    result: torch.Tensor = torch.func.functional_call(leaf, values, tuple(given))
+    return result
+
+
+def _wide(operand: Operand, weights: Weights) -> Array:
+    """What a node consumes, in float64: the very number that the file holds."""
+    if isinstance(operand, Apply) and operand.function == "dequantize":
+        quantized, scale = operand.args
+        if not isinstance(quantized, Apply) or not isinstance(scale, Ref | Apply):
+            raise TypeError("a dequantised operand has a quantised one and a scale")
+        codes = evaluate(quantized, weights).astype(np.float64)
+        steps = evaluate(scale, weights).astype(np.float64)
+        return codes * steps.reshape(-1, *(1,) * (codes.ndim - 1) if steps.ndim else ())
+    return evaluate(operand, weights).astype(np.float64)
