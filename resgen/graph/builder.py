@@ -124,6 +124,7 @@ class Builder:
         origin: Origin,
         path: str,
         owner: str | None,
+        precision: str = "",
     ) -> Val:
         """Add a node; its name is ``owner``, or made of the scope's path and the op."""
         made = self.infer(op, inputs)
@@ -149,6 +150,7 @@ class Builder:
                 origin,
                 operands,
                 owner,
+                precision=precision,
             )
         )
         return self.preview(op, inputs, name)

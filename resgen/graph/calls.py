@@ -99,7 +99,9 @@ class Calls:
             self.problems.error("RG108", message, place, hint)
         origin = builder.origin(site.section, site.block, site.role, place)
         try:
-            made = builder.emit(op, inputs, site.scope, origin, site.path, owner)
+            made = builder.emit(
+                op, inputs, site.scope, origin, site.path, owner, site.precision
+            )
         except LimitExceeded as error:
             message = f"{site.label}: the network has {error}"
             self.problems.error("RG050", message, place, LIMIT_HINT)

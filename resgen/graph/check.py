@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from resgen.errors import Place, Problem, UsageError, did_you_mean
 from resgen.graph.explanations import ELSEWHERE, Explanation
 from resgen.graph.ir import Graph
-from resgen.graph.rules import LINTS, STRUCTURE, Finding, Rule, Subject
+from resgen.graph.rules import (
+    FUSIONS,
+    LINTS,
+    STRUCTURE,
+    TENSOR_CORES,
+    Finding,
+    Rule,
+    Subject,
+)
 
-RULES: Final = (*STRUCTURE, *LINTS)
+#: Those that ask what operators run in.
+PRECISION: Final = (*TENSOR_CORES, *FUSIONS)
+RULES: Final = (*STRUCTURE, *LINTS, *PRECISION)
 #: Everything that ``resgen check --explain`` knows, by code.
 EXPLANATIONS: Final[dict[str, Explanation]] = {
     e.code: e
@@ -26,8 +37,17 @@ def check(graph: Graph) -> list[Problem]:
     however it is worded. A graph that is not a network is not linted.
     """
     subject = Subject(graph)
-    problems = _ask(STRUCTURE, subject) or _ask(LINTS, subject)
-    return sorted(problems, key=lambda p: (p.place.file, p.place.line, p.code))
+    return _ask(STRUCTURE, subject) or _ask((*LINTS, *PRECISION), subject)
+
+
+def precision_findings(graph: Graph, precisions: Mapping[str, str]) -> list[Problem]:
+    """What will be slow when the operators of a graph run in these precisions.
+
+    ``precisions`` are by operator's name, as an export decides them; ``graph`` is the
+    one before quantisers are placed. Where ``check`` warns of the same, code and place
+    are the same.
+    """
+    return _ask(PRECISION, Subject(graph, precisions))
 
 
 def explain(code: str) -> str:
@@ -51,7 +71,7 @@ def _ask(rules: tuple[Rule, ...], subject: Subject) -> list[Problem]:
             wording = problem.message if problem.severity == "error" else ""
             key = (problem.code, problem.place, wording)
             found.setdefault(key, problem)
-    return list(found.values())
+    return sorted(found.values(), key=lambda p: (p.place.file, p.place.line, p.code))
 
 
 def _problem(rule: Rule, finding: Finding) -> Problem:

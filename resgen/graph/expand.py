@@ -20,6 +20,7 @@ from resgen.graph.site import OperatorDefaults, Site
 from resgen.ops.types import TensorType
 from resgen.spec.expr import constant
 from resgen.spec.model import (
+    PRECISION,
     Argument,
     Body,
     PerBlock,
@@ -61,6 +62,7 @@ class _Expansion:
         self.depths: list[int] = []
         self.before = 0  # blocks of earlier stages
         self.dilation = 1  # what strides have turned into so far
+        self.precision = ""  # of the whole network
 
     def graph(self) -> Graph | None:
         """Run the whole network; None if nothing sensible came of it."""
@@ -77,6 +79,7 @@ class _Expansion:
             self.frame.names[name] = self.frame.value(argument, ANY, {})
             self.frame.sources[name] = (argument, self.frame)
         self.depths = [self._depth(i, s) for i, s in enumerate(self.spec.stages)]
+        self.precision = self._precision(self.spec.precision, {}, "")
         shape = TensorType(self.spec.input)
         self.builder.scope(Scope("", None, "root", ""))
         x = Val(INPUT, shape, (1,) * len(shape.spatial))
@@ -105,6 +108,7 @@ class _Expansion:
                 "blocks": sum(self.depths),
             },
             operators=self._operators({}),
+            precision=self.precision,
         )
 
     def _operators(
@@ -164,6 +168,7 @@ class _Expansion:
         )
         site.operators = self._operators(stage.operators)
         site.positions["channels"] = x.type.shape[0]
+        each = self._precisions(stage, site)
         trunk = self._trunk(site)
         name = self._component(stage.name or self.spec.names.stage, trunk)
         self.builder.sections[-1] = replace(
@@ -188,10 +193,32 @@ class _Expansion:
             x = self._body(stage.body, x, first)
         for block in range(self.depths[index]):
             inner = first if block == 0 else later
-            x = self._block(stage, block, stride if block == 0 else 1, x, inner)
+            by = stride if block == 0 else 1
+            x = self._block(stage, block, by, each[block], x, inner)
         self.before += self.depths[index]
         later.positions["block"] = self.before
         return self._end(stage, "exit", 1, x, later)
+
+    def _precision(
+        self, stated: Argument | None, positions: Mapping[str, Any], around: str
+    ) -> str:
+        """What is stated, or where that says nothing what holds around it."""
+        value = None
+        if stated is not None:
+            value = self.frame.value(stated, PRECISION, positions)
+        return around if value is None else str(value)
+
+    def _precisions(self, stage: Stage, site: Site) -> list[str]:
+        """That of each block; one value for the stage holds for all of it."""
+        blocks = self.builder.sections[-1].blocks
+        stated, around = stage.precision, site.precision
+        if not isinstance(stated, PerBlock):
+            site.precision = self._precision(stated, site.positions, around)
+            return [site.precision] * blocks
+        if len(stated.values) != blocks:
+            self.problems.error("RG013", *self._uneven(stated))
+            return [around] * blocks
+        return [self._precision(v, site.positions, around) for v in stated.values]
 
     def _stride(self, index: int, stage: Stage, site: Site) -> Any:
         if stage.stride is None:
@@ -227,7 +254,9 @@ class _Expansion:
             return self._use(stage, end, 0, stride, x, site)
         return self._body(end, x, self.interpreter.enter(site, component, which, at))
 
-    def _block(self, stage: Stage, index: int, stride: Any, x: Val, site: Site) -> Val:
+    def _block(
+        self, stage: Stage, index: int, stride: Any, precision: str, x: Val, site: Site
+    ) -> Val:
         if stage.block is None:
             return x
         positions = {
@@ -237,7 +266,9 @@ class _Expansion:
             "channels": x.type.shape[0],
         }
         label = f"{site.label}, block {index + 1}"
-        site = replace(site, block=index, positions=positions, label=label)
+        site = replace(
+            site, block=index, positions=positions, label=label, precision=precision
+        )
         component = self._component(self.spec.names.block, site)
         pointer = self.builder.sections[-1].pointer
         site = self.interpreter.enter(
@@ -275,11 +306,14 @@ class _Expansion:
         return stage.at.place()
 
     def _item(self, argument: PerBlock, index: int) -> Argument:
-        blocks = self.builder.sections[-1].blocks
-        if len(argument.values) != blocks:
-            message = f"{len(argument.values)} values for {blocks} blocks"
-            raise Stop("RG013", message, argument.at.place())
+        if len(argument.values) != self.builder.sections[-1].blocks:
+            raise Stop("RG013", *self._uneven(argument))
         return argument.values[index]
+
+    def _uneven(self, argument: PerBlock) -> tuple[str, Place]:
+        blocks = self.builder.sections[-1].blocks
+        message = f"{len(argument.values)} values for {blocks} blocks"
+        return message, argument.at.place()
 
     def _stride_argument(self, stage: Stage, stride: Any) -> tuple[Argument, Frame]:
         """The stride that a block gets, blamed on what the stage says."""

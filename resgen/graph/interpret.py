@@ -20,6 +20,7 @@ from resgen.graph.site import Site, joined
 from resgen.ops import OPERATORS
 from resgen.ops.base import ShapeError
 from resgen.spec.model import (
+    PRECISION,
     Argument,
     Body,
     Definition,
@@ -32,6 +33,7 @@ from resgen.spec.model import (
     Scalar,
     Seq,
     Spec,
+    Text,
     Use,
 )
 from resgen.spec.params import Param
@@ -117,6 +119,8 @@ class Interpreter:
     def _form(self, element: Element, x: Val, frame: Frame, site: Site) -> Val:
         form = element.form
         if isinstance(form, OpCall):
+            if element.precision is not None:
+                site = self._precise(element.precision, frame, site)
             return self.calls.run(form, element, x, frame, site)
         if isinstance(form, For):
             for made in self._iterations(element, form, x, frame, site, chained=True):
@@ -134,13 +138,20 @@ class Interpreter:
         return x  # Keep
 
     def _scoped(self, element: Element, frame: Frame, site: Site, form: object) -> Site:
-        """The site inside an element's `as`."""
+        """The site inside an element: at its `precision`, in its `as`."""
+        if element.precision is not None:
+            site = self._precise(element.precision, frame, site)
         if element.path is None or isinstance(form, Keep):
             return site
         component = frame.template(element.path, site.positions)
         used = form.target if isinstance(form, Use) and not form.parameter else None
         pointer = self.builder.sections[site.section].pointer
         return self.enter(site, component, "part", pointer, used)
+
+    def _precise(self, stated: Text, frame: Frame, site: Site) -> Site:
+        """The site at a precision; null is whatever holds around it."""
+        value = frame.value(stated, PRECISION, site.positions)
+        return site if value is None else replace(site, precision=value)
 
     def enter(
         self,

@@ -18,7 +18,8 @@ class Site:
     """Section, block and scope; positions that expressions see; ambient dilation.
 
     ``undo`` says that strides become 1 here, ``shared`` that parameters which exist
-    already are used again, ``label`` names the site in messages.
+    already are used again, ``label`` names the site in messages, ``precision`` is what
+    nodes here are to compute in (empty: nothing says).
     """
 
     section: int
@@ -32,6 +33,7 @@ class Site:
     dilation: int = 1
     undo: bool = False
     shared: bool = False
+    precision: str = ""
 
     def with_role(self, role: str) -> Site:
         """The same site for another part of a residual element."""
@@ -62,6 +64,7 @@ class Site:
             self.dilation,
             self.undo,
             self.shared,
+            self.precision,
         )
 
 

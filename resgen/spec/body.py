@@ -14,6 +14,7 @@ from resgen.errors import did_you_mean
 from resgen.spec.bind import Binder, describe
 from resgen.spec.model import (
     MERGES,
+    PRECISIONS,
     TAPS,
     Argument,
     Body,
@@ -52,7 +53,9 @@ FORMS: Final = (
 )
 
 #: Keys that any element may have.
-COMMON: Final = ("as", "when", "name", "from", "doc")
+COMMON: Final = ("as", "when", "name", "from", "precision", "doc")
+#: Those of an element that has no form.
+KEEPING: Final = tuple(key for key in COMMON if key != "precision")
 
 SHORTCUT_KEYS: Final = ("project", "when", "merge", "tap", "scale")
 
@@ -123,7 +126,7 @@ class BodyReader:
         if len(forms) > 1:
             message = f'an element has one form, not both "{forms[0]}" and "{forms[1]}"'
             self.problems.error("RG010", message, value[forms[1]].place(key=True))
-        if not forms and not any(key in value for key in COMMON):
+        if not forms and not any(key in value for key in KEEPING):
             message = "an element needs one of " + ", ".join(FORMS)
             self.problems.error("RG011", message, at.place())
             return None
@@ -137,7 +140,7 @@ class BodyReader:
         if forms:
             form = readers.get(forms[0], self._merge)(at, value)
         else:
-            self.binder.members(at, COMMON, "an element")
+            self.binder.members(at, KEEPING, "an element without a form")
             form = Keep()
         if form is None:
             return None
@@ -148,6 +151,7 @@ class BodyReader:
             when=self._scalar(value, "when", _BOOLEAN),
             name=self._template(value, "name"),
             start=self._template(value, "from"),
+            precision=self._choice(value, "precision", PRECISIONS),
         )
 
     def _path(self, value: Mapping[str, Json], form: Form) -> Template | None:

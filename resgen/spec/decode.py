@@ -136,6 +136,7 @@ class _Decoder:
             let=let,
             names=self._names(),
             operators=stages.operator_defaults,
+            precision=stages.precision,
             preprocess=preprocess(self.members.get("preprocess"), shape, self.binder),
             labels=labels(self.members.get("labels"), self.folder, self.problems),
             members=self.members,
@@ -209,7 +210,13 @@ class _Decoder:
             key in at.value for key in (*FORMS, "as", "when", "name", "from")
         ):
             # {"classes": N} is short for the classifier with these arguments.
-            return self.reader.body(replace(at, value={
-                "use": replace(at, value="classifier"), "with": at
-            }))  # fmt: skip
+            arguments = dict(at.value)
+            stated = arguments.pop("precision", None)
+            use = {
+                "use": replace(at, value="classifier"),
+                "with": replace(at, value=arguments),
+            }
+            if stated is not None:
+                use["precision"] = stated
+            return self.reader.body(replace(at, value=use))
         return self.reader.body(at)

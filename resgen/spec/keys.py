@@ -46,6 +46,7 @@ KEY_DOCS: Final = {
     "as": "A component of the parameters' path.",
     "when": "A condition; false is as if the element were not written.",
     "from": "The kept value to start from.",
+    "precision": "What it is to compute in, unless a part of it says its own.",
     "pre": "What comes before branch and shortcut part.",
     "post": "What follows the merge.",
     "drop_path": "The probability of dropping the branch in training.",

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from resgen.spec.expr import Expr
-from resgen.spec.params import Signature
+from resgen.spec.params import Param, Signature
 from resgen.spec.source import Json
 
 # --- values ---------------------------------------------------------------------------
@@ -157,7 +157,13 @@ class Element:
     when: Scalar | None = None
     name: Template | None = None
     start: Template | None = None  # `from`
+    precision: Text | None = None
 
+
+#: Precisions that a part of a network may ask for, from the widest to the narrowest.
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")
+#: What ``precision`` takes.
+PRECISION = Param("enum", choices=PRECISIONS)
 
 # --- shortcuts ------------------------------------------------------------------------
 
@@ -236,7 +242,7 @@ class Stage:
 
     A stage has a ``block``, repeated ``depth`` times, or a ``body``. ``entry`` and
     ``exit`` are bodies, or takers where they are the bare name of a block. ``stride``
-    is None where nothing states it.
+    is None where nothing states it, and so is ``precision``.
     """
 
     at: Json
@@ -249,6 +255,7 @@ class Stage:
     entry: Body | Taker | None
     exit: Body | Taker | None
     operators: Mapping[str, Mapping[str, Argument]]  # norm and act of this stage
+    precision: Argument | PerBlock | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,8 +293,9 @@ class Preprocess:
 class Spec:
     """One network, resolved: nothing of it refers to another file any more.
 
-    ``members`` is the resolved tree; ``used`` are the definitions that the network
-    mentions, by kind and name.
+    ``precision`` is that of all of it, where its parts do not say theirs. ``members``
+    is the resolved tree; ``used`` are the definitions that the network mentions, by
+    kind and name.
     """
 
     name: str
@@ -300,6 +308,7 @@ class Spec:
     let: Mapping[str, Argument]
     names: Names
     operators: Mapping[str, Mapping[str, Argument]]
+    precision: Argument | None
     preprocess: Preprocess
     labels: tuple[str, ...] | None
     members: Mapping[str, Json] = field(repr=False)

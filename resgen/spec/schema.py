@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from resgen.spec import library
-from resgen.spec.body import COMMON, FORMS, SHORTCUT_KEYS
+from resgen.spec.body import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
 from resgen.spec.decode import KEYS, LANGUAGE, MAX_INPUT, NAMES, REQUIRED_KEYS
 from resgen.spec.definition import HEADER, PARAM_KEYS
 from resgen.spec.fragments import (
@@ -34,7 +34,7 @@ from resgen.spec.fragments import (
     ref,
     without,
 )
-from resgen.spec.model import MERGES, TAPS, MergeKind
+from resgen.spec.model import MERGES, PRECISION, TAPS, MergeKind
 from resgen.spec.params import DECLARABLE, OperatorEntry, Param, Vocabulary
 from resgen.spec.picture import PARAMS as PICTURE
 from resgen.spec.stages import STAGE_KEYS, STAGE_OPERATORS
@@ -103,7 +103,7 @@ class _Generator:
             "stem": ref("body"),
             "stages": list_of(ref("stage")),
             "head": {
-                "if": without((*FORMS, *COMMON)),
+                "if": self._short_head(),
                 "then": ref("block-classifier"),
                 "else": ref("body"),
             },
@@ -130,13 +130,18 @@ class _Generator:
         keys = [*STAGE_KEYS, *self.parameters]
         everywhere = list(dict.fromkeys((*keys, *self.operators)))
         classifier = self.spellings.arguments(self.blocks["classifier"].params)
+        classifier |= described({"precision": ref("precision")})
         return {
             "properties": {
                 "stages": {"items": {**said, "propertyNames": {"enum": keys}}},
                 "defaults": {**said, "propertyNames": {"enum": everywhere}},
-                "head": {"if": without((*FORMS, *COMMON)), "then": closed(classifier)},
+                "head": {"if": self._short_head(), "then": closed(classifier)},
             }
         }
+
+    def _short_head(self) -> Schema:
+        """A head that states arguments of the classifier, and perhaps a precision."""
+        return without(key for key in (*FORMS, *COMMON) if key != "precision")
 
     def _definitions(self) -> dict[str, Schema]:
         docs = {
@@ -155,6 +160,7 @@ class _Generator:
             "defaults": {"type": "object", "properties": self._defaults()},
             "block": self._definition({"block": TEXT, "body": ref("body")}),
             "preset": self._definition({"shortcut": TEXT, **self._fields()}),
+            "precision": self.spellings.argument(PRECISION),
             "type": any_of({"enum": list(DECLARABLE)}, list_of(ref("type"))),
             "an-operator": names(docs["operator"]),
             "a-block": names(docs["block"]),
@@ -203,7 +209,11 @@ class _Generator:
             },
             **{kind: {kind: ref("body")} for kind in get_args(MergeKind)},
         }
-        common = {**dict.fromkeys(COMMON, TEXT), "when": any_of(CONDITION, NULL)}
+        common = {
+            **dict.fromkeys(COMMON, TEXT),
+            "when": any_of(CONDITION, NULL),
+            "precision": ref("precision"),
+        }
         cases = [
             case(form, closed(described({**keys, **common})))
             for form, keys in forms.items()
@@ -219,7 +229,7 @@ class _Generator:
             "properties": described({"op": operators, **common}),
             "allOf": cases,
             "if": ref("no-form"),
-            "then": {"propertyNames": {"enum": list(COMMON)}},
+            "then": {"propertyNames": {"enum": list(KEEPING)}},
         }
 
     def _fields(self) -> dict[str, Schema]:
@@ -268,6 +278,7 @@ class _Generator:
             **{name: any_of(self._said(name), NULL) for name in STAGE_OPERATORS},
             "dilate": any_of(CONDITION, NULL),
             "body": end,
+            "precision": any_of(ref("precision"), list_of(ref("precision"))),
             "doc": TEXT,
         }
         keys = described({key: made[key] for key in STAGE_KEYS})
@@ -285,7 +296,8 @@ class _Generator:
             for name, entry in self.operators.items()
             if name not in STAGE_OPERATORS
         }
-        return {**self._stage(), **spoken_of}
+        whole = described({"precision": ref("precision")})
+        return {**self._stage(), **whole, **spoken_of}
 
     def _said(self, name: str) -> Schema:
         """Arguments of an operator: an object, or the string that is shorthand."""

@@ -14,9 +14,11 @@ from resgen.spec.bind import describe
 from resgen.spec.body import FORMS
 from resgen.spec.library import Library
 from resgen.spec.model import (
+    PRECISION,
     Argument,
     Body,
     Definition,
+    NotGiven,
     PerBlock,
     Stage,
     Taker,
@@ -35,6 +37,7 @@ STAGE_KEYS: Final = (
     "act",
     "dilate",
     "body",
+    "precision",
     "doc",
 )
 #: Stage keys that stand for operators, with arguments for the stage.
@@ -56,6 +59,8 @@ class StageReader:
         self.problems = library.problems
         #: Arguments that operators have in this network unless told otherwise.
         self.operator_defaults: dict[str, Mapping[str, Argument]] = {}
+        #: The precision of the whole network, stem and head included.
+        self.precision: Argument | None = None
         self._keys: dict[str, Json] = {}  # stage keys that defaults state
         self._arguments: dict[str, Json] = {}  # arguments of blocks that they state
         self._wanted: set[str] = set()  # parameters that some stage can take
@@ -64,7 +69,9 @@ class StageReader:
     def defaults(self, at: Json | None) -> None:
         """Sort what ``defaults`` says by who it speaks to."""
         for key, item in self.binder.object(at, '"defaults"').items():
-            if key in STAGE_KEYS and key not in STAGE_OPERATORS:
+            if key == "precision":
+                self.precision = self.binder.argument(item, PRECISION)
+            elif key in STAGE_KEYS and key not in STAGE_OPERATORS:
                 self._keys[key] = item
             elif key in STAGE_OPERATORS or (
                 key in self.operators and self._speaks_of(key, item)
@@ -139,7 +146,18 @@ class StageReader:
                 for key in STAGE_OPERATORS
                 if key in own and own[key].value is not None
             },
+            precision=self._precision(own.get("precision")),
         )
+
+    def _precision(self, at: Json | None) -> Argument | PerBlock | None:
+        """One for the stage, or a list of one a block; null says nothing."""
+        if at is None:
+            return None
+        if not isinstance(at.value, list):
+            return self.binder.argument(at, PRECISION)
+        bound = (self.binder.argument(item, PRECISION) for item in at.value)
+        values = [a or NotGiven(j) for a, j in zip(bound, at.value, strict=True)]
+        return PerBlock(tuple(values), at)
 
     def _said(self, at: Json, own: Mapping[str, Json]) -> Mapping[str, Json]:
         """The stage's keys, its own before those of the defaults."""

@@ -41,6 +41,7 @@ VALUES = st.one_of(
     st.sampled_from(EXPRESSIONS),
     st.text(max_size=8),
     st.sampled_from([[], {}, [[]], [1, 2, 3], {"op": "conv"}, {"use": "basic"}]),
+    st.sampled_from(["fp32", "int8", "fp61", [None, "fp8"], {"precision": "fp8"}]),
     st.recursive(st.integers(), lambda x: st.lists(x, max_size=3), max_leaves=4),
 )
 Path_ = tuple[Any, ...]
@@ -80,7 +81,7 @@ def mutants(draw: st.DrawFn) -> dict[str, Any]:
         if kind == "value":
             parent[key] = copy.deepcopy(draw(VALUES))
         elif kind == "key" and isinstance(parent, dict):
-            others = sorted({str(p[-1]) for p in known})
+            others = sorted({"precision", *(str(p[-1]) for p in known)})
             new = draw(st.sampled_from(others) | st.text(max_size=6))
             parent[new] = parent.pop(key)
         elif kind == "delete":

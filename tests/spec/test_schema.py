@@ -69,6 +69,15 @@ VALID = {
     "a shortcut by fields": spec(
         defaults={"shortcut": {"project": "zero-pad", "scale": "1/2", "merge": None}}
     ),
+    "precisions": spec(
+        defaults={"block": "basic", "precision": "int8"},
+        stem={"use": "cifar", "precision": "fp32"},
+        stages=[
+            {"width": 16, "depth": 2, "precision": ["fp16", None]},
+            {"width": 16, "depth": 1, "precision": None},
+        ],
+        head={"classes": 10, "precision": "bf16"},
+    ),
     "operators in defaults": spec(
         defaults={
             "norm": {"type": "layer", "eps": 1e-6},
@@ -111,6 +120,13 @@ BROKEN = {
         blocks={"mine": {"params": {"n": {"type": "int"}}, "body": []}}
     ),
     "block without a body": spec(blocks={"mine": {"doc": "Nothing."}}),
+    "precision": spec(defaults={"precision": "fp64"}),
+    "precision of a stage": spec(
+        stages=[{"block": "basic", "width": 16, "depth": 1, "precision": ["int4"]}]
+    ),
+    "precision by itself": spec(stem={"precision": "fp16"}),
+    "precision of nothing": spec(stem=["cifar", {"name": "x", "precision": "fp16"}]),
+    "a list for the whole network": spec(defaults={"precision": ["fp16"]}),
     "set without a slash": spec(set={"stages/0/depth": 2}),
 }
 

@@ -18,8 +18,11 @@ from resgen.ops.norm import Norm
 from resgen.ops.quantize import Quantize
 from resgen.ops.types import Apply, DType, Operand, Ref
 
-#: Sums over many squares or exponentials: 16 bits overflow or lose them.
-SENSITIVE: Final = frozenset({"local_response_norm", "softmax"})
+#: Sums over many squares or exponentials: 16 bits overflow or lose them. Those over the
+#: pixels of a picture are exact in float32 alone.
+SENSITIVE: Final = frozenset(
+    {"local_response_norm", "luma", "normalize", "resample", "softmax"}
+)
 
 
 def cast(graph: Graph, types: Mapping[str, DType], *, low_ends: bool = False) -> Graph:
@@ -46,8 +49,10 @@ class _Casting:
         graph = self.graph
         for given in graph.inputs:
             readers = graph.consumers[given.name]
-            low = self._wanted(readers[0]) if self.low_ends and readers else None
-            self.yields[given.name] = low or "float32"
+            # A camera's picture stays in bytes.
+            able = self.low_ends and readers and given.type.dtype == "float32"
+            low = self._wanted(readers[0]) if able else None
+            self.yields[given.name] = low or given.type.dtype
         for node in graph.nodes:
             self._decide(node)
         for node in graph.nodes:
@@ -85,7 +90,7 @@ class _Casting:
         return "float32" if sensitive else self.given.get(node.name, "float32")
 
     def _decide(self, node: Node) -> None:
-        if isinstance(node.op, Quantize):
+        if isinstance(node.op, Quantize | Cast):
             self.computes[node.name] = self.yields[node.inputs[0]]
             self.yields[node.name] = node.op.to
         elif isinstance(node.op, Dequantize):

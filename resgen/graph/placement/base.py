@@ -54,23 +54,33 @@ def is_clip(node: Node) -> bool:
 
 
 class Wiring:
-    """Who makes and who reads each value."""
+    """Who makes and who reads each value, operators of training alone left out."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.makers = {node.name: node for node in graph.nodes}
         self.given_out = {value for _, value in graph.outputs}
+        self._makers = {node.name: node for node in graph.nodes}
+
+    def maker(self, value: str) -> Node | None:
+        """What makes a value; None for an input of the network."""
+        node = self._makers.get(value)
+        while node is not None and node.op.training_only:
+            node = self._makers.get(node.inputs[0])
+        return node
 
     def alone(self, value: str) -> Node | None:
         """The one operator that reads a value; None if there are more, or none."""
         readers = self.graph.consumers[value]
-        return readers[0] if len(readers) == 1 and value not in self.given_out else None
+        if len(readers) != 1 or value in self.given_out:
+            return None
+        (reader,) = readers
+        return self.alone(reader.name) if reader.op.training_only else reader
 
     def source(self, value: str) -> Node | None:
         """What makes a value, seen through an activation that is fused with it."""
-        node = self.makers.get(value)
+        node = self.maker(value)
         if node is not None and is_clip(node):
-            before = node.inputs[0]
-            if self.alone(before) is node:
-                return self.makers.get(before)
+            before = self.maker(node.inputs[0])
+            if before is not None and self.alone(before.name) is node:
+                return before
         return node

@@ -27,11 +27,11 @@ def _reads(graph: Graph, quantized: Set[str]) -> Iterator[Port]:
     wiring = Wiring(graph)
     for node in graph.nodes:
         for port, value in enumerate(node.inputs):
-            if value in wiring.given_out:
+            if value in wiring.given_out or node.op.training_only:
                 continue
             if is_clip(node) and wiring.alone(value) is node:
                 # The activation is fused with what feeds it, which yields its result.
-                maker = wiring.makers.get(value)
+                maker = wiring.maker(value)
                 if maker and (is_weighted(maker) or maker.op.name == "add"):
                     continue
             source = wiring.source(value)

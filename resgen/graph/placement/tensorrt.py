@@ -50,10 +50,10 @@ def _fused(wiring: Wiring, addition: Node, quantized: Set[str]) -> int | None:
     able = [
         (maker.origin.role == "shortcut", port)
         for port, value in enumerate(addition.inputs)
-        if (maker := wiring.makers.get(value)) is not None
+        if (maker := wiring.maker(value)) is not None
         and is_weighted(maker)
         and maker.name in quantized
-        and wiring.alone(value) is addition
+        and wiring.alone(maker.name) is addition
     ]
     return min(able)[1] if able else None
 

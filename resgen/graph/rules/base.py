@@ -5,7 +5,7 @@ A rule takes a :class:`Subject` and yields what it finds as :class:`Finding` val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ from resgen.errors import Severity
 from resgen.graph.cost import is_map
 from resgen.graph.explanations import Explanation
 from resgen.graph.ir import Graph, Node, Section
+from resgen.graph.passes import apply
+from resgen.graph.passes.fold_norm import fold_norm
 from resgen.ops.types import TensorType
 
 if TYPE_CHECKING:
@@ -21,10 +23,33 @@ if TYPE_CHECKING:
 
 
 class Subject:
-    """A graph under question, with what several rules ask of it."""
+    """A graph under question, with what several rules ask of it.
 
-    def __init__(self, graph: Graph) -> None:
+    ``precisions`` are those that its operators are to run in, by name: what the spec
+    says unless they are given.
+    """
+
+    def __init__(
+        self, graph: Graph, precisions: Mapping[str, str] | None = None
+    ) -> None:
         self.graph = graph
+        self.precisions = precisions
+
+    def precision(self, node: Node) -> str:
+        """What a node is to run in; empty where nothing says."""
+        if self.precisions is None:
+            return node.precision
+        return self.precisions.get(node.name, "")
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """Every precision that some operator is to run in."""
+        return frozenset(map(self.precision, self.graph.nodes))
+
+    @cached_property
+    def folded(self) -> Graph:
+        """The graph with every batch norm folded that can be."""
+        return apply(self.graph, fold_norm)
 
     @cached_property
     def view(self) -> View:

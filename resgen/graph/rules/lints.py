@@ -5,48 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from resgen.errors import Place
-from resgen.graph.cost import is_map
-from resgen.graph.ir import Graph, Node, Section
+from resgen.graph.ir import Node, Section
 from resgen.graph.rules.base import Finding, Subject, rule
-
-#: Fewer channels a group than this are slow and yet not depthwise. The cardinality of
-#: ResNeXt 32x4d leaves 4.
-NARROWEST_GROUP: Final = 4
-#: Tensor cores take channels in multiples of 8 (fp16; 16 for int8, which pads alike).
-GRID: Final = 8
-
-
-@rule("RG210", "warning", "Channels off the tensor-core grid")
-def grid(subject: Subject) -> Iterator[Finding]:
-    """A width inside the network is not a multiple of 8.
-
-    Tensor cores multiply tiles of 8 channels (fp16) or 16 (int8), and kernels pad
-    what is left: `"width": 2047` costs as much as 2048, often more, since the padding
-    is copied. Take the next multiple of 8; `"divisible(w, 8)"` rounds an expression.
-    Not meant are widths up to 8, depthwise convolutions, the gates of attention (one
-    position, so nothing to gain) and the classes of the last layer.
-    """
-    graph = subject.graph
-    last = _classifiers(graph)
-    found: dict[Place, dict[int, Node]] = {}  # one warning a line, for all its widths
-    for node, x in subject.maps:
-        out = node.type.channels
-        if out <= GRID or out % GRID == 0 or node.name in last:
-            continue
-        depthwise = _groups(node) == x.channels
-        gate = node.type.positions == 1 and subject.section(node).kind != "head"
-        if not depthwise and not gate:
-            found.setdefault(node.origin.place, {}).setdefault(out, node)
-    for widths in found.values():
-        many = len(widths) > 1
-        yield Finding(
-            next(iter(widths.values())),
-            f"width{'s'[:many]} {' and '.join(map(str, sorted(widths)))} "
-            f"{'are' if many else 'is'} off the tensor-core grid of {GRID}; int8 and "
-            "fp16 kernels will pad it",
-            f"use {' and '.join(str(-(-w // GRID) * GRID) for w in sorted(widths))}",
-        )
 
 
 @rule("RG211", "warning", "A stage without shortcuts")
@@ -80,26 +40,6 @@ def shortcuts(subject: Subject) -> Iterator[Finding]:
                 f"none of the {len(indices)} blocks of {where} has a shortcut, though "
                 "the network is residual elsewhere",
                 'give the stage a "shortcut", such as "projection"',
-            )
-
-
-@rule("RG212", "warning", "Groups too narrow")
-def groups(subject: Subject) -> Iterator[Finding]:
-    """A grouped convolution has 2 or 3 channels a group.
-
-    That is too narrow for the kernels of dense convolutions and too wide for those of
-    depthwise ones, so most libraries run it one group at a time or fill matrices with
-    zeros. ResNeXt leaves at least 4 (`"groups": 32` of 128 channels); either use fewer
-    groups, or as many groups as channels.
-    """
-    for node, x in subject.maps:
-        count, channels = _groups(node), x.channels
-        if count > 1 and 1 < channels // count < NARROWEST_GROUP:
-            yield Finding(
-                node,
-                f"{count} groups of {channels} channels leave {channels // count} a "
-                "group, slower than both wider groups and a depthwise convolution",
-                f"use {channels // NARROWEST_GROUP} groups or fewer, or {channels}",
             )
 
 
@@ -139,25 +79,4 @@ def called(section: Section) -> str:
     return f"stage {int(section.pointer.rpartition('/')[2]) + 1}"
 
 
-def _groups(node: Node) -> int:
-    return int(getattr(node.op, "groups", 1))
-
-
-def _classifiers(graph: Graph) -> set[str]:
-    """The maps after which no other stands before an output."""
-    makers = {node.name: node for node in graph.nodes}
-    found, seen = set(), set()
-    waiting = [value for _, value in graph.outputs]
-    while waiting:
-        node = makers.get(waiting.pop())
-        if node is None or node.name in seen:
-            continue
-        seen.add(node.name)
-        if is_map(node.op):
-            found.add(node.name)
-        else:
-            waiting.extend(node.inputs)
-    return found
-
-
-LINTS: Final = (grid, shortcuts, groups, strides)
+LINTS: Final = (shortcuts, strides)
