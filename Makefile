@@ -17,10 +17,10 @@ PHOTOS  = $$($(BIN)/python -c "import pathlib, skimage; \
 SOURCES := pyproject.toml tests/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench soak golden schema clean
+.PHONY: help run test check lint bench soak gpu-test gpu-bundle golden schema clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
 run: $(VENV)/installed  ## build ResNet-50, prove PyTorch = ONNX Runtime on photographs
 	@echo "1. Build: from the JSON to PyTorch and ONNX, compared on three photographs"
@@ -53,6 +53,13 @@ bench: $(VENV)/installed-bench  ## measure against the peers, side by side
 
 soak: $(VENV)/installed-test  ## run what takes longer than a test suite may
 	$(PYTEST) -m soak $(ARGS)
+
+# A GPU machine may have no package index: then its own python3 runs, with the bundle.
+gpu-test:  ## build, run, verify and time on this machine's GPU; one JSON report
+	$(or $(wildcard $(BIN)/python),python3) tests/gpu/report.py $(ARGS)
+
+gpu-bundle: $(VENV)/installed-test  ## pack what a GPU machine without an index needs
+	$(BIN)/python tests/gpu/bundle.py $(ARGS)
 
 golden: $(VENV)/installed-test  ## write tests/golden/ anew; review the diff
 	$(BIN)/python tests/golden/update.py

@@ -48,6 +48,12 @@ class MissingComponent(ResgenError):
         self.install = install
 
 
+class MissingDevice(ResgenError):
+    """A device that has to be there is not (exit code 3)."""
+
+    exit_code = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A span of a file: what a person has to look at.

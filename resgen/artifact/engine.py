@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resgen._version import __version__
-from resgen.graph.ir import Graph
+from resgen.lower.external import check_external
+from resgen.lower.placed import check_placed
 from resgen.tensorrt.build import Locate, build, nowhere
 from resgen.tensorrt.cache import (
     ENGINE,
     give,
-    key_of,
+    kind_of,
     obtain,
     timing_cache,
 )
@@ -27,6 +29,9 @@ from resgen.tensorrt.manifest import write_manifest
 from resgen.tensorrt.profiles import Span, format_profile
 from resgen.tensorrt.request import EngineRequest
 from resgen.tensorrt.targets import check_precisions
+
+if TYPE_CHECKING:
+    from resgen.graph.ir import Graph
 
 Say = Callable[[str, str], None]
 
@@ -93,14 +98,14 @@ def export_engine(
 
     Errors are :class:`~resgen.errors.ResgenError`, and leave nothing half-written.
     """
+    check_external(onnx)
+    check_placed(onnx, "tensorrt")
     check_precisions((precision,), targets)
     request = EngineRequest(
         flavor, tuple(targets), precision, tuple(profiles), workspace, level
     )
-    identity = fingerprint(onnx)
     version = version_of(flavor)
     device = None if flavor.ahead else present()
-    key = key_of(identity, request, version, device.name if device else None)
     timings = device and timing_cache(flavor.key, version, device.name)
 
     def make() -> tuple[Any, dict[str, Any]]:
@@ -124,8 +129,17 @@ def export_engine(
         say("engine", "waiting for another build of the same engine")
 
     engine = out / ENGINE
-    with obtain(key, make, rebuild=rebuild, waiting=waiting) as entry:
-        give(entry, engine)
+    # Hashing needs no interpreter, so it goes on while the engine is built.
+    with ThreadPoolExecutor(1) as pool:
+        identity = pool.submit(fingerprint, onnx)
+        with obtain(
+            kind_of(onnx.stat().st_size, request, version, device),
+            identity.result,
+            make,
+            rebuild=rebuild,
+            waiting=waiting,
+        ) as entry:
+            give(entry, engine)
     manifest = {
         "resgen": __version__,
         "flavor": flavor.key,
@@ -133,7 +147,7 @@ def export_engine(
         "targets": list(targets),
         "gpu": asdict(device) if device else None,
         "engine": {k: entry.facts[k] for k in ("sha256", "bytes")},
-        "onnx": {"sha256": identity.sha256, "external": dict(identity.external)},
+        "onnx": asdict(entry.onnx),
         "timing_cache": entry.facts["timing_cache"],
         "flags": request.flags,
         "profiles": _plain(entry.facts["profiles"]),
@@ -176,9 +190,5 @@ def _read(path: Path) -> bytes:
 
 
 def _keep(path: Path, timings: bytes) -> dict[str, Any]:
-    def write(aside: Path) -> None:
-        with aside.open("wb") as file:
-            write_all(file, timings)
-
-    write_whole(path, write)
+    write_whole(path, lambda aside: write_all(aside, timings))
     return {"sha256": hashlib.sha256(timings).hexdigest(), "bytes": len(timings)}

@@ -7,6 +7,7 @@ same folder, before it appears.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -28,6 +29,8 @@ from resgen.artifact.judged import proof_of
 from resgen.artifact.made import Made, Wishes
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.mixed import with_kept
+from resgen.artifact.opened import sha256_of
+from resgen.artifact.ready import Finish, of_file, of_network
 from resgen.artifact.source import Source
 from resgen.calibrate.bisect import bisect
 from resgen.calibrate.lowered import Calibrator, Lowered, Progress
@@ -39,6 +42,7 @@ from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.placement import PLACEMENTS
 from resgen.graph.precision import QUANTIZED, Precision
 from resgen.graph.sizes import check_sizes
+from resgen.lower.external import check_external
 from resgen.lower.hashed import HashedFile
 from resgen.lower.onnx import write
 from resgen.lower.safetensors import write_safetensors
@@ -46,11 +50,6 @@ from resgen.network import expand
 from resgen.spec.canonical import canonical_bytes, digest
 
 Say = Callable[[str, str], None]
-
-
-#: Makes something of the file, in its folder: files by name with their SHA-256, and
-#: what the manifest is to record.
-Finish = Callable[[Made], tuple[Mapping[str, str], Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +109,47 @@ def export(
         proof: dict[str, Any] = {}
         if wishes.verify:
             proof = proof_of(made, accuracy, say)
-        more, record = finish(made) if finish else ({}, {})
-        files.update(more)
+        record: Mapping[str, Any] = {}
+        if finish is not None:
+            names, record = finish(of_network(made, proof))
+            files.update((name, sha256_of(stage / name)) for name in names)
         manifest = _manifest(made, files, proof, record)
+        write_json(stage / MANIFEST, manifest)
+    return Exported(Path(out), manifest, time.perf_counter() - begin)
+
+
+def export_file(
+    model: Path,
+    out: str | Path,
+    finish: Finish,
+    *,
+    force: bool = False,
+) -> Exported:
+    """Make something of an ONNX file that somebody else wrote, in the folder ``out``.
+
+    The file comes along as it is, with what it keeps beside it.
+    """
+    begin = time.perf_counter()
+    beside = check_external(model)
+    with staged(Path(out), force=force) as stage:
+        home = model.parent.resolve()
+        copied = {MODEL: model}
+        for path in beside:
+            copied[path.resolve().relative_to(home).as_posix()] = path
+        for name, path in copied.items():
+            (stage / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, stage / name)
+        names, record = finish(of_file(stage / MODEL, model.stem))
+        manifest = {
+            "resgen": __version__,
+            "name": model.stem,
+            "source": model.name,
+            **record,
+            "files": _entries(
+                stage, {n: sha256_of(stage / n) for n in (*copied, *names)}
+            ),
+            "versions": versions(verified=False),
+        }
         write_json(stage / MANIFEST, manifest)
     return Exported(Path(out), manifest, time.perf_counter() - begin)
 
@@ -217,11 +254,15 @@ def _manifest(
         },
         "verified": dict(proof) or None,
         **record,
-        "files": {
-            name: {"bytes": (made.folder / name).stat().st_size, "sha256": sha256}
-            for name, sha256 in sorted(files.items())
-        },
+        "files": _entries(made.folder, files),
         "versions": versions(bool(proof)),
+    }
+
+
+def _entries(folder: Path, files: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256}
+        for name, sha256 in sorted(files.items())
     }
 
 

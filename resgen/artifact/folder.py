@@ -71,10 +71,10 @@ def _names(folder: Path) -> list[str]:
 
 
 def _built(folder: Path) -> set[str]:
-    """Names of the files that an earlier build made, by its own manifest."""
+    """What an earlier build put into the folder, by its own manifest."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        return {*manifest["files"], MANIFEST}
+        return {*(name.partition("/")[0] for name in manifest["files"]), MANIFEST}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 
@@ -84,6 +84,8 @@ def _move(stage: Path, target: Path) -> None:
         # Forced: ours go in one by one, the manifest last, since it vouches for them.
         names = sorted(_names(stage), key=lambda name: name == MANIFEST)
         for name in names:
+            if (target / name).is_dir():
+                shutil.rmtree(target / name)
             (stage / name).replace(target / name)
         return
     old = None

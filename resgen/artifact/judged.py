@@ -16,6 +16,7 @@ from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.runtime.torch import load_torch
 from resgen.verify.accuracy import ENOUGH, Accuracy
+from resgen.verify.camera import verify_camera
 from resgen.verify.gate import settle
 from resgen.verify.initializers import prove_initializers
 from resgen.verify.local import prove_locally
@@ -38,6 +39,8 @@ def proof_of(made: Made, known: Accuracy | None, say: Say) -> dict[str, Any]:
     if made.lowered.narrowest == "fp32" and made.wishes.camera is None:
         return _as_built(made, say)
     record = _same_function(made, say)
+    if made.wishes.camera is not None:
+        record["camera"] = _camera(made, say)
     if made.lowered.narrowest == "fp32":
         return record
     accuracy = known or _measured(made)
@@ -87,6 +90,18 @@ def _same_function(made: Made, say: Say) -> dict[str, Any]:
         f"within the rounding of one step, {len(operands)} initialisers bit for bit",
     )
     return {"verdict": "equal", "operators": count, "initializers": len(operands)}
+
+
+def _camera(made: Made, say: Say) -> dict[str, Any]:
+    """What the file makes of pictures against the Python pipeline."""
+    found = verify_camera(made.model, made.source.spec.preprocess)
+    say(
+        "camera",
+        f"{found.pictures} pictures prepared in the file as in Python: "
+        f"{found.share:.2%} of the pixels differ, by up to {found.steps:.0f} of 255 "
+        "steps",
+    )
+    return found.to_json()
 
 
 def _probes(made: Made) -> Array:

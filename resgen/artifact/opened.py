@@ -53,7 +53,7 @@ class Artifact:
             path = self.folder / name
             if not path.is_file():
                 raise ResgenError(f"{path} is missing", hint="build it again")
-            if _sha256(path) != entry["sha256"]:
+            if sha256_of(path) != entry["sha256"]:
                 raise ResgenError(
                     f"{path} is not the file that was built: its SHA-256 differs",
                     hint="build it again, or restore the file",
@@ -81,13 +81,18 @@ def open_folder(folder: Path) -> Artifact:
         raise ResgenError(
             f"{path} is not a manifest of resgen", hint="build it again"
         ) from None
-    strange = [n for n in names if Path(n).name != n]
-    if strange or SPEC not in names or MODEL not in names:
+    strange = [n for n in names if Path(n).is_absolute() or ".." in Path(n).parts]
+    if strange or MODEL not in names:
         raise ResgenError(f"{path} was altered", hint="build it again")
+    if SPEC not in names:
+        raise ResgenError(
+            f"{folder} was made of an ONNX file, so there is no spec to hold it against"
+        )
     return Artifact(folder, manifest)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -8,6 +8,8 @@ from typing import Any
 
 from resgen.artifact.opened import open_folder
 from resgen.artifact.proof import Subject, prove
+from resgen.artifact.verify_export import verify_export
+from resgen.errors import UsageError
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.lower.onnx import operands_of
@@ -33,6 +35,10 @@ def verify(
     say("files", f"{count} files have the SHA-256 of the manifest")
     graph, spec = artifact.graph, artifact.spec
     written = artifact.manifest["onnx"]
+    if "precision" in artifact.manifest:
+        if batches is not None:
+            raise UsageError("--batch is for what `resgen build` has made")
+        return verify_export(artifact, images, say)
     passes = [fold_norm] if "fold_norm" in written["passes"] else []
     folded = apply(graph, *passes)
     operands = None

@@ -51,9 +51,9 @@ class Calibrator:
         return Lowered(self, wanted, lowered, found)
 
     def _scales(self, lowered: Graph) -> Weights:
-        own = {p.name for p in lowered.parameters} - self.weights.keys()
-        if own <= self.learned.keys():
-            return {name: self.learned[name] for name in own}
+        own = [p for p in lowered.parameters if p.name not in self.weights]
+        if all(p.name in self.learned for p in own):
+            return {p.name: self.learned[p.name].astype(p.dtype) for p in own}
         return scales(lowered, self._observed(quantized_values(lowered)))
 
     def _observed(self, values: tuple[str, ...]) -> Ranges:

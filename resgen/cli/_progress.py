@@ -12,6 +12,8 @@ import click
 from resgen.cli._text import say
 
 _LABEL: Final = 10
+#: Columns of a bar that stands for all of a step.
+_BAR: Final = 24
 
 
 class Progress:
@@ -48,6 +50,14 @@ class Progress:
             say(click.style(f"{head:<{_LABEL}}", bold=True) + line, err=self._err)
             head = ""
         self._announce()
+
+    def advance(self, step: str, done: int, total: int) -> None:
+        """How far the step has come that is under way, on a terminal."""
+        if self._live:
+            filled = _BAR * done // max(total, 1)
+            bar = "#" * filled + "-" * (_BAR - filled)
+            sys.stderr.write(f"\r\033[K{step} {bar} {done} of {total}")
+            sys.stderr.flush()
 
     def _announce(self) -> None:
         doing = self._then.get(self._last)

@@ -85,3 +85,11 @@ def _missing(path: Path) -> bool:
         return not path.exists()
     except OSError:  # its name is no name
         return False
+
+
+def folder_name(name: str) -> str:
+    """The network's name, which must not lead out of ``build/``."""
+    if Path(name).name != name or name in (".", ".."):
+        message = f'the network\'s name, "{name}", cannot be that of a folder'
+        raise ResgenError(message, hint="name one with -o DIR")
+    return name

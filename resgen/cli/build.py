@@ -13,12 +13,13 @@ from resgen.cli._options import (
     json_option,
     spec_argument,
     spec_options,
+    weights_options,
 )
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
-from resgen.cli._specs import network
+from resgen.cli._specs import folder_name, network
 from resgen.cli._text import say, say_json
-from resgen.errors import ResgenError, UsageError
+from resgen.errors import UsageError
 
 #: What goes on after each step has been said.
 _NEXT = {"": "starting", "graph": "weights", "weights": "writing ONNX"}
@@ -45,21 +46,7 @@ manifest.json. It appears when everything is done and proven, or not at all."""
     help="The folder to make.",
 )
 @spec_options
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    show_default="fresh ones, drawn from --seed",
-    help="A .safetensors or .pth file with torchvision's or timm's names.",
-)
-@click.option("--ema", is_flag=True, help="Take the checkpoint's moving average.")
-@click.option(
-    "--seed",
-    metavar="N",
-    type=Whole(0),
-    default=0,
-    help="For fresh weights.",
-)
+@weights_options
 @click.option(
     "--batch",
     metavar="N",
@@ -128,7 +115,7 @@ def command(
         raise UsageError("--images are for the proof, which --no-verify skips")
     read, graph, warnings = network(spec, assignments, max_operators, max_parameters)
     summarize(warnings, spec)
-    folder = Path("build", _folder_name(read.name)) if out is None else out
+    folder = Path("build", folder_name(read.name)) if out is None else out
 
     then = _NEXT if no_verify else {**_NEXT, **_PROOF}
     with Progress(then, err=as_json) as progress:
@@ -159,11 +146,3 @@ def command(
     say(f"{click.style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
     proof = f"resgen verify {built.folder}"
     say(f"next: {proof} · resgen predict {built.folder} IMAGE")
-
-
-def _folder_name(name: str) -> str:
-    """The network's name, which must not lead out of ``build/``."""
-    if Path(name).name != name or name in (".", ".."):
-        message = f'the network\'s name, "{name}", cannot be that of a folder'
-        raise ResgenError(message, hint="name one with -o DIR")
-    return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from resgen.errors import ResgenError, UsageError, did_you_mean
 from resgen.graph.cost import is_map
@@ -17,8 +17,8 @@ from resgen.graph.placement import PLACEMENTS
 from resgen.ops.types import DType
 
 Name: TypeAlias = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
-#: Every precision, from the widest to the narrowest.
-NAMES: Final[tuple[Name, ...]] = ("fp32", "fp16", "bf16", "int8", "fp8")
+#: Every precision, from the widest to the narrowest; those that the language knows.
+NAMES: Final[tuple[Name, ...]] = get_args(Name)
 #: Those whose numbers are 8 bits wide.
 QUANTIZED: Final = ("int8", "fp8")
 _TYPES: Final[Mapping[str, DType]] = {

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from resgen.errors import ResgenError
+from resgen.lower.protobuf import Damaged, fields, part, wrapped
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message  # type: ignore[import-untyped]
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 #: How many numbers lie in one byte, of the types that are packed.
 PACKED: Final = {"INT4": 2, "UINT4": 2, "FLOAT4E2M1": 2, "INT2": 4, "UINT2": 4}
+# Field numbers of onnx.proto3.
+MODEL_GRAPH: Final = 7
+GRAPH_INITIALIZER: Final = 5
+TENSOR_RAW_DATA: Final = 9
 _MESSAGE: Final = 11  # FieldDescriptor.TYPE_MESSAGE
 
 
@@ -40,16 +45,20 @@ def check_external(path: Path) -> tuple[Path, ...]:
 
 
 def read_structure(path: Path) -> ModelProto:
-    """The model at ``path`` without what lies outside it."""
+    """The model at ``path`` without the numbers that its initialisers keep raw.
+
+    What is no whole ONNX file is a :class:`~resgen.errors.ResgenError`.
+    """
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
     try:
-        model: ModelProto = ModelProto.FromString(path.read_bytes())
+        with path.open("rb") as file:
+            model: ModelProto = ModelProto.FromString(_without_numbers(file))
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise ResgenError(f"cannot read {path}: {reason}") from error
-    except DecodeError as error:
+    except (Damaged, DecodeError) as error:
         raise ResgenError(f"{path} is not a whole ONNX file") from error
     if not model.HasField("graph"):  # nothing at all decodes as an empty model
         raise ResgenError(f"{path} is not a whole ONNX file")
@@ -90,6 +99,28 @@ def span(path: Path, tensor: TensorProto) -> tuple[int, int | None]:
                 "no number of bytes"
             )
     return int(offset), None if length is None else int(length)
+
+
+def _without_numbers(file: BinaryIO) -> bytes:
+    """A model's message less the raw data of its initialisers."""
+    kept = bytearray()
+    for number, start, stop, whole in fields(file, 0, file.seek(0, 2)):
+        if number != MODEL_GRAPH:
+            kept += part(file, whole, stop)
+            continue
+        graph = bytearray()
+        for inner, first, last, field in fields(file, start, stop):
+            if inner != GRAPH_INITIALIZER:
+                graph += part(file, field, last)
+                continue
+            tensor = b"".join(
+                part(file, at, end)
+                for what, _, end, at in fields(file, first, last)
+                if what != TENSOR_RAW_DATA
+            )
+            graph += wrapped(GRAPH_INITIALIZER, tensor)
+        kept += wrapped(MODEL_GRAPH, graph)
+    return bytes(kept)
 
 
 def _checked(path: Path, tensor: TensorProto) -> Path:

@@ -54,6 +54,17 @@ def part(file: BinaryIO, start: int, stop: int) -> bytes:
     return file.read(stop - start)
 
 
+def wrapped(number: int, content: bytes | bytearray) -> bytes:
+    """A field that holds a message or text."""
+    found = bytearray()
+    for value in (number << 3 | _LENGTH, len(content)):
+        while value > 127:
+            found.append(value & 127 | 128)
+            value >>= 7
+        found.append(value)
+    return bytes(found + content)
+
+
 def _varint(file: BinaryIO) -> int:
     value = 0
     for shift in range(0, 64, 7):

@@ -8,7 +8,7 @@ what a runtime computes from the same numbers, up to the order of its sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import sqrt
+from math import prod, sqrt
 from pkgutil import resolve_name
 from typing import Any, Final
 
@@ -35,14 +35,30 @@ def quantize(
 ) -> Tensor:
     """``x / scale`` rounded to what ``to`` can hold, in the type of ``x``.
 
-    One scale for all, or one for each entry of the first axis. The gradient of a scale
-    is divided by ``sqrt(numbers of one sample * greatest)``, as Esser et al. 2020
-    (LSQ, section 2.2) do, so that scales and weights learn at one rate.
+    The scale is one for all. With :func:`dequantize` its gradient is that of Esser et
+    al. 2020 (LSQ, equation 3), divided by ``sqrt(numbers of one sample * greatest)`` as
+    they do (section 2.2), so that scales and weights learn at one rate.
     """
+    return _quantized(x, _damped(scale, x, to), zero_point, to)
+
+
+def dequantize(
+    q: Tensor, scale: Tensor, zero_point: Tensor | None = None, *, of: str
+) -> Tensor:
+    """The numbers that quantised ones, ``of`` this type, stand for.
+
+    They are of the scale's type. Its gradient is divided as that of :func:`quantize`
+    is: the two halves of it cancel but for what rounding leaves.
+    """
+    if zero_point is not None:
+        q = q - zero_point.to(q.dtype)
+    return _dequantized(q, _damped(scale, q, of))
+
+
+def _quantized(x: Tensor, scale: Tensor, zero_point: Tensor | None, to: str) -> Tensor:
+    """With one scale for all, or one for each entry of the first axis."""
     least, greatest = RANGES[to]
-    count = x.numel() / (x.shape[0] if scale.ndim == 0 else 1)
-    damped = _damped(scale, 1 / sqrt(max(count, 1) * greatest))
-    y = x / _over_outputs(damped, x)
+    y = x / _over_outputs(scale, x)
     if to.startswith("float8"):
         y = y.clamp(least, greatest)
         return _straight_through(y, _to_float8(y))
@@ -52,10 +68,7 @@ def quantize(
     return rounded.clamp(least, greatest)
 
 
-def dequantize(q: Tensor, scale: Tensor, zero_point: Tensor | None = None) -> Tensor:
-    """The numbers that quantised ones stand for, in the type of the scale."""
-    if zero_point is not None:
-        q = q - zero_point.to(q.dtype)
+def _dequantized(q: Tensor, scale: Tensor) -> Tensor:
     return q.to(scale.dtype) * _over_outputs(scale, q)
 
 
@@ -64,8 +77,10 @@ def _straight_through(y: Tensor, rounded: Tensor) -> Tensor:
     return rounded.detach() + (y - y.detach())
 
 
-def _damped(scale: Tensor, factor: float) -> Tensor:
-    """The scale with its gradient multiplied by ``factor``."""
+def _damped(scale: Tensor, x: Tensor, to: str) -> Tensor:
+    """The scale of an activation, its gradient divided as LSQ divides it."""
+    _, greatest = RANGES[to]
+    factor = 1 / sqrt(prod(x.shape[1:]) * greatest)
     return scale.detach() + factor * (scale - scale.detach())
 
 
@@ -103,8 +118,9 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "reshape": lambda x, *shape: x.reshape(shape),
     "cast": cast,
     "scale_of": _scale_of,
-    "quantize": lambda x, scale, to: quantize(x, scale, to=to),
-    "dequantize": dequantize,
+    # The scale of a weight is no parameter, so nothing holds its gradient back.
+    "quantize": lambda x, scale, to: _quantized(x, scale, None, to),
+    "dequantize": _dequantized,
 }
 
 

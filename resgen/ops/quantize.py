@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from resgen.ops.base import OnnxWriter, Op, attribute, operator
+from resgen.ops.cast import CODES
 from resgen.ops.types import (
     Constant,
     DType,
@@ -62,5 +63,10 @@ class Quantize(Op):
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
+        given = [x.name, to.operand("scale") or ""]
+        if self.to.startswith("float8"):
+            # With a zero point to tell the type, ONNX Runtime (1.32) drops a ReLU that
+            # stands before it, as if numbers below 0 could not be held.
+            return to.emit("QuantizeLinear", given, output_dtype=CODES[self.to])
         point = to.operand("zero_point") or to.zero(self.to)
-        return to.emit("QuantizeLinear", [x.name, to.operand("scale") or "", point])
+        return to.emit("QuantizeLinear", [*given, point])

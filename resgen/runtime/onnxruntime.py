@@ -1,18 +1,34 @@
-"""ONNX Runtime as an engine."""
+"""ONNX Runtime as an engine, on its CPU provider or its CUDA provider."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from resgen.errors import MissingComponent, ResgenError
+from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
+from resgen.lower.placed import check_placed
+from resgen.runtime import optimized
 from resgen.runtime.base import Array, Session, Shape, release_memory
+from resgen.runtime.foreign import CODES, run_with_values
 
 CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
+#: Short names of the providers that are meant to be used.
+PROVIDERS: Final[Mapping[str, str]] = {"cpu": CPU, "cuda": CUDA}
 #: Only what ends a session is logged; its message is in the exception anyway.
 FATAL: Final = 4
+#: ONNX Runtime's names of element types where NumPy and ml_dtypes have others.
+KINDS: Final[Mapping[str, str]] = {
+    "float": "float32",
+    "double": "float64",
+    "float8e4m3fn": "float8_e4m3fn",
+    "float8e5m2": "float8_e5m2",
+}
+#: Elements that NumPy has under several types.
+TEXT: Final = "string"
 
 
 def load_onnxruntime(why: str) -> ModuleType:
@@ -35,8 +51,13 @@ class OnnxRuntimeSession(Session):
     """Runs an ONNX model, from a file or as bytes, on one execution provider.
 
     With ``optimize`` off the nodes run as they stand in the model, so that any of them
-    may be an output. A model that does not load or run is a :class:`ResgenError`, and
-    so is a provider that would hand its work to another.
+    may be an output. ``provider`` is ``cpu``, ``cuda`` or a provider's full name;
+    ``threads`` is how many one operator uses (None: every core). Optimised graphs are
+    kept in the folder ``cache``. A file that was written for another engine is refused
+    unless ``any_placement``, which verification sets.
+
+    A model that does not load or run is a :class:`ResgenError`, and so is a provider
+    that would hand its work to another.
     """
 
     name = "ONNX Runtime"
@@ -47,22 +68,44 @@ class OnnxRuntimeSession(Session):
         *,
         optimize: bool = True,
         provider: str = CPU,
+        threads: int | None = None,
+        cache: Path | None = None,
+        any_placement: bool = False,
     ) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"{threads} threads cannot run a network; give 1 or more")
         self._runtime = load_onnxruntime("the ONNX file cannot be run")
         self._label = str(model) if isinstance(model, Path) else "the ONNX model"
+        self._provider = PROVIDERS.get(provider, provider)
+        self._threads = threads
+        self._check_offered()
+        if not any_placement:
+            check_placed(model, "onnxruntime")
+        self._session: Any = None
+        if cache is not None and optimize:
+            self._session = self._open_kept(model, cache)
+        if self._session is None:
+            self._session = self._open(model, self._options(optimize))
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self.inputs = {i.name: _shape(i.shape) for i in inputs}
+        self.outputs = {o.name: _shape(o.shape) for o in outputs}
+        #: Types of the elements of inputs and outputs, as NumPy or ml_dtypes name them.
+        self.dtypes = {value.name: _kind(value.type) for value in (*inputs, *outputs)}
+
+    def _check_offered(self) -> None:
+        """Whether this build of ONNX Runtime has the provider at all."""
         available = self._runtime.get_available_providers()
-        if provider not in available:
-            raise ResgenError(
-                f"this ONNX Runtime has no {provider}; it has {', '.join(available)}"
+        if self._provider in available:
+            return
+        if self._provider == CUDA:
+            raise MissingComponent(
+                "ONNX Runtime's CUDA provider",
+                f"{self._label} cannot be run on the GPU",
+                "pip uninstall onnxruntime; pip install onnxruntime-gpu",
             )
-        self._session = self._open(model, self._options(optimize), provider)
-        used = self._session.get_providers()
-        if used[0] != provider:
-            raise ResgenError(
-                f"ONNX Runtime could not start {provider} and took {used[0]} instead"
-            )
-        self.inputs = {i.name: _shape(i.shape) for i in self._session.get_inputs()}
-        self.outputs = {o.name: _shape(o.shape) for o in self._session.get_outputs()}
+        raise ResgenError(
+            f"this ONNX Runtime has no {self._provider}; it has {', '.join(available)}"
+        )
 
     def _options(self, optimize: bool) -> Any:
         levels = self._runtime.GraphOptimizationLevel
@@ -72,29 +115,118 @@ class OnnxRuntimeSession(Session):
         options.enable_cpu_mem_arena = False
         # Idle threads that spin would take the cores from an engine that runs next.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self._provider != CPU:
+            # Nodes that another provider lacks would quietly run on the processor.
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         options.graph_optimization_level = (
             levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
         )
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
         return options
 
-    def _open(self, model: Path | bytes, options: Any, provider: str) -> Any:
-        given = str(model) if isinstance(model, Path) else model
+    def _open(self, model: Path | bytes, options: Any) -> Any:
         try:
-            return self._runtime.InferenceSession(given, options, providers=[provider])
+            session = self._create(model, options)
         except Exception as error:  # the runtime's exceptions have no common base
+            self._explain(model)
             raise ResgenError(
                 f"ONNX Runtime does not load {self._label}: {_reason(error)}"
             ) from error
+        self._check_started(session)
+        return session
+
+    def _create(self, model: Path | bytes, options: Any) -> Any:
+        given = str(model) if isinstance(model, Path) else model
+        return self._runtime.InferenceSession(
+            given,
+            options,
+            providers=[self._provider],
+            enable_fallback=0,  # else a failure is printed and retried on the processor
+        )
+
+    def _explain(self, model: Path | bytes) -> None:
+        """Raise what is wrong with the provider, where the model itself loads."""
+        if self._provider == CPU:
+            return
+        options = self._runtime.SessionOptions()
+        options.log_severity_level = FATAL
+        try:
+            session = self._create(model, options)
+        except Exception:  # the first attempt's message is the one to give
+            return
+        self._check_started(session)
+        raise ResgenError(
+            f"{self._provider} does not run all of {self._label}: some of its nodes "
+            "would run on the processor",
+            hint="choose the provider cpu, or write the file in another precision",
+        )
+
+    def _check_started(self, session: Any) -> None:
+        """Whether the provider is the one that the session uses first."""
+        used = session.get_providers()[0]
+        if used == self._provider:
+            return
+        if self._provider == CUDA:
+            raise MissingDevice(
+                f"ONNX Runtime could not start {CUDA} for {self._label}: it needs an "
+                "NVIDIA GPU with its driver, CUDA and cuDNN",
+                hint='pip install "onnxruntime-gpu[cuda,cudnn]" brings the last two',
+            )
+        raise ResgenError(
+            f"ONNX Runtime could not start {self._provider} and took {used} instead"
+        )
+
+    def _open_kept(self, model: Path | bytes, cache: Path) -> Any:
+        """A session on the optimised graph in ``cache``, which is put there if need be.
+
+        None where that fails for any reason: then the model is opened as ever.
+        """
+        version = f"onnxruntime {self._runtime.__version__}"
+        entry = optimized.entry_of(cache, model, version, self._provider)
+        kept = optimized.find(entry)
+        if kept is not None:
+            try:
+                return self._create(kept, self._options(optimize=False))
+            except Exception:  # it is made again
+                optimized.discard(entry)
+        stage = optimized.new_stage(cache)
+        if stage is None:
+            return None
+        try:
+            options = self._options(optimize=True)
+            optimized.save_into(stage, options)
+            session = self._create(model, options)
+            self._check_started(session)
+            optimized.keep(stage, entry)
+        except Exception:  # a full disk, or the model: opening it again tells
+            return None
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+        return session
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self._check_kinds(feeds)
         names = list(self.outputs)
         try:
+            if CODES.keys() & set(self.dtypes.values()):
+                return run_with_values(self._runtime, self._session, feeds, self.dtypes)
             results: Sequence[Array] = self._session.run(names, dict(feeds))
+        except ResgenError:
+            raise
         except Exception as error:  # see above
             raise ResgenError(
                 f"ONNX Runtime does not run {self._label}: {_reason(error)}"
             ) from error
         return dict(zip(names, results, strict=True))
+
+    def _check_kinds(self, feeds: Mapping[str, Array]) -> None:
+        for name, array in feeds.items():
+            given, taken = array.dtype.name, self.dtypes[name]
+            if given != taken and taken != TEXT:
+                raise ResgenError(
+                    f'the input "{name}" is of {given}, but the network takes {taken}'
+                )
 
     def close(self) -> None:
         self._session = None
@@ -104,6 +236,16 @@ class OnnxRuntimeSession(Session):
 def _shape(shape: Sequence[Any]) -> Shape:
     """Named and unknown axes are open."""
     return tuple(n if isinstance(n, int) else None for n in shape)
+
+
+def _kind(type_: str) -> str:
+    """The name of the elements' type, from ``tensor(float)``.
+
+    >>> _kind("tensor(float16)"), _kind("tensor(double)")
+    ('float16', 'float64')
+    """
+    name = type_.removeprefix("tensor(").removesuffix(")")
+    return KINDS.get(name, name)
 
 
 def _reason(error: Exception) -> str:

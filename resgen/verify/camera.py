@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from resgen.verify.preprocess import prepare, read
 from resgen.verify.stored import StoredModel, read_stored
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, ValueInfoProto
 
 #: How far a pixel may be off, in steps of 8 bits, with room for float32's rounding.
 STEPS: Final = 1.01
@@ -83,14 +83,15 @@ def verify_camera(
     ``MissingComponent``.
     """
     stored = read_stored(file)
-    size, shape = _sizes(stored)
+    ready = _ready(stored)
+    size, shape = _sizes(stored, ready)
     pictures = list(_pictures(images, size, seed))
     prepared = [prepare(picture, preprocess, shape) for picture in pictures]
     with TemporaryDirectory(prefix="resgen-") as folder:
-        front, network = _cut(stored, Path(folder))
+        front, network = _cut(stored, ready, Path(folder))
         handed = _run(front, pictures)
         steps, share = _compare_pixels(
-            [values[READY] for values in handed], prepared, preprocess
+            [values[ready] for values in handed], prepared, preprocess
         )
         outputs = top1 = None
         if network is not None:
@@ -99,20 +100,31 @@ def verify_camera(
     return CameraAgreement(len(pictures), size, steps, share, outputs, top1)
 
 
-def _sizes(stored: StoredModel) -> tuple[tuple[int, int], tuple[int, ...]]:
-    """Height and width of the file's pictures, and the shape of what is made of them."""
-    graph = stored.model.graph
-    values = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
-    if READY not in values:
-        raise ResgenError(
-            f"{stored.path} takes no pictures from a camera",
-            hint="it was exported without preprocessing inside",
-        )
+def _ready(stored: StoredModel) -> str:
+    """The tensor that stands where the network begins."""
+    for node in stored.model.graph.node:
+        if node.name == READY:
+            found: str = node.output[0]
+            return found
+    raise ResgenError(
+        f"{stored.path} takes no pictures from a camera",
+        hint="it was exported without preprocessing inside",
+    )
+
+
+def _sizes(stored: StoredModel, ready: str) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Height and width of the pictures, and the shape of what is made of them."""
     (_, height, width, _), (_, *shape) = (
-        [dim.dim_value for dim in values[name].type.tensor_type.shape.dim]
-        for name in (INPUT, READY)
+        [dim.dim_value for dim in _known(stored)[name].type.tensor_type.shape.dim]
+        for name in (INPUT, ready)
     )
     return (height, width), tuple(shape)
+
+
+def _known(stored: StoredModel) -> dict[str, ValueInfoProto]:
+    """The types of all tensors by name."""
+    graph = stored.model.graph
+    return {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
 
 
 def _pictures(
@@ -129,21 +141,22 @@ def _pictures(
 # --- the file in two parts ------------------------------------------------------------
 
 
-def _cut(stored: StoredModel, folder: Path) -> tuple[Path, Path | None]:
+def _cut(stored: StoredModel, ready: str, folder: Path) -> tuple[Path, Path | None]:
     """What makes pictures ready, and the network behind it, as files of their own.
 
-    The network is None where ONNX Runtime's CPU cannot run it.
+    The network is None where there is none, or ONNX Runtime's CPU cannot run it.
     """
     from onnx import TensorProto
 
     nodes = list(stored.model.graph.node)
-    end = next(i for i, node in enumerate(nodes, start=1) if READY in node.output)
+    end = next(i for i, node in enumerate(nodes, start=1) if node.name == READY)
     front, network = folder / "front.onnx", folder / "network.onnx"
-    _write_part(stored, range(end), INPUT, (READY,), front)
-    if any(t.head.data_type == TensorProto.BFLOAT16 for t in stored.tensors):
+    _write_part(stored, range(end), INPUT, (ready,), front)
+    outputs = tuple(o.name for o in stored.model.graph.output if o.name != ready)
+    bfloat16 = any(t.head.data_type == TensorProto.BFLOAT16 for t in stored.tensors)
+    if bfloat16 or not outputs:
         return front, None
-    results = tuple(output.name for output in stored.model.graph.output)
-    _write_part(stored, range(end, len(nodes)), READY, results, network)
+    _write_part(stored, range(end, len(nodes)), ready, outputs, network)
     return front, network
 
 
@@ -165,19 +178,19 @@ def _write_part(
     for field in ("node", "input", "output", "value_info"):
         part.graph.ClearField(field)
     part.graph.node.extend(whole.node[i] for i in nodes)
-    known = {v.name: v for v in (*whole.input, *whole.value_info, *whole.output)}
+    known = _known(stored)
     part.graph.input.append(known[start])
     part.graph.output.extend(known[name] for name in results)
     reads = {name for node in part.graph.node for name in node.input}
     held = [tensor for tensor in stored.tensors if tensor.name in reads]
-    kinds: dict[int, DType] = {code: name for name, code in CODES.items()}
+    kinds: dict[int, DType] = {CODES[name]: name for name in get_args(DType)}
     heads = [Initializer(t.name, t.shape, kinds[t.head.data_type]) for t in held]
     write_model(part, heads, (t.read() for t in held), path)
 
 
 def _run(file: Path, inputs: Sequence[Array]) -> list[dict[str, Array]]:
     """What a file makes of each input."""
-    with OnnxRuntimeSession(file) as session:
+    with OnnxRuntimeSession(file, any_placement=True) as session:
         ((name, shape),) = session.inputs.items()
         batch = shape[0] or 1
         found = []

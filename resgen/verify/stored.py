@@ -13,22 +13,23 @@ from itertools import groupby
 from math import prod
 from pathlib import Path
 from shutil import copyfile
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.lower.external import locate, span
+from resgen.lower.external import (
+    GRAPH_INITIALIZER,
+    MODEL_GRAPH,
+    TENSOR_RAW_DATA,
+    locate,
+    span,
+)
 from resgen.lower.protobuf import Damaged, fields, part
 from resgen.runtime.base import Array
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
-
-# Field numbers of onnx.proto3.
-_MODEL_GRAPH: Final = 7
-_GRAPH_INITIALIZER: Final = 5
-_TENSOR_RAW_DATA: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,12 @@ def read_stored(path: Path) -> StoredModel:
         tensors: list[StoredTensor] = []
         try:
             for number, start, stop, whole in fields(file, 0, end):
-                if number != _MODEL_GRAPH:
+                if number != MODEL_GRAPH:
                     kept += part(file, whole, stop)
                     continue
                 graph = bytearray()
                 for inner, first, last, field in fields(file, start, stop):
-                    if inner == _GRAPH_INITIALIZER:
+                    if inner == GRAPH_INITIALIZER:
                         tensors.append(_tensor(file, path, first, last))
                     else:
                         graph += part(file, field, last)
@@ -129,7 +130,7 @@ def _tensor(file: BinaryIO, path: Path, start: int, stop: int) -> StoredTensor:
     head = bytearray()
     offset = nbytes = 0
     for number, first, last, whole in fields(file, start, stop):
-        if number == _TENSOR_RAW_DATA:
+        if number == TENSOR_RAW_DATA:
             offset, nbytes = first, last - first
         else:
             head += part(file, whole, last)

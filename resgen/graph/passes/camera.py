@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from resgen.errors import UsageError
+from resgen.errors import Place, UsageError
 from resgen.graph.ir import INPUT, Graph, Input, Node, Origin
 from resgen.ops.base import Op
 from resgen.ops.cast import Cast
@@ -28,10 +28,10 @@ from resgen.spec.model import Preprocess
 #: Channels that a network takes in each order of colours, and those of a camera.
 CHANNELS: Final = {"rgb": 3, "bgr": 3, "gray": 1}
 COLOURS: Final = 3
-#: The longest side of a picture; its matrix then has a few million numbers.
+#: The longest side of a picture; a matrix for it has a few million numbers.
 LONGEST: Final = 1 << 14
 
-#: What the network reads instead of its input: the same in every precision.
+#: The operator that yields what a network takes, in float32 at every precision.
 READY: Final = f"{INPUT}.normalize"
 
 Size = tuple[int, int]  # height and width
@@ -86,7 +86,9 @@ class _Steps:
         self.wanted = given.type
         self.preprocess = preprocess
         self.input = Input(given.name, TensorType((*size, COLOURS), "uint8"))
-        self.origin = Origin(0, None, "", graph.nodes[0].origin.place)
+        nowhere = Place("", 1, 1, graph.sections[0].pointer)
+        place = graph.nodes[0].origin.place if graph.nodes else nowhere
+        self.origin = Origin(0, None, "", place)
         self.nodes: list[Node] = []
         self.value = given.name
         self.type = self.input.type
@@ -128,11 +130,11 @@ class _Steps:
 
     def frame(self, prefix: str, to: Size, crop: Size) -> None:
         """Resize to one size, and then take the middle at another, on black."""
-        if not all(to):
+        if max(to) > LONGEST:
             height, width = self.size
             raise UsageError(
-                f"a picture of {height} x {width} is too narrow: resized to "
-                f"{to[0]} x {to[1]}, nothing is left of it"
+                f"a picture of {height} x {width} would be resized to {to[0]} x "
+                f"{to[1]}, and no side may be above {LONGEST} pixels"
             )
         offsets = tuple(_middle(n, w) for n, w in zip(to, crop, strict=True))
         starts = tuple(max(n, 0) for n in offsets)

@@ -39,7 +39,7 @@ def norms(subject: Subject) -> Iterator[Finding]:
     if subject.asked.isdisjoint(LOW):
         return
     graph = subject.folded
-    makers = Wiring(graph).makers
+    wiring = Wiring(graph)
     left = [
         node
         for node in graph.nodes
@@ -48,7 +48,7 @@ def norms(subject: Subject) -> Iterator[Finding]:
         and subject.precision(node) in LOW
     ]
     for first, *more in _lines(left):
-        maker = makers.get(first.inputs[0])
+        maker = wiring.maker(first.inputs[0])
         hint = "norm right after a convolution that nothing else reads"
         if maker is None:
             why = "it reads the network's input"
@@ -102,18 +102,20 @@ def additions(subject: Subject) -> Iterator[Finding]:
 
 def _fuses(wiring: Wiring, value: str) -> bool:
     """Whether a map yields the value, for its one reader."""
-    maker = _maker(wiring, value)
-    return maker is not None and is_weighted(maker) and _once(wiring, value)
+    maker = wiring.maker(value)
+    if maker is None or not is_weighted(maker):
+        return False
+    return wiring.alone(maker.name) is not None
 
 
 def _cause(wiring: Wiring, addition: Node) -> tuple[str, str]:
     """Why an addition stands alone, and what to do about it."""
-    makers = [m for v in addition.inputs if (m := _maker(wiring, v)) is not None]
+    makers = [m for v in addition.inputs if (m := wiring.maker(v)) is not None]
     for maker in makers:  # the branch comes first
         if is_weighted(maker):
             why = f'"{maker.name}" is read elsewhere as well'
             return why, "let the addition alone read what ends the branch"
-        before = _maker(wiring, maker.inputs[0])
+        before = wiring.maker(maker.inputs[0])
         if before is not None and is_weighted(before):
             why = f'"{maker.name}" stands between "{before.name}" and it'
             if isinstance(maker.op, Act):
@@ -169,24 +171,6 @@ def _lines(nodes: Iterable[Node]) -> list[list[Node]]:
 
 def _and(more: list[Node]) -> str:
     return f" (and {len(more)} more of this line)" if more else ""
-
-
-def _maker(wiring: Wiring, value: str) -> Node | None:
-    """What makes a value, seen through what only training runs."""
-    node = wiring.makers.get(value)
-    while node is not None and node.op.training_only:
-        node = wiring.makers.get(node.inputs[0])
-    return node
-
-
-def _once(wiring: Wiring, value: str) -> bool:
-    """Whether a value has one reader, and what it passed through in training too."""
-    while wiring.alone(value) is not None:
-        node = wiring.makers.get(value)
-        if node is None or not node.op.training_only:
-            return True
-        value = node.inputs[0]
-    return False
 
 
 FUSIONS: Final = (norms, additions, activations)

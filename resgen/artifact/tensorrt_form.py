@@ -1,0 +1,130 @@
+"""Engines for the targets that this machine can build for, a kit for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from resgen.artifact.engine import export_engine
+from resgen.artifact.opened import sha256_of
+from resgen.artifact.ready import Ready
+from resgen.kit.write import write_kit
+from resgen.tensorrt.device import present
+from resgen.tensorrt.profiles import Span, resolve
+from resgen.tensorrt.targets import Division, check_precisions, divide
+from resgen.verify.stored import read_stored
+
+Say = Callable[[str, str], None]
+#: The folder of a kit, beside the engine.
+KIT = "kit"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWishes:
+    """How engines are to be; ``source`` and ``options`` are for the command that
+    builds them again.
+    """
+
+    division: Division
+    profiles: tuple[Span, ...] = ()
+    workspace: int | None = None
+    level: int | None = None
+    rebuild: bool = False
+    source: str = ""
+    options: tuple[str, ...] = ()
+    say: Say = lambda label, text: None
+    progress: Callable[[str, int, int], None] = field(
+        default=lambda step, done, total: None
+    )
+
+
+def divided(
+    targets: Sequence[str], flavor: str | None, precisions: Sequence[str]
+) -> Division:
+    """Who builds for which target; a target that lacks a precision is refused."""
+    check_precisions(precisions, targets)
+    found = divide(targets, flavor, present())
+    check_precisions(precisions, (*found.here, *found.elsewhere))
+    return found
+
+
+def make(ready: Ready, wishes: EngineWishes) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Write engine and kit beside the file; names, and what the manifest records."""
+    division = wishes.division
+    files: list[str] = []
+    record: dict[str, Any] = {}
+    if division.flavor is not None:
+        made = export_engine(
+            ready.model,
+            ready.folder,
+            flavor=division.flavor,
+            targets=division.here,
+            precision=ready.precisions[-1],
+            profiles=wishes.profiles,
+            workspace=wishes.workspace,
+            level=wishes.level,
+            rebuild=wishes.rebuild,
+            source=wishes.source,
+            options=wishes.options,
+            locate=ready.locate,
+            say=wishes.say,
+            progress=lambda done, total: wishes.progress("building", done, total),
+        )
+        files += [made.engine.name, made.manifest_file.name]
+        size = made.engine.stat().st_size / 1e6
+        how = "taken from the cache" if made.cached else "built"
+        low = ready.precisions[-1] in ("int8", "fp8") and division.flavor.key == "rtx"
+        wishes.say(
+            "engine",
+            f"{division.flavor.name} {made.manifest['tensorrt']}, "
+            f"{', '.join(division.here)}, {size:.1f} MB, {how}"
+            + ("; builds; speed not measured" if low else ""),
+        )
+        record["engine"] = {
+            "targets": list(division.here),
+            "flavor": division.flavor.key,
+            "tensorrt": made.manifest["tensorrt"],
+            "cached": made.cached,
+            "speed_measured": False,
+        }
+    if division.elsewhere:
+        names = _kit(ready, wishes)
+        files += names
+        record["kit"] = {"targets": list(division.elsewhere)}
+        wishes.say(
+            "kit",
+            f"nothing here builds for {', '.join(division.elsewhere)}: carry {KIT}/ "
+            "there and run build_and_time.py",
+        )
+    return tuple(files), record
+
+
+def _kit(ready: Ready, wishes: EngineWishes) -> list[str]:
+    structure = read_stored(ready.model).model
+    shapes: dict[str, list[int | None]] = {
+        given.name: [
+            axis.dim_value if axis.HasField("dim_value") else None
+            for axis in given.type.tensor_type.shape.dim
+        ]
+        for given in structure.graph.input
+    }
+    profiles = resolve(wishes.profiles, shapes)
+    first = next(iter(shapes))
+    batch = shapes[first][0] or (profiles[0][first][1][0] if profiles else 1)
+    inputs, expected = ready.trial(batch)
+    written = write_kit(
+        ready.model,
+        ready.folder / KIT,
+        target=", ".join(wishes.division.elsewhere),
+        precision=ready.precisions[-1],
+        profiles=profiles,
+        inputs=inputs,
+        expected=expected,
+        tolerances=dict.fromkeys(expected, ready.tolerance),
+        name=ready.name,
+        workspace=wishes.workspace,
+        level=wishes.level,
+        metadata={"onnx_sha256": sha256_of(ready.model)},
+    )
+    return [path.relative_to(ready.folder).as_posix() for path in written]

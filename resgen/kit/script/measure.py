@@ -1,0 +1,128 @@
+"""What an engine computes, how long it takes, and where."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from resgen.kit.script.files import Stop
+from resgen.kit.script.tensors import Bound, decode
+
+#: Runs whose layer times are read.
+PROFILED_RUNS = 20
+
+
+def outputs_of(run: Bound) -> dict[str, Any]:
+    """Run once, and bring every output to the host."""
+    run.end_to_end()
+    run.wait()
+    return {name: decode(t.host, t.dtype) for name, t in run.outputs.items()}
+
+
+def compare(
+    found: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    tolerances: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    """A row of ``outputs`` for each: differences as a share of the output's range."""
+    if set(found) != set(expected):
+        raise Stop(1, f"the engine gives {', '.join(sorted(found))}, but the kit "
+                      f"expects {', '.join(sorted(expected))}")  # fmt: skip
+    rows = []
+    for name, reference in sorted(expected.items()):
+        row: dict[str, Any] = {"name": name, "shape": list(found[name].shape),
+                               "dtype": str(found[name].dtype),
+                               "tolerance": tolerances[name]}  # fmt: skip
+        rows.append(row)
+        if found[name].shape != reference.shape:
+            row.update(ok=False, expected_shape=list(reference.shape))
+            continue
+        have, want = found[name].astype(np.float64), reference.astype(np.float64)
+        noise = have - want
+        if not np.isfinite(noise).all():
+            row.update(ok=False)
+            continue
+        largest = float(np.abs(noise).max())
+        share = largest / (float(np.ptp(want)) or float(np.abs(want).max()) or 1.0)
+        signal, power = float((want**2).sum()), float((noise**2).sum())
+        norm = math.sqrt(signal * float((have**2).sum()))
+        ratio = signal / power if power else 0.0
+        scores = want.ndim == 2
+        same = int((have.argmax(1) == want.argmax(1)).sum()) if scores else 0
+        row.update(
+            largest_difference=largest,
+            share_of_range=share,
+            cosine=float((have * want).sum()) / norm if norm else None,
+            signal_to_noise_db=10 * math.log10(ratio) if ratio else None,
+            top1=[same, len(want)] if scores else None,
+            ok=share <= tolerances[name],
+        )
+    return rows
+
+
+def samples(
+    run: Bound, work: Callable[[], None], runs: int, warm_up: float, origin: float
+) -> list[list[float]]:
+    """Time ``work`` after ``warm_up`` seconds of it; the rows are ``COLUMNS``.
+
+    Every run ends before the next begins, so that none hides behind another.
+    """
+    ready = time.perf_counter() + warm_up
+    while True:
+        work()
+        run.wait()
+        if time.perf_counter() >= ready:
+            break
+    cuda, rows = run.cuda, []
+    begin, end = cuda.handle("cudaEventCreate"), cuda.handle("cudaEventCreate")
+    try:
+        for _ in range(runs):
+            start = time.perf_counter()
+            cuda.on("cudaEventRecord", begin, run.stream)
+            work()
+            cuda.on("cudaEventRecord", end, run.stream)
+            run.wait()
+            took = time.perf_counter() - start
+            rows.append([start - origin, cuda.elapsed(begin, end), took * 1e3])
+    finally:
+        cuda.on("cudaEventDestroy", begin)
+        cuda.on("cudaEventDestroy", end)
+    return rows
+
+
+def layer_times(trt: Any, run: Bound) -> list[dict[str, Any]]:
+    """Milliseconds of every layer in each of ``PROFILED_RUNS`` runs."""
+    passes: list[dict[str, float]] = []
+
+    class Profiler(trt.IProfiler):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProfiler.__init__(self)
+
+        def report_layer_time(self, name: str, ms: float) -> None:
+            passes[-1][name] = passes[-1].get(name, 0.0) + ms
+
+    # The context does not keep its profiler alive: this name does.
+    profiler = run.context.profiler = Profiler()
+    for _ in range(PROFILED_RUNS):
+        passes.append({})
+        run.compute()
+        run.wait()
+    del profiler
+    names = list(dict.fromkeys(name for times in passes for name in times))
+    return [{"name": n, "ms": [t.get(n, 0.0) for t in passes]} for n in names]
+
+
+def inspect_layers(trt: Any, engine: Any, context: Any) -> Any:
+    """What the inspector says of the engine, or None where it says nothing."""
+    inspector = engine.create_engine_inspector()
+    inspector.execution_context = context
+    text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text or None

@@ -1,0 +1,199 @@
+"""A kit: a folder to carry to a machine that can build what this one cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from resgen._version import __version__
+from resgen.errors import ResgenError, UsageError
+from resgen.kit.assemble import assemble
+from resgen.kit.profiles import check_profiles, shapes_of
+from resgen.lower.external import check_external
+from resgen.lower.hashed import HashedFile
+from resgen.runtime.base import Array
+from resgen.tensorrt.profiles import Profile
+
+MODEL: Final = "model.onnx"
+KIT: Final = "kit.json"
+INPUTS: Final = "inputs.npz"
+EXPECTED: Final = "expected.npz"
+SCRIPT: Final = "build_and_time.py"
+README: Final = "README.txt"
+
+_README: Final = """\
+{name}, {precision}, for {target}: an ONNX file and what it takes to build, check and
+time its TensorRT engine on the device itself. Either
+
+  python3 {script}
+    needs TensorRT 10 or newer, numpy and the CUDA runtime; checks the outputs against
+    expected.npz, then writes model.engine and result.json (described in the script)
+
+or, to build and time without checking the outputs,
+
+  {trtexec}
+"""
+
+
+def write_kit(
+    onnx: Path,
+    out: Path,
+    *,
+    target: str,
+    precision: str,
+    profiles: Sequence[Profile],
+    inputs: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    tolerances: Mapping[str, float],
+    name: str,
+    metadata: Mapping[str, Any],
+    workspace: int | None = None,
+    level: int | None = None,
+) -> tuple[Path, ...]:
+    """Write the folder ``out``, which must not exist or be empty; returns its files.
+
+    ``target`` names compute capabilities (``sm_87``, or ``sm_87, sm_90``).
+    ``expected`` is what the network gives for ``inputs``, and ``tolerances`` is, for
+    each output, how far an engine may be off as a share of the output's range.
+    ``profiles`` are empty where sizes are fixed. ``metadata`` is kept in ``kit.json``
+    as it is. ``workspace`` (in bytes) and the optimisation ``level`` are TensorRT's own
+    where they are None.
+
+    An engine of an fp32 file computes without TF32, whose ten bits would not pass for
+    float32. Errors are :class:`~resgen.errors.ResgenError`, and leave nothing behind.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ResgenError(f"{out} is there already", hint="name another folder with -o")
+    beside = check_external(onnx)
+    shapes, outputs = shapes_of(onnx)
+    test_profile = check_profiles(shapes, profiles, inputs)
+    for what, names in (("outputs", expected), ("tolerances", tolerances)):
+        if set(names) != set(outputs):
+            raise UsageError(
+                f"the network gives {', '.join(outputs)}, but the kit's {what} are "
+                f"{', '.join(names) or 'none'}"
+            )
+    tf32 = precision != "fp32"
+    line = trtexec_line(profiles, tf32=tf32, workspace=workspace, level=level)
+    kit = {
+        "resgen_kit": 1,
+        "resgen": __version__,
+        "name": name,
+        "target": target,
+        "precision": precision,
+        "onnx": MODEL,
+        "inputs": INPUTS,
+        "expected": EXPECTED,
+        "test_profile": test_profile,
+        "profiles": [
+            {
+                key: dict(zip(("min", "opt", "max"), map(list, sizes), strict=True))
+                for key, sizes in profile.items()
+            }
+            for profile in profiles
+        ],
+        "tf32": tf32,
+        "workspace": workspace,
+        "level": level,
+        "tolerances": dict(tolerances),
+        "trtexec": line,
+        "metadata": dict(metadata),
+    }
+    readme = _README.format(
+        name=name, precision=precision, target=target, script=SCRIPT, trtexec=line
+    )
+    stage = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        stage.chmod(0o755)  # mkdtemp makes it private
+        sources = {MODEL: onnx}
+        home = onnx.parent.resolve()
+        for path in beside:
+            sources[path.resolve().relative_to(home).as_posix()] = path
+        files = {file: _copy(path, stage / file) for file, path in sources.items()}
+        for file, arrays in ((INPUTS, inputs), (EXPECTED, expected)):
+            files[file] = _write_arrays(stage / file, arrays)
+        files[SCRIPT] = _write(stage / SCRIPT, assemble().encode())
+        files[README] = _write(stage / README, readme.encode())
+        kit["files"] = files
+        text = json.dumps(kit, indent=1, ensure_ascii=False) + "\n"
+        _write(stage / KIT, text.encode())
+        (stage / SCRIPT).chmod(0o755)
+        stage.replace(out)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ResgenError(f"cannot write {out}: {why}") from error
+    finally:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+    return tuple(out / file for file in (KIT, *files))
+
+
+def trtexec_line(
+    profiles: Sequence[Profile], *, tf32: bool, workspace: int | None, level: int | None
+) -> str:
+    """The command that builds and times the same engine with NVIDIA's own program.
+
+    ``--stronglyTyped`` is needed by TensorRT 10 and changes nothing in 11. Layer times
+    come from a run of their own, as reading them slows the network down.
+    """
+    words = ["trtexec", f"--onnx={MODEL}", "--saveEngine=model.engine"]
+    words.append("--stronglyTyped")
+    if not tf32:
+        words.append("--noTF32")
+    if workspace is not None:
+        words.append(f"--memPoolSize=workspace:{workspace}B")
+    if level is not None:
+        words.append(f"--builderOptimizationLevel={level}")
+    for index, profile in enumerate(profiles):
+        if len(profiles) > 1:
+            words.append(f"--profile={index}")
+        for place, option in enumerate(("minShapes", "optShapes", "maxShapes")):
+            shapes = ",".join(
+                f"{name}:{'x'.join(map(str, sizes[place]))}"
+                for name, sizes in profile.items()
+            )
+            words.append(f"--{option}={shapes}")
+    words += ["--profilingVerbosity=detailed", "--separateProfileRun"]
+    words += ["--exportTimes=times.json", "--exportProfile=profile.json"]
+    words.append("--exportLayerInfo=layers.json")
+    return shlex.join(words)
+
+
+def _copy(source: Path, target: Path) -> dict[str, Any]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as origin, HashedFile(target) as file:
+        while chunk := origin.read(1 << 20):
+            file.write(chunk)
+    return _entry(target, file)
+
+
+def _write(target: Path, content: bytes) -> dict[str, Any]:
+    with HashedFile(target) as file:
+        file.write(content)
+    return _entry(target, file)
+
+
+def _write_arrays(target: Path, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """An .npz of types that numpy alone knows: others become float32."""
+    plain: dict[str, Any] = {
+        name: array.astype(np.float32) if array.dtype.kind == "V" else array
+        for name, array in arrays.items()
+    }
+    np.savez(target, **plain)
+    return _write(target, target.read_bytes())
+
+
+def _entry(path: Path, file: HashedFile) -> dict[str, Any]:
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+    return {"bytes": file.size, "sha256": file.sha256}

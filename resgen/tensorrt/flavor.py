@@ -1,0 +1,84 @@
+"""The flavours of TensorRT: which are installed, and how one is loaded.
+
+Their versions are read from the packages' metadata, so that looking something up in the
+cache of engines does not load hundreds of megabytes of libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Final, cast
+
+from resgen.errors import MissingComponent, UsageError, did_you_mean
+from resgen.tensorrt.api import TensorRT
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """A flavour: ``key`` is what ``--flavor`` calls it, ``name`` what a person does.
+
+    ``ahead`` says whether it builds for GPUs that are not present.
+    """
+
+    key: str
+    name: str
+    module: str
+    ahead: bool
+
+    @property
+    def install(self) -> str:
+        """The command that brings it."""
+        return f'pip install "resgen[{self.module.replace("_", "-")}]"'
+
+
+#: By key; where several will do, the first is taken.
+FLAVORS: Final[Mapping[str, Flavor]] = {
+    flavor.key: flavor
+    for flavor in (
+        Flavor("tensorrt", "TensorRT", "tensorrt", ahead=False),
+        Flavor("rtx", "TensorRT for RTX", "tensorrt_rtx", ahead=True),
+    )
+}
+
+
+def flavor_of(key: str) -> Flavor:
+    """The flavour that ``--flavor`` asks for."""
+    if key not in FLAVORS:
+        raise UsageError(
+            f'"{key}" is not a flavour of TensorRT{did_you_mean(key, FLAVORS)}',
+            hint=f"choose one of {', '.join(FLAVORS)}",
+        )
+    return FLAVORS[key]
+
+
+def installed() -> tuple[Flavor, ...]:
+    """The flavours that are here, without loading them."""
+    return tuple(f for f in FLAVORS.values() if find_spec(f.module) is not None)
+
+
+def version_of(flavor: Flavor) -> str:
+    """The installed version, without loading it."""
+    try:
+        return version(flavor.module)
+    except PackageNotFoundError:  # a system's package, without metadata of Python's
+        return load(flavor, "its version is unknown").__version__
+
+
+def load(flavor: Flavor, why: str) -> TensorRT:
+    """The flavour's module, or :class:`~resgen.errors.MissingComponent`.
+
+    ``why`` ends the sentence "TensorRT is not installed, so ...".
+    """
+    try:
+        module = importlib.import_module(flavor.module)
+    except ModuleNotFoundError as missing:
+        raise MissingComponent(flavor.name, why, flavor.install) from missing
+    except (ImportError, OSError) as broken:  # bindings without their libraries
+        raise MissingComponent(
+            f"a whole {flavor.name}", f"{why} ({broken})", flavor.install
+        ) from broken
+    return cast(TensorRT, module)

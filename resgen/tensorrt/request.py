@@ -1,0 +1,55 @@
+"""What an engine is asked to be, and what was built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resgen.tensorrt.flavor import Flavor
+from resgen.tensorrt.profiles import Profile, Span
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """Everything besides the ONNX file that an engine depends on.
+
+    ``targets`` are compute capabilities. ``precision`` is that of the file: it is
+    strongly typed, so this changes nothing but that an fp32 network is computed without
+    TF32, whose ten bits would not pass for float32. ``workspace`` is in bytes; it and
+    ``level`` are TensorRT's own where they are None.
+    """
+
+    flavor: Flavor
+    targets: tuple[str, ...]
+    precision: str = "fp32"
+    profiles: tuple[Span, ...] = ()
+    workspace: int | None = None
+    level: int | None = None
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """Every setting of the builder, as manifests record them."""
+        return {
+            "precision": self.precision,
+            "strongly_typed": True,
+            "tf32": self.precision != "fp32",
+            "workspace_bytes": self.workspace,
+            "optimization_level": self.level,
+            "profiling_verbosity": "detailed",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An engine in memory.
+
+    ``engine`` and ``timing_cache`` offer their bytes as buffers. ``layers`` is what
+    became of the network, as :mod:`resgen.tensorrt.layers` describes it.
+    """
+
+    engine: Any
+    timing_cache: bytes | None
+    version: str
+    profiles: tuple[Profile, ...]
+    layers: Mapping[str, Any]
