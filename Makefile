@@ -83,10 +83,11 @@ $(VENV)/installed: $(VENV)/created $(SOURCES)
 	@touch $@
 
 # torchvision and timm are peers that tests compare with. They come without their
-# dependencies: torchvision asks for one exact torch, and would replace it.
+# dependencies: torchvision asks for one exact torch, and would replace it; tritonclient,
+# whose schema a test reads, asks for an older ml_dtypes.
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) $(PIN) --editable '.[all,lint,test]'
-	$(PIP) $(PIN) --no-deps torchvision timm
+	$(PIP) $(PIN) --no-deps torchvision timm tritonclient
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-test

@@ -37,7 +37,7 @@ class Builder:
         operands = tuple(op.operands(names).items())
         origin = Origin(0, None, "", PLACE)
         self.nodes.append(
-            Node(name, op, inputs, op.infer(*given), 0, origin, operands, path)
+            Node(name, op, inputs, op.result(*given), 0, origin, operands, path)
         )
         return name
 

@@ -32,7 +32,7 @@ def one_node(op: Op, shapes: tuple[tuple[int, ...], ...]) -> Graph:
         name="node",
         op=op,
         inputs=tuple(i.name for i in inputs),
-        type=op.infer(*types),
+        type=op.result(*types),
         scope=0,
         origin=Origin(0, None, "", place),
         operands=tuple(op.operands(names).items()),

@@ -38,7 +38,8 @@ class Ready:
     ``precisions`` are all that its operators have, the narrowest last. ``locate`` finds
     the line of the spec that an ONNX node is from. ``trial`` gives inputs of a batch
     size and what the network makes of them in float32; ``tolerance`` is how far another
-    engine may be off, as a share of an output's range.
+    engine may be off, as a share of an output's range. ``sizes`` are the inputs' shapes
+    without the batch, as the spec states them.
     """
 
     model: Path
@@ -48,6 +49,7 @@ class Ready:
     labels: tuple[str, ...] | None
     trial: Callable[[int], tuple[Feeds, Feeds]]
     tolerance: float
+    sizes: Mapping[str, tuple[int, ...]]
 
     @property
     def folder(self) -> Path:
@@ -74,6 +76,7 @@ def of_network(made: Made, proof: Mapping[str, Any]) -> Ready:
         made.source.spec.labels,
         lambda batch: _trial(made, batch),
         2 * measured + FLOORS[lowered.narrowest],
+        {given.name: given.type.shape for given in made.graph.inputs},
     )
 
 
@@ -81,7 +84,7 @@ def of_file(model: Path, name: str) -> Ready:
     """A file that somebody else wrote."""
     return Ready(
         model, name, ("fp32",), nowhere, None,
-        lambda batch: _foreign_trial(model, batch), FLOORS["fp16"],
+        lambda batch: _foreign_trial(model, batch), FLOORS["fp16"], {},
     )  # fmt: skip
 
 
@@ -122,5 +125,5 @@ def _foreign_trial(model: Path, batch: int) -> tuple[Feeds, Feeds]:
                 )
             sizes = (shape[0] or batch, *(n for n in rest if n is not None))
             noise = generator.standard_normal(sizes, np.float32)
-            feeds[name] = noise.astype(np_dtype(session.dtypes[name] or "float32"))
+            feeds[name] = noise.astype(np_dtype(session.dtypes[name]))
         return feeds, session.run(feeds)

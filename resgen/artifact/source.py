@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from resgen.artifact.choose import choose
 from resgen.artifact.opened import open_folder
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
+from resgen.graph.precision import Precision, at_precision
 from resgen.lower.safetensors import StoredWeights
 from resgen.lower.weights import Weights
 from resgen.network import expand
 from resgen.spec.model import Spec
+
+#: What the names of learned scales end in.
+SCALE: Final = ".quantize.scale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,20 @@ def from_spec(
     state_dict: Mapping[str, Any] | None = None,
     ema: bool = False,
     seed: int = 0,
+    wanted: Precision | None = None,
 ) -> Source:
-    """A spec with the weights of a checkpoint or a state_dict, or with fresh ones."""
+    """A spec with the weights of a checkpoint or a state_dict, or with fresh ones.
+
+    A state_dict may be that of a network trained at the precision ``wanted``: then it
+    holds scales as well.
+    """
     if weights is not None and state_dict is not None:
         raise UsageError("weights come from a file or from a state_dict, not from both")
     graph = graph or expand(spec)
-    arrays, origin = choose(graph, weights, state_dict, seed, ema=ema)
+    trained = graph
+    if wanted is not None and any(name.endswith(SCALE) for name in state_dict or ()):
+        trained = at_precision(graph, wanted)
+    arrays, origin = choose(trained, weights, state_dict, seed, ema=ema)
     return Source(spec, graph, arrays, origin, seed if origin == "fresh" else None)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from resgen.artifact.metadata import versions
 from resgen.artifact.opened import sha256_of
 from resgen.artifact.ready import Ready
 from resgen.errors import ResgenError
-from resgen.serve.config import Batching, Instances, Serving, WarmUp, batched
+from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp, batched
 from resgen.serve.triton import model_name, tensors_of, write_repository
 from resgen.tensorrt.manifest import vouched
 
@@ -28,10 +28,11 @@ DELAY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ServingWishes:
-    """The largest batch, and how many instances run at once."""
+    """The largest batch, instances that run at once, and the profiles of an engine."""
 
     max_batch: int = 8
     instances: int = 1
+    profiles: int = 1
     say: Say = lambda label, text: None
 
 
@@ -47,7 +48,7 @@ def make(ready: Ready, wishes: ServingWishes) -> tuple[tuple[str, ...], dict[str
         kind="onnx",
         inputs=inputs,
         outputs=outputs,
-        serving=_serving(wishes, open_batch=batched((*inputs, *outputs))),
+        serving=_serving(wishes, (*inputs, *outputs), ready.sizes),
         labels=ready.labels,
     )
     wishes.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
@@ -60,7 +61,7 @@ def serve_engine(
 ) -> Exported:
     """Write the repository of an engine that lies beside its ONNX file."""
     begin = time.perf_counter()
-    vouched(engine)
+    profiles = vouched(engine)["profiles"]
     onnx = engine.with_suffix(".onnx")
     if not onnx.is_file():
         raise ResgenError(
@@ -76,7 +77,7 @@ def serve_engine(
             kind="tensorrt",
             inputs=inputs,
             outputs=outputs,
-            serving=_serving(wishes, open_batch=batched((*inputs, *outputs))),
+            serving=_serving(_within(wishes, profiles), (*inputs, *outputs), {}),
         )
         manifest = {
             "resgen": __version__,
@@ -97,11 +98,31 @@ def serve_engine(
     return Exported(out, manifest, time.perf_counter() - begin)
 
 
-def _serving(wishes: ServingWishes, *, open_batch: bool) -> Serving:
-    sizes = (1, wishes.max_batch) if open_batch and wishes.max_batch > 1 else (1,)
+def _within(
+    wishes: ServingWishes, profiles: Sequence[Mapping[str, Any]]
+) -> ServingWishes:
+    """The wishes as far as the engine's profiles go, of which Triton is told."""
+    largest = [span["max"][0] for profile in profiles for span in profile.values()]
+    return replace(
+        wishes,
+        max_batch=min([wishes.max_batch, *largest]),
+        profiles=max(len(profiles), 1),
+    )
+
+
+def _serving(
+    wishes: ServingWishes,
+    tensors: Sequence[Tensor],
+    sizes: Mapping[str, tuple[int, ...]],
+) -> Serving:
+    """``sizes`` are those of inputs without the batch, for heights that are open."""
+    open_batch = batched(tensors)
+    sizes = {t.name: sizes[t.name] for t in tensors if None in t.shape[1:]
+             and t.name in sizes}  # fmt: skip
+    batches = (1, wishes.max_batch) if open_batch and wishes.max_batch > 1 else (1,)
     return Serving(
         max_batch=wishes.max_batch if open_batch else None,
         batching=Batching(delay=DELAY) if open_batch else None,
-        instances=Instances(wishes.instances),
-        warm_up=WarmUp(sizes),
+        instances=Instances(wishes.instances, profiles=wishes.profiles),
+        warm_up=WarmUp(batches, shapes=sizes),
     )

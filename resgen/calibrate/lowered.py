@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from resgen.calibrate.measure import measure
 from resgen.calibrate.ranges import Method, Ranges, observe
-from resgen.calibrate.samples import Samples
-from resgen.calibrate.scales import quantized_values, scales
+from resgen.calibrate.samples import Samples, gather
+from resgen.calibrate.scales import check_learned, quantized_values, scales
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.graph.precision import NAMES, Precision, at_precision, precisions
+from resgen.graph.precision import (
+    NAMES,
+    Name,
+    Precision,
+    at_precision,
+    precisions,
+)
 from resgen.lower.weights import Weights
+from resgen.network import expand
 from resgen.runtime.base import Session
+from resgen.spec.model import Spec
 from resgen.verify.accuracy import Accuracy
 
 Progress = Callable[[str, int, int], None]
@@ -100,3 +109,27 @@ class Lowered:
             deployed,
             progress=lambda done, total: made.progress("measuring", done, total),
         )
+
+
+def calibrated(
+    spec: Spec,
+    weights: Weights,
+    *,
+    precision: Name = "int8",
+    consumer: str = "onnxruntime",
+    calibration: Path | None = None,
+    method: Method = "minmax",
+) -> Weights:
+    """The weights with the scales that calibration finds, to train or to run with.
+
+    ``calibration`` is a folder of pictures or an ``.npz`` of inputs, (N, *input);
+    without it the photographs that scikit-image ships. Errors as those of
+    :func:`resgen.calibrate.samples.gather`.
+    """
+    graph = expand(spec)
+    samples = gather(calibration, graph, spec.preprocess)
+    return (
+        Calibrator(graph, weights, samples, method)
+        .at(Precision(precision, consumer))
+        .weights
+    )

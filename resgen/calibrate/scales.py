@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from resgen.calibrate.ranges import Ranges
+from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.lower.weights import Array
+from resgen.lower.weights import Array, Weights
 from resgen.ops.quantize import Quantize
 from resgen.ops.types import RANGES, Apply
 
@@ -51,3 +52,17 @@ def scales(graph: Graph, ranges: Ranges) -> dict[str, Array]:
             point = np.rint(-least / scale).clip(*RANGES[node.op.to])
             found[f"{node.owner}.zero_point"] = np.array(point, node.op.to)
     return found
+
+
+def check_learned(found: Weights) -> None:
+    """Raise :class:`~resgen.errors.ResgenError` for a scale that training has broken.
+
+    ``found`` are scales and zero points by parameter name.
+    """
+    for name, array in found.items():
+        if name.endswith(".scale") and not (array > 0 and np.isfinite(array)):
+            raise ResgenError(
+                f"{name} is {float(array):.3g} after training, but a scale has to be "
+                "above 0",
+                hint="train scales at a lower learning rate than weights",
+            )

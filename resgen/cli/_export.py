@@ -145,6 +145,8 @@ def _check(chosen: Chosen) -> None:
         raise UsageError(
             "--ema chooses among the weights of a checkpoint: give --weights"
         )
+    if chosen.camera and chosen.dynamic:
+        raise UsageError("--camera states one size, so nothing is --dynamic with it")
     if chosen.bisect and (chosen.no_verify or chosen.precision not in QUANTIZED):
         raise UsageError("--bisect searches for what int8 or fp8 cannot have")
 
@@ -221,7 +223,9 @@ def _finish(
 
 
 def _serving(chosen: Chosen, progress: Progress) -> ServingWishes:
-    return ServingWishes(chosen.max_batch or 8, chosen.instances or 1, progress.say)
+    return ServingWishes(
+        chosen.max_batch or 8, chosen.instances or 1, say=progress.say
+    )
 
 
 def _repeated(chosen: Chosen) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from torch import fx
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import OUTPUT, Graph, Node, Scope
+from resgen.graph.precision import Name, Precision, at_precision
 from resgen.lower.scope_module import ScopeModule, scope_module
 from resgen.lower.scopes import Part, home, partition
 from resgen.lower.torch_numbers import Computed
@@ -33,7 +34,12 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 
 def to_torch(
-    graph: Graph, weights: Arrays | None = None, *, seed: int = 0
+    graph: Graph,
+    weights: Arrays | None = None,
+    *,
+    seed: int = 0,
+    precision: Name | None = None,
+    consumer: str = "onnxruntime",
 ) -> ScopeModule:
     """The network as a trainable module, in training mode and on the CPU.
 
@@ -42,10 +48,22 @@ def to_torch(
     drawn from ``seed``. The keys of its ``state_dict`` are the parameters' names.
     Weights that do not fit raise :class:`~resgen.errors.ResgenError`, and so does a
     name that torch cannot give to a module.
-    """
-    if weights is None:
-        from resgen.lower.initialize import initialize
 
+    At a ``precision`` the module computes as the file for ``consumer`` will, and
+    trains so: numbers are rounded, gradients pass straight through, and batch norms
+    are folded, so that their statistics stay. Scales are parameters beside those of
+    the network; where ``weights`` have none they begin at a guess
+    (:func:`resgen.calibrate.lowered.calibrated` finds better ones).
+    """
+    from resgen.lower.initialize import initialize
+
+    if precision is not None:
+        own = {p.name for p in graph.parameters}
+        graph = at_precision(graph, Precision(precision, consumer))
+        added = [p for p in graph.parameters if p.name not in own]
+        if weights is not None:
+            weights = {**initialize(added, seed), **weights}
+    if weights is None:
         weights = initialize(graph.parameters, seed)
     else:
         from resgen.lower.fitting import compare

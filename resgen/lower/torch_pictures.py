@@ -12,13 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from resgen.ops.luma import HALF, UNIT, WEIGHTS
-from resgen.ops.resampling import SLACK, Taps, digits, matrix, passes
+from resgen.ops.resampling import Taps, digits, matrix, passes
+from resgen.ops.truncate import SLACK
 
 
 def luma(x: Tensor) -> Tensor:
     """Red, green and blue as one channel; see :class:`resgen.ops.luma.Luma`."""
     red, green, blue = (x[:, c : c + 1] * w for c, w in enumerate(WEIGHTS))
     return ((red + green + blue + HALF) * UNIT).floor()
+
+
+def truncate(x: Tensor) -> Tensor:
+    """Whole numbers of sums; see :class:`resgen.ops.truncate.Truncate`."""
+    return (x + SLACK).floor().clamp(0, 255)
 
 
 class _Product(nn.Module):
@@ -81,7 +87,6 @@ class Resample(nn.Module):
     ) -> None:
         super().__init__()
         down, across = passes(before, after, part, interpolation, antialias)
-        self.dropped = interpolation != "nearest" and not antialias
         steps: list[nn.Module] = []
         for axis, rows in ((3, across), (2, down)):
             if rows is None:
@@ -95,7 +100,7 @@ class Resample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.steps(x)
-        return (y + SLACK).floor().clamp(0, 255) if self.dropped else y
+        return y
 
 
 class Normalize(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from resgen.ops.base import OnnxWriter, Op, attribute, operator
-from resgen.ops.resampling import SLACK, Taps, digits, matrix, passes
+from resgen.ops.resampling import Taps, digits, matrix, passes
 from resgen.ops.types import Module, TensorType, Value
 from resgen.spec.params import Param
 
@@ -22,7 +22,8 @@ class Resample(Op):
 
     Products with constant matrices, along the width and then along the height:
     TensorRT has no antialiased Resize, and other runtimes round in ways of their own.
-    Without ``antialias`` it is Pillow's ``transform`` with an affine map.
+    Without ``antialias`` it is Pillow's ``transform`` with an affine map, as far as the
+    sums, which ``truncate`` makes whole numbers of.
     """
 
     placed: ClassVar[bool] = True
@@ -65,10 +66,7 @@ class Resample(Op):
                 y = to.emit("Transpose", [y], perm=there)
                 y = self._pass(to, y, rows, size)
                 y = to.emit("Transpose", [y], perm=back)
-        if self.antialias:
-            return y
-        y = to.emit("Add", [y, to.floats([SLACK], ())])
-        return self._clipped(to, to.emit("Floor", [y]))
+        return y
 
     def _pass(self, to: OnnxWriter, x: str, rows: Sequence[Taps], size: int) -> str:
         """One pass along the axis of channels; see :class:`Digits` for its rounding."""
@@ -81,12 +79,10 @@ class Resample(Op):
         y = to.emit("Add", [_product(to, x, parts.high, size), low])
         y = to.emit("Add", [y, to.floats([parts.half], ())])
         y = to.emit("Mul", [y, to.floats([parts.step], ())])
-        return self._clipped(to, to.emit("Floor", [y]))
-
-    def _clipped(self, to: OnnxWriter, x: str) -> str:
-        if self.interpolation != "bicubic":
-            return x  # no weight is negative
-        return to.emit("Clip", [x, to.floats([0.0], ()), to.floats([255.0], ())])
+        y = to.emit("Floor", [y])
+        if self.interpolation == "bicubic":  # it overshoots
+            y = to.emit("Clip", [y, to.floats([0.0], ()), to.floats([255.0], ())])
+        return y
 
 
 def _product(to: OnnxWriter, x: str, rows: Sequence[Taps], size: int) -> str:

@@ -23,9 +23,6 @@ BITS: Final = 22
 #: and the sums of high digits stay below 2**24 with the second.
 WIDEST: Final = 12
 NARROWEST: Final = 7
-#: A sum in float32 that falls this short of a whole number is still that number where
-#: what is behind the point is dropped. One in four thousand lies so by chance.
-SLACK: Final = 2.0**-12
 
 
 def _triangle(x: float) -> float:

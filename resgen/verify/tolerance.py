@@ -48,10 +48,10 @@ def judge(accuracy: Accuracy, precision: str) -> None:
     blocks = failing(accuracy, precision)
     if blocks:
         worst = min(blocks, key=lambda block: block.snr)
-        others = f" and {len(blocks) - 1} more" if len(blocks) > 1 else ""
+        begins = "" if worst is blocks[0] else f", beginning with {named(blocks[0])}"
         raise Inaccurate(
-            f"{precision} loses too much: {named(worst)}{others} "
-            f"({decibel_text(worst.snr)}, wanted are {LEAST_SNR[precision]:.0f} dB)",
+            f"{precision} loses too much: {decibel_text(worst.snr)} in {named(worst)}"
+            f"{begins}; {LEAST_SNR[precision]:.0f} dB are wanted",
             blocks,
             accuracy,
         )

@@ -121,6 +121,7 @@ def test_every_way_takes_its_own_operators(network):
 
     start = ["cast", "transpose"]
     assert names("usual") == [*start, "resample", "normalize"]
+    assert names("sampled") == [*start, "resample", "truncate", "normalize"]
     assert names("bgr") == [*start, "resample", "reverse", "normalize"]
     assert names("gray") == [*start, "luma", "resample", "normalize"]
     assert names("on black") == [*start, "resample", "pad", "normalize"]
@@ -195,6 +196,7 @@ def test_tensorrt_builds_it(network, target):
         (1, {}, (96, 128), "no rgb picture"),
         (3, {}, (0, 128), "0 x 128"),
         (3, {}, (96, 1 << 20), "96 x 1048576"),
+        (3, {"resize": 256}, (2, 1000), "resized to 256 x 128000"),
     ],
 )
 def test_what_cannot_be_is_refused(network, channels, options, size, says):
@@ -206,6 +208,12 @@ def test_a_camera_before_a_camera_is_refused(network):
     once = camera(network(), Preprocess(), (96, 128))
     with pytest.raises(UsageError, match="96 x 128 x 3"):
         camera(once, Preprocess(), (96, 128))
+
+
+def test_a_name_that_is_taken_is_told(described):
+    stem = [{"seq": [{"op": "act", "type": "relu", "as": "cast"}], "as": "input"}]
+    with pytest.raises(UsageError, match=r"input\.cast of its own"):
+        camera(described(stem=stem), Preprocess(), (96, 128))
 
 
 def test_its_constants_are_no_parameters(network):

@@ -38,6 +38,8 @@ def graph():
 
 
 W, B, V = Ref("conv.weight"), Ref("conv.bias"), Ref("bn.running_var")
+SCALE = Apply("scale_of", (W, 127))
+QUANTIZED = Apply("quantize", (W, SCALE, "int8"))
 
 EXPRESSIONS = {
     "add": (Apply("add", (V, 1e-5)), lambda w, b, v: v + 1e-5),
@@ -51,6 +53,28 @@ EXPRESSIONS = {
         lambda w, b, v: torch.einsum("oihw,o->oihw", w, v),
     ),
     "reshape": (Apply("reshape", (B, 6, 1, 1)), lambda w, b, v: b[:, None, None]),
+    "cast": (
+        Apply("multiply", (Apply("cast", (B, "bfloat16")), 1.0)),
+        lambda w, b, v: b.bfloat16().double(),
+    ),
+    "scale_of": (SCALE, lambda w, b, v: w.flatten(1).abs().amax(1) / 127),
+    "quantize": (
+        Apply("multiply", (QUANTIZED, 1.0)),
+        lambda w, b, v: torch.round(
+            127 * w / w.flatten(1).abs().amax(1)[:, None, None, None]
+        ),
+    ),
+    "dequantize": (
+        Apply("dequantize", (QUANTIZED, SCALE)),
+        lambda w, b, v: torch.fake_quantize_per_channel_affine(
+            w.float(),
+            (w.flatten(1).abs().amax(1) / 127).float(),
+            torch.zeros(6, dtype=torch.int32),
+            0,
+            -128,
+            127,
+        ).double(),
+    ),
     "standardize": (
         Apply("standardize", (W, 1e-6)),
         lambda w, b, v: torch.nn.functional.batch_norm(

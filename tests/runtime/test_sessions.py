@@ -10,7 +10,7 @@ import pytest
 import torch
 from hand_graph import Builder, random_weights
 
-from resgen.errors import MissingComponent, ResgenError
+from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.lower.onnx import write
 from resgen.lower.torch import to_torch
 from resgen.ops.conv import Conv
@@ -114,12 +114,60 @@ def test_a_provider_that_is_not_there_is_no_cpu(file):
         OnnxRuntimeSession(file, provider="NoSuchExecutionProvider")
 
 
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+    reason="this ONNX Runtime has the CUDA provider",
+)
+@pytest.mark.parametrize("name", ["cuda", "CUDAExecutionProvider"])
+def test_a_provider_that_was_not_built_in_says_how_to_get_it(file, name):
+    with pytest.raises(MissingComponent, match="CUDA provider is not inst") as found:
+        OnnxRuntimeSession(file, provider=name)
+    assert "pip install onnxruntime-gpu" in found.value.install
+
+
 @pytest.mark.filterwarnings("ignore:Specified provider")
-def test_a_provider_that_hands_over_silently_is_refused(file, monkeypatch):
+def test_a_provider_that_does_not_start_is_refused(file, monkeypatch, capfd):
     offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
-    with pytest.raises(ResgenError, match=r"CUDAExecutionProvider"):
-        OnnxRuntimeSession(file, provider="CUDAExecutionProvider")
+    with pytest.raises(MissingDevice, match="not start CUDAExecutionProvider"):
+        OnnxRuntimeSession(file, provider="cuda")
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.skipif(
+    "AzureExecutionProvider" not in onnxruntime.get_available_providers(),
+    reason="this ONNX Runtime has no provider that starts and runs nothing",
+)
+def test_a_provider_that_hands_its_nodes_to_another_is_refused(file):
+    with pytest.raises(ResgenError, match="would run on the processor"):
+        OnnxRuntimeSession(file, provider="AzureExecutionProvider")
+
+
+def test_short_names_and_threads(file):
+    with (
+        OnnxRuntimeSession(file, provider="cpu", threads=1) as one,
+        OnnxRuntimeSession(file) as free,
+    ):
+        found, expected = (
+            session.run({"input": picture()})["output"] for session in (one, free)
+        )
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(UsageError, match="0 threads"):
+        OnnxRuntimeSession(file, threads=0)
+
+
+def test_a_file_for_another_engine_is_named_before_it_is_run(graph, weights, tmp_path):
+    path = tmp_path / "placed.onnx"
+    write(graph, weights, path, metadata={"resgen.for": "tensorrt"})
+    for model in (path, path.read_bytes()):
+        with pytest.raises(ResgenError, match="written for TensorRT") as found:
+            OnnxRuntimeSession(model)
+        assert "--for onnxruntime" in (found.value.hint or "")
+    with OnnxRuntimeSession(path, any_placement=True) as session:
+        assert session.run({"input": picture(1)})
+    write(graph, weights, path, metadata={"resgen.for": "onnxruntime"})
+    with OnnxRuntimeSession(path) as session:
+        assert session.run({"input": picture(1)})
 
 
 def test_an_engine_that_is_missing_says_how_to_get_it(graph, file, monkeypatch):

@@ -22,6 +22,7 @@ from resgen.ops.resample import Resample
 from resgen.ops.reverse_channels import ReverseChannels
 from resgen.ops.slice import Slice
 from resgen.ops.transpose import Transpose
+from resgen.ops.truncate import Truncate
 from resgen.ops.types import TensorType
 from resgen.spec.model import Preprocess
 
@@ -58,6 +59,11 @@ def camera(graph: Graph, preprocess: Preprocess, size: Size) -> Graph:
         )
     steps = _Steps(graph, preprocess, size)
     steps.run((shape[1], shape[2]))
+    for name in sorted({n.name for n in steps.nodes} & graph.types.keys()):
+        raise UsageError(
+            f"{graph.name} has a {name} of its own, so it can take no camera",
+            hint=f'name that part of the spec otherwise than "{given.name}"',
+        )
     ready = steps.value
     nodes = (
         replace(
@@ -148,6 +154,8 @@ class _Steps:
                 antialias=how.antialias,
             )
             self.add(f"{prefix}resample", resampled)
+            if not (how.antialias or how.interpolation == "nearest"):
+                self.add(f"{prefix}truncate", Truncate())
         else:
             rows = zip(("rows", "columns"), to, starts, counts, strict=True)
             for axis, (name, there, start, count) in enumerate(rows, start=1):

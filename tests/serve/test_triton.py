@@ -1,0 +1,433 @@
+"""Model repositories for Triton, read back with its own schema."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from google.protobuf import text_format
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from resgen.errors import ResgenError, UsageError
+from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp
+from resgen.serve.textproto import quoted
+from resgen.serve.triton import model_name, tensors_of, write_repository
+
+CLASSES = 5
+#: Triton's types by ONNX Runtime's.
+TYPES = {
+    "tensor(float)": "TYPE_FP32",
+    "tensor(float16)": "TYPE_FP16",
+    "tensor(uint8)": "TYPE_UINT8",
+    "tensor(int64)": "TYPE_INT64",
+}
+
+
+@pytest.fixture(scope="session")
+def schema():
+    """The module that Triton's client carries; the client itself would want gRPC."""
+    found = importlib.util.find_spec("tritonclient")
+    if found is None:
+        pytest.skip("tritonclient is not installed")
+    (folder,) = found.submodule_search_locations
+    path = Path(folder) / "grpc" / "model_config_pb2.py"
+    spec = importlib.util.spec_from_file_location("model_config_pb2", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def parsed(schema):
+    def parse(home):
+        text = (home / "config.pbtxt").read_text("utf-8")
+        return text_format.Parse(text, schema.ModelConfig())
+
+    return parse
+
+
+def saved(path, *, batch="n", size=4, kind=TensorProto.FLOAT, names=("x", "y", "top")):
+    """Scores of pictures, and the index of the best: two outputs, one of rank 1."""
+    x, y, top = names
+    weight = np.random.default_rng(0).normal(size=(3, CLASSES)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", [x], ["f"], to=TensorProto.FLOAT),
+            helper.make_node("GlobalAveragePool", ["f"], ["p"]),
+            helper.make_node("Flatten", ["p"], ["v"]),
+            helper.make_node("MatMul", ["v", "w"], [y]),
+            helper.make_node("ArgMax", [y], [top], axis=1, keepdims=0),
+        ],
+        "g",
+        [helper.make_tensor_value_info(x, kind, [batch, 3, size, size])],
+        [
+            helper.make_tensor_value_info(y, TensorProto.FLOAT, [batch, CLASSES]),
+            helper.make_tensor_value_info(top, TensorProto.INT64, [batch]),
+        ],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+    return path
+
+
+def written(model, out, *, serving=None, name="net", **options):
+    inputs, outputs = tensors_of(model)
+    return write_repository(
+        model, out, name=name, kind=options.pop("kind", "onnx"), inputs=inputs,
+        outputs=outputs, serving=serving or Serving(max_batch=8), **options,
+    )  # fmt: skip
+
+
+def sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def check_tensors(config, model):
+    """What the configuration says of inputs and outputs is what ONNX Runtime says."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    for told, known in [
+        (config.input, session.get_inputs()),
+        (config.output, session.get_outputs()),
+    ]:
+        assert [t.name for t in told] == [k.name for k in known]
+        for t, k in zip(told, known, strict=True):
+            kind = type(t).DESCRIPTOR.fields_by_name["data_type"].enum_type
+            assert kind.values_by_number[t.data_type].name == TYPES[k.type]
+            shape = [n if isinstance(n, int) else -1 for n in k.shape]
+            dims = list(t.reshape.shape if t.HasField("reshape") else t.dims)
+            assert ([-1] if config.max_batch_size else []) + dims == shape
+            assert len(t.dims) >= 1
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.UINT8])
+@pytest.mark.parametrize("size", [4, "s"])
+def test_the_configuration_says_what_the_file_is(tmp_path, parsed, kind, size):
+    model = saved(tmp_path / "in" / "some.onnx", kind=kind, size=size)
+    files = written(model, tmp_path / "repo")
+    home = tmp_path / "repo" / "net"
+    assert {*files} == {home / "config.pbtxt", home / "1" / "model.onnx"}
+    assert {*tree(home)} == {"config.pbtxt", "1/model.onnx"}
+    assert sha(home / "1/model.onnx") == sha(model)
+    config = parsed(home)
+    assert config.name == home.name
+    assert (config.backend, config.platform) == ("onnxruntime", "onnxruntime_onnx")
+    assert config.max_batch_size == 8
+    check_tensors(config, home / "1/model.onnx")
+    assert not config.HasField("dynamic_batching")
+    assert not config.model_warmup
+
+
+def test_a_fixed_batch_is_an_axis_like_any_other(tmp_path, parsed):
+    model = saved(tmp_path / "m.onnx", batch=2)
+    written(model, tmp_path / "repo", serving=Serving(warm_up=WarmUp()))
+    config = parsed(tmp_path / "repo/net")
+    assert config.max_batch_size == 0
+    assert list(config.input[0].dims) == [2, 3, 4, 4]
+    check_tensors(config, model)
+    (sample,) = config.model_warmup
+    assert sample.batch_size == 1  # what Triton asks of a model without batches
+    assert list(sample.inputs["x"].dims) == [2, 3, 4, 4]
+    for serving in (Serving(max_batch=4), Serving(batching=Batching())):
+        with pytest.raises(UsageError, match='"x" is always 2 x 3 x 4 x 4'):
+            written(model, tmp_path / "other", serving=serving)
+
+
+def test_batching_instances_and_warm_up(tmp_path, parsed, schema):
+    model = saved(tmp_path / "m.onnx", size="s")
+    serving = Serving(
+        max_batch=16,
+        batching=Batching(preferred=(8, 4, 8), delay=250),
+        instances=Instances(3, "cpu"),
+        warm_up=WarmUp(batches=(16, 1), shapes={"x": (3, 6, 7)}),
+    )
+    written(model, tmp_path / "repo", serving=serving)
+    config = parsed(tmp_path / "repo/net")
+    assert list(config.dynamic_batching.preferred_batch_size) == [4, 8]
+    assert config.dynamic_batching.max_queue_delay_microseconds == 250
+    (group,) = config.instance_group
+    assert (group.count, group.kind) == (3, schema.ModelInstanceGroup.KIND_CPU)
+    assert [sample.batch_size for sample in config.model_warmup] == [1, 16]
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    for sample in config.model_warmup:
+        assert sample.name
+        feed = sample.inputs["x"]
+        assert feed.random_data
+        assert feed.data_type == config.input[0].data_type
+        zeros = np.zeros((sample.batch_size, *feed.dims), np.float32)
+        assert len(session.run(None, {"x": zeros})[0]) == sample.batch_size
+
+
+def test_defaults_of_batching_and_warm_up_are_said_too(tmp_path, parsed, schema):
+    model = saved(tmp_path / "m.onnx")
+    serving = Serving(max_batch=8, batching=Batching(), warm_up=WarmUp(zeros=True))
+    written(model, tmp_path / "repo", serving=serving)
+    config = parsed(tmp_path / "repo/net")
+    assert config.HasField("dynamic_batching")
+    assert not config.dynamic_batching.preferred_batch_size
+    (sample,) = config.model_warmup
+    assert sample.inputs["x"].zero_data
+    (group,) = config.instance_group
+    assert (group.count, group.kind) == (1, schema.ModelInstanceGroup.KIND_AUTO)
+
+
+@pytest.mark.parametrize(
+    ("serving", "says"),
+    [
+        (Serving(), "how large they may become"),
+        (Serving(max_batch=0), "largest batch is to be 0"),
+        (Serving(max_batch=2**31), "largest batch"),
+        (Serving(8, Batching(preferred=(16,))), "preferred batches are of 1 to 8"),
+        (Serving(8, Batching(preferred=(0,))), "preferred batches"),
+        (Serving(8, Batching(delay=-1)), "cannot wait -1"),
+        (Serving(8, instances=Instances(0)), "0 instances"),
+        (Serving(8, warm_up=WarmUp((9,))), "warm-up batches are of 1 to 8"),
+        (Serving(8, warm_up=WarmUp()), 'sizes of "x", which are open'),
+        (Serving(8, warm_up=WarmUp(shapes={"z": (1,)})), 'no input "z"'),
+        (Serving(8, warm_up=WarmUp(shapes={"x": (4, 6, 6)})), "takes 3 x \\? x \\?"),
+        (Serving(8, warm_up=WarmUp(shapes={"x": (3, 6, 0)})), "takes 3 x \\? x \\?"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tmp_path, serving, says):
+    model = saved(tmp_path / "m.onnx", size="s")
+    with pytest.raises(UsageError, match=says):
+        written(model, tmp_path / "repo", serving=serving)
+    assert not (tmp_path / "repo").exists()
+
+
+# --- labels and names -----------------------------------------------------------------
+
+
+def test_labels_are_lines_and_belong_to_the_scores(tmp_path, parsed):
+    model = saved(tmp_path / "m.onnx")
+    labels = ["tench, Tinca tinca", "a\nb", 'ho"t', "", " Käse\t"]
+    written(model, tmp_path / "repo", labels=labels)
+    home = tmp_path / "repo/net"
+    scores, top = parsed(home).output
+    assert (scores.label_filename, top.label_filename) == ("labels.txt", "")
+    text = (home / "labels.txt").read_text("utf-8")
+    assert text == 'tench, Tinca tinca\na b\nho"t\n\nKäse\n'
+
+
+def test_labels_of_another_number_are_refused(tmp_path):
+    model = saved(tmp_path / "m.onnx")
+    with pytest.raises(ResgenError, match="4 labels, but no output has 4"):
+        written(model, tmp_path / "repo", labels=["a"] * 4)
+
+
+def test_names_of_tensors_may_hold_anything(tmp_path, parsed):
+    names = ('in"put\\', "line\nend\t\x01", "größe/{x}: #1")
+    model = saved(tmp_path / "m.onnx", names=names)
+    written(model, tmp_path / "repo")
+    config = parsed(tmp_path / "repo/net")
+    assert [t.name for t in (*config.input, *config.output)] == list(names)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_survives_quoting(text):
+    pytest.importorskip("google.protobuf")
+    from google.protobuf.wrappers_pb2 import StringValue
+
+    assert text_format.Parse(f"value: {quoted(text)}", StringValue()).value == text
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "é", "..", "x" * 201])
+def test_a_name_that_is_no_folder_or_address_is_refused(tmp_path, name):
+    model = saved(tmp_path / "m.onnx")
+    with pytest.raises(UsageError, match="cannot be the name") as found:
+        written(model, tmp_path / "repo", name=name)
+    offered = model_name(name)
+    assert offered in found.value.hint
+    assert written(model, tmp_path / "repo", name=offered)
+
+
+# --- versions and refusals ------------------------------------------------------------
+
+
+def test_versions_and_models_share_a_repository(tmp_path, parsed):
+    first = saved(tmp_path / "a.onnx")
+    second = saved(tmp_path / "b.onnx", kind=TensorProto.UINT8)
+    repo = tmp_path / "repo"
+    written(first, repo)
+    written(second, repo, version=2, labels=list("abcde"))
+    written(first, repo, name="other")
+    assert {*tree(repo / "net")} == {
+        "config.pbtxt", "labels.txt", "1/model.onnx", "2/model.onnx",
+    }  # fmt: skip
+    assert sha(repo / "net/1/model.onnx") == sha(first)
+    check_tensors(parsed(repo / "net"), second)
+    assert {path.name for path in repo.iterdir()} == {"net", "other"}
+    before = tree(repo)
+    with pytest.raises(ResgenError, match="has a version 2 already"):
+        written(first, repo, version=2)
+    with pytest.raises(UsageError, match="0 cannot be a version"):
+        written(first, repo, version=0)
+    assert tree(repo) == before
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "repo/net").mkdir(parents=True)
+    (tmp_path / "repo/net/mine").write_text("x")
+    with pytest.raises(ResgenError, match="no model of Triton's"):
+        written(saved(tmp_path / "m.onnx"), tmp_path / "repo")
+    assert tree(tmp_path / "repo") == {"net/mine": b"x"}
+
+
+def test_weights_beside_the_file_come_along(tmp_path):
+    model = saved(tmp_path / "m" / "m.onnx")
+    (tmp_path / "m/data").mkdir()
+    onnx.save(
+        onnx.load(model), model, save_as_external_data=True,
+        location="data/w.bin", size_threshold=0,
+    )  # fmt: skip
+    written(model, tmp_path / "repo")
+    shutil.rmtree(tmp_path / "m")
+    served = tmp_path / "repo/net/1/model.onnx"
+    assert {*tree(served.parent)} == {"model.onnx", "data/w.bin"}
+    assert onnxruntime.InferenceSession(served, providers=["CPUExecutionProvider"])
+
+
+def test_a_file_that_points_outside_is_refused(tmp_path):
+    model = saved(tmp_path / "m" / "m.onnx")
+    onnx.save(
+        onnx.load(model), model, save_as_external_data=True,
+        location="w.bin", size_threshold=0,
+    )  # fmt: skip
+    (tmp_path / "m/w.bin").rename(tmp_path / "w.bin")
+    (tmp_path / "m/w.bin").symlink_to(tmp_path / "w.bin")
+    with pytest.raises(ResgenError, match="not inside"):
+        written(model, tmp_path / "repo")
+
+
+def test_a_file_for_another_engine_is_named(tmp_path):
+    model = saved(tmp_path / "m.onnx")
+    proto = onnx.load(model)
+    proto.metadata_props.add(key="resgen.for", value="tensorrt")
+    onnx.save(proto, model)
+    with pytest.raises(ResgenError, match="written for TensorRT"):
+        written(model, tmp_path / "repo")
+
+
+def test_what_the_backend_does_not_take_is_refused(tmp_path):
+    model = saved(tmp_path / "m.onnx", kind=TensorProto.BFLOAT16)
+    with pytest.raises(ResgenError, match=r'backend takes no bfloat16, .*"x"'):
+        written(model, tmp_path / "repo")
+
+
+def test_an_output_without_a_shape_is_refused(tmp_path):
+    model = saved(tmp_path / "m.onnx")
+    proto = onnx.load(model)
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(proto, model)
+    with pytest.raises(ResgenError, match='does not state the shape of "y"'):
+        tensors_of(model)
+
+
+def test_a_full_disk_leaves_the_repository_as_it_was(tmp_path, monkeypatch):
+    model, repo = saved(tmp_path / "m.onnx"), tmp_path / "repo"
+    written(model, repo)
+    before = tree(repo)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    for name, number in [("net", 2), ("new", 1)]:
+        with pytest.raises(ResgenError, match="no space left"):
+            written(model, repo, name=name, version=number)
+    assert tree(repo) == before
+
+
+# --- engines --------------------------------------------------------------------------
+
+
+INPUTS = (Tensor("x", "float16", (None, 3, 4, 4)),)
+OUTPUTS = (Tensor("y", "bfloat16", (None, CLASSES)),)
+
+
+def engine(path, out, serving=None):
+    return write_repository(
+        path, out, name="net", kind="tensorrt", inputs=INPUTS, outputs=OUTPUTS,
+        serving=serving or Serving(max_batch=4), labels=list("abcde"),
+    )  # fmt: skip
+
+
+def test_an_engine_is_a_plan_on_the_gpu(tmp_path, parsed, schema):
+    path = tmp_path / "model.engine"
+    path.write_bytes(b"ftrt" + bytes(100))
+    engine(path, tmp_path / "repo")
+    home = tmp_path / "repo/net"
+    assert {*tree(home)} == {"config.pbtxt", "labels.txt", "1/model.plan"}
+    config = parsed(home)
+    assert (config.backend, config.platform) == ("tensorrt", "tensorrt_plan")
+    (group,) = config.instance_group
+    assert group.kind == schema.ModelInstanceGroup.KIND_GPU
+    assert list(group.profile) == []
+    assert config.input[0].data_type == schema.TYPE_FP16
+    assert config.output[0].data_type == schema.TYPE_BF16
+    with pytest.raises(UsageError, match="does not run on the processor"):
+        engine(path, tmp_path / "r2", Serving(4, instances=Instances(1, "cpu")))
+
+
+def test_every_profile_of_an_engine_is_used(tmp_path, parsed):
+    path = tmp_path / "model.engine"
+    path.write_bytes(b"ftrt" + bytes(100))
+    engine(path, tmp_path / "repo", Serving(4, instances=Instances(profiles=3)))
+    (group,) = parsed(tmp_path / "repo/net").instance_group
+    assert list(group.profile) == ["0", "1", "2"]
+    model = saved(tmp_path / "m.onnx")
+    with pytest.raises(UsageError, match="has no optimisation profiles"):
+        written(
+            model, tmp_path / "r2", serving=Serving(4, instances=Instances(profiles=3))
+        )
+
+
+def test_an_engine_that_triton_cannot_load_is_refused(tmp_path):
+    trt = pytest.importorskip("tensorrt_rtx")
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    x = network.add_input("x", trt.float32, (1, 8))
+    network.mark_output(
+        network.add_activation(x, trt.ActivationType.RELU).get_output(0)
+    )
+    config = builder.create_builder_config()
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(trt.ComputeCapability.SM89, 0)
+    path = tmp_path / "model.engine"
+    path.write_bytes(builder.build_serialized_network(network, config))
+    with pytest.raises(ResgenError, match="TensorRT for RTX, which Triton cannot load"):
+        engine(path, tmp_path / "repo")
+    assert not (tmp_path / "repo").exists()
+
+
+def test_a_missing_engine_is_named(tmp_path):
+    with pytest.raises(ResgenError, match=r"cannot read .*gone\.engine"):
+        engine(tmp_path / "gone.engine", tmp_path / "repo")
+
+
+def test_the_configuration_says_who_wrote_it(tmp_path):
+    written(saved(tmp_path / "m.onnx"), tmp_path / "repo")
+    text = (tmp_path / "repo/net/config.pbtxt").read_text()
+    assert text.startswith(f"# Written by resgen {version('resgen')}.\n")
