@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
+    from resgen.artifact.api import export
     from resgen.artifact.build import build
+    from resgen.calibrate.lowered import calibrated
     from resgen.errors import ResgenError, SpecError
     from resgen.graph.builder import Limits
     from resgen.graph.cost import analyse
@@ -37,8 +39,10 @@ _HOMES = {
     "SpecError": "resgen.errors",
     "analyse": "resgen.graph.cost",
     "build": "resgen.artifact.build",
+    "calibrated": "resgen.calibrate.lowered",
     "examine": "resgen.network",
     "expand": "resgen.network",
+    "export": "resgen.artifact.api",
     "load": "resgen.network",
     "to_torch": "resgen.lower.torch",
 }
@@ -52,8 +56,10 @@ __all__ = [
     "__version__",
     "analyse",
     "build",
+    "calibrated",
     "examine",
     "expand",
+    "export",
     "load",
     "to_torch",
 ]

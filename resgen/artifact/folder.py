@@ -41,6 +41,10 @@ def staged(target: Path, *, force: bool) -> Iterator[Path]:
         stage.chmod(0o755)  # mkdtemp makes it private
         yield stage
         _move(stage, target)
+    except ResgenError as error:
+        # A person knows nothing of the folder aside, which is gone by then.
+        error.message = error.message.replace(str(stage), str(target))
+        raise
     except OSError as error:
         raise ResgenError(f"cannot write {target}: {reason(error)}") from error
     finally:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from resgen.artifact.opened import open_folder
+from resgen.artifact.opened import Artifact, open_folder
 from resgen.errors import ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
+from resgen.lower.weights import np_dtype
+from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.verify.preprocess import prepare, read
 
@@ -46,11 +48,21 @@ def predict(folder: Path, images: Sequence[Path], top: int = 5) -> list[Predicti
     with OnnxRuntimeSession(artifact.model) as session:
         batch = session.inputs[INPUT][0] or 1
         for image in images:
-            picture = prepare(read(image), spec.preprocess, spec.input)
+            picture = _input(image, artifact).astype(np_dtype(session.dtypes[INPUT]))
             inputs = np.repeat(picture[None], batch, axis=0)
             scores = session.run({INPUT: inputs})[OUTPUT][0].astype(np.float64)
             found.append(Prediction(image, _best(scores, spec.labels, top)))
     return found
+
+
+def _input(image: Path, artifact: Artifact) -> Array:
+    """A picture as the file takes it: prepared, or of the camera's size."""
+    size = artifact.manifest.get("camera")
+    if not size:
+        spec = artifact.spec
+        return prepare(read(image), spec.preprocess, spec.input)
+    height, width = size
+    return np.asarray(read(image).convert("RGB").resize((width, height)))
 
 
 def _best(
