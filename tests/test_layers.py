@@ -32,7 +32,9 @@ LAYERS = (
     "serve",
     "kit",
     "artifact",
-    "export",
+    "exports",
+    "profile",
+    "report",
     "cli",
     "__main__",
     "__init__",  # the public API: it may (lazily) import everything, nobody imports it

@@ -1,0 +1,230 @@
+"""``resgen export``, as a person and a program run it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from click.testing import Result
+from safetensors.numpy import load_file, save_file
+
+import resgen
+from resgen.lower.initialize import initialize
+
+Run = Callable[..., Result]
+
+FILES = [
+    "graph.json",
+    "manifest.json",
+    "model.onnx",
+    "spec.json",
+    "weights.safetensors",
+]
+
+
+def metadata(path: Path) -> dict[str, str]:
+    model = onnx.load(path)
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def kinds(path: Path) -> set[str]:
+    return {node.op_type for node in onnx.load(path).graph.node}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8", "fp8"])
+def test_every_precision_is_a_whole_valid_file(
+    run: Run, here: Path, precision: str
+) -> None:
+    result = run("export", "mine.json", "--to", "onnx", "--precision", precision)
+    assert result.exit_code == 0, result.stderr
+    folder = here / "build" / f"mine-{precision}"
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
+    assert metadata(folder / "model.onnx")["resgen.precision"] == precision
+    assert run("check", folder / "spec.json").exit_code == 0
+    assert run("verify", folder).exit_code == 0
+
+
+def test_the_file_is_smaller_and_computes_nearly_the_same(run: Run, here: Path) -> None:
+    sizes, outputs = {}, {}
+    x = np.random.default_rng(0).standard_normal((2, 3, 32, 32), np.float32)
+    for precision in ("fp32", "fp16", "int8"):
+        run("export", "mine.json", "--to", "onnx", "--precision", precision, "-o", "x")
+        path = here / "x" / "model.onnx"
+        sizes[precision] = path.stat().st_size
+        session = onnxruntime.InferenceSession(str(path))
+        (outputs[precision],) = session.run(None, {"input": x})
+    assert sizes["int8"] < sizes["fp16"] < sizes["fp32"]
+    reach = np.ptp(outputs["fp32"])
+    assert np.abs(outputs["fp16"] - outputs["fp32"]).max() < 0.01 * reach
+    assert np.abs(outputs["int8"] - outputs["fp32"]).max() < 0.1 * reach
+
+
+def test_json_is_the_manifest_with_what_was_measured(run: Run, here: Path) -> None:
+    result = run("export", "mine.json", "--to", "onnx", "--precision", "int8", "--json")
+    found = json.loads(result.stdout)
+    assert found["precision"]["name"] == "int8"
+    assert found["precision"]["consumer"] == "onnxruntime"
+    accuracy = found["verified"]["accuracy"]
+    assert accuracy["inputs"] >= 1
+    assert {block["section"] for block in accuracy["blocks"]} >= {"layer1", "layer2"}
+    assert all(block["snr"] > 12 for block in accuracy["blocks"])
+
+
+def test_a_build_is_exported_with_its_own_weights(run: Run, here: Path) -> None:
+    run("build", "mine.json", "--no-verify", "--seed", 5)
+    run("export", "build/mine", "--to", "onnx", "--precision", "fp16", "-o", "out")
+    built = load_file(here / "build/mine/weights.safetensors")
+    taken = load_file(here / "out/weights.safetensors")
+    assert all(np.array_equal(built[name], taken[name]) for name in built)
+
+
+def test_calibration_images_decide_the_scales(run: Run, here: Path) -> None:
+    shape = (300, 3, 32, 32)
+    for name, factor in (("near", 1.0), ("far", 10.0)):
+        inputs = np.random.default_rng(0).standard_normal(shape, np.float32)
+        np.savez(here / f"{name}.npz", inputs=factor * inputs)
+        result = run(
+            "export", "mine.json", "--to", "onnx", "--precision", "int8", "-o", name,
+            "--calibration", f"{name}.npz",
+        )  # fmt: skip
+        assert "300 inputs of" in result.stdout
+        assert "too few" not in result.stdout
+    scales = [
+        load_file(here / name / "weights.safetensors")["input.quantize.scale"]
+        for name in ("near", "far")
+    ]
+    assert scales[1] == pytest.approx(10 * scales[0], rel=1e-3)
+
+
+def sabotaged(here: Path) -> None:
+    """Weights of the same function, in one block of which int8 has no chance."""
+    graph = resgen.expand(resgen.load("mine.json"))
+    arrays = {k: v.copy() for k, v in initialize(graph.parameters, 0).items()}
+    for role in ("weight", "bias"):
+        arrays[f"layer2.0.bn1.{role}"][::8] *= 1000
+    arrays["layer2.0.conv2.weight"][:, ::8] /= 1000
+    save_file(arrays, here / "sabotaged.safetensors")
+
+
+@pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
+def test_a_precision_that_destroys_is_refused_and_bisected(
+    run: Run, here: Path, consumer: str
+) -> None:
+    sabotaged(here)
+    words = [
+        "export", "mine.json", "--to", "onnx", "--precision", "int8", "--for", consumer,
+        "--weights", "sabotaged.safetensors", "-o", "out",
+    ]  # fmt: skip
+    refused = run(*words)
+    assert refused.exit_code == 1
+    assert "layer2, block 0" in refused.stderr
+    assert "--bisect" in refused.stderr
+    assert not (here / "out").exists()
+    found = run(*words, "--bisect")
+    assert found.exit_code == 0
+    spec = json.loads((here / "out/spec.json").read_text("utf-8"))
+    kept = spec["stages"][1]["precision"]
+    assert kept == ("fp16" if consumer == "tensorrt" else "fp32")
+    assert "precision" not in spec["stages"][0]
+    again = run("export", "out/spec.json", *words[2:-2], "-o", "again")
+    assert again.exit_code == 0
+
+
+def test_an_engine_and_a_kit_for_what_cannot_be_built(run: Run, here: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    cache = {"RESGEN_CACHE": str(here / "cache")}
+    words = ["export", "mine.json", "--to", "tensorrt", "--precision", "int8",
+             "--target", "l4,jetson-orin", "-o", "out"]  # fmt: skip
+    result = run(*words, env=cache)
+    assert result.exit_code == 0, result.stderr
+    assert "speed not measured" in result.stdout
+    names = {path.name for path in (here / "out").iterdir()}
+    assert names == {*FILES, "model.engine", "model.engine.json", "kit"}
+    assert metadata(here / "out/model.onnx")["resgen.for"] == "tensorrt"
+    verified = run("verify", "out")
+    assert verified.exit_code == 0
+    again = run(*words, env=cache)
+    assert "taken from the cache" in again.stdout
+    kit = json.loads((here / "out/kit/kit.json").read_text("utf-8"))
+    assert kit["target"] == "sm_87"
+
+
+def test_a_file_for_one_engine_is_not_run_by_another(run: Run, here: Path) -> None:
+    run("export", "mine.json", "--to", "onnx", "--precision", "int8", "-o", "out",
+        "--for", "tensorrt")  # fmt: skip
+    (here / "a.png").write_bytes(b"")
+    result = run("export", "out/model.onnx", "--to", "triton", "-o", "served")
+    assert result.exit_code == 1
+    assert "written for TensorRT" in result.stderr
+
+
+def test_ends_and_camera_change_what_the_file_takes(run: Run, here: Path) -> None:
+    run("export", "mine.json", "--to", "onnx", "--precision", "fp16", "--ends", "low",
+        "-o", "low")  # fmt: skip
+    session = onnxruntime.InferenceSession(str(here / "low/model.onnx"))
+    assert session.get_inputs()[0].type == "tensor(float16)"
+    assert session.get_outputs()[0].type == "tensor(float16)"
+    shown = run("export", "mine.json", "--to", "onnx", "--camera", "48x64", "-o", "cam")
+    assert "pixels differ" in shown.stdout
+    session = onnxruntime.InferenceSession(str(here / "cam/model.onnx"))
+    (taken,) = session.get_inputs()
+    assert (taken.type, taken.shape[1:]) == ("tensor(uint8)", [48, 64, 3])
+
+
+def test_quantisation_leaves_the_parts_that_are_kept(run: Run, here: Path) -> None:
+    run("export", "mine.json", "--to", "onnx", "--precision", "int8", "-o", "out",
+        "--keep", "first", "--keep", "layer2")  # fmt: skip
+    stored = {
+        tensor.name for tensor in onnx.load(here / "out/model.onnx").graph.initializer
+    }
+    assert "layer1.0.conv1.weight_quantized" in stored
+    assert not any(
+        name.startswith(("conv1", "layer2")) and name.endswith("_quantized")
+        for name in stored
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["--to", "onnx", "--target", "l4"], 2, "--target is for --to tensorrt"),
+        (["--to", "onnx", "--max-batch", "4"], 2, "--max-batch is for --to triton"),
+        (["--to", "onnx", "--bisect"], 2, "--bisect searches"),
+        (["--to", "onnx", "--keep", "layer9"], 2, "is no part of mine"),
+        (["--to", "onnx", "--reduce-range"], 2, "int8"),
+        (["--to", "onnx", "--camera", "big"], 2, "not the size of a picture"),
+        (["--to", "onnx", "--camera", "9x9", "--dynamic"], 2, "--dynamic"),
+        (["--to", "tensorrt", "--target", "rtx-4091"], 2, "rtx-4090"),
+        (["--to", "tensorrt", "--target", "sm_86", "--precision", "fp8"], 2, "sm_89"),
+        (["--to", "tensorrt", "--target", "l4", "--workspace", "?"], 2, "not a size"),
+        (["--to", "tensorrt", "--for", "onnxruntime"], 2, "refuses"),
+        (["--to", "onnx", "--precision", "int8", "--calibration", "none"], 1, "none"),
+        (["--to", "onnx", "--precision", "int8", "--calibration", "a.npz"], 1, "a.npz"),
+    ],
+)
+def test_mistakes_are_named_and_leave_nothing(
+    run: Run, here: Path, words: list[str], code: int, text: str
+) -> None:
+    result = run("export", "mine.json", *words, "-o", "out")
+    assert result.exit_code == code
+    assert text in result.stderr
+    assert sorted(path.name for path in here.iterdir()) == ["mine.json"]
+
+
+def test_an_onnx_file_of_anybodys_becomes_a_repository(run: Run, here: Path) -> None:
+    run("build", "mine.json", "--no-verify")
+    model = here / "theirs.onnx"
+    (here / "build/mine/model.onnx").replace(model)
+    result = run("export", "theirs.onnx", "--to", "triton", "-o", "out")
+    assert result.exit_code == 0
+    served = here / "out/repository/theirs/1/model.onnx"
+    assert served.read_bytes() == model.read_bytes()
+    refused = run("export", "theirs.onnx", "--to", "triton", "--precision", "int8")
+    assert refused.exit_code == 2
+    assert "export the spec instead" in refused.stderr
