@@ -62,7 +62,9 @@ class Calibrator:
     def _scales(self, lowered: Graph) -> Weights:
         own = [p for p in lowered.parameters if p.name not in self.weights]
         if all(p.name in self.learned for p in own):
-            return {p.name: self.learned[p.name].astype(p.dtype) for p in own}
+            learned = {p.name: self.learned[p.name].astype(p.dtype) for p in own}
+            check_learned(learned)
+            return learned
         return scales(lowered, self._observed(quantized_values(lowered)))
 
     def _observed(self, values: tuple[str, ...]) -> Ranges:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -89,17 +88,21 @@ def _arrays(path: Path, shape: tuple[int, ...]) -> Samples:
             arrays: dict[str, Any] = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise ResgenError(f"{path} does not exist") from error
-    except (OSError, ValueError, BadZipFile) as error:
+    except Exception as error:  # a reader of foreign bytes fails in any way at all
         raise ResgenError(f"{path} cannot be read as an .npz file: {error}") from error
-    named = {n: a for n, a in arrays.items() if a.ndim == len(shape) + 1}
-    fitting = [a for a in named.values() if a.shape[1:] == shape]
+    fitting = [
+        a for a in arrays.values() if a.shape[1:] == shape and a.dtype.kind in "fiu"
+    ]
     if len(fitting) != 1 or not len(fitting[0]):
-        found = ", ".join(f"{n}: {describe(a.shape)}" for n, a in arrays.items())
+        found = ", ".join(
+            f"{n}: {a.dtype}, {describe(a.shape)}" for n, a in arrays.items()
+        )
         raise ResgenError(
-            f"{path} holds {found or 'nothing'}; wanted is one array of "
+            f"{path} holds {found or 'nothing'}; wanted is one array of numbers, "
             f"N x {describe(shape)}",
         )
-    array = fitting[0].astype(np.float32)
+    with np.errstate(over="ignore"):  # it is told below
+        array = fitting[0].astype(np.float32)
     if not np.isfinite(array).all():
         raise ResgenError(f"{path} holds numbers that are not finite")
     return Samples(len(array), f"{len(array)} inputs of {path.name}", True,

@@ -58,9 +58,10 @@ def _attribute_types(op_type: str, opset: int) -> Mapping[str, Any]:
 
 
 @cache
-def _element_types(op_type: str, opset: int) -> frozenset[str]:
-    """The types that an ONNX operator takes as its first input (``tensor(float)``)."""
-    return frozenset(_schema(op_type, opset).inputs[0].types)
+def _element_types(op_type: str, opset: int, position: int) -> frozenset[str]:
+    """The types that an ONNX operator takes as this input (``tensor(float)``)."""
+    inputs = _schema(op_type, opset).inputs
+    return frozenset(inputs[min(position, len(inputs) - 1)].types)
 
 
 class Walk:
@@ -193,11 +194,12 @@ class Walk:
         attributes: Mapping[str, Any],
     ) -> None:
         types = _attribute_types(op_type, self.opset)
-        first = self._types[inputs[0]]
-        if first != "float32" and TENSORS[first] not in _element_types(
-            op_type, self.opset
-        ):
-            raise NotInOpset(f"its {op_type} does not take {first}")
+        for position, given in enumerate(inputs):
+            dtype = self._types.get(given, "float32")  # "" is an input left out
+            if dtype != "float32" and TENSORS[dtype] not in _element_types(
+                op_type, self.opset, position
+            ):
+                raise NotInOpset(f"its {op_type} does not take {dtype}")
         proto = NodeProto(op_type=op_type, name=name, input=inputs, output=[name])
         for key, value in attributes.items():
             if key not in types:

@@ -104,8 +104,11 @@ class _Lowering:
 
     def spell(self, node: Node) -> None:
         """Note how torch spells a node, and build the module if it is a new one."""
-        spelling = node.op.torch(self.graph.types[node.inputs[0]])
+        x = self.graph.types[node.inputs[0]]
+        spelling = node.op.torch(x)
         if dict(node.operands) != node.op.operands(self.own(node)):
+            # The expressions hold what the operator does to its weights.
+            spelling = node.op.bare.torch(x)
             names = tuple(dict.fromkeys(node.references()))
             # A parameter without a role lives where the operator's module would.
             path = f"{node.name}_" if node.name in names else node.name

@@ -35,24 +35,33 @@ def quantize(
 ) -> Tensor:
     """``x / scale`` rounded to what ``to`` can hold, in the type of ``x``.
 
-    The scale is one for all. With :func:`dequantize` its gradient is that of Esser et
-    al. 2020 (LSQ, equation 3), divided by ``sqrt(numbers of one sample * greatest)`` as
-    they do (section 2.2), so that scales and weights learn at one rate.
+    Numbers of 16 bits are divided in float32, as runtimes do. The scale, one for all,
+    has the gradient of what :func:`dequantize` makes of the result, whole (LSQ, Esser
+    et al. 2020, equation 3): as one half here and one there it would cancel away in 16
+    bits. It is divided by ``sqrt(numbers of one sample * greatest)`` as they do
+    (section 2.2), so that scales and weights learn at one rate.
     """
-    return _quantized(x, _damped(scale, x, to), zero_point, to)
+    least, greatest = RANGES[to]
+    exact = x if x.dtype == torch.float64 else x.float()
+    held = scale.detach().to(exact.dtype)
+    quantized = _quantized(exact, held, zero_point, to)
+    with torch.no_grad():
+        point = 0 if zero_point is None else zero_point.to(exact.dtype)
+        steps = exact / held
+        inside = (steps.round() + point).clamp(least, greatest) - point == steps.round()
+        left = quantized - point - torch.where(inside, steps, 0)
+    damped = (scale - scale.detach()) / sqrt(prod(x.shape[1:]) * greatest)
+    return (quantized + left * (damped / held)).to(x.dtype)
 
 
-def dequantize(
-    q: Tensor, scale: Tensor, zero_point: Tensor | None = None, *, of: str
-) -> Tensor:
-    """The numbers that quantised ones, ``of`` this type, stand for.
+def dequantize(q: Tensor, scale: Tensor, zero_point: Tensor | None = None) -> Tensor:
+    """The numbers that quantised ones stand for, in the type of the scale.
 
-    They are of the scale's type. Its gradient is divided as that of :func:`quantize`
-    is: the two halves of it cancel but for what rounding leaves.
+    The quantiser that made them has the gradient of the scale.
     """
     if zero_point is not None:
         q = q - zero_point.to(q.dtype)
-    return _dequantized(q, _damped(scale, q, of))
+    return _dequantized(q, scale.detach())
 
 
 def _quantized(x: Tensor, scale: Tensor, zero_point: Tensor | None, to: str) -> Tensor:
@@ -75,13 +84,6 @@ def _dequantized(q: Tensor, scale: Tensor) -> Tensor:
 def _straight_through(y: Tensor, rounded: Tensor) -> Tensor:
     """The value of ``rounded``, exactly, with the gradient of ``y``."""
     return rounded.detach() + (y - y.detach())
-
-
-def _damped(scale: Tensor, x: Tensor, to: str) -> Tensor:
-    """The scale of an activation, its gradient divided as LSQ divides it."""
-    _, greatest = RANGES[to]
-    factor = 1 / sqrt(prod(x.shape[1:]) * greatest)
-    return scale.detach() + factor * (scale - scale.detach())
 
 
 def _to_float8(y: Tensor) -> Tensor:

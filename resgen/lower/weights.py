@@ -67,7 +67,8 @@ def _standardize(weight: Array, eps: float) -> Array:
 
 def _cast(x: Array, dtype: str) -> Array:
     """Rounded to a type; a finite number that it cannot hold is not passed over."""
-    found: Array = np.asarray(x).astype(np_dtype(dtype))
+    with np.errstate(over="ignore"):  # it is told by name below
+        found: Array = np.asarray(x).astype(np_dtype(dtype))
     if np.isfinite(x).all() and not np.isfinite(found.astype(np.float32)).all():
         reach = float(np.abs(x).max())
         raise OutOfRange(f"{dtype} cannot hold {reach:.3g}")

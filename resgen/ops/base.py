@@ -170,6 +170,11 @@ class Op:
         """Whether it is the identity outside training; ONNX then has no node of it."""
         return False
 
+    @property
+    def bare(self) -> Op:
+        """The operator that takes its operands as they are, doing nothing to them."""
+        return self
+
     def unstrided(self, dilation: int, *, undo: bool) -> tuple[Op, ...]:
         """The operators that take its place where a stride has become dilation.
 

@@ -122,6 +122,10 @@ class Conv(Op):
             operands["weight"] = Apply("standardize", (weight, eps))
         return operands
 
+    @property
+    def bare(self) -> Op:
+        return replace(self, standardize=False)
+
     def macs(self, x: TensorType, y: TensorType) -> int:
         kernel = prod(per_axis(self.kernel, x, "kernel"))
         return y.size * (x.channels // self.groups) * kernel

@@ -30,7 +30,6 @@ class Dequantize(Op):
         roles = ("scale", "zero_point") if self.zero_point else ("scale",)
         return Function(
             "resgen.lower.torch_numbers.dequantize",
-            kwargs={"of": x.dtype},
             parameters=tuple((role, ()) for role in roles),
         )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
@@ -23,12 +23,16 @@ class Session(ABC):
     """A network that is loaded and can be run; a context manager that unloads it.
 
     ``name`` is the engine's, as a person knows it. ``inputs`` and ``outputs`` are
-    shapes by name.
+    shapes by name; ``dtypes`` are the types of the inputs' elements where they are not
+    float32.
     """
 
     name: str
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
+    #: Whether several threads may run it at once.
+    concurrent: ClassVar[bool] = False
+    dtypes: Mapping[str, str] = MappingProxyType({})
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Every output by name; feeds that do not fit raise :class:`ResgenError`."""
@@ -44,6 +48,21 @@ class Session(ABC):
                     f"but the network takes {describe(shape)}"
                 )
         return self._run(feeds)
+
+    def repeated(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """A call that runs on these feeds, checked once and from host to host."""
+        self.run(feeds)
+        return lambda: self._run(feeds)
+
+    def resident(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """A call that queues one run on the device, where inputs and outputs stay.
+
+        The queue is the current stream of PyTorch's CUDA.
+        """
+        raise ResgenError(
+            f"{self.name} cannot keep its inputs on a device here",
+            hint="--mode latency measures it from the host",
+        )
 
     @abstractmethod
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

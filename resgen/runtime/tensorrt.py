@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -14,6 +14,7 @@ from resgen.errors import ResgenError
 from resgen.lower.weights import np_dtype
 from resgen.ops.types import DType
 from resgen.runtime.base import Array, Session, describe
+from resgen.runtime.engines import Engine, Opening
 from resgen.runtime.torch import load_torch
 from resgen.tensorrt.api import ICudaEngine, IExecutionContext, TensorRT
 from resgen.tensorrt.flavor import Flavor, load
@@ -36,6 +37,7 @@ class Memory(Protocol):
 
     stream: int
 
+    def current(self) -> int: ...
     def put(self, array: NDArray[np.uint8]) -> Any: ...
     def make(self, size: int) -> Any: ...
     def address(self, block: Any) -> int: ...
@@ -48,6 +50,9 @@ class TorchMemory:
     def __init__(self) -> None:
         self._torch = load_torch("there is no memory on the GPU for the engine")
         self.stream: int = self._torch.cuda.current_stream().cuda_stream
+
+    def current(self) -> int:
+        return int(self._torch.cuda.current_stream().cuda_stream)
 
     def put(self, array: NDArray[np.uint8]) -> Any:
         return self._torch.from_numpy(array).cuda()
@@ -113,12 +118,40 @@ class TensorRtSession(Session):
         self._dtypes = {
             name: np_dtype(_TYPES[engine.get_tensor_dtype(name).name]) for name in names
         }
+        #: Types of the elements of inputs and outputs, as NumPy or ml_dtypes name them.
+        self.dtypes = {name: dtype.name for name, dtype in self._dtypes.items()}
         self._profiles = [
             {n: engine.get_tensor_profile_shape(n, index) for n in self.inputs}
             for index in range(engine.num_optimization_profiles)
         ]
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        memory = self._memory
+        context, blocks, shapes = self._bound(feeds)
+        if not context.execute_async_v3(memory.stream):
+            raise ResgenError(f"{self.name} does not run the engine")
+        return {
+            name: memory.get(blocks[name]).view(self._dtypes[name]).reshape(shape)
+            for name, shape in shapes.items()
+        }
+
+    def resident(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        self.run(feeds)
+        memory = self._memory
+        context, blocks, _ = self._bound(feeds)
+
+        def queue() -> object:
+            # A stream that a CUDA graph is captured on is another than the usual one.
+            if not context.execute_async_v3(memory.current()):
+                raise ResgenError(f"{self.name} does not run the engine")
+            return blocks  # which have to live as long as the call
+
+        return queue
+
+    def _bound(
+        self, feeds: Mapping[str, Array]
+    ) -> tuple[IExecutionContext, dict[str, Any], dict[str, tuple[int, ...]]]:
+        """The context with its tensors on the device, these, and the output shapes."""
         context, memory = self._context, self._memory
         if context is None:
             raise ResgenError("the engine was closed")
@@ -134,12 +167,9 @@ class TensorRtSession(Session):
             blocks[name] = memory.make(prod(shape) * self._dtypes[name].itemsize)
         for name, block in blocks.items():
             done = done and context.set_tensor_address(name, memory.address(block))
-        if not (done and context.execute_async_v3(memory.stream)):
+        if not done:
             raise ResgenError(f"{self.name} does not run the engine")
-        return {
-            name: memory.get(blocks[name]).view(self._dtypes[name]).reshape(shape)
-            for name, shape in shapes.items()
-        }
+        return context, blocks, shapes
 
     def _profile(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """The first profile that takes the shapes."""
@@ -166,3 +196,17 @@ class TensorRtSession(Session):
 
 def _within(shape: Sequence[int], least: Sequence[int], most: Sequence[int]) -> bool:
     return all(a <= n <= b for n, a, b in zip(shape, least, most, strict=True))
+
+
+def _open(opening: Opening) -> Session:
+    if opening.model is None:
+        raise ResgenError(
+            "TensorRT runs engines, and there is none",
+            hint="`resgen export SPEC --to tensorrt` makes a folder with one",
+        )
+    return TensorRtSession(opening.model)
+
+
+ENGINE: Final = Engine(
+    "TensorRT", "engine", ("cuda",), ("tensorrt", "tensorrt_rtx"), "tensorrt", _open
+)

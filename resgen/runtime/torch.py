@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from resgen.errors import MissingComponent
+from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import Graph
 from resgen.ops.types import TensorType
 from resgen.runtime.base import Array, Session, Shape
+from resgen.runtime.engines import Engine, Opening
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -57,17 +58,32 @@ class TorchSession(Session):
     """Runs the module that :func:`resgen.lower.torch.to_torch` made of ``graph``.
 
     The module is in evaluation mode until the session is closed. With ``dynamic`` it
-    takes inputs of any spatial size.
+    takes inputs of any spatial size. ``threads`` holds for the whole process.
+    ``compiled`` has ``torch.compile`` make code of it when it is first run.
     """
 
     name = "PyTorch"
+    concurrent = True
 
     def __init__(
-        self, graph: Graph, module: torch.nn.Module, *, dynamic: bool = False
+        self,
+        graph: Graph,
+        module: torch.nn.Module,
+        *,
+        dynamic: bool = False,
+        device: str = "cpu",
+        threads: int | None = None,
+        compiled: bool = False,
     ) -> None:
         self._torch = load_torch("the network cannot be run by it")
+        self._device = device
+        if threads is not None:
+            self._torch.set_num_threads(threads)
+        if device != "cpu":
+            module.to(device)
         self._names = [name for name, _ in graph.outputs]
         self._module = module
+        self._call = self._torch.compile(module) if compiled else module
         self._training = module.training
 
         def declared(type_: TensorType) -> Shape:
@@ -78,21 +94,53 @@ class TorchSession(Session):
         self.outputs = {
             name: declared(graph.types[value]) for name, value in graph.outputs
         }
+        self.dtypes = {i.name: i.type.dtype for i in graph.inputs}
         module.eval()
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        torch = self._torch
-        with torch.no_grad():
-            results = self._module(*(torch.from_numpy(feeds[n]) for n in self.inputs))
+        with self._torch.no_grad():
+            results = self._call(*self._tensors(feeds))
         if not isinstance(results, dict):
             results = {self._names[0]: results}
         return {name: self._array(results[name]) for name in self._names}
 
+    def resident(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        if self._device == "cpu":
+            return super().resident(feeds)
+        self.run(feeds)
+        tensors, call, no_grad = self._tensors(feeds), self._call, self._torch.no_grad
+
+        def queue() -> object:
+            with no_grad():
+                return call(*tensors)
+
+        return queue
+
+    def _tensors(self, feeds: Mapping[str, Array]) -> list[torch.Tensor]:
+        """The inputs in the order that the module takes them, on its device."""
+        taken = (self._torch.from_numpy(feeds[name]) for name in self.inputs)
+        return [tensor.to(self._device) for tensor in taken]
+
     def _array(self, tensor: torch.Tensor) -> Array:
         """The tensor as an array; of what NumPy lacks, exactly, as float32."""
         lacks = tensor.dtype == self._torch.bfloat16
-        found: Array = (tensor.float() if lacks else tensor).numpy()
+        found: Array = (tensor.float() if lacks else tensor).cpu().numpy()
         return found
 
     def close(self) -> None:
         self._module.train(self._training)
+
+
+def _open(opening: Opening) -> Session:
+    if opening.network is None:
+        raise ResgenError(
+            "PyTorch runs networks of a spec, and this is a file",
+            hint="--runtime onnxruntime runs an ONNX file",
+        )
+    graph, module = opening.network()
+    return TorchSession(graph, module, device=opening.device, threads=opening.threads)
+
+
+ENGINE: Final = Engine(
+    "PyTorch", "module", ("cpu", "cuda"), ("torch",), "torch", _open, {"mode": "eager"}
+)

@@ -6,6 +6,7 @@ is heard at once and ends the build instead of the process.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -202,11 +203,14 @@ class _Building:
 
     def _failure(self) -> ResgenError:
         why = self.log.why()
+        named = re.search(r"operation '([^']+)'", why)
+        place = self.locate(named[1]) if named else None
         hint = None
         if "FP32 GEMM is not supported" in why:
             hint = "leave sm_75 out, or export fp16 for it"
         return ResgenError(
-            f"{self.request.flavor.name} built no engine of {self.onnx}: {why}",
+            f"{self.request.flavor.name} built no engine of {self.onnx}: {why}"
+            + (f"\n  at {place}" if place else ""),
             hint=hint,
         )
 

@@ -28,7 +28,6 @@ from resgen.tensorrt.files import (
     Fingerprint,
     reason,
     sha256_of,
-    write_all,
     write_hashed,
     write_whole,
 )
@@ -161,7 +160,7 @@ def _store(entry: Path, engine: Any, facts: Mapping[str, Any]) -> dict[str, Any]
             "bytes": state.st_size,
             "mtime_ns": state.st_mtime_ns,
         }
-        write_all(stage / _FACTS, json.dumps(whole).encode())
+        (stage / _FACTS).write_text(json.dumps(whole), "utf-8")
         if entry.exists():
             shutil.rmtree(entry)
         stage.replace(entry)

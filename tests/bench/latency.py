@@ -1,10 +1,11 @@
-"""One network in two ONNX files, ours and torch.onnx.export's, run in turn.
+"""One network in two ONNX files, run in turn.
 
 python latency.py prepare SPEC FOLDER
-python latency.py run FOLDER PAIRS FIRST
+python latency.py run OURS.onnx PEER.onnx PAIRS FIRST
 
-``prepare`` writes both files with the same weights. ``run`` opens both (FIRST, ``ours``
-or ``peer``, before the other), runs them as ABBA, and prints the seconds of each.
+``prepare`` writes ours and torch.onnx.export's, with the same weights. ``run`` opens
+both (FIRST, ``ours`` or ``peer``, before the other), runs them as ABBA, and prints the
+seconds of each.
 """
 
 from __future__ import annotations
@@ -35,14 +36,18 @@ def prepare(spec: str, folder: Path) -> None:
     torch.onnx.export(model, (torch.randn(1, 3, 224, 224),), folder / "peer.onnx")
 
 
-def run(folder: Path, pairs: int, first: str) -> None:
+def run(ours: str, peer: str, pairs: int, first: str) -> None:
     import numpy as np
     import onnxruntime
 
     order = NAMES if first == "ours" else NAMES[::-1]
+    files = {"ours": ours, "peer": peer}
+    options = onnxruntime.SessionOptions()
+    # Threads of one session would spin on into the run of the other.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     sessions = {
         name: onnxruntime.InferenceSession(
-            folder / f"{name}.onnx", providers=["CPUExecutionProvider"]
+            files[name], options, providers=["CPUExecutionProvider"]
         )
         for name in order
     }
@@ -68,4 +73,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "prepare":
         prepare(sys.argv[2], Path(sys.argv[3]))
     else:
-        run(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+        run(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])

@@ -16,62 +16,25 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
-from measure import (
-    ROOT,
-    Failed,
-    Line,
-    Quantity,
-    compare,
-    compare_pairs,
-    in_turn,
-    run,
+import precision
+from measure import ROOT, Line, Quantity
+from parts import (
+    RESNET50,
+    Asked,
+    Found,
+    Group,
+    abba,
+    grouped,
+    prepared,
+    resgen,
+    script,
 )
 
-HERE = Path(__file__).resolve().parent
-RESNET50 = str(ROOT / "specs" / "resnet50.json")
 RESNET152 = "resnet152"
 BUILDING = "timm + torch.onnx.export + onnx.checker + onnxruntime"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A line of the table: which two commands, what of them, and the ratio to reach."""
-
-    what: str
-    ours: str
-    peer: str
-    target: float
-    quantity: Quantity = "wall"
-
-
-@dataclass(frozen=True)
-class Group:
-    """Commands that are run in turn, and the lines that come of them."""
-
-    commands: dict[str, list[str]]
-    lines: tuple[Asked, ...]
-    rounds: int
-
-
-@dataclass
-class Found:
-    """What a part of the table came to."""
-
-    lines: list[Line] = field(default_factory=list)
-    commands: dict[str, list[str]] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-
-
-def script(path: str, *arguments: str) -> list[str]:
-    """A script beside this one, run by the same Python."""
-    return [sys.executable, str(HERE / path), *arguments]
-
-
-def resgen(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "resgen", *arguments]
 
 
 # --- the parts of the table -----------------------------------------------------------
@@ -160,44 +123,15 @@ def growth(tmp: Path) -> Group:
     )
 
 
-def grouped(make: Callable[[Path], Group]) -> Callable[[Path, bool], Found]:
-    """A part of the table that is nothing but commands in turn."""
-
-    def measure(tmp: Path, quick: bool) -> Found:
-        group = make(tmp)
-        runs, failures = in_turn(group.commands, 1 if quick else group.rounds)
-        lines = [
-            compare(a.what, a.quantity, runs[a.ours], runs[a.peer], a.peer, a.target)
-            for a in group.lines
-            if runs[a.ours] and runs[a.peer]
-        ]
-        return Found(lines, group.commands, failures)
-
-    return measure
-
-
 def latency(tmp: Path, quick: bool) -> Found:
     """Both files of one network under ONNX Runtime, in processes of either order."""
-    processes, pairs = (2, 10) if quick else (6, 30)
-    prepare = script("latency.py", "prepare", RESNET50, str(tmp))
-    commands = {
-        order: script("latency.py", "run", str(tmp), str(pairs), order)
-        for order in ("ours", "peer")
-    }
-    found = Found(commands={"both files": prepare, "ABBA": commands["ours"]})
-    try:
-        print("latency: writing both files", file=sys.stderr)
-        run(prepare)
-        runs = []
-        for turn in range(processes):
-            print(f"latency: process {turn + 1} of {processes}", file=sys.stderr)
-            order = ("ours", "peer")[turn % 2]
-            runs.append(json.loads(run(commands[order]).output))
-    except Failed as error:
-        found.failures.append(str(error))
-        return found
-    peer = "torch.onnx.export's file"
-    found.lines.append(compare_pairs("latency under ONNX Runtime", runs, peer, 1.02))
+    found = Found()
+    prepare = {"both files": script("latency.py", "prepare", RESNET50, str(tmp))}
+    if prepared(found, prepare):
+        abba(
+            found, "latency under ONNX Runtime", tmp / "ours.onnx", tmp / "peer.onnx",
+            "torch.onnx.export's file", 1.02, quick=quick,
+        )  # fmt: skip
     return found
 
 
@@ -208,6 +142,7 @@ PARTS: dict[str, Callable[[Path, bool], Found]] = {
     "start": grouped(start),
     "growth": grouped(growth),
     "latency": latency,
+    **precision.PARTS,
 }
 
 
@@ -216,8 +151,11 @@ PARTS: dict[str, Callable[[Path, bool], Found]] = {
 NOTES = """
 Medians of runs in turn. The spread is the smallest and the largest ratio of a round;
 for latency it is a 95 % interval, and met means at most the target and not above 1
-beyond that interval. The counting peers have their model at hand, except that
-FlopCounterMode builds it (on meta), as resgen does from the JSON file."""
+beyond that interval; a target of 1.00 asks for the latter alone. A line without a
+target is there to be known. The counting peers have their model at hand, except that
+FlopCounterMode builds it (on meta), as resgen does from the JSON file. Calibration
+prepares its images on both sides, by the same code; engines are for sm_89, built
+without a GPU, and what is imported is not timed unless the process is."""
 COLUMNS = ("what", "ours", "peer", "ratio", "spread", "reach", "met", "the peer")
 
 
@@ -237,8 +175,8 @@ def row(line: Line) -> tuple[str, ...]:
         amount(line.peer, line.quantity),
         f"{line.ratio:.3f}",
         f"{low:.3f} to {high:.3f}",
-        f"{line.target:.2f}",
-        "yes" if line.met else "NO",
+        "-" if line.target is None else f"{line.target:.2f}",
+        "-" if line.met is None else "yes" if line.met else "NO",
         line.peer_name,
     )
 
@@ -278,7 +216,11 @@ def main() -> int:
     failures = [failure for part in found.values() for failure in part.failures]
     load = ", ".join(f"{n:.1f}" for n in os.getloadavg())
     python, load = platform.python_version(), os.getloadavg()[0]
-    print(f"Python {python}, {os.cpu_count()} processors, load {load:.1f}")
+    vnni = {True: "with VNNI", False: "without VNNI", None: "VNNI unknown"}
+    print(
+        f"Python {python}, {os.cpu_count()} processors {vnni[precision.vnni()]}, "
+        f"load {load:.1f}"
+    )
     print(f"\n{table(lines)}\n\nthe commands:")
     for part in found.values():
         for name, command in part.commands.items():

@@ -21,7 +21,15 @@ from resgen.lower.scope_module import ScopeModule
 from resgen.lower.torch import to_torch
 from resgen.ops.base import Op
 from resgen.ops.conv import Conv
-from resgen.ops.types import Constant, Function, Module, ParameterSpec, TensorType
+from resgen.ops.types import (
+    Apply,
+    Constant,
+    Function,
+    Module,
+    ParameterSpec,
+    Ref,
+    TensorType,
+)
 
 # --- a few operators, so that these tests stand on the lowering alone ----------------
 
@@ -654,6 +662,33 @@ def test_channels_last_and_autocast(pair: Any, image: torch.Tensor) -> None:
     torch.testing.assert_close(low.float(), expected, rtol=0.1, atol=0.1)
 
 
+# --- operands that are expressions (more in test_folded_in_torch.py) -----------------
+
+
+def test_a_weight_that_is_an_expression_computes_the_same_and_trains(
+    image: torch.Tensor,
+) -> None:
+    graph = residual()
+    first = graph.nodes[0]
+    doubled = Apply("multiply", (Ref("conv1.weight"), 2.0))
+    folded = replace(
+        graph,
+        nodes=(replace(first, operands=(("weight", doubled),)), *graph.nodes[1:]),
+    )
+    plain, made = to_torch(graph, drawn(graph)), to_torch(folded, drawn(graph))
+    assert list(made.state_dict()) == list(plain.state_dict())
+    with torch.no_grad():
+        plain.conv1.weight.mul_(2)
+    expected = plain(image)
+    assert torch.equal(made(image), expected)
+    expected.square().sum().backward()
+    made(image).square().sum().backward()
+    wanted = 2 * plain.conv1.weight.grad
+    torch.testing.assert_close(made.conv1.weight.grad, wanted)
+    torch.optim.SGD(made.parameters(), 0.1).step()
+    assert not torch.equal(made(image), expected)
+
+
 # --- what is refused -----------------------------------------------------------------
 
 
@@ -662,14 +697,6 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     del weights["conv1.weight"]
     with pytest.raises(ResgenError, match=r"conv1\.weight"):
         to_torch(residual(), weights)
-
-
-def test_folded_operands_are_refused() -> None:
-    graph = residual()
-    first = replace(graph.nodes[0], operands=graph.nodes[1].operands)
-    folded = replace(graph, nodes=(first, *graph.nodes[1:]), passes=("fold_norms",))
-    with pytest.raises(ValueError, match=r"conv1 .*fold_norms"):
-        to_torch(folded, drawn(graph))
 
 
 @pytest.mark.parametrize("name", ["graph", "forward", "training", "lambda"])

@@ -88,7 +88,9 @@ class _Quantizing:
                 nodes.extend(self._quantizer(at))
         for node in graph.nodes:
             rewired = tuple(
-                f"{value}.dequantize" if (node.name, port) in self.ports else value
+                f"{self._base(value)}.dequantize"
+                if (node.name, port) in self.ports
+                else value
                 for port, value in enumerate(node.inputs)
             )
             made = replace(node, inputs=rewired)
@@ -126,20 +128,28 @@ class _Quantizing:
     def _made(self) -> Iterator[str]:
         return (node.name for node in self.graph.nodes)
 
+    def _base(self, value: str) -> str:
+        """What the names of a value's quantisers begin with.
+
+        LayerScale's parameter goes by the name of its operator, and so of its value;
+        nothing in a state_dict can lie below a parameter.
+        """
+        return f"{value}_" if value in self.graph.parameter else value
+
     def _quantizer(self, at: Node) -> Iterator[Node]:
         """The quantiser and the dequantiser of what a node yields, if it has them."""
         value = at.name
         if value not in self.types:
             return
-        owner = f"{self.owners[value]}.quantize"
+        base, owner = self._base(value), f"{self._base(self.owners[value])}.quantize"
         dtype = self.types[value]
         point = self.placement.zero_point and not dtype.startswith("float")
         down: Op = Quantize(to=dtype, zero_point=point)
         up: Op = Dequantize(to="float32", zero_point=point)
         x = at.type
         for op, name, source in (
-            (down, f"{value}.quantize", value),
-            (up, f"{value}.dequantize", f"{value}.quantize"),
+            (down, f"{base}.quantize", value),
+            (up, f"{base}.dequantize", f"{base}.quantize"),
         ):
             specs = op.parameters(x)
             names = {spec.role: f"{owner}.{spec.role}" for spec in specs}

@@ -1,0 +1,318 @@
+"""What ``resgen profile`` does with its options, and what it shows."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from resgen.cli._failures import INTERRUPTED
+from resgen.cli._measuring import (
+    default_runtime,
+    parse_batches,
+    parse_device,
+    parse_shapes,
+    wanted_of,
+)
+from resgen.cli._progress import Progress
+from resgen.cli._specs import folder_name
+from resgen.cli._text import say, say_json, table
+from resgen.errors import ResgenError, UsageError
+from resgen.profile.documents import save, to_json, write_text
+from resgen.profile.measure import Interrupted, Options, all_failed, profile
+from resgen.profile.record import Charge, Mode, Record, Run
+from resgen.profile.sampling import Limits
+from resgen.profile.subject import Prepared, prepared
+from resgen.report.wording import interval, percentile, scaled, seconds, share
+from resgen.runtime.engines import find, present
+
+if TYPE_CHECKING:
+    from resgen.graph.precision import Name
+
+#: Columns of a bar that stands for all of the time.
+BAR: Final = 24
+PAGE: Final = "report.html"
+DATA: Final = "report.json"
+_HEAD: Final = ("runtime", "batch", "median", "95 % interval", "p95", "inputs/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The options of one call, as click read them."""
+
+    source: str
+    as_json: bool
+    runtimes: tuple[str, ...]
+    device: str | None
+    precision: Name | None
+    shapes: tuple[str, ...]
+    threads: int | None
+    batches: str
+    mode: Mode
+    seconds: float
+    rate: float | None
+    cold: bool
+    lanes: int | None
+    launches: bool
+    no_operators: bool
+    weights: Path | None
+    assignments: tuple[str, ...]
+    out: Path | None
+    with_paths: bool
+
+
+def run(chosen: Chosen, progress: Progress) -> int | None:
+    """Profile as the options say; the exit code."""
+    begin = time.perf_counter()
+    _check(chosen)
+    device = parse_device(chosen.device, chosen.runtimes)
+    for name in chosen.runtimes:  # before anything is prepared, which takes seconds
+        if name != "all":
+            find(name).require(device, _why(name))
+    wanted = wanted_of(
+        chosen.source, chosen.precision, chosen.weights, chosen.assignments
+    )
+    with prepared(wanted) as subject:
+        options = _options(chosen, subject, device)
+        out = chosen.out or Path(
+            "build", f"{folder_name(subject.subject.name)}-profile"
+        )
+        _check_out(out)
+        progress.say("network", _network_line(subject))
+        progress.say("measuring", _how(options))
+        code = None
+        try:
+            record = profile(
+                subject,
+                options,
+                command=_again(chosen),
+                say=lambda run: progress.say("", _brief(run)),
+                progress=progress.advance,
+            )
+        except Interrupted as stop:
+            record, code = stop.record, INTERRUPTED
+    if chosen.with_paths:
+        from resgen.profile.machine import environment
+
+        record = replace(record, environment=environment(paths=True))
+    _write(record, out)
+    if chosen.as_json:
+        say_json(to_json(record))
+    else:
+        _show(record, out, time.perf_counter() - begin)
+    if code is not None:
+        say("interrupted; what was measured until then is in the report", err=True)
+        return code
+    return int(any(all_failed(record.runs, name) for name in options.runtimes))
+
+
+def _why(name: str) -> str:
+    return (
+        "the engine cannot run here"
+        if name == "tensorrt"
+        else "the network cannot run on it"
+    )
+
+
+def _check(chosen: Chosen) -> None:
+    """Refuse options that would have no effect."""
+    if chosen.lanes is not None and chosen.mode != "throughput":
+        raise UsageError("--in-flight is for --mode throughput")
+    if chosen.launches and chosen.mode != "compute":
+        raise UsageError("--no-cuda-graph is for --mode compute")
+    if chosen.mode == "throughput" and (chosen.rate or chosen.cold):
+        raise UsageError(
+            "--mode throughput has no time between requests to be paced or to flush "
+            "caches in"
+        )
+
+
+def _options(chosen: Chosen, subject: Prepared, device: str) -> Options:
+    runtimes = list(chosen.runtimes) or [default_runtime(subject, device)]
+    if "all" in runtimes:
+        here = present(device)
+        runtimes = [n for n in here if subject.file(find(n).takes) is not None]
+    return Options(
+        runtimes=tuple(dict.fromkeys(runtimes)),
+        device=device,
+        batches=parse_batches(chosen.batches),
+        mode=chosen.mode,
+        limits=Limits(
+            seconds=chosen.seconds,
+            warm_up=max(1.0, chosen.seconds / 2),
+            least_seconds=min(1.0, chosen.seconds / 2),
+            interval=1 / chosen.rate if chosen.rate else None,
+        ),
+        threads=chosen.threads,
+        shapes=parse_shapes(chosen.shapes),
+        lanes=chosen.lanes or 2,
+        cold=chosen.cold,
+        graph=not chosen.launches,
+        breakdown=not chosen.no_operators,
+    )
+
+
+def _again(chosen: Chosen) -> list[str]:
+    """The command that measures it again; of files only names, unless asked."""
+
+    def told(path: str | Path) -> str:
+        return str(path) if chosen.with_paths else Path(path).name
+
+    words = ["resgen", "profile", told(chosen.source)]
+    for name in chosen.runtimes:
+        words += ["--runtime", name]
+    for option, value in (
+        ("--device", chosen.device), ("--precision", chosen.precision),
+        ("--threads", chosen.threads), ("--batch", chosen.batches),
+        ("--mode", chosen.mode), ("--time", f"{chosen.seconds:g}"),
+        ("--rate", chosen.rate), ("--in-flight", chosen.lanes),
+        ("--weights", chosen.weights and told(chosen.weights)),
+    ):  # fmt: skip
+        if value is not None:
+            words += [option, str(value)]
+    for option, values in (("--shape", chosen.shapes), ("--set", chosen.assignments)):
+        for value in values:
+            words += [option, value]
+    flags = {
+        "--cold-l2": chosen.cold,
+        "--no-cuda-graph": chosen.launches,
+        "--no-operators": chosen.no_operators,
+        "--with-paths": chosen.with_paths,
+    }
+    return [*words, *(flag for flag, given in flags.items() if given)]
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ResgenError(f"{out} is a file", hint="name another folder with -o")
+
+
+def _write(record: Record, out: Path) -> None:
+    from resgen.report.html import render
+
+    out.mkdir(parents=True, exist_ok=True)
+    save(record, out / DATA)
+    write_text(out / PAGE, render([record]))
+
+
+# --- what a person sees ---------------------------------------------------------------
+
+
+def _network_line(subject: Prepared) -> str:
+    about = subject.subject
+    parts = [about.name]
+    if about.params:
+        parts.append(f"{scaled(about.params)} parameters")
+    if about.macs:
+        parts.append(f"{scaled(about.macs, 'MACs')}")
+    weights = "probe parameters" if about.weights == "probe" else f"{about.weights}"
+    return ", ".join((*parts, f"weights: {weights}", subject.precision))
+
+
+def _how(options: Options) -> str:
+    from resgen.profile.cores import available_cores
+
+    parts = [options.mode, options.device]
+    if options.device == "cpu":
+        parts.append(f"{options.threads or available_cores()} threads")
+    parts.append(f"up to {options.limits.seconds:g} s each")
+    return ", ".join(parts)
+
+
+def _brief(run: Run) -> str:
+    where = f"{run.runtime}, batch {run.batch}: "
+    if run.summary is None:
+        return where + (run.error or "nothing")
+    return f"{where}{seconds(run.summary.median)}, {run.summary.n:,} samples"
+
+
+def _show(record: Record, out: Path, took: float) -> None:
+    say()
+    rows = [_HEAD, *(_row(run) for run in record.runs)]
+    head, *lines = table(rows, 1)
+    say(click.style(head, bold=True))
+    for line in lines:
+        say(line)
+    for index, run in enumerate(record.runs):
+        for note in _notes(run):
+            say(f"  {record.runs[index].runtime}, batch {run.batch}: {note}")
+    told = next((run for run in record.runs if run.breakdown is not None), None)
+    if told is not None:
+        _show_parts(told)
+    say()
+    say(f"{click.style(f'{out}/', bold=True)}  in {took:.1f} s")
+    again = shlex.quote(str(out / PAGE))
+    say(f"next: open {again} · resgen compare A B says which of two is faster")
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    name, batch = run.runtime, str(run.batch)
+    found = run.summary
+    if found is None:
+        return name, batch, "failed", "", "", ""
+    return (
+        name, batch, seconds(found.median), interval(found.median_interval),
+        percentile(found, "p95") or "too few", f"{run.throughput or 0:,.1f}",
+    )  # fmt: skip
+
+
+def _notes(run: Run) -> Iterator[str]:
+    if run.error is not None:
+        yield run.error
+    if not run.steady:
+        yield "the machine was unsteady"
+    yield from run.notes
+
+
+def _show_parts(run: Run) -> None:
+    breakdown = run.breakdown
+    if breakdown is None or not breakdown.operator_sum:
+        return
+    say()
+    say(
+        click.style("where the time goes", bold=True)
+        + f"  {run.runtime}, batch {run.batch}: operators take "
+        f"{seconds(breakdown.operator_sum)} under the profiler, "
+        f"{100 * breakdown.coverage:.1f} % of it in a block or stage"
+    )
+    rows = [
+        (part.path, seconds(part.seconds), share(part.seconds, breakdown.operator_sum),
+         _reached(part), "#" * round(BAR * part.seconds / breakdown.operator_sum))
+        for part in _whole(breakdown.charges)
+    ]  # fmt: skip
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for path, took, part, reached, bar in rows:
+        say(
+            f"  {path:<{wide[0]}}  {took:>{wide[1]}}  {part:>{wide[2]}}  "
+            f"{bar:<{BAR}}  {reached}".rstrip()
+        )
+
+
+def _whole(charges: Sequence[Charge]) -> list[Charge]:
+    """Sections with their blocks added, and what lies in none."""
+    found: list[Charge] = []
+    for charge in charges:
+        if charge.kind == "block" and found:
+            found[-1] = replace(
+                found[-1],
+                seconds=found[-1].seconds + charge.seconds,
+                attainable=_sum(found[-1].attainable, charge.attainable),
+            )
+        else:
+            found.append(charge)
+    return [charge for charge in found if charge.seconds]
+
+
+def _sum(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a + b
+
+
+def _reached(charge: Charge) -> str:
+    if not charge.attainable or not charge.seconds:
+        return ""
+    return f"{100 * charge.attainable / charge.seconds:.0f} % of the attainable"

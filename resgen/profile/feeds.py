@@ -1,0 +1,77 @@
+"""Inputs of the shapes and types that a session takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from resgen.errors import ResgenError, UsageError
+from resgen.runtime.base import Array, Session, Shape, describe
+
+#: The key of a shape that holds for every input.
+ANY = ""
+
+
+def feeds_of(
+    session: Session, batch: int, shapes: Mapping[str, tuple[int, ...]], seed: int = 0
+) -> dict[str, Array]:
+    """Noise for every input, as pictures are once they are normalised.
+
+    ``shapes`` are sizes without the batch by name, for axes that the network leaves
+    open. A batch or a shape that the network does not take is a ResgenError.
+    """
+    unknown = sorted(shapes.keys() - {ANY, *session.inputs})
+    if unknown:
+        raise UsageError(
+            f"--shape names {unknown[0]}, but the inputs are "
+            f"{', '.join(session.inputs)}"
+        )
+    generator = np.random.default_rng(seed)
+    found: dict[str, Array] = {}
+    for name, declared in session.inputs.items():
+        sizes = _sizes(name, declared, batch, shapes.get(name, shapes.get(ANY)))
+        kind = session.dtypes.get(name, "float32")
+        found[name] = _values(sizes, kind, generator)
+    return found
+
+
+def _sizes(
+    name: str, declared: Shape, batch: int, given: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    if not declared:
+        return ()
+    first, *rest = declared
+    if first not in (None, batch):
+        raise ResgenError(
+            f'the batch of the input "{name}" is fixed at {first}, not {batch}',
+            hint=f"--batch {first}, or a file with an open batch",
+        )
+    if given is None:
+        if None in rest:
+            raise UsageError(
+                f'the input "{name}" is {describe(declared)}: its sizes are open',
+                hint="give them without the batch, as in --shape 3x224x224",
+            )
+        given = tuple(n for n in rest if n is not None)
+    if len(given) != len(rest) or any(
+        n not in (None, size) for n, size in zip(rest, given, strict=True)
+    ):
+        raise UsageError(
+            f"--shape {'x'.join(map(str, given))} does not fit the input "
+            f'"{name}", which is {describe(declared)}'
+        )
+    return (batch, *given)
+
+
+def _values(sizes: tuple[int, ...], kind: str, generator: np.random.Generator) -> Array:
+    if kind == "uint8":
+        return generator.integers(0, 256, sizes, np.uint8)
+    if kind.startswith(("int", "uint", "bool")):
+        return np.zeros(sizes, kind)  # indices: every table has a first row
+    noise = generator.standard_normal(sizes, np.float32)
+    if kind == "bfloat16":
+        import ml_dtypes
+
+        return noise.astype(ml_dtypes.bfloat16)
+    return noise.astype(kind)

@@ -1,0 +1,126 @@
+"""Several requests in flight: how many inputs a second get through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from resgen.profile.record import Samples
+from resgen.profile.sampling import Limits, Sampled, narrow
+
+#: Seconds between two looks at what got through, and looks that have to agree.
+LOOK: Final = 0.25
+AGREEING: Final = 3
+#: How far they may differ: a look counts few requests, so it is coarser than a median.
+AGREE: Final = 0.1
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One request after another, in a thread of its own; (begin, end) of each."""
+
+    work: Callable[[], object]
+    stop: threading.Event
+    taken: list[tuple[float, float]] = field(default_factory=list)
+    failure: BaseException | None = None
+
+    def run(self) -> None:
+        clock, work, stop = time.perf_counter, self.work, self.stop
+        try:
+            while not stop.is_set():
+                begin = clock()
+                work()
+                self.taken.append((begin, clock()))
+        except BaseException as failure:  # handed to the thread that waits
+            self.failure = failure
+
+
+def flow(
+    works: Sequence[Callable[[], object]],
+    limits: Limits,
+    *,
+    progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Sampled, float]:
+    """Samples of single requests, and how many of them ended in a second.
+
+    ``works`` run beside each other, one a lane. Warm-up lasts until as many get through
+    in one look as in the next.
+    """
+    stop = threading.Event()
+    lanes = [_Lane(work, stop) for work in works]
+    threads = [threading.Thread(target=lane.run, daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    stopped: Any = "time"
+    begin = end = time.perf_counter()
+    warm_up: dict[str, Any] = {}
+    try:
+        warm_up = _settle(lanes, limits)
+        begin, looked = time.perf_counter(), 0
+        while True:
+            time.sleep(min(LOOK, limits.seconds))
+            end = time.perf_counter()
+            _check(lanes)
+            gone, done = end - begin, _between(lanes, begin, end)
+            progress(min(gone / limits.seconds, 1.0))
+            if gone >= limits.seconds and done:
+                break
+            enough = len(done) >= max(limits.least, looked * 1.3)
+            if enough and gone >= limits.least_seconds:
+                looked = len(done)
+                if narrow([b - a for a, b in done], limits):
+                    stopped = "narrow"
+                    break
+    except KeyboardInterrupt:
+        end, stopped = time.perf_counter(), "interrupted"
+        if not _between(lanes, begin, end):
+            raise
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    done = _between(lanes, begin, end)
+    first = done[0][0]
+    samples = Samples(
+        tuple(a - first for a, _ in done), tuple(b - a for a, b in done), len(lanes)
+    )
+    return Sampled(samples, warm_up, stopped), len(done) / (end - begin)
+
+
+def _settle(lanes: Sequence[_Lane], limits: Limits) -> dict[str, Any]:
+    begin = time.perf_counter()
+    rates: list[float] = []
+    settled = False
+    while not settled and time.perf_counter() - begin < limits.warm_up:
+        start, before = time.perf_counter(), sum(len(lane.taken) for lane in lanes)
+        done = 0
+        while done < len(lanes) and time.perf_counter() - begin < limits.warm_up:
+            time.sleep(LOOK)
+            _check(lanes)
+            done = sum(len(lane.taken) for lane in lanes) - before
+        rates.append(done / (time.perf_counter() - start))
+        last = rates[-AGREEING:]
+        settled = len(last) == AGREEING and max(last) <= min(last) * (1 + AGREE)
+    return {
+        "seconds": time.perf_counter() - begin,
+        "calls": sum(len(lane.taken) for lane in lanes),
+        "windows": rates,
+        "settled": settled,
+    }
+
+
+def _between(
+    lanes: Sequence[_Lane], begin: float, end: float
+) -> list[tuple[float, float]]:
+    """Requests that ended in this time, by when they began."""
+    found = [t for lane in lanes for t in lane.taken[:] if begin < t[1] <= end]
+    return sorted(found)
+
+
+def _check(lanes: Sequence[_Lane]) -> None:
+    for lane in lanes:
+        if lane.failure is not None:
+            raise lane.failure

@@ -1,0 +1,15 @@
+"""Each engine's own profiler, read: one file an engine.
+
+What a reader gives are kernels by the engine's names, with the time of one inference.
+``nodes`` are the names (of ONNX nodes or of modules) of what a kernel computes, and a
+kernel that only changes a layout or a type has the role ``conversion``;
+:func:`resgen.profile.attribute.charge` finds where they lie.
+"""
+
+from __future__ import annotations
+
+from resgen.profile.operators.onnxruntime import profile_onnxruntime
+from resgen.profile.operators.tensorrt import from_layers, from_trtexec
+from resgen.profile.operators.torch import profile_torch
+
+__all__ = ["from_layers", "from_trtexec", "profile_onnxruntime", "profile_torch"]

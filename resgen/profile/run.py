@@ -1,0 +1,134 @@
+"""One run from opening to figures, within the process that is there for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.errors import ResgenError
+from resgen.profile.bench import Bench, Job
+from resgen.profile.explain import explained
+from resgen.profile.flow import flow
+from resgen.profile.modes import host_timed
+from resgen.profile.record import Run
+from resgen.profile.sampling import Sampled, overhead, sample
+
+#: Drift is said where it is likelier than this to be real, and larger than that.
+DRIFT_P: Final = 0.01
+DRIFT: Final = 0.02
+#: The sampling code's share of the time that is worth saying.
+COSTLY: Final = 0.01
+
+
+def run(job: Job, progress: Callable[[float], None]) -> Run:
+    """Measure the job; failures are exceptions."""
+    from resgen.profile import machine, stats
+
+    bench = Bench(job)
+    notes: list[str] = []
+    settings: dict[str, Any] = {**bench.engine.settings, "threads": job.threads}
+    flush = None
+    if job.mode == "throughput":
+        works = bench.lanes()
+        settings["in_flight"] = len(works)
+        before = machine.snapshot(job.device)
+        taken, per_second = flow(works, job.limits, progress=progress)
+        after = machine.snapshot(job.device)
+        cost = overhead(host_timed)
+        throughput = per_second * job.batch
+    else:
+        timed = bench.timed()
+        settings |= timed.settings
+        notes += timed.notes
+        flush = timed.flush
+        before = machine.snapshot(job.device)
+        taken = sample(timed.call, job.limits, before=flush, progress=progress)
+        after = machine.snapshot(job.device)
+        cost = overhead(timed.wrap)
+        throughput = 0.0
+    summary = stats.summarize(taken.samples)
+    if job.mode != "throughput":
+        throughput = job.batch / summary.median
+    if job.limits.interval is not None:
+        settings["rate"] = 1 / job.limits.interval
+        notes.append(_pace(taken, job.limits.interval))
+    seen = machine.unsteady(before, after, taken.samples)
+    notes += _settled(taken)
+    share = cost / summary.median
+    if share > COSTLY:
+        notes.append(f"sampling itself cost {share:.1%} of the median")
+    if summary.drift_p < DRIFT_P and abs(summary.drift - 1) > DRIFT:
+        notes.append(f"the second half took {summary.drift:.2f}x of the first: drift")
+    measured = Run(
+        runtime=job.runtime,
+        device=job.device,
+        precision=job.prepared.precision,
+        batch=job.batch,
+        mode=job.mode,
+        settings=settings,
+        samples=taken.samples,
+        summary=summary,
+        warm_up=taken.warm_up,
+        stopped=taken.stopped,
+        steady=not seen,
+        notes=(*notes, *seen),
+        throughput=throughput,
+        load_seconds=bench.load_seconds,
+        first_seconds=bench.first_seconds,
+        peak_memory=bench.peak_memory(),
+        model_bytes=_size(job, bench),
+        overhead=share,
+        machine=_machine(before, after, len(taken.samples.seconds) * job.batch),
+    )
+    if not job.breakdown or taken.stopped == "interrupted":
+        return measured
+    try:
+        breakdown, ceilings = explained(bench)
+    except ResgenError as error:  # the figures stand without their explanation
+        said = f"no times of single operators: {error.message}"
+        return replace(measured, notes=(*measured.notes, said))
+    return replace(measured, breakdown=breakdown, ceilings=ceilings)
+
+
+def _pace(taken: Sampled, interval: float) -> str:
+    count = len(taken.samples.seconds)
+    late = f", {taken.late} of {count} began late" if taken.late else ""
+    return f"paced at {1 / interval:g} a second{late}"
+
+
+def _settled(taken: Sampled) -> list[str]:
+    if taken.warm_up.get("settled", True):
+        return []
+    return ["warm-up ended before successive windows agreed"]
+
+
+def _machine(before: Any, after: Any, inputs: int) -> dict[str, Any]:
+    from resgen.profile import machine
+
+    found = {"before": dict(before), "after": dict(after)}
+    spent = machine.energy(before, after)
+    if spent is not None:
+        # Warm-up lies between the snapshots too: this is an upper bound.
+        found["energy"] = {
+            "joules": spent.joules,
+            "meter": spent.meter,
+            "joules_per_input_at_most": spent.joules / inputs,
+        }
+    return found
+
+
+def _size(job: Job, bench: Bench) -> int | None:
+    """Bytes of what the engine reads, with what an ONNX file keeps beside it."""
+    takes = bench.engine.takes
+    prepared = job.prepared
+    file = prepared.weights if takes == "module" else prepared.file(takes)
+    if file is None:
+        return None
+    beside: list[Path] = []
+    if takes == "onnx":
+        from resgen.lower.external import check_external
+
+        beside = list(check_external(file))
+    return sum(path.stat().st_size for path in (file, *beside))

@@ -1,0 +1,318 @@
+"""What is measured, made ready in a folder: files that a fresh process can open.
+
+Fresh weights of a deep network overflow or die out, and denormal numbers change times.
+So unless the weights are somebody's, what is timed carries probe parameters
+(:mod:`resgen.verify.probe`), which keep every value at about unit size.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from resgen.errors import ResgenError, UsageError
+from resgen.graph.precision import Name, Precision
+from resgen.profile.parts import parts_of
+from resgen.profile.record import Part, Subject
+from resgen.runtime.engines import Form
+
+if TYPE_CHECKING:
+    import torch
+
+    from resgen.artifact.source import Source
+    from resgen.graph.ir import Graph
+    from resgen.runtime.base import Array
+    from resgen.spec.model import Preprocess, Spec
+
+MODEL: Final = "model.onnx"
+ENGINE: Final = "model.engine"
+WEIGHTS: Final = "weights.safetensors"
+NETWORK: Final = "network.pickle"
+#: Inputs that probe parameters are settled on.
+SETTLED_ON: Final = 2
+#: What weights are called that :mod:`resgen.verify.probe` drew.
+PROBE: Final = "probe"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Files to open, and what is known of them without opening any.
+
+    ``model`` is an ONNX file, ``engine`` TensorRT's; ``network`` holds the graph at its
+    precision, with ``weights`` beside it. What is None cannot be had.
+    """
+
+    subject: Subject
+    precision: str
+    model: Path | None = None
+    engine: Path | None = None
+    network: Path | None = None
+    weights: Path | None = None
+
+    def file(self, form: Form) -> Path | None:
+        """What an engine that takes ``form`` opens."""
+        return {"onnx": self.model, "module": self.network, "engine": self.engine}[form]
+
+    @cached_property
+    def _stored(self) -> tuple[Graph, Graph, Preprocess]:
+        if self.network is None:
+            raise ResgenError(f"{self.subject.name} is a file, not a network of a spec")
+        # Written by this run into a folder of its own.
+        content = self.network.read_bytes()
+        stored: tuple[Graph, Graph, Preprocess] = pickle.loads(content)
+        return stored
+
+    @property
+    def graph(self) -> Graph:
+        """The graph at its precision, of which PyTorch's module is made."""
+        return self._stored[0]
+
+    @property
+    def file_graph(self) -> Graph:
+        """The graph that the ONNX file was written from, its norms folded."""
+        return self._stored[1]
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How a picture becomes an input."""
+        return self._stored[2]
+
+    def module(self) -> tuple[Graph, torch.nn.Module]:
+        """The graph and PyTorch's module of it."""
+        from resgen.lower.safetensors import StoredWeights
+        from resgen.lower.torch import to_torch
+
+        if self.weights is None:
+            raise ResgenError(f"{self.subject.name} is a file, not a network of a spec")
+        stored = StoredWeights(self.weights)
+        arrays = {p.name: stored[p.name] for p in self.graph.parameters}
+        return self.graph, to_torch(self.graph, arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be measured.
+
+    ``source`` is a spec, a folder or a file. ``precision`` None is what a folder says,
+    else fp32. ``weights`` is a checkpoint, without which a spec gets probe parameters.
+    ``network`` is the spec and its graph where they were read already.
+    """
+
+    source: str
+    precision: Name | None = None
+    weights: Path | None = None
+    assignments: tuple[str, ...] = ()
+    network: tuple[Spec, Graph] | None = None
+
+
+@contextmanager
+def prepared(wanted: Wanted) -> Iterator[Prepared]:
+    """Make it ready; the files are gone after the block."""
+    path = Path(wanted.source)
+    with TemporaryDirectory(prefix="resgen-profile-") as folder:
+        if path.suffix == ".onnx":
+            yield _foreign(path, wanted)
+        elif path.suffix in (".engine", ".plan"):
+            yield _engine(path, wanted)
+        else:
+            yield _network(wanted, Path(folder))
+
+
+def _foreign(path: Path, wanted: Wanted) -> Prepared:
+    """An ONNX file, measured as it is."""
+    from resgen.lower.onnx_ends import ends_of
+    from resgen.tensorrt.files import sha256_of
+
+    _refuse(wanted, path)
+    ends = ends_of(path)
+    (first, *_) = ends.inputs.values()
+    known = tuple(n for n in first[1:] if n is not None)
+    parts = _foreign_parts(path)
+    subject = Subject(
+        name=path.stem,
+        kind="onnx",
+        sha256=sha256_of(path),
+        input=known if len(known) == len(first) - 1 else None,
+        macs=sum(part.macs for part in parts if part.kind == "section") or None,
+        weights="the file's",
+        parts=parts,
+    )
+    return Prepared(subject, "as stored", model=path)
+
+
+def _foreign_parts(path: Path) -> tuple[Part, ...]:
+    """Sections and blocks as the names in the file tell them."""
+    from resgen.profile.foreign import names_of_onnx
+
+    names = names_of_onnx(path)
+    found = []
+    for part in names.parts:
+        section = part.path if part.block is None else part.path.rpartition(".")[0]
+        works = [
+            work
+            for work in names.works.values()
+            if work.section == section and part.block in (None, work.block)
+        ]
+        macs = sum(work.macs or 0 for work in works)
+        moved = names.bytes_of(works, 1) or 0
+        kind = "section" if part.block is None else "block"
+        label = part.label or part.path
+        found.append(Part(part.path, kind, label, part.pointer, macs, moved, ()))
+    return tuple(found)
+
+
+def _engine(path: Path, wanted: Wanted) -> Prepared:
+    from resgen.tensorrt.files import sha256_of
+    from resgen.tensorrt.manifest import vouched
+
+    _refuse(wanted, path)
+    vouched(path)
+    name = path.resolve().parent.name if path.stem == "model" else path.stem
+    subject = Subject(name, "engine", sha256_of(path), None, weights="the engine's")
+    return Prepared(subject, "as built", engine=path)
+
+
+def _refuse(wanted: Wanted, path: Path) -> None:
+    """Options that say how a network is lowered have no effect on a file."""
+    given = {
+        "--precision": wanted.precision,
+        "--weights": wanted.weights,
+        "--set": wanted.assignments,
+    }
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                f"{option} says how a network is written, and {path} is written already"
+            )
+    if not path.is_file():
+        raise ResgenError(f"{path} does not exist")
+
+
+def _network(wanted: Wanted, folder: Path) -> Prepared:
+    """A spec or a folder, written once more at its precision."""
+    from resgen.artifact.source import from_folder, from_spec
+    from resgen.network import load
+    from resgen.spec.canonical import digest
+
+    path = Path(wanted.source)
+    precision = Precision(wanted.precision or "fp32")
+    engine = None
+    if path.is_dir():
+        if wanted.weights or wanted.assignments:
+            raise UsageError(
+                f"--weights and --set change what {path} was built from",
+                hint="profile the spec instead",
+            )
+        source = from_folder(path)
+        precision = _precision(path, wanted)
+        engine = path / ENGINE if (path / ENGINE).is_file() else None
+    else:
+        spec, graph = wanted.network or (load(wanted.source, wanted.assignments), None)
+        source = from_spec(spec, graph=graph, weights=wanted.weights)
+    lowered, weights = _lowered(source, precision)
+    _write(folder, source, lowered, weights, precision)
+    subject = Subject(
+        name=source.spec.name,
+        kind="folder" if path.is_dir() else "spec",
+        sha256=digest(source.spec),
+        input=source.spec.input,
+        params=sum(p.size for p in source.graph.parameters if p.trainable),
+        macs=sum(part.macs for part in parts_of(source.graph) if part.kind != "block"),
+        weights=PROBE if source.fresh else source.origin,
+        parts=parts_of(source.graph),
+    )
+    return Prepared(
+        subject,
+        precision.name,
+        model=folder / MODEL,
+        engine=engine,
+        network=folder / NETWORK,
+        weights=folder / WEIGHTS,
+    )
+
+
+def _precision(folder: Path, wanted: Wanted) -> Precision:
+    """What a folder was exported at, unless another one is asked for."""
+    import json
+
+    from resgen.artifact.folder import MANIFEST
+
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    told = manifest.get("precision")
+    if wanted.precision is not None or told is None:
+        return Precision(wanted.precision or "fp32")
+    return Precision(
+        told["name"],
+        "onnxruntime",
+        tuple(told["keep"]),
+        low_ends=told["low_ends"],
+        reduce_range=told["reduce_range"],
+    )
+
+
+def _lowered(source: Source, precision: Precision) -> tuple[Graph, dict[str, Array]]:
+    """The graph at a precision, and its weights: the user's, or probes."""
+    from resgen.calibrate.lowered import Calibrator
+    from resgen.calibrate.samples import Samples, gather
+
+    graph = source.graph
+    if not source.fresh:
+        weights = {p.name: source.weights[p.name] for p in graph.parameters}
+        samples = gather(None, graph, source.spec.preprocess)
+        learned = source.weights
+    else:
+        weights, inputs = probes(graph)
+        samples = Samples(len(inputs), "probes", False, lambda i: inputs[i])
+        learned = {}
+    if precision.name == "fp32" and not precision.keep:
+        return graph, weights
+    made = Calibrator(graph, weights, samples, learned=learned).at(precision)
+    return made.graph, dict(made.weights)
+
+
+def probes(graph: Graph, seed: int = 0) -> tuple[dict[str, Array], Array]:
+    """Probe parameters, and the inputs that they were settled on."""
+    import numpy as np
+
+    from resgen.runtime.torch import load_torch
+    from resgen.verify.gate import settle
+    from resgen.verify.probe import draw
+
+    torch = load_torch("fresh weights cannot be given a realistic size: --weights FILE")
+    from resgen.lower.torch import to_torch
+
+    (given,) = graph.inputs
+    generator = np.random.default_rng(seed)
+    inputs = generator.standard_normal((SETTLED_ON, *given.type.shape), np.float32)
+    drawn: dict[str, Array] = dict(draw(graph, seed))
+    module = to_torch(graph, drawn).eval()
+    with torch.no_grad():
+        settle(graph, module, {given.name: torch.from_numpy(inputs)})
+    return drawn, inputs
+
+
+def _write(
+    folder: Path,
+    source: Source,
+    lowered: Graph,
+    weights: dict[str, Array],
+    precision: Precision,
+) -> None:
+    from resgen.artifact.export import file_graph
+    from resgen.graph.passes import apply
+    from resgen.graph.passes.fold_norm import fold_norm
+    from resgen.lower.onnx import write
+    from resgen.lower.safetensors import write_safetensors
+
+    plain = lowered is source.graph
+    graph = apply(lowered, fold_norm) if plain else file_graph(lowered, precision)
+    write(graph, weights, folder / MODEL)
+    write_safetensors(folder / WEIGHTS, lowered, weights)
+    stored = pickle.dumps((lowered, graph, source.spec.preprocess))
+    (folder / NETWORK).write_bytes(stored)

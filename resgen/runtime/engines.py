@@ -1,0 +1,134 @@
+"""The engines that can run a network, found by their files.
+
+A module that holds ``ENGINE`` is an engine. Those in this folder go by the names of
+their files; one that lies elsewhere goes by the dotted name of its module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from resgen.errors import MissingComponent, UsageError, did_you_mean
+from resgen.runtime.base import Session
+from resgen.tensorrt.device import required
+
+if TYPE_CHECKING:
+    import torch
+
+    from resgen.graph.ir import Graph
+
+_FOLDER: Final = Path(__file__).parent
+#: Files of this folder that are no engine.
+_SHARED: Final = {"__init__", "base", "engines", "foreign", "optimized"}
+
+#: What an engine reads: an ONNX file, PyTorch's module, or an engine's own file.
+Form: TypeAlias = Literal["onnx", "module", "engine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an engine is to open, and how.
+
+    ``model`` is an ONNX file or an engine's own. ``network`` makes the graph and its
+    module. ``device`` is ``cpu`` or ``cuda:N``; ``threads`` is how many one operator
+    uses on a processor.
+    """
+
+    model: Path | None = None
+    network: Callable[[], tuple[Graph, torch.nn.Module]] | None = None
+    device: str = "cpu"
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How an engine is found and opened.
+
+    ``packages`` are import names of which one is needed, ``extra`` what of resgen
+    installs one. ``settings`` are what it is told, for the report.
+    """
+
+    title: str
+    takes: Form
+    devices: tuple[str, ...]
+    packages: tuple[str, ...]
+    extra: str
+    open: Callable[[Opening], Session]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    hidden: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is here, without importing it."""
+        return not self.packages or any(map(find_spec, self.packages))
+
+    @property
+    def version(self) -> str | None:
+        """The version of its package, as far as the package's metadata says."""
+        here = packages_distributions()
+        found = (here[name][0] for name in self.packages if name in here)
+        return next(map(version, found), None)
+
+    def require(self, device: str, why: str) -> None:
+        """Refuse what is not there (exit code 3) or does not go together (2).
+
+        ``why`` ends the sentence "NAME is not installed, so ...".
+        """
+        if not self.installed:
+            install = f'pip install "resgen[{self.extra}]"'
+            if self.devices == ("cuda",):
+                install += "      an NVIDIA GPU with a driver is needed as well"
+            doctor = "`resgen doctor` shows what this machine has."
+            raise MissingComponent(self.title, why, f"{install}\n{doctor}")
+        kind = device.partition(":")[0]
+        if kind not in self.devices:
+            raise UsageError(
+                f"{self.title} does not run on {kind} here; it runs on "
+                f"{' and '.join(self.devices)}"
+            )
+        if kind == "cuda":
+            required(f"{self.title} cannot run on {device}")
+
+
+def names(*, hidden: bool = False) -> list[str]:
+    """Names of the engines, as ``--runtime`` takes them."""
+    stems = sorted(p.stem for p in _FOLDER.glob("*.py") if p.stem not in _SHARED)
+    found = [stem.replace("_", "-") for stem in stems]
+    return [name for name in found if hidden or not find(name).hidden]
+
+
+def find(name: str) -> Engine:
+    """The engine of this name; an unknown one is a :class:`UsageError`."""
+    stem = name.replace("-", "_")
+    if "." in name:
+        module = name
+    elif stem not in _SHARED and (_FOLDER / f"{stem}.py").is_file():
+        module = f"resgen.runtime.{stem}"
+    else:
+        raise UsageError(
+            f'there is no runtime "{name}"{did_you_mean(name, names())}',
+            hint=f"choose among {', '.join(names())}",
+        )
+    try:
+        found = import_module(module).ENGINE
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UsageError(f'"{name}" is no module with an ENGINE: {error}') from error
+    if not isinstance(found, Engine):
+        raise UsageError(f'ENGINE of "{name}" is not a resgen.runtime.engines.Engine')
+    return found
+
+
+def present(device: str, form: Form | None = None) -> Iterator[str]:
+    """Names of the engines that are installed and run on a device."""
+    kind = device.partition(":")[0]
+    for name in names():
+        engine = find(name)
+        fits = form is None or engine.takes == form
+        if fits and engine.installed and kind in engine.devices:
+            yield name

@@ -1,0 +1,109 @@
+"""What engines are built for, and who builds them."""
+
+from __future__ import annotations
+
+import pytest
+
+from resgen.errors import MissingComponent, UsageError
+from resgen.tensorrt import targets
+from resgen.tensorrt.device import Device
+from resgen.tensorrt.flavor import FLAVORS
+from resgen.tensorrt.targets import (
+    AHEAD,
+    DEVICES,
+    check_precisions,
+    divide,
+    parse_targets,
+    precision_problem,
+)
+
+H100 = Device("NVIDIA H100 80GB HBM3", "sm_90", "13.0")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    def have(*keys):
+        found = tuple(FLAVORS[key] for key in keys)
+        monkeypatch.setattr(targets, "installed", lambda: found)
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sm_89", ("sm_89",)),
+        ("sm_89,rtx-4090, L4", ("sm_89",)),
+        ("h100,jetson-orin,t4", ("sm_90", "sm_87", "sm_75")),
+        ("NVIDIA GeForce RTX 2080 Ti", ("sm_75",)),
+        ("rtx_6000_ada", ("sm_89",)),
+        ("8.6,sm120,10.0,110", ("sm_86", "sm_120", "sm_100", "sm_110")),
+    ],
+)
+def test_devices_and_numbers_become_compute_capabilities(text, expected):
+    assert parse_targets(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "sm_89,", "sm_85", "sm_8", "86x", "-"])
+def test_what_is_no_target_is_refused(text):
+    with pytest.raises(UsageError):
+        parse_targets(text)
+
+
+def test_a_misspelt_device_is_guessed():
+    with pytest.raises(UsageError, match='did you mean "rtx-4090"'):
+        parse_targets("rtx-4900")
+
+
+def test_every_target_of_the_ahead_of_time_builder_is_one_of_its_own(rtx):
+    import tensorrt_rtx
+
+    members = tensorrt_rtx.ComputeCapability.__members__
+    theirs = {n.replace("SM", "sm_") for n in members if n.startswith("SM")}
+    assert theirs == set(AHEAD) <= set(DEVICES.values())
+
+
+def test_a_precision_that_a_gpu_lacks_is_named():
+    assert precision_problem("fp8", "sm_89") is None
+    assert precision_problem("fp32", "sm_72") is None
+    assert precision_problem("bf16", "sm_120") is None
+    assert "sm_75 has no bf16" in precision_problem("bf16", "sm_75")
+    with pytest.raises(UsageError, match=r"sm_86 has no fp8: .*; sm_75 has no fp8"):
+        check_precisions(("fp8",), ("sm_89", "sm_86", "sm_75"))
+
+
+def test_without_a_gpu_the_rest_goes_into_a_kit(installed):
+    installed("tensorrt", "rtx")
+    found = divide(("sm_87", "sm_89", "sm_90"), None, None)
+    assert found.flavor is FLAVORS["rtx"]
+    assert (found.here, found.elsewhere) == (("sm_89",), ("sm_87", "sm_90"))
+
+
+def test_a_gpu_that_only_the_full_flavour_knows_is_built_for_by_it(installed):
+    installed("tensorrt", "rtx")
+    found = divide((), None, H100)
+    assert (found.flavor, found.here) == (FLAVORS["tensorrt"], ("sm_90",))
+    installed("rtx")
+    assert divide((), None, H100).elsewhere == ("sm_90",)
+
+
+def test_without_tensorrt_everything_goes_into_a_kit(installed):
+    installed()
+    found = divide(("sm_89",), None, None)
+    assert (found.flavor, found.here, found.elsewhere) == (None, (), ("sm_89",))
+
+
+def test_a_flavour_that_was_asked_for_has_to_be_there(installed):
+    installed("rtx")
+    with pytest.raises(MissingComponent) as missing:
+        divide(("sm_89",), "tensorrt", None)
+    assert missing.value.install == 'pip install "resgen[tensorrt]"'
+    with pytest.raises(UsageError, match='did you mean "rtx"'):
+        divide(("sm_89",), "rtz", None)
+
+
+def test_without_a_gpu_a_target_has_to_be_named(installed):
+    installed("rtx")
+    with pytest.raises(UsageError, match="no GPU is here") as error:
+        divide((), None, None)
+    assert "--target sm_89" in error.value.hint
