@@ -22,7 +22,7 @@ from resgen.tensorrt.cache import (
     timing_cache,
 )
 from resgen.tensorrt.device import present
-from resgen.tensorrt.files import fingerprint, write_all, write_whole
+from resgen.tensorrt.files import Fingerprint, fingerprint, write_all, write_whole
 from resgen.tensorrt.flavor import Flavor, version_of
 from resgen.tensorrt.listening import Progress
 from resgen.tensorrt.manifest import write_manifest
@@ -85,6 +85,7 @@ def export_engine(
     rebuild: bool = False,
     source: str | None = None,
     options: Sequence[str] = (),
+    identity: Fingerprint | None = None,
     locate: Locate = nowhere,
     say: Say = lambda label, text: None,
     progress: Progress = lambda done, steps: None,
@@ -94,7 +95,8 @@ def export_engine(
     ``flavor`` and ``targets`` come from :func:`resgen.tensorrt.targets.divide`. An
     engine that was built before is taken from the cache, unless ``rebuild``. ``source``
     is what the user exports, ``options`` are those of the command that this function
-    does not know: both stand in the command that builds the engine again.
+    does not know: both stand in the command that builds the engine again. ``identity``
+    is what the file is, for those who wrote it and hashed it as they did.
 
     Errors are :class:`~resgen.errors.ResgenError`, and leave nothing half-written.
     """
@@ -131,10 +133,10 @@ def export_engine(
     engine = out / ENGINE
     # Hashing needs no interpreter, so it goes on while the engine is built.
     with ThreadPoolExecutor(1) as pool:
-        identity = pool.submit(fingerprint, onnx)
+        known = pool.submit(lambda: identity or fingerprint(onnx))
         with obtain(
             kind_of(onnx.stat().st_size, request, version, device),
-            identity.result,
+            known.result,
             make,
             rebuild=rebuild,
             waiting=waiting,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BAR: Final = 24
 PAGE: Final = "report.html"
 DATA: Final = "report.json"
-_HEAD: Final = ("runtime", "batch", "median", "95 % interval", "p95", "inputs/s")
+_HEAD: Final = ("runtime", "batch", "median", "95 % interval", "p95", "inputs/s", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         )
         _check_out(out)
         progress.say("network", _network_line(subject))
-        progress.say("measuring", _how(options))
+        progress.say("timing", _how(options))
         code = None
         try:
             record = profile(
@@ -238,9 +238,9 @@ def _show(record: Record, out: Path, took: float) -> None:
     say(click.style(head, bold=True))
     for line in lines:
         say(line)
-    for index, run in enumerate(record.runs):
+    for run in record.runs:
         for note in _notes(run):
-            say(f"  {record.runs[index].runtime}, batch {run.batch}: {note}")
+            say(f"  {run.runtime}, batch {run.batch}: {note}")
     told = next((run for run in record.runs if run.breakdown is not None), None)
     if told is not None:
         _show_parts(told)
@@ -254,18 +254,17 @@ def _row(run: Run) -> tuple[str, ...]:
     name, batch = run.runtime, str(run.batch)
     found = run.summary
     if found is None:
-        return name, batch, "failed", "", "", ""
+        return name, batch, "failed", "", "", "", ""
+    unsteady = "" if run.steady else "unsteady"
     return (
         name, batch, seconds(found.median), interval(found.median_interval),
-        percentile(found, "p95") or "too few", f"{run.throughput or 0:,.1f}",
+        percentile(found, "p95") or "too few", f"{run.throughput or 0:,.1f}", unsteady,
     )  # fmt: skip
 
 
 def _notes(run: Run) -> Iterator[str]:
     if run.error is not None:
         yield run.error
-    if not run.steady:
-        yield "the machine was unsteady"
     yield from run.notes
 
 
@@ -283,7 +282,8 @@ def _show_parts(run: Run) -> None:
     rows = [
         (part.path, seconds(part.seconds), share(part.seconds, breakdown.operator_sum),
          _reached(part), "#" * round(BAR * part.seconds / breakdown.operator_sum))
-        for part in _whole(breakdown.charges)
+        for part in breakdown.charges
+        if part.kind != "block" and part.seconds
     ]  # fmt: skip
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for path, took, part, reached, bar in rows:
@@ -291,25 +291,6 @@ def _show_parts(run: Run) -> None:
             f"  {path:<{wide[0]}}  {took:>{wide[1]}}  {part:>{wide[2]}}  "
             f"{bar:<{BAR}}  {reached}".rstrip()
         )
-
-
-def _whole(charges: Sequence[Charge]) -> list[Charge]:
-    """Sections with their blocks added, and what lies in none."""
-    found: list[Charge] = []
-    for charge in charges:
-        if charge.kind == "block" and found:
-            found[-1] = replace(
-                found[-1],
-                seconds=found[-1].seconds + charge.seconds,
-                attainable=_sum(found[-1].attainable, charge.attainable),
-            )
-        else:
-            found.append(charge)
-    return [charge for charge in found if charge.seconds]
-
-
-def _sum(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a + b
 
 
 def _reached(charge: Charge) -> str:

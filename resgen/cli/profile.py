@@ -24,8 +24,8 @@ Examples:
 SOURCE is a spec, a folder that `resgen build` or `export` made, an ONNX file, or an
 engine of TensorRT. Each runtime and batch size is measured in a process of its own,
 until the 95 % interval of the median is within 1 % of it or time is up. Weights that
-nobody trained are replaced by probe parameters, since the numbers in fresh ones overflow
-or die out, which changes times.
+nobody trained are replaced by probe parameters: numbers in fresh ones overflow or die
+out, which changes times.
 
 Exit code 0: everything was measured; 1: a runtime gave nothing; 3: one is not here."""
 )

@@ -83,7 +83,9 @@ def unmet(conditions: Sequence[Condition], verdict: str, metrics: Metrics) -> li
                 f"{condition.metric} is not known, so {condition.text} is open"
             )
         elif value > condition.most:
-            found.append(f"{condition.metric} is {value:,.6g}: {condition.text}")
+            timed = condition.metric in TIMES
+            said = f"{1e3 * value:.4g} ms" if timed else f"{value:,.0f}"
+            found.append(f"{condition.metric} is {said}, and {condition.text} holds")
     return found
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 from resgen.errors import ResgenError
 from resgen.lower.external import check_external
 
-_CHUNK: Final = 1 << 20
+#: Large, so that who hashes seldom asks for the interpreter that others run in.
+_CHUNK: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
 from resgen.tensorrt import manifest as vouching
 from resgen.tensorrt.device import Device
+from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 from resgen.tensorrt.manifest import check_here, vouched
 from resgen.tensorrt.profiles import parse_profile
@@ -188,6 +189,17 @@ def test_what_was_built_is_not_built_again(export, builds, model, tmp_path):
     shutil.copy(model, moved)
     assert export(onnx=moved).cached
     assert not export(rebuild=True).cached
+
+
+def test_a_file_that_its_writer_has_hashed_is_not_read_for_that(
+    export, model, monkeypatch
+):
+    export()
+    known = Fingerprint(sha256(model), {})
+    monkeypatch.setattr(exporting, "fingerprint", None)
+    made = export(identity=known)
+    assert made.cached
+    assert made.manifest["onnx"]["sha256"] == known.sha256
 
 
 def test_whatever_changes_the_engine_is_built(export, builds, graph, tmp_path):

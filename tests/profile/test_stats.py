@@ -38,8 +38,8 @@ def inside(interval: tuple[float, float], value: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("rho", "n", "least"), [(0, 30, 0.93), (0, 1000, 0.93), (0.5, 1000, 0.92),
-                            (0.9, 1000, 0.86), (0.9, 5000, 0.90)]
+    ("rho", "n", "least"), [(0, 30, 0.93), (0, 1000, 0.93), (0.5, 100, 0.9),
+                            (0.5, 1000, 0.92), (0.9, 1000, 0.86), (0.9, 5000, 0.90)]
 )  # fmt: skip
 def test_interval_contains_the_median(rho: float, n: int, least: float) -> None:
     # Heavy to the right, as times are; the true median is 1.
@@ -161,6 +161,14 @@ def test_drift_is_seen() -> None:
         change, p = drift(times)
         assert change == pytest.approx(0.97, abs=0.015)
         assert p < 0.05
+
+
+def test_drift_is_seen_past_an_outlier() -> None:
+    times = 1 + 0.01 * correlated(0, 200, 1)[0] + np.linspace(0, 0.05, 200)
+    times[20] = 100.0
+    change, p = drift(times)
+    assert change == pytest.approx(1.025, abs=0.01)
+    assert p < 0.01
 
 
 def test_summary() -> None:

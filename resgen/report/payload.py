@@ -1,0 +1,57 @@
+"""The data of a page's charts: all that was measured, no sample left out.
+
+Samples are whole nanoseconds, finer than any clock that they were taken with. When
+each began follows from the end of the one before it and the gap between the two, which
+is a few digits instead of many.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from resgen.profile.documents import plain
+from resgen.profile.record import Record, Run, Samples
+from resgen.report.wording import engine, label
+
+
+def payload(records: Sequence[Record]) -> str:
+    """JSON that can stand inside a ``script`` element."""
+    data = [
+        {
+            "name": record.subject.name,
+            "created": record.created,
+            "parts": plain(record.subject.parts),
+            "runs": [_run(run) for run in record.runs],
+        }
+        for record in records
+    ]
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    # No name in it may end the element or begin a comment.
+    return text.replace("<", "\\u003c")
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "label": label(run),
+        "engine": engine(run),
+        "batch": run.batch,
+        "mode": run.mode,
+        "steady": run.steady,
+        "throughput": run.throughput,
+        "summary": plain(run.summary),
+        "samples": None if run.samples is None else _samples(run.samples),
+        "breakdown": plain(run.breakdown),
+        "ceilings": plain(run.ceilings),
+    }
+
+
+def _samples(samples: Samples) -> dict[str, Any]:
+    took = [round(1e9 * value) for value in samples.seconds]
+    began = [round(1e9 * value) for value in samples.at]
+    gaps = [
+        after - before - lasted
+        for before, after, lasted in zip(began, began[1:], took, strict=False)
+    ]
+    return {"took": took, "first": began[:1], "gaps": gaps, "block": samples.block}
