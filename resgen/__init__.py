@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
-    from resgen.artifact.api import export
     from resgen.artifact.build import build
     from resgen.calibrate.lowered import calibrated
     from resgen.errors import ResgenError, SpecError
+    from resgen.exports.api import export
     from resgen.graph.builder import Limits
     from resgen.graph.cost import analyse
     from resgen.graph.ir import Graph
@@ -42,7 +42,7 @@ _HOMES = {
     "calibrated": "resgen.calibrate.lowered",
     "examine": "resgen.network",
     "expand": "resgen.network",
-    "export": "resgen.artifact.api",
+    "export": "resgen.exports.api",
     "load": "resgen.network",
     "to_torch": "resgen.lower.torch",
 }

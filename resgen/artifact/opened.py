@@ -36,6 +36,11 @@ class Artifact:
         """The safetensors file."""
         return self.folder / WEIGHTS
 
+    @property
+    def exported(self) -> bool:
+        """Whether ``resgen export`` made it, and not ``resgen build``."""
+        return "precision" in self.manifest
+
     @cached_property
     def spec(self) -> Spec:
         """The spec that it was built from."""

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from resgen.artifact.opened import open_folder
+from resgen.artifact.opened import Artifact
 from resgen.artifact.proof import Subject, prove
-from resgen.artifact.verify_export import verify_export
-from resgen.errors import UsageError
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.lower.onnx import operands_of
@@ -17,28 +15,21 @@ from resgen.lower.safetensors import StoredWeights
 
 
 def verify(
-    folder: Path,
+    artifact: Artifact,
     *,
     images: Path | None = None,
     batches: Sequence[int] | None = None,
     seed: int = 0,
     say: Callable[[str, str], None] = lambda label, text: None,
 ) -> dict[str, Any]:
-    """Check the manifest's hashes, then prove the model on these inputs.
+    """Prove the model of a folder whose hashes have been checked.
 
     ``images`` is a folder of pictures, ``batches`` the batch sizes, ``seed`` draws the
     noise and the probe parameters. Returns what was proven; raises ResgenError where
-    the folder is not what was built.
+    the model is not what the graph says.
     """
-    artifact = open_folder(folder)
-    count = artifact.check_hashes()
-    say("files", f"{count} files have the SHA-256 of the manifest")
     graph, spec = artifact.graph, artifact.spec
     written = artifact.manifest["onnx"]
-    if "precision" in artifact.manifest:
-        if batches is not None:
-            raise UsageError("--batch is for what `resgen build` has made")
-        return verify_export(artifact, images, say)
     passes = [fold_norm] if "fold_norm" in written["passes"] else []
     folded = apply(graph, *passes)
     operands = None

@@ -9,6 +9,7 @@ import click
 from resgen.cli._options import Whole, folder_argument, images_option, json_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
+from resgen.errors import UsageError
 
 #: What goes on after each step has been said.
 _NEXT = {"": "hashing", "files": "verifying"}
@@ -36,17 +37,29 @@ Exit code 0: PyTorch and ONNX Runtime agree and no file has changed; 1: otherwis
 def command(
     folder: Path, images: Path | None, batches: tuple[int, ...], *, as_json: bool
 ) -> None:
-    """Prove a build again, on more images and batch sizes.
+    """Prove a build or an export again, on more images and batch sizes.
 
-    DIR is a folder that `resgen build` has made. Its files must be those that the
-    manifest vouches for, and PyTorch and ONNX Runtime must agree.
+    DIR is a folder that `resgen build` or `resgen export` has made. Its files must be
+    those that the manifest vouches for, and compute what its spec says.
     """
     with Progress(_NEXT, err=as_json) as progress:
-        from resgen.artifact.verify import verify
+        from resgen.artifact.opened import open_folder
 
-        record = verify(
-            folder, images=images, batches=batches or None, say=progress.say
-        )
+        artifact = open_folder(folder)
+        count = artifact.check_hashes()
+        progress.say("files", f"{count} files have the SHA-256 of the manifest")
+        if artifact.exported:
+            if batches:
+                raise UsageError("--batch is for what `resgen build` has made")
+            from resgen.exports.verify import verify_export
+
+            record = verify_export(artifact, images, progress.say)
+        else:
+            from resgen.artifact.verify import verify
+
+            record = verify(
+                artifact, images=images, batches=batches or None, say=progress.say
+            )
     if as_json:
         say_json(record)
     else:

@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, Final
 
 from resgen.profile.worker import Failure
 
+#: Not `-m`, under which the worker's classes would be those of another module.
+_PROGRAM: Final = "from resgen.profile.worker import main; main()"
 #: The last lines of what a process wrote that are shown when it dies.
 LAST_LINES: Final = 3
 
@@ -32,7 +34,7 @@ class Process:
     def __init__(self) -> None:
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # till close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "resgen.profile.worker"],
+            [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

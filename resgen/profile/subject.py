@@ -25,7 +25,7 @@ from resgen.runtime.engines import Form
 if TYPE_CHECKING:
     import torch
 
-    from resgen.artifact.source import Source
+    from resgen.exports.source import Source
     from resgen.graph.ir import Graph
     from resgen.runtime.base import Array
     from resgen.spec.model import Preprocess, Spec
@@ -196,7 +196,7 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 
 def _network(wanted: Wanted, folder: Path) -> Prepared:
     """A spec or a folder, written once more at its precision."""
-    from resgen.artifact.source import from_folder, from_spec
+    from resgen.exports.source import from_folder, from_spec
     from resgen.network import load
     from resgen.spec.canonical import digest
 
@@ -304,7 +304,7 @@ def _write(
     weights: dict[str, Array],
     precision: Precision,
 ) -> None:
-    from resgen.artifact.export import file_graph
+    from resgen.exports.export import file_graph
     from resgen.graph.passes import apply
     from resgen.graph.passes.fold_norm import fold_norm
     from resgen.lower.onnx import write

@@ -152,6 +152,3 @@ def main() -> None:
     pipe.flush()
     os._exit(0)  # engines take long to free what the system frees at once
 
-
-if __name__ == "__main__":
-    main()

@@ -19,7 +19,7 @@ import torch
 from safetensors.numpy import load_file
 
 import resgen
-from resgen.artifact.opened import open_folder
+from resgen.artifact.opened import Artifact, open_folder
 from resgen.artifact.verify import verify
 from resgen.errors import ResgenError
 
@@ -33,6 +33,13 @@ TINY = {
     "head": {"classes": 5},
 }
 FILES = {"spec.json", "graph.json", "weights.safetensors", "model.onnx"}
+
+
+def checked(folder: Path) -> Artifact:
+    """A folder whose files are those of its manifest, as `resgen verify` opens it."""
+    artifact = open_folder(folder)
+    artifact.check_hashes()
+    return artifact
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +199,7 @@ def test_verify_refuses_an_altered_file(spec, tmp_path, name):
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(bytes(data))
     with pytest.raises(ResgenError, match=f"{name} is not the file"):
-        verify(folder)
+        verify(checked(folder))
 
 
 def test_verify_takes_pictures_and_batch_sizes(built, tmp_path):
@@ -201,11 +208,11 @@ def test_verify_takes_pictures_and_batch_sizes(built, tmp_path):
     for i in range(3):
         picture = np.random.default_rng(i).integers(0, 255, (30, 40, 3), np.uint8)
         Image.fromarray(picture).save(tmp_path / f"{i}.png")
-    record = verify(built.folder, images=tmp_path)
+    record = verify(checked(built.folder), images=tmp_path)
     assert (record["pictures"], record["random"]) == (3, 1)
-    assert verify(built.folder, batches=(1, 2, 5))["batches"] == [1, 2, 5]
+    assert verify(checked(built.folder), batches=(1, 2, 5))["batches"] == [1, 2, 5]
     with pytest.raises(ResgenError, match="no images"):
-        verify(built.folder, images=built.folder)
+        verify(checked(built.folder), images=built.folder)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +239,7 @@ def test_every_form_of_the_file_is_proven(spec, tmp_path, options):
     model = onnx.load(built.folder / "model.onnx")
     kinds = [node.op_type for node in model.graph.node]
     assert ("BatchNormalization" in kinds) is options.get("keep_batchnorm", False)
-    assert verify(built.folder)["verdict"] == "equal"
+    assert verify(checked(built.folder))["verdict"] == "equal"
 
 
 def test_dynamic_sizes_run_at_other_sizes(spec, tmp_path):
@@ -261,4 +268,4 @@ def test_torchs_exporter_is_a_second_opinion(spec, tmp_path):
         for b in (ours, theirs)
     ]
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=0, atol=1e-5)
-    assert verify(theirs.folder)["verdict"] == "equal"
+    assert verify(checked(theirs.folder))["verdict"] == "equal"

@@ -221,6 +221,8 @@ def test_exchanging_many_pairs_is_sampled() -> None:
     test = oracle.ttest_1samp(np.log(ratios), 0)
     assert decision.p == pytest.approx(test.pvalue, abs=0.02)
     assert decision == decide(ratios, 0.001)
+    # Of 10,000 random exchanges none is as far out, yet p is not 0.
+    assert decide([1.05, 1.06] * 10, 0.001).p == pytest.approx(1 / 10_001)
 
 
 def test_one_outlier_among_eight_is_no_evidence() -> None:

@@ -34,9 +34,7 @@ class World:
         return took
 
     def sample(self, limits, **options):
-        return sample(
-            self.call, limits, clock=self.clock, sleep=self.sleep, **options
-        )
+        return sample(self.call, limits, clock=self.clock, sleep=self.sleep, **options)
 
 
 def noisy(median=1e-3, spread=0.01, seed=0):
@@ -144,9 +142,7 @@ def test_an_interrupt_keeps_what_was_taken():
             raise KeyboardInterrupt
         return world.call()
 
-    taken = sample(
-        interrupted, Limits(seconds=100, half_width=0.0), clock=world.clock
-    )
+    taken = sample(interrupted, Limits(seconds=100, half_width=0.0), clock=world.clock)
     assert taken.stopped == "interrupted"
     assert 100 < len(taken.samples.seconds) < 500
     assert min(taken.samples.seconds) > 0

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from hand_graph import Builder, random_weights
 
-from resgen.artifact.engine import export_engine
 from resgen.errors import MissingComponent, MissingDevice, ResgenError
+from resgen.exports.engine import export_engine
 from resgen.lower.onnx import write
 from resgen.ops.conv import Conv
 from resgen.runtime import tensorrt as runtime

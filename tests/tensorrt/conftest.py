@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import resgen
-from resgen.artifact.engine import locate_from_graph
+from resgen.exports.engine import locate_from_graph
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write

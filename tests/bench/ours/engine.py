@@ -17,7 +17,7 @@ import onnx  # noqa: F401
 import tensorrt_rtx  # noqa: F401
 from clock import report
 
-from resgen.artifact.engine import EngineExported, export_engine
+from resgen.exports.engine import EngineExported, export_engine
 from resgen.tensorrt.flavor import FLAVORS
 
 model, folder, how = sys.argv[1:]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen._version import __version__
-from resgen.artifact.export import Exported
 from resgen.artifact.folder import MANIFEST, staged, write_json
 from resgen.artifact.metadata import versions
 from resgen.artifact.opened import sha256_of
-from resgen.artifact.ready import Ready
 from resgen.errors import ResgenError
+from resgen.exports.export import Exported
+from resgen.exports.ready import Ready
 from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp, batched
 from resgen.serve.triton import model_name, tensors_of, write_repository
 from resgen.tensorrt.manifest import vouched
@@ -36,8 +36,8 @@ class ServingWishes:
     say: Say = lambda label, text: None
 
 
-def make(ready: Ready, wishes: ServingWishes) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Write the repository beside the file; names, and what the manifest records."""
+def make(ready: Ready, wishes: ServingWishes) -> tuple[dict[str, str], dict[str, Any]]:
+    """Write the repository beside the file; hashes, and what the manifest records."""
     name = model_name(ready.name)
     out = ready.folder / REPOSITORY
     inputs, outputs = tensors_of(ready.model)
@@ -52,7 +52,9 @@ def make(ready: Ready, wishes: ServingWishes) -> tuple[tuple[str, ...], dict[str
         labels=ready.labels,
     )
     wishes.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
-    files = tuple(path.relative_to(ready.folder).as_posix() for path in written)
+    files = {
+        path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
+    }
     return files, {"triton": {"model": name, "kind": "onnx"}}
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from resgen.artifact.made import Made
 from resgen.artifact.proof import Subject, prove
 from resgen.calibrate.lowered import Calibrator, Lowered
 from resgen.calibrate.samples import Samples
+from resgen.exports.made import Made
 from resgen.lower.weights import Weights, np_dtype
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession

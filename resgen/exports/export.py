@@ -25,16 +25,15 @@ from resgen.artifact.folder import (
     staged,
     write_json,
 )
-from resgen.artifact.judged import proof_of
-from resgen.artifact.made import Made, Wishes
 from resgen.artifact.metadata import metadata_of, versions
-from resgen.artifact.mixed import with_kept
-from resgen.artifact.opened import sha256_of
-from resgen.artifact.ready import Finish, of_file, of_network
-from resgen.artifact.source import Source
 from resgen.calibrate.bisect import bisect
 from resgen.calibrate.lowered import Calibrator, Lowered, Progress
 from resgen.calibrate.samples import gather
+from resgen.exports.judged import proof_of
+from resgen.exports.made import Made, Wishes
+from resgen.exports.mixed import with_kept
+from resgen.exports.ready import Finish, of_file, of_network
+from resgen.exports.source import Source
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.camera import camera
@@ -111,8 +110,8 @@ def export(
             proof = proof_of(made, accuracy, say)
         record: Mapping[str, Any] = {}
         if finish is not None:
-            names, record = finish(of_network(made, proof))
-            files.update((name, sha256_of(stage / name)) for name in names)
+            more, record = finish(of_network(made, proof))
+            files.update(more)
         manifest = _manifest(made, files, proof, record)
         write_json(stage / MANIFEST, manifest)
     return Exported(Path(out), manifest, time.perf_counter() - begin)
@@ -139,15 +138,15 @@ def export_file(
         for name, path in copied.items():
             (stage / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, stage / name)
-        names, record = finish(of_file(stage / MODEL, model.stem))
+        ready = of_file(stage / MODEL, model.stem)
+        own = {MODEL: ready.identity.sha256, **ready.identity.external}
+        more, record = finish(ready)
         manifest = {
             "resgen": __version__,
             "name": model.stem,
             "source": model.name,
             **record,
-            "files": _entries(
-                stage, {n: sha256_of(stage / n) for n in (*copied, *names)}
-            ),
+            "files": _entries(stage, {**own, **more}),
             "versions": versions(verified=False),
         }
         write_json(stage / MANIFEST, manifest)

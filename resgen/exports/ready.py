@@ -10,17 +10,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.artifact.engine import locate_from_graph
 from resgen.artifact.folder import MODEL
-from resgen.artifact.made import Made
 from resgen.errors import ResgenError
+from resgen.exports.engine import locate_from_graph
+from resgen.exports.made import Made
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import precisions
-from resgen.lower.onnx import write
+from resgen.lower.onnx import Written, write
 from resgen.lower.weights import np_dtype
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.tensorrt.build import Locate, nowhere
+from resgen.tensorrt.files import Fingerprint, fingerprint
 
 #: How far an engine's output may be off, as a share of its range, on top of what the
 #: precision itself was measured to cost.
@@ -39,7 +40,8 @@ class Ready:
     the line of the spec that an ONNX node is from. ``trial`` gives inputs of a batch
     size and what the network makes of them in float32; ``tolerance`` is how far another
     engine may be off, as a share of an output's range. ``sizes`` are the inputs' shapes
-    without the batch, as the spec states them.
+    without the batch, as the spec states them. ``identity`` holds the hashes of the
+    file and of what it keeps beside it.
     """
 
     model: Path
@@ -50,6 +52,7 @@ class Ready:
     trial: Callable[[int], tuple[Feeds, Feeds]]
     tolerance: float
     sizes: Mapping[str, tuple[int, ...]]
+    identity: Fingerprint
 
     @property
     def folder(self) -> Path:
@@ -57,9 +60,9 @@ class Ready:
         return self.model.parent
 
 
-#: Makes something of a file, in its folder: the names of the files, and what the
-#: manifest is to record.
-Finish = Callable[[Ready], tuple[tuple[str, ...], Mapping[str, Any]]]
+#: Makes something of a file, in its folder: the SHA-256 of the files by name, and what
+#: the manifest is to record.
+Finish = Callable[[Ready], tuple[Mapping[str, str], Mapping[str, Any]]]
 
 
 def of_network(made: Made, proof: Mapping[str, Any]) -> Ready:
@@ -77,6 +80,7 @@ def of_network(made: Made, proof: Mapping[str, Any]) -> Ready:
         lambda batch: _trial(made, batch),
         2 * measured + FLOORS[lowered.narrowest],
         {given.name: given.type.shape for given in made.graph.inputs},
+        _identity(made.written),
     )
 
 
@@ -85,7 +89,14 @@ def of_file(model: Path, name: str) -> Ready:
     return Ready(
         model, name, ("fp32",), nowhere, None,
         lambda batch: _foreign_trial(model, batch), FLOORS["fp16"], {},
+        fingerprint(model),
     )  # fmt: skip
+
+
+def _identity(written: Written) -> Fingerprint:
+    """The hashes that were taken while the file was written."""
+    model, *beside = written.files
+    return Fingerprint(model.sha256, {file.name: file.sha256 for file in beside})
 
 
 def _trial(made: Made, batch: int) -> tuple[Feeds, Feeds]:

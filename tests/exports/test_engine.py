@@ -17,9 +17,9 @@ import onnx
 import pytest
 
 import resgen
-from resgen.artifact import engine as exporting
-from resgen.artifact.engine import export_engine, locate_from_graph
 from resgen.errors import MissingDevice, ResgenError, UsageError
+from resgen.exports import engine as exporting
+from resgen.exports.engine import export_engine, locate_from_graph
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
@@ -248,7 +248,7 @@ TWICE = """
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from resgen.artifact.engine import export_engine
+from resgen.exports.engine import export_engine
 from resgen.tensorrt.flavor import FLAVORS
 made = export_engine(
     Path(sys.argv[1]), Path(sys.argv[2]), flavor=FLAVORS["rtx"], targets=("sm_86",)

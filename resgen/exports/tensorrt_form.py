@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resgen.artifact.engine import export_engine
 from resgen.artifact.opened import sha256_of
-from resgen.artifact.ready import Ready
+from resgen.exports.engine import export_engine
+from resgen.exports.ready import Ready
 from resgen.kit.write import write_kit
 from resgen.tensorrt.device import present
 from resgen.tensorrt.profiles import Span, resolve
@@ -49,10 +49,10 @@ def divided(
     return found
 
 
-def make(ready: Ready, wishes: EngineWishes) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Write engine and kit beside the file; names, and what the manifest records."""
+def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, Any]]:
+    """Write engine and kit beside the file; hashes, and what the manifest records."""
     division = wishes.division
-    files: list[str] = []
+    files: dict[str, str] = {}
     record: dict[str, Any] = {}
     if division.flavor is not None:
         made = export_engine(
@@ -67,11 +67,13 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[tuple[str, ...], dict[str,
             rebuild=wishes.rebuild,
             source=wishes.source,
             options=wishes.options,
+            identity=ready.identity,
             locate=ready.locate,
             say=wishes.say,
             progress=lambda done, total: wishes.progress("building", done, total),
         )
-        files += [made.engine.name, made.manifest_file.name]
+        files[made.engine.name] = made.manifest["engine"]["sha256"]
+        files[made.manifest_file.name] = sha256_of(made.manifest_file)
         size = made.engine.stat().st_size / 1e6
         how = "taken from the cache" if made.cached else "built"
         low = ready.precisions[-1] in ("int8", "fp8") and division.flavor.key == "rtx"
@@ -89,18 +91,17 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[tuple[str, ...], dict[str,
             "speed_measured": False,
         }
     if division.elsewhere:
-        names = _kit(ready, wishes)
-        files += names
+        files.update(_kit(ready, wishes))
         record["kit"] = {"targets": list(division.elsewhere)}
         wishes.say(
             "kit",
             f"nothing here builds for {', '.join(division.elsewhere)}: carry {KIT}/ "
             "there and run build_and_time.py",
         )
-    return tuple(files), record
+    return files, record
 
 
-def _kit(ready: Ready, wishes: EngineWishes) -> list[str]:
+def _kit(ready: Ready, wishes: EngineWishes) -> dict[str, str]:
     structure = read_stored(ready.model).model
     shapes: dict[str, list[int | None]] = {
         given.name: [
@@ -125,6 +126,8 @@ def _kit(ready: Ready, wishes: EngineWishes) -> list[str]:
         name=ready.name,
         workspace=wishes.workspace,
         level=wishes.level,
-        metadata={"onnx_sha256": sha256_of(ready.model)},
+        metadata={"onnx_sha256": ready.identity.sha256},
     )
-    return [path.relative_to(ready.folder).as_posix() for path in written]
+    return {
+        path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
+    }

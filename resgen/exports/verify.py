@@ -6,18 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from resgen.artifact.export import file_graph
-from resgen.artifact.judged import proof_of
-from resgen.artifact.made import Made, Wishes
 from resgen.artifact.opened import Artifact
-from resgen.artifact.ready import of_network
-from resgen.artifact.source import Source
 from resgen.calibrate.lowered import Calibrator
 from resgen.calibrate.samples import gather
 from resgen.errors import MissingDevice
+from resgen.exports.export import file_graph
+from resgen.exports.judged import proof_of
+from resgen.exports.made import Made, Wishes
+from resgen.exports.ready import of_network
+from resgen.exports.source import Source
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import Precision
 from resgen.lower.onnx import Written, operands_of
+from resgen.lower.onnx_file import File
 from resgen.lower.safetensors import StoredWeights
 from resgen.tensorrt.cache import ENGINE
 from resgen.verify.compare import Departure
@@ -72,13 +73,15 @@ def _made(artifact: Artifact, images: Path | None) -> Made:
         lower = camera(lower, spec.preprocess, size)
     operands = operands_of(lower, opset=written["opset"], dynamic=written["dynamic"])
     name = artifact.model.name
+    entry = manifest["files"][name]
+    model = File(name, entry["bytes"], entry["sha256"])
     file = Written(
         opset=written["opset"],
         ir_version=written["ir_version"],
-        bytes=manifest["files"][name]["bytes"],
+        bytes=model.bytes,
         initializers=operands,
-        sha256=manifest["files"][name]["sha256"],
-        files=(),
+        sha256=model.sha256,
+        files=(model,),
     )
     return Made(artifact.folder, source, wishes, lowered, lower, file)
 
