@@ -19,7 +19,6 @@ class Arm:
 
     def __init__(self, bench: Bench) -> None:
         self._timed = bench.timed()
-        self._pace = bench.job.limits.interval
 
     def settle(self, seconds: float) -> None:
         """Run until successive windows agree, for so long at most."""
@@ -31,6 +30,5 @@ class Arm:
         return self._sample(replace(_BLOCK, seconds=seconds))
 
     def _sample(self, limits: Limits) -> list[float]:
-        limits = replace(limits, interval=self._pace)
         taken = sample(self._timed.call, limits, before=self._timed.flush)
         return list(taken.samples.seconds)

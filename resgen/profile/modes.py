@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.profile.record import Mode
 from resgen.runtime.base import Array, Session
-from resgen.spec.model import Preprocess
+
+if TYPE_CHECKING:
+    from resgen.spec.model import Preprocess
 
 #: Height and width of the picture that `end-to-end` prepares: ImageNet's average.
 PICTURE: Final = (375, 500)
@@ -128,6 +130,9 @@ def _on_device(
 
         settings["clock"] = "host"
         return Timed(host_timed(wait_for), host_timed, flush, settings, notes)
+    if graph and not session.capturable:
+        graph = False
+        notes += (f"{session.name} launches every kernel: it takes no CUDA graph",)
     settings |= {"clock": "CUDA events", "cuda_graph": graph}
     if graph:
         try:

@@ -28,23 +28,26 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
 
     bench = Bench(job)
     notes: list[str] = []
-    settings: dict[str, Any] = {**bench.engine.settings, "threads": job.threads}
-    flush = None
+    settings: dict[str, Any] = dict(bench.engine.settings)
+    settings["version"] = bench.engine.version
+    if bench.device is None:
+        settings |= {"threads": job.threads, "affinity": _affinity()}
     if job.mode == "throughput":
         works = bench.lanes()
         settings["in_flight"] = len(works)
         before = machine.snapshot(job.device)
         taken, per_second = flow(works, job.limits, progress=progress)
         after = machine.snapshot(job.device)
+        peak = bench.peak_memory()
         cost = overhead(host_timed)
         throughput = per_second * job.batch
     else:
         timed = bench.timed()
         settings |= timed.settings
         notes += timed.notes
-        flush = timed.flush
+        peak = bench.peak_memory()  # the engine's: judging samples takes some, too
         before = machine.snapshot(job.device)
-        taken = sample(timed.call, job.limits, before=flush, progress=progress)
+        taken = sample(timed.call, job.limits, before=timed.flush, progress=progress)
         after = machine.snapshot(job.device)
         cost = overhead(timed.wrap)
         throughput = 0.0
@@ -77,7 +80,7 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
         throughput=throughput,
         load_seconds=bench.load_seconds,
         first_seconds=bench.first_seconds,
-        peak_memory=bench.peak_memory(),
+        peak_memory=peak,
         model_bytes=_size(job, bench),
         overhead=share,
         machine=_machine(before, after, len(taken.samples.seconds) * job.batch),
@@ -90,6 +93,13 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
         said = f"no times of single operators: {error.message}"
         return replace(measured, notes=(*measured.notes, said))
     return replace(measured, breakdown=breakdown, ceilings=ceilings)
+
+
+def _affinity() -> list[int] | None:
+    """The processors that the process may run on, where the system tells."""
+    import os
+
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def _pace(taken: Sampled, interval: float) -> str:

@@ -17,8 +17,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
-from resgen.graph.precision import Name, Precision
-from resgen.profile.parts import parts_of
 from resgen.profile.record import Part, Subject
 from resgen.runtime.engines import Form
 
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
     from resgen.exports.source import Source
     from resgen.graph.ir import Graph
+    from resgen.graph.precision import Name, Precision
     from resgen.runtime.base import Array
     from resgen.spec.model import Preprocess, Spec
 
@@ -197,7 +196,9 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 def _network(wanted: Wanted, folder: Path) -> Prepared:
     """A spec or a folder, written once more at its precision."""
     from resgen.exports.source import from_folder, from_spec
+    from resgen.graph.precision import Precision
     from resgen.network import load
+    from resgen.profile.parts import parts_of
     from resgen.spec.canonical import digest
 
     path = Path(wanted.source)
@@ -217,15 +218,16 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
         source = from_spec(spec, graph=graph, weights=wanted.weights)
     lowered, weights = _lowered(source, precision)
     _write(folder, source, lowered, weights, precision)
+    parts = parts_of(source.graph)
     subject = Subject(
         name=source.spec.name,
         kind="folder" if path.is_dir() else "spec",
         sha256=digest(source.spec),
         input=source.spec.input,
         params=sum(p.size for p in source.graph.parameters if p.trainable),
-        macs=sum(part.macs for part in parts_of(source.graph) if part.kind != "block"),
+        macs=sum(part.macs for part in parts if part.kind == "section"),
         weights=PROBE if source.fresh else source.origin,
-        parts=parts_of(source.graph),
+        parts=parts,
     )
     return Prepared(
         subject,
@@ -242,6 +244,7 @@ def _precision(folder: Path, wanted: Wanted) -> Precision:
     import json
 
     from resgen.artifact.folder import MANIFEST
+    from resgen.graph.precision import Precision
 
     manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
     told = manifest.get("precision")

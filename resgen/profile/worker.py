@@ -151,4 +151,3 @@ def main() -> None:
     serve(sys.stdin.buffer, Answers(pipe))
     pipe.flush()
     os._exit(0)  # engines take long to free what the system frees at once
-

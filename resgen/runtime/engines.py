@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -71,6 +70,8 @@ class Engine:
     @property
     def version(self) -> str | None:
         """The version of its package, as far as the package's metadata says."""
+        from importlib.metadata import packages_distributions, version
+
         here = packages_distributions()
         found = (here[name][0] for name in self.packages if name in here)
         return next(map(version, found), None)
@@ -106,7 +107,7 @@ def names(*, hidden: bool = False) -> list[str]:
 def find(name: str) -> Engine:
     """The engine of this name; an unknown one is a :class:`UsageError`."""
     stem = name.replace("-", "_")
-    if "." in name:
+    if "." in name and all(part.isidentifier() for part in name.split(".")):
         module = name
     elif stem not in _SHARED and (_FOLDER / f"{stem}.py").is_file():
         module = f"resgen.runtime.{stem}"

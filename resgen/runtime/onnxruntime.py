@@ -14,6 +14,7 @@ from resgen.runtime import optimized
 from resgen.runtime.base import Array, Session, Shape, release_memory
 from resgen.runtime.engines import Engine, Opening
 from resgen.runtime.foreign import CODES, run_with_values
+from resgen.runtime.torch import load_torch
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
@@ -57,7 +58,8 @@ class OnnxRuntimeSession(Session):
     kept in the folder ``cache``. A file that was written for another engine is refused
     unless ``any_placement``, which verification sets. ``lean`` gives memory and cores
     back between runs, which suits a few runs; what is timed has ONNX Runtime's own
-    defaults instead (an arena, and threads that spin for work).
+    defaults instead (an arena, and threads that spin for work). ``cuda`` are options of
+    the CUDA provider.
 
     A model that does not load or run is a :class:`ResgenError`, and so is a provider
     that would hand its work to another.
@@ -65,6 +67,7 @@ class OnnxRuntimeSession(Session):
 
     name = "ONNX Runtime"
     concurrent = True
+    capturable = False  # it allocates and waits within a run
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class OnnxRuntimeSession(Session):
         cache: Path | None = None,
         any_placement: bool = False,
         lean: bool = True,
+        cuda: Mapping[str, str] | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"{threads} threads cannot run a network; give 1 or more")
@@ -84,6 +88,7 @@ class OnnxRuntimeSession(Session):
         self._provider = PROVIDERS.get(provider, provider)
         self._threads = threads
         self._lean = lean
+        self._cuda = dict(cuda or {})
         self._check_offered()
         if not any_placement:
             check_placed(model, "onnxruntime")
@@ -148,7 +153,7 @@ class OnnxRuntimeSession(Session):
         return self._runtime.InferenceSession(
             given,
             options,
-            providers=[self._provider],
+            providers=[(self._provider, self._cuda) if self._cuda else self._provider],
             enable_fallback=0,  # else a failure is printed and retried on the processor
         )
 
@@ -235,15 +240,15 @@ class OnnxRuntimeSession(Session):
         return lambda: run(names, given)
 
     def resident(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
-        """On CUDA; queued on the stream that was current when the session opened."""
+        """On CUDA; queued on the stream that the provider's options name."""
         if self._provider != CUDA:
             return super().resident(feeds)
-        binding = self._session.io_binding()
+        binding, number = self._session.io_binding(), int(self._cuda["device_id"])
         for name, array in feeds.items():
-            value = self._runtime.OrtValue.ortvalue_from_numpy(array, "cuda", 0)
+            value = self._runtime.OrtValue.ortvalue_from_numpy(array, "cuda", number)
             binding.bind_ortvalue_input(name, value)
         for name in self.outputs:
-            binding.bind_output(name, "cuda")
+            binding.bind_output(name, "cuda", number)
         options = self._runtime.RunOptions()
         # Events say when it ends, so the host need not wait in between.
         options.add_run_config_entry("disable_synchronize_execution_providers", "1")
@@ -286,9 +291,18 @@ def _reason(error: Exception) -> str:
 def _open(opening: Opening) -> Session:
     if opening.model is None:
         raise ResgenError("ONNX Runtime reads ONNX files, and there is none")
-    provider = opening.device.partition(":")[0]
+    provider, _, number = opening.device.partition(":")
+    cuda = None
+    if provider == "cuda":
+        torch = load_torch("the CUDA stream cannot be shared with what times it")
+        stream = torch.cuda.current_stream().cuda_stream
+        cuda = {"device_id": number or "0", "user_compute_stream": str(stream)}
     return OnnxRuntimeSession(
-        opening.model, provider=provider, threads=opening.threads, lean=False
+        opening.model,
+        provider=provider,
+        threads=opening.threads,
+        lean=False,
+        cuda=cuda,
     )
 
 

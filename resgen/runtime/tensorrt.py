@@ -37,7 +37,6 @@ class Memory(Protocol):
 
     stream: int
 
-    def current(self) -> int: ...
     def put(self, array: NDArray[np.uint8]) -> Any: ...
     def make(self, size: int) -> Any: ...
     def address(self, block: Any) -> int: ...
@@ -50,9 +49,6 @@ class TorchMemory:
     def __init__(self) -> None:
         self._torch = load_torch("there is no memory on the GPU for the engine")
         self.stream: int = self._torch.cuda.current_stream().cuda_stream
-
-    def current(self) -> int:
-        return int(self._torch.cuda.current_stream().cuda_stream)
 
     def put(self, array: NDArray[np.uint8]) -> Any:
         return self._torch.from_numpy(array).cuda()
@@ -141,8 +137,7 @@ class TensorRtSession(Session):
         context, blocks, _ = self._bound(feeds)
 
         def queue() -> object:
-            # A stream that a CUDA graph is captured on is another than the usual one.
-            if not context.execute_async_v3(memory.current()):
+            if not context.execute_async_v3(memory.stream):
                 raise ResgenError(f"{self.name} does not run the engine")
             return blocks  # which have to live as long as the call
 

@@ -127,6 +127,17 @@ def test_what_cannot_be_captured_is_launched_and_says_so():
     assert "not captured in a CUDA graph: operation not permitted" in found.notes[0]
 
 
+def test_an_engine_that_takes_no_graph_is_not_asked_for_one():
+    class Launching(Queued):
+        capturable = False
+
+    device = Device()
+    found = timed(Launching(device), feeds(), "compute", device=device)
+    found.call()
+    assert device.log == ["begin", "run", "end"]
+    assert found.notes == ("null launches every kernel: it takes no CUDA graph",)
+
+
 def test_latency_on_a_device_waits_for_it():
     device = Device()
     timed(Queued(device), feeds(), "latency", device=device).call()

@@ -204,3 +204,18 @@ def test_a_run_that_fails_and_a_session_that_is_closed_are_errors(engine, contex
             session.run({"x": picture(1)})
     with pytest.raises(ResgenError, match="closed"):
         session.run({"x": picture(1)})
+
+
+def test_what_stays_on_the_device_is_bound_once(engine, context):
+    with TensorRtSession(engine, unvouched=RTX) as session:
+        queue = session.resident({"x": picture(2)})
+        bound, held = dict(context.addresses), len(Memory.blocks)
+        for _ in range(3):
+            Memory.blocks[bound["y"]][:] = 0
+            queue()
+            found = Memory.blocks[bound["y"]].view(np.float16).reshape(2, 3)
+            np.testing.assert_allclose(found, picture(2) + 1, rtol=1e-2)
+        assert (context.addresses, len(Memory.blocks)) == (bound, held)
+        context.fails = True
+        with pytest.raises(ResgenError, match="does not run"):
+            queue()

@@ -65,3 +65,21 @@ def test_builds_and_agrees(name, tmp_path):
 def test_builds_and_agrees_at_full_size(name, tmp_path):
     built = resgen.build(resgen.load(name), tmp_path / name)
     assert built.manifest["verified"]["verdict"] == "equal"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("precision", "consumer"),
+    [
+        ("fp16", "onnxruntime"),
+        ("bf16", "tensorrt"),
+        ("int8", "onnxruntime"),
+        ("int8", "tensorrt"),
+        ("fp8", "tensorrt"),
+    ],
+)
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_exports_at_every_precision(name, precision, consumer, tmp_path):
+    spec = resgen.load(name, [smallest(name)])
+    done = resgen.export(spec, tmp_path / name, precision=precision, consumer=consumer)
+    assert done.manifest["verified"]["verdict"] == "equal"
