@@ -250,8 +250,9 @@ def _show(record: Record, out: Path, took: float) -> None:
     for line in lines:
         say(line)
     for run in record.runs:
-        for note in _notes(run):
-            say(f"  {run.runtime}, batch {run.batch}: {note}")
+        notes = "; ".join(_notes(run))
+        if notes:
+            say(f"  {run.runtime}, batch {run.batch}: {notes}")
     told = next((run for run in record.runs if run.breakdown is not None), None)
     if told is not None:
         _show_parts(told)

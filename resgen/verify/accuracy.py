@@ -110,7 +110,11 @@ class Tally:
         self.found.append(found.astype(np.float32))
 
     def accuracy(self, judge: str) -> Accuracy:
-        """The sum of it all."""
+        """The sum of it all; networks that overflow have figures that are no numbers."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self._accuracy(judge)
+
+    def _accuracy(self, judge: str) -> Accuracy:
         wanted, found = np.concatenate(self.wanted), np.concatenate(self.found)
         count = len(wanted)
         top1 = interval = None

@@ -20,6 +20,11 @@ SIZES = (8, 16, 32, 48, 64, 96, 224)
 KNOWN_WARNINGS = {"res2net50_26w_4s": {"RG210"}}
 
 
+#: Networks so deep that fresh weights leave float32's range, so nothing can be
+#: calibrated on them.
+OVERFLOWING = {"preact_resnet1001_cifar", "resnet1202_cifar"}
+
+
 def smallest(name: str) -> str:
     """The change to a spec that makes its input the smallest that does not collapse.
 
@@ -78,7 +83,7 @@ def test_builds_and_agrees_at_full_size(name, tmp_path):
         ("fp8", "tensorrt"),
     ],
 )
-@pytest.mark.parametrize("name", sorted(GOLDEN))
+@pytest.mark.parametrize("name", sorted(set(GOLDEN) - OVERFLOWING))
 def test_exports_at_every_precision(name, precision, consumer, tmp_path):
     spec = resgen.load(name, [smallest(name)])
     done = resgen.export(spec, tmp_path / name, precision=precision, consumer=consumer)
