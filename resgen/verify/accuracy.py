@@ -47,7 +47,8 @@ class Accuracy:
     interval of their share (Wilson 1927); both None where no output is a vector.
     ``cosine`` is the mean over inputs, ``largest`` and ``p999`` are the largest and the
     99.9th percentile of differences, in units of the output's range, ``snr`` is the
-    output's in dB. ``judge`` is what ran the low-precision network.
+    output's in dB. ``judge`` is what ran the low-precision network. ``finite`` is false
+    where the float32 network gives numbers that are not, and then nothing is known.
     """
 
     judge: str
@@ -59,6 +60,7 @@ class Accuracy:
     p999: float
     snr: float
     blocks: tuple[BlockNoise, ...]
+    finite: bool = True
 
     @property
     def worst(self) -> BlockNoise | None:
@@ -110,7 +112,7 @@ class Tally:
         self.found.append(found.astype(np.float32))
 
     def accuracy(self, judge: str) -> Accuracy:
-        """The sum of it all; networks that overflow have figures that are no numbers."""
+        """The sum of it all; of a network that overflows, figures are no numbers."""
         with np.errstate(invalid="ignore", over="ignore"):
             return self._accuracy(judge)
 
@@ -141,6 +143,7 @@ class Tally:
                 for value, at in self.blocks.items()
                 if value in self.signal
             ),
+            finite=bool(np.isfinite(wanted).all()),
         )
 
 

@@ -26,6 +26,7 @@ from resgen.ops.types import Apply, DType, Module, Operand, Ref
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.verify.compare import Departure, where
+from resgen.verify.constants import rounds_constants
 from resgen.verify.initializers import Operands
 from resgen.verify.stored import StoredModel
 from resgen.verify.typed import prove_types
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 #: How far a tensor may be off, as a share of its largest value. Sums of thousands of
 #: float32 products are right to 1e-6; an operator of several steps rounds in each.
 ALLOWED: Final = 2e-5
-#: And where an operator has constants in 16 bits, as gelu has the root of 2: the
+#: And where 16 bits round constants of an operator, as they round the root of 2: the
 #: rounding of a few of them.
 CONSTANTS: Final[Mapping[DType, float]] = {
     "float16": 4 * 2.0**-11,
@@ -66,7 +67,7 @@ def prove_locally(
     prove_types(graph, stored, tensors)
     weights = _clipping(graph, weights)
     held = {name: evaluate(operand, weights) for name, operand in operands}
-    rounded = _rounded(stored, held)
+    opset = stored.model.opset_import[0].version
     (given,) = graph.inputs
     values = _run(stored, held, list(tensors.values()), given.name, batch)
     values[given.name] = batch
@@ -77,9 +78,7 @@ def prove_locally(
             named[node.name] = named[node.inputs[0]]
             continue
         inputs = [values[named[value]] for value in node.inputs]
-        allowed = ALLOWED
-        if node.name in rounded:
-            allowed = CONSTANTS.get(graph.types[node.inputs[0]].dtype, ALLOWED)
+        allowed = _allowed(graph, node, opset)
         _compare(graph, node, inputs, values[tensors[node.name]], weights, allowed)
         compared += 1
     for name, value in graph.outputs:
@@ -101,19 +100,12 @@ def _clipping(graph: Graph, weights: Weights) -> Weights:
     return changed
 
 
-def _rounded(stored: StoredModel, held: Mapping[str, Array]) -> set[str]:
-    """Operators with constants of 16 bits; their nodes go by ``NAME`` and ``NAME/...``."""
-    low = {CODES[dtype] for dtype in CONSTANTS}
-    constants = {
-        tensor.name
-        for tensor in stored.tensors
-        if tensor.name not in held and tensor.head.data_type in low
-    }
-    return {
-        node.name.partition("/")[0]
-        for node in stored.model.graph.node
-        if constants.intersection(node.input)
-    }
+def _allowed(graph: Graph, node: Node, opset: int) -> float:
+    """How far its result may be off, as a share of the largest value."""
+    rounded = CONSTANTS.get(graph.types[node.inputs[0]].dtype)
+    if rounded is not None and rounds_constants(graph, node, opset):
+        return rounded
+    return ALLOWED
 
 
 def _tensors(graph: Graph, structure: ModelProto) -> dict[str, str]:
