@@ -72,9 +72,9 @@ def run(chosen: Chosen, progress: Progress) -> int:
             hint="name what the report was made of instead; its command says what",
         )
     device = parse_device(chosen.device, [chosen.runtime or ""])
+    ones, others = (wanted_of(s, chosen.precision) for s in (chosen.a, chosen.b))
     if chosen.runtime is not None:
         find(chosen.runtime).require(device, "the networks cannot run on it")
-    ones, others = (wanted_of(s, chosen.precision) for s in (chosen.a, chosen.b))
     with prepared(ones) as first, prepared(others) as second:
         a, b = _distinct(_jobs(chosen, (first, second), device))
         progress.say("comparing", _how(a, b))

@@ -11,7 +11,7 @@ import click
 
 from resgen.cli._options import Whole
 from resgen.cli._specs import network
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 
 if TYPE_CHECKING:
     from resgen.graph.precision import Name
@@ -105,6 +105,8 @@ def wanted_of(
 
     path = Path(source)
     read = None
+    if path.suffix == ".onnx" and not path.is_file():
+        raise ResgenError(f"{path} does not exist")
     if not path.is_dir() and path.suffix not in (".onnx", ".engine", ".plan"):
         spec, graph, _ = network(source, assignments, None, None)
         read = spec, graph

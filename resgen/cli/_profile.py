@@ -70,18 +70,23 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
     """Profile as the options say; the exit code."""
     begin = time.perf_counter()
     _check(chosen)
-    device = parse_device(chosen.device, chosen.runtimes)
+    engine = Path(chosen.source).suffix in (".engine", ".plan")
+    device = parse_device(
+        chosen.device, chosen.runtimes or (("tensorrt",) if engine else ())
+    )
     # What can be refused at once is, since preparing takes seconds.
     parse_batches(chosen.batches)
     parse_shapes(chosen.shapes)
     if chosen.out is not None:
         _check_out(chosen.out)
-    for name in chosen.runtimes or _usual(chosen):
-        if name != "all":
-            find(name).require(device, _why(name))
     wanted = wanted_of(
         chosen.source, chosen.precision, chosen.weights, chosen.assignments
     )
+    asked = chosen.runtimes or (() if device == "cpu" else ("onnxruntime",))
+    for name in asked:
+        # An engine's own file is looked at first, which takes no time.
+        if name != "all" and not engine:
+            find(name).require(device, _why(name))
     with prepared(wanted) as subject:
         options = _options(chosen, subject, device)
         out = chosen.out or Path(
@@ -114,12 +119,6 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         say("interrupted; what was measured until then is in the report", err=True)
         return code
     return int(any(all_failed(record.runs, name) for name in options.runtimes))
-
-
-def _usual(chosen: Chosen) -> tuple[str, ...]:
-    """The runtime that a device other than the processor will be asked of."""
-    engine = Path(chosen.source).suffix in (".engine", ".plan")
-    return () if engine or chosen.device in (None, "cpu") else ("onnxruntime",)
 
 
 def _why(name: str) -> str:

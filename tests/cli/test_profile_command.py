@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
 from resgen.profile.documents import load
+from resgen.tensorrt.device import present
 
 QUICK = ("--time", "0.4", "--threads", "1")
 
@@ -93,6 +95,17 @@ def test_what_is_not_installed_is_named(run, here, monkeypatch):
     assert not (here / "build").exists()
 
 
+def test_an_engine_without_its_gpu_is_at_fault_first_and_missing_then(run, here):
+    (here / "model.engine").write_bytes(b"native code of somebody's")
+    done = run("profile", "model.engine")
+    assert done.exit_code == 1
+    assert "only if its manifest vouches for it" in done.stderr
+    if find_spec("tensorrt_rtx") and present() is None:
+        done = run("profile", "mine.json", "--runtime", "tensorrt")
+        assert done.exit_code == 3
+        assert "no NVIDIA GPU" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -118,7 +131,9 @@ def test_what_cannot_be_done_is_said_before_it_is_tried(
 
 def test_what_is_not_there_is_named(run, here):
     assert "did you mean" in run("profile", "resnet5").stderr
-    assert run("profile", "no.onnx").exit_code == 1
+    # What is at fault comes before what is missing.
+    assert run("profile", "no.onnx", "--device", "cuda").exit_code == 1
+    assert run("profile", "resnet5", "--runtime", "tensorrt").exit_code == 1
     assert run("profile", "no.engine").exit_code == 1
 
 
