@@ -22,7 +22,7 @@ SOURCES := pyproject.toml tests/constraints.txt
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
-run: $(VENV)/installed  ## build ResNet-50, prove PyTorch = ONNX Runtime on photographs
+run: $(VENV)/installed  ## build ResNet-50, prove it on photographs, measure it
 	@echo "1. Build: from the JSON to PyTorch and ONNX, compared on three photographs"
 	@$(BIN)/resgen build specs/resnet50.json --force
 	@echo
@@ -31,6 +31,9 @@ run: $(VENV)/installed  ## build ResNet-50, prove PyTorch = ONNX Runtime on phot
 	@echo
 	@echo "3. Predict: the classes of the photographs, by ONNX Runtime"
 	@$(BIN)/resgen predict build/resnet50 $(PHOTOS) --top 3
+	@echo
+	@echo "4. Profile: how fast, and which stage and block takes the time"
+	@$(BIN)/resgen profile build/resnet50 --time 5
 	@echo
 	@echo "These weights are fresh, so the classes above mean nothing. With real ones:"
 	@echo "  $(BIN)/resgen build specs/resnet50.json --weights FILE --force"
@@ -84,10 +87,10 @@ $(VENV)/installed: $(VENV)/created $(SOURCES)
 
 # torchvision and timm are peers that tests compare with. They come without their
 # dependencies: torchvision asks for one exact torch, and would replace it; tritonclient,
-# whose schema a test reads, asks for an older ml_dtypes.
+# whose schema a test reads, asks for an older ml_dtypes; openvino brings telemetry.
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) $(PIN) --editable '.[all,lint,test]'
-	$(PIP) $(PIN) --no-deps torchvision timm tritonclient
+	$(PIP) $(PIN) --no-deps torchvision timm tritonclient openvino
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-test

@@ -19,15 +19,15 @@ from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 from resgen.errors import UsageError
 from resgen.profile.bench import Job
-from resgen.profile.compare import Measured, measured
-from resgen.profile.conditions import Condition, metrics_of, parse, unmet
+from resgen.profile.comparison.compare import Measured, measured
+from resgen.profile.comparison.conditions import Condition, metrics_of, parse, unmet
+from resgen.profile.comparison.versus import Saved, saved, to_json
+from resgen.profile.comparison.waterfall import Step, waterfall
 from resgen.profile.cores import available_cores
-from resgen.profile.documents import load
+from resgen.profile.document.documents import load
+from resgen.profile.document.record import Breakdown, Mode, Record
 from resgen.profile.process import Process
-from resgen.profile.record import Breakdown, Mode, Record
 from resgen.profile.subject import Prepared, prepared
-from resgen.profile.versus import Saved, saved, to_json
-from resgen.profile.waterfall import Step, waterfall
 from resgen.report.wording import seconds as duration
 from resgen.runtime.engines import find
 
@@ -95,7 +95,7 @@ def _is_report(source: str) -> bool:
     path = Path(source)
     if path.suffix != ".json" or not path.is_file():
         return False
-    from resgen.profile.documents import MARK, read_json
+    from resgen.profile.document.documents import MARK, read_json
 
     content = read_json(path)
     return isinstance(content, dict) and MARK in content

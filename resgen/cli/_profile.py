@@ -23,9 +23,9 @@ from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name
 from resgen.cli._text import say, say_json, table
 from resgen.errors import ResgenError, UsageError
-from resgen.profile.documents import save, to_json, write_text
+from resgen.profile.document.documents import save, to_json, write_text
+from resgen.profile.document.record import Charge, Mode, Record, Run
 from resgen.profile.measure import Interrupted, Options, all_failed, profile
-from resgen.profile.record import Charge, Mode, Record, Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Prepared, prepared
 from resgen.report.wording import interval, percentile, scaled, seconds, share

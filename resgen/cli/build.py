@@ -145,4 +145,4 @@ def command(
         return
     say(f"{click.style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
     proof = f"resgen verify {built.folder}"
-    say(f"next: {proof} · resgen predict {built.folder} IMAGE")
+    say(f"next: {proof} · resgen profile {built.folder}")

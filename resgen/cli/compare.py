@@ -64,7 +64,7 @@ Exit code 0 whatever the verdict; 1: a condition of --fail-if holds."""
 )
 @json_option
 def command(a: str, b: str, *, as_json: bool, **chosen: Any) -> int:
-    """Say whether B is faster than A, and which parts make the difference."""
+    """Say whether B is faster than A, and which parts make it so."""
     from resgen.cli._compare import Chosen, run
 
     with Progress({"": "preparing"}, err=as_json) as progress:

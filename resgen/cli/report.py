@@ -12,7 +12,7 @@ from resgen.cli._text import say, say_json
 from resgen.errors import ResgenError, UsageError
 
 if TYPE_CHECKING:
-    from resgen.profile.record import Record
+    from resgen.profile.document.record import Record
 
 _FORMATS: Final = {".html": "html", ".htm": "html", ".md": "md", ".csv": "csv",
                    ".json": "json"}  # fmt: skip
@@ -81,7 +81,7 @@ def command(
     compared by the same command; a difference between them is a hint and no verdict.
     """
     if schema:
-        from resgen.profile.document_schema import schema as make_schema
+        from resgen.profile.document.document_schema import schema as make_schema
 
         say_json(make_schema())
         return
@@ -103,7 +103,7 @@ def command(
     if out is None:
         say(text.rstrip("\n"))
         return
-    from resgen.profile.documents import write_text
+    from resgen.profile.document.documents import write_text
 
     if any(out.resolve() == path.resolve() for path in files):
         raise UsageError(f"{out} is one of the results, and would be overwritten")
@@ -126,7 +126,7 @@ def _form_of(out: Path | None) -> str:
 
 def _rendered(records: Sequence[Record], form: str, table: str) -> str:
     if form == "json":
-        from resgen.profile.documents import to_text
+        from resgen.profile.document.documents import to_text
 
         if len(records) != 1:
             raise ResgenError(

@@ -37,7 +37,7 @@ Exit code 0: PyTorch and ONNX Runtime agree and no file has changed; 1: otherwis
 def command(
     folder: Path, images: Path | None, batches: tuple[int, ...], *, as_json: bool
 ) -> None:
-    """Prove a build or an export again, on more images and batch sizes.
+    """Prove a build or an export again, on more images.
 
     DIR is a folder that `resgen build` or `resgen export` has made. Its files must be
     those that the manifest vouches for, and compute what its spec says.

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
+from resgen.profile.attribution.explain import explained
 from resgen.profile.bench import Bench, Job
-from resgen.profile.explain import explained
+from resgen.profile.document.record import Run
 from resgen.profile.flow import flow
 from resgen.profile.modes import host_timed
-from resgen.profile.record import Run
 from resgen.profile.sampling import Sampled, overhead, sample
 
 #: Drift is said where it is likelier than this to be real, and larger than that.
@@ -24,7 +24,8 @@ COSTLY: Final = 0.01
 
 def run(job: Job, progress: Callable[[float], None]) -> Run:
     """Measure the job; failures are exceptions."""
-    from resgen.profile import machine, stats
+    from resgen.profile import machine
+    from resgen.profile.statistics import stats
 
     bench = Bench(job)
     notes: list[str] = []

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
-from resgen.profile.record import Samples
+from resgen.profile.document.record import Samples
 
 Stopped: TypeAlias = Literal["narrow", "time", "interrupted"]
 Clock: TypeAlias = Callable[[], float]
@@ -213,7 +213,7 @@ def narrow(seconds: Sequence[float], limits: Limits) -> bool:
         return False
     import numpy as np
 
-    from resgen.profile.stats import block_length, median_interval
+    from resgen.profile.statistics.stats import block_length, median_interval
 
     taken = np.asarray(seconds)
     low, high = median_interval(taken, block_length(taken))
@@ -223,7 +223,7 @@ def narrow(seconds: Sequence[float], limits: Limits) -> bool:
 def _block_length(seconds: array[float]) -> int:
     import numpy as np
 
-    from resgen.profile.stats import block_length
+    from resgen.profile.statistics.stats import block_length
 
     return block_length(np.asarray(seconds))
 

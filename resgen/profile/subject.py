@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
-from resgen.profile.record import Part, Subject
+from resgen.profile.document.record import Part, Subject
 from resgen.runtime.engines import Form
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _foreign(path: Path, wanted: Wanted) -> Prepared:
 
 def _foreign_parts(path: Path) -> tuple[Part, ...]:
     """Sections and blocks as the names in the file tell them."""
-    from resgen.profile.foreign import names_of_onnx
+    from resgen.profile.attribution.foreign import names_of_onnx
 
     names = names_of_onnx(path)
     found = []
@@ -198,7 +198,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     from resgen.exports.source import from_folder, from_spec
     from resgen.graph.precision import Precision
     from resgen.network import load
-    from resgen.profile.parts import parts_of
+    from resgen.profile.attribution.parts import parts_of
     from resgen.spec.canonical import digest
 
     path = Path(wanted.source)

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, Final
 
 from resgen.errors import ResgenError
 from resgen.profile.bench import Bench, Job
-from resgen.profile.compete import Arm
-from resgen.profile.record import Breakdown, Run
+from resgen.profile.comparison.compete import Arm
+from resgen.profile.document.record import Breakdown, Run
 
 #: What engines say when memory runs out, in lower case.
 OUT_OF_MEMORY: Final = (
@@ -73,7 +73,7 @@ class Worker:
 
     def charge(self, job: Job) -> Breakdown:
         """Operator times of the job's network."""
-        from resgen.profile.explain import charged
+        from resgen.profile.attribution.explain import charged
 
         self._job = job
         return charged(Bench(job))

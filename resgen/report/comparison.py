@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resgen.profile.record import Record, Run
+from resgen.profile.document.record import Record, Run
 from resgen.report.wording import label
 
 

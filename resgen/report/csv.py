@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from resgen.profile.record import Record, Run
+from resgen.profile.document.record import Record, Run
 
 Table: TypeAlias = Literal["runs", "operators", "samples"]
 

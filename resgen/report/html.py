@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Final
 
 from resgen._version import __version__
-from resgen.profile.record import Record
+from resgen.profile.document.record import Record
 from resgen.report import tables
 from resgen.report.comparison import in_order
 from resgen.report.payload import payload

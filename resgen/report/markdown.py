@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from resgen.profile.record import Breakdown, Record, Run
+from resgen.profile.document.record import Breakdown, Record, Run
 from resgen.report.comparison import compare, in_order
 from resgen.report.summary import sentences
 from resgen.report.wording import (

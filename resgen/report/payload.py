@@ -11,8 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from resgen.profile.documents import plain
-from resgen.profile.record import Record, Run, Samples
+from resgen.profile.document.documents import plain
+from resgen.profile.document.record import Record, Run, Samples
 from resgen.report.wording import engine, label
 
 

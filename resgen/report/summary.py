@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resgen.profile.record import Breakdown, Record, Run
+from resgen.profile.document.record import Breakdown, Record, Run
 from resgen.report.comparison import compare
 from resgen.report.wording import engine, interval, label, scaled, seconds, share, when
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from resgen.profile.record import Record, Run
+from resgen.profile.document.record import Record, Run
 from resgen.report.comparison import compare
 from resgen.report.wording import (
     engine,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import floor, log10
 from typing import Any, Final
 
-from resgen.profile.record import Interval, Record, Run, Summary
+from resgen.profile.document.record import Interval, Record, Run, Summary
 
 _TIMES: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _SIZES: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))

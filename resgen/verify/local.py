@@ -231,7 +231,8 @@ def _exact(
     """The operator in PyTorch's float64, given the numbers that the file gives it."""
     import torch
 
-    spelling = node.op.torch(graph.types[node.inputs[0]])
+    # What is done to a weight is in its operand: standardising twice moves its rounding.
+    spelling = node.op.bare.torch(graph.types[node.inputs[0]])
     given = [torch.from_numpy(array.astype(np.float64)) for array in inputs]
     values = {
         role: torch.from_numpy(np.array(_wide(operand, weights)))

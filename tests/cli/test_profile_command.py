@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
-from resgen.profile.documents import load
+from resgen.profile.document.documents import load
 from resgen.tensorrt.device import present
 
 QUICK = ("--time", "0.4", "--threads", "1")

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from report.make import record
 
-from resgen.profile import documents
+from resgen.profile.document import documents
 
 Run = Callable[..., Result]
 

@@ -9,14 +9,14 @@ import pytest
 from small_subject import SPEC, find_stand_ins, onnx_file
 
 from resgen.errors import ResgenError, UsageError
-from resgen.profile import compare
 from resgen.profile.bench import Job
-from resgen.profile.compare import MOST_FLOOR, Pair, measured
-from resgen.profile.conditions import additions, metrics_of, parse, unmet
-from resgen.profile.decide import LEAST_PAIRS
-from resgen.profile.record import Breakdown, OperatorTime, Part, Subject
+from resgen.profile.comparison import compare
+from resgen.profile.comparison.compare import MOST_FLOOR, Pair, measured
+from resgen.profile.comparison.conditions import additions, metrics_of, parse, unmet
+from resgen.profile.comparison.waterfall import by_part, difference, waterfall
+from resgen.profile.document.record import Breakdown, OperatorTime, Part, Subject
+from resgen.profile.statistics.decide import LEAST_PAIRS
 from resgen.profile.subject import Wanted, prepared
-from resgen.profile.waterfall import by_part, difference, waterfall
 
 
 @pytest.fixture

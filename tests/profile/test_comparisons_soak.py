@@ -14,7 +14,7 @@ import pytest
 from small_subject import find_stand_ins
 
 from resgen.profile.bench import Job
-from resgen.profile.compare import measured
+from resgen.profile.comparison.compare import measured
 from resgen.profile.subject import Wanted, prepared
 
 pytestmark = pytest.mark.soak

@@ -12,7 +12,7 @@ from scipy import signal
 from scipy import stats as oracle
 
 from resgen.errors import ResgenError
-from resgen.profile.decide import (
+from resgen.profile.statistics.decide import (
     LEAST_FLOOR,
     LEAST_PAIRS,
     LEVEL,

@@ -13,9 +13,9 @@ import pytest
 from report.make import NASTY, record, run
 
 from resgen.errors import ResgenError
-from resgen.profile import documents
-from resgen.profile.document_schema import schema
-from resgen.profile.record import FORMAT, Record
+from resgen.profile.document import documents
+from resgen.profile.document.document_schema import schema
+from resgen.profile.document.record import FORMAT, Record
 
 
 @pytest.fixture

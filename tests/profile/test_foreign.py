@@ -12,9 +12,9 @@ from resgen.errors import ResgenError
 from resgen.graph.cost import analyse
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
-from resgen.profile.attribute import charge
-from resgen.profile.foreign import names_of_layers, names_of_onnx
-from resgen.profile.hierarchy import Hierarchy
+from resgen.profile.attribution.attribute import charge
+from resgen.profile.attribution.foreign import names_of_layers, names_of_onnx
+from resgen.profile.attribution.hierarchy import Hierarchy
 from resgen.profile.operators import from_layers, profile_onnxruntime
 
 #: What every exporter calls the parts of a ResNet-18.

@@ -11,9 +11,9 @@ from small_subject import SPEC, find_stand_ins, onnx_file
 
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.profile import measure
-from resgen.profile.documents import load, save
+from resgen.profile.document.documents import load, save
+from resgen.profile.document.record import Run
 from resgen.profile.measure import Interrupted, Options, all_failed, profile
-from resgen.profile.record import Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Wanted, prepared
 

@@ -16,7 +16,7 @@ from resgen.graph.cost import analyse
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
-from resgen.profile.attribute import charge, names_of_graph
+from resgen.profile.attribution.attribute import charge, names_of_graph
 from resgen.profile.operators import (
     from_layers,
     from_trtexec,

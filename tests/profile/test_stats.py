@@ -12,8 +12,8 @@ from scipy import signal
 from scipy import stats as oracle
 
 from resgen.errors import MissingComponent
-from resgen.profile.record import Samples
-from resgen.profile.stats import (
+from resgen.profile.document.record import Samples
+from resgen.profile.statistics.stats import (
     block_length,
     drift,
     median_interval,
@@ -215,7 +215,8 @@ def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_scipy_is_imported_only_where_it_is_used() -> None:
     program = (
-        "import sys, resgen.profile.stats, resgen.profile.decide\n"
+        "import sys\n"
+        "from resgen.profile.statistics import decide, stats\n"
         "sys.exit('scipy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

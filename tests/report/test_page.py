@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from report.make import NASTY, RESNET152, breakdown, parts, record, run
 
-from resgen.profile.record import Breakdown, Charge, OperatorTime, Record
+from resgen.profile.document.record import Breakdown, Charge, OperatorTime, Record
 from resgen.report.html import render
 
 Open = Callable[..., Any]

@@ -11,7 +11,7 @@ import pytest
 from report.make import record
 
 from resgen.errors import ResgenError
-from resgen.profile import documents
+from resgen.profile.document import documents
 from resgen.report.html import render
 from resgen.report.readers.files import read
 

@@ -43,7 +43,7 @@ CONV = {"op": "conv", "out": 20, "kernel": 3, "bias": True}
 PLAIN = [
     {**CONV, "as": "conv1"}, {"op": "act", "type": "leaky_relu"},
     {"op": "max_pool", "kernel": 3, "stride": 2, "padding": 1},
-    {**CONV, "as": "conv2", "out": 24, "groups": 4}, {"op": "act", "type": "gelu"},
+    {**CONV, "as": "conv2", "out": 24, "groups": 4, "standardize": True}, {"op": "act", "type": "gelu"},
     {"concat": [{**CONV, "as": "a"}, {**CONV, "as": "b", "kernel": 1}]},
     {"op": "slice", "axis": 0, "start": 3, "size": 30},
     {"op": "act", "type": "relu6"},
@@ -53,8 +53,12 @@ PLAIN = [
 ]  # fmt: skip
 NETWORKS = {
     "squeezed": {"block": "basic", "shortcut": "projection", "attention": "se"},
-    "bent": {"block": "bottleneck", "shortcut": "avg-projection", "act": "silu",
-             "ratio": 1},
+    "bent": {
+        "block": "bottleneck",
+        "shortcut": "avg-projection",
+        "act": "silu",
+        "ratio": 1,
+    },
     "dense": {"block": "basic", "shortcut": "concat"},
     "preact": {"block": "preact_basic", "shortcut": "preact"},
     "plain": None,
@@ -140,9 +144,7 @@ class Subject:
     def prove(self, file: Path) -> int:
         stored = read_stored(file)
         prove_initializers(stored, self.operands, self.weights)
-        return prove_locally(
-            self.graph, stored, self.operands, self.probes, self.batch
-        )
+        return prove_locally(self.graph, stored, self.operands, self.probes, self.batch)
 
     def counts(self, faulty) -> bool:
         """Whether the faulty file computes something else, beyond rounding."""
@@ -560,3 +562,84 @@ def names_a_part(said, subject):
     named |= {node.name for node in subject.model.graph.node}
     named |= {tensor.name for tensor in subject.model.graph.initializer}
     return any(name in said.message for name in named)
+
+
+@pytest.mark.parametrize(("precision", "network", "by_camera"), SUBJECTS)
+def test_a_healthy_file_passes(precision, network, by_camera, subjects):
+    subject = subjects(precision, network, by_camera)
+    nodes = [node for node in subject.graph.nodes if not node.op.training_only]
+    assert [subject.prove(subject.file) for _ in range(3)] == [len(nodes)] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_seed_raises_a_false_alarm(network, subjects):
+    for seed, precision in enumerate(PRECISIONS, start=1):
+        for by_camera in (False, True):
+            subject = subjects(precision, network, by_camera, seed)
+            assert subject.prove(subject.file)
+
+
+@pytest.mark.slow
+def test_every_fault_that_counts_is_caught_and_named(subjects, tmp_path):
+    counted, missed, unnamed = judge(subjects, tmp_path)
+    assert (missed, unnamed) == ([], [])
+    assert counted.total() >= 280
+
+
+@pytest.mark.soak
+def test_every_one_of_many_more_faults_is_caught_and_named(subjects, tmp_path):
+    counted, missed, unnamed = judge(subjects, tmp_path, factor=8, seed=1)
+    assert (missed, unnamed) == ([], [])
+    assert counted.total() >= 2300
+
+
+# --- what a person reads --------------------------------------------------------------
+
+
+def faulty_file(subject, folder, change):
+    """The healthy file after one change to the node that ``change`` names."""
+    name, mutate = change
+    model = copied(subject.model)
+    (node,) = (node for node in model.graph.node if node.name == name)
+    mutate(model, node)
+    onnx.save(model, folder / "faulty.onnx")
+    return folder / "faulty.onnx"
+
+
+def to_product(model, node):
+    node.op_type = "Mul"
+
+
+def to_bfloat16(model, node):
+    attribute(node, "to").i = TensorProto.BFLOAT16
+
+
+def negated(model, node):
+    tensor = held(model, node, 1)
+    put(tensor, -numpy_helper.to_array(tensor))
+
+
+def unread(model, node):
+    node.name = node.name + "_other"
+
+
+@pytest.mark.parametrize(
+    ("precision", "change", "said"),
+    [
+        ("int8", ("layer2.0.add", to_product),
+         r"departs from PyTorch at layer2\.0\.add \(add, stage layer2, block 0"),
+        ("int8", ("layer1.0.add.quantize", negated),
+         r"layer1\.0\.add\.quantize\.scale in the ONNX file is not what the graph"),
+        ("fp16", ("input.to_float16", to_bfloat16), r"input\.to_float16"),
+        ("fp16", ("layer1.0.act_1", unread), r"computes no layer1\.0\.act_1"),
+    ],
+)  # fmt: skip
+def test_a_departure_names_the_operator_and_its_part(
+    precision, change, said, subjects, tmp_path
+):
+    subject = subjects(precision, "squeezed", False)
+    file = faulty_file(subject, tmp_path, change)
+    with pytest.raises(Departure, match=said) as caught:
+        subject.prove(file)
+    assert "must not be used" in caught.value.hint

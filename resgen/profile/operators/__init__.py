@@ -3,7 +3,7 @@
 What a reader gives are kernels by the engine's names, with the time of one inference.
 ``nodes`` are the names (of ONNX nodes or of modules) of what a kernel computes, and a
 kernel that only changes a layout or a type has the role ``conversion``;
-:func:`resgen.profile.attribute.charge` finds where they lie.
+:func:`resgen.profile.attribution.attribute.charge` finds where they lie.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.profile.names import label
-from resgen.profile.record import OperatorTime
+from resgen.profile.attribution.names import label
+from resgen.profile.document.record import OperatorTime
 from resgen.runtime.torch import load_torch
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
-from resgen.profile import documents
-from resgen.profile.record import Record
+from resgen.profile.document import documents
+from resgen.profile.document.record import Record
 from resgen.report.readers import kit, trtexec
 from resgen.report.readers.network import beside
 

@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.profile.record import Breakdown, Mode, Record, Run, Samples, Subject
+from resgen.profile.document.record import (
+    Breakdown,
+    Mode,
+    Record,
+    Run,
+    Samples,
+    Subject,
+)
 from resgen.report.readers.network import names_of
 
 if TYPE_CHECKING:
-    from resgen.profile.names import Names
+    from resgen.profile.attribution.names import Names
 
 MARK: Final = "resgen_result"
 VERSION: Final = 1
@@ -117,7 +124,7 @@ def _samples(rows: Sequence[Sequence[float]], at: int, took: int) -> Samples:
 
 def timed(run: Run, samples: Samples) -> Run:
     """The run with samples, and all figures that follow from them."""
-    from resgen.profile.stats import summarize
+    from resgen.profile.statistics.stats import summarize
 
     summary = summarize(samples)
     rate = run.batch / summary.median if summary.median else None
@@ -127,7 +134,7 @@ def timed(run: Run, samples: Samples) -> Run:
 def _breakdown(
     rows: Sequence[Mapping[str, Any]], layers: Any, names: Names, batch: int
 ) -> Breakdown:
-    from resgen.profile.attribute import charge
+    from resgen.profile.attribution.attribute import charge
     from resgen.profile.operators.tensorrt import from_layers
 
     times = {row["name"]: median(row["ms"]) / 1e3 for row in rows}

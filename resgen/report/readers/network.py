@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resgen.profile.record import Part
+from resgen.profile.document.record import Part
 
 if TYPE_CHECKING:
-    from resgen.profile.names import Names
+    from resgen.profile.attribution.names import Names
 
 #: What may lie beside a result, best first: a spec tells most.
 BESIDE = ("spec.json", "model.onnx")
@@ -21,18 +21,18 @@ def names_of(network: Path | None) -> tuple[Names, tuple[Part, ...]]:
     be charged. Errors are those of reading these files.
     """
     if network is None:
-        from resgen.profile.names import Names
+        from resgen.profile.attribution.names import Names
 
         return Names({}, {}, frozenset(), ()), ()
     if network.suffix == ".onnx":
-        from resgen.profile.foreign import names_of_onnx
+        from resgen.profile.attribution.foreign import names_of_onnx
 
         return names_of_onnx(network), ()
     from resgen.graph.passes import apply
     from resgen.graph.passes.fold_norm import fold_norm
     from resgen.network import expand, load
-    from resgen.profile.graph_names import names_of_graph
-    from resgen.profile.parts import parts_of
+    from resgen.profile.attribution.graph_names import names_of_graph
+    from resgen.profile.attribution.parts import parts_of
 
     graph = expand(load(str(network)))
     return names_of_graph(apply(graph, fold_norm)), parts_of(graph)

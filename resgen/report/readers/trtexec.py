@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.profile.record import Record, Run, Samples, Subject
+from resgen.profile.document.record import Record, Run, Samples, Subject
 from resgen.report.readers.kit import timed
 from resgen.report.readers.network import names_of
 
@@ -60,7 +60,7 @@ def read(files: Mapping[Kind, tuple[Path, Any]], network: Path | None) -> Record
     base = Run("tensorrt", "gpu", "as built", batch, "compute")
     runs = _timed(*files["times"], base) if "times" in files else [base]
     if "profile" in files:
-        from resgen.profile.attribute import charge
+        from resgen.profile.attribution.attribute import charge
         from resgen.profile.operators.tensorrt import from_trtexec
 
         profile = files["profile"][1]

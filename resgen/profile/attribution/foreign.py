@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.errors import ResgenError
-from resgen.profile.hierarchy import Hierarchy
-from resgen.profile.names import Names, Part, Work
-from resgen.profile.onnx_cost import Costs
-from resgen.profile.record import OperatorTime
+from resgen.profile.attribution.hierarchy import Hierarchy
+from resgen.profile.attribution.names import Names, Part, Work
+from resgen.profile.attribution.onnx_cost import Costs
+from resgen.profile.document.record import OperatorTime
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from resgen.errors import ResgenError
+from resgen.profile.attribution.names import Names
 from resgen.profile.bench import Bench
-from resgen.profile.names import Names
-from resgen.profile.record import Breakdown, Ceilings, OperatorTime
+from resgen.profile.document.record import Breakdown, Ceilings, OperatorTime
 
 #: Runs whose operator times are averaged.
 RUNS = 10
@@ -16,7 +16,7 @@ def explained(bench: Bench) -> tuple[Breakdown | None, Ceilings | None]:
 
     Both are None for an engine whose profiler resgen does not read.
     """
-    from resgen.profile import roofline
+    from resgen.profile.attribution import roofline
 
     if not _read(bench):
         return None, None
@@ -29,7 +29,7 @@ def explained(bench: Bench) -> tuple[Breakdown | None, Ceilings | None]:
 
 def charged(bench: Bench, ceilings: Ceilings | None = None) -> Breakdown:
     """Operator times charged to the network."""
-    from resgen.profile import attribute
+    from resgen.profile.attribution import attribute
 
     found, names, source = _operators(bench)
     return attribute.charge(
@@ -44,7 +44,8 @@ def _read(bench: Bench) -> bool:
 
 
 def _operators(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
-    from resgen.profile import attribute, foreign, operators
+    from resgen.profile import operators
+    from resgen.profile.attribution import attribute, foreign
 
     job, prepared = bench.job, bench.job.prepared
     if job.runtime == "torch":

@@ -17,8 +17,15 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.profile.bench import Job
-from resgen.profile.decide import LEAST_PAIRS, LEVEL, Decision, decide, floor, schedule
 from resgen.profile.process import Process
+from resgen.profile.statistics.decide import (
+    LEAST_PAIRS,
+    LEVEL,
+    Decision,
+    decide,
+    floor,
+    schedule,
+)
 from resgen.profile.worker import Failure
 
 #: Pairs that both ran A. Fewer leave the floor to chance: of four pairs it is more than

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from resgen.profile.graph_names import names_of_graph
-from resgen.profile.names import Names, Part, Work
-from resgen.profile.record import Breakdown, Ceilings, Charge, OperatorTime
-from resgen.profile.roofline import attainable
+from resgen.profile.attribution.graph_names import names_of_graph
+from resgen.profile.attribution.names import Names, Part, Work
+from resgen.profile.attribution.roofline import attainable
+from resgen.profile.document.record import Breakdown, Ceilings, Charge, OperatorTime
 
 #: The role of a kernel that changes the layout or the type of a tensor and computes
 #: nothing; its ``nodes`` are what made the tensor, until it is charged.

@@ -19,8 +19,8 @@ from typing import Any, Final, NoReturn
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.profile.decoding import Misfit, decode
-from resgen.profile.record import FORMAT, Record
+from resgen.profile.document.decoding import Misfit, decode
+from resgen.profile.document.record import FORMAT, Record
 
 #: The key that tells a record's file from others; it holds the record's ``format``.
 MARK: Final = "resgen_report"

@@ -13,7 +13,7 @@ from resgen.ops.cast import Cast
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.quantize import Quantize
 from resgen.ops.types import Apply, Operand, Ref
-from resgen.profile.names import Names, Part, Work
+from resgen.profile.attribution.names import Names, Part, Work
 
 
 def names_of_graph(graph: Graph) -> Names:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
-from resgen.profile.record import Interval
-from resgen.profile.stats import special
+from resgen.profile.document.record import Interval
+from resgen.profile.statistics.stats import special
 
 Verdict: TypeAlias = Literal["faster", "slower", "equal", "undecided"]
 Logs: TypeAlias = NDArray[np.float64]

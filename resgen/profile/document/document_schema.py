@@ -8,9 +8,9 @@ from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
-from resgen.profile.decoding import hints, is_required
-from resgen.profile.documents import DIGEST, MARK
-from resgen.profile.record import FORMAT, Record
+from resgen.profile.document.decoding import hints, is_required
+from resgen.profile.document.documents import DIGEST, MARK
+from resgen.profile.document.record import FORMAT, Record
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from resgen.errors import ResgenError
 from resgen.profile.bench import Job
-from resgen.profile.compare import Measured
-from resgen.profile.record import Record, Run
-from resgen.profile.waterfall import Step
+from resgen.profile.comparison.compare import Measured
+from resgen.profile.comparison.waterfall import Step
+from resgen.profile.document.record import Record, Run
 
 
 def to_json(

@@ -1,0 +1,1 @@
+"""Where the time goes: kernels charged to operators, blocks and stages."""

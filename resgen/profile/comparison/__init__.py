@@ -1,0 +1,1 @@
+"""Two networks measured against each other, and what makes the difference."""

@@ -1,0 +1,1 @@
+"""What was measured, as data: its types, its JSON and its schema."""

@@ -1,0 +1,1 @@
+"""What samples say: figures with intervals, and which of two is faster."""
