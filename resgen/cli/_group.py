@@ -85,6 +85,10 @@ Examples:
   resgen check mine.json            every mistake of a spec at once
   resgen inspect resnet50           its size and shapes, before anything is built
   resgen build resnet50             PyTorch weights and ONNX, proven equal
+  resgen export resnet50 --to onnx --precision int8
+                                    in 8 bits, and what that costs
+  resgen profile resnet50           how fast, and where the time goes
+  resgen doctor                     what this machine has and lacks
 
 SPEC is always a file or the name of a network that comes with resgen. `resgen COMMAND
 --help` tells more about one command.""",

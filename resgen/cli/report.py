@@ -75,7 +75,7 @@ def command(
     *,
     schema: bool,
 ) -> None:
-    """Render saved results: one page that opens from disk, or other forms.
+    """Render saved results as a page that opens from disk.
 
     The page needs no network and no engine. Results of different days or devices are
     compared by the same command; a difference between them is a hint and no verdict.

@@ -231,7 +231,7 @@ def _exact(
     """The operator in PyTorch's float64, given the numbers that the file gives it."""
     import torch
 
-    # What is done to a weight is in its operand: standardising twice moves its rounding.
+    # What is done to a weight is in its operand, rounded: it is not done again.
     spelling = node.op.bare.torch(graph.types[node.inputs[0]])
     given = [torch.from_numpy(array.astype(np.float64)) for array in inputs]
     values = {
