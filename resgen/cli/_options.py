@@ -101,6 +101,33 @@ def weights_options(command: Command) -> Command:
     return command
 
 
+def onnx_options(command: Command) -> Command:
+    """``--batch``, ``--dynamic`` and ``--opset``, of commands that write ONNX."""
+    for add in (
+        click.option(
+            "--opset",
+            metavar="N",
+            type=Whole(),
+            show_default="the lowest that will do",
+            help="Version of the ONNX operators.",
+        ),
+        click.option(
+            "--dynamic",
+            is_flag=True,
+            help="Leave height and width of the ONNX file open.",
+        ),
+        click.option(
+            "--batch",
+            metavar="N",
+            type=Whole(),
+            show_default="any",
+            help="Fix the batch size of the ONNX file.",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, for programs."
 )

@@ -8,9 +8,9 @@ from typing import Literal
 import click
 
 from resgen.cli._options import (
-    Whole,
     images_option,
     json_option,
+    onnx_options,
     spec_argument,
     spec_options,
     weights_options,
@@ -47,23 +47,7 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 )
 @spec_options
 @weights_options
-@click.option(
-    "--batch",
-    metavar="N",
-    type=Whole(),
-    show_default="any",
-    help="Fix the batch size of the ONNX file.",
-)
-@click.option(
-    "--dynamic", is_flag=True, help="Leave height and width of the ONNX file open."
-)
-@click.option(
-    "--opset",
-    metavar="N",
-    type=Whole(),
-    show_default="the lowest that will do",
-    help="Version of the ONNX operators.",
-)
+@onnx_options
 @click.option(
     "--keep-batchnorm", is_flag=True, help="Do not fold batch norms into convolutions."
 )

@@ -7,7 +7,13 @@ from typing import Any, Final
 
 import click
 
-from resgen.cli._options import Whole, json_option, spec_options, weights_options
+from resgen.cli._options import (
+    Whole,
+    json_option,
+    onnx_options,
+    spec_options,
+    weights_options,
+)
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 
@@ -98,17 +104,7 @@ it is right, and on the calibration images what the precision costs."""
 )
 @weights_options
 @spec_options
-@click.option(
-    "--batch", metavar="N", type=Whole(), show_default="any", help="Fix the batch size."
-)
-@click.option("--dynamic", is_flag=True, help="Leave height and width open.")
-@click.option(
-    "--opset",
-    metavar="N",
-    type=Whole(),
-    show_default="the lowest that will do",
-    help="Version of the ONNX operators.",
-)
+@onnx_options
 @click.option(
     "--target",
     "targets",

@@ -12,7 +12,7 @@ comparison of bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +28,7 @@ from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.verify.compare import Departure, where
 from resgen.verify.constants import rounds_constants
 from resgen.verify.initializers import Operands
+from resgen.verify.ramps import activations, with_ramps
 from resgen.verify.stored import StoredModel
 from resgen.verify.typed import prove_types
 
@@ -69,7 +70,8 @@ def prove_locally(
     held = {name: evaluate(operand, weights) for name, operand in operands}
     opset = stored.model.opset_import[0].version
     (given,) = graph.inputs
-    values = _run(stored, held, list(tensors.values()), given.name, batch)
+    opened = _opened(stored, held)
+    values = _run(opened, list(tensors.values()), given.name, batch)
     values[given.name] = batch
     named = {given.name: given.name, **tensors}
     compared = 0
@@ -86,6 +88,9 @@ def prove_locally(
             raise Departure(
                 name, f'the ONNX file gives out as "{name}" what is not {value}'
             )
+    alone, ramps = with_ramps(graph, opened, named)
+    for node, ramp, result in _on_ramps(graph, alone, ramps):
+        _compare(graph, node, [ramp], result, weights, _allowed(graph, node, opset))
     return compared
 
 
@@ -124,14 +129,8 @@ def _tensors(graph: Graph, structure: ModelProto) -> dict[str, str]:
 # --- what the file yields -------------------------------------------------------------
 
 
-def _run(
-    stored: StoredModel,
-    held: Mapping[str, Array],
-    tensors: Sequence[str],
-    name: str,
-    batch: Array,
-) -> dict[str, Array]:
-    """What the file's own nodes yield with these weights, each of these tensors."""
+def _opened(stored: StoredModel, held: Mapping[str, Array]) -> ModelProto:
+    """The file's own nodes with these weights, in float32."""
     from onnx import ModelProto
     from onnx.numpy_helper import from_array
 
@@ -140,16 +139,42 @@ def _run(
     for tensor in stored.tensors:
         array = held[tensor.name] if tensor.name in held else tensor.read()
         opened.graph.initializer.append(from_array(array, tensor.name))
-    shown = {output.name for output in opened.graph.output}
-    for tensor_name in dict.fromkeys(tensors):
-        if tensor_name not in shown:
-            opened.graph.output.add(name=tensor_name)
     _widened(opened)
-    with OnnxRuntimeSession(
-        opened.SerializeToString(), optimize=False, any_placement=True
-    ) as session:
+    return opened
+
+
+def _run(
+    opened: ModelProto, tensors: Sequence[str], name: str, batch: Array
+) -> dict[str, Array]:
+    """What its nodes yield, each of these tensors."""
+    from onnx import ModelProto
+
+    model = ModelProto()
+    model.CopyFrom(opened)
+    shown = {output.name for output in model.graph.output}
+    for tensor in dict.fromkeys(tensors):
+        if tensor not in shown:
+            model.graph.output.add(name=tensor)
+    with _session(model) as session:
         wide = batch if batch.dtype == np.uint8 else batch.astype(np.float32)
         return session.run({name: wide})
+
+
+def _on_ramps(
+    graph: Graph, alone: ModelProto, ramps: Mapping[str, Array]
+) -> Iterator[tuple[Node, Array, Array]]:
+    """Every activation with its ramp and what it makes of that."""
+    if not ramps:
+        return
+    with _session(alone) as session:
+        results = list(session.run(ramps).values())
+    yield from zip(activations(graph), ramps.values(), results, strict=True)
+
+
+def _session(model: ModelProto) -> OnnxRuntimeSession:
+    return OnnxRuntimeSession(
+        model.SerializeToString(), optimize=False, any_placement=True
+    )
 
 
 def _widened(model: ModelProto) -> None:
