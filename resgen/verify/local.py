@@ -45,8 +45,9 @@ CONSTANTS: Final[Mapping[DType, float]] = {
     "float16": 4 * 2.0**-11,
     "bfloat16": 4 * 2.0**-8,
 }
-#: Scales of activations are made smaller by this, so that some numbers are clipped.
-CLIPPED: Final = 0.75
+#: Scales of activations are made smaller, so that some numbers are clipped, and each by
+#: another factor between these: two that calibration found alike would hide a mistake.
+CLIPPED: Final = (0.6, 0.9)
 #: How close to the middle between two codes a number lies, as a share of itself, that
 #: float32 may take to either side. (Products of one scale fall on the middle often.)
 MIDDLE: Final = 1e-5
@@ -90,18 +91,20 @@ def prove_locally(
             )
     alone, ramps = with_ramps(graph, opened, named)
     for node, ramp, result in _on_ramps(graph, alone, ramps):
-        _compare(graph, node, [ramp], result, weights, _allowed(graph, node, opset))
+        allowed = _allowed(graph, node, opset)
+        _compare(graph, node, [ramp], result, weights, allowed, each=True)
     return compared
 
 
 def _clipping(graph: Graph, weights: Weights) -> Weights:
     """The weights with scales at which activations reach beyond what they can hold."""
+    operands = (dict(n.operands) for n in graph.nodes if isinstance(n.op, Quantize))
+    scales = (found["scale"] for found in operands)
+    names = list(dict.fromkeys(s.name for s in scales if isinstance(s, Ref)))
+    factors = np.linspace(*CLIPPED, len(names))
     changed = dict(weights)
-    for node in graph.nodes:
-        scale = dict(node.operands).get("scale")
-        if isinstance(node.op, Quantize) and isinstance(scale, Ref):
-            found = weights[scale.name]
-            changed[scale.name] = (found * CLIPPED).astype(found.dtype)
+    for name, factor in zip(names, factors, strict=True):
+        changed[name] = (weights[name] * factor).astype(weights[name].dtype)
     return changed
 
 
@@ -209,8 +212,13 @@ def _compare(
     found: Array,
     weights: Weights,
     share: float,
+    *,
+    each: bool = False,
 ) -> None:
-    """Refuse what is further off than this share of the largest value."""
+    """Refuse what is further off than this share of the largest value.
+
+    With ``each`` it is the share of every value by itself, or of its input.
+    """
     exact = _exact(graph, node, inputs, weights)
     got = found.astype(np.float64)
     size = float(np.abs(exact).max(initial=0.0))
@@ -231,14 +239,17 @@ def _compare(
                 f"{float(apart.max()):.0f}",
             )
         return
-    allowed = share * (size or 1.0)
-    worst = float(apart.max(initial=0.0))
-    if not worst <= allowed:  # also where it is no number
+    sizes = np.full(apart.shape, size or 1.0)
+    if each:
+        sizes = np.maximum(np.abs(exact), np.abs(inputs[0]))
+    wrong = ~(apart <= share * sizes)  # also where it is no number
+    if wrong.any():
+        reach = float(sizes[wrong].max())
         raise _departure(
             graph,
             node,
-            f"it is off by {worst:.1e} where values reach {size:.1e} and rounding "
-            f"explains {allowed:.1e}",
+            f"it is off by {float(apart[wrong].max()):.1e} where values reach "
+            f"{reach:.1e} and rounding explains {share * reach:.1e}",
         )
 
 
