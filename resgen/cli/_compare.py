@@ -19,13 +19,14 @@ from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 from resgen.errors import UsageError
 from resgen.profile.bench import Job
-from resgen.profile.comparison.compare import Measured, measured
+from resgen.profile.comparison.compare import BUILDS, Measured, measured
 from resgen.profile.comparison.conditions import Condition, metrics_of, parse, unmet
 from resgen.profile.comparison.versus import Saved, saved, to_json
 from resgen.profile.comparison.waterfall import Step, waterfall
 from resgen.profile.cores import available_cores
 from resgen.profile.document.documents import load
 from resgen.profile.document.record import Breakdown, Mode, Record
+from resgen.profile.engine import Building
 from resgen.profile.process import Process
 from resgen.profile.subject import Prepared, prepared
 from resgen.report.wording import seconds as duration
@@ -75,6 +76,9 @@ def run(chosen: Chosen, progress: Progress) -> int:
     ones, others = (wanted_of(s, chosen.precision) for s in (chosen.a, chosen.b))
     if chosen.runtime is not None:
         find(chosen.runtime).require(device, "the networks cannot run on it")
+    if chosen.runtime == "tensorrt":
+        building = Building((chosen.batch,), parse_shapes(chosen.shapes), BUILDS)
+        ones, others = (replace(w, building=building) for w in (ones, others))
     with prepared(ones) as first, prepared(others) as second:
         a, b = _distinct(_jobs(chosen, (first, second), device))
         progress.say("comparing", _how(a, b))
@@ -265,7 +269,5 @@ def _show(a: Job, b: Job, found: Measured, steps: Sequence[Step]) -> None:
         say(f"  {step.part:<{wide}}  {change}   {step.why}".rstrip())
         for path, changed in step.blocks[:3]:
             say(f"  {'':<{wide}}  {1e3 * changed:+8.3f} ms   of it in {path}")
-    if a.runtime == "tensorrt":
-        say("  one build of each engine: a claim about architectures takes several")
     for note in found.notes:
         say(f"  {note}")

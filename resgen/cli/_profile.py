@@ -25,6 +25,7 @@ from resgen.cli._text import say, say_json, table
 from resgen.errors import ResgenError, UsageError
 from resgen.profile.document.documents import save, to_json, write_text
 from resgen.profile.document.record import Charge, Mode, Record, Run
+from resgen.profile.engine import Building
 from resgen.profile.measure import Interrupted, Options, all_failed, profile
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Prepared, prepared
@@ -87,6 +88,10 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         # An engine's own file is looked at first, which takes no time.
         if name != "all" and not engine:
             find(name).require(device, _why(name))
+    if "tensorrt" in chosen.runtimes:
+        batches = parse_batches(chosen.batches)
+        building = Building(batches, parse_shapes(chosen.shapes))
+        wanted = replace(wanted, building=building)
     with prepared(wanted) as subject:
         options = _options(chosen, subject, device)
         out = chosen.out or Path(

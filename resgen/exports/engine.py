@@ -83,6 +83,7 @@ def export_engine(
     workspace: int | None = None,
     level: int | None = None,
     rebuild: bool = False,
+    remember: bool = True,
     source: str | None = None,
     options: Sequence[str] = (),
     identity: Fingerprint | None = None,
@@ -93,10 +94,11 @@ def export_engine(
     """Write ``model.engine`` and ``model.engine.json`` into the folder ``out``.
 
     ``flavor`` and ``targets`` come from :func:`resgen.tensorrt.targets.divide`. An
-    engine that was built before is taken from the cache, unless ``rebuild``. ``source``
-    is what the user exports, ``options`` are those of the command that this function
-    does not know: both stand in the command that builds the engine again. ``identity``
-    is what the file is, for those who wrote it and hashed it as they did.
+    engine that was built before is taken from the cache, unless ``rebuild``. Unless
+    ``remember``, kernels are not chosen by what earlier builds have measured.
+    ``source`` is what the user exports, ``options`` are those of the command that this
+    function does not know: both stand in the command that builds the engine again.
+    ``identity`` is what the file is, for those who wrote it and hashed it as they did.
 
     Errors are :class:`~resgen.errors.ResgenError`, and leave nothing half-written.
     """
@@ -108,7 +110,9 @@ def export_engine(
     )
     version = version_of(flavor)
     device = None if flavor.ahead else present()
-    timings = device and timing_cache(flavor.key, version, device.name)
+    timings = None
+    if device and remember:
+        timings = timing_cache(flavor.key, version, device.name)
 
     def make() -> tuple[Any, dict[str, Any]]:
         built = build(

@@ -134,8 +134,8 @@ class BlurPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         convolve = CONVOLUTIONS[len(self.stride) - 1]
         x = F.pad(x, self.pads, mode=self.mode)
-        filter_ = self.filter.to(x.dtype)  # a network may compute in 16 bits
-        return convolve(x, filter_, stride=self.stride, groups=self.channels)
+        taps = self.filter.to(x.dtype)  # a network may compute in 16 bits
+        return convolve(x, taps, stride=self.stride, groups=self.channels)
 
     def extra_repr(self) -> str:
         return f"{self.channels}, {self.kernel}, stride={self.stride}, {self.mode}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
 from resgen.profile.document.record import Part, Subject
+from resgen.profile.engine import Building, engines_of
 from resgen.runtime.engines import Form
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ NETWORK: Final = "network.pickle"
 SETTLED_ON: Final = 2
 #: What weights are called that :mod:`resgen.verify.probe` drew.
 PROBE: Final = "probe"
+#: The precision of an engine of which only the file is there.
+AS_BUILT: Final = "as built"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class Prepared:
     """Files to open, and what is known of them without opening any.
 
     ``model`` is an ONNX file, ``engine`` TensorRT's; ``network`` holds the graph at its
-    precision, with ``weights`` beside it. What is None cannot be had.
+    precision, with ``weights`` beside it. ``origin`` is the ONNX file that the engine
+    was built from. ``builds`` are engines of several builds, ``engine`` the first of
+    them. What is None cannot be had.
     """
 
     subject: Subject
@@ -53,18 +58,20 @@ class Prepared:
     engine: Path | None = None
     network: Path | None = None
     weights: Path | None = None
+    origin: Path | None = None
+    builds: tuple[Path, ...] = ()
 
     def file(self, form: Form) -> Path | None:
         """What an engine that takes ``form`` opens."""
         return {"onnx": self.model, "module": self.network, "engine": self.engine}[form]
 
     @cached_property
-    def _stored(self) -> tuple[Graph, Graph, Preprocess]:
+    def _stored(self) -> tuple[Graph, Graph, Preprocess, Graph]:
         if self.network is None:
             raise ResgenError(f"{self.subject.name} is a file, not a network of a spec")
         # Written by this run into a folder of its own.
         content = self.network.read_bytes()
-        stored: tuple[Graph, Graph, Preprocess] = pickle.loads(content)
+        stored: tuple[Graph, Graph, Preprocess, Graph] = pickle.loads(content)
         return stored
 
     @property
@@ -81,6 +88,11 @@ class Prepared:
     def preprocess(self) -> Preprocess:
         """How a picture becomes an input."""
         return self._stored[2]
+
+    @property
+    def engine_graph(self) -> Graph:
+        """The graph that TensorRT's engine was built from, by way of a file."""
+        return self._stored[3]
 
     def module(self) -> tuple[Graph, torch.nn.Module]:
         """The graph and PyTorch's module of it."""
@@ -100,7 +112,8 @@ class Wanted:
 
     ``source`` is a spec, a folder or a file. ``precision`` None is what a folder says,
     else fp32. ``weights`` is a checkpoint, without which a spec gets probe parameters.
-    ``network`` is the spec and its graph where they were read already.
+    ``network`` is the spec and its graph where they were read already. With
+    ``building`` TensorRT's engine is built where there is none.
     """
 
     source: str
@@ -108,6 +121,7 @@ class Wanted:
     weights: Path | None = None
     assignments: tuple[str, ...] = ()
     network: tuple[Spec, Graph] | None = None
+    building: Building | None = None
 
 
 @contextmanager
@@ -116,11 +130,20 @@ def prepared(wanted: Wanted) -> Iterator[Prepared]:
     path = Path(wanted.source)
     with TemporaryDirectory(prefix="resgen-profile-") as folder:
         if path.suffix == ".onnx":
-            yield _foreign(path, wanted)
+            yield _with_engine(_foreign(path, wanted), wanted, Path(folder))
         elif path.suffix in (".engine", ".plan"):
             yield _engine(path, wanted)
         else:
-            yield _network(wanted, Path(folder))
+            yield _with_engine(_network(wanted, Path(folder)), wanted, Path(folder))
+
+
+def _with_engine(found: Prepared, wanted: Wanted, folder: Path) -> Prepared:
+    """The same with an engine built of it, if one is wanted and there is none."""
+    if wanted.building is None or found.engine is not None or found.origin is None:
+        return found
+    precision = "fp32" if found.network is None else found.precision
+    builds = engines_of(found.origin, folder, precision, wanted.building)
+    return replace(found, engine=builds[0], builds=builds)
 
 
 def _foreign(path: Path, wanted: Wanted) -> Prepared:
@@ -142,7 +165,7 @@ def _foreign(path: Path, wanted: Wanted) -> Prepared:
         weights="the file's",
         parts=parts,
     )
-    return Prepared(subject, "as stored", model=path)
+    return Prepared(subject, "as stored", model=path, origin=path)
 
 
 def _foreign_parts(path: Path) -> tuple[Part, ...]:
@@ -171,10 +194,12 @@ def _engine(path: Path, wanted: Wanted) -> Prepared:
     from resgen.tensorrt.manifest import vouched
 
     _refuse(wanted, path)
-    vouched(path)
+    built_from = vouched(path)["onnx"]["sha256"]
+    beside = path.with_suffix(".onnx")
+    ours = beside.is_file() and sha256_of(beside) == built_from
     name = path.resolve().parent.name if path.stem == "model" else path.stem
     subject = Subject(name, "engine", sha256_of(path), None, weights="the engine's")
-    return Prepared(subject, "as built", engine=path)
+    return Prepared(subject, AS_BUILT, engine=path, origin=beside if ours else None)
 
 
 def _refuse(wanted: Wanted, path: Path) -> None:
@@ -196,7 +221,7 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 def _network(wanted: Wanted, folder: Path) -> Prepared:
     """A spec or a folder, written once more at its precision."""
     from resgen.exports.source import from_folder, from_spec
-    from resgen.graph.precision import Precision
+    from resgen.graph.precision import QUANTIZED, Precision
     from resgen.network import load
     from resgen.profile.attribution.parts import parts_of
     from resgen.spec.canonical import digest
@@ -212,12 +237,20 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
             )
         source = from_folder(path)
         precision = _precision(path, wanted)
-        engine = path / ENGINE if (path / ENGINE).is_file() else None
+        same = precision == _precision(path, replace(wanted, precision=None))
+        engine = path / ENGINE if same and (path / ENGINE).is_file() else None
     else:
-        spec, graph = wanted.network or (load(wanted.source, wanted.assignments), None)
-        source = from_spec(spec, graph=graph, weights=wanted.weights)
+        spec, known = wanted.network or (load(wanted.source, wanted.assignments), None)
+        source = from_spec(spec, graph=known, weights=wanted.weights)
     lowered, weights = _lowered(source, precision)
-    _write(folder, source, lowered, weights, precision)
+    graph = _write(folder, source, lowered, weights, precision)
+    own: Graph = graph
+    origin: Path | None = folder / MODEL if engine is None else None
+    if precision.name in QUANTIZED and (engine or wanted.building):
+        build = folder / "tensorrt" if engine is None else None
+        own, origin = _for_engine(build, source, precision)
+    stored = pickle.dumps((lowered, graph, source.spec.preprocess, own))
+    (folder / NETWORK).write_bytes(stored)
     parts = parts_of(source.graph)
     subject = Subject(
         name=source.spec.name,
@@ -236,6 +269,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
         engine=engine,
         network=folder / NETWORK,
         weights=folder / WEIGHTS,
+        origin=origin,
     )
 
 
@@ -306,7 +340,8 @@ def _write(
     lowered: Graph,
     weights: dict[str, Array],
     precision: Precision,
-) -> None:
+) -> Graph:
+    """Write the file and the weights; the graph that the file was written from."""
     from resgen.exports.export import file_graph
     from resgen.graph.passes import apply
     from resgen.graph.passes.fold_norm import fold_norm
@@ -317,5 +352,25 @@ def _write(
     graph = apply(lowered, fold_norm) if plain else file_graph(lowered, precision)
     write(graph, weights, folder / MODEL)
     write_safetensors(folder / WEIGHTS, lowered, weights)
-    stored = pickle.dumps((lowered, graph, source.spec.preprocess))
-    (folder / NETWORK).write_bytes(stored)
+    return graph
+
+
+def _for_engine(
+    folder: Path | None, source: Source, precision: Precision
+) -> tuple[Graph, Path | None]:
+    """A quantised network as TensorRT wants it, whose quantisers lie elsewhere.
+
+    With a ``folder`` its file is written there.
+    """
+    from resgen.exports.export import file_graph
+    from resgen.graph.precision import at_precision
+    from resgen.lower.onnx import write
+
+    precision = replace(precision, consumer="tensorrt")
+    if folder is None:
+        return file_graph(at_precision(source.graph, precision), precision), None
+    lowered, weights = _lowered(source, precision)
+    graph = file_graph(lowered, precision)
+    folder.mkdir()
+    write(graph, weights, folder / MODEL)
+    return graph, folder / MODEL

@@ -26,6 +26,12 @@ _FOLDER: Final = Path(__file__).parent
 #: Files of this folder that are no engine.
 _SHARED: Final = {"__init__", "base", "engines", "foreign", "optimized"}
 
+#: What can be done about an engine where no GPU is.
+_CARRY: Final = (
+    "`resgen export SOURCE --to tensorrt --target GPU` makes an engine or a kit to "
+    "carry to one"
+)
+
 #: What an engine reads: an ONNX file, PyTorch's module, or an engine's own file.
 Form: TypeAlias = Literal["onnx", "module", "engine"]
 
@@ -94,7 +100,8 @@ class Engine:
                 f"{' and '.join(self.devices)}"
             )
         if kind == "cuda":
-            required(f"{self.title} cannot run on {device}")
+            instead = _CARRY if self.takes == "engine" else ""
+            required(f"{self.title} cannot run on {device}", instead=instead)
 
 
 def names(*, hidden: bool = False) -> list[str]:

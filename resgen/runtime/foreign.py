@@ -55,8 +55,9 @@ def run_with_values(
 
 def _array(value: Any, kind: str) -> Array:
     """A copy of a value that lies in the processor's memory."""
+    found: Array
     if kind not in CODES:
-        found: Array = value.numpy()
+        found = value.numpy()
         return found
     import ml_dtypes
 
@@ -64,7 +65,8 @@ def _array(value: Any, kind: str) -> Array:
     shape = value.shape()
     nbytes = prod(shape) * dtype.itemsize
     memory = bytearray(ctypes.string_at(value.data_ptr(), nbytes))
-    return np.frombuffer(memory, dtype).reshape(shape)
+    found = np.frombuffer(memory, dtype).reshape(shape)
+    return found
 
 
 def _foreign(kinds: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from resgen.tensorrt.api import ICudaEngine, IExecutionContext, TensorRT
 from resgen.tensorrt.flavor import Flavor, load
 from resgen.tensorrt.listening import logger_of
 from resgen.tensorrt.manifest import check_here, rebuild, vouched
+from resgen.tensorrt.profiler import inspected, profiler_of, seconds_of
 
 #: Element types by TensorRT's names.
 _TYPES: Final[Mapping[str, DType]] = {
@@ -96,10 +97,9 @@ class TensorRtSession(Session):
         self._start(trt, loaded, TorchMemory())
 
     def _start(self, trt: TensorRT, engine: ICudaEngine, memory: Memory) -> None:
-        context = engine.create_execution_context()
-        if context is None:
-            raise ResgenError(f"{self.name} has no memory to run the engine in")
-        self._context: IExecutionContext | None = context
+        self._trt = trt
+        self._engine: ICudaEngine | None = engine
+        self._context: IExecutionContext | None = self._new_context(engine)
         self._memory = memory
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         given = trt.TensorIOMode.INPUT
@@ -121,11 +121,16 @@ class TensorRtSession(Session):
             for index in range(engine.num_optimization_profiles)
         ]
 
+    def _new_context(self, engine: ICudaEngine) -> IExecutionContext:
+        context = engine.create_execution_context()
+        if context is None:
+            raise ResgenError(f"{self.name} has no memory to run the engine in")
+        return context
+
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         memory = self._memory
         context, blocks, shapes = self._bound(feeds)
-        if not context.execute_async_v3(memory.stream):
-            raise ResgenError(f"{self.name} does not run the engine")
+        self._queue(context)
         return {
             name: memory.get(blocks[name]).view(self._dtypes[name]).reshape(shape)
             for name, shape in shapes.items()
@@ -133,21 +138,49 @@ class TensorRtSession(Session):
 
     def resident(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         self.run(feeds)
-        memory = self._memory
         context, blocks, _ = self._bound(feeds)
 
         def queue() -> object:
-            if not context.execute_async_v3(memory.stream):
-                raise ResgenError(f"{self.name} does not run the engine")
+            self._queue(context)
             return blocks  # which have to live as long as the call
 
         return queue
 
+    def layer_times(
+        self, feeds: Mapping[str, Array], runs: int
+    ) -> tuple[dict[str, float], Any]:
+        """Seconds of every layer, and what the inspector says of the layers.
+
+        The runs are in a context of their own, so that the one that everything else
+        runs in never has a profiler. The description is None where there is none.
+        """
+        self.run(feeds)
+        if self._engine is None:
+            raise ResgenError("the engine was closed")
+        context, blocks, shapes = self._bound(feeds, self._new_context(self._engine))
+
+        def wait() -> None:
+            self._queue(context)
+            for name in shapes:
+                self._memory.get(blocks[name])
+
+        wait()  # the first run of a context is slower
+        profiler = context.profiler = profiler_of(self._trt)
+        for _ in range(runs):
+            profiler.next()
+            wait()
+        described = inspected(self._trt, self._engine, context)
+        return seconds_of(profiler.passes), described
+
+    def _queue(self, context: IExecutionContext) -> None:
+        if not context.execute_async_v3(self._memory.stream):
+            raise ResgenError(f"{self.name} does not run the engine")
+
     def _bound(
-        self, feeds: Mapping[str, Array]
+        self, feeds: Mapping[str, Array], context: IExecutionContext | None = None
     ) -> tuple[IExecutionContext, dict[str, Any], dict[str, tuple[int, ...]]]:
-        """The context with its tensors on the device, these, and the output shapes."""
-        context, memory = self._context, self._memory
+        """A context (the session's) with its tensors on the device, and the shapes."""
+        context, memory = context or self._context, self._memory
         if context is None:
             raise ResgenError("the engine was closed")
         profile = self._profile({name: feed.shape for name, feed in feeds.items()})
@@ -186,7 +219,7 @@ class TensorRtSession(Session):
         )
 
     def close(self) -> None:
-        self._context = self._runtime = None
+        self._context = self._engine = self._runtime = None
 
 
 def _within(shape: Sequence[int], least: Sequence[int], most: Sequence[int]) -> bool:

@@ -93,11 +93,15 @@ class Builder(Protocol):
 class EngineInspector(Protocol):
     """Tells what an engine's layers became."""
 
+    execution_context: IExecutionContext
+
     def get_engine_information(self, form: Any) -> str: ...
 
 
 class IExecutionContext(Protocol):
     """Runs an engine."""
+
+    profiler: Any
 
     def set_optimization_profile_async(
         self, profile_index: int, stream_handle: int
@@ -140,6 +144,7 @@ class TensorRT(Protocol):
     __version__: str
     ComputeCapability: Any  # of TensorRT for RTX only
     ILogger: Any
+    IProfiler: Any
     IProgressMonitor: Any
     BuilderFlag: Any
     LayerInformationFormat: Any

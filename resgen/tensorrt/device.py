@@ -50,15 +50,20 @@ def present() -> Device | None:
     return Device(name.value.decode(errors="replace"), capability, cuda)
 
 
-def required(why: str) -> Device:
+def required(why: str, *, instead: str = "") -> Device:
     """The GPU, or :class:`~resgen.errors.MissingDevice`.
 
-    ``why`` ends the sentence "no NVIDIA GPU or driver is here, so ...".
+    ``why`` ends the sentence "no NVIDIA GPU or driver is here, so ..."; ``instead`` is
+    what can be done without one.
     """
     device = present()
     if device is None:
         raise MissingDevice(
             f"no NVIDIA GPU or driver is here, so {why}",
-            hint="`nvidia-smi` lists the GPUs that the driver sees",
+            hint="\n".join(
+                filter(
+                    None, (instead, "`nvidia-smi` lists the GPUs that the driver sees")
+                )
+            ),
         )
     return device

@@ -6,9 +6,12 @@ from resgen.errors import ResgenError
 from resgen.profile.attribution.names import Names
 from resgen.profile.bench import Bench
 from resgen.profile.document.record import Breakdown, Ceilings, OperatorTime
+from resgen.profile.subject import AS_BUILT
 
-#: Runs whose operator times are averaged.
+#: Runs whose operator times are taken.
 RUNS = 10
+#: What a breakdown by TensorRT's profiler says of its source.
+IPROFILER = "IProfiler, in a pass of its own"
 
 
 def explained(bench: Bench) -> tuple[Breakdown | None, Ceilings | None]:
@@ -20,10 +23,10 @@ def explained(bench: Bench) -> tuple[Breakdown | None, Ceilings | None]:
 
     if not _read(bench):
         return None, None
-    job = bench.job
-    ceilings = roofline.ceilings(
-        job.runtime, job.device, job.prepared.precision, job.threads
-    )
+    job, precision = bench.job, bench.job.prepared.precision
+    if precision == AS_BUILT:  # nobody knows which ceiling its layers have
+        return charged(bench), None
+    ceilings = roofline.ceilings(job.runtime, job.device, precision, job.threads)
     return charged(bench, ceilings), ceilings
 
 
@@ -40,7 +43,10 @@ def charged(bench: Bench, ceilings: Ceilings | None = None) -> Breakdown:
 def _read(bench: Bench) -> bool:
     """Whether the engine's profiler is read here."""
     job = bench.job
-    return job.runtime == "torch" or (job.runtime, job.device) == ("onnxruntime", "cpu")
+    return job.runtime in ("torch", "tensorrt") or (job.runtime, job.device) == (
+        "onnxruntime",
+        "cpu",
+    )
 
 
 def _operators(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
@@ -57,6 +63,8 @@ def _operators(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
         on_device = [tensor.to(job.device) for tensor in inputs]
         found = operators.profile_torch(module, on_device, runs=RUNS)
         return found, attribute.names_of_graph(graph), "torch.profiler"
+    if job.runtime == "tensorrt":
+        return _tensorrt(bench)
     if not _read(bench) or prepared.model is None:
         raise ResgenError(f"the profiler of {bench.engine.title} is not read here")
     found = operators.profile_onnxruntime(
@@ -67,3 +75,24 @@ def _operators(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
     else:
         names = foreign.names_of_onnx(prepared.model)
     return found, names, "onnxruntime profile"
+
+
+def _tensorrt(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
+    """Layers of an engine; without the network it was built of nothing leads on."""
+    from resgen.profile.attribution import attribute, foreign
+    from resgen.profile.operators import from_layers
+    from resgen.runtime.tensorrt import TensorRtSession
+
+    prepared, session = bench.job.prepared, bench.session
+    if not isinstance(session, TensorRtSession):
+        raise ResgenError(f"the profiler of {bench.engine.title} is not read here")
+    times, layers = session.layer_times(bench.feeds, RUNS)
+    if not times:
+        raise ResgenError(f"the profiler of {session.name} reported no layer")
+    if prepared.network is not None:
+        names = attribute.names_of_graph(prepared.engine_graph)
+    elif prepared.origin is not None:
+        names = foreign.names_of_onnx(prepared.origin)
+    else:
+        names = Names({}, {}, frozenset(), ())
+    return from_layers(times, layers), names, IPROFILER

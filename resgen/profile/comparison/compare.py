@@ -38,6 +38,9 @@ SHORTEST, LONGEST = 0.12, 2.0
 #: Of that, the share that goes into warming up, and the turns that the rest is cut to.
 WARM_UP: Final = 0.25
 TURNS: Final = 4
+#: Engines of TensorRT that are built of each network. Kernels are chosen by measuring
+#: them, so that one build says little about the network.
+BUILDS: Final = 3
 #: The verdict is looked for when there are enough pairs, and again when time is up.
 LOOKS: Final = 2
 
@@ -106,6 +109,7 @@ def measured(
     if decision.floor > MOST_FLOOR:
         unfit = f"A differed from itself by up to {decision.floor:.0%}"
         seen = (f"{unfit}: too much to call anything equal", *seen)
+    seen = (*seen, *_built(a, b))
     return Measured(
         tuple(contest.pairs), tuple(contest.alike), decision, contest.gone, seen
     )
@@ -163,8 +167,15 @@ class _Contest:
 
     def _add(self, seconds: float, *, same: bool) -> None:
         begin = time.perf_counter()
+        number = len(self.alike) if same else len(self.pairs)
+        # Two builds of A differ as well, which belongs to what comes of nothing.
+        jobs = (
+            (_of_build(self.a, number), _of_build(self.a, number + 1))
+            if same
+            else (_of_build(self.a, number), _of_build(self.b, number))
+        )
         with Process() as one, Process() as other:
-            sides = (_Side(one, self.a), _Side(other, self.a if same else self.b))
+            sides = (_Side(one, jobs[0]), _Side(other, jobs[1]))
             for side in sides:
                 side.process.tell("open", side.job)
             for side in sides:
@@ -172,6 +183,25 @@ class _Contest:
             self.opening = max(self.opening, time.perf_counter() - begin)
             pair = _in_turns(sides, seconds, self.rng)
         (self.alike if same else self.pairs).append(pair)
+
+
+def _of_build(job: Job, number: int) -> Job:
+    """The job with the engine whose turn it is, where several were built."""
+    builds = job.prepared.builds
+    if not builds:
+        return job
+    engine = builds[number % len(builds)]
+    return replace(job, prepared=replace(job.prepared, engine=engine))
+
+
+def _built(a: Job, b: Job) -> tuple[str, ...]:
+    """How many builds the verdict rests on, for engines of TensorRT."""
+    if a.runtime != "tensorrt":
+        return ()
+    counts = [len(job.prepared.builds) or 1 for job in (a, b)]
+    if min(counts) > 1:
+        return (f"over {counts[0]} builds of A's engine and {counts[1]} of B's",)
+    return ("one build of an engine: a claim about architectures takes several",)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ A layer is named after all that it computes. With detailed verbosity the layer's
 description holds the names of the ONNX nodes as well, joined by control characters;
 without it they are read from the layer's name: ``weight + Conv_121 + Add_123``,
 ``PWN(Relu_4)``, ``{ForeignNode[A...B]}``, ``Reformatting CopyNode for Input Tensor 0 to
-Conv_9``.
+Conv_9``, and of TensorRT for RTX ``Conv_9 [profile 1]_U5_myl1_3``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _FOREIGN: Final = re.compile(r"\{ForeignNode\[(?P<what>.*)\]\}", re.S)
 _WRAPPED: Final = re.compile(
     r"(?:PWN|PointWiseNode|CONVOLUTION|__myl_\w+)\((?P<what>.*)\)$", re.S
 )
+#: What a kernel's number, and that of its profile, add to a name.
+_NUMBERED: Final = re.compile(r"(?: \[profile \d+\])?(?:_U\d+)?_myl\d+_\d+$")
 _JOINS: Final = re.compile(r"\x1e|\x1f| \+ |\|\|")
 
 
@@ -91,7 +93,8 @@ def _operator(name: str, seconds: float, layer: Mapping[str, Any]) -> OperatorTi
     conversion = bool(reformats) or kind.lower() in ("reformat", "noop")
     nodes = _NODE.findall(str(layer.get("Metadata", "")))
     if not nodes:
-        nodes = list(_names(reformats["what"] if reformats else name))
+        what = reformats["what"] if reformats else name
+        nodes = list(_names(_NUMBERED.sub("", what)))
     return OperatorTime(
         name=name,
         kind=kind or ("Reformat" if reformats else ""),
