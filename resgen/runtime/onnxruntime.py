@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,11 @@ KINDS: Final[Mapping[str, str]] = {
     "float8e4m3fn": "float8_e4m3fn",
     "float8e5m2": "float8_e5m2",
 }
+#: What it says of a file whose format or opset came after it.
+TOO_NEW: Final = re.compile(r"max supported IR version|official support for domain")
+NEWER: Final = (
+    "write the file in an older opset (--opset), or have a newer ONNX Runtime read it"
+)
 #: Elements that NumPy has under several types.
 TEXT: Final = "string"
 
@@ -142,8 +148,10 @@ class OnnxRuntimeSession(Session):
             session = self._create(model, options)
         except Exception as error:  # the runtime's exceptions have no common base
             self._explain(model)
+            why = _reason(error)
             raise ResgenError(
-                f"ONNX Runtime does not load {self._label}: {_reason(error)}"
+                f"ONNX Runtime does not load {self._label}: {why}",
+                hint=NEWER if TOO_NEW.search(why) else None,
             ) from error
         self._check_started(session)
         return session

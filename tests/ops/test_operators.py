@@ -6,7 +6,6 @@ import subprocess
 import sys
 from types import ModuleType
 
-import onnx
 import pytest
 import torch
 from one_node import (
@@ -18,10 +17,11 @@ from one_node import (
     run_onnx,
     run_torch,
 )
+from opsets import newest_run_here
 from torch.utils.flop_counter import FlopCounterMode
 
 from resgen.lower import modules
-from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET
+from resgen.lower.onnx import OLDEST_OPSET
 from resgen.lower.torch import to_torch
 from resgen.ops import OPERATORS
 from resgen.ops.base import Case, Op, ShapeError, signature
@@ -37,7 +37,7 @@ from resgen.ops.transpose import Transpose
 from resgen.ops.types import TensorType
 from resgen.ops.unflatten import Unflatten
 
-NEWEST = min(NEWEST_OPSET, onnx.defs.onnx_opset_version())
+NEWEST = newest_run_here()
 CASES = [
     pytest.param(case, id=f"{name}-{index}")
     for name, op in OPERATORS.items()

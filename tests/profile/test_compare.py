@@ -35,14 +35,16 @@ def jobs(tmp_path, monkeypatch):
 
 
 def test_what_is_slower_is_called_slower(jobs):
-    found = measured(*jobs(4, 5.2), seconds=12, seed=0)
+    # So much slower that a machine which is busy with other tests cannot hide it; how
+    # little is enough on a quiet one is in test_comparisons_soak.py.
+    found = measured(*jobs(4, 40), seconds=12, seed=0)
     decision = found.decision
     assert decision.verdict == "slower"
-    assert decision.ratio == pytest.approx(1.3, rel=0.1)
+    assert 4 < decision.ratio < 12
     assert decision.interval[0] < decision.ratio < decision.interval[1]
     assert len(found.pairs) >= LEAST_PAIRS
     assert len(found.alike) >= compare.LEAST_FLOOR_PAIRS
-    assert found.medians[0] == pytest.approx(4e-3, rel=0.2)
+    assert found.medians[0] >= 4e-3
     assert found.seconds > 0
 
 
@@ -204,7 +206,7 @@ def test_a_deeper_stage_is_where_the_time_goes(tmp_path):
 
     deep = json.loads(json.dumps(SPEC))
     deep["name"] = "deep"
-    deep["stages"][0]["depth"] = 9
+    deep["stages"][0]["depth"] = 33  # so much that no noise of a busy machine is more
     for spec in (SPEC, deep):
         (tmp_path / f"{spec['name']}.json").write_text(json.dumps(spec))
     with (
@@ -215,6 +217,6 @@ def test_a_deeper_stage_is_where_the_time_goes(tmp_path):
     first = steps[0]
     assert first.part == "layer1"
     assert first.seconds > 0
-    assert first.why == "16 3x3 conv more"
-    assert {path for path, _ in first.blocks} <= {f"layer1.{n}" for n in range(9)}
+    assert first.why == "64 3x3 conv more"
+    assert {path for path, _ in first.blocks} <= {f"layer1.{n}" for n in range(33)}
     assert first.blocks
