@@ -35,6 +35,8 @@ TOO_NEW: Final = re.compile(r"max supported IR version|official support for doma
 NEWER: Final = (
     "write the file in an older opset (--opset), or have a newer ONNX Runtime read it"
 )
+#: What it says of 8-bit floats that it has fused itself.
+FUSED_FLOAT8: Final = re.compile(r"Type 'tensor\(float8\w+\)' .* \(QLinear\w+\)")
 #: Elements that NumPy has under several types.
 TEXT: Final = "string"
 
@@ -158,12 +160,23 @@ class OnnxRuntimeSession(Session):
 
     def _create(self, model: Path | bytes, options: Any) -> Any:
         given = str(model) if isinstance(model, Path) else model
-        return self._runtime.InferenceSession(
-            given,
-            options,
-            providers=[(self._provider, self._cuda) if self._cuda else self._provider],
-            enable_fallback=0,  # else a failure is printed and retried on the processor
-        )
+        own = (self._provider, self._cuda) if self._cuda else self._provider
+
+        def create() -> Any:
+            # With its fallback a failure is printed and retried on the processor.
+            return self._runtime.InferenceSession(
+                given, options, providers=[own], enable_fallback=0
+            )
+
+        try:
+            return create()
+        except Exception as error:  # the runtime's exceptions have no common base
+            if not FUSED_FLOAT8.search(_reason(error)):
+                raise
+        # ONNX Runtime 1.30 fuses 8-bit floats into an operator of integers, which it
+        # then refuses; 1.32 leaves them alone, as here.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        return create()
 
     def _explain(self, model: Path | bytes) -> None:
         """Raise what is wrong with the provider, where the model itself loads."""

@@ -37,7 +37,10 @@ def unpack(folder):
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with tarfile.open(archive, "r:xz") as tar:
-            tar.extractall(stage, filter="data")
+            # Python 3.11.4 and newer refuse names that lead out of the folder.
+            if hasattr(tarfile, "data_filter"):
+                tar.extraction_filter = tarfile.data_filter
+            tar.extractall(stage)
         (stage / seal.name).write_text(bundle["sha256"], "utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(stage, folder)  # noqa: PTH105

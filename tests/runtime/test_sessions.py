@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -107,6 +108,18 @@ def test_a_file_that_is_no_model_is_named(tmp_path, file, content):
         path.write_bytes(content)
     with pytest.raises(ResgenError, match=r"does not load .*broken\.onnx"):
         OnnxRuntimeSession(path)
+
+
+@pytest.mark.parametrize("part", ["ir_version", "opset"])
+def test_a_file_from_after_this_onnxruntime_has_a_hint(file, part):
+    model = onnx.load(file)
+    if part == "opset":
+        model.opset_import[0].version = 99
+    else:
+        model.ir_version = 99
+    with pytest.raises(ResgenError, match="does not load the ONNX model") as found:
+        OnnxRuntimeSession(model.SerializeToString())
+    assert "--opset" in found.value.hint
 
 
 def test_a_provider_that_is_not_there_is_no_cpu(file):
