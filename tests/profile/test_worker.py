@@ -95,6 +95,12 @@ def test_an_interrupt_of_the_asking_process_brings_what_was_measured(job):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     begin = time.perf_counter()
     started = threading.Event()
+    heard: list[float] = []
+
+    def progress(share):
+        heard.append(share)
+        if len(heard) > 1:  # the first comes before the first sample
+            started.set()
 
     def interrupt():
         started.wait(20)
@@ -104,9 +110,7 @@ def test_an_interrupt_of_the_asking_process_brings_what_was_measured(job):
     killer.start()
     try:
         with Process() as process, pytest.raises(KeyboardInterrupt) as stop:
-            process.ask(
-                "measure", job(limits=long), progress=lambda share: started.set()
-            )
+            process.ask("measure", job(limits=long), progress=progress)
     finally:
         killer.join()
         signal.signal(signal.SIGINT, before)
