@@ -3,7 +3,8 @@
 python engine.py FILE.onnx FOLDER built|cached
 
 The cache and the engine go to FOLDER. What the command has loaded by the time that it
-comes to the engine is loaded here too, and TensorRT as it is for the peer.
+comes to the engine is loaded here too, and TensorRT as it is for the peer; and the file
+has been hashed, as the export of a spec does while it writes it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import tensorrt_rtx  # noqa: F401
 from clock import report
 
 from resgen.exports.engine import EngineExported, export_engine
+from resgen.tensorrt.files import fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 
 model, folder, how = sys.argv[1:]
 os.environ["RESGEN_CACHE"] = str(Path(folder, "cache"))
 if how == "built":
     shutil.rmtree(folder, ignore_errors=True)
+identity = fingerprint(Path(model))
 
 
 def export() -> EngineExported:
@@ -33,6 +36,7 @@ def export() -> EngineExported:
         flavor=FLAVORS["rtx"],
         targets=("sm_89",),
         precision="fp16",
+        identity=identity,
     )
     if made.cached != (how == "cached"):
         raise SystemExit(f"the engine was not {how}")
