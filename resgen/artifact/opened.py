@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ from typing import Any
 from resgen.artifact.folder import MANIFEST, MODEL, SPEC, WEIGHTS, reason
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
+from resgen.lower.hashed import sha256_of
 from resgen.network import expand, load
 from resgen.spec.model import Spec
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -94,12 +92,3 @@ def open_folder(folder: Path) -> Artifact:
             f"{folder} was made of an ONNX file, so there is no spec to hold it against"
         )
     return Artifact(folder, manifest)
-
-
-def sha256_of(path: Path) -> str:
-    """A file's SHA-256, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resgen.artifact.opened import sha256_of
 from resgen.exports.engine import export_engine
 from resgen.exports.ready import Ready
+from resgen.kit.profiles import shapes_of
 from resgen.kit.write import write_kit
+from resgen.lower.hashed import sha256_of
 from resgen.tensorrt.device import present
 from resgen.tensorrt.profiles import Span, resolve
 from resgen.tensorrt.targets import Division, check_precisions, divide
-from resgen.verify.stored import read_stored
 
 Say = Callable[[str, str], None]
 #: The folder of a kit, beside the engine.
@@ -102,14 +102,7 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
 
 
 def _kit(ready: Ready, wishes: EngineWishes) -> dict[str, str]:
-    structure = read_stored(ready.model).model
-    shapes: dict[str, list[int | None]] = {
-        given.name: [
-            axis.dim_value if axis.HasField("dim_value") else None
-            for axis in given.type.tensor_type.shape.dim
-        ]
-        for given in structure.graph.input
-    }
+    shapes, _ = shapes_of(ready.model)
     profiles = resolve(wishes.profiles, shapes)
     first = next(iter(shapes))
     batch = shapes[first][0] or (profiles[0][first][1][0] if profiles else 1)

@@ -11,10 +11,10 @@ from typing import Any, Final
 from resgen._version import __version__
 from resgen.artifact.folder import MANIFEST, staged, write_json
 from resgen.artifact.metadata import versions
-from resgen.artifact.opened import sha256_of
 from resgen.errors import ResgenError
 from resgen.exports.export import Exported
 from resgen.exports.ready import Ready
+from resgen.lower.hashed import sha256_of
 from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp, batched
 from resgen.serve.triton import model_name, tensors_of, write_repository
 from resgen.tensorrt.manifest import vouched

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+#: How much of a file is read at once.
+_CHUNK: Final = 1 << 24
 
 
 class HashedFile:
@@ -51,3 +54,14 @@ class HashedFile:
     def sha256(self) -> str:
         """Of everything written so far, in hexadecimal."""
         return self._digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file that is there already, in hexadecimal."""
+    digest = hashlib.sha256()
+    buffer = bytearray(_CHUNK)
+    view = memoryview(buffer)
+    with path.open("rb") as file:
+        while size := file.readinto(buffer):
+            digest.update(view[:size])
+    return digest.hexdigest()

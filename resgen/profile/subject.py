@@ -148,8 +148,8 @@ def _with_engine(found: Prepared, wanted: Wanted, folder: Path) -> Prepared:
 
 def _foreign(path: Path, wanted: Wanted) -> Prepared:
     """An ONNX file, measured as it is."""
+    from resgen.lower.hashed import sha256_of
     from resgen.lower.onnx_ends import ends_of
-    from resgen.tensorrt.files import sha256_of
 
     _refuse(wanted, path)
     ends = ends_of(path)
@@ -190,7 +190,7 @@ def _foreign_parts(path: Path) -> tuple[Part, ...]:
 
 
 def _engine(path: Path, wanted: Wanted) -> Prepared:
-    from resgen.tensorrt.files import sha256_of
+    from resgen.lower.hashed import sha256_of
     from resgen.tensorrt.manifest import vouched
 
     _refuse(wanted, path)

@@ -10,13 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from resgen.errors import ResgenError
 from resgen.lower.external import check_external
-
-#: Large, so that who hashes seldom asks for the interpreter that others run in.
-_CHUNK: Final = 1 << 24
+from resgen.lower.hashed import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +33,6 @@ def fingerprint(onnx: Path) -> Fingerprint:
         for path in check_external(onnx)
     }
     return Fingerprint(sha256_of(onnx), external)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    buffer = bytearray(_CHUNK)
-    view = memoryview(buffer)
-    with path.open("rb") as file:
-        while size := file.readinto(buffer):
-            digest.update(view[:size])
-    return digest.hexdigest()
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:

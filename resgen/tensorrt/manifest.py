@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
+from resgen.lower.hashed import sha256_of
 from resgen.tensorrt.device import required
-from resgen.tensorrt.files import reason, sha256_of, write_all, write_whole
+from resgen.tensorrt.files import reason, write_all, write_whole
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
 
 FORMAT: Final = 1
