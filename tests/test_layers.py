@@ -20,6 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "_version",
     "errors",
+    "document",
     "spec",
     "ops",
     "graph",
@@ -34,6 +35,7 @@ LAYERS = (
     "artifact",
     "exports",
     "profile",
+    "diagnose",
     "report",
     "cli",
     "__main__",
@@ -42,7 +44,13 @@ LAYERS = (
 LIGHT = {"_version", "errors", "spec", "ops", "graph", "network"}
 # The files that are about a framework itself; all others import it where they use it.
 HOMES = {
-    "torch": ("lower/torch*.py", "lower/modules.py", "lower/scope_module.py"),
+    "torch": (
+        "lower/torch*.py",
+        "lower/modules.py",
+        "lower/scope_module.py",
+        "diagnose/seen/*.py",
+        "diagnose/training/*.py",
+    ),
     "onnx": ("lower/onnx*.py", "lower/torch_export.py"),
     "onnxruntime": (),
 }

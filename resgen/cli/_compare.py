@@ -24,10 +24,10 @@ from resgen.profile.comparison.conditions import Condition, metrics_of, parse, u
 from resgen.profile.comparison.versus import Saved, saved, to_json
 from resgen.profile.comparison.waterfall import Step, waterfall
 from resgen.profile.cores import available_cores
-from resgen.profile.document.documents import load
-from resgen.profile.document.record import Breakdown, Mode, Record
+from resgen.profile.documents import REPORT
 from resgen.profile.engine import Building
 from resgen.profile.process import Process
+from resgen.profile.record import Breakdown, Mode, Record
 from resgen.profile.subject import Prepared, prepared
 from resgen.report.wording import seconds as duration
 from resgen.runtime.engines import find
@@ -65,7 +65,9 @@ def run(chosen: Chosen, progress: Progress) -> int:
     conditions = [parse(text) for text in chosen.conditions]
     reports = [Path(source) for source in (chosen.a, chosen.b) if _is_report(source)]
     if len(reports) == 2:
-        return _reports(load(reports[0]), load(reports[1]), chosen, conditions)
+        return _reports(
+            REPORT.load(reports[0]), REPORT.load(reports[1]), chosen, conditions
+        )
     if reports:
         raise UsageError(
             f"{reports[0]} is a saved report and the other is not: only what is "
@@ -99,10 +101,9 @@ def _is_report(source: str) -> bool:
     path = Path(source)
     if path.suffix != ".json" or not path.is_file():
         return False
-    from resgen.profile.document.documents import MARK, read_json
+    from resgen.document.files import read_json
 
-    content = read_json(path)
-    return isinstance(content, dict) and MARK in content
+    return REPORT.marks(read_json(path))
 
 
 def _jobs(

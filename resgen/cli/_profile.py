@@ -22,14 +22,16 @@ from resgen.cli._measuring import (
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name
 from resgen.cli._text import say, say_json, table
+from resgen.document.files import write_text
 from resgen.errors import ResgenError, UsageError
-from resgen.profile.document.documents import save, to_json, write_text
-from resgen.profile.document.record import Charge, Mode, Record, Run
+from resgen.profile.documents import REPORT
 from resgen.profile.engine import Building
 from resgen.profile.measure import Interrupted, Options, all_failed, profile
+from resgen.profile.record import Charge, Mode, Record, Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Prepared, prepared
-from resgen.report.wording import interval, percentile, scaled, seconds, share
+from resgen.report.latency.naming import percentile
+from resgen.report.wording import interval, scaled, seconds, share
 from resgen.runtime.engines import find, present
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         record = replace(record, environment=environment(paths=True))
     _write(record, out)
     if chosen.as_json:
-        say_json(to_json(record))
+        say_json(REPORT.to_json(record))
     else:
         _show(record, out, time.perf_counter() - begin)
     if code is not None:
@@ -208,10 +210,10 @@ def _check_out(out: Path) -> None:
 
 
 def _write(record: Record, out: Path) -> None:
-    from resgen.report.html import render
+    from resgen.report.latency.html import render
 
     out.mkdir(parents=True, exist_ok=True)
-    save(record, out / DATA)
+    REPORT.save(record, out / DATA)
     write_text(out / PAGE, render([record]))
 
 

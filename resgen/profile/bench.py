@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import ResgenError
-from resgen.profile.document.record import Mode
 from resgen.profile.feeds import feeds_of
 from resgen.profile.modes import Device, Timed, timed
+from resgen.profile.record import Mode
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Prepared
 from resgen.runtime.base import Array, Session

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from resgen.profile.document.record import Samples
+from resgen.profile.record import Samples
 from resgen.profile.sampling import Limits, Sampled, narrow
 
 #: Seconds between two looks at what got through, and looks that have to agree.

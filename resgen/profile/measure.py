@@ -9,8 +9,8 @@ from typing import Final
 
 from resgen._version import __version__
 from resgen.profile.bench import Job
-from resgen.profile.document.record import Mode, Record, Run
 from resgen.profile.process import Process
+from resgen.profile.record import Mode, Record, Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Prepared
 from resgen.profile.worker import Failure

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.profile.document.record import Mode
+from resgen.profile.record import Mode
 from resgen.runtime.base import Array, Session
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from resgen.errors import ResgenError
 from resgen.profile.attribution.explain import explained
 from resgen.profile.bench import Bench, Job
-from resgen.profile.document.record import Run
 from resgen.profile.flow import flow
 from resgen.profile.modes import host_timed
+from resgen.profile.record import Run
 from resgen.profile.sampling import Sampled, overhead, sample
 
 #: Drift is said where it is likelier than this to be real, and larger than that.

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
-from resgen.profile.document.record import Samples
+from resgen.profile.record import Samples
 
 Stopped: TypeAlias = Literal["narrow", "time", "interrupted"]
 Clock: TypeAlias = Callable[[], float]

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
-from resgen.profile.document.record import Part, Subject
 from resgen.profile.engine import Building, engines_of
+from resgen.profile.record import Part, Subject
 from resgen.runtime.engines import Form
 
 if TYPE_CHECKING:

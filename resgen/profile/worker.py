@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 from resgen.errors import ResgenError
 from resgen.profile.bench import Bench, Job
 from resgen.profile.comparison.compete import Arm
-from resgen.profile.document.record import Breakdown, Run
+from resgen.profile.record import Breakdown, Run
 
 #: What engines say when memory runs out, in lower case.
 OUT_OF_MEMORY: Final = (

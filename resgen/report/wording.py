@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import floor, log10
 from typing import Any, Final
-
-from resgen.profile.document.record import Interval, Record, Run, Summary
 
 _TIMES: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _SIZES: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -24,6 +22,18 @@ def digits(number: float, places: int = 3) -> str:
     return f"{number:,.{after}f}"
 
 
+def figure(value: float) -> str:
+    """A number of any size: powers of ten where digits would be many.
+
+    >>> figure(0.0123), figure(1.234e7), figure(-4.56e-9), figure(0)
+    ('0.0123', '1.23e7', '-4.56e-9', '0')
+    """
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return digits(value)
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def seconds(value: float) -> str:
     """A duration in the unit that suits it.
 
@@ -34,7 +44,7 @@ def seconds(value: float) -> str:
     return f"{digits(value / factor)} {unit}"
 
 
-def interval(ends: Interval) -> str:
+def interval(ends: tuple[float, float]) -> str:
     """Both ends of an interval of durations, in one unit.
 
     >>> interval((0.0211, 0.0215))
@@ -75,36 +85,13 @@ def shape(sizes: Iterable[int]) -> str:
     return " × ".join(map(str, sizes))
 
 
-def when(record: Record) -> str:
-    """When it was measured, to the minute, in UTC."""
-    return record.created[:16].replace("T", " ")
+def when(created: str) -> str:
+    """A time of ISO 8601, to the minute.
 
-
-def titles(records: Sequence[Record]) -> list[str]:
-    """What tells each result from the others: when, and of what unless all agree."""
-    one = len({record.subject.name for record in records}) == 1
-    return [when(r) if one else f"{r.subject.name} {when(r)}" for r in records]
-
-
-def engine(run: Run) -> str:
-    """On what it ran: ``onnxruntime cpu fp32``."""
-    return f"{run.runtime} {run.device} {run.precision}"
-
-
-def label(run: Run) -> str:
-    """What tells a run from its neighbours."""
-    return f"{engine(run)} · batch {run.batch} · {run.mode}"
-
-
-def percentile(summary: Summary, name: str) -> str:
-    """``p99`` and its like; empty where the sample is too small for it."""
-    value: float | None = getattr(summary, name)
-    return "" if value is None else seconds(value)
-
-
-def seen(run: Run) -> str:
-    """What was seen beside the figures, the error first; empty if nothing was."""
-    return "; ".join((*((run.error,) if run.error else ()), *run.notes))
+    >>> when("2026-11-24T12:00:30+00:00")
+    '2026-11-24 12:00'
+    """
+    return created[:16].replace("T", " ")
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

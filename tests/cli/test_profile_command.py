@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
-from resgen.profile.document.documents import load
+from resgen.profile.documents import REPORT
 from resgen.tensorrt.device import present
 
 QUICK = ("--time", "0.4", "--threads", "1")
@@ -30,7 +30,7 @@ def test_a_network_is_measured_and_reported(run, here):
     for section in ("stem", "layer1", "layer2", "head"):
         assert re.search(rf"^  {section} .* %", done.stdout, re.M)
     assert "next: open" in lines[-1]
-    record = load(here / "build/mine-profile/report.json")
+    record = REPORT.load(here / "build/mine-profile/report.json")
     assert record.subject.name == "mine"
     assert record.command[:3] == ("resgen", "profile", "mine.json")
     page = (here / "build/mine-profile/report.html").read_text()
@@ -77,7 +77,7 @@ def test_a_runtime_that_gives_nothing_costs_the_exit_code(run, here, monkeypatch
     assert done.exit_code == 1
     assert re.search(r"stand_in_engines\.dying +1 +failed", done.stdout)
     assert "died by SIGSEGV" in done.stdout
-    assert len(load(here / "build/tiny-profile/report.json").runs) == 2
+    assert len(REPORT.load(here / "build/tiny-profile/report.json").runs) == 2
 
 
 def test_what_is_not_installed_is_named(run, here, monkeypatch):
@@ -162,7 +162,7 @@ def test_an_interrupt_saves_what_was_measured(here):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    record = load(here / "build/tiny-profile/report.json")
+    record = REPORT.load(here / "build/tiny-profile/report.json")
     assert record.runs[0].stopped in ("narrow", "time")
     assert 1 <= len(record.runs) <= 2
     assert "interrupted" in err

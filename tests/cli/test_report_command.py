@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from report.diagnosed import diagnosis
 from report.make import record
 
-from resgen.profile.document import documents
+from resgen.diagnose.documents import DIAGNOSIS
+from resgen.profile.documents import REPORT
 
 Run = Callable[..., Result]
 
@@ -22,7 +24,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """``out/report.json``, in the current folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
-    documents.save(record(), tmp_path / "out" / "report.json")
+    REPORT.save(record(), tmp_path / "out" / "report.json")
     return Path("out/report.json")
 
 
@@ -38,7 +40,7 @@ def test_a_page_is_written_beside_a_single_result(run: Run, saved: Path) -> None
 
 def test_several_results_become_one_page_here(run: Run, saved: Path) -> None:
     again = saved.with_name("again.json")
-    documents.save(record(created="2026-11-25T00:00:00+00:00"), again)
+    REPORT.save(record(created="2026-11-25T00:00:00+00:00"), again)
     assert run("report", saved, again).exit_code == 0
     assert "2 results" in Path("report.html").read_text("utf-8")
 
@@ -60,6 +62,23 @@ def test_the_name_says_the_form(run: Run, saved: Path, name: str) -> None:
 def test_the_schema_is_published(run: Run) -> None:
     found = json.loads(run("report", "--schema").stdout)
     assert found["properties"]["resgen_report"]["const"] == 1
+    found = json.loads(run("report", "--schema", "diagnosis").stdout)
+    assert found["properties"]["resgen_diagnosis"]["const"] == 1
+
+
+def test_a_diagnosis_is_rendered_in_every_form(run: Run, saved: Path) -> None:
+    data = saved.with_name("diagnosis.json")
+    DIAGNOSIS.save(diagnosis(), data)
+    assert run("report", data).exit_code == 0
+    assert "RG402" in data.with_suffix(".html").read_text("utf-8")
+    assert run("report", data, "--format", "md").stdout.startswith("## Gradients by")
+    table = run("report", data, "--format", "csv", "--table", "findings").stdout
+    assert table.startswith("network,code,message")
+    copy = run("report", data, "--format", "json").stdout
+    assert json.loads(copy) == json.loads(data.read_text("utf-8"))
+    mixed = run("report", data, saved)
+    assert mixed.exit_code == 2
+    assert "they do not go on one page" in mixed.stderr
 
 
 @pytest.mark.parametrize(
@@ -73,6 +92,7 @@ def test_the_schema_is_published(run: Run) -> None:
         (("out", "out", "--format", "json"), 1, "convert them one by one"),
         (("out", "-o", "none/x.html"), 1, "cannot write none/x.html"),
         (("bad.json",), 1, "altered after it was written"),
+        (("out", "--format", "csv", "--table", "parts"), 2, "no table of parts"),
     ],
 )
 def test_mistakes(

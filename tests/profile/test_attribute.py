@@ -11,7 +11,7 @@ from resgen.graph.cost import analyse
 from resgen.graph.precision import Precision, at_precision
 from resgen.profile.attribution.attribute import CONVERSION, charge, names_of_graph
 from resgen.profile.attribution.roofline import attainable
-from resgen.profile.document.record import Ceilings, OperatorTime
+from resgen.profile.record import Ceilings, OperatorTime
 
 CEILINGS = Ceilings(1e9, 1e9, 1e9, 1e9, 0.0)
 

@@ -14,7 +14,7 @@ from resgen.profile.comparison import compare
 from resgen.profile.comparison.compare import MOST_FLOOR, Pair, measured
 from resgen.profile.comparison.conditions import additions, metrics_of, parse, unmet
 from resgen.profile.comparison.waterfall import by_part, difference, waterfall
-from resgen.profile.document.record import Breakdown, OperatorTime, Part, Subject
+from resgen.profile.record import Breakdown, OperatorTime, Part, Subject
 from resgen.profile.statistics.decide import LEAST_PAIRS
 from resgen.profile.subject import Wanted, prepared
 

@@ -12,16 +12,16 @@ import jsonschema
 import pytest
 from report.make import NASTY, record, run
 
+from resgen.document.schema import schema
 from resgen.errors import ResgenError
-from resgen.profile.document import documents
-from resgen.profile.document.document_schema import schema
-from resgen.profile.document.record import FORMAT, Record
+from resgen.profile.documents import REPORT
+from resgen.profile.record import FORMAT, Record
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "report.json"
-    documents.save(record(), path)
+    REPORT.save(record(), path)
     return path
 
 
@@ -37,9 +37,9 @@ def saved(tmp_path: Path) -> Path:
 )
 def test_a_record_survives_its_file(one: Record, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    documents.save(one, path)
-    assert documents.load(path) == one
-    jsonschema.validate(json.loads(path.read_text("utf-8")), schema())
+    REPORT.save(one, path)
+    assert REPORT.load(path) == one
+    jsonschema.validate(json.loads(path.read_text("utf-8")), schema(REPORT))
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
 
 
@@ -54,10 +54,10 @@ def test_other_tools_may_write_it_anew(saved: Path) -> None:
         whole = isinstance(value, float) and value.is_integer()
         return int(value) if whole else value
 
-    before = documents.load(saved)
+    before = REPORT.load(saved)
     document = json.loads(saved.read_text("utf-8"))
     saved.write_text(json.dumps(spelled(document), indent=3), "utf-8")
-    assert documents.load(saved) == before
+    assert REPORT.load(saved) == before
 
 
 def change(path: tuple[str | int, ...], value: Any) -> Callable[[Any], None]:
@@ -101,7 +101,7 @@ def test_an_altered_file_is_refused(
     alter(document)
     saved.write_text(json.dumps(document), "utf-8")
     with pytest.raises(ResgenError) as caught:
-        documents.load(saved)
+        REPORT.load(saved)
     assert says in caught.value.message
     assert "was altered after it was written" in caught.value.message
     assert caught.value.hint is not None
@@ -111,10 +111,10 @@ def test_an_altered_file_is_refused(
 
 def test_a_newer_file_asks_for_a_newer_resgen(saved: Path) -> None:
     document = json.loads(saved.read_text("utf-8"))
-    document.update({documents.MARK: FORMAT + 1, "resgen": "9.9.9", "news": True})
+    document.update({REPORT.mark: FORMAT + 1, "resgen": "9.9.9", "news": True})
     saved.write_text(json.dumps(document), "utf-8")
     with pytest.raises(ResgenError, match=r"resgen 9\.9\.9 in format 2") as caught:
-        documents.load(saved)
+        REPORT.load(saved)
     assert caught.value.hint == "pip install --upgrade resgen"
 
 
@@ -136,35 +136,35 @@ def test_other_files_are_named_for_what_they_are(
     path = tmp_path / "x.json"
     path.write_text(text, "utf-8")
     with pytest.raises(ResgenError, match=says):
-        documents.load(path)
+        REPORT.load(path)
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ResgenError, match="is not JSON"):
-        documents.load(path)
+        REPORT.load(path)
 
 
 def test_a_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(ResgenError, match=r"cannot read .*no such file"):
-        documents.load(tmp_path / "none.json")
+        REPORT.load(tmp_path / "none.json")
     with pytest.raises(ResgenError, match=r"cannot write .*no such file"):
-        documents.save(record(), tmp_path / "none" / "report.json")
+        REPORT.save(record(), tmp_path / "none" / "report.json")
 
 
 def test_what_json_cannot_hold_is_not_written(tmp_path: Path) -> None:
     bad = replace(record(), environment={"load": float("nan")})
     with pytest.raises(ResgenError, match="holds what JSON cannot"):
-        documents.save(bad, tmp_path / "report.json")
+        REPORT.save(bad, tmp_path / "report.json")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_schema_is_closed_and_described() -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
-    document = documents.to_json(record())
-    jsonschema.validate(document, schema())
+    jsonschema.Draft202012Validator.check_schema(schema(REPORT))
+    document = REPORT.to_json(record())
+    jsonschema.validate(document, schema(REPORT))
     document["runs"][0]["fastest"] = True
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(document, schema())
-    assert all(part["description"] for part in schema()["$defs"].values())
+        jsonschema.validate(document, schema(REPORT))
+    assert all(part["description"] for part in schema(REPORT)["$defs"].values())

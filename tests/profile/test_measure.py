@@ -11,9 +11,9 @@ from small_subject import SPEC, find_stand_ins, onnx_file
 
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.profile import measure
-from resgen.profile.document.documents import load, save
-from resgen.profile.document.record import Run
+from resgen.profile.documents import REPORT
 from resgen.profile.measure import Interrupted, Options, all_failed, profile
+from resgen.profile.record import Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Wanted, prepared
 
@@ -63,8 +63,8 @@ def test_a_network_of_a_spec_on_two_engines(small, tmp_path):
         charged = {charge.path for charge in run.breakdown.charges}
         assert {"stem", "layer1.0", "layer2.0", "head"} <= charged
         assert run.ceilings.compute_burst >= run.ceilings.compute_sustained > 0
-    save(record, tmp_path / "report.json")
-    assert load(tmp_path / "report.json") == record
+    REPORT.save(record, tmp_path / "report.json")
+    assert REPORT.load(tmp_path / "report.json") == record
 
 
 def test_what_is_timed_carries_numbers_of_unit_size(small):

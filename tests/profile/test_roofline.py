@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from resgen.profile.attribution.roofline import attainable, ceilings, excess
-from resgen.profile.document.record import Ceilings
+from resgen.profile.record import Ceilings
 
 MADE_UP = Ceilings(
     compute_burst=100.0,

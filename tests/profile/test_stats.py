@@ -12,7 +12,7 @@ from scipy import signal
 from scipy import stats as oracle
 
 from resgen.errors import MissingComponent
-from resgen.profile.document.record import Samples
+from resgen.profile.record import Samples
 from resgen.profile.statistics.stats import (
     block_length,
     drift,

@@ -11,8 +11,8 @@ import pytest
 from small_subject import find_stand_ins, onnx_file
 
 from resgen.profile.bench import Job, peak_memory
-from resgen.profile.document.record import Run
 from resgen.profile.process import Process
+from resgen.profile.record import Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Wanted, prepared
 from resgen.profile.worker import Failure

@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from resgen.profile.document.record import (
+from resgen.profile.record import (
     Breakdown,
     Ceilings,
     Charge,

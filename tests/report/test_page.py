@@ -10,31 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from report.looking import column, inked
 from report.make import NASTY, RESNET152, breakdown, parts, record, run
 
-from resgen.profile.document.record import Breakdown, Charge, OperatorTime, Record
-from resgen.report.html import render
+from resgen.profile.record import Breakdown, Charge, OperatorTime, Record
+from resgen.report.latency.html import render
 
 Open = Callable[..., Any]
 CHARTS = ("medians", "load", "distribution", "order", "icicle", "network", "roofline")
-
-
-def column(page: Any, table: str, index: int) -> list[str]:
-    cells = page.locator(f"{table} tbody tr td:nth-child({index})")
-    return cells.all_inner_texts()
-
-
-def inked(page: Any, chart: str) -> int:
-    """How many colours a chart's canvas shows."""
-    return page.evaluate(
-        """(id) => {
-          const canvas = document.querySelector(`#${id} canvas`);
-          const { data } = canvas.getContext("2d")
-            .getImageData(0, 0, canvas.width, canvas.height);
-          return new Set(new Uint32Array(data.buffer)).size;
-        }""",
-        chart,
-    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

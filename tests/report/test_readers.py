@@ -11,8 +11,8 @@ import pytest
 from report.make import record
 
 from resgen.errors import ResgenError
-from resgen.profile.document import documents
-from resgen.report.html import render
+from resgen.profile.documents import REPORT
+from resgen.report.latency.html import render
 from resgen.report.readers.files import read
 
 #: As resgen names them; the third has no name that leads anywhere.
@@ -114,7 +114,7 @@ def test_a_profile_alone_will_do(profile: Path) -> None:
 def test_files_of_two_engines(times: Path, profile: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "b.json", json.loads(times.read_text("utf-8")))
     saved = tmp_path / "report.json"
-    documents.save(record(), saved)
+    REPORT.save(record(), saved)
     found = read([times, profile, other, saved])
     assert [one.subject.kind for one in found] == ["trtexec", "trtexec", "spec"]
     assert found[0].runs[0].breakdown is not None
@@ -163,8 +163,8 @@ def test_a_kit_is_read_and_charged(tmp_path: Path) -> None:
     assert found.subject.input == (3, 224, 224)
     # It becomes a report like any other.
     saved = tmp_path / "report.json"
-    documents.save(found, saved)
-    assert documents.load(saved) == found
+    REPORT.save(found, saved)
+    assert REPORT.load(saved) == found
 
 
 def test_a_kit_whose_outputs_differ_says_so(tmp_path: Path) -> None:
@@ -198,5 +198,5 @@ def test_what_is_not_whole_is_refused(document: Any, says: str, tmp_path: Path) 
 
 
 def test_a_folder_without_a_result(tmp_path: Path) -> None:
-    with pytest.raises(ResgenError, match=r"neither report\.json nor result\.json"):
+    with pytest.raises(ResgenError, match=r"none of report\.json, result\.json"):
         read([tmp_path])

@@ -10,9 +10,9 @@ from itertools import pairwise
 import pytest
 from report.make import NASTY, record, run
 
-from resgen.report import csv as table
-from resgen.report.markdown import render
-from resgen.report.summary import sentences
+from resgen.report.latency import csv as table
+from resgen.report.latency.markdown import render
+from resgen.report.latency.summary import sentences
 from resgen.report.wording import digits, flat, interval, scaled, seconds
 
 

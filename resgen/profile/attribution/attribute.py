@@ -14,7 +14,7 @@ from typing import Final
 from resgen.profile.attribution.graph_names import names_of_graph
 from resgen.profile.attribution.names import Names, Part, Work
 from resgen.profile.attribution.roofline import attainable
-from resgen.profile.document.record import Breakdown, Ceilings, Charge, OperatorTime
+from resgen.profile.record import Breakdown, Ceilings, Charge, OperatorTime
 
 #: The role of a kernel that changes the layout or the type of a tensor and computes
 #: nothing; its ``nodes`` are what made the tensor, until it is charged.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from resgen.errors import ResgenError
 from resgen.profile.attribution.names import Names
 from resgen.profile.bench import Bench
-from resgen.profile.document.record import Breakdown, Ceilings, OperatorTime
+from resgen.profile.record import Breakdown, Ceilings, OperatorTime
 from resgen.profile.subject import AS_BUILT
 
 #: Runs whose operator times are taken.

@@ -19,7 +19,7 @@ from resgen.errors import ResgenError
 from resgen.profile.attribution.hierarchy import Hierarchy
 from resgen.profile.attribution.names import Names, Part, Work
 from resgen.profile.attribution.onnx_cost import Costs
-from resgen.profile.document.record import OperatorTime
+from resgen.profile.record import OperatorTime
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto

@@ -13,7 +13,7 @@ from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph, Node
 from resgen.lower.weights import np_dtype
 from resgen.ops.types import TensorType
-from resgen.profile.document.record import Part
+from resgen.profile.record import Part
 
 
 def parts_of(graph: Graph) -> tuple[Part, ...]:

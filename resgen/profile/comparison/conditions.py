@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.errors import ResgenError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from resgen.profile.document.record import Breakdown, Subject
+    from resgen.profile.record import Breakdown, Subject
 
 VERDICTS: Final = ("faster", "slower", "equal", "undecided")
 #: Times, in seconds, and counts; B's are judged.

@@ -11,7 +11,7 @@ from resgen.errors import ResgenError
 from resgen.profile.bench import Job
 from resgen.profile.comparison.compare import Measured
 from resgen.profile.comparison.waterfall import Step
-from resgen.profile.document.record import Record, Run
+from resgen.profile.record import Record, Run
 
 
 def to_json(

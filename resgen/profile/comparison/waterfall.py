@@ -15,8 +15,8 @@ from typing import Final
 
 from resgen.graph.ir import Graph, Node
 from resgen.profile.bench import Job
-from resgen.profile.document.record import Breakdown
 from resgen.profile.process import Process
+from resgen.profile.record import Breakdown
 from resgen.profile.worker import Failure
 
 #: Processes of either network.

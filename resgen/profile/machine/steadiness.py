@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
-from resgen.profile.document.record import Samples
 from resgen.profile.machine.gpu import SLOWDOWNS
+from resgen.profile.record import Samples
 
 State = Mapping[str, Any]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.errors import ResgenError
 from resgen.profile.attribution.attribute import CONVERSION
 from resgen.profile.attribution.foreign import node_names
-from resgen.profile.document.record import OperatorTime
 from resgen.profile.operators.covers import Cover, covers
+from resgen.profile.record import OperatorTime
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import CPU, load_onnxruntime
 from resgen.runtime.optimized import MODEL, save_into

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.profile.attribution.attribute import CONVERSION
-from resgen.profile.document.record import OperatorTime
+from resgen.profile.record import OperatorTime
 
 _NODE: Final = re.compile(r"\[ONNX Layer: ([^\x1e\x1f\]]+)")
 _REFORMAT: Final = re.compile(

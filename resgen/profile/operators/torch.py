@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.profile.attribution.names import label
-from resgen.profile.document.record import OperatorTime
+from resgen.profile.record import OperatorTime
 from resgen.runtime.torch import load_torch
 
 if TYPE_CHECKING:

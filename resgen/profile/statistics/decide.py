@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
-from resgen.profile.document.record import Interval
+from resgen.profile.record import Interval
 from resgen.profile.statistics.stats import special
 
 Verdict: TypeAlias = Literal["faster", "slower", "equal", "undecided"]

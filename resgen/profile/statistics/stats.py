@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import MissingComponent
-from resgen.profile.document.record import Interval, Samples, Summary
+from resgen.profile.record import Interval, Samples, Summary
 
 Seconds: TypeAlias = NDArray[np.float64]
 

@@ -8,6 +8,19 @@ const digits = (number, places = 3) => {
   return number.toLocaleString("en-US", both);
 };
 
+const figure = (number) => {
+  const size = Math.abs(number);
+  return number === 0 || (size >= 1e-3 && size < 1e5)
+    ? digits(number) : number.toExponential(2).replace("+", "");
+};
+
+// At an axis, where zeros would say nothing.
+const tick = (number) => {
+  const size = Math.abs(number), short = +number.toPrecision(6);
+  return number === 0 || (size >= 1e-3 && size < 1e5)
+    ? String(short) : short.toExponential().replace("+", "");
+};
+
 const inUnit = (number, units, last) => {
   const [factor, unit] = units.find(([f]) => Math.abs(number) >= f) || last;
   return `${digits(number / factor)} ${unit}`.trim();

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.profile.document.record import (
+from resgen.profile.record import (
     Breakdown,
     Mode,
     Record,

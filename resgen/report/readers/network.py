@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resgen.profile.document.record import Part
+from resgen.profile.record import Part
 
 if TYPE_CHECKING:
     from resgen.profile.attribution.names import Names

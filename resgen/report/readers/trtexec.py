@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.profile.document.record import Record, Run, Samples, Subject
+from resgen.profile.record import Record, Run, Samples, Subject
 from resgen.report.readers.kit import timed
 from resgen.report.readers.network import names_of
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from resgen.profile.document.record import Samples
 from resgen.profile.machine import unsteady
+from resgen.profile.record import Samples
 
 QUIET: dict[str, Any] = {
     "at": 100.0,

@@ -8,21 +8,25 @@ from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
-from resgen.profile.document.decoding import hints, is_required
-from resgen.profile.document.documents import DIGEST, MARK
-from resgen.profile.document.record import FORMAT, Record
+from resgen.document.decoding import hints, is_required
+from resgen.document.files import DIGEST, Format
 
 Schema: TypeAlias = dict[str, Any]
 
 _SCALARS: Final = {float: "number", int: "integer", str: "string", bool: "boolean"}
 
 
-def schema() -> Schema:
+def schema(of: Format[Any]) -> Schema:
     """The schema; objects are closed, and described by the types' docstrings."""
     definitions: dict[str, Schema] = {}
-    whole = _object(Record, definitions)
+    whole = _object(of.kind, definitions)
+    derived = {
+        key: {"description": cleandoc(made.__doc__ or "")}
+        for key, made in of.derived.items()
+    }
     properties = {
-        MARK: {"const": FORMAT, "description": "The version of this format."},
+        of.mark: {"const": of.version, "description": "The version of this format."},
+        **derived,
         **{k: v for k, v in whole["properties"].items() if k != "format"},
         DIGEST: {
             "type": "string",
@@ -32,10 +36,10 @@ def schema() -> Schema:
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A latency report of resgen's",
+        "title": of.title,
         **whole,
         "properties": properties,
-        "required": [MARK, *whole["required"], DIGEST],
+        "required": [of.mark, *derived, *whole["required"], DIGEST],
         "$defs": definitions,
     }
 

@@ -1,60 +1,5 @@
 "use strict";
-// Options of ECharts: a function a chart, from runs to what is drawn and its words.
-
-const css = (name) =>
-  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const category = (i) => (i < 0 ? css("--c6") : css(`--c${i % 6}`));
-// cividis (Nuñez, Anderton and Renslow, 2018): even and safe for colour-blind readers.
-const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678",
-  "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
-
-const axis = (more) => ({
-  axisLine: { lineStyle: { color: css("--line") } },
-  axisLabel: { color: css("--soft"), hideOverlap: true, ...more.axisLabel },
-  splitLine: { show: more.type !== "category", lineStyle: { color: css("--line") } },
-  nameTextStyle: { color: css("--soft") },
-  nameLocation: "middle",
-  nameGap: 30,
-  ...Object.fromEntries(Object.entries(more).filter(([key]) => key !== "axisLabel")),
-});
-const time = (more) => axis({ type: "value", axisLabel: { formatter: seconds }, ...more });
-
-const base = (description, more) => ({
-  animation: false,
-  aria: { enabled: true, label: { description } },
-  textStyle: { fontFamily: "system-ui, sans-serif", color: css("--text") },
-  grid: { left: 64, right: 24, top: 28, bottom: 44 },
-  tooltip: {
-    confine: true,
-    backgroundColor: css("--raised"),
-    borderColor: css("--line"),
-    textStyle: { color: css("--text"), fontSize: 13 },
-    ...more.tooltip,
-  },
-  ...Object.fromEntries(Object.entries(more).filter(([key]) => key !== "tooltip")),
-});
-const legend = () => ({ type: "plain", top: 0, textStyle: { color: css("--soft") } });
-
-// A bar from the low to the high end, across the axis of the other coordinate.
-const whiskers = (data, color, horizontal) => ({
-  type: "custom",
-  silent: true,
-  data,
-  encode: horizontal ? { x: [1, 2], y: 0 } : { x: 0, y: [1, 2] },
-  renderItem: (_, api) => {
-    const end = (i) => api.coord(horizontal
-      ? [api.value(i), api.value(0)] : [api.value(0), api.value(i)]);
-    const [a, b] = [end(1), end(2)];
-    const line = (p, q) => ({
-      type: "line",
-      shape: { x1: p[0], y1: p[1], x2: q[0], y2: q[1] },
-      style: { stroke: color, lineWidth: 2 },
-    });
-    const cap = ([x, y]) => (horizontal
-      ? line([x, y - 5], [x, y + 5]) : line([x - 5, y], [x + 5, y]));
-    return { type: "group", children: [line(a, b), cap(a), cap(b)] };
-  },
-});
+// A function a chart, from runs to what is drawn and its words.
 
 const CHARTS = {
   medians({ mode }) {
@@ -264,7 +209,7 @@ const CHARTS = {
       }),
       click: ({ dataIndex }) => {
         const [level, from, to] = items[dataIndex];
-        return level === 0 ? null : [from, to];
+        return { zoom: level === 0 ? null : [from, to] };
       },
     };
   },
@@ -277,64 +222,21 @@ const CHARTS = {
     const side = ({ output }) =>
       output.slice(1).reduce((p, n) => p * n, 1) ** (1 / Math.max(output.length - 1, 1));
     const tallest = Math.log2(Math.max(...shown.map(side)) + 1);
-    const boxes = [], spans = new Map();
-    let at = 0, before = null;
-    for (const part of shown) {
-      const section = (sectionOf(parts, part.path) || part).path;
-      at += section === before ? 6 : 22;
-      const width = 4 + 2.6 * Math.log2(part.output[0] + 1);
-      boxes.push([at, at + width, 0.16 + 0.84 * (Math.log2(side(part) + 1) / tallest),
-        took.get(part.path) || 0]);
-      const span = spans.get(section) || [at];
-      spans.set(section, [span[0], at += width]);
-      before = section;
-    }
-    const box = (_, api) => {
-      const [left, middle] = api.coord([api.value(0), 0]);
-      const [right] = api.coord([api.value(1), 0]);
-      const height = 130 * api.value(2);
-      return { type: "rect", style: { fill: api.visual("color"), stroke: css("--soft"), lineWidth: 0.7 },
-        emphasis: { style: { stroke: css("--accent"), lineWidth: 2.5 } },
-        shape: { x: left, y: middle - height / 2, width: right - left, height, r: 2 } };
-    };
-    const flow = (params, api) => {
-      const [left, y] = api.coord([api.value(0), 0]);
-      const [right] = api.coord([api.value(1), 0]);
-      return { type: "line", style: { stroke: css("--soft"), lineWidth: 1.4 },
-        shape: { x1: left, y1: y, x2: right, y2: y } };
-    };
-    const named = [...spans];
-    const name = (params, api) => {
-      const [left, y] = api.coord([api.value(0), 0]);
-      const [right] = api.coord([api.value(1), 0]);
-      return { type: "text", style: { text: named[params.dataIndex][0], x: (left + right) / 2,
-        y: y + 70, align: "center", fill: css("--soft"), fontSize: 12,
-        width: Math.max(right - left + 18, 34), overflow: "truncate" } };
-    };
-    const most = Math.max(...boxes.map((b) => b[3]));
-    return {
-      height: 228,
-      option: base(`The network of ${told.title}, coloured by time: ${named.map(([path]) =>
-        `${path} ${seconds(took.get(path) || 0)}`).join(", ")}.`, {
-        tooltip: { formatter: ({ dataIndex }) => {
-          const part = shown[dataIndex], time = boxes[dataIndex][3];
-          return lines(part.path, part.label, part.output.join(" × "),
-            `${seconds(time)}, ${share(time, told.breakdown.operator_sum)}`);
-        } },
-        grid: { left: 12, right: 12, top: 0, bottom: 56 },
-        xAxis: { type: "value", min: 0, max: at + 22, show: false },
-        yAxis: { type: "value", min: -1, max: 1, show: false },
-        visualMap: { type: "continuous", seriesIndex: 1, dimension: 3, min: 0, max: most,
-          inRange: { color: CIVIDIS }, orient: "horizontal", left: "center", bottom: 0,
-          itemWidth: 12, itemHeight: 220, text: [seconds(most), "0"],
-          textStyle: { color: css("--soft") } },
-        series: [
-          { type: "custom", silent: true, renderItem: flow, data: [[4, at + 18]] },
-          { type: "custom", renderItem: box, data: boxes, encode: { x: [0, 1] } },
-          { type: "custom", silent: true, renderItem: name, data: named.map(([, s]) => s) },
-        ],
-      }),
-    };
+    const boxes = shown.map((part) => ({
+      section: (sectionOf(parts, part.path) || part).path,
+      width: 4 + 2.6 * Math.log2(part.output[0] + 1),
+      height: 0.16 + 0.84 * (Math.log2(side(part) + 1) / tallest),
+      value: took.get(part.path) || 0,
+    }));
+    const sections = [...new Set(boxes.map((box) => box.section))];
+    const most = Math.max(...boxes.map((box) => box.value));
+    return strip(`The network of ${told.title}, coloured by time: ${sections.map((path) =>
+      `${path} ${seconds(took.get(path) || 0)}`).join(", ")}.`, [{ boxes }], {
+      ends: [0, most],
+      texts: ["0", seconds(most)],
+      tip: (_, i) => lines(shown[i].path, shown[i].label, shown[i].output.join(" × "),
+        `${seconds(boxes[i].value)}, ${share(boxes[i].value, told.breakdown.operator_sum)}`),
+    });
   },
 
   roofline({ told }) {

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resgen.profile.document.record import Record, Run
-from resgen.report.wording import label
+from resgen.profile.record import Record, Run
+from resgen.report.latency.naming import label
 
 
 @dataclass(frozen=True, slots=True)

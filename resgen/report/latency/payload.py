@@ -7,18 +7,17 @@ is a few digits instead of many.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from resgen.profile.document.documents import plain
-from resgen.profile.document.record import Record, Run, Samples
-from resgen.report.wording import engine, label
+from resgen.document.files import plain
+from resgen.profile.record import Record, Run, Samples
+from resgen.report.latency.naming import engine, label
 
 
-def payload(records: Sequence[Record]) -> str:
-    """JSON that can stand inside a ``script`` element."""
-    data = [
+def payload(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """What JSON can hold, one object a result."""
+    return [
         {
             "name": record.subject.name,
             "created": record.created,
@@ -27,9 +26,6 @@ def payload(records: Sequence[Record]) -> str:
         }
         for record in records
     ]
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    # No name in it may end the element or begin a comment.
-    return text.replace("<", "\\u003c")
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resgen.profile.document.record import Breakdown, Record, Run
-from resgen.report.comparison import compare
-from resgen.report.wording import engine, interval, label, scaled, seconds, share, when
+from resgen.profile.record import Breakdown, Record, Run
+from resgen.report.latency.comparison import compare
+from resgen.report.latency.naming import engine, label
+from resgen.report.wording import interval, scaled, seconds, share, when
 
 #: Parts of the network that are named as those that take most of the time.
 NAMED = 3
@@ -121,7 +122,7 @@ def _of_many(records: Sequence[Record]) -> Iterator[str]:
     troubles: dict[str, list[str]] = {}
     for record in records:
         for trouble in _troubles(record):
-            troubles.setdefault(trouble, []).append(when(record))
+            troubles.setdefault(trouble, []).append(when(record.created))
     for trouble, times in troubles.items():
         whose = "all results" if len(times) == len(records) else ", ".join(times)
         yield f"In {whose}: {trouble[:1].lower()}{trouble[1:]}"

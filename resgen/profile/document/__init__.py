@@ -1,1 +1,0 @@
-"""What was measured, as data: its types, its JSON and its schema."""

@@ -1,0 +1,1 @@
+"""What ``resgen diagnose`` saw, as a page, Markdown and tables."""

@@ -1,0 +1,1 @@
+"""What ``resgen profile`` measured, as a page, Markdown and tables."""
