@@ -1,0 +1,1 @@
+"""What networks learn from in a diagnosis: digits, folders of pictures, arrays."""

@@ -1,0 +1,1 @@
+"""Short training runs side by side, and what their curves say."""
