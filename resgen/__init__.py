@@ -20,6 +20,7 @@ from resgen._version import __version__
 if TYPE_CHECKING:
     from resgen.artifact.build import build
     from resgen.calibrate.lowered import calibrated
+    from resgen.diagnose.seen.watch import watch
     from resgen.errors import ResgenError, SpecError
     from resgen.exports.api import export
     from resgen.graph.builder import Limits
@@ -45,6 +46,7 @@ _HOMES = {
     "export": "resgen.exports.api",
     "load": "resgen.network",
     "to_torch": "resgen.lower.torch",
+    "watch": "resgen.diagnose.seen.watch",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "export",
     "load",
     "to_torch",
+    "watch",
 ]
 
 

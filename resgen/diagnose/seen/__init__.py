@@ -1,0 +1,1 @@
+"""What is seen of a torch module while it runs forward and back once."""
