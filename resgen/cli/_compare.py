@@ -17,17 +17,23 @@ from resgen.cli._measuring import (
 )
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 from resgen.profile.bench import Job
 from resgen.profile.comparison.compare import BUILDS, Measured, measured
-from resgen.profile.comparison.conditions import Condition, metrics_of, parse, unmet
+from resgen.profile.comparison.conditions import (
+    Condition,
+    Metrics,
+    metrics_of,
+    parse,
+    unmet,
+)
 from resgen.profile.comparison.versus import Saved, saved, to_json
 from resgen.profile.comparison.waterfall import Step, waterfall
 from resgen.profile.cores import available_cores
 from resgen.profile.documents import REPORT
 from resgen.profile.engine import Building
 from resgen.profile.process import Process
-from resgen.profile.record import Breakdown, Mode, Record
+from resgen.profile.record import Breakdown, Mode, Record, Run
 from resgen.profile.subject import Prepared, prepared
 from resgen.report.wording import seconds as duration
 from resgen.runtime.engines import find
@@ -75,11 +81,15 @@ def run(chosen: Chosen, progress: Progress) -> int:
             hint="name what the report was made of instead; its command says what",
         )
     device = parse_device(chosen.device, [chosen.runtime or ""])
-    ones, others = (wanted_of(s, chosen.precision) for s in (chosen.a, chosen.b))
+    shapes = parse_shapes(chosen.shapes)
+    ones, others = (
+        wanted_of(source, chosen.precision, shapes=shapes)
+        for source in (chosen.a, chosen.b)
+    )
     if chosen.runtime is not None:
         find(chosen.runtime).require(device, "the networks cannot run on it")
     if chosen.runtime == "tensorrt":
-        building = Building((chosen.batch,), parse_shapes(chosen.shapes), BUILDS)
+        building = Building((chosen.batch,), shapes, BUILDS)
         ones, others = (replace(w, building=building) for w in (ones, others))
     with prepared(ones) as first, prepared(others) as second:
         a, b = _distinct(_jobs(chosen, (first, second), device))
@@ -87,7 +97,13 @@ def run(chosen: Chosen, progress: Progress) -> int:
         found = measured(a, b, chosen.seconds, progress=progress.advance)
         # A difference of which nobody is sure has no parts.
         unsure = found.decision.verdict == "undecided"
-        steps = () if unsure or _alike(a, b) else waterfall(a, b)
+        steps: tuple[Step, ...] = ()
+        if not unsure and not _alike(a, b):
+            try:
+                steps = waterfall(a, b)
+            except ResgenError as error:  # the verdict stands without its parts
+                said = f"which parts make the difference is not known: {error.message}"
+                found = replace(found, notes=(*found.notes, said))
         failed = unmet(conditions, found.decision.verdict, _metrics(b, found))
     if chosen.as_json:
         say_json(to_json(a, b, found, steps, failed))
@@ -180,24 +196,29 @@ def _reports(
     a: Record, b: Record, chosen: Chosen, conditions: Sequence[Condition]
 ) -> int:
     pairs = saved(a, b)
-    metrics = metrics_of(
-        b.subject,
-        pairs[0].b.samples.seconds if pairs[0].b.samples is not None else (),
-        None,
-        lambda: pairs[0].b.breakdown,
+    found = (
+        line
+        for pair in pairs
+        for line in unmet(conditions, "undecided", _saved_metrics(b, pair.b))
     )
-    failed = unmet(conditions, "undecided", metrics)
+    failed = list(dict.fromkeys(found))
     if chosen.as_json:
         say_json(_saved_json(a, b, pairs, failed))
         return _fail(failed)
     for pair in pairs:
+        first, second = map(duration, pair.medians)
         say(
-            f"{pair.label}: {a.subject.name} {duration(_median(pair.a))}, "
-            f"{b.subject.name} {duration(_median(pair.b))} ({pair.ratio:.3f}x)"
+            f"{pair.label}: {a.subject.name} {first}, {b.subject.name} {second} "
+            f"({pair.ratio:.3f}x)"
         )
     say(_NO_SESSION)
     say("next: resgen compare A B on what they were made of measures both side by side")
     return _fail(failed)
+
+
+def _saved_metrics(record: Record, run: Run) -> Metrics:
+    seconds = () if run.samples is None else run.samples.seconds
+    return metrics_of(record.subject, seconds, None, lambda: run.breakdown)
 
 
 def _saved_json(
@@ -209,19 +230,11 @@ def _saved_json(
         "a": {"name": a.subject.name, "sha256": a.subject.sha256, "at": a.created},
         "b": {"name": b.subject.name, "sha256": b.subject.sha256, "at": b.created},
         "runs": [
-            {
-                "label": p.label,
-                "ratio": p.ratio,
-                "medians": [_median(p.a), _median(p.b)],
-            }
+            {"label": p.label, "ratio": p.ratio, "medians": list(p.medians)}
             for p in pairs
         ],
         "failed": list(failed),
     }
-
-
-def _median(run: Any) -> float:
-    return float(run.summary.median)
 
 
 # --- what a person sees ---------------------------------------------------------------

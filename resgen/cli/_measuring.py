@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -99,6 +99,7 @@ def wanted_of(
     precision: Name | None,
     weights: Path | None = None,
     assignments: tuple[str, ...] = (),
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Wanted:
     """What a SOURCE of the command line stands for."""
     from resgen.profile.subject import Wanted
@@ -110,7 +111,7 @@ def wanted_of(
     if not path.is_dir() and path.suffix not in (".onnx", ".engine", ".plan"):
         spec, graph, _ = network(source, assignments, None, None)
         read = spec, graph
-    return Wanted(source, precision, weights, assignments, read)
+    return Wanted(source, precision, weights, assignments, read, shapes or {})
 
 
 def default_runtime(subject: Prepared, device: str) -> str:

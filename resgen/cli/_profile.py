@@ -78,12 +78,11 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         chosen.device, chosen.runtimes or (("tensorrt",) if engine else ())
     )
     # What can be refused at once is, since preparing takes seconds.
-    parse_batches(chosen.batches)
-    parse_shapes(chosen.shapes)
+    batches, shapes = parse_batches(chosen.batches), parse_shapes(chosen.shapes)
     if chosen.out is not None:
         _check_out(chosen.out)
     wanted = wanted_of(
-        chosen.source, chosen.precision, chosen.weights, chosen.assignments
+        chosen.source, chosen.precision, chosen.weights, chosen.assignments, shapes
     )
     asked = chosen.runtimes or (() if device == "cpu" else ("onnxruntime",))
     for name in asked:
@@ -91,9 +90,7 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         if name != "all" and not engine:
             find(name).require(device, _why(name))
     if "tensorrt" in chosen.runtimes:
-        batches = parse_batches(chosen.batches)
-        building = Building(batches, parse_shapes(chosen.shapes))
-        wanted = replace(wanted, building=building)
+        wanted = replace(wanted, building=Building(batches, shapes))
     with prepared(wanted) as subject:
         options = _options(chosen, subject, device)
         out = chosen.out or Path(
@@ -154,6 +151,11 @@ def _options(chosen: Chosen, subject: Prepared, device: str) -> Options:
     if "all" in runtimes:
         here = present(device)
         runtimes = [n for n in here if subject.file(find(n).takes) is not None]
+        if not runtimes:
+            raise ResgenError(
+                f"no runtime that is here runs {subject.subject.name} on {device}",
+                hint="`resgen doctor` shows what this machine has, and what to add",
+            )
     return Options(
         runtimes=tuple(dict.fromkeys(runtimes)),
         device=device,

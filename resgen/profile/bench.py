@@ -61,7 +61,7 @@ class Bench:
         self.session.run(self.feeds)
         self.first_seconds = time.perf_counter() - begin
         if job.mode == "throughput" and not self.session.concurrent:
-            self.sessions += [self._open() for _ in range(job.lanes - 1)]
+            self.sessions += [self._open_lane() for _ in range(job.lanes - 1)]
 
     def _open(self) -> Session:
         prepared, takes = self.job.prepared, self.engine.takes
@@ -75,6 +75,12 @@ class Bench:
             threads=self.job.threads,
         )
         return self.engine.open(opening)
+
+    def _open_lane(self) -> Session:
+        """A session more, whose work on a device need not wait for the others'."""
+        if self.device is not None:
+            self.device.own_stream()
+        return self._open()
 
     def timed(self) -> Timed:
         """The call that one sample is, in the job's mode (not ``throughput``)."""
@@ -120,6 +126,21 @@ def peak_memory(status: Path = Path("/proc/self/status")) -> int | None:
     except (OSError, ValueError):
         pass
     return None
+
+
+def described(error: BaseException, job: Job | None) -> str:
+    """What an error says, on one line and without places that only this run knows."""
+    message = (
+        error.message
+        if isinstance(error, ResgenError)
+        else f"{type(error).__name__}: {error}"
+    )
+    if job is not None:
+        prepared = job.prepared
+        for path in (prepared.model, prepared.engine, prepared.origin):
+            if path is not None:
+                message = message.replace(str(path), prepared.subject.name)
+    return " ".join(message.split())
 
 
 def _device(name: str) -> Any:

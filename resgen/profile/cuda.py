@@ -33,9 +33,13 @@ class CudaDevice:
         if number >= count:
             raise MissingDevice(f"there is no {device}: this machine has {count} GPUs")
         cuda.set_device(number)
-        # The usual stream cannot be captured.
-        self._stream = cuda.Stream()
-        cuda.set_stream(self._stream)
+        self._stream = self.own_stream()  # since the usual one cannot be captured
+
+    def own_stream(self) -> Any:
+        """A new stream, which what is opened from now on queues its work in."""
+        stream = self._torch.cuda.Stream()
+        self._torch.cuda.set_stream(stream)
+        return stream
 
     def wait(self) -> None:
         """Until everything that was queued is done."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from resgen.profile.record import Samples
-from resgen.profile.sampling import Limits, Sampled, narrow
+from resgen.profile.sampling import GROWTH, Limits, Sampled, Stopped, narrow
 
 #: Seconds between two looks at what got through, and looks that have to agree.
 LOOK: Final = 0.25
@@ -42,42 +42,25 @@ def flow(
     works: Sequence[Callable[[], object]],
     limits: Limits,
     *,
+    warm: Callable[[], object] = lambda: None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[Sampled, float]:
     """Samples of single requests, and how many of them ended in a second.
 
     ``works`` run beside each other, one a lane. Warm-up lasts until as many get through
-    in one look as in the next.
+    in one look as in the next; ``warm`` runs between it and the samples. An interrupt
+    ends the sampling and keeps what was taken; before the first sample it is raised.
     """
     stop = threading.Event()
     lanes = [_Lane(work, stop) for work in works]
     threads = [threading.Thread(target=lane.run, daemon=True) for lane in lanes]
     for thread in threads:
         thread.start()
-    stopped: Any = "time"
-    begin = end = time.perf_counter()
-    warm_up: dict[str, Any] = {}
     try:
         warm_up = _settle(lanes, limits)
-        begin, looked = time.perf_counter(), 0
-        while True:
-            time.sleep(min(LOOK, limits.seconds))
-            end = time.perf_counter()
-            _check(lanes)
-            gone, done = end - begin, _between(lanes, begin, end)
-            progress(min(gone / limits.seconds, 1.0))
-            if gone >= limits.seconds and done:
-                break
-            enough = len(done) >= max(limits.least, looked * 1.3)
-            if enough and gone >= limits.least_seconds:
-                looked = len(done)
-                if narrow([b - a for a, b in done], limits):
-                    stopped = "narrow"
-                    break
-    except KeyboardInterrupt:
-        end, stopped = time.perf_counter(), "interrupted"
-        if not _between(lanes, begin, end):
-            raise
+        warm()
+        begin = time.perf_counter()
+        end, stopped = _watch(lanes, begin, limits, progress)
     finally:
         stop.set()
         for thread in threads:
@@ -88,6 +71,35 @@ def flow(
         tuple(a - first for a, _ in done), tuple(b - a for a, b in done), len(lanes)
     )
     return Sampled(samples, warm_up, stopped), len(done) / (end - begin)
+
+
+def _watch(
+    lanes: Sequence[_Lane],
+    begin: float,
+    limits: Limits,
+    progress: Callable[[float], None],
+) -> tuple[float, Stopped]:
+    """Wait until enough got through since ``begin``: when that was, and why."""
+    looked = 0
+    try:
+        while True:
+            time.sleep(min(LOOK, limits.seconds))
+            end = time.perf_counter()
+            _check(lanes)
+            gone, done = end - begin, _between(lanes, begin, end)
+            progress(min(gone / limits.seconds, 1.0))
+            if gone >= limits.seconds and done:
+                return end, "time"
+            enough = len(done) >= max(limits.least, looked * GROWTH)
+            if enough and gone >= limits.least_seconds:
+                looked = len(done)
+                if narrow([b - a for a, b in done], limits):
+                    return end, "narrow"
+    except KeyboardInterrupt:
+        end = time.perf_counter()
+        if not _between(lanes, begin, end):
+            raise
+        return end, "interrupted"
 
 
 def _settle(lanes: Sequence[_Lane], limits: Limits) -> dict[str, Any]:

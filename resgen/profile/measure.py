@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Final
 
 from resgen._version import __version__
 from resgen.profile.bench import Job
+from resgen.profile.knee import knees
 from resgen.profile.process import Process
 from resgen.profile.record import Mode, Record, Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Prepared
 from resgen.profile.worker import Failure
 from resgen.runtime.engines import find
-
-#: The knee is the smallest batch whose throughput is this share of the best.
-KNEE: Final = 0.95
 
 Progress = Callable[[str, int, int], None]
 
@@ -75,7 +72,7 @@ def profile(
     def record() -> Record:
         return Record(
             subject=subject.subject,
-            runs=tuple(_with_knee(runs)),
+            runs=tuple(_with_knees(runs)),
             environment=machine.environment(),
             command=tuple(command),
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -148,20 +145,10 @@ def _failed(job: Job, failure: Failure) -> Run:
     )
 
 
-def _with_knee(runs: Sequence[Run]) -> list[Run]:
-    """In a sweep of throughput, say which batch is the last worth its latency."""
+def _with_knees(runs: Sequence[Run]) -> list[Run]:
     found = list(runs)
-    for name in dict.fromkeys(run.runtime for run in runs):
-        sweep = [
-            (run.batch, run.throughput, index)
-            for index, run in enumerate(runs)
-            if run.runtime == name and run.mode == "throughput" and run.throughput
-        ]
-        if len(sweep) < 2:
-            continue
-        best = max(throughput for _, throughput, _ in sweep)
-        _, throughput, index = min(s for s in sweep if s[1] >= KNEE * best)
-        note = f"the knee: {throughput / best:.0%} of the sweep's best throughput"
+    for index, reached in knees(runs).items():
+        note = f"the knee: {reached:.0%} of the sweep's best throughput"
         found[index] = replace(found[index], notes=(*found[index].notes, note))
     return found
 

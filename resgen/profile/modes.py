@@ -111,6 +111,8 @@ def _on_device(
     graph: bool,
 ) -> Timed:
     flush = device.flush() if cold else None
+    # The host's clock would count a flush that is still under way.
+    flushed = None if flush is None else _awaited(flush, device)
     settings: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
     if cold:
@@ -119,17 +121,12 @@ def _on_device(
     if mode == "end-to-end":
         work = session.repeated(feeds)  # from the host's arrays to the host's arrays
         settings["clock"] = "host"
-        return Timed(host_timed(work), host_timed, flush, settings, notes)
+        return Timed(host_timed(work), host_timed, flushed, settings, notes)
     queue = session.resident(feeds)
     if mode == "latency":
-
-        def wait_for() -> object:
-            queue()
-            device.wait()
-            return None
-
+        work = _awaited(queue, device)
         settings["clock"] = "host"
-        return Timed(host_timed(wait_for), host_timed, flush, settings, notes)
+        return Timed(host_timed(work), host_timed, flushed, settings, notes)
     if graph and not session.capturable:
         graph = False
         notes += (f"{session.name} launches every kernel: it takes no CUDA graph",)
@@ -142,6 +139,17 @@ def _on_device(
             why = str(error).partition("\n")[0]
             notes += (f"{session.name} was not captured in a CUDA graph: {why}",)
     return Timed(device.events(queue), device.events, flush, settings, notes)
+
+
+def _awaited(queue: Callable[[], object], device: Device) -> Callable[[], object]:
+    """Queue it, and wait until the device is done."""
+
+    def call() -> object:
+        queue()
+        device.wait()
+        return None
+
+    return call
 
 
 def _from_picture(

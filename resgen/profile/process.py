@@ -22,6 +22,8 @@ from resgen.profile.worker import Failure
 _PROGRAM: Final = "from resgen.profile.worker import main; main()"
 #: The last lines of what a process wrote that are shown when it dies.
 LAST_LINES: Final = 3
+#: Seconds that a process whose answers ended is given to end itself.
+PATIENCE: Final = 10.0
 
 
 class Process:
@@ -82,7 +84,12 @@ class Process:
 
     def _death(self) -> Failure:
         """How the process ended, and the last that it wrote."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # it lives, but nobody understands it
+            self._process.kill()
+            self._process.wait()
+            return Failure("the process gave an answer that cannot be read")
         self._errors.seek(0)
         written = self._errors.read().decode(errors="replace").split("\n")
         last = [line.strip() for line in written if line.strip()][-LAST_LINES:]

@@ -166,14 +166,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A section or block of the network that was measured, from its graph."""
+    """A section or block of the network that was measured.
+
+    ``macs`` and ``bytes`` are for one input, and ``output`` are sizes without the
+    batch; of a file with open sizes they are None and empty.
+    """
 
     path: str
     kind: str  # "section" or "block"
     label: str  # "3 x bottleneck", "bottleneck"
     pointer: str | None
-    macs: int
-    bytes: int
+    macs: int | None
+    bytes: int | None
     output: tuple[int, ...]
 
 

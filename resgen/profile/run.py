@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.errors import ResgenError
 from resgen.profile.attribution.explain import explained
-from resgen.profile.bench import Bench, Job
+from resgen.profile.bench import Bench, Job, described
 from resgen.profile.flow import flow
 from resgen.profile.modes import host_timed
 from resgen.profile.record import Run
@@ -29,6 +28,11 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
 
     bench = Bench(job)
     notes: list[str] = []
+    states: list[dict[str, Any]] = []
+
+    def look() -> None:
+        states.append(machine.snapshot(job.device))
+
     settings: dict[str, Any] = dict(bench.engine.settings)
     settings["version"] = bench.engine.version
     if bench.device is None:
@@ -36,9 +40,8 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
     if job.mode == "throughput":
         works = bench.lanes()
         settings["in_flight"] = len(works)
-        before = machine.snapshot(job.device)
-        taken, per_second = flow(works, job.limits, progress=progress)
-        after = machine.snapshot(job.device)
+        taken, per_second = flow(works, job.limits, warm=look, progress=progress)
+        look()
         peak = bench.peak_memory()
         cost = overhead(host_timed)
         throughput = per_second * job.batch
@@ -47,11 +50,13 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
         settings |= timed.settings
         notes += timed.notes
         peak = bench.peak_memory()  # the engine's: judging samples takes some, too
-        before = machine.snapshot(job.device)
-        taken = sample(timed.call, job.limits, before=timed.flush, progress=progress)
-        after = machine.snapshot(job.device)
+        taken = sample(
+            timed.call, job.limits, before=timed.flush, warm=look, progress=progress
+        )
+        look()
         cost = overhead(timed.wrap)
         throughput = 0.0
+    before, after = states
     summary = stats.summarize(taken.samples)
     if job.mode != "throughput":
         throughput = job.batch / summary.median
@@ -90,10 +95,15 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
         return measured
     try:
         breakdown, ceilings = explained(bench)
-    except ResgenError as error:  # the figures stand without their explanation
-        said = f"no times of single operators: {error.message}"
-        return replace(measured, notes=(*measured.notes, said))
+    except KeyboardInterrupt:
+        return _unexplained(measured, "interrupted")
+    except Exception as error:  # the figures stand, whatever keeps this from coming
+        return _unexplained(measured, described(error, job))
     return replace(measured, breakdown=breakdown, ceilings=ceilings)
+
+
+def _unexplained(run: Run, why: str) -> Run:
+    return replace(run, notes=(*run.notes, f"no times of single operators: {why}"))
 
 
 def _affinity() -> list[int] | None:
@@ -121,7 +131,7 @@ def _machine(before: Any, after: Any, inputs: int) -> dict[str, Any]:
     found = {"before": dict(before), "after": dict(after)}
     spent = machine.energy(before, after)
     if spent is not None:
-        # Warm-up lies between the snapshots too: this is an upper bound.
+        # Meters count all that they feed, other processes too: an upper bound.
         found["energy"] = {
             "joules": spent.joules,
             "meter": spent.meter,

@@ -120,18 +120,23 @@ def sample(
     *,
     clock: Clock = time.perf_counter,
     before: Callable[[], object] | None = None,
+    warm: Callable[[], object] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Sampled:
     """Sample ``call``, which returns the seconds that it took.
 
-    ``before`` runs ahead of every call and is not timed. ``progress`` is told the share
-    of the time limit that has gone. An interrupt ends the sampling and keeps what was
-    taken; before the first sample it is raised.
+    ``before`` runs ahead of every call and is not timed, ``warm`` once between warm-up
+    and the samples. ``progress`` is told the share of the time limit that has gone. An
+    interrupt ends the sampling and keeps what was taken; before the first sample it is
+    raised.
     """
     loop = _Loop(call, before, limits.interval, clock, sleep)
     with _collector_paused():
         warm_up = _warm_up(loop, limits)
+        if warm is not None:
+            warm()
+            loop.run(1)  # what it read took the network's place in the caches
         loop = replace(loop, at=array("d"), seconds=array("d"), late=0, due=None)
         stopped = _take(loop, limits, progress)
     first = loop.at[0]

@@ -8,9 +8,9 @@ So unless the weights are somebody's, what is timed carries probe parameters
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
 from resgen.profile.engine import Building, engines_of
-from resgen.profile.record import Part, Subject
+from resgen.profile.feeds import ANY
+from resgen.profile.record import Subject
 from resgen.runtime.engines import Form
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from resgen.exports.source import Source
     from resgen.graph.ir import Graph
     from resgen.graph.precision import Name, Precision
-    from resgen.runtime.base import Array
+    from resgen.runtime.base import Array, Shape
     from resgen.spec.model import Preprocess, Spec
 
 MODEL: Final = "model.onnx"
@@ -112,7 +113,8 @@ class Wanted:
 
     ``source`` is a spec, a folder or a file. ``precision`` None is what a folder says,
     else fp32. ``weights`` is a checkpoint, without which a spec gets probe parameters.
-    ``network`` is the spec and its graph where they were read already. With
+    ``network`` is the spec and its graph where they were read already. ``shapes`` are
+    sizes of inputs without the batch, for axes that a file leaves open. With
     ``building`` TensorRT's engine is built where there is none.
     """
 
@@ -121,6 +123,7 @@ class Wanted:
     weights: Path | None = None
     assignments: tuple[str, ...] = ()
     network: tuple[Spec, Graph] | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     building: Building | None = None
 
 
@@ -150,43 +153,34 @@ def _foreign(path: Path, wanted: Wanted) -> Prepared:
     """An ONNX file, measured as it is."""
     from resgen.lower.hashed import sha256_of
     from resgen.lower.onnx_ends import ends_of
+    from resgen.profile.attribution.foreign import read_onnx
+    from resgen.profile.attribution.parts import parts_of_file, total
 
     _refuse(wanted, path)
     ends = ends_of(path)
-    (first, *_) = ends.inputs.values()
-    known = tuple(n for n in first[1:] if n is not None)
-    parts = _foreign_parts(path)
+    parts = parts_of_file(*read_onnx(path, wanted.shapes))
     subject = Subject(
         name=path.stem,
         kind="onnx",
         sha256=sha256_of(path),
-        input=known if len(known) == len(first) - 1 else None,
-        macs=sum(part.macs for part in parts if part.kind == "section") or None,
+        input=_sizes(ends.inputs, wanted.shapes),
+        macs=total(part.macs for part in parts if part.kind == "section") or None,
         weights="the file's",
         parts=parts,
     )
     return Prepared(subject, "as stored", model=path, origin=path)
 
 
-def _foreign_parts(path: Path) -> tuple[Part, ...]:
-    """Sections and blocks as the names in the file tell them."""
-    from resgen.profile.attribution.foreign import names_of_onnx
-
-    names = names_of_onnx(path)
-    found = []
-    for part in names.parts:
-        section = part.path if part.block is None else part.path.rpartition(".")[0]
-        works = [
-            work
-            for work in names.works.values()
-            if work.section == section and part.block in (None, work.block)
-        ]
-        macs = sum(work.macs or 0 for work in works)
-        moved = names.bytes_of(works, 1) or 0
-        kind = "section" if part.block is None else "block"
-        label = part.label or part.path
-        found.append(Part(part.path, kind, label, part.pointer, macs, moved, ()))
-    return tuple(found)
+def _sizes(
+    inputs: Mapping[str, Shape], given: Mapping[str, tuple[int, ...]]
+) -> tuple[int, ...] | None:
+    """Of the first input without its batch, as given where they are open."""
+    for name, declared in inputs.items():
+        known = tuple(n for n in declared[1:] if n is not None)
+        if len(known) == len(declared) - 1:
+            return known
+        return given.get(name, given.get(ANY))
+    return None
 
 
 def _engine(path: Path, wanted: Wanted) -> Prepared:
@@ -223,7 +217,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     from resgen.exports.source import from_folder, from_spec
     from resgen.graph.precision import QUANTIZED, Precision
     from resgen.network import load
-    from resgen.profile.attribution.parts import parts_of
+    from resgen.profile.attribution.parts import parts_of, total
     from resgen.spec.canonical import digest
 
     path = Path(wanted.source)
@@ -258,7 +252,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
         sha256=digest(source.spec),
         input=source.spec.input,
         params=sum(p.size for p in source.graph.parameters if p.trainable),
-        macs=sum(part.macs for part in parts if part.kind == "section"),
+        macs=total(part.macs for part in parts if part.kind == "section"),
         weights=PROBE if source.fresh else source.origin,
         parts=parts,
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from resgen.errors import ResgenError
-from resgen.profile.bench import Bench, Job
+from resgen.profile.bench import Bench, Job, described
 from resgen.profile.comparison.compete import Arm
 from resgen.profile.record import Breakdown, Run
 
@@ -98,22 +98,14 @@ class Worker:
 
     def explain(self, error: BaseException) -> Failure:
         """The failure in words, without places that only this run knows."""
-        known = error if isinstance(error, ResgenError) else None
-        message = known.message if known else f"{type(error).__name__}: {error}"
-        job = self._job
-        if job is not None:
-            title = job.prepared.subject.name
-            for path in (job.prepared.model, job.prepared.engine):
-                if path is not None:
-                    message = message.replace(str(path), title)
-        message = " ".join(message.split())
+        job, message = self._job, described(error, self._job)
         if _is_memory(error):
             batch = f"batch {job.batch}" if job is not None else "this batch"
             return Failure(
                 f"out of memory at {batch}", "a smaller --batch fits", memory=True
             )
-        if known is not None:
-            return Failure(message, known.hint, known.exit_code)
+        if isinstance(error, ResgenError):
+            return Failure(message, error.hint, error.exit_code)
         return Failure(message)
 
 

@@ -36,6 +36,28 @@ def load_openvino(why: str) -> ModuleType:
     return found
 
 
+def compiled(model: Path, *, threads: int | None, profiled: bool = False) -> Any:
+    """The file compiled for the processor; one that does not load is a ResgenError.
+
+    ``profiled`` has its requests take the time of every node.
+    """
+    openvino = load_openvino("the ONNX file cannot be run by it")
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERF_COUNT": profiled,
+    }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    try:
+        return openvino.Core().compile_model(str(model), "CPU", options)
+    except Exception as error:  # the runtime's exceptions have no common base
+        raise ResgenError(
+            f"OpenVINO {openvino.__version__} does not load {model}: {reason(error)}",
+            hint="another --runtime runs it, or another --precision suits OpenVINO",
+        ) from error
+
+
 class OpenVinoSession(Session):
     """Runs an ONNX file on OpenVINO's processor plugin, tuned for latency.
 
@@ -46,37 +68,23 @@ class OpenVinoSession(Session):
     name = "OpenVINO"
 
     def __init__(self, model: Path, *, threads: int | None = None) -> None:
-        openvino = load_openvino("the ONNX file cannot be run by it")
         self._label = str(model)
-        options: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-        if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = threads
-        try:
-            compiled = openvino.Core().compile_model(str(model), "CPU", options)
-        except Exception as error:  # the runtime's exceptions have no common base
-            raise ResgenError(
-                f"OpenVINO {openvino.__version__} does not load {model}: "
-                f"{_reason(error)}",
-                hint="another --runtime runs it, or another --precision suits OpenVINO",
-            ) from error
-        self.inputs = {port.any_name: _shape(port) for port in compiled.inputs}
-        self.outputs = {port.any_name: _shape(port) for port in compiled.outputs}
+        network = compiled(model, threads=threads)
+        self.inputs = {port.any_name: _shape(port) for port in network.inputs}
+        self.outputs = {port.any_name: _shape(port) for port in network.outputs}
         self.dtypes = {
             port.any_name: KINDS.get(found, found)
-            for port in compiled.inputs
+            for port in network.inputs
             for found in (port.element_type.get_type_name(),)
         }
-        self._request: Any = compiled.create_infer_request()
+        self._request: Any = network.create_infer_request()
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         try:
             results = self._request.infer(dict(feeds))
         except Exception as error:  # see above
             raise ResgenError(
-                f"OpenVINO does not run {self._label}: {_reason(error)}"
+                f"OpenVINO does not run {self._label}: {reason(error)}"
             ) from error
         return {name: np.array(results[name]) for name in self.outputs}
 
@@ -95,7 +103,7 @@ def _shape(port: Any) -> Shape:
     )
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The runtime's message on one line."""
     return " ".join(str(error).split())
 

@@ -49,7 +49,8 @@ class TorchMemory:
 
     def __init__(self) -> None:
         self._torch = load_torch("there is no memory on the GPU for the engine")
-        self.stream: int = self._torch.cuda.current_stream().cuda_stream
+        self._queue = self._torch.cuda.current_stream()
+        self.stream: int = self._queue.cuda_stream
 
     def put(self, array: NDArray[np.uint8]) -> Any:
         return self._torch.from_numpy(array).cuda()
@@ -61,6 +62,9 @@ class TorchMemory:
         return int(block.data_ptr())
 
     def get(self, block: Any) -> NDArray[np.uint8]:
+        # PyTorch's copy waits for the current stream of the thread, and a thread other
+        # than the one that opened the engine has another.
+        self._queue.synchronize()
         found: NDArray[np.uint8] = block.cpu().numpy()
         return found
 

@@ -37,6 +37,13 @@ def test_a_network_is_measured_and_reported(run, here):
     assert not re.search(r"""(src|href)\s*=\s*["']?https?:""", page)
 
 
+def test_a_runtime_that_nothing_here_is_is_no_crash(run, here, monkeypatch):
+    monkeypatch.setattr("resgen.cli._profile.present", lambda device: [])
+    done = run("profile", "mine.json", *QUICK, "--runtime", "all")
+    assert done.exit_code == 1
+    assert "no runtime that is here runs mine on cpu" in done.stderr
+
+
 def test_json_is_the_report_and_nothing_else(run, here):
     done = run(
         "profile", "mine.json", *QUICK, "--json", "-o", "out", "--batch", "1,2",

@@ -9,7 +9,8 @@ import pytest
 import resgen
 from resgen.graph.cost import analyse
 from resgen.graph.precision import Precision, at_precision
-from resgen.profile.attribution.attribute import CONVERSION, charge, names_of_graph
+from resgen.profile.attribution.attribute import CONVERSION, charge
+from resgen.profile.attribution.graph_names import names_of_graph
 from resgen.profile.attribution.roofline import attainable
 from resgen.profile.record import Ceilings, OperatorTime
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from small_subject import SPEC, find_stand_ins, onnx_file
@@ -159,6 +160,11 @@ def test_conditions_hold_or_not(tmp_path):
     assert "is not known" in fails("params>5")[0]
     few = metrics_of(subject, seconds[:20], model, lambda: None)
     assert "p99 is not known" in unmet([parse("p99>2ms")], "equal", few)[0]
+    # A part of which nothing is known makes the sum unknown, and not smaller.
+    sizeless = replace(subject.parts[0], path="t", macs=None, bytes=None)
+    open_ = replace(subject, parts=(*subject.parts, sizeless))
+    metrics = metrics_of(open_, seconds, model, lambda: breakdown)
+    assert "bytes is not known" in fails("bytes>1")[0]
 
 
 def test_additions_that_are_quantised_are_none_of_the_unquantised(tmp_path):
@@ -199,6 +205,35 @@ def test_times_are_summed_by_stage_and_shortcuts_apart():
 )
 def test_what_was_built_otherwise_is_said(ones, others, words):
     assert difference(Counter(ones), Counter(others)) == words
+
+
+def test_an_engine_whose_profiler_is_not_read_has_no_parts(jobs):
+    with pytest.raises(ResgenError, match="profiler of Named is not read here"):
+        waterfall(*jobs(3, 6))
+
+
+def test_a_waterfall_is_over_the_builds_as_well(monkeypatch, jobs):
+    opened = []
+
+    class Charged:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def ask(self, name, job):
+            opened.append(job.prepared.engine.name)
+            return Breakdown("", (), (), 1.0, 0.0)
+
+    monkeypatch.setattr("resgen.profile.comparison.waterfall.Process", Charged)
+    a, b = (
+        replace(job, prepared=replace(job.prepared, builds=tuple(
+            Path(f"{side}{n}") for n in range(4))))
+        for job, side in zip(jobs(3, 6), "ab", strict=True)
+    )  # fmt: skip
+    assert waterfall(a, b) == ()
+    assert opened == ["a0", "b0", "b1", "a1", "a2", "b2"]
 
 
 def test_a_deeper_stage_is_where_the_time_goes(tmp_path):

@@ -26,6 +26,18 @@ Array = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, int, int], Array]
 
 
+def by_builds(
+    rng: np.random.Generator, builds: int, effect: float, pairs: int = 8
+) -> tuple[Array, Array]:
+    """Ratios of A and B and of A and A, whose builds differ by 1 %, pairs by 0.3 %."""
+    a, b = (0.01 * rng.standard_normal(builds) for _ in range(2))
+    turn, again = np.arange(pairs) % builds, np.arange(LEAST_PAIRS - 2) % builds
+    noise = 0.003 * rng.standard_normal((2, pairs))
+    both = b[turn] - a[turn] + effect + noise[0]
+    alike = a[(again + 1) % builds] - a[again] + noise[1][: len(again)]
+    return np.exp(both), np.exp(alike)
+
+
 def normal(sigma: float) -> Noise:
     return lambda rng, cases, n: sigma * rng.standard_normal((cases, n))
 
@@ -299,3 +311,38 @@ def test_schedule(pairs: int) -> None:
         assert abs(blocks.count("ABBA") - blocks.count("BAAB")) <= 1 + pairs % 2
     assert {order[0] for order in seen} == {"A", "B"}
     assert len(seen) >= min(20, pairs // 2)
+
+
+# --- engines that are built several times ---------------------------------------------
+
+
+def verdicts(builds: int, effect: float, *, count: bool = True) -> Counter[str]:
+    rng = np.random.default_rng(0)
+    found: Counter[str] = Counter()
+    for _ in range(1000):
+        pairs, alike = by_builds(rng, builds, effect)
+        ours = decide(pairs.tolist(), floor(alike.tolist()), level=0.99,
+                      builds=builds if count else 1)  # fmt: skip
+        found[ours.verdict] += 1
+    return found
+
+
+@pytest.mark.parametrize("builds", [3, 4])
+def test_builds_that_differ_are_no_difference_of_networks(builds: int) -> None:
+    found = verdicts(builds, 0.0)
+    assert found["faster"] + found["slower"] <= 0.02 * found.total()
+    # What it would be if each pair were a witness of its own.
+    naive = verdicts(3, 0.0, count=False)
+    assert naive["faster"] + naive["slower"] > 0.05 * naive.total()
+
+
+def test_four_builds_find_what_is_five_times_their_differences() -> None:
+    found = verdicts(4, 0.05)
+    assert found["slower"] > 0.65 * found.total()
+    assert found["faster"] == 0
+
+
+def test_more_pairs_of_the_same_builds_are_no_advice() -> None:
+    ratios = [1.0, 1.06] * 4
+    assert decide(ratios, 0.001).more_pairs is not None
+    assert decide(ratios, 0.001, builds=4).more_pairs is None

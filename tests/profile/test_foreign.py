@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from small_subject import onnx_file
 
 import resgen
 from resgen.errors import ResgenError
@@ -13,9 +14,15 @@ from resgen.graph.cost import analyse
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
 from resgen.profile.attribution.attribute import charge
-from resgen.profile.attribution.foreign import names_of_layers, names_of_onnx
+from resgen.profile.attribution.foreign import (
+    names_of_layers,
+    names_of_onnx,
+    read_onnx,
+)
 from resgen.profile.attribution.hierarchy import Hierarchy
+from resgen.profile.attribution.parts import parts_of, parts_of_file
 from resgen.profile.operators import from_layers, profile_onnxruntime
+from resgen.profile.subject import Wanted, prepared
 
 #: What every exporter calls the parts of a ResNet-18.
 BLOCKS = {f"layer{s}.{b}" for s in (1, 2, 3, 4) for b in (0, 1)}
@@ -72,6 +79,13 @@ def test_a_resnet_of_torchvision_is_charged_to_its_layers(peers, tmp_path, how):
     roles = {op.role for op in found.operators if "downsample" in str(op.nodes)}
     assert roles <= {"shortcut"}
     assert all(part.block is None or part.path in BLOCKS for part in names.parts)
+    # Its strip is that of resgen's own.
+    parts = {part.path: part for part in parts_of_file(*read_onnx(path))}
+    for own in parts_of(resgen.expand(spec)):
+        part = parts[own.path]
+        assert (part.kind, part.macs, part.output) == (own.kind, own.macs, own.output)
+        # Norms, which resgen counts apart, are folded into what torch.onnx writes.
+        assert part.bytes == pytest.approx(own.bytes, rel=0.02)
 
 
 @pytest.mark.peers
@@ -120,6 +134,22 @@ def test_costs_are_unknown_without_sizes_and_for_one_input_with_a_fixed_batch(
     for name in fixed.works:
         assert fixed.works[name].macs == sized.works[name].macs
     assert sum(w.macs for w in fixed.works.values()) == analyse(graph).macs
+
+
+def test_parts_of_a_file_with_open_sizes_are_known_once_these_are_given(tmp_path):
+    path = onnx_file(tmp_path / "open.onnx", open_sizes=True)
+    (part,) = parts_of_file(*read_onnx(path))
+    assert (part.macs, part.bytes, part.output) == (None, None, ())
+    (part,) = parts_of_file(*read_onnx(path, {"": (3, 8, 8)}))
+    assert (part.macs, part.output) == (3 * 3 * 9 * 64, (3, 8, 8))
+    assert part.bytes == 4 * (2 * 3 * 64 + 3 * 3 * 9)
+    with prepared(Wanted(str(path), shapes={"": (3, 8, 8)})) as subject:
+        assert subject.subject.macs == part.macs
+        assert subject.subject.input == (3, 8, 8)
+        assert subject.subject.parts == (part,)
+    with prepared(Wanted(str(path))) as subject:
+        assert subject.subject.macs is None
+        assert subject.subject.input is None
 
 
 def test_layers_alone_tell_their_blocks_by_weights_and_by_names():

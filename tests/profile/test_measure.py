@@ -6,6 +6,7 @@ import json
 import time
 
 import numpy as np
+import onnx
 import pytest
 from small_subject import SPEC, find_stand_ins, onnx_file
 
@@ -169,6 +170,19 @@ def test_open_sizes_are_asked_for(tmp_path):
         assert found.value.exit_code == 2
         assert "--shape" in (found.value.hint or "")
         (run,) = profile(subject, options("null", shapes={"": (3, 8, 8)})).runs
+        assert run.error is None
+
+
+def test_a_file_that_takes_nothing_is_measured(tmp_path):
+    path = onnx_file(tmp_path / "idle.onnx")
+    model = onnx.load(path)
+    tensor = np.zeros((1, 3, 8, 8), np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(tensor, "input"))
+    del model.graph.input[:]
+    onnx.save(model, path)
+    with prepared(Wanted(str(path))) as subject:
+        assert subject.subject.input is None
+        (run,) = profile(subject, options("onnxruntime")).runs
         assert run.error is None
 
 

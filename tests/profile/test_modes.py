@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -152,6 +154,14 @@ def test_a_cold_device_is_flushed_outside_of_the_sample():
     assert found.notes == ("L2 cache flushed before every run",)
 
 
+@pytest.mark.parametrize("mode", ["latency", "end-to-end"])
+def test_the_hosts_clock_starts_when_the_flush_is_over(mode):
+    device = Device()
+    found = timed(Queued(device), feeds(), mode, device=device, cold=True)
+    found.flush()
+    assert device.log == ["flush", "wait"]
+
+
 def test_a_cold_processor_writes_more_than_its_last_cache(tmp_path):
     for name, size in (("index0", "48K"), ("index3", "36M"), ("index9", "strange")):
         (tmp_path / name).mkdir()
@@ -230,6 +240,8 @@ def test_a_device_times_in_seconds_on_a_stream_of_its_own():
     call = device.events(lambda: torch.cuda.log.append("work"))
     assert call() == pytest.approx(1.5e-3)
     assert torch.cuda.log[2:] == ["timed event", "work", "timed event", "wait"]
+    device.own_stream()
+    assert torch.cuda.log[6:] == ["stream"]
     assert device.free() == 7
 
 
@@ -275,8 +287,6 @@ def test_inputs_that_cannot_be_made_say_what_to_do(declared, shapes, error, mess
 
 
 def test_as_many_requests_get_through_as_there_are_lanes_for():
-    import time
-
     works = [lambda: time.sleep(0.01)] * 3
     limits = Limits(seconds=1.0, warm_up=1.0, half_width=0.0)
     taken, per_second = flow(works, limits)
@@ -293,3 +303,33 @@ def test_a_lane_that_fails_ends_all_of_them():
 
     with pytest.raises(ResgenError, match="no more"):
         flow([lambda: spin(0.001), fail], Limits(seconds=5.0))
+
+
+def test_the_machine_is_looked_at_between_warm_up_and_samples():
+    at = []
+    taken, _ = flow(
+        [lambda: spin(0.001)],
+        Limits(seconds=0.3, warm_up=1.0),
+        warm=lambda: at.append(time.perf_counter()),
+    )
+    assert len(at) == 1
+    assert taken.warm_up["calls"] > 0
+
+
+@pytest.mark.parametrize("where", ["warm-up", "samples"])
+def test_an_interrupt_keeps_samples_and_not_what_warmed_up(where):
+    """Requests that ended before any sample was wanted are none."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    works = [lambda: spin(0.001)]
+    limits = Limits(seconds=5.0, warm_up=0.5)
+    if where == "warm-up":
+        with pytest.raises(KeyboardInterrupt):
+            flow(works, limits, warm=interrupt)
+        return
+    taken, per_second = flow(works, limits, progress=interrupt)
+    assert taken.stopped == "interrupted"
+    assert 0 < len(taken.samples.seconds) < taken.samples.at[-1] / 1e-3 + 2
+    assert per_second > 0

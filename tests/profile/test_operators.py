@@ -16,11 +16,13 @@ from resgen.graph.cost import analyse
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
-from resgen.profile.attribution.attribute import charge, names_of_graph
+from resgen.profile.attribution.attribute import charge
+from resgen.profile.attribution.graph_names import names_of_graph
 from resgen.profile.operators import (
     from_layers,
     from_trtexec,
     profile_onnxruntime,
+    profile_openvino,
     profile_torch,
 )
 
@@ -29,14 +31,14 @@ from resgen.profile.operators import (
 def profiled(tmp_path):
     """The profile of a network of the zoo at a precision, charged."""
 
-    def run(name, precision="fp32", batch=1):
+    def run(name, precision="fp32", batch=1, profile=profile_onnxruntime):
         plain = resgen.expand(resgen.load(name))
         graph = at_precision(plain, Precision(precision))
         path = tmp_path / "model.onnx"
         write(graph, initialize(graph.parameters, 0), path)
         shape = (batch, *graph.inputs[0].type.shape)
         x = np.random.default_rng(0).random(shape, np.float32)
-        found = profile_onnxruntime(path, {"input": x}, threads=1, runs=2)
+        found = profile(path, {"input": x}, threads=1, runs=2)
         return plain, charge(found, names_of_graph(graph), batch=batch)
 
     return run
@@ -61,6 +63,38 @@ def test_onnxruntimes_time_is_charged_and_all_work_is_found(
     assert found.operator_sum == pytest.approx(sum(o.seconds for o in found.operators))
     # Every convolution is found, and none of them twice.
     assert sum(op.macs or 0 for op in found.operators) == 2 * analyse(graph).macs
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("resnet50", "fp32"), ("resnet18", "int8"), ("densenet121", "fp32")],
+)
+def test_openvinos_time_is_charged_and_all_work_is_found(profiled, name, precision):
+    pytest.importorskip("openvino")
+    graph, found = profiled(name, precision, batch=2, profile=profile_openvino)
+    assert found.coverage >= 0.98
+    assert found.operator_sum > 0
+    assert sum(op.macs or 0 for op in found.operators) == 2 * analyse(graph).macs
+
+
+def test_what_openvino_fuses_is_what_it_computes(profiled):
+    pytest.importorskip("openvino")
+    _, found = profiled("resnet18", profile=profile_openvino)
+    computed = {op.nodes: op for op in found.operators}
+    last = computed["layer1.0.conv2", "layer1.0.add", "layer1.0.act_1"]
+    assert (last.section, last.block) == ("layer1", 0)
+    assert computed[("layer2.0.downsample.0",)].role == "shortcut"
+    # The input is laid out anew for the convolution that reads it.
+    (first,) = [op for op in found.operators if op.role == "conversion"][:1]
+    assert (first.section, first.macs) == ("stem", 0)
+
+
+def test_openvino_names_the_file_that_it_does_not_load(tmp_path):
+    pytest.importorskip("openvino")
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"\xffno model")
+    with pytest.raises(ResgenError, match=r"OpenVINO .*broken\.onnx"):
+        profile_openvino(path, {})
 
 
 def test_what_onnxruntime_fuses_is_what_it_computes(profiled):

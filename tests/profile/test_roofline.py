@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from resgen.profile.attribution.roofline import attainable, ceilings, excess
+from resgen.profile.attribution.roofline import attainable, ceilings
 from resgen.profile.record import Ceilings
 
 MADE_UP = Ceilings(
@@ -52,9 +52,3 @@ def test_threads_of_torch_are_as_before():
 def test_the_slower_of_computing_and_moving_bounds():
     assert attainable(1000, 10, MADE_UP) == 10.0
     assert attainable(10, 1000, MADE_UP) == 100.0
-
-
-def test_what_is_faster_than_its_ceiling_is_explained():
-    assert excess(11.0, 1000, 10, MADE_UP) is None
-    assert "Winograd" in excess(5.0, 1000, 10, MADE_UP)
-    assert "cache" in excess(50.0, 10, 1000, MADE_UP)

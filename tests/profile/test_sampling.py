@@ -134,6 +134,23 @@ def test_what_runs_before_is_not_timed():
     assert len(flushed) == world.calls
 
 
+def test_what_is_seen_of_the_machine_is_seen_between_warm_up_and_samples():
+    world = World(noisy())
+    at = []
+
+    def look():
+        at.append((world.calls, world.now))
+        world.now += 0.5
+
+    limits = Limits(seconds=1.0, half_width=0.0)
+    taken = world.sample(limits, warm=look)
+    ((calls, now),) = at
+    assert calls == taken.warm_up["calls"]
+    # One call fills the caches again, and then nothing lies between it and the samples.
+    assert world.calls == calls + 1 + len(taken.samples.seconds)
+    assert world.now - (now + 0.5) == pytest.approx(1.0, abs=0.1)
+
+
 def test_an_interrupt_keeps_what_was_taken():
     world = World(noisy())
 

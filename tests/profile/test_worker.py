@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -10,12 +11,14 @@ import time
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
-from resgen.profile.bench import Job, peak_memory
+from resgen.profile.bench import Bench, Job, peak_memory
 from resgen.profile.process import Process
 from resgen.profile.record import Run
 from resgen.profile.sampling import Limits
 from resgen.profile.subject import Wanted, prepared
 from resgen.profile.worker import Failure
+from resgen.runtime.engines import Engine
+from resgen.runtime.null import NullSession
 
 QUICK = Limits(seconds=0.2, warm_up=0.1, least_seconds=0.1)
 
@@ -125,3 +128,88 @@ def test_a_process_that_nobody_asks_ends(job):
         process.ask("open", job())
         inner = process._process
     assert inner.poll() is not None
+
+
+def test_an_answer_that_nobody_understands_ends_the_process(job, monkeypatch):
+    monkeypatch.setattr("resgen.profile.process.PATIENCE", 0.1)
+    with Process() as process:
+        assert process.ask("open", job()) is None
+        # As if an interrupt had come in the middle of an answer.
+        inner = process._process
+        pipe, inner.stdout = inner.stdout, io.BytesIO(b"the second half")
+        assert "cannot be read" in process.ask("settle", 0.01).message
+        assert inner.poll() is not None
+        pipe.close()
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), RuntimeError("at {}")])
+def test_samples_outlive_the_explanation_of_them(job, monkeypatch, raised):
+    import resgen.profile.run
+
+    told = job(breakdown=True)
+    why = "interrupted"
+    if isinstance(raised, RuntimeError):
+        raised, why = RuntimeError(f"at {told.prepared.model}"), "RuntimeError: at tiny"
+
+    def explain(bench):
+        raise raised
+
+    monkeypatch.setattr(resgen.profile.run, "explained", explain)
+    found = resgen.profile.run.run(told, lambda share: None)
+    assert found.summary.n > 0
+    assert found.notes[-1] == f"no times of single operators: {why}"
+
+
+def test_the_machine_is_described_around_the_samples(job, monkeypatch):
+    from resgen.profile import machine
+    from resgen.profile.run import run
+
+    calls, seen = [], []
+    snapshot = machine.snapshot
+
+    def look(device):
+        seen.append(len(calls))
+        return snapshot(device)
+
+    monkeypatch.setattr(machine, "snapshot", look)
+    monkeypatch.setattr("resgen.runtime.null.spin", calls.append)
+    limits = Limits(seconds=0.1, warm_up=0.1, least_seconds=0.05, window=0.01)
+    found = run(job(limits=limits), lambda share: None)
+    before, after = seen
+    # Loading and warm-up come before; one call fills the caches again.
+    assert before >= found.warm_up["calls"]
+    assert after == before + 1 + found.summary.n
+
+
+def test_an_engine_that_is_not_read_says_so(job):
+    from resgen.profile.run import run
+
+    found = run(job(breakdown=True), lambda share: None)
+    assert found.breakdown is None
+    said = "no times of single operators: the profiler of null is not read here"
+    assert said in found.notes
+
+
+def test_every_lane_on_a_device_has_a_stream_of_its_own(job, monkeypatch):
+    log = []
+
+    class Device:
+        def own_stream(self):
+            log.append("stream")
+
+        def free(self):
+            return 0
+
+    def start(opening):
+        log.append("open")
+        session = NullSession({"input": (None, 3, 16, 16)}, {"output": (None, 3)})
+        session.concurrent = False
+        return session
+
+    engine = Engine("Lanes", "onnx", ("cuda",), (), "", start)
+    monkeypatch.setattr("resgen.profile.bench.find", lambda name: engine)
+    monkeypatch.setattr("resgen.profile.bench._device", lambda name: Device())
+    bench = Bench(job("lanes", device="cuda:0", mode="throughput", lanes=3))
+    # The device made the first one's when it was found.
+    assert log == ["open", "stream", "open", "stream", "open"]
+    assert len(bench.lanes()) == 3

@@ -144,6 +144,32 @@ def test_several_results_are_laid_side_by_side(opened: Open) -> None:
     assert "no verdict" in page.locator("#summary").inner_text()
 
 
+def test_the_knee_of_a_sweep_is_marked(opened: Open) -> None:
+    """The smallest batch that reaches 95 % of the best throughput, of each engine."""
+    runs = [run("onnxruntime", b, "throughput", median=m)
+            for b, m in ((1, 0.020), (4, 0.041), (8, 0.080), (16, 0.165))]  # fmt: skip
+    page = opened(render([replace(record(), runs=tuple(runs))]))
+    assert inked(page, "load") > 5
+    said = page.locator("#load").get_attribute("aria-label")
+    assert "knee at batch 4" in said
+    assert said.count("knee at") == 1
+    marked = page.evaluate("RUNS.filter((run) => run.knee).map((run) => run.batch)")
+    assert marked == [4]
+    page = opened(render([record()]))
+    assert "knee at" not in page.locator("#load").get_attribute("aria-label")
+
+
+def test_parts_without_an_output_are_not_in_the_strip(opened: Open) -> None:
+    """Of a file with open sizes nobody knows how large a map is."""
+    one = record()
+    sizeless = tuple(
+        replace(part, output=(), macs=None, bytes=None) for part in one.subject.parts
+    )
+    page = opened(render([replace(one, subject=replace(one.subject, parts=sizeless))]))
+    assert page.locator("#icicle").is_visible()
+    assert page.locator('[data-chart="network"]').is_hidden()
+
+
 def test_modes_are_not_mixed_in_a_figure(opened: Open) -> None:
     page = opened(render([record()]))
     label = page.locator("#medians").get_attribute("aria-label")

@@ -19,7 +19,7 @@ from resgen.exports.engine import export_engine
 from resgen.lower.onnx import write
 from resgen.ops.conv import Conv
 from resgen.runtime import tensorrt as runtime
-from resgen.runtime.tensorrt import TensorRtSession
+from resgen.runtime.tensorrt import TensorRtSession, TorchMemory
 from resgen.tensorrt import device
 from resgen.tensorrt.flavor import FLAVORS
 
@@ -109,6 +109,34 @@ class Memory:
 
     def get(self, block):
         return self.blocks[block]
+
+
+def test_results_are_copied_when_the_engines_own_stream_is_done(monkeypatch):
+    """In whichever thread: a lane of `--mode throughput` has another current stream."""
+    log = []
+
+    class Stream:
+        cuda_stream = 11
+
+        def synchronize(self):
+            log.append("synchronize")
+
+    class Block:
+        def cpu(self):
+            log.append("copy")
+            return self
+
+        def numpy(self):
+            return np.zeros(3, np.uint8)
+
+    own = Stream()
+    torch = SimpleNamespace(cuda=SimpleNamespace(current_stream=lambda: own))
+    monkeypatch.setattr(runtime, "load_torch", lambda why: torch)
+    memory = TorchMemory()
+    torch.cuda.current_stream = lambda: SimpleNamespace(cuda_stream=0)
+    assert memory.stream == 11
+    memory.get(Block())
+    assert log == ["synchronize", "copy"]
 
 
 class Context:

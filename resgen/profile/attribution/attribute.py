@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from resgen.profile.attribution.graph_names import names_of_graph
 from resgen.profile.attribution.names import Names, Part, Work
 from resgen.profile.attribution.roofline import attainable
 from resgen.profile.record import Breakdown, Ceilings, Charge, OperatorTime
@@ -19,8 +18,6 @@ from resgen.profile.record import Breakdown, Ceilings, Charge, OperatorTime
 #: The role of a kernel that changes the layout or the type of a tensor and computes
 #: nothing; its ``nodes`` are what made the tensor, until it is charged.
 CONVERSION: Final = "conversion"
-
-__all__ = ["CONVERSION", "Names", "charge", "names_of_graph"]
 
 
 def charge(

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
 from resgen.errors import ResgenError
+from resgen.profile import operators
+from resgen.profile.attribution import foreign, roofline
+from resgen.profile.attribution.attribute import charge
+from resgen.profile.attribution.graph_names import names_of_graph
 from resgen.profile.attribution.names import Names
 from resgen.profile.bench import Bench
 from resgen.profile.record import Breakdown, Ceilings, OperatorTime
 from resgen.profile.subject import AS_BUILT
 
 #: Runs whose operator times are taken.
-RUNS = 10
+RUNS: Final = 10
 #: What a breakdown by TensorRT's profiler says of its source.
-IPROFILER = "IProfiler, in a pass of its own"
+IPROFILER: Final = "IProfiler, in a pass of its own"
+#: Why the profiler of an engine is not read.
+UNREAD: Final = {
+    "onnxruntime": "ONNX Runtime's profile is read on the processor only",
+    "torch-compile": "the kernels that torch.compile fuses do not name what they "
+    "compute",
+    "opencv": "OpenCV does not name what its layers have fused",
+}
+
+#: Operator times, the names that lead from them to the network, and their source.
+Read: TypeAlias = tuple[tuple[OperatorTime, ...], Names, str]
 
 
-def explained(bench: Bench) -> tuple[Breakdown | None, Ceilings | None]:
+def explained(bench: Bench) -> tuple[Breakdown, Ceilings | None]:
     """Operator times charged to the network, beside what the machine could reach.
 
-    Both are None for an engine whose profiler resgen does not read.
+    An engine whose profiler resgen does not read is a ResgenError. There are no
+    ceilings where nobody knows the precision.
     """
-    from resgen.profile.attribution import roofline
-
-    if not _read(bench):
-        return None, None
+    _reader(bench)  # the ceilings take a second, in vain if nothing is read
     job, precision = bench.job, bench.job.prepared.precision
-    if precision == AS_BUILT:  # nobody knows which ceiling its layers have
+    if precision == AS_BUILT:
         return charged(bench), None
     ceilings = roofline.ceilings(job.runtime, job.device, precision, job.threads)
     return charged(bench, ceilings), ceilings
@@ -32,55 +47,61 @@ def explained(bench: Bench) -> tuple[Breakdown | None, Ceilings | None]:
 
 def charged(bench: Bench, ceilings: Ceilings | None = None) -> Breakdown:
     """Operator times charged to the network."""
-    from resgen.profile.attribution import attribute
-
-    found, names, source = _operators(bench)
-    return attribute.charge(
-        found, names, source=source, batch=bench.job.batch, ceilings=ceilings
-    )
+    found, names, source = _reader(bench)(bench)
+    return charge(found, names, source=source, batch=bench.job.batch, ceilings=ceilings)
 
 
-def _read(bench: Bench) -> bool:
-    """Whether the engine's profiler is read here."""
+def _reader(bench: Bench) -> Callable[[Bench], Read]:
+    """What reads the engine's profiler."""
+    runtime = bench.job.runtime
+    found = _READERS.get(runtime)
+    if found is None or (runtime == "onnxruntime" and bench.job.device != "cpu"):
+        unread = f"the profiler of {bench.engine.title} is not read here"
+        raise ResgenError(UNREAD.get(runtime, unread))
+    return found
+
+
+def _torch(bench: Bench) -> Read:
+    import torch
+
+    device = bench.job.device
+    graph, module = bench.job.prepared.module()
+    module.eval().to(device)
+    inputs = [torch.from_numpy(bench.feeds[i.name]).to(device) for i in graph.inputs]
+    found = operators.profile_torch(module, inputs, runs=RUNS)
+    return found, names_of_graph(graph), "torch.profiler"
+
+
+def _onnxruntime(bench: Bench) -> Read:
     job = bench.job
-    return job.runtime in ("torch", "tensorrt") or (job.runtime, job.device) == (
-        "onnxruntime",
-        "cpu",
-    )
-
-
-def _operators(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
-    from resgen.profile import operators
-    from resgen.profile.attribution import attribute, foreign
-
-    job, prepared = bench.job, bench.job.prepared
-    if job.runtime == "torch":
-        import torch
-
-        graph, module = prepared.module()
-        module.eval().to(job.device)
-        inputs = [torch.from_numpy(bench.feeds[i.name]) for i in graph.inputs]
-        on_device = [tensor.to(job.device) for tensor in inputs]
-        found = operators.profile_torch(module, on_device, runs=RUNS)
-        return found, attribute.names_of_graph(graph), "torch.profiler"
-    if job.runtime == "tensorrt":
-        return _tensorrt(bench)
-    if not _read(bench) or prepared.model is None:
-        raise ResgenError(f"the profiler of {bench.engine.title} is not read here")
+    if job.prepared.model is None:
+        raise ResgenError("ONNX Runtime's profiler needs an ONNX file")
     found = operators.profile_onnxruntime(
-        prepared.model, bench.feeds, threads=job.threads, runs=RUNS
+        job.prepared.model, bench.feeds, threads=job.threads, runs=RUNS
     )
-    if prepared.network is not None:
-        names = attribute.names_of_graph(prepared.file_graph)
-    else:
-        names = foreign.names_of_onnx(prepared.model)
-    return found, names, "onnxruntime profile"
+    return found, _names_of_file(bench), "onnxruntime profile"
 
 
-def _tensorrt(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
-    """Layers of an engine; without the network it was built of nothing leads on."""
-    from resgen.profile.attribution import attribute, foreign
-    from resgen.profile.operators import from_layers
+def _openvino(bench: Bench) -> Read:
+    job = bench.job
+    if job.prepared.model is None:
+        raise ResgenError("OpenVINO's profiler needs an ONNX file")
+    found = operators.profile_openvino(
+        job.prepared.model, bench.feeds, threads=job.threads, runs=RUNS
+    )
+    return found, _names_of_file(bench), "OpenVINO's profiling of a request"
+
+
+def _names_of_file(bench: Bench) -> Names:
+    """The names in the ONNX file that engines read."""
+    prepared = bench.job.prepared
+    if prepared.network is None and prepared.model is not None:
+        return foreign.names_of_onnx(prepared.model, bench.job.shapes)
+    return names_of_graph(prepared.file_graph)
+
+
+def _tensorrt(bench: Bench) -> Read:
+    """Layers of an engine; without the network it was built of, by their own names."""
     from resgen.runtime.tensorrt import TensorRtSession
 
     prepared, session = bench.job.prepared, bench.session
@@ -89,10 +110,19 @@ def _tensorrt(bench: Bench) -> tuple[tuple[OperatorTime, ...], Names, str]:
     times, layers = session.layer_times(bench.feeds, RUNS)
     if not times:
         raise ResgenError(f"the profiler of {session.name} reported no layer")
+    found = operators.from_layers(times, layers)
     if prepared.network is not None:
-        names = attribute.names_of_graph(prepared.engine_graph)
+        names = names_of_graph(prepared.engine_graph)
     elif prepared.origin is not None:
-        names = foreign.names_of_onnx(prepared.origin)
+        names = foreign.names_of_onnx(prepared.origin, bench.job.shapes)
     else:
-        names = Names({}, {}, frozenset(), ())
-    return from_layers(times, layers), names, IPROFILER
+        names = foreign.names_of_layers(found)
+    return found, names, IPROFILER
+
+
+_READERS: Final[Mapping[str, Callable[[Bench], Read]]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+    "tensorrt": _tensorrt,
+    "torch": _torch,
+}

@@ -48,6 +48,13 @@ _SCOPES: Final = "pkg.torch.onnx.name_scopes"
 def names_of_onnx(
     path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
 ) -> Names:
+    """The names in an ONNX file; see :func:`read_onnx`."""
+    return read_onnx(path, shapes)[0]
+
+
+def read_onnx(
+    path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> tuple[Names, Costs]:
     """The names in an ONNX file, and what its nodes cost for one input.
 
     ``shapes`` are sizes of inputs without the batch, by name, for axes that the file
@@ -62,7 +69,8 @@ def names_of_onnx(
         raise ResgenError(
             f"{path} is no ONNX file that can be read: {error}"
         ) from error
-    return _Reading(model, Costs(model, shapes or {})).names()
+    costs = Costs(model, shapes or {})
+    return _Reading(model, costs).names(), costs
 
 
 def node_names(graph: GraphProto) -> list[str]:

@@ -37,6 +37,11 @@ class Costs:
         whole = prod(found[0]) * _itemsize(found[1])
         return int(whole if value in self.constants else whole // self._batch)
 
+    def shape(self, value: str) -> tuple[int, ...] | None:
+        """The sizes of a value without its first axis, which is the batch."""
+        found = self._types.get(value)
+        return None if found is None else found[0][1:]
+
     def weight(self, name: str) -> int:
         """Bytes of an initialiser."""
         tensor = self._weights[name]

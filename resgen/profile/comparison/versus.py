@@ -76,14 +76,23 @@ class Saved:
 
     a: Run
     b: Run
-    ratio: float
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        """Of A and of B, in seconds."""
+        return _median(self.a), _median(self.b)
+
+    @property
+    def ratio(self) -> float:
+        """B's median over A's."""
+        return self.medians[1] / self.medians[0]
 
     @property
     def label(self) -> str:
         """What both ran on, and how."""
         run = self.b
-        where = f"{run.runtime} {run.device}, {run.precision}"
-        return f"{where}, batch {run.batch}, {run.mode}"
+        kinds = " and ".join(dict.fromkeys([self.a.precision, run.precision]))
+        return f"{run.runtime} {run.device}, {kinds}, batch {run.batch}, {run.mode}"
 
 
 def saved(a: Record, b: Record) -> list[Saved]:
@@ -100,10 +109,7 @@ def saved(a: Record, b: Record) -> list[Saved]:
             f"the two results have no run in common: {_listed(a)}; {_listed(b)}",
             hint="measure both with the same runtime, device, batch and mode",
         )
-    return [
-        Saved(ones[key], others[key], _median(others[key]) / _median(ones[key]))
-        for key in both
-    ]
+    return [Saved(ones[key], others[key]) for key in both]
 
 
 def _key(run: Run) -> tuple[str, str, int, str]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from resgen.graph.ir import Graph, Node
 from resgen.profile.bench import Job
+from resgen.profile.comparison.compare import of_build
 from resgen.profile.process import Process
 from resgen.profile.record import Breakdown
 from resgen.profile.worker import Failure
@@ -45,15 +46,16 @@ class Step:
 def waterfall(a: Job, b: Job) -> tuple[Step, ...]:
     """The parts that differ by more than noise, the largest first, then the rest.
 
-    Empty where the engine's profiler is not read.
+    A process that fails is a ResgenError, and so is an engine whose profiler is not
+    read.
     """
     taken: tuple[list[Breakdown], ...] = ([], [])
     for turn in range(2 * ROUNDS):
         side = (0, 1, 1, 0)[turn % 4]
         with Process() as process:
-            answer = process.ask("charge", (a, b)[side])
+            answer = process.ask("charge", of_build((a, b)[side], turn // 2))
         if isinstance(answer, Failure):
-            return ()
+            raise answer.error()
         taken[side].append(answer)
     steps = _steps(taken, by_part)
     told = sorted(filter(_loud, steps), key=lambda step: -abs(step.seconds))

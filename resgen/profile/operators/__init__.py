@@ -9,7 +9,14 @@ kernel that only changes a layout or a type has the role ``conversion``;
 from __future__ import annotations
 
 from resgen.profile.operators.onnxruntime import profile_onnxruntime
+from resgen.profile.operators.openvino import profile_openvino
 from resgen.profile.operators.tensorrt import from_layers, from_trtexec
 from resgen.profile.operators.torch import profile_torch
 
-__all__ = ["from_layers", "from_trtexec", "profile_onnxruntime", "profile_torch"]
+__all__ = [
+    "from_layers",
+    "from_trtexec",
+    "profile_onnxruntime",
+    "profile_openvino",
+    "profile_torch",
+]

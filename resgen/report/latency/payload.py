@@ -7,10 +7,11 @@ is a few digits instead of many.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from resgen.document.files import plain
+from resgen.profile.knee import knees
 from resgen.profile.record import Record, Run, Samples
 from resgen.report.latency.naming import engine, label
 
@@ -22,10 +23,16 @@ def payload(records: Sequence[Record]) -> list[dict[str, Any]]:
             "name": record.subject.name,
             "created": record.created,
             "parts": plain(record.subject.parts),
-            "runs": [_run(run) for run in record.runs],
+            "runs": list(_runs(record.runs)),
         }
         for record in records
     ]
+
+
+def _runs(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    marked = knees(runs)
+    for index, run in enumerate(runs):
+        yield {**_run(run), "knee": index in marked}
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from resgen.profile.record import (
     Samples,
     Subject,
 )
-from resgen.report.readers.network import names_of
+from resgen.report.readers.network import charged, names_of
 
 if TYPE_CHECKING:
     from resgen.profile.attribution.names import Names
@@ -70,7 +70,9 @@ def _subject(document: Mapping[str, Any]) -> Subject:
     )
 
 
-def _record(document: Mapping[str, Any], names: Names, subject: Subject) -> Record:
+def _record(
+    document: Mapping[str, Any], names: Names | None, subject: Subject
+) -> Record:
     machine, trt = document["machine"], document["tensorrt"]
     engine = document["engine"]
     base = Run(
@@ -96,7 +98,7 @@ def _record(document: Mapping[str, Any], names: Names, subject: Subject) -> Reco
     )
 
 
-def _runs(document: Mapping[str, Any], names: Names, base: Run) -> Iterator[Run]:
+def _runs(document: Mapping[str, Any], names: Names | None, base: Run) -> Iterator[Run]:
     columns = list(document["columns"])
     layers = {row["profile"]: row["layers"] for row in document["layer_times"]}
     for timing in document["timings"]:
@@ -109,8 +111,8 @@ def _runs(document: Mapping[str, Any], names: Names, base: Run) -> Iterator[Run]
             run = timed(replace(base, batch=batch, mode=mode, machine=clocks), samples)
             told = layers.get(timing["profile"]) if mode == "compute" else None
             if told:
-                charged = _breakdown(told, document.get("layers"), names, batch)
-                run = replace(run, breakdown=charged)
+                breakdown = _breakdown(told, document.get("layers"), names, batch)
+                run = replace(run, breakdown=breakdown)
             yield run
 
 
@@ -132,12 +134,11 @@ def timed(run: Run, samples: Samples) -> Run:
 
 
 def _breakdown(
-    rows: Sequence[Mapping[str, Any]], layers: Any, names: Names, batch: int
+    rows: Sequence[Mapping[str, Any]], layers: Any, names: Names | None, batch: int
 ) -> Breakdown:
-    from resgen.profile.attribution.attribute import charge
     from resgen.profile.operators.tensorrt import from_layers
 
     times = {row["name"]: median(row["ms"]) / 1e3 for row in rows}
     described = layers if isinstance(layers, dict) else None
     operators = from_layers(times, described)
-    return charge(operators, names, source=SOURCE, batch=batch)
+    return charged(operators, names, source=SOURCE, batch=batch)

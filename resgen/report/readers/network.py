@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resgen.profile.record import Part
+from resgen.profile.record import Breakdown, OperatorTime, Part
 
 if TYPE_CHECKING:
     from resgen.profile.attribution.names import Names
@@ -14,20 +15,20 @@ if TYPE_CHECKING:
 BESIDE = ("spec.json", "model.onnx")
 
 
-def names_of(network: Path | None) -> tuple[Names, tuple[Part, ...]]:
+def names_of(network: Path | None) -> tuple[Names | None, tuple[Part, ...]]:
     """Names by which layers are charged, and the parts of the network.
 
-    ``network`` is an ONNX file, or a spec or the name of one; without it nothing can
-    be charged. Errors are those of reading these files.
+    ``network`` is an ONNX file, or a spec or the name of one; without it neither is
+    known. Errors are those of reading these files.
     """
     if network is None:
-        from resgen.profile.attribution.names import Names
-
-        return Names({}, {}, frozenset(), ()), ()
+        return None, ()
     if network.suffix == ".onnx":
-        from resgen.profile.attribution.foreign import names_of_onnx
+        from resgen.profile.attribution.foreign import read_onnx
+        from resgen.profile.attribution.parts import parts_of_file
 
-        return names_of_onnx(network), ()
+        names, costs = read_onnx(network)
+        return names, parts_of_file(names, costs)
     from resgen.graph.passes import apply
     from resgen.graph.passes.fold_norm import fold_norm
     from resgen.network import expand, load
@@ -36,6 +37,17 @@ def names_of(network: Path | None) -> tuple[Names, tuple[Part, ...]]:
 
     graph = expand(load(str(network)))
     return names_of_graph(apply(graph, fold_norm)), parts_of(graph)
+
+
+def charged(
+    operators: Sequence[OperatorTime], names: Names | None, *, source: str, batch: int
+) -> Breakdown:
+    """Layers charged to a network; without one, by what their own names say."""
+    from resgen.profile.attribution.attribute import charge
+    from resgen.profile.attribution.foreign import names_of_layers
+
+    known = names_of_layers(operators) if names is None else names
+    return charge(operators, known, source=source, batch=batch)
 
 
 def beside(path: Path) -> Path | None:

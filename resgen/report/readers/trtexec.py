@@ -18,7 +18,7 @@ from resgen._version import __version__
 from resgen.errors import ResgenError
 from resgen.profile.record import Record, Run, Samples, Subject
 from resgen.report.readers.kit import timed
-from resgen.report.readers.network import names_of
+from resgen.report.readers.network import charged, names_of
 
 Kind: TypeAlias = Literal["times", "profile", "layers"]
 #: What a file is called in messages.
@@ -60,17 +60,15 @@ def read(files: Mapping[Kind, tuple[Path, Any]], network: Path | None) -> Record
     base = Run("tensorrt", "gpu", "as built", batch, "compute")
     runs = _timed(*files["times"], base) if "times" in files else [base]
     if "profile" in files:
-        from resgen.profile.attribution.attribute import charge
         from resgen.profile.operators.tensorrt import from_trtexec
 
-        profile = files["profile"][1]
-        charged = charge(
-            from_trtexec(profile, layers),
+        breakdown = charged(
+            from_trtexec(files["profile"][1], layers),
             names,
             source="trtexec --exportProfile",
             batch=batch,
         )
-        runs[0] = replace(runs[0], breakdown=charged)
+        runs[0] = replace(runs[0], breakdown=breakdown)
     name = path.stem if network is None else network.stem
     if name in ("spec", "model") and network is not None:
         name = network.resolve().parent.name

@@ -41,25 +41,31 @@ const CHARTS = {
       const name = run.title.replace(` · batch ${run.batch} · ${run.mode}`, "");
       const rate = run.throughput || run.batch / run.summary.median;
       if (!groups.has(name)) groups.set(name, []);
-      groups.get(name).push([rate, run.summary.median, run.batch, run.summary.p95]);
+      groups.get(name).push({
+        value: [rate, run.summary.median, run.batch, run.summary.p95],
+        ...(run.knee && { knee: true, symbolSize: 16,
+          itemStyle: { borderColor: css("--text"), borderWidth: 2 } }),
+      });
     }
     if (![...groups.values()].some((line) => line.length > 1)) return null;
     const series = [...groups].map(([name, line], i) => ({
       name,
       type: "line",
-      data: line.sort((a, b) => a[2] - b[2]),
+      data: line.sort((a, b) => a.value[2] - b.value[2]),
       color: category(i),
       symbol: ["circle", "rect", "triangle", "diamond"][i % 4],
       symbolSize: 9,
       label: { show: true, position: "top", color: css("--soft"),
-        formatter: ({ value }) => `${value[2]}` },
+        formatter: ({ value, data }) => `${value[2]}${data.knee ? " (knee)" : ""}` },
     }));
     return {
       height: 340,
-      option: base(`${mode}: throughput against latency of ${[...groups.keys()].join(", ")}.`, {
+      option: base(`${mode}: throughput against latency of ${[...groups].map(([name, line]) =>
+        name + line.filter((p) => p.knee).map((p) => `, knee at batch ${p.value[2]}`)
+      ).join("; ")}.`, {
         legend: legend(),
-        tooltip: { formatter: ({ seriesName, value }) => lines(seriesName,
-          `batch ${value[2]}`, `${scaled(value[0])} inputs a second`,
+        tooltip: { formatter: ({ seriesName, value, data }) => lines(seriesName,
+          `batch ${value[2]}${data.knee ? ", the knee" : ""}`, `${scaled(value[0])} inputs a second`,
           `median ${seconds(value[1])}`, value[3] && `p95 ${seconds(value[3])}`) },
         grid: { left: 76, right: 32, top: 48, bottom: 48 },
         xAxis: axis({ type: "value", name: "inputs a second",
@@ -216,7 +222,7 @@ const CHARTS = {
 
   network({ told }) {
     const parts = told ? told.record.parts : [];
-    const shown = leaves(parts);
+    const shown = leaves(parts).filter((part) => part.output.length);
     if (!shown.length) return null;
     const took = new Map(told.breakdown.charges.map((c) => [c.path, c.seconds]));
     const side = ({ output }) =>
