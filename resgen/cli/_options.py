@@ -46,6 +46,16 @@ def _assignments(
 _EXAMPLE = "/stages/2/depth=23"
 
 
+set_option = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="/POINTER=VALUE",
+    callback=_assignments,
+    help=f"Change a part of the spec, as in {_EXAMPLE}; may be repeated.",
+)
+
+
 def spec_options(command: Command) -> Command:
     """``--set`` and the limits, of every command that reads a spec."""
     for add in (
@@ -63,14 +73,7 @@ def spec_options(command: Command) -> Command:
             show_default="200,000",
             help="Refuse a network with more operators.",
         ),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="/POINTER=VALUE",
-            callback=_assignments,
-            help=f"Change a part of the spec, as in {_EXAMPLE}; may be repeated.",
-        ),
+        set_option,
     ):
         command = add(command)
     return command

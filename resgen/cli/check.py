@@ -18,6 +18,8 @@ Examples:
   resgen check resnet50 --set /stages/2/depth=23
   resgen check --explain RG104
 
+--explain knows the codes of `resgen diagnose` as well.
+
 Exit code 0: no errors (there may be warnings); 1: at least one."""
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1)
@@ -64,13 +66,15 @@ def command(
 
 
 def _explain(code: str, specs: tuple[str, ...], *, as_json: bool) -> int:
+    from resgen.diagnose.verdict.explanations import VERDICT
     from resgen.graph.check import EXPLANATIONS, explain
 
     if specs:
         raise click.UsageError("--explain takes a code and no SPEC")
-    text = explain(code)
+    known = {**EXPLANATIONS, **{found.code: found for found in VERDICT}}
+    text = explain(code, known)
     if as_json:
-        found = EXPLANATIONS[code.upper()]
+        found = known[code.upper()]
         fields = ("code", "severity", "title", "text")
         say_json({name: getattr(found, name) for name in fields})
     else:

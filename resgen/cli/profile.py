@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from resgen.cli._measuring import measuring_options
-from resgen.cli._options import Whole, json_option
+from resgen.cli._options import Whole, json_option, set_option
 from resgen.cli._progress import Progress
 
 
@@ -97,13 +97,7 @@ Exit code 0: everything was measured; 1: a runtime gave nothing; 3: one is not h
     show_default="probe parameters",
     help="A checkpoint for a spec, .safetensors or .pth.",
 )
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="/POINTER=VALUE",
-    help="Change a part of the spec, as in /stages/2/depth=23; may be repeated.",
-)
+@set_option
 @click.option(
     "-o",
     "--out",

@@ -21,7 +21,7 @@ from resgen.graph.rules import (
 #: Those that ask what operators run in.
 PRECISION: Final = (*TENSOR_CORES, *FUSIONS)
 RULES: Final = (*STRUCTURE, *LINTS, *PRECISION)
-#: Everything that ``resgen check --explain`` knows, by code.
+#: What every problem of a spec means, by code.
 EXPLANATIONS: Final[dict[str, Explanation]] = {
     e.code: e
     for e in sorted(
@@ -50,16 +50,16 @@ def precision_findings(graph: Graph, precisions: Mapping[str, str]) -> list[Prob
     return _ask(PRECISION, Subject(graph, precisions))
 
 
-def explain(code: str) -> str:
+def explain(code: str, known: Mapping[str, Explanation] = EXPLANATIONS) -> str:
     """What a code means and how to mend it, as a page of text.
 
     :raises UsageError: when no problem has that code
     """
-    found = EXPLANATIONS.get(code.upper())
+    found = known.get(code.upper())
     if found is None:
-        near = did_you_mean(code.upper(), EXPLANATIONS)
+        near = did_you_mean(code.upper(), known)
         message = f'no problem has the code "{code}"{near}'
-        raise UsageError(message, hint=f"there are {', '.join(EXPLANATIONS)}")
+        raise UsageError(message, hint=f"there are {', '.join(known)}")
     return f"{found.code} {found.severity}: {found.title}\n\n{found.text}"
 
 

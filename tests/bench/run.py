@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import precision
+import seen
 from measure import ROOT, Line, Quantity
 from parts import (
     RESNET50,
@@ -143,6 +144,7 @@ PARTS: dict[str, Callable[[Path, bool], Found]] = {
     "growth": grouped(growth),
     "latency": latency,
     **precision.PARTS,
+    **seen.PARTS,
 }
 
 

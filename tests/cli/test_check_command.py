@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from resgen.diagnose.verdict.explanations import VERDICT
 from resgen.graph.check import EXPLANATIONS
 
 Run = Callable[..., Result]
@@ -202,7 +203,7 @@ def test_a_long_line_is_shown_around_its_fault(run: Run, here: Path) -> None:
     assert len(shown[at - 1]) < 130
 
 
-@pytest.mark.parametrize("code", sorted(EXPLANATIONS))
+@pytest.mark.parametrize("code", sorted([*EXPLANATIONS, *(e.code for e in VERDICT)]))
 def test_every_code_is_explained(run: Run, code: str) -> None:
     result = run("check", "--explain", code.lower())
     assert result.exit_code == 0
@@ -217,6 +218,13 @@ def test_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
     result = run("check", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("resgen: ")
+
+
+def test_a_misspelt_code_of_a_diagnosis_is_suggested(run: Run) -> None:
+    stderr = run("check", "--explain", "RG4O2").stderr
+    assert 'did you mean "RG402"?' in stderr
+    assert "RG104" in stderr
+    assert "RG408" in stderr
 
 
 def test_limits_refuse_what_is_too_large(run: Run) -> None:

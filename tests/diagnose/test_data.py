@@ -136,7 +136,7 @@ def test_a_crop_that_leaves_little_of_a_picture_is_told(tmp_path: Path) -> None:
     cropped = {**COLOURED, "preprocess": {"resize": 24}}
     notes = gathered(str(path), cropped).about.notes
     assert "the shorter side to 24, then the middle 12 x 12" in notes[0]
-    assert "the crop leaves 25%" in notes[1]
+    assert "the crop leaves 25 % of" in notes[1]
 
 
 def test_numbers_of_an_archive_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -280,8 +280,8 @@ def test_archives_that_do_not_fit(tmp_path: Path) -> None:
     fails("y of", "float64, 6", "whole number", x=x, y=y / 1)
     fails("argmax", x=x, y=np.eye(3, dtype=int)[y])
     fails("6 x and 5 y", x=x, y=y[:5])
-    fails("go from 0 to 3", "0 to 2", "at index 3: 3", x=x, y=np.arange(6) % 4)
-    fails("go from -1", x=x, y=y - 1)
+    fails("goes from 0 to 3", "0 to 2", "at index 3: 3", x=x, y=np.arange(6) % 4)
+    fails("goes from -1", x=x, y=y - 1)
     fails("fewer than two classes", x=x, y=y * 0)
     fails("6 x 2 x 15", "N x 2 x 16", x=x[..., :15], y=y)
     fails("<U1", x=x.astype("<U1"), y=y)
@@ -291,7 +291,7 @@ def test_archives_that_do_not_fit(tmp_path: Path) -> None:
     fails("x of", "nan at index [4, 1, 2]", x=bad, y=y)
     fails("inf at index [1, 0, 0]", x=bad[[0, 5, 1, 2, 3, 3]], y=y)
     fails("too large for float32", x=x.astype(float) + 1e300, y=y)
-    fails("cannot be read", "Object", x=np.array([{}, None]), y=y)
+    fails("cannot be read", "holds Python objects", x=np.array([{}, None]), y=y)
     broken = tmp_path / "broken.npz"
     broken.write_bytes(b"PK not an archive")
     refused(str(broken), "broken.npz cannot be read", of=SIGNAL)
@@ -304,7 +304,7 @@ def test_archives_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_too_few_for_a_batch() -> None:
-    with pytest.raises(ResgenError, match=r"1438 examples .* batch of 2000"):
+    with pytest.raises(ResgenError, match=r"1,438 examples .* batch of 2,000"):
         gathered("digits").batch(0, 2000)
 
 

@@ -86,7 +86,10 @@ def _read(path: Path) -> dict[str, Array]:
     except FileNotFoundError as error:
         raise ResgenError(f"{path} does not exist") from error
     except Exception as error:  # a reader of foreign bytes fails in any way at all
-        raise ResgenError(f"{path} cannot be read as an .npz file: {error}") from error
+        # What numpy takes for no array it takes for Python objects, and says how to
+        # load those: by running what the file says.
+        why = "it is none, or holds Python objects" if "pickle" in str(error) else error
+        raise ResgenError(f"{path} cannot be read as an .npz file: {why}") from error
 
 
 def _chosen(held: Mapping[str, Array], path: Path) -> tuple[str, str]:
@@ -125,7 +128,7 @@ def _labels(found: Array, where: str) -> Labels:
         found = found[:, 0]  # as Keras keeps those of CIFAR
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise ResgenError(
-            f"{where} are {found.dtype}, {describe(found.shape)}; wanted is one whole "
+            f"{where} is {found.dtype}, {describe(found.shape)}; wanted is one whole "
             "number for each input",
             hint="y.argmax(1) of one-hot labels, y.astype(int) of whole floats",
         )
@@ -135,12 +138,12 @@ def _labels(found: Array, where: str) -> Labels:
 def _within(labels: Labels, scores: Scores, graph: Graph, where: str) -> None:
     """Refuse labels that the network has no score for, and a single class."""
     if len(np.unique(labels)) < 2:
-        raise ResgenError(f"{where} hold fewer than two classes: nothing to tell apart")
+        raise ResgenError(f"{where} holds fewer than two classes")
     bad = np.flatnonzero((labels < 0) | (labels >= scores.classes))
     if len(bad):
         first = int(bad[0])
         raise ResgenError(
-            f"{where} go from {labels.min()} to {labels.max()}, and "
+            f"{where} goes from {labels.min()} to {labels.max()}, and "
             f'"{scores.name}" of {graph.name} tells {scores.classes} classes, '
             f"0 to {scores.classes - 1}",
             hint=f"the first outside is at index {first}: {labels[first]}",
@@ -176,7 +179,7 @@ def _inputs(
         found = found[:, None]  # one channel, whose axis was left out
     if found.dtype.kind not in "fiu" or found.shape[1:] != shape:
         raise ResgenError(
-            f"{where} are {found.dtype}, {describe(found.shape)}; wanted are numbers, "
+            f"{where} is {found.dtype}, {describe(found.shape)}; wanted are numbers, "
             f"N x {describe(shape)}",
             hint="pictures of other sizes are resized if they are bytes (uint8), "
             "N x H x W x colours"
@@ -186,14 +189,14 @@ def _inputs(
     bad = next(_not_finite(found), None)
     if bad is not None:
         raise ResgenError(
-            f"{where} hold {found[bad]} at index {list(bad)}: learning needs finite "
+            f"{where} holds {found[bad]} at index {list(bad)}: learning needs finite "
             "numbers",
         )
     with np.errstate(over="raise"):
         try:
             made: NDArray[np.float32] = found.astype(np.float32, copy=False)
         except FloatingPointError as error:
-            raise ResgenError(f"{where} hold numbers too large for float32") from error
+            raise ResgenError(f"{where} holds numbers too large for float32") from error
     return made
 
 

@@ -107,8 +107,8 @@ class Dataset:
         whole = len(self.trained_on) // size
         if not whole:
             raise ResgenError(
-                f"{self._examples.origin}: {len(self.trained_on)} examples to learn "
-                f"from are too few for a batch of {size}",
+                f"{self._examples.origin}: {len(self.trained_on):,} examples to learn "
+                f"from are too few for a batch of {size:,}",
                 hint="take a smaller batch",
             )
         epoch, place = divmod(step, whole)

@@ -58,6 +58,6 @@ def resizing(
     )
     if side is not None and crop[0] * crop[1] < LEAST * side * side:
         yield (
-            f"the crop leaves {crop[0] * crop[1] / side**2:.0%} of a square picture; "
-            '"resize": null in preprocess would keep all of it'
+            f"the crop leaves {100 * crop[0] * crop[1] / side**2:.2g} % of a square "
+            'picture; "resize": null in preprocess would keep all of it'
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import isfinite, log
 
 import torch
@@ -88,10 +88,16 @@ def steepest(rates: list[float], losses: list[float | None]) -> float | None:
     """The rate where the smoothed loss falls fastest over log rate.
 
     As fastai's ``steep``; the first tenth is left out, where the average is of few
-    losses. None where the loss does not fall by a tenth.
+    losses, and so is a fall that only makes up for a rise before it. None where the
+    loss does not fall by a tenth.
     """
     curve = [*zip(rates, smoothed(losses), strict=False)][STEPS // 10 :]
     if len(curve) < 2 or min(loss for _, loss in curve) > FALLEN * curve[0][1]:
         return None
-    slopes = [((b[1] - a[1]) / log(b[0] / a[0]), a[0]) for a, b in pairwise(curve)]
+    lowest = accumulate((loss for _, loss in curve), min)
+    slopes = [
+        ((b[1] - a[1]) / log(b[0] / a[0]), a[0])
+        for (a, b), low in zip(pairwise(curve), lowest, strict=False)
+        if b[1] < low
+    ]
     return min(slopes)[1]

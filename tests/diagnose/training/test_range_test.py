@@ -77,5 +77,8 @@ def test_where_it_is_steepest_and_where_it_ends() -> None:
     assert rates[30] <= found <= rates[34]
     assert steepest(rates, [1.0 + 0.01 * i for i in range(STEPS)]) is None
     assert steepest(rates[:3], [2.0, 1.0, 0.5]) is None
+    # Coming down from a peak is no progress.
+    peak = [value + 20.0 * (50 <= i < 54) for i, value in enumerate(fall)]
+    assert steepest(rates, peak) == found
     assert not beyond([1.0, 1.0, 3.0])
     assert beyond([1.0, 1.0, 100.0])

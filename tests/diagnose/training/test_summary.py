@@ -61,12 +61,12 @@ def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_counts_as_having_learned() -> None:
-    assert learns([run(30), run(30)], 10) == "learns"
-    assert learns([run(29), run(30)], 10) == "stalls"
-    assert learns([run(60)], 2) == "stalls"
-    assert learns([run(62)], 2) == "learns"
+    assert learns([run(40), run(40)], 10) == "learns"
+    assert learns([run(39), run(40)], 10) == "stalls"
+    assert learns([run(66)], 2) == "stalls"
+    assert learns([run(67)], 2) == "learns"
     # One seed of three that diverged counts as chance, two of three are the verdict.
-    assert learns([run(40), run(40), run(90, left=7)], 10) == "learns"
-    assert learns([run(34), run(34), run(90, left=7)], 10) == "stalls"
+    assert learns([run(55), run(55), run(90, left=7)], 10) == "learns"
+    assert learns([run(54), run(54), run(90, left=7)], 10) == "stalls"
     assert learns([run(90), run(5, left=2), run(5, left=2)], 10) == "diverges"
     assert learns([run(None)], 10) == "stalls"

@@ -134,5 +134,5 @@ def test_a_network_of_other_inputs_is_refused(
     wide = resgen.expand(resgen.load({**tiny, "name": "wide", "input": [1, 16, 16]}))
     with pytest.raises(ResgenError, match="wide takes 1 x 16 x 16"):
         train([trainee, Trainee("wide", wide, ())], data, Options(2))
-    with pytest.raises(ResgenError, match="too few for a batch of 4096"):
+    with pytest.raises(ResgenError, match="too few for a batch of 4,096"):
         train([trainee], data, Options(2, batch=4096))

@@ -1,0 +1,1 @@
+"""What is wrong with a network before it is trained: rules, thresholds, words."""
