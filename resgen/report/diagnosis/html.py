@@ -8,6 +8,7 @@ from html import escape
 from typing import Final
 
 from resgen.diagnose.record import Diagnosis
+from resgen.diagnose.verdict.explanations import VERDICT
 from resgen.report import page
 from resgen.report.diagnosis import tables
 from resgen.report.diagnosis.arms import Titled, titled
@@ -56,7 +57,11 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
 
 
 def _card(one: Titled) -> str:
-    return page.card(verdict(one), one.title, f"{scaled(one.arm.params)} parameters")
+    """The verdict in words: a code means nothing to whoever reads its first page."""
+    codes = [finding.code for finding in one.arm.findings]
+    titles = [known.title for known in VERDICT if known.code in codes]
+    more = (*codes, f"{scaled(one.arm.params)} parameters")
+    return page.card("; ".join(titles) or verdict(one), one.title, " · ".join(more))
 
 
 def _settings(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
