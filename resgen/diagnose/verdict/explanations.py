@@ -41,10 +41,10 @@ VERDICT: Final = (
     """),
     _warning("RG403", "Gradients shatter", """
     On its way back the gradient is amplified, so that those of two inputs which differ
-    by a little noise have next to nothing to do with one another; and on the way
-    forward inputs come to have most in common. A step that helps one input then is
-    noise to its neighbour (Balduzzi et al. 2017). Batch norm keeps inputs apart and
-    bears this to a depth of 40 or so; group and layer norm do not.
+    by a little noise have next to nothing to do with one another: a step that helps one
+    is noise to its neighbour (Balduzzi et al. 2017). Batch norm, which keeps inputs
+    apart, bears this to a depth of 40 or so (then it is RG402); group and layer norm,
+    with which inputs grow alike, bear much less.
 
         "defaults": {"shortcut": "projection", "norm": "batch"}
     """),

@@ -15,7 +15,6 @@ from statistics import median
 from typing import Final
 
 from resgen.diagnose.record import Measures, Moment, Part
-from resgen.diagnose.verdict.thresholds import COMMON
 from resgen.graph.ir import Graph
 from resgen.ops.norm import Norm
 
@@ -132,14 +131,6 @@ class Figures:
     def alike(self) -> float | None:
         """The share of the last block's output that all inputs have in common."""
         return self.measures[self.blocks[-1]].alike
-
-    @property
-    def mostly_common(self) -> bool:
-        """Whether inputs have most of the last block's output in common.
-
-        With batch norm, which takes away what the batch has in common, they never do.
-        """
-        return self.alike is not None and self.alike >= COMMON
 
     @cached_property
     def correlation(self) -> float | None:

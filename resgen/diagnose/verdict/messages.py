@@ -125,7 +125,7 @@ def shatters(reading: Reading, figures: Figures) -> str:
     return (
         f"gradients shatter: those of neighbouring inputs {told}, and against the "
         f"activations they grow {fold(reading.value)}, most of it from {first} back to "
-        f"{last}, while inputs have {percent(figures.alike or 1)} of the last block's "
+        f"{last}, and inputs have {percent(figures.alike or 1)} of the last block's "
         "output in common"
     )
 

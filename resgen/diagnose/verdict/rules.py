@@ -88,7 +88,7 @@ def _dominates(figures: Figures) -> Reading | None:
 
 
 def _shatters(figures: Figures) -> Reading | None:
-    if not figures.mostly_common:
+    if "batch" in figures.norms:
         return None
     return _beyond(figures.grown_backward(figures.reach), thresholds.SHATTERS)
 
