@@ -1,4 +1,4 @@
-"""The verdict against short training, on a benchmark of a hundred networks.
+"""The verdict against short training, on a benchmark of three hundred networks.
 
 What training did is read from the golden file, which `make golden` writes anew; what is
 said before training is computed here.
@@ -45,8 +45,8 @@ def test_the_golden_file_is_of_these_networks() -> None:
 
 def test_the_benchmark_is_as_large_and_as_varied_as_it_claims() -> None:
     held = [name for name in NETWORKS if held_back(name)]
-    assert len(NETWORKS) >= 200
-    assert len(held) >= 50
+    assert len(NETWORKS) >= 300
+    assert len(held) >= 100
     for networks in (held, NETWORKS):
         bad = [name for name in networks if TRAINED[name]["outcome"] != "learns"]
         assert len(networks) / 4 < len(bad) < 3 * len(networks) / 4
@@ -56,7 +56,7 @@ def test_verdict_and_training_agree_where_rules_were_chosen() -> None:
     assert agreeing(GOLDEN["agreement"]["chosen_on"]) >= 0.9
 
 
-@pytest.mark.xfail(reason="the goal is not reached: 39 of 50 agree, most misses are LN")
+@pytest.mark.xfail(reason="the goal is missed by one network: 89 of 100 agree")
 def test_verdict_and_training_agree_on_networks_held_back() -> None:
     assert agreeing(GOLDEN["agreement"]["held_back"]) >= 0.9
 
