@@ -16,7 +16,7 @@ from resgen.cli._failures import INTERRUPTED
 from resgen.cli._memory import needed, require, told
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name, network
-from resgen.cli._text import say, say_json
+from resgen.cli._text import count, say, say_json
 from resgen.diagnose.data.gather import gather
 from resgen.diagnose.diagnose import Asked, Subject, diagnose
 from resgen.diagnose.documents import DATA, DIAGNOSIS, PAGE, without_folders
@@ -183,10 +183,8 @@ def _batch(subjects: list[Subject], dataset: Dataset) -> int:
 
 
 def _network_line(subject: Subject) -> str:
-    graph = subject.graph
-    count = sum(p.size for p in graph.parameters if p.trainable)
     plain = ", its shortcuts taken out" if subject.plain else ""
-    return f"{subject.name}, {scaled(count)} parameters{plain}"
+    return f"{subject.name}, {scaled(subject.params)} parameters{plain}"
 
 
 def _data_line(dataset: Dataset, batch: int) -> str:
@@ -196,7 +194,7 @@ def _data_line(dataset: Dataset, batch: int) -> str:
 
 
 def _how(chosen: Chosen) -> str:
-    seeds = f"{chosen.seeds} seed" + "s" * (chosen.seeds > 1)
+    seeds = count(chosen.seeds, "seed")
     training = f", {chosen.steps} steps of training each" if chosen.steps else ""
     return f"{seeds}, learning rate {chosen.rate:g}{training}"
 

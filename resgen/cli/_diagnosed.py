@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from math import log, log10
@@ -13,7 +12,15 @@ from typing import Final
 import click
 
 from resgen.cli._problems import blank
-from resgen.cli._text import count, fitted, printable, say, table, width
+from resgen.cli._text import (
+    carries_unicode,
+    count,
+    fitted,
+    printable,
+    say,
+    table,
+    width,
+)
 from resgen.diagnose.diagnose import Done
 from resgen.diagnose.documents import PAGE
 from resgen.diagnose.record import Arm, Diagnosis, Finding, Measures
@@ -124,8 +131,7 @@ def _charts(arms: Sequence[Arm], measure: str) -> Iterator[str]:
     # Less than a decade from end to end is drawn as the little that it is.
     low = min(levels)
     span = max(max(levels) - low, 1.0)
-    carries = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    bars = _BARS if carries else _PLAIN_BARS
+    bars = _BARS if carries_unicode() else _PLAIN_BARS
     for row in rows:
         if len(row) > _CHART:
             row = [row[i * len(row) // _CHART] for i in range(_CHART)]

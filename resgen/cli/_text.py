@@ -29,8 +29,12 @@ def say_json(value: Any, *, indent: int = 2) -> None:
 
     Other letters than ASCII's are kept where the output can carry all of them.
     """
-    carries = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    say(json.dumps(value, indent=indent, ensure_ascii=not carries))
+    say(json.dumps(value, indent=indent, ensure_ascii=not carries_unicode()))
+
+
+def carries_unicode() -> bool:
+    """Whether the output can carry all letters."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def width() -> int:

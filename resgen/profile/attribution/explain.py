@@ -73,23 +73,23 @@ def _torch(bench: Bench) -> Read:
 
 
 def _onnxruntime(bench: Bench) -> Read:
-    job = bench.job
-    if job.prepared.model is None:
-        raise ResgenError("ONNX Runtime's profiler needs an ONNX file")
-    found = operators.profile_onnxruntime(
-        job.prepared.model, bench.feeds, threads=job.threads, runs=RUNS
-    )
-    return found, _names_of_file(bench), "onnxruntime profile"
+    profile, source = operators.profile_onnxruntime, "onnxruntime profile"
+    return _of_file(bench, "ONNX Runtime", profile), _names_of_file(bench), source
 
 
 def _openvino(bench: Bench) -> Read:
+    profile, source = operators.profile_openvino, "OpenVINO's profiling of a request"
+    return _of_file(bench, "OpenVINO", profile), _names_of_file(bench), source
+
+
+def _of_file(
+    bench: Bench, title: str, profile: Callable[..., tuple[OperatorTime, ...]]
+) -> tuple[OperatorTime, ...]:
+    """Operator times of an engine on the processor that reads the ONNX file."""
     job = bench.job
     if job.prepared.model is None:
-        raise ResgenError("OpenVINO's profiler needs an ONNX file")
-    found = operators.profile_openvino(
-        job.prepared.model, bench.feeds, threads=job.threads, runs=RUNS
-    )
-    return found, _names_of_file(bench), "OpenVINO's profiling of a request"
+        raise ResgenError(f"{title}'s profiler needs an ONNX file")
+    return profile(job.prepared.model, bench.feeds, threads=job.threads, runs=RUNS)
 
 
 def _names_of_file(bench: Bench) -> Names:
