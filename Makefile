@@ -66,7 +66,7 @@ lint: $(VENV)/installed-test  ## ruff and mypy --strict
 bench: $(VENV)/installed-bench  ## measure against the peers, side by side
 	$(BIN)/python tests/bench/run.py $(ARGS)
 	$(if $(ARGS),,RESGEN_SOAK_SHARE=0.05 $(BIN)/python -m pytest -s -m soak \
-		tests/profile/test_comparisons_soak.py)
+		tests/profiling/test_comparisons_soak.py)
 
 soak: $(VENV)/installed-test  ## run what takes longer than a test suite may
 	$(PYTEST) -m soak $(ARGS)

@@ -20,33 +20,33 @@ from resgen._version import __version__
 if TYPE_CHECKING:
     from resgen.artifact.build import build
     from resgen.calibrate.lowered import calibrated
-    from resgen.diagnose.seen.watch import watch
+    from resgen.diagnosis.seen.watch import watch
     from resgen.errors import ResgenError, SpecError
+    from resgen.expansion.builder import Limits
+    from resgen.expansion.network import examine, expand, load
     from resgen.exports.api import export
-    from resgen.graph.builder import Limits
     from resgen.graph.cost import analyse
     from resgen.graph.ir import Graph
     from resgen.lower.torch import to_torch
-    from resgen.network import examine, expand, load
     from resgen.spec.model import Spec
 
 #: Public names and where they live; each is imported when it is first used, since
 #: torch alone takes longer than checking a hundred specs.
 _HOMES = {
     "Graph": "resgen.graph.ir",
-    "Limits": "resgen.graph.builder",
+    "Limits": "resgen.expansion.builder",
     "ResgenError": "resgen.errors",
     "Spec": "resgen.spec.model",
     "SpecError": "resgen.errors",
     "analyse": "resgen.graph.cost",
     "build": "resgen.artifact.build",
     "calibrated": "resgen.calibrate.lowered",
-    "examine": "resgen.network",
-    "expand": "resgen.network",
+    "examine": "resgen.expansion.network",
+    "expand": "resgen.expansion.network",
     "export": "resgen.exports.api",
-    "load": "resgen.network",
+    "load": "resgen.expansion.network",
     "to_torch": "resgen.lower.torch",
-    "watch": "resgen.diagnose.seen.watch",
+    "watch": "resgen.diagnosis.seen.watch",
 }
 
 __all__ = [

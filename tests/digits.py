@@ -13,9 +13,9 @@ import torch
 import resgen
 from resgen.calibrate.samples import Samples
 from resgen.graph.ir import Graph
-from resgen.lower.checkpoint import from_state_dict
 from resgen.lower.onnx import write
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.weights.checkpoint import from_state_dict
 
 Array = np.ndarray[Any, Any]
 

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from resgen.cli import main
-from resgen.network import examine
+from resgen.expansion.network import examine
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 BLOCKS = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.S)]

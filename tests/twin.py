@@ -16,8 +16,8 @@ import resgen
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.lower.checkpoint import from_state_dict
 from resgen.lower.onnx import to_model
+from resgen.weights.checkpoint import from_state_dict
 
 #: How far outputs may differ, as a share of the peer's output range: in float64, which
 #: rounds too little to excuse anything, and in a runtime's float32.

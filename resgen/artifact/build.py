@@ -30,18 +30,18 @@ from resgen.artifact.folder import (
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.proof import Subject, prove
 from resgen.errors import UsageError
+from resgen.expansion.network import expand
+from resgen.files.hashed import HashedFile
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.sizes import check_sizes
-from resgen.lower.hashed import HashedFile
 from resgen.lower.onnx import Written, write
-from resgen.lower.safetensors import StoredWeights, write_safetensors
-from resgen.network import expand
 from resgen.ops.norm import Norm
+from resgen.pictures.find import pictures_of
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.spec.model import Spec
-from resgen.verify.pictures import pictures_of
+from resgen.weights.safetensors import StoredWeights, write_safetensors
 
 Exporter = Literal["resgen", "torch"]
 Say = Callable[[str, str], None]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from resgen.graph.ir import Graph
-from resgen.lower import checkpoint
-from resgen.lower.initialize import initialize
+from resgen.weights import checkpoint
+from resgen.weights.initialize import initialize
 
 
 def choose(

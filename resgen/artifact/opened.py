@@ -11,9 +11,9 @@ from typing import Any
 
 from resgen.artifact.folder import MANIFEST, MODEL, SPEC, WEIGHTS, reason
 from resgen.errors import ResgenError
+from resgen.expansion.network import expand, load
+from resgen.files.hashed import sha256_of
 from resgen.graph.ir import Graph
-from resgen.lower.hashed import sha256_of
-from resgen.network import expand, load
 from resgen.spec.model import Spec
 
 

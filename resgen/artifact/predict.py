@@ -11,10 +11,10 @@ import numpy as np
 from resgen.artifact.opened import Artifact, open_folder
 from resgen.errors import ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
-from resgen.lower.weights import np_dtype
+from resgen.pictures.preprocess import prepare, read
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
-from resgen.verify.preprocess import prepare, read
+from resgen.weights.evaluate import np_dtype
 
 
 @dataclass(frozen=True, slots=True)

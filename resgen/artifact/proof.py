@@ -10,14 +10,14 @@ from typing import Any
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.lower.weights import Weights
+from resgen.pictures.find import pictures_of
+from resgen.pictures.preprocess import takes_pictures
+from resgen.proof.compare import Agreement
+from resgen.proof.gate import Verification, prove_foreign
+from resgen.proof.gate import prove as prove_file
+from resgen.proof.initializers import Operands
 from resgen.spec.model import Preprocess
-from resgen.verify.compare import Agreement
-from resgen.verify.gate import Verification, prove_foreign
-from resgen.verify.gate import prove as prove_file
-from resgen.verify.initializers import Operands
-from resgen.verify.pictures import pictures_of
-from resgen.verify.preprocess import takes_pictures
+from resgen.weights.evaluate import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def prove(
     images: Path | None = None,
     seed: int = 0,
 ) -> Proof:
-    """Prove a model; see :func:`resgen.verify.gate.prove`.
+    """Prove a model; see :func:`resgen.proof.gate.prove`.
 
     ``images`` is a folder of the user's own, all of which are used.
     """

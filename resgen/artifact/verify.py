@@ -11,7 +11,7 @@ from resgen.artifact.proof import Subject, prove
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.lower.onnx import operands_of
-from resgen.lower.safetensors import StoredWeights
+from resgen.weights.safetensors import StoredWeights
 
 
 def verify(

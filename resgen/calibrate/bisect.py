@@ -16,8 +16,8 @@ from resgen.calibrate.lowered import Calibrator, Lowered
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision
-from resgen.verify.accuracy import Accuracy, BlockNoise
-from resgen.verify.tolerance import failing
+from resgen.proof.accuracy import Accuracy, BlockNoise
+from resgen.proof.tolerance import failing
 
 Say = Callable[[str], None]
 #: Blocks that add at least this share of what the worst adds are kept along with it.

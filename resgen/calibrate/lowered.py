@@ -10,6 +10,7 @@ from resgen.calibrate.measure import measure
 from resgen.calibrate.ranges import Method, Ranges, observe
 from resgen.calibrate.samples import Samples, gather
 from resgen.calibrate.scales import check_learned, quantized_values, scales
+from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
@@ -20,11 +21,10 @@ from resgen.graph.precision import (
     at_precision,
     precisions,
 )
-from resgen.lower.weights import Weights
-from resgen.network import expand
+from resgen.proof.accuracy import Accuracy
 from resgen.runtime.base import Session
 from resgen.spec.model import Spec
-from resgen.verify.accuracy import Accuracy
+from resgen.weights.evaluate import Weights
 
 Progress = Callable[[str, int, int], None]
 

@@ -11,10 +11,10 @@ import numpy as np
 from resgen.calibrate.ranges import Opened, opened, showing
 from resgen.calibrate.samples import Samples
 from resgen.graph.ir import Graph
-from resgen.lower.weights import Weights, np_dtype
+from resgen.proof.accuracy import Accuracy, Tally, block_values
 from resgen.runtime.base import Array, Session
 from resgen.runtime.torch import TorchSession
-from resgen.verify.accuracy import Accuracy, Tally, block_values
+from resgen.weights.evaluate import Weights, np_dtype
 
 #: How many inputs the blocks are compared on; outputs are compared on all.
 BLOCK_INPUTS: Final = 16

@@ -20,9 +20,9 @@ from resgen.calibrate.samples import Samples
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.lower.onnx import write
-from resgen.lower.weights import Weights
 from resgen.runtime.base import Array, Session
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.weights.evaluate import Weights
 
 Method = Literal["minmax", "percentile"]
 #: The least and greatest number of each value.

@@ -15,10 +15,10 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
+from resgen.pictures.find import photographs, pictures_of
+from resgen.pictures.preprocess import prepare, read, takes_pictures
 from resgen.runtime.base import Array, describe
 from resgen.spec.model import Preprocess
-from resgen.verify.pictures import photographs, pictures_of
-from resgen.verify.preprocess import prepare, read, takes_pictures
 
 #: Inputs of noise where a network takes no pictures and none are given.
 NOISE = 16

@@ -9,9 +9,9 @@ import numpy as np
 from resgen.calibrate.ranges import Ranges
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.lower.weights import Array, Weights
 from resgen.ops.quantize import Quantize
 from resgen.ops.types import RANGES, Apply
+from resgen.weights.evaluate import Array, Weights
 
 #: The least scale that float16 holds as a normal number; GPUs may flush smaller ones.
 LEAST_HALF: Final = 2.0**-14

@@ -18,24 +18,24 @@ from resgen.cli._measuring import (
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 from resgen.errors import ResgenError, UsageError
-from resgen.profile.bench import Job
-from resgen.profile.comparison.compare import BUILDS, Measured, measured
-from resgen.profile.comparison.conditions import (
+from resgen.profiling.bench import Job
+from resgen.profiling.comparison.compare import BUILDS, Measured, measured
+from resgen.profiling.comparison.conditions import (
     Condition,
     Metrics,
     metrics_of,
     parse,
     unmet,
 )
-from resgen.profile.comparison.versus import Saved, saved, to_json
-from resgen.profile.comparison.waterfall import Step, waterfall
-from resgen.profile.cores import available_cores
-from resgen.profile.documents import REPORT
-from resgen.profile.engine import Building
-from resgen.profile.process import Process
-from resgen.profile.record import Breakdown, Mode, Record, Run
-from resgen.profile.subject import Prepared, prepared
-from resgen.report.wording import seconds as duration
+from resgen.profiling.comparison.versus import Saved, saved, to_json
+from resgen.profiling.comparison.waterfall import Step, waterfall
+from resgen.profiling.cores import available_cores
+from resgen.profiling.documents import REPORT
+from resgen.profiling.engine import Building
+from resgen.profiling.process import Process
+from resgen.profiling.subject import Prepared, prepared
+from resgen.records.latency import Breakdown, Mode, Record, Run
+from resgen.reports.wording import seconds as duration
 from resgen.runtime.engines import find
 
 if TYPE_CHECKING:

@@ -17,22 +17,22 @@ from resgen.cli._memory import needed, require, told
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name, network
 from resgen.cli._text import count, say, say_json
-from resgen.diagnose.data.gather import gather
-from resgen.diagnose.diagnose import Asked, Subject, diagnose
-from resgen.diagnose.documents import DATA, DIAGNOSIS, PAGE, without_folders
+from resgen.diagnosis.data.gather import gather
+from resgen.diagnosis.diagnose import Asked, Subject, diagnose
+from resgen.diagnosis.documents import DATA, DIAGNOSIS, PAGE, without_folders
+from resgen.diagnosis.plain import without_shortcuts
 from resgen.document.files import write_text
 from resgen.errors import ResgenError, UsageError
+from resgen.expansion.network import expand
 from resgen.graph.cost import analyse
-from resgen.network import expand
-from resgen.profile.machine import environment
-from resgen.report.wording import scaled
+from resgen.machine import environment
+from resgen.reports.wording import scaled
 from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
-from resgen.spec.plain import without_shortcuts
 
 if TYPE_CHECKING:
-    from resgen.diagnose.data.dataset import Dataset
-    from resgen.diagnose.record import Diagnosis
+    from resgen.diagnosis.data.dataset import Dataset
+    from resgen.records.diagnosis import Diagnosis
     from resgen.spec.model import Spec
 
 #: What stands for the network without its shortcuts.
@@ -240,7 +240,7 @@ def _writable(out: Path) -> Iterator[None]:
 
 
 def _write(diagnosis: Diagnosis, out: Path) -> None:
-    from resgen.report.diagnosis.html import render
+    from resgen.reports.diagnosis.html import render
 
     DIAGNOSIS.save(diagnosis, out / DATA)
     write_text(out / PAGE, render([diagnosis]))

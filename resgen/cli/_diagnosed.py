@@ -21,14 +21,14 @@ from resgen.cli._text import (
     table,
     width,
 )
-from resgen.diagnose.diagnose import Done
-from resgen.diagnose.documents import PAGE
-from resgen.diagnose.record import Arm, Diagnosis, Finding, Measures
-from resgen.diagnose.training.outcome import learns
-from resgen.diagnose.training.summary import accuracy
-from resgen.report.diagnosis.arms import Spread, blocks, by_depth, fade, over
-from resgen.report.diagnosis.wording import number
-from resgen.report.wording import figure
+from resgen.diagnosis.diagnose import Done
+from resgen.diagnosis.documents import PAGE
+from resgen.diagnosis.training.outcome import learns
+from resgen.diagnosis.training.summary import accuracy
+from resgen.records.diagnosis import Arm, Diagnosis, Finding, Measures
+from resgen.reports.diagnosis.arms import Spread, blocks, by_depth, fade, over
+from resgen.reports.diagnosis.wording import number
+from resgen.reports.wording import figure
 
 #: Bars of a small chart, lowest first, and what stands for them in other encodings.
 _BARS: Final = "▁▂▃▄▅▆▇█"

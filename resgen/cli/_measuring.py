@@ -15,7 +15,7 @@ from resgen.errors import ResgenError, UsageError
 
 if TYPE_CHECKING:
     from resgen.graph.precision import Name
-    from resgen.profile.subject import Prepared, Wanted
+    from resgen.profiling.subject import Prepared, Wanted
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -102,7 +102,7 @@ def wanted_of(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Wanted:
     """What a SOURCE of the command line stands for."""
-    from resgen.profile.subject import Wanted
+    from resgen.profiling.subject import Wanted
 
     path = Path(source)
     read = None

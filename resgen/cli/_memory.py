@@ -12,7 +12,7 @@ from typing import Any, Final
 from resgen.errors import ResgenError
 from resgen.graph.cost import node_costs
 from resgen.graph.ir import Graph
-from resgen.report.wording import scaled
+from resgen.reports.wording import scaled
 
 #: Of a weight in training: itself, its gradient, its momentum; all float32.
 _COPIES: Final = 3
@@ -34,7 +34,7 @@ def needed(graphs: Sequence[Graph], batch: int, seeds: int) -> int:
 def require(need: int, memory: Mapping[str, Any], batch: int) -> None:
     """Refuse what the machine, or the container, has no memory for.
 
-    ``memory`` is what :mod:`resgen.profile.machine` knows of it.
+    ``memory`` is what :mod:`resgen.machine` knows of it.
     """
     there = min((size for size in memory.values() if size is not None), default=need)
     if need > there:

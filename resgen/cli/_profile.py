@@ -24,14 +24,14 @@ from resgen.cli._specs import folder_name
 from resgen.cli._text import say, say_json, table
 from resgen.document.files import write_text
 from resgen.errors import ResgenError, UsageError
-from resgen.profile.documents import REPORT
-from resgen.profile.engine import Building
-from resgen.profile.measure import Interrupted, Options, all_failed, profile
-from resgen.profile.record import Charge, Mode, Record, Run
-from resgen.profile.sampling import Limits
-from resgen.profile.subject import Prepared, prepared
-from resgen.report.latency.naming import percentile
-from resgen.report.wording import interval, scaled, seconds, share
+from resgen.profiling.documents import REPORT
+from resgen.profiling.engine import Building
+from resgen.profiling.measure import Interrupted, Options, all_failed, profile
+from resgen.profiling.sampling import Limits
+from resgen.profiling.subject import Prepared, prepared
+from resgen.records.latency import Charge, Mode, Record, Run
+from resgen.reports.latency.naming import percentile
+from resgen.reports.wording import interval, scaled, seconds, share
 from resgen.runtime.engines import find, present
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         except Interrupted as stop:
             record, code = stop.record, INTERRUPTED
     if chosen.with_paths:
-        from resgen.profile.machine import environment
+        from resgen.machine import environment
 
         record = replace(record, environment=environment(paths=True))
     _write(record, out)
@@ -212,7 +212,7 @@ def _check_out(out: Path) -> None:
 
 
 def _write(record: Record, out: Path) -> None:
-    from resgen.report.latency.html import render
+    from resgen.reports.latency.html import render
 
     out.mkdir(parents=True, exist_ok=True)
     REPORT.save(record, out / DATA)
@@ -234,7 +234,7 @@ def _network_line(subject: Prepared) -> str:
 
 
 def _how(options: Options) -> str:
-    from resgen.profile.cores import available_cores
+    from resgen.profiling.cores import available_cores
 
     parts = [options.mode, options.device]
     if options.device == "cpu":

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
 
 if TYPE_CHECKING:
+    from resgen.expansion.network import Examined
     from resgen.graph.ir import Graph
-    from resgen.network import Examined
     from resgen.spec.model import Spec
 
 #: The code of a spec that cannot be read.
@@ -24,9 +24,9 @@ def examined(
     max_operators: int | None,
     max_parameters: int | None,
 ) -> Examined:
-    """What :func:`resgen.network.examine` finds; names that are misspelt get a hint."""
-    from resgen.graph.builder import Limits
-    from resgen.network import examine
+    """What :func:`resgen.examine` finds; names that are misspelt get a hint."""
+    from resgen.expansion.builder import Limits
+    from resgen.expansion.network import examine
 
     given = {"operators": max_operators, "parameters": max_parameters}
     limits = Limits(**{key: n for key, n in given.items() if n is not None})

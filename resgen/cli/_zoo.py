@@ -35,8 +35,8 @@ def networks() -> list[Network]:
 
 def costs(name: str) -> tuple[int, int]:
     """Parameters and MACs, which take a graph to count."""
+    from resgen.expansion.network import expand, load
     from resgen.graph.cost import analyse
-    from resgen.network import expand, load
 
     found = analyse(expand(load(name)))
     return found.params, found.macs

@@ -66,7 +66,7 @@ def command(
 
 
 def _explain(code: str, specs: tuple[str, ...], *, as_json: bool) -> int:
-    from resgen.diagnose.verdict.explanations import VERDICT
+    from resgen.diagnosis.verdict.explanations import VERDICT
     from resgen.graph.check import EXPLANATIONS, explain
 
     if specs:

@@ -13,8 +13,8 @@ from resgen.cli._options import json_option
 from resgen.cli._text import count, fitted, printable, say, say_json, table, width
 
 if TYPE_CHECKING:
-    from resgen.profile.machine.components import Component
-    from resgen.profile.machine.examine import Examination
+    from resgen.machine.components import Component
+    from resgen.machine.examine import Examination
 
 _COLORS: Final = {"ok": "green", "missing": "yellow", "broken": "red"}
 #: Columns of running text.
@@ -33,7 +33,7 @@ missing."""
 @json_option
 def command(*, as_json: bool) -> None:
     """Show what this machine has, and how to get what it lacks."""
-    from resgen.profile.machine.examine import examine
+    from resgen.machine.examine import examine
 
     found = examine()
     if as_json:

@@ -11,7 +11,7 @@ from resgen.cli._text import say, say_json
 from resgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from resgen.report.forms import Form
+    from resgen.reports.forms import Form
 
 _FORMATS: Final[dict[str, Form]] = {
     ".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".json": "json"
@@ -93,8 +93,8 @@ def command(
             hint="resgen report DIR, where resgen profile or diagnose wrote it",
         )
     form = form or _form_of(out)
-    from resgen.report.forms import forms_of, rendered
-    from resgen.report.readers.files import file_of, read
+    from resgen.reports.forms import forms_of, rendered
+    from resgen.reports.readers.files import file_of, read
 
     files = [file_of(path) for path in results]
     found = read(files, network)
@@ -115,9 +115,9 @@ def command(
 
 
 def _say_schema(name: str) -> None:
-    from resgen.diagnose.documents import DIAGNOSIS
+    from resgen.diagnosis.documents import DIAGNOSIS
     from resgen.document.schema import schema
-    from resgen.profile.documents import REPORT
+    from resgen.profiling.documents import REPORT
 
     say_json(schema(DIAGNOSIS if name == "diagnosis" else REPORT))
 

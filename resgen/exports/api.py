@@ -47,7 +47,7 @@ def export(
     kept in higher precision until the tolerance holds. The rest is as in
     :func:`resgen.build` and :class:`~resgen.exports.made.Wishes`.
 
-    Raises :class:`~resgen.verify.tolerance.Inaccurate` where the precision loses too
+    Raises :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too
     much, and other :class:`~resgen.errors.ResgenError` where something does not fit;
     then nothing is left.
     """

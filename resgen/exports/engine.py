@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resgen._version import __version__
-from resgen.lower.external import check_external
-from resgen.lower.placed import check_placed
+from resgen.machine.device import present
+from resgen.onnxfile.external import check_external
+from resgen.onnxfile.placed import check_placed
 from resgen.tensorrt.build import Locate, build, nowhere
 from resgen.tensorrt.cache import (
     ENGINE,
@@ -21,7 +22,6 @@ from resgen.tensorrt.cache import (
     obtain,
     timing_cache,
 )
-from resgen.tensorrt.device import present
 from resgen.tensorrt.files import Fingerprint, fingerprint, write_all, write_whole
 from resgen.tensorrt.flavor import Flavor, version_of
 from resgen.tensorrt.listening import Progress

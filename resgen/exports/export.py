@@ -29,11 +29,13 @@ from resgen.artifact.metadata import metadata_of, versions
 from resgen.calibrate.bisect import bisect
 from resgen.calibrate.lowered import Calibrator, Lowered, Progress
 from resgen.calibrate.samples import gather
+from resgen.expansion.network import expand
 from resgen.exports.judged import proof_of
 from resgen.exports.made import Made, Wishes
 from resgen.exports.mixed import with_kept
 from resgen.exports.ready import Finish, of_file, of_network
 from resgen.exports.source import Source
+from resgen.files.hashed import HashedFile
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.camera import camera
@@ -41,12 +43,10 @@ from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.placement import PLACEMENTS
 from resgen.graph.precision import QUANTIZED, Precision
 from resgen.graph.sizes import check_sizes
-from resgen.lower.external import check_external
-from resgen.lower.hashed import HashedFile
 from resgen.lower.onnx import write
-from resgen.lower.safetensors import write_safetensors
-from resgen.network import expand
+from resgen.onnxfile.external import check_external
 from resgen.spec.canonical import canonical_bytes, digest
+from resgen.weights.safetensors import write_safetensors
 
 Say = Callable[[str, str], None]
 
@@ -72,7 +72,7 @@ def export(
 ) -> Exported:
     """Write a network at a precision to the folder ``out``.
 
-    Raises :class:`~resgen.verify.tolerance.Inaccurate` where the precision loses too
+    Raises :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too
     much, and other :class:`~resgen.errors.ResgenError` where something does not fit;
     then nothing is left.
     """

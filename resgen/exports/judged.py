@@ -11,18 +11,18 @@ from resgen.artifact.proof import Subject, prove
 from resgen.calibrate.lowered import Calibrator, Lowered
 from resgen.calibrate.samples import Samples
 from resgen.exports.made import Made
-from resgen.lower.weights import Weights, np_dtype
+from resgen.onnxfile.stored import read_stored
+from resgen.proof.accuracy import ENOUGH, Accuracy
+from resgen.proof.camera import verify_camera
+from resgen.proof.gate import settle
+from resgen.proof.initializers import prove_initializers
+from resgen.proof.local import prove_locally
+from resgen.proof.probe import draw
+from resgen.proof.tolerance import LEAST_SNR, Inaccurate, decibel_text, judge, named
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.runtime.torch import load_torch
-from resgen.verify.accuracy import ENOUGH, Accuracy
-from resgen.verify.camera import verify_camera
-from resgen.verify.gate import settle
-from resgen.verify.initializers import prove_initializers
-from resgen.verify.local import prove_locally
-from resgen.verify.probe import draw
-from resgen.verify.stored import read_stored
-from resgen.verify.tolerance import LEAST_SNR, Inaccurate, decibel_text, judge, named
+from resgen.weights.evaluate import Weights, np_dtype
 
 Say = Callable[[str, str], None]
 #: Inputs that operators are compared on, one by one.

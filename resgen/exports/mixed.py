@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from resgen.expansion.network import load
 from resgen.graph.ir import Graph
-from resgen.network import load
 from resgen.spec.canonical import canonical_bytes
 from resgen.spec.model import Spec
 

@@ -17,11 +17,11 @@ from resgen.exports.made import Made
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import precisions
 from resgen.lower.onnx import Written, write
-from resgen.lower.weights import np_dtype
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.tensorrt.build import Locate, nowhere
 from resgen.tensorrt.files import Fingerprint, fingerprint
+from resgen.weights.evaluate import np_dtype
 
 #: How far an engine's output may be off, as a share of its range, on top of what the
 #: precision itself was measured to cost.

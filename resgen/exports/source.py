@@ -10,12 +10,12 @@ from typing import Any, Final
 from resgen.artifact.choose import choose
 from resgen.artifact.opened import open_folder
 from resgen.errors import UsageError
+from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.safetensors import StoredWeights
-from resgen.lower.weights import Weights
-from resgen.network import expand
 from resgen.spec.model import Spec
+from resgen.weights.evaluate import Weights
+from resgen.weights.safetensors import StoredWeights
 
 #: What the names of learned scales end in.
 SCALE: Final = ".quantize.scale"

@@ -8,10 +8,10 @@ from typing import Any
 
 from resgen.exports.engine import export_engine
 from resgen.exports.ready import Ready
+from resgen.files.hashed import sha256_of
 from resgen.kit.profiles import shapes_of
 from resgen.kit.write import write_kit
-from resgen.lower.hashed import sha256_of
-from resgen.tensorrt.device import present
+from resgen.machine.device import present
 from resgen.tensorrt.profiles import Span, resolve
 from resgen.tensorrt.targets import Division, check_precisions, divide
 

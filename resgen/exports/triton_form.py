@@ -14,7 +14,7 @@ from resgen.artifact.metadata import versions
 from resgen.errors import ResgenError
 from resgen.exports.export import Exported
 from resgen.exports.ready import Ready
-from resgen.lower.hashed import sha256_of
+from resgen.files.hashed import sha256_of
 from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp, batched
 from resgen.serve.triton import model_name, tensors_of, write_repository
 from resgen.tensorrt.manifest import vouched

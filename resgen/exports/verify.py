@@ -18,10 +18,10 @@ from resgen.exports.source import Source
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import Precision
 from resgen.lower.onnx import Written, operands_of
-from resgen.lower.onnx_file import File
-from resgen.lower.safetensors import StoredWeights
+from resgen.onnxfile.write import File
+from resgen.proof.compare import Departure
 from resgen.tensorrt.cache import ENGINE
-from resgen.verify.compare import Departure
+from resgen.weights.safetensors import StoredWeights
 
 Say = Callable[[str, str], None]
 

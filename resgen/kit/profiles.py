@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import UsageError
-from resgen.lower.external import read_structure
+from resgen.onnxfile.external import read_structure
 from resgen.runtime.base import Shape, describe, fits
 from resgen.tensorrt.profiles import Profile, Sizes
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from resgen._version import __version__
 from resgen.errors import ResgenError, UsageError
+from resgen.files.hashed import HashedFile
 from resgen.kit.assemble import assemble
 from resgen.kit.profiles import check_profiles, shapes_of
-from resgen.lower.external import check_external
-from resgen.lower.hashed import HashedFile
+from resgen.onnxfile.external import check_external
 from resgen.runtime.base import Array
 from resgen.tensorrt.profiles import Profile
 

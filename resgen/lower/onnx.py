@@ -18,12 +18,12 @@ from onnx import ModelProto
 from resgen._version import __version__
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
-from resgen.lower.onnx_check import describe, info
-from resgen.lower.onnx_file import MESSAGE_LIMIT, File, Initializer, write_model
 from resgen.lower.onnx_walk import NotInOpset, Walk
-from resgen.lower.weights import Weights, dtype_of, evaluate, shape_of
+from resgen.onnxfile.check import describe, info
+from resgen.onnxfile.write import MESSAGE_LIMIT, File, Initializer, write_model
 from resgen.ops.cast import CODES
 from resgen.ops.types import Operand
+from resgen.weights.evaluate import Weights, dtype_of, evaluate, shape_of
 
 #: Older operator sets lack what many networks need; every runtime in use has this one.
 OLDEST_OPSET: Final = 17

@@ -21,9 +21,9 @@ import onnx
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from resgen.graph.ir import Graph, Node
-from resgen.lower.weights import dtype_of, np_dtype, shape_of
 from resgen.ops.cast import CODES
 from resgen.ops.types import Apply, DType, Operand, Ref, TensorType, Value
+from resgen.weights.evaluate import dtype_of, np_dtype, shape_of
 
 #: Element types as the schemas of ONNX operators name them.
 TENSORS: Final[Mapping[DType, str]] = {

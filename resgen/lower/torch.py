@@ -55,7 +55,7 @@ def to_torch(
     the network; where ``weights`` have none they begin at a guess
     (:func:`resgen.calibrate.lowered.calibrated` finds better ones).
     """
-    from resgen.lower.initialize import initialize
+    from resgen.weights.initialize import initialize
 
     if precision is not None:
         own = {p.name for p in graph.parameters}
@@ -66,7 +66,7 @@ def to_torch(
     if weights is None:
         weights = initialize(graph.parameters, seed)
     else:
-        from resgen.lower.fitting import compare
+        from resgen.weights.fitting import compare
 
         compare(graph.parameters, weights)
     return _Lowering(graph, weights).run()

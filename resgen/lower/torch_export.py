@@ -17,9 +17,9 @@ import torch
 from resgen.errors import MissingComponent, ResgenError, UsageError
 from resgen.graph.ir import INPUT, OUTPUT, Graph
 from resgen.lower.onnx import Written
-from resgen.lower.onnx_file import File
 from resgen.lower.torch import to_torch
-from resgen.lower.weights import Weights
+from resgen.onnxfile.write import File
+from resgen.weights.evaluate import Weights
 
 #: The oldest operator set that torch's exporter writes.
 OLDEST = 18

@@ -107,7 +107,7 @@ def _per_output(vector: Tensor, rank: int) -> Tensor:
     return vector.reshape(*vector.shape, *(1,) * (rank - 1))
 
 
-#: What :data:`resgen.lower.weights.FUNCTIONS` computes, with gradients.
+#: What :data:`resgen.weights.evaluate.FUNCTIONS` computes, with gradients.
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,

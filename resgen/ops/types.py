@@ -126,12 +126,12 @@ class Ref:
 class Apply:
     """A function of operands, evaluated when an artifact is written.
 
-    ``function`` is one of those in ``resgen.lower.weights.FUNCTIONS``: add, subtract,
-    multiply, divide, sqrt, zeros_like, per_output (a vector over output channels,
-    shaped to broadcast against a weight whose rank is the number that follows),
-    standardize (weight standardisation with the epsilon that follows), cast (to the
-    type that follows), scale_of (of a weight's outputs, so that their largest number
-    becomes the one that follows), quantize (a tensor by a scale to a type) and
+    ``function`` is one of those in ``resgen.weights.evaluate.FUNCTIONS``: add,
+    subtract, multiply, divide, sqrt, zeros_like, per_output (a vector over output
+    channels, shaped to broadcast against a weight whose rank is the number that
+    follows), standardize (weight standardisation with the epsilon that follows), cast
+    (to the type that follows), scale_of (of a weight's outputs, so that their largest
+    number becomes the one that follows), quantize (a tensor by a scale to a type) and
     dequantize (a quantised tensor by its scale, which an artifact leaves to the
     runtime). Scales are one number, or one for each output.
     """

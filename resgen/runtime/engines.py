@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from resgen.errors import MissingComponent, UsageError, did_you_mean
+from resgen.machine.device import required
 from resgen.runtime.base import Session
-from resgen.tensorrt.device import required
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.lower.onnx_ends import ends_of
+from resgen.onnxfile.ends import ends_of
 from resgen.runtime.base import Array, Session, Shape
 from resgen.runtime.engines import Engine, Opening
 

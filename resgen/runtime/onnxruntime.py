@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
-from resgen.lower.placed import check_placed
+from resgen.onnxfile.placed import check_placed
 from resgen.runtime import optimized
 from resgen.runtime.base import Array, Session, Shape, release_memory
 from resgen.runtime.engines import Engine, Opening

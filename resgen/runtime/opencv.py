@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.errors import MissingComponent, ResgenError
-from resgen.lower.onnx_ends import ends_of
+from resgen.onnxfile.ends import ends_of
 from resgen.runtime.base import Array, Session
 from resgen.runtime.engines import Engine, Opening
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
-from resgen.lower.external import check_external
+from resgen.onnxfile.external import check_external
 
 MODEL: Final = "model.onnx"
 DATA: Final = "model.onnx.data"

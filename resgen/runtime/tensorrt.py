@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
-from resgen.lower.weights import np_dtype
 from resgen.ops.types import DType
 from resgen.runtime.base import Array, Session, describe
 from resgen.runtime.engines import Engine, Opening
@@ -21,6 +20,7 @@ from resgen.tensorrt.flavor import Flavor, load
 from resgen.tensorrt.listening import logger_of
 from resgen.tensorrt.manifest import check_here, rebuild, vouched
 from resgen.tensorrt.profiler import inspected, profiler_of, seconds_of
+from resgen.weights.evaluate import np_dtype
 
 #: Element types by TensorRT's names.
 _TYPES: Final[Mapping[str, DType]] = {

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
-from resgen.lower.external import check_external, read_structure
-from resgen.lower.placed import check_placed
+from resgen.onnxfile.external import check_external, read_structure
+from resgen.onnxfile.placed import check_placed
 from resgen.serve.config import Kind, Serving, Tensor, config_text
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from resgen.errors import ResgenError
+from resgen.machine.device import present
 from resgen.tensorrt import layers
 from resgen.tensorrt.api import (
     AheadOfTime,
@@ -22,7 +23,6 @@ from resgen.tensorrt.api import (
     OnnxParser,
     TensorRT,
 )
-from resgen.tensorrt.device import present
 from resgen.tensorrt.flavor import load
 from resgen.tensorrt.listening import Progress, logger_of, monitor_of, reasons
 from resgen.tensorrt.profiles import Profile, resolve

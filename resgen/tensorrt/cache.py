@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.lower.hashed import sha256_of
-from resgen.tensorrt.device import Device
+from resgen.files.hashed import sha256_of
+from resgen.machine.device import Device
 from resgen.tensorrt.files import (
     Fingerprint,
     reason,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import ResgenError
-from resgen.lower.external import check_external
-from resgen.lower.hashed import sha256_of
+from resgen.files.hashed import sha256_of
+from resgen.onnxfile.external import check_external
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
-from resgen.lower.hashed import sha256_of
-from resgen.tensorrt.device import required
+from resgen.files.hashed import sha256_of
+from resgen.machine.device import required
 from resgen.tensorrt.files import reason, write_all, write_whole
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
 

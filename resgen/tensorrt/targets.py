@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from resgen.errors import MissingComponent, UsageError, did_you_mean
-from resgen.tensorrt.device import Device
+from resgen.machine.device import Device
 from resgen.tensorrt.flavor import FLAVORS, Flavor, flavor_of, installed
 
 _DEVICES: Final[Mapping[str, str]] = {

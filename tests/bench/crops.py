@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from resgen.verify.pictures import photographs
+from resgen.pictures.find import photographs
 
 #: Sides of a crop; ResNet-50 takes 224 of the lower one after a resize to 256.
 WIDTH, HEIGHT = 400, 300

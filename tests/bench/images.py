@@ -10,9 +10,9 @@ from typing import Any
 
 from onnxruntime.quantization import CalibrationDataReader
 
-from resgen.network import load
-from resgen.verify.pictures import pictures_of
-from resgen.verify.preprocess import prepare, read
+from resgen.expansion.network import load
+from resgen.pictures.find import pictures_of
+from resgen.pictures.preprocess import prepare, read
 
 
 class Images(CalibrationDataReader):

@@ -23,10 +23,10 @@ def prepare(spec: str, folder: Path) -> None:
     import torch
     from peers import timm
 
+    from resgen.expansion.network import expand, load
     from resgen.graph.passes import apply
     from resgen.graph.passes.fold_norm import fold_norm
     from resgen.lower.onnx import write
-    from resgen.network import expand, load
 
     torch.manual_seed(0)
     model = timm.create_model("resnet50").eval()

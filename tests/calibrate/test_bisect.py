@@ -10,8 +10,8 @@ from resgen.calibrate.bisect import bisect
 from resgen.calibrate.lowered import Calibrator
 from resgen.errors import ResgenError
 from resgen.graph.precision import Precision
-from resgen.verify import tolerance
-from resgen.verify.tolerance import judge
+from resgen.proof import tolerance
+from resgen.proof.tolerance import judge
 
 
 @pytest.fixture(scope="module")

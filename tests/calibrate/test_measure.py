@@ -16,8 +16,8 @@ from resgen.calibrate.measure import BLOCK_INPUTS
 from resgen.graph.precision import Precision
 from resgen.lower.onnx import write
 from resgen.lower.torch import to_torch
+from resgen.proof.accuracy import wilson
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
-from resgen.verify.accuracy import wilson
 
 COUNT = 50
 

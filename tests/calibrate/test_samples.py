@@ -10,8 +10,8 @@ from PIL import Image
 from resgen.calibrate.samples import gather
 from resgen.errors import ResgenError
 from resgen.ops.conv import Conv
+from resgen.pictures.preprocess import prepare
 from resgen.spec.model import Preprocess
-from resgen.verify.preprocess import prepare
 
 WANTED = "wanted is one array of numbers, N x 3 x 16 x 16"
 GRAY = Preprocess(resize=None, crop=None, color="gray")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from resgen.diagnose.verdict.explanations import VERDICT
+from resgen.diagnosis.verdict.explanations import VERDICT
 from resgen.graph.check import EXPLANATIONS
 
 Run = Callable[..., Result]

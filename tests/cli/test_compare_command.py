@@ -8,9 +8,9 @@ import pytest
 from small_subject import find_stand_ins, onnx_file
 
 from resgen.cli import _compare
-from resgen.profile.comparison.compare import Measured, Pair
-from resgen.profile.comparison.waterfall import Step
-from resgen.profile.statistics.decide import decide, floor
+from resgen.profiling.comparison.compare import Measured, Pair
+from resgen.profiling.comparison.waterfall import Step
+from resgen.profiling.statistics.decide import decide, floor
 
 
 @pytest.fixture

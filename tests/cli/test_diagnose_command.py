@@ -18,7 +18,7 @@ from PIL import Image
 
 from resgen.cli import _diagnose
 from resgen.cli._progress import Progress
-from resgen.diagnose.documents import DIAGNOSIS
+from resgen.diagnosis.documents import DIAGNOSIS
 from resgen.runtime import engines
 
 Run = Callable[..., Result]

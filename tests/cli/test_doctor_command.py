@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from resgen.profile.machine import components, examine, gpu, packages
+from resgen.machine import components, examine, gpu, packages
 
 Run = Callable[..., Result]
 

@@ -14,7 +14,7 @@ from click.testing import Result
 from safetensors.numpy import load_file, save_file
 
 import resgen
-from resgen.lower.initialize import initialize
+from resgen.weights.initialize import initialize
 
 Run = Callable[..., Result]
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import Result
 
-from resgen.network import load
+from resgen.expansion.network import load
 from resgen.spec.canonical import digest
 
 Run = Callable[..., Result]

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from click.testing import Result
 
-from resgen.network import load
+from resgen.expansion.network import load
 from resgen.ops import VOCABULARY
 from resgen.spec.library import builtin_files
 

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
-from resgen.profile.documents import REPORT
-from resgen.tensorrt.device import present
+from resgen.machine.device import present
+from resgen.profiling.documents import REPORT
 
 QUICK = ("--time", "0.4", "--threads", "1")
 

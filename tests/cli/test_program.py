@@ -22,7 +22,7 @@ from resgen.cli import main
 from resgen.cli._failures import report
 from resgen.cli._progress import Progress
 from resgen.errors import MissingComponent, ResgenError, UsageError
-from resgen.graph.builder import Limits
+from resgen.expansion.builder import Limits
 
 Run = Callable[..., Result]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from report.diagnosed import diagnosis
-from report.make import record
+from reports.diagnosed import diagnosis
+from reports.make import record
 
-from resgen.diagnose.documents import DIAGNOSIS
-from resgen.profile.documents import REPORT
+from resgen.diagnosis.documents import DIAGNOSIS
+from resgen.profiling.documents import REPORT
 
 Run = Callable[..., Result]
 

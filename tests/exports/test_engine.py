@@ -21,14 +21,14 @@ from resgen.errors import MissingDevice, ResgenError, UsageError
 from resgen.exports import engine as exporting
 from resgen.exports.engine import export_engine, locate_from_graph
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
+from resgen.machine.device import Device
 from resgen.tensorrt import manifest as vouching
-from resgen.tensorrt.device import Device
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 from resgen.tensorrt.manifest import check_here, vouched
 from resgen.tensorrt.profiles import parse_profile
+from resgen.weights.initialize import initialize
 
 RTX = FLAVORS["rtx"]
 

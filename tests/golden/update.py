@@ -16,10 +16,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, here and in workers
 
-from diagnose.benchmark import judging  # noqa: E402
-from diagnose.benchmark.networks import NETWORKS  # noqa: E402
+from diagnosis.benchmark import judging  # noqa: E402
+from diagnosis.benchmark.networks import NETWORKS  # noqa: E402
 
-from resgen.diagnose.record import Run  # noqa: E402
+from resgen.records.diagnosis import Run  # noqa: E402
 
 GOLDEN = HERE / "diagnosis.json"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from resgen.graph.expand import expand
+from resgen.expansion.expand import expand
 from resgen.graph.ir import Graph
 from resgen.ops import VOCABULARY
 from resgen.spec.load import load

@@ -15,12 +15,12 @@ from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.graph.passes.camera import READY, camera
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import to_model
 from resgen.lower.torch import to_torch
+from resgen.pictures.find import photographs
+from resgen.pictures.preprocess import prepare, read
 from resgen.spec.model import Preprocess
-from resgen.verify.pictures import photographs
-from resgen.verify.preprocess import prepare, read
+from resgen.weights.initialize import initialize
 
 Network = Callable[..., Graph]
 

@@ -14,7 +14,7 @@ from hand_graph import Builder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resgen.diagnose.verdict.explanations import VERDICT
+from resgen.diagnosis.verdict.explanations import VERDICT
 from resgen.errors import Problem, UsageError
 from resgen.graph.check import EXPLANATIONS, RULES, check, explain
 from resgen.graph.ir import Graph

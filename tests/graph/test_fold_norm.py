@@ -7,12 +7,12 @@ from hand_graph import Builder, random_weights
 
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.lower.weights import evaluate
 from resgen.ops.act import Act
 from resgen.ops.add import Add
 from resgen.ops.conv import Conv
 from resgen.ops.linear import Linear
 from resgen.ops.norm import Norm
+from resgen.weights.evaluate import evaluate
 
 F = torch.nn.functional
 

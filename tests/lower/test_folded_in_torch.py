@@ -14,7 +14,7 @@ import resgen
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower import torch_numbers, weights
+from resgen.lower import torch_numbers
 from resgen.lower.torch import to_torch
 from resgen.ops.act import Act
 from resgen.ops.add import Add
@@ -25,6 +25,7 @@ from resgen.ops.global_pool import GlobalPool
 from resgen.ops.linear import Linear
 from resgen.ops.norm import Norm
 from resgen.ops.types import Apply, Ref
+from resgen.weights import evaluate as weights
 
 
 def residual():

@@ -17,8 +17,7 @@ from resgen.errors import UsageError
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET, to_model, write
-from resgen.lower.onnx_file import PAGE, varint
-from resgen.lower.weights import evaluate
+from resgen.onnxfile.write import PAGE, varint
 from resgen.ops.act import Act
 from resgen.ops.add import Add
 from resgen.ops.base import Op
@@ -30,6 +29,7 @@ from resgen.ops.global_pool import GlobalPool
 from resgen.ops.linear import Linear
 from resgen.ops.max_pool import MaxPool
 from resgen.ops.norm import Norm
+from resgen.weights.evaluate import evaluate
 
 NEWEST_HERE = min(NEWEST_OPSET, onnx.defs.onnx_opset_version())
 

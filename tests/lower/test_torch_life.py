@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import resgen
-from resgen.lower.checkpoint import fit, from_state_dict
+from resgen.weights.checkpoint import fit, from_state_dict
 
 SPEC: dict[str, Any] = {
     "resgen": 1,

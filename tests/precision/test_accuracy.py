@@ -22,8 +22,8 @@ from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.precision import Precision
 from resgen.lower.torch import to_torch
 from resgen.ops.types import Apply
+from resgen.proof.tolerance import Inaccurate, failing, judge
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
-from resgen.verify.tolerance import Inaccurate, failing, judge
 
 #: Half a point of 500 images is 2.5 of them; shares are compared with a little room.
 ROOM = 1e-9

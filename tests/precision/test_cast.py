@@ -14,7 +14,6 @@ from resgen.errors import ResgenError
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import to_model, write
 from resgen.lower.torch import to_torch
 from resgen.ops.act import Act
@@ -25,6 +24,7 @@ from resgen.ops.linear import Linear
 from resgen.ops.norm import Norm
 from resgen.ops.softmax import Softmax
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.weights.initialize import initialize
 
 
 def small(norm="batch"):

@@ -19,11 +19,11 @@ from resgen.graph.ir import Graph, Node
 from resgen.graph.passes import apply
 from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import to_model, write
 from resgen.lower.torch import to_torch
 from resgen.ops.conv import Conv
 from resgen.ops.types import Apply
+from resgen.weights.initialize import initialize
 
 #: One network of each family, and the change that makes it small.
 FAMILIES = {

@@ -16,12 +16,12 @@ from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.precision import Precision
-from resgen.lower.checkpoint import from_state_dict
 from resgen.lower.torch import to_torch
 from resgen.lower.torch_numbers import FUNCTIONS, dequantize, quantize
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.quantize import Quantize
 from resgen.ops.types import RANGES
+from resgen.weights.checkpoint import from_state_dict
 
 
 def shares(digits, model) -> float:

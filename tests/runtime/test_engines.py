@@ -11,7 +11,7 @@ import pytest
 from small_subject import SPEC, onnx_file
 
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
-from resgen.profile.subject import Wanted, prepared
+from resgen.profiling.subject import Wanted, prepared
 from resgen.runtime import engines
 from resgen.runtime.engines import Engine, Opening, find, names, present
 from resgen.runtime.null import NullSession

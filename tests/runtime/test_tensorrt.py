@@ -17,10 +17,10 @@ from hand_graph import Builder, random_weights
 from resgen.errors import MissingComponent, MissingDevice, ResgenError
 from resgen.exports.engine import export_engine
 from resgen.lower.onnx import write
+from resgen.machine import device
 from resgen.ops.conv import Conv
 from resgen.runtime import tensorrt as runtime
 from resgen.runtime.tensorrt import TensorRtSession, TorchMemory
-from resgen.tensorrt import device
 from resgen.tensorrt.flavor import FLAVORS
 
 RTX = FLAVORS["rtx"]

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from strategies import specs as valid_specs
 
-from resgen.graph.builder import Limits
-from resgen.network import examine
+from resgen.expansion.builder import Limits
+from resgen.expansion.network import examine
 from resgen.spec import zoo
 from resgen.spec.canonical import canonical_form, digest
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from resgen.expansion.network import examine
 from resgen.graph.ir import Graph
-from resgen.network import examine
 
 Json = dict[str, Any]
 STAGE = {"block": "basic", "width": 16, "depth": 1}

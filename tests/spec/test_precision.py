@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from resgen.expansion.network import Examined, examine
 from resgen.graph.ir import Graph
 from resgen.graph.precision import NAMES, Precision, at_precision
-from resgen.network import Examined, examine
 from resgen.spec.canonical import canonical_form, digest
 from resgen.spec.model import PRECISIONS
 

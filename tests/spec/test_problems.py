@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from resgen.errors import Problem
-from resgen.graph.builder import Limits
+from resgen.expansion.builder import Limits
+from resgen.expansion.network import Examined, examine
 from resgen.graph.explanations import BUILDING, READING
-from resgen.network import Examined, examine
 from resgen.ops import VOCABULARY
 from resgen.spec import zoo
 from resgen.spec.library import builtin, builtin_files

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from resgen.network import examine
+from resgen.expansion.network import examine
 from resgen.ops import VOCABULARY
 from resgen.spec import zoo
 from resgen.spec.schema import schema

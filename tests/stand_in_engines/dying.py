@@ -3,7 +3,7 @@
 import os
 import signal
 
-from resgen.lower.onnx_ends import ends_of
+from resgen.onnxfile.ends import ends_of
 from resgen.runtime.engines import Engine
 from resgen.runtime.null import NullSession
 

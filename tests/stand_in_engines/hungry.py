@@ -1,7 +1,7 @@
 """An engine that has memory for small batches only."""
 
 from resgen.errors import ResgenError
-from resgen.lower.onnx_ends import ends_of
+from resgen.onnxfile.ends import ends_of
 from resgen.runtime.engines import Engine
 from resgen.runtime.null import NullSession
 

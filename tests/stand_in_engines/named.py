@@ -10,7 +10,7 @@ import time
 
 import onnx
 
-from resgen.lower.onnx_ends import ends_of
+from resgen.onnxfile.ends import ends_of
 from resgen.runtime.engines import Engine
 from resgen.runtime.null import NullSession
 

@@ -7,9 +7,9 @@ import pytest
 import resgen
 from resgen.exports.engine import locate_from_graph
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
 from resgen.tensorrt.flavor import FLAVORS
+from resgen.weights.initialize import initialize
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,6 @@ from resgen.exports.engine import locate_from_graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
 from resgen.tensorrt import build as building
 from resgen.tensorrt.build import build
@@ -27,6 +26,7 @@ from resgen.tensorrt.listening import logger_of
 from resgen.tensorrt.profiles import parse_profile
 from resgen.tensorrt.request import EngineRequest
 from resgen.tensorrt.targets import AHEAD, precision_problem
+from resgen.weights.initialize import initialize
 
 CIFAR = "resnet20_cifar"
 # One network of every folder of the zoo. VGG's first linear layer shrinks with the

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from resgen.errors import MissingComponent, UsageError
+from resgen.machine.device import Device
 from resgen.tensorrt import targets
-from resgen.tensorrt.device import Device
 from resgen.tensorrt.flavor import FLAVORS
 from resgen.tensorrt.targets import (
     AHEAD,

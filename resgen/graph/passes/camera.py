@@ -1,6 +1,6 @@
 """Let a network take what a camera gives: a picture of one stated size, in bytes.
 
-What :func:`resgen.verify.preprocess.prepare` does to a picture with Pillow becomes
+What :func:`resgen.pictures.preprocess.prepare` does to a picture with Pillow becomes
 operators of the graph, in the same order and with the same rounding. The network's
 input is then uint8, (batch, height, width, channels) in red, green and blue, whatever
 colours the network itself takes.

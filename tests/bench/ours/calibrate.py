@@ -13,11 +13,11 @@ from clock import report
 from resgen.calibrate.ranges import Ranges, observe
 from resgen.calibrate.samples import gather
 from resgen.calibrate.scales import quantized_values
+from resgen.expansion.network import expand, load
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.initialize import initialize
-from resgen.network import expand, load
+from resgen.weights.initialize import initialize
 
 spec = load(sys.argv[1])
 graph = expand(spec)

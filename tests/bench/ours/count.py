@@ -10,8 +10,8 @@ from pathlib import Path
 
 from clock import report
 
+from resgen.expansion.network import examine
 from resgen.graph.cost import Analysis, analyse
-from resgen.network import examine
 
 spec = Path(sys.argv[1])
 

@@ -13,7 +13,7 @@ import sys
 
 from clock import report
 
-from resgen.network import expand, load
+from resgen.expansion.network import expand, load
 
 path, depth, times = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 spec = load(path, [f"/stages/2/depth={depth}", "/stages/2/width=256"])

@@ -9,11 +9,11 @@ import sys
 
 from clock import report
 
+from resgen.expansion.network import expand, load
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.lower.initialize import initialize
 from resgen.lower.onnx import write
-from resgen.network import expand, load
+from resgen.weights.initialize import initialize
 
 spec, out = sys.argv[1:]
 graph = expand(load(spec))

@@ -17,9 +17,9 @@ from clock import report
 from torch.nn.functional import cross_entropy
 
 import resgen
-from resgen.diagnose.parts import parts_of
-from resgen.diagnose.seen.observer import Observer
-from resgen.diagnose.seen.watch import watch
+from resgen.diagnosis.parts import parts_of
+from resgen.diagnosis.seen.observer import Observer
+from resgen.diagnosis.seen.watch import watch
 
 name, mode, batch, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 graph = resgen.expand(resgen.load(name))

@@ -1,0 +1,346 @@
+"""The names of an ONNX file that another tool has written, by its own hierarchy.
+
+Where a node lies is told, in this order, by what torch.onnx notes on it, by its name
+(``/layer1/layer1.0/conv1/Conv``), or by the weight that it consumes
+(``features.1.conv.0.0.weight``). A node with none of them (``Relu_5``) belongs where
+the values that it works on come from, if that is one place or one that depends on all
+others; a node between others of one block belongs there too. What needs no block's
+result and lies in none is the stem, and what no block needs is the head.
+"""
+
+from __future__ import annotations
+
+from ast import literal_eval
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from resgen.attribution.hierarchy import Hierarchy
+from resgen.attribution.names import Names, Part, Work
+from resgen.attribution.onnx_cost import Costs
+from resgen.errors import ResgenError
+from resgen.records.latency import OperatorTime
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+Place = tuple[str, int | None]
+
+#: Operators whose multiply-adds count.
+MAPS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+HELPERS: Final = frozenset(
+    {"Cast", "Constant", "DequantizeLinear", "Identity", "QuantizeLinear"}
+)
+#: Operators that work on each number (or channel) of a value that others have made.
+FOLLOWS: Final = HELPERS | {
+    "Add", "BatchNormalization", "Clip", "Div", "Dropout", "Elu", "Erf", "Gelu",
+    "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Mul", "PRelu", "Relu", "Selu",
+    "Sigmoid", "Softplus", "Sub", "Tanh",
+}  # fmt: skip
+STEM: Final = "stem"
+HEAD: Final = "head"
+#: What modules on a block's shortcut are called.
+SHORTCUTS: Final = ("downsample", "shortcut", "skip")
+#: Where torch.onnx notes the modules that a node came from, as a list of paths.
+_SCOPES: Final = "pkg.torch.onnx.name_scopes"
+
+
+def names_of_onnx(
+    path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> Names:
+    """The names in an ONNX file; see :func:`read_onnx`."""
+    return read_onnx(path, shapes)[0]
+
+
+def read_onnx(
+    path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> tuple[Names, Costs]:
+    """The names in an ONNX file, and what its nodes cost for one input.
+
+    ``shapes`` are sizes of inputs without the batch, by name, for axes that the file
+    leaves open ("" stands for every input); costs are unknown without them. A file
+    that cannot be read is a :class:`~resgen.errors.ResgenError`.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's errors have no common base
+        raise ResgenError(
+            f"{path} is no ONNX file that can be read: {error}"
+        ) from error
+    costs = Costs(model, shapes or {})
+    return _Reading(model, costs).names(), costs
+
+
+def node_names(graph: GraphProto) -> list[str]:
+    """A name of its own for every node: its own, or else that of its output."""
+    taken: set[str] = set()
+    found = []
+    for at, node in enumerate(graph.node):
+        name = node.name or next(filter(None, node.output), "")
+        found.append(name if name not in taken else f"{name}.{at}")
+        taken.add(found[-1])
+    return found
+
+
+class _Reading:
+    def __init__(self, model: Any, costs: Costs) -> None:
+        self.graph: GraphProto = model.graph
+        self.own = model.producer_name == "resgen"
+        self.costs = costs
+        self.nodes = dict(zip(node_names(self.graph), self.graph.node, strict=True))
+        self.makers = {o: n for n, node in self.nodes.items() for o in node.output if o}
+        self.readers: dict[str, list[str]] = {}
+        for name, node in self.nodes.items():
+            for value in node.input:
+                self.readers.setdefault(value, []).append(name)
+        self.weights = {i.name for i in self.graph.initializer}
+        #: Nodes that depend on no input: they run before any inference.
+        self.idle = {self.makers[v] for v in self.costs.constants if v in self.makers}
+        self.paths = {n: self._path(n, node) for n, node in self.nodes.items()}
+        maps = (p for n, p in self.paths.items() if self.nodes[n].op_type in MAPS and p)
+        self.tree = Hierarchy(maps)
+        self.places: dict[str, Place] = {
+            name: self.tree.place(path)
+            for name, path in self.paths.items()
+            if path is not None
+        }
+        self._ends(self.places)
+        self._spread()
+        self._ends(self.nodes)
+
+    def names(self) -> Names:
+        works = {name: self._work(name, node) for name, node in self.nodes.items()}
+        hints = {
+            value: readers[0]
+            for value, readers in self.readers.items()
+            if value in self.weights and len(set(readers)) == 1
+        }
+        return Names(
+            works=works,
+            sizes={value: self.costs.size(value) for value in self._values()},
+            outputs=frozenset(output.name for output in self.graph.output),
+            parts=tuple(parts_of(works.values())),
+            aliases={o: n for o, n in self.makers.items() if o not in works},
+            hints=hints,
+            constants=frozenset(self.costs.constants),
+        )
+
+    def _values(self) -> Iterator[str]:
+        yield from (i.name for i in self.graph.input)
+        yield from self.makers
+
+    def _work(self, name: str, node: NodeProto) -> Work:
+        section, block = self.places.get(name, (None, None))
+        reads = [v for v in node.input if v and v not in self.weights]
+        held = [v for v in node.input if v in self.weights]
+        path = self.paths[name] or ""
+        shortcut = block is not None and any(
+            part.startswith(SHORTCUTS) for part in path.split(".")
+        )
+        return Work(
+            name=name,
+            section=section,
+            block=block,
+            role="shortcut" if shortcut else "",
+            reads=tuple(dict.fromkeys(reads)),
+            makes=tuple(filter(None, node.output)),
+            weights=tuple((v, self.costs.weight(v)) for v in dict.fromkeys(held)),
+            macs=self.costs.macs(node) if node.op_type in MAPS else 0,
+            helper=node.op_type in HELPERS,
+        )
+
+    # --- where nodes lie --------------------------------------------------------------
+
+    def _path(self, name: str, node: NodeProto) -> str | None:
+        """The path of the module that a node says it is of; "" is the network."""
+        for entry in node.metadata_props:
+            if entry.key == _SCOPES:
+                return _deepest(entry.value)
+        if self.own:
+            return name.partition("/")[0]
+        if "/" in name.strip("/"):
+            return module_path(name)
+        if name.startswith("/"):
+            return ""
+        return self._by_weight(node)
+
+    def _by_weight(self, node: NodeProto) -> str | None:
+        """The module whose weight a node consumes, as it is or dequantised."""
+        for value in node.input:
+            if value in self.weights:
+                found = path_of_weight(value)
+                if found:
+                    return found
+            maker = self.nodes.get(self.makers.get(value, ""))
+            if maker is not None and value in self.costs.constants:
+                found = self._by_weight(maker)
+                if found:
+                    return found
+        return None
+
+    def _ends(self, names: Iterable[str]) -> None:
+        """Call stem and head what lies in no stage, before all blocks or after them."""
+        staged = {
+            name
+            for name, (_, block) in self.places.items()
+            if block is not None or self.tree.staged(self.paths[name] or "")
+        }
+        if not staged:
+            return
+        after, before = (
+            self._reach(staged, self._users),
+            self._reach(staged, self._makes),
+        )
+        for name in list(names):
+            if name in staged or name in self.idle:
+                continue
+            if name not in after:
+                self.places[name] = (STEM, None)
+            elif name not in before:
+                self.places[name] = (HEAD, None)
+
+    def _spread(self) -> None:
+        """Give a place to nodes that say nothing of their own, where it is certain."""
+        while True:
+            before = len(self.places)
+            for name, node in self.nodes.items():
+                if name not in self.places:
+                    place = self._around(name, node)
+                    if place is not None:
+                        self.places[name] = place
+            if len(self.places) == before:
+                return
+
+    def _around(self, name: str, node: NodeProto) -> Place | None:
+        constants = self.costs.constants
+        made_by = {
+            self.makers[v]: None
+            for v in node.input
+            if v in self.makers and v not in constants
+        }
+        users = list(self._users(name))
+        if node.op_type in HELPERS and not made_by and users:
+            return self._agreed(users)  # a constant belongs to who reads it
+        if node.op_type in FOLLOWS and made_by:
+            agreed = self._agreed(made_by)
+            if agreed is not None:
+                return agreed
+            for maker in made_by:
+                others = made_by.keys() - {maker}
+                if maker in self.places and others <= self._reach([maker], self._makes):
+                    return self.places[maker]
+            return None
+        return self._agreed([*made_by, *users]) if made_by and users else None
+
+    def _agreed(self, names: Iterable[str]) -> Place | None:
+        """The place of all these nodes, if each has one and it is the same."""
+        found = {self.places.get(name) for name in names}
+        return found.pop() if len(found) == 1 else None
+
+    def _makes(self, name: str) -> Iterator[str]:
+        """The nodes that make what a node reads."""
+        values = self.nodes[name].input
+        return (self.makers[value] for value in values if value in self.makers)
+
+    def _users(self, name: str) -> Iterator[str]:
+        """The nodes that read what a node makes."""
+        values = self.nodes[name].output
+        return (user for value in values for user in self.readers.get(value, ()))
+
+    @staticmethod
+    def _reach(start: Iterable[str], near: Callable[[str], Iterator[str]]) -> set[str]:
+        """All nodes that are reached in one step or more."""
+        found: set[str] = set()
+        todo = list(start)
+        while todo:
+            for name in near(todo.pop()):
+                if name not in found:
+                    found.add(name)
+                    todo.append(name)
+        return found
+
+
+def parts_of(works: Iterable[Work]) -> Iterator[Part]:
+    """Sections and their blocks, in the order in which operators come."""
+    found: dict[str, dict[int, None]] = {}
+    for work in sorted(works, key=lambda w: w.helper):  # constants may stand anywhere
+        if work.section is not None:
+            blocks = found.setdefault(work.section, {})
+            if work.block is not None:
+                blocks[work.block] = None
+    for section, blocks in found.items():
+        yield Part(section, label=f"{len(blocks)} blocks" if blocks else None)
+        for block in blocks:
+            yield Part(f"{section}.{block}", block)
+
+
+def names_of_layers(operators: Sequence[OperatorTime]) -> Names:
+    """The names in an engine's profile alone, where its network is not at hand.
+
+    Names of nodes and of weights within those of layers say where a layer lies; what
+    it costs is not known.
+    """
+    found = {
+        name: path
+        for op in operators
+        for name in op.nodes or (op.name,)
+        if (path := _path_of_name(name)) is not None
+    }
+    tree = Hierarchy(path for name, path in found.items() if _is_map(name))
+    works = {}
+    for name, path in found.items():
+        section, block = tree.place(path)
+        works[name] = Work(name, section, block, "", macs=None)
+    return Names(works, {}, frozenset(), tuple(parts_of(works.values())))
+
+
+def _path_of_name(name: str) -> str | None:
+    if name.startswith("/"):
+        return module_path(name)
+    weight = path_of_weight(name)
+    if weight is not None and name.endswith((".weight", ".bias")):
+        return weight
+    dotted = name.partition("/")[0]
+    plain = all(part.isidentifier() or part.isdigit() for part in dotted.split("."))
+    return dotted if "." in dotted and plain else None
+
+
+def _is_map(name: str) -> bool:
+    """Whether a name says that it is of a convolution or a linear map."""
+    last = name.rpartition("/" if name.startswith("/") else ".")[2].lower()
+    return last == "weight" or last.startswith(("conv", "gemm", "matmul"))
+
+
+def module_path(name: str) -> str:
+    """The module in a node's name, whose parts may repeat what is above them.
+
+    >>> module_path("/features/features.1/conv/conv.0/conv.0.2/Clip")
+    'features.1.conv.0.2'
+    """
+    found: list[str] = []
+    for part in name.strip("/").split("/")[:-1]:
+        if found and part.startswith(f"{found[-1]}."):
+            found.pop()
+        found.append(part)
+    return ".".join(found)
+
+
+def path_of_weight(name: str) -> str | None:
+    """The module that a weight is of; None where its name is no path.
+
+    >>> path_of_weight("features.1.conv.0.0.weight"), path_of_weight("onnx::Conv_239")
+    ('features.1.conv.0.0', None)
+    """
+    path, dot, last = name.rpartition(".")
+    return path if dot and path and last.isidentifier() else None
+
+
+def _deepest(scopes: str) -> str | None:
+    """The last module in a list of paths, whose last entry is the operation itself."""
+    try:
+        found = literal_eval(scopes)
+        return str(found[-2]) if len(found) > 1 else ""
+    except (ValueError, SyntaxError, TypeError):
+        return None

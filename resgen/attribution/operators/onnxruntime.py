@@ -1,0 +1,153 @@
+"""ONNX Runtime's profile of an ONNX file, on the processor."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from resgen.attribution.attribute import CONVERSION
+from resgen.attribution.foreign import node_names
+from resgen.attribution.operators.covers import Cover, covers
+from resgen.errors import ResgenError
+from resgen.records.latency import OperatorTime
+from resgen.runtime.base import Array
+from resgen.runtime.onnxruntime import CPU, load_onnxruntime
+from resgen.runtime.optimized import MODEL, save_into
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+#: How the profile calls what a node took.
+_SUFFIX: Final = "_kernel_time"
+
+
+def profile_onnxruntime(
+    model: Path,
+    feeds: Mapping[str, Array],
+    *,
+    threads: int | None = None,
+    runs: int = 10,
+    warm_up: int = 2,
+) -> tuple[OperatorTime, ...]:
+    """Every kernel that runs, in the order in which they run, with its mean time.
+
+    ``nodes`` are the nodes of the file that it computes, and ``bytes`` what it reads
+    and writes, as the engine counts them. Times are of ``runs`` inferences after
+    ``warm_up`` others, under the profiler, whose clock ticks in microseconds. A file
+    that does not load or run is a :class:`~resgen.errors.ResgenError`.
+    """
+    runtime = load_onnxruntime("its operators cannot be timed")
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        try:
+            named = _named(model, scratch)
+            fused, final, events = _run(
+                runtime, named, feeds, scratch, threads, runs + warm_up
+            )
+        except Exception as error:  # the runtime's exceptions have no common base
+            reason = " ".join(str(error).split())
+            raise ResgenError(
+                f"ONNX Runtime does not profile {model}: {reason}"
+            ) from error
+        computed = covers(_graph(named), _graph(fused), _graph(final))
+    return _times(events, computed, runs, warm_up)
+
+
+def _run(
+    runtime: Any,
+    model: Path,
+    feeds: Mapping[str, Array],
+    scratch: Path,
+    threads: int | None,
+    runs: int,
+) -> tuple[Path, Path, list[dict[str, Any]]]:
+    """Files of the graph before and after layouts changed, and the profile's events."""
+    levels = runtime.GraphOptimizationLevel
+    files = []
+    for name, level in (
+        ("fused", levels.ORT_ENABLE_EXTENDED),
+        ("final", levels.ORT_ENABLE_ALL),
+    ):
+        options = runtime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = level
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        stage = scratch / name
+        stage.mkdir()
+        save_into(stage, options)
+        files.append(stage / MODEL)
+        if name == "final":
+            options.enable_profiling = True
+            options.profile_file_prefix = str(scratch / "profile")
+        session = runtime.InferenceSession(str(model), options, providers=[CPU])
+    for _ in range(runs):
+        session.run(None, dict(feeds))
+    profile = Path(session.end_profiling())
+    events: list[dict[str, Any]] = json.loads(profile.read_text("utf-8"))
+    return files[0], files[1], events
+
+
+def _named(model: Path, scratch: Path) -> Path:
+    """The model itself, or one whose nodes all have names of their own.
+
+    ONNX Runtime's profile knows nodes by name alone.
+    """
+    import onnx
+
+    graph = _graph(model)
+    names = node_names(graph)
+    if names == [node.name for node in graph.node]:
+        return model
+    loaded: ModelProto = onnx.load(str(model))
+    for name, node in zip(names, loaded.graph.node, strict=True):
+        node.name = name
+    path = scratch / "named.onnx"
+    onnx.save(loaded, str(path), save_as_external_data=True, location="named.data")
+    return path
+
+
+def _graph(path: Path) -> Any:
+    import onnx
+
+    return onnx.load(str(path), load_external_data=False).graph
+
+
+def _times(
+    events: list[dict[str, Any]], computed: Mapping[str, Cover], runs: int, warm_up: int
+) -> tuple[OperatorTime, ...]:
+    seen: Counter[str] = Counter()
+    spent: dict[str, float] = {}
+    last: dict[str, dict[str, Any]] = {}
+    for event in events:
+        name = str(event.get("name", "")).removesuffix(_SUFFIX)
+        # Nodes of a branch or a loop are within the time of the node that holds them.
+        if event.get("name") == name or name not in computed:
+            continue
+        seen[name] += 1
+        if seen[name] > warm_up:
+            spent[name] = spent.get(name, 0.0) + event["dur"] * 1e-6
+            last[name] = event["args"]
+    return tuple(
+        _operator(name, seconds / runs, last[name], computed[name])
+        for name, seconds in spent.items()
+    )
+
+
+def _operator(
+    name: str, seconds: float, args: Mapping[str, Any], cover: Cover
+) -> OperatorTime:
+    moved = ("activation_size", "parameter_size", "output_size")
+    kind = str(args["op_name"])
+    return OperatorTime(
+        name=name,
+        kind=kind,
+        seconds=seconds,
+        nodes=cover.nodes,
+        role=CONVERSION if cover.conversion else None,
+        bytes=sum(int(args[key]) for key in moved) if moved[0] in args else None,
+    )

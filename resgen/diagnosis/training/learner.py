@@ -1,0 +1,112 @@
+"""One network that learns from one seed, a few steps at a time."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Literal
+
+import torch
+
+from resgen.diagnosis.data.dataset import Batch, Dataset
+from resgen.diagnosis.seen.observer import Observer
+from resgen.diagnosis.training.options import MOMENTUM, WEIGHT_DECAY, Options, Trainee
+from resgen.diagnosis.training.passes import evaluate, finite, loss_of, seed_noise
+from resgen.lower.torch import to_torch
+from resgen.records.diagnosis import Evaluation, Measures, Moment, Run
+
+
+class Learner:
+    """A network in training: its weights, their momentum, and what was seen so far.
+
+    The order of batches is the dataset's, the same for all. ``whole`` is false while a
+    step is under way, when weights and losses do not belong together.
+    """
+
+    def __init__(
+        self, trainee: Trainee, seed: int, dataset: Dataset, options: Options
+    ) -> None:
+        self.trainee = trainee
+        self.seed = seed
+        self.module = to_torch(trainee.graph, seed=seed)
+        self.optimizer = sgd(self.module, options.rate)
+        self.losses: list[float | None] = []
+        self.evaluations: list[Evaluation] = []
+        self.moments: list[Moment] = []
+        self.left: int | None = None
+        self.whole = True
+        self._dataset = dataset
+        self._options = options
+
+    @property
+    def done(self) -> int:
+        """Steps taken."""
+        return len(self.losses)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no step is left to take: the last was, or the loss is not finite."""
+        return self.left is not None or self.done >= self._options.steps
+
+    def advance(self, until: int) -> None:
+        """Train until so many steps have been taken, or the loss is not finite."""
+        while self.done < until and not self.stopped:
+            self.whole = False
+            self._step()
+            self.whole = True
+
+    def run(self) -> Run:
+        """What was seen; a run that could go on counts as interrupted."""
+        ended: Literal["finished", "diverged", "interrupted"] = "interrupted"
+        if self.stopped:
+            ended = "finished" if self.left is None else "diverged"
+        return Run(
+            seed=self.seed,
+            moments=tuple(self.moments),
+            losses=tuple(self.losses),
+            evaluations=tuple(self.evaluations),
+            left=self.left,
+            stopped=ended,
+        )
+
+    def _step(self) -> None:
+        done = self.done
+        batch = self._dataset.batch(done, self._options.batch)
+        recorded = self._options.recorded(done)
+        loss, parts = self._pass(batch, recorded)
+        if not isfinite(loss):
+            if parts is None:  # where it was lost is worth another pass
+                _, parts = self._pass(batch, recorded=True)
+            self.left = done + 1
+        else:
+            self.optimizer.step()
+        if parts is not None:
+            self.moments.append(Moment(done, finite(loss), parts))
+        if self.left is None and self._options.evaluated(done + 1):
+            size = self._options.batch
+            self.evaluations.append(
+                evaluate(self.module, self._dataset, size, done + 1)
+            )
+        self.losses.append(finite(loss))
+
+    def _pass(
+        self, batch: Batch, recorded: bool
+    ) -> tuple[float, tuple[Measures, ...] | None]:
+        """Loss and gradients; ``recorded`` with what is seen of the parts."""
+        seed_noise(self.seed, self.done)
+        self.optimizer.zero_grad()
+        output = self._dataset.scores.name
+        if not recorded:
+            loss = loss_of(self.module, batch, output)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.item(), None
+        with Observer(self.module, self.trainee.paths) as seen:
+            loss = loss_of(self.module, batch, output)
+            loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item(), seen.measures()
+
+
+def sgd(module: torch.nn.Module, rate: float) -> torch.optim.SGD:
+    """Stochastic gradient descent as all networks here are trained."""
+    return torch.optim.SGD(
+        module.parameters(), rate, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+    )

@@ -1,0 +1,204 @@
+"""Training on disk: each run a file of its own, to be taken up again.
+
+A file holds weights and momentum as tensors, and in its metadata what was seen and
+what the training depended on, so that it is whole or not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from resgen.diagnosis.data.dataset import Dataset
+from resgen.diagnosis.training.learner import Learner
+from resgen.diagnosis.training.names import file_name
+from resgen.diagnosis.training.options import (
+    EVALUATIONS,
+    MOMENTS,
+    MOMENTUM,
+    WEIGHT_DECAY,
+    Options,
+    Trainee,
+)
+from resgen.diagnosis.training.weights import placed, unwritable
+from resgen.document.decoding import Misfit, decode
+from resgen.document.files import plain
+from resgen.errors import ResgenError, UsageError
+from resgen.graph.ir import Graph
+from resgen.records.diagnosis import Run
+
+#: Key of the metadata, and the version of what lies under it.
+MARK: Final = "resgen_training"
+FORMAT: Final = 1
+_MODEL: Final = "model."
+_MOMENTUM: Final = "momentum."
+_FRESH: Final = "train without --resume, or name another folder with -o DIR"
+
+
+class States:
+    """The files of all runs of one training, in one folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        trainees: Sequence[Trainee],
+        dataset: Dataset,
+        options: Options,
+    ) -> None:
+        self._folder = folder
+        self._options = options
+        names = Counter(file_name(trainee.name, 0) for trainee in trainees)
+        for trainee in trainees:
+            if names[file_name(trainee.name, 0)] > 1:
+                raise UsageError(
+                    f'two networks are called "{trainee.name}", in files at least',
+                    hint='give one of the specs another "name"',
+                )
+        self._settings = {
+            trainee.name: _settings(trainee, dataset, options) for trainee in trainees
+        }
+
+    def discard(self) -> None:
+        """Remove the files of these runs: training begins anew."""
+        for name in self._settings:
+            for seed in self._options.seeds:
+                path = self._path(name, seed)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise unwritable(path, error) from error
+
+    def save(self, learners: Sequence[Learner]) -> None:
+        """Write the state of every run that is not in the middle of a step.
+
+        Of one that is, the file of an earlier step stays.
+        """
+        for learner in learners:
+            if learner.whole:
+                content = {
+                    "settings": self._settings[learner.trainee.name],
+                    "run": plain(learner.run()),
+                }
+                metadata = {MARK: str(FORMAT), "content": json.dumps(content)}
+                with placed(self._path(learner.trainee.name, learner.seed)) as aside:
+                    save_file(_tensors(learner), aside, metadata)
+
+    def restore(self, learners: Sequence[Learner]) -> None:
+        """Give every run the state of its file; one without a file begins anew."""
+        found = {
+            one: path
+            for one in learners
+            if (path := self._path(one.trainee.name, one.seed)).is_file()
+        }
+        if not found:
+            raise ResgenError(
+                f"there is no training to resume in {self._folder}",
+                hint="name the folder of the interrupted one with -o DIR, or leave out "
+                "--resume",
+            )
+        for learner, path in found.items():
+            self._restore(learner, path)
+
+    def _restore(self, learner: Learner, path: Path) -> None:
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.get(MARK) != str(FORMAT):
+                raise _unknown(path, "it is of another version of resgen's")
+            content = json.loads(metadata["content"])
+            run = decode(Run, content["run"])
+            settings = content["settings"]
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise ResgenError(f"cannot read {path}: {why}") from error
+        except (SafetensorError, ValueError, KeyError, TypeError, Misfit) as error:
+            raise _unknown(path, str(error)) from error
+        wanted = self._settings[learner.trainee.name]
+        differences = list(_differences(settings, wanted))
+        if differences:
+            raise ResgenError(
+                f"{path} is of another training: {'; '.join(differences)}",
+                hint=f"take the same options to resume it, or {_FRESH}",
+            )
+        try:
+            _load(learner, tensors)
+        except (RuntimeError, KeyError) as error:
+            raise _unknown(path, str(error)) from error
+        learner.losses = list(run.losses)
+        learner.evaluations = list(run.evaluations)
+        learner.moments = list(run.moments)
+        learner.left = run.left
+
+    def _path(self, name: str, seed: int) -> Path:
+        return self._folder / file_name(name, seed)
+
+
+# --- what the numbers depend on -------------------------------------------------------
+
+
+def _settings(trainee: Trainee, dataset: Dataset, options: Options) -> dict[str, Any]:
+    """Everything but the seed that decides a run's numbers, as a person knows it."""
+    return {
+        "network": _digest(trainee.graph),
+        "parts": list(trainee.paths),
+        "data": dataset.digest,
+        "output": dataset.scores.name,
+        "steps": options.steps,
+        "batch size": options.batch,
+        "learning rate": options.rate,
+        "momentum": MOMENTUM,
+        "weight decay": WEIGHT_DECAY,
+        "evaluations": EVALUATIONS,
+        "moments": MOMENTS,
+    }
+
+
+def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What of the settings is another, in words."""
+    for key, value in now.items():
+        if was.get(key) != value:
+            # Digests and lists of paths tell a person nothing.
+            told = key not in ("network", "parts", "data")
+            yield f"{key} {was.get(key)}, not {value}" if told else f"other {key}"
+
+
+def _digest(graph: Graph) -> str:
+    """The SHA-256 of what a graph computes, whatever file and line it came from."""
+    nodes = [(n.name, n.op, n.inputs, n.operands) for n in graph.nodes]
+    text = repr((graph.inputs, graph.outputs, nodes, graph.parameters))
+    return sha256(text.encode()).hexdigest()
+
+
+# --- tensors --------------------------------------------------------------------------
+
+
+def _tensors(learner: Learner) -> dict[str, torch.Tensor]:
+    tensors = {_MODEL + k: v for k, v in learner.module.state_dict().items()}
+    for name, parameter in learner.module.named_parameters():
+        held = learner.optimizer.state.get(parameter, {}).get("momentum_buffer")
+        if held is not None:
+            tensors[_MOMENTUM + name] = held
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _load(learner: Learner, tensors: Mapping[str, torch.Tensor]) -> None:
+    n = len(_MODEL)
+    state = {k[n:]: v for k, v in tensors.items() if k.startswith(_MODEL)}
+    learner.module.load_state_dict(state)
+    for name, parameter in learner.module.named_parameters():
+        held = tensors.get(_MOMENTUM + name)
+        if held is not None:
+            learner.optimizer.state[parameter]["momentum_buffer"] = held
+
+
+def _unknown(path: Path, why: str) -> ResgenError:
+    return ResgenError(f"{path} is no state of training: {why}", hint=_FRESH)

@@ -1,0 +1,330 @@
+"""From a spec to a graph: stem, stages and head, run in order.
+
+Stages turn their keys into arguments of blocks and entries, hand out strides, and turn
+strides into dilation where they are told to; everything else is bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from resgen.errors import Place, SpecError
+from resgen.expansion.builder import Builder, Limits, Val
+from resgen.expansion.calls import LIMIT_HINT, Abort
+from resgen.expansion.evaluate import Frame, Stop
+from resgen.expansion.interpret import ANY, Interpreter
+from resgen.expansion.site import OperatorDefaults, Site
+from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
+from resgen.ops.types import TensorType
+from resgen.spec.expr import constant
+from resgen.spec.model import (
+    PRECISION,
+    Argument,
+    Body,
+    PerBlock,
+    Scalar,
+    Spec,
+    Stage,
+    Taker,
+    Template,
+)
+from resgen.spec.params import Param
+from resgen.spec.source import Json, Problems
+
+_DEPTH = Param("integer", minimum=0)
+_STRIDE = Param("axes", minimum=1)
+
+
+def expand(
+    spec: Spec, *, limits: Limits | None = None, problems: Problems | None = None
+) -> Graph:
+    """The graph of a spec's network.
+
+    ``problems`` collects what is found (a fresh collector unless given); raises
+    :class:`SpecError` when there are errors among it.
+    """
+    found = Problems() if problems is None else problems
+    graph = _Expansion(spec, limits or Limits(), found).graph()
+    if graph is None or found.errors:
+        raise SpecError(found.items)
+    return graph
+
+
+class _Expansion:
+    def __init__(self, spec: Spec, limits: Limits, problems: Problems) -> None:
+        self.spec = spec
+        self.problems = problems
+        self.builder = Builder(spec.name, limits)
+        self.interpreter = Interpreter(spec, self.builder, problems)
+        self.frame = Frame(spec.at.place(), own=True)
+        self.depths: list[int] = []
+        self.before = 0  # blocks of earlier stages
+        self.dilation = 1  # what strides have turned into so far
+        self.precision = ""  # of the whole network
+
+    def graph(self) -> Graph | None:
+        """Run the whole network; None if nothing sensible came of it."""
+        try:
+            return self._graph()
+        except Stop as stop:
+            self.problems.error(stop.code, stop.message, stop.place, stop.hint)
+        except Abort:
+            pass  # its problem is reported already
+        return None
+
+    def _graph(self) -> Graph:
+        for name, argument in self.spec.let.items():
+            self.frame.names[name] = self.frame.value(argument, ANY, {})
+            self.frame.sources[name] = (argument, self.frame)
+        self.depths = [self._depth(i, s) for i, s in enumerate(self.spec.stages)]
+        self.precision = self._precision(self.spec.precision, {}, "")
+        shape = TensorType(self.spec.input)
+        self.builder.scope(Scope("", None, "root", ""))
+        x = Val(INPUT, shape, (1,) * len(shape.spatial))
+        x = self._stem(x)
+        for index, stage in enumerate(self.spec.stages):
+            x = self._stage(index, stage, x)
+        x = self._head(x)
+        self._check_labels(x)
+        return self.builder.graph(shape, ((OUTPUT, x.name),))
+
+    # --- sections ---------------------------------------------------------------------
+
+    def _site(self, section: Section, stage: int, label: str) -> Site:
+        self.builder.sections.append(section)
+        return Site(
+            section=len(self.builder.sections) - 1,
+            block=None,
+            role="",
+            label=label,
+            scope=0,
+            path="",
+            positions={
+                "stage": stage,
+                "index": 0,
+                "block": self.before,
+                "blocks": sum(self.depths),
+            },
+            operators=self._operators({}),
+            precision=self.precision,
+        )
+
+    def _operators(
+        self, stage: Mapping[str, Mapping[str, Argument]]
+    ) -> OperatorDefaults:
+        """What operators have in this network, and in this stage, unless told."""
+        names = {*self.spec.operators, *stage}
+        return {
+            name: {
+                key: (argument, self.frame)
+                for part in (self.spec.operators, stage)
+                for key, argument in part.get(name, {}).items()
+            }
+            for name in names
+        }
+
+    def _trunk(self, site: Site) -> Site:
+        """The site under the trunk's prefix, which is no scope of its own."""
+        return replace(site, path=self._component(self.spec.names.trunk, site))
+
+    def _component(self, template: Template, site: Site) -> str:
+        return self.frame.template(template, site.positions)
+
+    def _stem(self, x: Val) -> Val:
+        site = self._trunk(self._site(Section("stem", "stem", "/stem"), 0, "the stem"))
+        return self._body(self.spec.stem, x, site)
+
+    def _head(self, x: Val) -> Val:
+        section = Section("head", "head", "/head")
+        site = self._site(section, len(self.spec.stages), "the head")
+        return self._body(self.spec.head, x, site)
+
+    def _body(self, body: Body, x: Val, site: Site) -> Val:
+        """A body of the spec itself, which keeps values of its own."""
+        frame = replace(self.frame, kept={})
+        site = site.using(x.type.shape[0])
+        return self.interpreter.body(body, x, frame, site)
+
+    # --- stages -----------------------------------------------------------------------
+
+    def _depth(self, index: int, stage: Stage) -> int:
+        if stage.depth is None:
+            return 0
+        positions = {"stage": index, "index": 0}
+        depth = int(self.frame.scalar(stage.depth, _DEPTH, positions))
+        if depth > self.builder.limits.operators:
+            message = f"stage {index + 1} has {depth:,} blocks"
+            place = self.frame.blame(stage.depth)
+            raise Stop("RG050", message, place, LIMIT_HINT)
+        return depth
+
+    def _stage(self, index: int, stage: Stage, x: Val) -> Val:
+        pointer = f"/stages/{index}"
+        label = f"stage {index + 1}"
+        site = self._site(
+            Section("", "stage", pointer, self.depths[index]), index, label
+        )
+        site.operators = self._operators(stage.operators)
+        site.positions["channels"] = x.type.shape[0]
+        each = self._precisions(stage, site)
+        trunk = self._trunk(site)
+        name = self._component(stage.name or self.spec.names.stage, trunk)
+        self.builder.sections[-1] = replace(
+            self.builder.sections[-1], name=name.lstrip("/") or f"stage{index + 1}"
+        )
+        site = self.interpreter.enter(trunk, name, "stage", pointer)
+        stride = self._stride(index, stage, site)
+        dilates = stage.dilate is not None and self.frame.truth(
+            stage.dilate, site.positions
+        )
+        entered = self.dilation
+        if dilates:
+            self.dilation *= self._dilated(stage, stride)
+        first = replace(site, dilation=entered, undo=dilates)
+        later = replace(site, dilation=self.dilation)
+        if self._takes_stride(stage.entry):
+            x = self._end(stage, "entry", stride, x, first)
+            stride = 1
+        else:
+            x = self._end(stage, "entry", 1, x, first)
+        if stage.body is not None:
+            x = self._body(stage.body, x, first)
+        for block in range(self.depths[index]):
+            inner = first if block == 0 else later
+            by = stride if block == 0 else 1
+            x = self._block(stage, block, by, each[block], x, inner)
+        self.before += self.depths[index]
+        later.positions["block"] = self.before
+        return self._end(stage, "exit", 1, x, later)
+
+    def _precision(
+        self, stated: Argument | None, positions: Mapping[str, Any], around: str
+    ) -> str:
+        """What is stated, or where that says nothing what holds around it."""
+        value = None
+        if stated is not None:
+            value = self.frame.value(stated, PRECISION, positions)
+        return around if value is None else str(value)
+
+    def _precisions(self, stage: Stage, site: Site) -> list[str]:
+        """That of each block; one value for the stage holds for all of it."""
+        blocks = self.builder.sections[-1].blocks
+        stated, around = stage.precision, site.precision
+        if not isinstance(stated, PerBlock):
+            site.precision = self._precision(stated, site.positions, around)
+            return [site.precision] * blocks
+        if len(stated.values) != blocks:
+            self.problems.error("RG013", *self._uneven(stated))
+            return [around] * blocks
+        return [self._precision(v, site.positions, around) for v in stated.values]
+
+    def _stride(self, index: int, stage: Stage, site: Site) -> Any:
+        if stage.stride is None:
+            return 1 if index == 0 else 2
+        value = self.frame.value(stage.stride, _STRIDE, site.positions)
+        return 1 if value is None else value
+
+    def _dilated(self, stage: Stage, stride: Any) -> int:
+        if isinstance(stride, int):
+            return stride
+        if len(set(stride)) == 1:
+            return int(stride[0])
+        message = "a stride that differs between axes cannot become dilation"
+        raise Stop("RG013", message, self.frame.blame(stage.stride))
+
+    def _takes_stride(self, end: Body | Taker | None) -> bool:
+        return (
+            isinstance(end, Taker)
+            and "stride" in self.spec.definitions[end.block].params
+        )
+
+    def _end(self, stage: Stage, which: str, stride: Any, x: Val, site: Site) -> Val:
+        """The entry or exit of a stage."""
+        end = stage.entry if which == "entry" else stage.exit
+        if end is None:
+            return x
+        site = replace(site, role=which, label=f"{site.label}, {which}")
+        site.positions["channels"] = x.type.shape[0]
+        component = self._component(getattr(self.spec.names, which), site)
+        at = self.builder.sections[-1].pointer + f"/{which}"
+        if isinstance(end, Taker):
+            site = self.interpreter.enter(site, component, which, at, end.block)
+            return self._use(stage, end, 0, stride, x, site)
+        return self._body(end, x, self.interpreter.enter(site, component, which, at))
+
+    def _block(
+        self, stage: Stage, index: int, stride: Any, precision: str, x: Val, site: Site
+    ) -> Val:
+        if stage.block is None:
+            return x
+        positions = {
+            **site.positions,
+            "index": index,
+            "block": self.before + index,
+            "channels": x.type.shape[0],
+        }
+        label = f"{site.label}, block {index + 1}"
+        site = replace(
+            site, block=index, positions=positions, label=label, precision=precision
+        )
+        component = self._component(self.spec.names.block, site)
+        pointer = self.builder.sections[-1].pointer
+        site = self.interpreter.enter(
+            site, component, "block", pointer, stage.block.block
+        )
+        return self._use(stage, stage.block, index, stride, x, site)
+
+    def _use(
+        self, stage: Stage, taker: Taker, index: int, stride: Any, x: Val, site: Site
+    ) -> Val:
+        """One use of a block with the stage's keys as its arguments."""
+        made = self.spec.definitions[taker.block]
+        given: dict[str, tuple[Argument, Frame]] = {}
+        if "stride" in made.params:
+            given["stride"] = self._stride_argument(stage, stride)
+        try:
+            for name, argument in taker.arguments.items():
+                if isinstance(argument, PerBlock):
+                    argument = self._item(argument, index)
+                given[name] = (argument, self.frame)
+            return self.interpreter.block(
+                made, given, self._place(stage, taker), x, site
+            )
+        except Stop as stop:
+            self.interpreter.report(stop, x, site)
+            return replace(x, spoiled=True)
+
+    def _place(self, stage: Stage, taker: Taker) -> Place:
+        """Where a problem of a built-in block is shown if no argument caused it."""
+        value = stage.at.value
+        if isinstance(value, dict):
+            for key in ("block", "entry", "exit"):
+                if key in value and value[key].value == taker.block:
+                    return value[key].place()
+        return stage.at.place()
+
+    def _item(self, argument: PerBlock, index: int) -> Argument:
+        if len(argument.values) != self.builder.sections[-1].blocks:
+            raise Stop("RG013", *self._uneven(argument))
+        return argument.values[index]
+
+    def _uneven(self, argument: PerBlock) -> tuple[str, Place]:
+        blocks = self.builder.sections[-1].blocks
+        message = f"{len(argument.values)} values for {blocks} blocks"
+        return message, argument.at.place()
+
+    def _stride_argument(self, stage: Stage, stride: Any) -> tuple[Argument, Frame]:
+        """The stride that a block gets, blamed on what the stage says."""
+        at: Json = stage.at if stage.stride is None else stage.stride.at
+        return Scalar(constant(stride), at), self.frame
+
+    def _check_labels(self, x: Val) -> None:
+        labels = self.spec.labels
+        value = self.spec.at.value
+        if labels is None or x.spoiled or not isinstance(value, dict):
+            return
+        if len(x.type.shape) == 1 and x.type.channels != len(labels):
+            message = f"{len(labels)} labels for {x.type.channels} outputs"
+            self.problems.error("RG013", message, value["labels"].place())

@@ -1,0 +1,370 @@
+"""Bodies run: elements become nodes.
+
+The one mechanism behind stems, blocks, shortcuts and heads. A problem spoils the value
+that it concerns and nothing else, so that one run finds the problems of every stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from resgen.errors import Place
+from resgen.expansion.builder import Builder, Val
+from resgen.expansion.calls import Abort, Calls
+from resgen.expansion.evaluate import BodyValue, Frame, Stop
+from resgen.expansion.shortcut import ShortcutRules
+from resgen.expansion.site import Site, joined
+from resgen.graph.ir import Scope
+from resgen.ops import OPERATORS
+from resgen.ops.base import ShapeError
+from resgen.spec.model import (
+    PRECISION,
+    Argument,
+    Body,
+    Definition,
+    Element,
+    For,
+    Keep,
+    Merge,
+    OpCall,
+    Residual,
+    Scalar,
+    Seq,
+    Spec,
+    Text,
+    Use,
+)
+from resgen.spec.params import Param
+from resgen.spec.source import Problems
+
+#: How deep elements may nest, uses of blocks included.
+MAX_DEPTH: Final = 96
+#: How many iterations one loop may have.
+MAX_LOOP: Final = 100_000
+
+_COUNT = Param("integer", minimum=0, maximum=MAX_LOOP)
+
+
+class Interpreter:
+    """Runs the bodies of one spec into one builder."""
+
+    def __init__(self, spec: Spec, builder: Builder, problems: Problems) -> None:
+        self.spec = spec
+        self.builder = builder
+        self.problems = problems
+        self.calls = Calls(builder, problems)
+        self.shortcuts = ShortcutRules(self)
+        self._depth = 0
+        self._steps = 0
+        self._defaults: dict[int, Any] = {}
+
+    # --- sequences --------------------------------------------------------------------
+
+    def body(self, body: Body, x: Val, frame: Frame, site: Site) -> Val:
+        """Run a sequence; what it yields."""
+        for element in body.elements:
+            made = self.element(element, x, frame, site)
+            if made is not None:
+                x = made
+        return x
+
+    def element(self, element: Element, x: Val, frame: Frame, site: Site) -> Val | None:
+        """Run an element; None if its condition leaves it out."""
+        self._steps += 1
+        self._depth += 1
+        if self._steps > 8 * self.builder.limits.operators:
+            self._abort("RG050", "the network needs too many steps", element, frame)
+        if self._depth > MAX_DEPTH:
+            message = f"elements nest more than {MAX_DEPTH} deep: a block that uses"
+            self._abort("RG051", f"{message} itself without end?", element, frame)
+        try:
+            site.positions["here"] = x.type.shape[0]
+            if element.when is not None and not frame.truth(
+                element.when, site.positions
+            ):
+                return None
+            if element.start is not None:
+                x = frame.recall(
+                    frame.template(element.start, site.positions), element.start.at
+                )
+                site.positions["here"] = x.type.shape[0]
+            made = self._form(element, x, frame, site)
+            if element.name is not None:
+                frame.kept[frame.template(element.name, site.positions)] = made
+            return made
+        except ShapeError as error:
+            self.calls.report(error, element, x, frame, site)
+        except Stop as stop:
+            self.report(stop, x, site)
+        finally:
+            self._depth -= 1
+        return replace(x, spoiled=True)
+
+    def _abort(self, code: str, message: str, element: Element, frame: Frame) -> None:
+        self.problems.error(code, message, frame.at(element.at))
+        raise Abort
+
+    def report(self, stop: Stop, x: Val, site: Site) -> None:
+        """Report what stopped an element, unless an earlier problem explains it."""
+        if stop.code == "RG023" and self.problems.errors:
+            return  # the argument is missing because it was refused
+        if not x.spoiled or stop.code in ("RG031", "RG032"):
+            message = f"{site.label}: {stop.message}"
+            self.problems.error(stop.code, message, stop.place, stop.hint)
+
+    # --- forms ------------------------------------------------------------------------
+
+    def _form(self, element: Element, x: Val, frame: Frame, site: Site) -> Val:
+        form = element.form
+        if isinstance(form, OpCall):
+            if element.precision is not None:
+                site = self._precise(element.precision, frame, site)
+            return self.calls.run(form, element, x, frame, site)
+        if isinstance(form, For):
+            for made in self._iterations(element, form, x, frame, site, chained=True):
+                x = x if made is None else made
+            return x
+        inner = self._scoped(element, frame, site, form)
+        if isinstance(form, Use):
+            return self._use(form, element, x, frame, inner)
+        if isinstance(form, Seq):
+            return self.body(form.body, x, frame, inner)
+        if isinstance(form, Residual):
+            return self.shortcuts.residual(form, element, x, frame, inner)
+        if isinstance(form, Merge):
+            return self._merge(form, element, x, frame, inner)
+        return x  # Keep
+
+    def _scoped(self, element: Element, frame: Frame, site: Site, form: object) -> Site:
+        """The site inside an element: at its `precision`, in its `as`."""
+        if element.precision is not None:
+            site = self._precise(element.precision, frame, site)
+        if element.path is None or isinstance(form, Keep):
+            return site
+        component = frame.template(element.path, site.positions)
+        used = form.target if isinstance(form, Use) and not form.parameter else None
+        pointer = self.builder.sections[site.section].pointer
+        return self.enter(site, component, "part", pointer, used)
+
+    def _precise(self, stated: Text, frame: Frame, site: Site) -> Site:
+        """The site at a precision; null is whatever holds around it."""
+        value = frame.value(stated, PRECISION, site.positions)
+        return site if value is None else replace(site, precision=value)
+
+    def enter(
+        self,
+        site: Site,
+        component: str,
+        kind: str,
+        pointer: str,
+        definition: str | None = None,
+        arguments: tuple[tuple[str, Any], ...] = (),
+    ) -> Site:
+        """The site in a scope below this one; an empty component is no scope."""
+        path = joined(site.path, component)
+        if path == site.path:
+            return site
+        parent = self._holder(site.scope, path)
+        scope = Scope(path, parent, kind, pointer, definition, arguments)
+        return site.within(self.builder.scope(scope), path)
+
+    def _holder(self, scope: int, path: str) -> int:
+        """The nearest scope around ``scope`` that a path lies in."""
+        around = self.builder.scopes[scope]
+        while around.path and not path.startswith(f"{around.path}."):
+            scope = around.parent or 0
+            around = self.builder.scopes[scope]
+        return scope
+
+    def _iterations(
+        self,
+        element: Element,
+        form: For,
+        x: Val,
+        frame: Frame,
+        site: Site,
+        *,
+        chained: bool,
+    ) -> Iterator[Val | None]:
+        """The results of a loop: each from the one before, or each from ``x``."""
+        count = frame.scalar(form.count, _COUNT, site.positions)
+        outer = frame.names.get(form.variable)
+        for i in range(count):
+            frame.names[form.variable] = i
+            inner = self._scoped(element, frame, site, form)
+            if form.share and i:
+                inner = replace(inner, shared=True)
+            made = self._branch(form.body, x, frame, inner)
+            if made is not None and chained:
+                x = made
+            yield made
+        if outer is None:
+            frame.names.pop(form.variable, None)
+        else:
+            frame.names[form.variable] = outer
+
+    def _branch(self, body: Body, x: Val, frame: Frame, site: Site) -> Val | None:
+        """A body as a branch: None where its one element is left out."""
+        if len(body.elements) == 1:
+            return self.element(body.elements[0], x, frame, site)
+        return self.body(body, x, frame, site)
+
+    # --- merges -----------------------------------------------------------------------
+
+    def _merge(
+        self, form: Merge, element: Element, x: Val, frame: Frame, site: Site
+    ) -> Val:
+        values: list[Val] = []
+        for body in form.branches:
+            only = body.elements[0] if len(body.elements) == 1 else None
+            if only is not None and isinstance(only.form, For) and only.when is None:
+                made = list(
+                    self._iterations(only, only.form, x, frame, site, chained=False)
+                )
+            else:
+                made = [self._branch(body, x, frame, site)]
+            values.extend(v for v in made if v is not None)
+        if not values:
+            message = f'every branch of "{form.kind}" is left out'
+            raise Stop("RG011", message, frame.at(element.at))
+        return self.merged(form.kind, values, frame.at(element.at), site)
+
+    def merged(self, kind: str, values: list[Val], place: Place, site: Site) -> Val:
+        """Several values brought together; one by itself stays as it is."""
+        if len(values) == 1 and kind != "stack":
+            return values[0]
+        if any(v.spoiled for v in values):
+            return replace(values[0], spoiled=True)
+        return self.calls.emit(OPERATORS[kind](), values, None, place, site)
+
+    # --- blocks -----------------------------------------------------------------------
+
+    def _use(
+        self, form: Use, element: Element, x: Val, frame: Frame, site: Site
+    ) -> Val:
+        if not form.parameter:
+            made = self.spec.definitions[form.target]
+            given = {name: (a, frame) for name, a in form.arguments.items()}
+            return self.block(made, given, frame.at(element.at), x, site)
+        offered = {name: (a, frame) for name, a in form.arguments.items()}
+        return self._parameter(form.target, offered, element, x, frame, site)
+
+    def _parameter(
+        self,
+        name: str,
+        offered: Mapping[str, tuple[Argument, Frame]],
+        element: Element,
+        x: Val,
+        frame: Frame,
+        site: Site,
+    ) -> Val:
+        """A body given as an argument, run where it was written."""
+        value = frame.parameter(name, element.at)
+        if value is None:
+            return x
+        if not isinstance(value, BodyValue):
+            message = f'"${name}" is not a body'
+            raise Stop("RG012", message, frame.at(element.at))
+        if not value.body.elements:
+            return x
+        only = value.body.elements[0] if len(value.body.elements) == 1 else None
+        if only is not None and isinstance(only.form, Use) and only.when is None:
+            use = only.form
+            inner = self._scoped(only, value.frame, site, use)
+            if use.parameter:
+                return self._parameter(use.target, offered, only, x, value.frame, inner)
+            made = self.spec.definitions[use.target]
+            given = {k: v for k, v in offered.items() if k in made.params}
+            given.update((k, (a, value.frame)) for k, a in use.arguments.items())
+            return self.block(made, given, value.frame.at(only.at), x, inner)
+        lent = self.lend(value.frame, offered, site.positions)
+        return self.body(value.body, x, lent, site.using(x.type.shape[0]))
+
+    def lend(
+        self,
+        frame: Frame,
+        offered: Mapping[str, tuple[Argument, Frame]],
+        positions: Mapping[str, Any],
+    ) -> Frame:
+        """A frame that sees what is offered as well, behind its own names."""
+        if not offered:
+            return frame
+        made = Frame(frame.call, frame.own, kept=frame.kept)
+        for name, (argument, outer) in offered.items():
+            made.names[name] = outer.value(argument, ANY, positions)
+        made.sources.update(offered)
+        made.names.update(frame.names)
+        made.sources.update(frame.sources)
+        return made
+
+    def block(
+        self,
+        made: Definition,
+        given: Mapping[str, tuple[Argument, Frame]],
+        place: Place,
+        x: Val,
+        site: Site,
+    ) -> Val:
+        """One use of a block."""
+        inner = site.using(x.type.shape[0])
+        frame = self.frame(made, given, place, site.positions, inner.positions)
+        if made.body is None:
+            return replace(x, spoiled=True)  # its definition has a problem already
+        return self.body(made.body, x, frame, inner)
+
+    def _default(
+        self, default: Argument, param: Param, frame: Frame, inner: Mapping[str, Any]
+    ) -> Any:
+        """A default's value, found once where no name has a part in it.
+
+        Definitions outlive this object, so their defaults' ids stay their own.
+        """
+        known = self._defaults.get(id(default))
+        if known is not None:
+            return known
+        value = frame.value(default, param, inner)
+        if isinstance(default, Scalar) and not default.expr.names:
+            self._defaults[id(default)] = value
+        return value
+
+    def frame(
+        self,
+        made: Definition,
+        given: Mapping[str, tuple[Argument, Frame]],
+        place: Place,
+        outer: Mapping[str, Any],
+        inner: Mapping[str, Any],
+    ) -> Frame:
+        """Parameters and local values of a definition, evaluated.
+
+        Arguments are evaluated at the caller's positions, defaults at the block's own.
+        """
+        frame = Frame(place, own=not made.builtin)
+        for name, param in made.params.items():
+            value = None
+            source = given.get(name)
+            if source is not None:
+                value = source[1].value(source[0], param, outer)
+            default = made.defaults.get(name)
+            if param.kind == "shortcut" and default is not None:
+                base = frame.value(default, param, inner)
+                value = self.shortcuts.based(value, base)
+            elif value is None and default is not None:
+                source = (default, frame)
+                value = self._default(default, param, frame, inner)
+            if value is None and param.required:
+                message = f'block "{made.name}" needs "{name}", {param}'
+                raise Stop("RG023", message, place)
+            frame.names[name] = value
+            if source is not None:
+                frame.sources[name] = source
+        for name, argument in made.let.items():
+            frame.names[name] = frame.value(argument, ANY, inner)
+            frame.sources[name] = (argument, frame)
+        return frame
+
+
+#: A parameter that takes whatever an expression yields.
+ANY: Final = Param("value")

@@ -1,0 +1,84 @@
+"""Load, check and expand: the steps that every command begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen.errors import Problem, SpecError
+from resgen.expansion.builder import Limits
+from resgen.expansion.expand import expand as expand_graph
+from resgen.graph.check import check as check_graph
+from resgen.graph.ir import Graph
+from resgen.ops import VOCABULARY
+from resgen.spec.load import load as load_spec
+from resgen.spec.model import Spec
+from resgen.spec.source import Problems
+
+Source = str | Path | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What became of a spec: as much as could be made of it, and every problem."""
+
+    spec: Spec | None
+    graph: Graph | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Problems that leave no network."""
+        return tuple(p for p in self.problems if p.severity == "error")
+
+
+def examine(
+    source: Source, changes: Sequence[str] = (), *, limits: Limits | None = None
+) -> Examined:
+    """Read, expand and check; nothing is raised for what a spec can have wrong.
+
+    ``source`` is a path, the name of a network of the zoo, or the spec as Python
+    values. ``changes`` are of the form ``/POINTER=VALUE``.
+    """
+    found = Problems()
+    graph = None
+    spec = load_spec(source, VOCABULARY, found, changes)
+    if spec is not None:
+        try:
+            graph = expand_graph(spec, limits=limits, problems=found)
+            for problem in check_graph(graph):
+                found.add(problem)
+        except SpecError:
+            pass  # collected already
+    problems = sorted(found.items, key=_by_line)
+    return Examined(spec, None if found.errors else graph, tuple(problems))
+
+
+def load(
+    source: Source, changes: Sequence[str] = (), *, limits: Limits | None = None
+) -> Spec:
+    """A spec, resolved and checked; raises :class:`SpecError` listing all its errors.
+
+    >>> load("resnet50", ["/stages/2/depth=23"]).name
+    'resnet50'
+    """
+    examined = examine(source, changes, limits=limits)
+    if examined.spec is None or examined.errors:
+        raise SpecError(examined.problems)
+    return examined.spec
+
+
+def expand(spec: Spec, *, limits: Limits | None = None) -> Graph:
+    """The validated graph of a spec; raises :class:`SpecError`."""
+    graph = expand_graph(spec, limits=limits)
+    problems = check_graph(graph)
+    if any(p.severity == "error" for p in problems):
+        raise SpecError(problems)
+    return graph
+
+
+def _by_line(problem: Problem) -> tuple[str, int, int, str]:
+    place = problem.place
+    return place.file, place.line, place.column, problem.code

@@ -1,0 +1,177 @@
+"""Which parts of two networks make the difference between their times.
+
+Operator times are taken in fresh processes, A and B in turns, and summed by stage; what
+lies on shortcuts is a part of its own. A difference that is no larger than what the
+same network shows from process to process is noise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Final
+
+from resgen.graph.ir import Graph, Node
+from resgen.profiling.bench import Job
+from resgen.profiling.comparison.compare import of_build
+from resgen.profiling.process import Process
+from resgen.profiling.worker import Failure
+from resgen.records.latency import Breakdown
+
+#: Processes of either network.
+ROUNDS: Final = 3
+SHORTCUTS: Final = "shortcuts"
+REST: Final = "the rest"
+#: Numbers that are words in a sentence.
+_WORDS: Final = ("no", "one", "two", "three", "four", "five", "six")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part, what B takes more than A in it (seconds), and what was built otherwise.
+
+    ``noise`` is the largest change of either side between two processes. ``blocks`` are
+    those of the part that differ by more than their noise, the largest first.
+    """
+
+    part: str
+    seconds: float
+    noise: float
+    why: str = ""
+    blocks: tuple[tuple[str, float], ...] = ()
+
+
+def waterfall(a: Job, b: Job) -> tuple[Step, ...]:
+    """The parts that differ by more than noise, the largest first, then the rest.
+
+    A process that fails is a ResgenError, and so is an engine whose profiler is not
+    read.
+    """
+    taken: tuple[list[Breakdown], ...] = ([], [])
+    for turn in range(2 * ROUNDS):
+        side = (0, 1, 1, 0)[turn % 4]
+        with Process() as process:
+            answer = process.ask("charge", of_build((a, b)[side], turn // 2))
+        if isinstance(answer, Failure):
+            raise answer.error()
+        taken[side].append(answer)
+    steps = _steps(taken, by_part)
+    told = sorted(filter(_loud, steps), key=lambda step: -abs(step.seconds))
+    hidden = [step for step in steps if not _loud(step)]
+    reasons = _reasons(a, b)
+    blocks = sorted(
+        filter(_loud, _steps(taken, by_block)), key=lambda step: -abs(step.seconds)
+    )
+    found = [
+        replace(
+            step,
+            why=reasons.get(step.part, ""),
+            blocks=tuple(
+                (block.part, block.seconds)
+                for block in blocks
+                if block.part.rpartition(".")[0] == step.part
+            ),
+        )
+        for step in told
+    ]
+    if hidden:
+        total, noise = sum(s.seconds for s in hidden), sum(s.noise for s in hidden)
+        found.append(Step(REST, total, noise, "within noise"))
+    return tuple(found)
+
+
+Sums = dict[str, float]
+
+
+def _steps(
+    taken: Sequence[Sequence[Breakdown]], sums_of: Callable[[Breakdown], Sums]
+) -> list[Step]:
+    """The change of every part, and how much either side changes by itself."""
+    sides = [[sums_of(breakdown) for breakdown in side] for side in taken]
+    steps = []
+    for part in dict.fromkeys(key for side in sides for sums in side for key in sums):
+        ones, others = ([sums.get(part, 0.0) for sums in side] for side in sides)
+        noise = max(max(side) - min(side) for side in (ones, others))
+        steps.append(Step(part, median(others) - median(ones), noise))
+    return steps
+
+
+def _loud(step: Step) -> bool:
+    return abs(step.seconds) > step.noise
+
+
+def by_part(breakdown: Breakdown) -> Sums:
+    """Seconds by section, of shortcuts, and of what lies in no one section."""
+    sums: Sums = {}
+    for operator in breakdown.operators:
+        part = operator.section or ("across" if operator.across else "unknown")
+        if operator.role == "shortcut":
+            part = SHORTCUTS
+        sums[part] = sums.get(part, 0.0) + operator.seconds
+    return sums
+
+
+def by_block(breakdown: Breakdown) -> Sums:
+    """Seconds by block."""
+    return {
+        charge.path: charge.seconds
+        for charge in breakdown.charges
+        if charge.kind == "block"
+    }
+
+
+def _reasons(a: Job, b: Job) -> dict[str, str]:
+    """What each part of B has that A has not, and the other way round."""
+    if a.prepared.network is None or b.prepared.network is None:
+        return {}
+    ones, others = (_built(job.prepared.graph) for job in (a, b))
+    return {
+        part: difference(ones.get(part, Counter()), others.get(part, Counter()))
+        for part in ones | others
+    }
+
+
+def _built(graph: Graph) -> dict[str, Counter[str]]:
+    """Operators that take time, in words, by part."""
+    found: dict[str, Counter[str]] = {}
+    for node in graph.nodes:
+        words = _words(node)
+        if words:
+            section = graph.sections[node.origin.section].name
+            part = SHORTCUTS if node.origin.role == "shortcut" else section
+            found.setdefault(part, Counter())[words] += 1
+    return found
+
+
+def _words(node: Node) -> str:
+    name = node.op.name.replace("_", " ")
+    kernel = getattr(node.op, "kernel", None)
+    if kernel is None:
+        return name if node.op.name in ("resize", "blur_pool") else ""
+    sizes: Sequence[int] = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    size = "x".join(map(str, sizes))
+    return f"{size} {name}"
+
+
+def difference(ones: Counter[str], others: Counter[str]) -> str:
+    """What is new, and what it stands instead of.
+
+    >>> difference(Counter({"7x7 conv": 1}), Counter({"3x3 conv": 3}))
+    'three 3x3 conv instead of one 7x7 conv'
+    """
+    new, gone = others - ones, ones - others
+    if not new and not gone:
+        return ""
+    if not new:
+        return f"without {_listed(gone)}"
+    return _listed(new) + (f" instead of {_listed(gone)}" if gone else " more")
+
+
+def _listed(counts: Counter[str]) -> str:
+    numbers = (
+        (_WORDS[n] if n < len(_WORDS) else str(n), words)
+        for words, n in counts.most_common()
+    )
+    return ", ".join(f"{number} {words}" for number, words in numbers)

@@ -1,0 +1,19 @@
+"""The file of what was measured: ``report.json``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resgen.document.files import Format
+from resgen.records.latency import FORMAT, Record
+
+REPORT: Final = Format(
+    mark="resgen_report",
+    version=FORMAT,
+    kind=Record,
+    name="report",
+    title="A latency report of resgen's",
+    made_by="resgen profile",
+    hint="resgen profile writes report.json; resgen report also reads a kit's\n"
+    "result.json and what trtexec exports",
+)

@@ -1,0 +1,127 @@
+"""Where the time of an opened network goes, by its engine's own profiler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from resgen.attribution import foreign, operators, roofline
+from resgen.attribution.attribute import charge
+from resgen.attribution.graph_names import names_of_graph
+from resgen.attribution.names import Names
+from resgen.errors import ResgenError
+from resgen.profiling.bench import Bench
+from resgen.profiling.subject import AS_BUILT
+from resgen.records.latency import Breakdown, Ceilings, OperatorTime
+
+#: Runs whose operator times are taken.
+RUNS: Final = 10
+#: What a breakdown by TensorRT's profiler says of its source.
+IPROFILER: Final = "IProfiler, in a pass of its own"
+#: Why the profiler of an engine is not read.
+UNREAD: Final = {
+    "onnxruntime": "ONNX Runtime's profile is read on the processor only",
+    "torch-compile": "the kernels that torch.compile fuses do not name what they "
+    "compute",
+    "opencv": "OpenCV does not name what its layers have fused",
+}
+
+#: Operator times, the names that lead from them to the network, and their source.
+Read: TypeAlias = tuple[tuple[OperatorTime, ...], Names, str]
+
+
+def explained(bench: Bench) -> tuple[Breakdown, Ceilings | None]:
+    """Operator times charged to the network, beside what the machine could reach.
+
+    An engine whose profiler resgen does not read is a ResgenError. There are no
+    ceilings where nobody knows the precision.
+    """
+    _reader(bench)  # the ceilings take a second, in vain if nothing is read
+    job, precision = bench.job, bench.job.prepared.precision
+    if precision == AS_BUILT:
+        return charged(bench), None
+    ceilings = roofline.ceilings(job.runtime, job.device, precision, job.threads)
+    return charged(bench, ceilings), ceilings
+
+
+def charged(bench: Bench, ceilings: Ceilings | None = None) -> Breakdown:
+    """Operator times charged to the network."""
+    found, names, source = _reader(bench)(bench)
+    return charge(found, names, source=source, batch=bench.job.batch, ceilings=ceilings)
+
+
+def _reader(bench: Bench) -> Callable[[Bench], Read]:
+    """What reads the engine's profiler."""
+    runtime = bench.job.runtime
+    found = _READERS.get(runtime)
+    if found is None or (runtime == "onnxruntime" and bench.job.device != "cpu"):
+        unread = f"the profiler of {bench.engine.title} is not read here"
+        raise ResgenError(UNREAD.get(runtime, unread))
+    return found
+
+
+def _torch(bench: Bench) -> Read:
+    import torch
+
+    device = bench.job.device
+    graph, module = bench.job.prepared.module()
+    module.eval().to(device)
+    inputs = [torch.from_numpy(bench.feeds[i.name]).to(device) for i in graph.inputs]
+    found = operators.profile_torch(module, inputs, runs=RUNS)
+    return found, names_of_graph(graph), "torch.profiler"
+
+
+def _onnxruntime(bench: Bench) -> Read:
+    profile, source = operators.profile_onnxruntime, "onnxruntime profile"
+    return _of_file(bench, "ONNX Runtime", profile), _names_of_file(bench), source
+
+
+def _openvino(bench: Bench) -> Read:
+    profile, source = operators.profile_openvino, "OpenVINO's profiling of a request"
+    return _of_file(bench, "OpenVINO", profile), _names_of_file(bench), source
+
+
+def _of_file(
+    bench: Bench, title: str, profile: Callable[..., tuple[OperatorTime, ...]]
+) -> tuple[OperatorTime, ...]:
+    """Operator times of an engine on the processor that reads the ONNX file."""
+    job = bench.job
+    if job.prepared.model is None:
+        raise ResgenError(f"{title}'s profiler needs an ONNX file")
+    return profile(job.prepared.model, bench.feeds, threads=job.threads, runs=RUNS)
+
+
+def _names_of_file(bench: Bench) -> Names:
+    """The names in the ONNX file that engines read."""
+    prepared = bench.job.prepared
+    if prepared.network is None and prepared.model is not None:
+        return foreign.names_of_onnx(prepared.model, bench.job.shapes)
+    return names_of_graph(prepared.file_graph)
+
+
+def _tensorrt(bench: Bench) -> Read:
+    """Layers of an engine; without the network it was built of, by their own names."""
+    from resgen.runtime.tensorrt import TensorRtSession
+
+    prepared, session = bench.job.prepared, bench.session
+    if not isinstance(session, TensorRtSession):
+        raise ResgenError(f"the profiler of {bench.engine.title} is not read here")
+    times, layers = session.layer_times(bench.feeds, RUNS)
+    if not times:
+        raise ResgenError(f"the profiler of {session.name} reported no layer")
+    found = operators.from_layers(times, layers)
+    if prepared.network is not None:
+        names = names_of_graph(prepared.engine_graph)
+    elif prepared.origin is not None:
+        names = foreign.names_of_onnx(prepared.origin, bench.job.shapes)
+    else:
+        names = foreign.names_of_layers(found)
+    return found, names, IPROFILER
+
+
+_READERS: Final[Mapping[str, Callable[[Bench], Read]]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+    "tensorrt": _tensorrt,
+    "torch": _torch,
+}

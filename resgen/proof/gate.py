@@ -1,0 +1,328 @@
+"""The proof that an ONNX file computes what the graph's PyTorch module computes.
+
+Two proofs, since weights as they ship may hide a fault (see
+:mod:`resgen.proof.probe`). The first keeps the file's structure and puts probe
+parameters in place of its weights: every tensor has to be right up to rounding, and
+the outputs as the file is deployed. The second runs the file as it is. Between them,
+every initialiser in the file has to be what the graph's expression for it comes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.onnxfile.stored import StoredModel, read_stored
+from resgen.pictures.find import photographs
+from resgen.pictures.inputs import Inputs, gather
+from resgen.proof.compare import (
+    Agreement,
+    Departure,
+    Recorded,
+    compare_outputs,
+    compare_tensors,
+    where,
+)
+from resgen.proof.initializers import Operands, prove_initializers
+from resgen.proof.probe import calibrate, draw
+from resgen.runtime.base import Array, release_memory
+from resgen.runtime.onnxruntime import OnnxRuntimeSession, load_onnxruntime
+from resgen.runtime.torch import TorchSession, load_torch
+from resgen.spec.model import Preprocess
+from resgen.weights.evaluate import Weights, evaluate
+
+if TYPE_CHECKING:
+    import torch
+    from onnx import ModelProto
+
+Say = Callable[[str], None]
+#: One input, and more than one: files have been wrong for either.
+BATCHES: Final = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was proven, and how closely.
+
+    ``tensors`` were compared one by one; the one furthest off used ``tensor_share`` of
+    what rounding explains. ``initializers`` were found to be what the graph says.
+    ``probe`` and ``shipped`` are the outputs' agreement on either parameters.
+    """
+
+    verdict: str
+    pictures: int
+    random: int
+    batches: tuple[int, ...]
+    tensors: int
+    tensor_share: float
+    initializers: int
+    probe: Agreement
+    shipped: Agreement
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; what is not known (of a network that is not finite) is null."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def prove(
+    graph: Graph,
+    folded: Graph,
+    file: Path,
+    weights: Weights,
+    preprocess: Preprocess,
+    operands: Operands,
+    *,
+    batches: Sequence[int] | None = None,
+    images: Sequence[Path] | None = None,
+    seed: int = 0,
+    say: Say | None = None,
+) -> Verification:
+    """Prove that ``file`` computes ``graph`` under ``weights``, or raise.
+
+    ``folded`` is the graph that the file was written from, and ``operands`` what
+    ``write`` returned as ``initializers``. ``batches`` are 1 and 3 unless said (twice
+    the file's own if that is fixed), ``images`` the photographs that scikit-image
+    ships. ``seed`` draws noise and probe parameters. ``say`` is told of each step.
+
+    A file that computes something else is a
+    :class:`~resgen.proof.compare.Departure`, which names the first tensor at which
+    it does. Without torch or ONNX Runtime: ``MissingComponent``.
+    """
+    load_torch("there is nothing to verify against")
+    load_onnxruntime("the ONNX file cannot be run and verified")
+    tell = say or (lambda _: None)
+    tell("comparing the file's weights with the graph's")
+    stored = read_stored(file)
+    prove_initializers(stored, operands, weights)
+    sizes = tuple(batches or _batches(stored.model))
+    paths = photographs() if images is None else images
+    inputs = gather(graph, preprocess, sizes, paths, seed, resized=_open(stored.model))
+    tell("comparing every tensor on probe parameters")
+    with TemporaryDirectory(prefix="resgen-") as folder:
+        module, reference, copy, shares = _prove_tensors(
+            graph, folded, stored, operands, inputs, seed, Path(folder)
+        )
+        _load(graph, module, weights)
+        with TorchSession(graph, module) as session:
+            shipped_reference = Recorded.of(session, inputs.feeds[:1])
+        _unload(module)
+        release_memory()
+        tell("comparing outputs on probe parameters")
+        with OnnxRuntimeSession(copy) as deployed:
+            probe = compare_outputs(reference, deployed)
+    tell("comparing outputs on the weights that ship")
+    with OnnxRuntimeSession(file) as deployed:
+        shipped = compare_outputs(shipped_reference, deployed)
+    return Verification(
+        verdict="equal",
+        pictures=inputs.pictures,
+        random=inputs.random,
+        batches=sizes,
+        tensors=len(shares),
+        tensor_share=max(shares, default=0.0),
+        initializers=len(operands),
+        probe=probe,
+        shipped=shipped,
+    )
+
+
+def prove_foreign(
+    graph: Graph,
+    file: Path,
+    weights: Weights,
+    preprocess: Preprocess,
+    write: Callable[[Weights, Path], object],
+    *,
+    batches: Sequence[int] | None = None,
+    images: Sequence[Path] | None = None,
+    seed: int = 0,
+) -> Verification:
+    """Prove the outputs of a file that another exporter wrote.
+
+    Its names are its own, so tensors cannot be compared one by one; ``write`` writes
+    such a file for other weights, which are the probe parameters. Otherwise as
+    :func:`prove`.
+    """
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    load_onnxruntime("the ONNX file cannot be run and verified")
+    sizes = tuple(batches or _batches(read_stored(file).model))
+    paths = photographs() if images is None else images
+    inputs = gather(graph, preprocess, sizes, paths, seed, resized=False)
+    drawn = draw(graph, seed)
+    module = to_torch(graph, drawn).eval()
+    with torch.no_grad(), TemporaryDirectory(prefix="resgen-") as folder:
+        settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+        copy = Path(folder) / file.name
+        write(drawn, copy)
+        agreements = []
+        for model, parameters in ((copy, drawn), (file, weights)):
+            _load(graph, module, parameters)
+            with TorchSession(graph, module) as session:
+                reference = Recorded.of(session, inputs.feeds)
+            with OnnxRuntimeSession(model) as deployed:
+                agreements.append(compare_outputs(reference, deployed))
+    probe, shipped = agreements
+    return Verification(
+        verdict="equal",
+        pictures=inputs.pictures,
+        random=inputs.random,
+        batches=sizes,
+        tensors=0,
+        tensor_share=0.0,
+        initializers=0,
+        probe=probe,
+        shipped=shipped,
+    )
+
+
+def _batches(structure: ModelProto) -> tuple[int, ...]:
+    """The batch sizes to verify, from what the file takes."""
+    axes = structure.graph.input[0].type.tensor_type.shape.dim
+    fixed = axes[0].dim_value if axes else 0
+    return (fixed, fixed) if fixed else BATCHES
+
+
+def _open(structure: ModelProto) -> bool:
+    """Whether the file takes any height and width."""
+    axes = structure.graph.input[0].type.tensor_type.shape.dim
+    return any(axis.dim_param for axis in axes[2:])
+
+
+def _prove_tensors(
+    graph: Graph,
+    folded: Graph,
+    stored: StoredModel,
+    operands: Operands,
+    inputs: Inputs,
+    seed: int,
+    folder: Path,
+) -> tuple[torch.nn.Module, Recorded, Path, list[float]]:
+    """Compare every tensor on probe parameters, with the file's nodes as they stand.
+
+    Returns the module and its outputs under these parameters, a copy of the file that
+    holds them, and what each tensor used of what rounding explains.
+    """
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    drawn = draw(graph, seed)
+    module = to_torch(graph, drawn).eval()
+    with torch.no_grad():
+        settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+        resized = inputs.resized is not None
+        with TorchSession(graph, module, dynamic=resized) as session:
+            later = Recorded.of(session, inputs.feeds[1:])
+        # The module's numbers are those of `drawn`, whose memory it shares.
+        held = {name: evaluate(operand, drawn) for name, operand in operands}
+        first = inputs.batches[0]
+        tensors = _tensors(folded, stored.model)
+        values = _run_open(stored, held, set(tensors.values()), inputs.name, first)
+        copy = stored.copy(folder, held)
+        del held
+        release_memory()
+        module.eval()
+        differences, outputs = compare_tensors(
+            graph,
+            module,
+            {inputs.name: torch.from_numpy(first)},
+            lambda node: values.pop(tensors.get(node, ""), None),
+        )
+    # The walk has run the module's operators on the first batch already.
+    reference = Recorded(later.name, ((inputs.feeds[0], outputs), *later.batches))
+    return module, reference, copy, [difference.share for difference in differences]
+
+
+def settle(
+    graph: Graph, module: torch.nn.Module, feed: Mapping[str, torch.Tensor]
+) -> None:
+    """Calibrate probe parameters, which have to keep every value finite."""
+    for node, value in calibrate(graph, module, feed):
+        if not value.sum().isfinite():  # nor is any sum with one of them
+            raise ResgenError(
+                f"{graph.name} yields numbers that are not finite at {node.name} "
+                f"({where(graph, node)}), whatever its parameters"
+            )
+
+
+def _load(graph: Graph, module: torch.nn.Module, weights: Weights) -> None:
+    """Let a module's parameters be these arrays, which are shared where they can be.
+
+    A second module would keep the first one's memory until it is collected.
+    """
+    import torch
+
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        kind = graph.parameter[name].dtype
+        tensor.data = torch.from_numpy(np.require(weights[name], kind, ["C", "W"]))
+
+
+def _unload(module: torch.nn.Module) -> None:
+    """Drop a module's numbers now: its parts refer to one another, so it lingers."""
+    import torch
+
+    for tensor in module.state_dict(keep_vars=True).values():
+        tensor.data = torch.empty(0)
+
+
+def _tensors(folded: Graph, structure: ModelProto) -> dict[str, str]:
+    """The file's tensor for each value of the unfolded graph that it computes.
+
+    The last ONNX node of an operator goes by the operator's name, and what a folded
+    operator yields is what the last norm that it absorbed yielded.
+    """
+    yields = {node.name: node.output[0] for node in structure.graph.node if node.output}
+    found = {}
+    for node in folded.nodes:
+        if node.op.training_only:
+            continue
+        if node.name not in yields:
+            raise Departure(node.name, f"the ONNX file computes no {node.name}")
+        found[node.absorbed[-1] if node.absorbed else node.name] = yields[node.name]
+    return found
+
+
+def _run_open(
+    stored: StoredModel,
+    held: Mapping[str, Array],
+    tensors: Iterable[str],
+    name: str,
+    batch: Array,
+) -> dict[str, Array]:
+    """What the model's own nodes yield, each of these tensors."""
+    from onnx import ModelProto
+    from onnx.helper import make_tensor_value_info
+    from onnx.numpy_helper import from_array
+
+    opened = ModelProto()
+    opened.CopyFrom(stored.model)
+    for tensor in stored.tensors:
+        if tensor.name in held:  # as an input it is not copied
+            kind, shape = tensor.head.data_type, tensor.shape
+            opened.graph.input.append(make_tensor_value_info(tensor.name, kind, shape))
+        else:
+            opened.graph.initializer.append(from_array(tensor.read(), tensor.name))
+    shown = {output.name for output in opened.graph.output}
+    for value in tensors:
+        if value not in shown:
+            opened.graph.output.add(name=value)
+    with OnnxRuntimeSession(opened.SerializeToString(), optimize=False) as session:
+        return session.run({name: batch, **held})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return list(value) if isinstance(value, tuple) else value

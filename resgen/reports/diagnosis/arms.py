@@ -1,0 +1,152 @@
+"""The networks of diagnoses side by side, and their figures over all seeds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from statistics import fmean, median
+from typing import Final
+
+from resgen.records.diagnosis import Arm, Diagnosis, Moment, Run
+from resgen.reports.wording import when
+
+#: What a part is measured by, as :class:`~resgen.records.diagnosis.Measures` names it.
+MEASURES: Final = (
+    "mean", "variance", "alike", "gradient", "correlation", "parameter_gradient",
+    "relative_gradient", "branch", "shortcut", "gain", "branch_gain", "shortcut_gain",
+    "dead",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """An arm, and what tells it from all others on the page.
+
+    ``watched`` if it is of somebody's own training, whose beginning was not judged.
+    """
+
+    title: str
+    arm: Arm
+    watched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median over ``seeds`` seeds, the lowest and the highest."""
+
+    middle: float
+    low: float
+    high: float
+    seeds: int
+
+
+def titled(diagnoses: Sequence[Diagnosis]) -> list[Titled]:
+    """The arms of all diagnoses, in order."""
+    found = [(_name(arm), one, arm) for one in diagnoses for arm in one.arms]
+    names = Counter(name for name, _, _ in found)
+    dated = [
+        name if names[name] == 1 else f"{name} {when(one.created)}"
+        for name, one, _ in found
+    ]
+    titles = Counter(dated)
+    numbered = [
+        title if titles[title] == 1 else f"{title} #{number}"
+        for number, title in enumerate(dated, 1)
+    ]
+    return [
+        Titled(title, arm, watched=one.data is None)
+        for title, (_, one, arm) in zip(numbered, found, strict=True)
+    ]
+
+
+def _name(arm: Arm) -> str:
+    known = not arm.plain or "plain" in arm.name
+    return arm.name if known else f"{arm.name}, plain"
+
+
+def over(values: Iterable[float | None]) -> Spread | None:
+    """The spread of what is finite; None if nothing is."""
+    finite = [value for value in values if value is not None]
+    if not finite:
+        return None
+    return Spread(median(finite), min(finite), max(finite), len(finite))
+
+
+def steps(arm: Arm) -> list[int]:
+    """The steps at which any run was looked at."""
+    return sorted({moment.step for run in arm.runs for moment in run.moments})
+
+
+def at(arm: Arm, step: int) -> list[Moment]:
+    """What was seen of every seed at a step."""
+    return [m for run in arm.runs for m in run.moments if m.step == step]
+
+
+def by_depth(arm: Arm, step: int, measure: str) -> list[Spread | None]:
+    """A measure of each part, over the seeds."""
+    moments = at(arm, step)
+    return [
+        over(getattr(moment.parts[i], measure) for moment in moments)
+        for i in range(len(arm.parts))
+    ]
+
+
+def blocks(arm: Arm) -> list[int]:
+    """Which parts are blocks; all of them where none says that it is."""
+    found = [i for i, part in enumerate(arm.parts) if part.kind == "block"]
+    return found or list(range(len(arm.parts)))
+
+
+def fade(arm: Arm, step: int = 0) -> Spread | None:
+    """The gradient's norm at the first block over that at the last, over the seeds.
+
+    The figure by which a plain stack is known: near 1 the gradient arrives as it set
+    out, far above it explodes on its way back, far below it vanishes. Shapes differ
+    between the two blocks, which a residual network has a factor of a few for.
+    """
+    kept = blocks(arm)
+    if not kept:
+        return None
+    first, last = kept[0], kept[-1]
+    ratios = []
+    for moment in at(arm, step):
+        begin, end = moment.parts[first].gradient, moment.parts[last].gradient
+        ratios.append(begin / end if begin is not None and end else None)
+    return over(ratios)
+
+
+def curve(runs: Sequence[Run], width: int) -> list[tuple[int, Spread | None]]:
+    """Training loss by step, over the seeds: the mean of ``width`` steps.
+
+    A run that left the finite numbers counts as infinitely bad from there on, so the
+    median is not that of the survivors; it is None once half of the runs are lost.
+    """
+    rows = []
+    longest = max((len(run.losses) for run in runs), default=0)
+    for begin in range(0, longest, width):
+        means = []
+        for run in runs:
+            these = [x for x in run.losses[begin : begin + width] if x is not None]
+            if run.left is not None and run.left <= begin + width:
+                means.append(inf)
+            elif these:
+                means.append(fmean(these))
+        finite = over(value for value in means if value < inf)
+        if finite is not None:
+            middle = median(means)
+            finite = replace(finite, middle=middle) if middle < inf else None
+        rows.append((min(begin + width, longest), finite))
+    return rows
+
+
+def accuracy(runs: Sequence[Run]) -> list[tuple[int, Spread]]:
+    """The share of held-back data that was told right, by step and over the seeds."""
+    shares: dict[int, list[float]] = {}
+    for run in runs:
+        for seen in run.evaluations:
+            if seen.count:
+                shares.setdefault(seen.step, []).append(seen.correct / seen.count)
+    found = ((step, over(shares[step])) for step in sorted(shares))
+    return [(step, spread) for step, spread in found if spread is not None]

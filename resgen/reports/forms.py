@@ -1,0 +1,91 @@
+"""What ``resgen report`` writes, whichever kind of result it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from resgen.errors import ResgenError, UsageError
+
+if TYPE_CHECKING:
+    from resgen.records.diagnosis import Diagnosis
+    from resgen.records.latency import Record
+
+Form: TypeAlias = Literal["html", "md", "csv", "json"]
+#: Results of one kind.
+Results: TypeAlias = "Sequence[Record] | Sequence[Diagnosis]"
+
+#: The tables that a kind of result has as CSV, the first one by default.
+LATENCY: Final = ("runs", "operators", "samples")
+DIAGNOSIS: Final = ("parts", "steps", "findings")
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """The forms of one kind of result; ``page`` is what its HTML file is called."""
+
+    page: str
+    data: str
+    tables: tuple[str, ...]
+    html: Callable[[Any], str]
+    markdown: Callable[[Any], str]
+    csv: Callable[[Any, Any], str]
+    text: Callable[[Any], str]
+
+
+def forms_of(results: Results) -> Forms:
+    """The forms in which these results can be written."""
+    from resgen.records.diagnosis import Diagnosis
+
+    if isinstance(results[0], Diagnosis):
+        from resgen.diagnosis import documents as diagnosis
+        from resgen.reports.diagnosis import csv, html, markdown
+
+        return Forms(
+            page=diagnosis.PAGE,
+            data=diagnosis.DATA,
+            tables=DIAGNOSIS,
+            html=html.render,
+            markdown=markdown.render,
+            csv=csv.render,
+            text=diagnosis.DIAGNOSIS.to_text,
+        )
+    from resgen.profiling import documents as latency
+    from resgen.reports.latency import csv as rows
+    from resgen.reports.latency import html as page
+    from resgen.reports.latency import markdown as comment
+
+    return Forms(
+        page="report.html",
+        data="report.json",
+        tables=LATENCY,
+        html=page.render,
+        markdown=comment.render,
+        csv=rows.render,
+        text=latency.REPORT.to_text,
+    )
+
+
+def rendered(results: Results, form: Form, table: str | None = None) -> str:
+    """The text of the form; ``table`` is for CSV.
+
+    A table that is of the other kind is a UsageError, several results as JSON are a
+    ResgenError, since such a file holds one.
+    """
+    forms = forms_of(results)
+    if table is not None and table not in forms.tables:
+        raise UsageError(
+            f"these results have no table of {table}",
+            hint=f"theirs are {', '.join(forms.tables)}",
+        )
+    if form == "json":
+        if len(results) != 1:
+            raise ResgenError(
+                f"a {forms.data} holds one result, and these are {len(results)}",
+                hint="convert them one by one",
+            )
+        return forms.text(results[0])
+    if form == "csv":
+        return forms.csv(results, table or forms.tables[0])
+    return forms.markdown(results) if form == "md" else forms.html(results)

@@ -1,0 +1,121 @@
+"""The same record as Markdown and as CSV, and the sentences that begin a report."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from reports.make import NASTY, record, run
+
+from resgen.reports.latency import csv as table
+from resgen.reports.latency.markdown import render
+from resgen.reports.latency.summary import sentences
+from resgen.reports.wording import digits, flat, interval, scaled, seconds
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_runs_as_csv_are_exact() -> None:
+    one = record()
+    found = rows(table.render([one]))
+    assert len(found) == len(one.runs)
+    for row, measured in zip(found, one.runs, strict=True):
+        assert row["network"] == "resnet50"
+        assert row["batch"] == str(measured.batch)
+        assert row["error"] == (measured.error or "")
+        if measured.summary is not None:
+            assert float(row["median"]) == measured.summary.median
+            ends = (float(row["median_low"]), float(row["median_high"]))
+            assert ends == measured.summary.median_interval
+
+
+def test_operators_and_samples_as_csv() -> None:
+    one = record(name=NASTY)
+    told = one.runs[0].breakdown
+    assert told is not None
+    found = rows(table.render([one], "operators"))
+    assert [row["name"] for row in found] == [op.name for op in told.operators]
+    assert [float(row["seconds"]) for row in found] == [
+        op.seconds for op in told.operators
+    ]
+    assert found[0]["network"] == NASTY
+    taken = rows(table.render([one], "samples"))
+    assert len(taken) == sum(
+        len(run.samples.seconds) for run in one.runs if run.samples is not None
+    )
+
+
+def test_markdown_has_sound_tables_and_obeys_no_name() -> None:
+    text = render([record(name=NASTY), record(created="2026-11-25T00:00:00+00:00")])
+    assert "<img" not in text
+    assert "</script" not in text
+    lines = text.splitlines()
+    for line, after in pairwise(lines):
+        if line.startswith("|") and after.startswith("|"):
+            bars = [each.replace("\\|", "").count("|") for each in (line, after)]
+            assert bars[0] == bars[1], line
+    assert "unsteady" in text
+    assert "out of memory at batch 32" in text
+    assert "no verdict" in text
+
+
+def test_sentences_say_the_most_important_thing_first() -> None:
+    first, second, third, *rest = sentences([record()])
+    assert first.startswith("resnet50 takes 20.")
+    assert "onnxruntime cpu fp32" in first
+    assert "the lowest median of 2" in first
+    assert "at batch 32 on onnxruntime" in second
+    assert "layer4" in third
+    assert "charged to parts of the network" in third
+    assert any("out of memory" in line for line in rest)
+    assert any("unsteady" in line for line in rest)
+
+
+def test_the_fastest_is_never_of_another_mode_or_batch() -> None:
+    runs = (
+        run(median=0.02),
+        run(batch=8, median=0.001),
+        run(mode="compute", median=1e-3),
+    )
+    assert "takes 20." in sentences([replace(record(), runs=runs)])[0]
+
+
+def test_results_with_nothing_in_common() -> None:
+    other = replace(record(name="other"), runs=(run("openvino"),))
+    text = " ".join(sentences([record(), other]))
+    assert "nothing to compare" in text
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (seconds(0), "0 ns"),
+        (seconds(1.5), "1.50 s"),
+        (seconds(999.9e-6), "1,000 µs"),
+        (seconds(-2e-3), "-2.00 ms"),
+        (interval((0.0210001, 0.0210002)), "21.000 to 21.000 ms"),
+        (interval((0.02101, 0.02103)), "21.01 to 21.03 ms"),
+        (digits(1e-9), "0.00000000100"),
+        (scaled(0), "0"),
+        (scaled(999), "999"),
+        (scaled(0.5), "0.500"),
+    ],
+)
+def test_numbers_for_people(written: str, expected: str) -> None:
+    assert written == expected
+
+
+def test_nested_settings_become_rows() -> None:
+    found = flat({"gpus": [{"name": "A"}, {"name": "B"}], "none": {}, "empty": []})
+    assert found == [("gpus.0.name", "A"), ("gpus.1.name", "B"), ("empty", "none")]
+
+
+def test_a_machine_that_was_never_steady_is_said_once() -> None:
+    runs = tuple(replace(run(batch=n), steady=False) for n in (1, 2, 4))
+    text = " ".join(sentences([replace(record(), runs=runs)]))
+    assert "unsteady during every run" in text
