@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from resgen.cli._measuring import (
     default_runtime,
     parse_device,
@@ -16,7 +14,7 @@ from resgen.cli._measuring import (
     wanted_of,
 )
 from resgen.cli._progress import Progress
-from resgen.cli._text import say, say_json
+from resgen.cli._text import say, say_json, style
 from resgen.errors import ResgenError, UsageError
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import BUILDS, Measured, measured
@@ -184,7 +182,7 @@ def _metrics(b: Job, found: Measured) -> Any:
 
 def _fail(failed: Sequence[str]) -> int:
     for line in failed:
-        mark = click.style("fails:", fg="red", bold=True)
+        mark = style("fails:", fg="red", bold=True)
         say(f"{mark} {line}", err=True)
     return int(bool(failed))
 
@@ -256,9 +254,7 @@ def _show(a: Job, b: Job, found: Measured, steps: Sequence[Step]) -> None:
         f"{decision.pairs} pairs of processes, ABBA · A/A floor "
         f"{100 * decision.floor:.1f} % · {found.seconds:.0f} s"
     )
-    verdict = click.style(
-        decision.verdict, fg=_COLOURS.get(decision.verdict), bold=True
-    )
+    verdict = style(decision.verdict, fg=_COLOURS.get(decision.verdict), bold=True)
     first, second = found.medians
     names = [job.prepared.subject.name for job in (a, b)]
     sentence = {

@@ -9,8 +9,6 @@ from math import log, log10
 from pathlib import Path
 from typing import Final
 
-import click
-
 from resgen.cli._problems import blank
 from resgen.cli._text import (
     carries_unicode,
@@ -18,6 +16,7 @@ from resgen.cli._text import (
     fitted,
     printable,
     say,
+    style,
     table,
     width,
 )
@@ -51,7 +50,7 @@ def show(done: Done, out: Path, took: float) -> None:
     say()
     for path in done.weights:
         say(f"weights   {path}")
-    say(f"{click.style(f'{out}/', bold=True)}  in {took:.1f} s")
+    say(f"{style(f'{out}/', bold=True)}  in {took:.1f} s")
     page = shlex.quote(str(out / PAGE))
     say(f"next: {' · '.join((f'open {page}', *_next(found)))}")
 
@@ -82,7 +81,7 @@ def _show_figures(rows: Sequence[tuple[str, ...]]) -> None:
         tables = [list(table([(row[0], row[i]) for row in rows], 1)) for i in columns]
     for head, *rest in tables:
         say()
-        say(click.style(head, bold=True))
+        say(style(head, bold=True))
         for line in rest:
             say(line)
 
@@ -252,13 +251,13 @@ def _in_training(arm: Arm, classes: int) -> str:
 
 
 def _show_verdict(arm: Arm) -> None:
-    name = click.style(arm.name, bold=True)
+    name = style(arm.name, bold=True)
     if not arm.findings:
-        fine = click.style("ok", fg="green", bold=True)
+        fine = style("ok", fg="green", bold=True)
         say(f"{name}: {fine}, nothing at initialisation stands in the way of training")
         return
     for finding in arm.findings:
-        code = click.style(finding.code, fg="red", bold=True)
+        code = style(finding.code, fg="red", bold=True)
         where = f"{printable(finding.place)}: " if finding.place else ""
         say(f"{name}: {where}{code}")
         _paragraph(finding.message)
@@ -274,7 +273,7 @@ def _show_verdict(arm: Arm) -> None:
 
 def _paragraph(text: str, *, dim: bool = False) -> None:
     for line in textwrap.wrap(printable(text), min(width(), _TEXT) - 2):
-        say("  " + (click.style(line, dim=True) if dim else line))
+        say("  " + (style(line, dim=True) if dim else line))
 
 
 def _quoted(finding: Finding) -> Iterator[str]:

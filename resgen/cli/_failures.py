@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from resgen.cli._problems import show, tally
-from resgen.cli._text import printable, say
+from resgen.cli._text import printable, say, style
 from resgen.errors import ResgenError, SpecError, did_you_mean
 
 INTERRUPTED: Final = 130
@@ -59,7 +59,7 @@ def report(failure: BaseException) -> int:
 
 def _fail(message: str, code: int, hint: str | None = None) -> int:
     first, *more = message.splitlines() or [""]
-    name = click.style("resgen:", fg="red", bold=True)
+    name = style("resgen:", fg="red", bold=True)
     say(f"{name} {printable(first)} (exit {code}).", err=True)
     for line in (*more, *(hint or "").splitlines()):
         say(f"  {printable(line)}".rstrip(), err=True)

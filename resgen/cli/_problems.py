@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import click
-
-from resgen.cli._text import count, printable, say
+from resgen.cli._text import count, printable, say, style
 from resgen.errors import Problem
 
 #: Columns of a quoted line; a longer one is shown around the fault.
@@ -21,8 +19,8 @@ def show(problem: Problem, *, err: bool = False) -> None:
     place = problem.place
     color = _COLORS[problem.severity]
     file = printable(place.file)
-    where = click.style(f"{file}:{place.line}:{place.column}", bold=True)
-    what = click.style(f"{problem.code} {problem.severity}", fg=color)
+    where = style(f"{file}:{place.line}:{place.column}", bold=True)
+    what = style(f"{problem.code} {problem.severity}", fg=color)
     say(f"{where}: {what}: {printable(problem.message)}", err=err)
     for line in quoted(problem):
         say(line, err=err)

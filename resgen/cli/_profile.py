@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from resgen.cli._failures import INTERRUPTED
 from resgen.cli._measuring import (
     default_runtime,
@@ -21,7 +19,7 @@ from resgen.cli._measuring import (
 )
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name
-from resgen.cli._text import say, say_json, table
+from resgen.cli._text import say, say_json, style, table
 from resgen.document.files import write_text
 from resgen.errors import ResgenError, UsageError
 from resgen.profiling.documents import REPORT
@@ -254,7 +252,7 @@ def _show(record: Record, out: Path, took: float) -> None:
     say()
     rows = [_HEAD, *(_row(run) for run in record.runs)]
     head, *lines = table(rows, 1)
-    say(click.style(head, bold=True))
+    say(style(head, bold=True))
     for line in lines:
         say(line)
     for run in record.runs:
@@ -265,7 +263,7 @@ def _show(record: Record, out: Path, took: float) -> None:
     if told is not None:
         _show_parts(told)
     say()
-    say(f"{click.style(f'{out}/', bold=True)}  in {took:.1f} s")
+    say(f"{style(f'{out}/', bold=True)}  in {took:.1f} s")
     again = shlex.quote(str(out / PAGE))
     say(f"next: open {again} · resgen compare A B says which of two is faster")
 
@@ -294,7 +292,7 @@ def _show_parts(run: Run) -> None:
         return
     say()
     say(
-        click.style("where the time goes", bold=True)
+        style("where the time goes", bold=True)
         + f"  {run.runtime}, batch {run.batch}: operators take "
         f"{seconds(breakdown.operator_sum)} under the profiler, "
         f"{100 * breakdown.coverage:.1f} % of it in a block or stage"

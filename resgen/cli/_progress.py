@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final
 
-import click
-
-from resgen.cli._text import say
+from resgen.cli._text import printable, say, style
 
 _LABEL: Final = 10
 #: Columns of a bar that stands for all of a step.
@@ -47,7 +45,7 @@ class Progress:
         head = "" if label == self._last else label
         self._last = label
         for line in text.splitlines() or [""]:
-            say(click.style(f"{head:<{_LABEL}}", bold=True) + line, err=self._err)
+            say(style(f"{head:<{_LABEL}}", bold=True) + line, err=self._err)
             head = ""
         self._announce()
 
@@ -56,7 +54,7 @@ class Progress:
         if self._live:
             filled = _BAR * done // max(total, 1)
             bar = "#" * filled + "-" * (_BAR - filled)
-            sys.stderr.write(f"\r\033[K{step} {bar} {done} of {total}")
+            sys.stderr.write(f"\r\033[K{printable(step)} {bar} {done} of {total}")
             sys.stderr.flush()
 
     def _announce(self) -> None:

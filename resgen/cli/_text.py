@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any, Final
 
 import click
 
 _DECIMAL: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+#: Control characters (C0 but for tabs and line ends, C1), line and paragraph
+#: separators, the marks that turn the direction of writing (Unicode's UAX 9, as in
+#: "Trojan Source", Boucher and Anderson 2021), and halves of characters.
+_OBEYED: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    "\ud800-\udfff]"
+)
+#: Select Graphic Rendition (ECMA-48), and the noncharacter that stands for each until
+#: the text is written.
+_RENDITION: Final = {
+    "end": 0, "bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34,
+    "magenta": 35, "cyan": 36,
+}  # fmt: skip
+_MARK: Final = {name: chr(0xFDD0 + i) for i, name in enumerate(_RENDITION)}
+_ANSI: Final = {ord(_MARK[name]): f"\x1b[{n}m" for name, n in _RENDITION.items()}
+_NO_MARKS: Final = dict.fromkeys(_ANSI, "\ufffd")
 
 
 def no_color() -> bool:
@@ -19,17 +37,58 @@ def no_color() -> bool:
     return bool(os.environ.get("NO_COLOR"))
 
 
+def style(
+    text: str, *, bold: bool = False, dim: bool = False, fg: str | None = None
+) -> str:
+    """The text, marked to be shown so by :func:`say`.
+
+    Marks are no escape sequences, so that those which a name brings along can be told
+    from ours.
+    """
+    wanted = (("bold", bold), ("dim", dim), (fg, fg is not None))
+    return "".join(_MARK[str(name)] for name, on in wanted if on) + text + _MARK["end"]
+
+
 def say(text: str = "", *, err: bool = False) -> None:
-    """Write lines to stdout, or stderr; colours only to a terminal that wants them."""
-    click.echo(text, err=err, color=False if no_color() else None)
+    """Write lines to stdout, or stderr; colours only to a terminal that wants them.
+
+    All that the command line shows passes here: what a terminal would obey is shown as
+    an escape, whoever put it into a name.
+    """
+    click.echo(
+        visible(text).translate(_ANSI), err=err, color=False if no_color() else None
+    )
 
 
 def say_json(value: Any, *, indent: int = 2) -> None:
     """Write the one document of ``--json``.
 
-    Other letters than ASCII's are kept where the output can carry all of them.
+    Other letters than ASCII's are kept where the output can carry all of them. Numbers
+    that are not finite do not exist in JSON: they are null.
     """
-    say(json.dumps(value, indent=indent, ensure_ascii=not carries_unicode()))
+    text = json.dumps(_finite(value), indent=indent, ensure_ascii=not carries_unicode())
+    say(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value
+
+
+def visible(text: str) -> str:
+    r"""The text with everything that a terminal would obey as an escape.
+
+    >>> print(visible("a\x1b[2Jb"))
+    a\x1b[2Jb
+    """
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def carries_unicode() -> bool:
@@ -98,10 +157,12 @@ def fitted(text: str, columns: int) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, without what a terminal would obey."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
+    r"""The text on one line: line ends are shown as escapes, too.
+
+    >>> print(printable("two\nlines"))
+    two\nlines
+    """
+    return visible(text).replace("\n", "\\n").translate(_NO_MARKS)
 
 
 def table(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:

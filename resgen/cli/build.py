@@ -18,7 +18,7 @@ from resgen.cli._options import (
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name, network
-from resgen.cli._text import say, say_json
+from resgen.cli._text import say, say_json, style
 from resgen.errors import UsageError
 
 #: What goes on after each step has been said.
@@ -127,6 +127,6 @@ def command(
             {"folder": str(built.folder), "seconds": built.seconds, **built.manifest}
         )
         return
-    say(f"{click.style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
+    say(f"{style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
     proof = f"resgen verify {built.folder}"
     say(f"next: {proof} · resgen profile {built.folder}")

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from resgen.cli._options import json_option
-from resgen.cli._text import count, fitted, printable, say, say_json, table, width
+from resgen.cli._text import (
+    count,
+    fitted,
+    printable,
+    say,
+    say_json,
+    style,
+    table,
+    width,
+)
 
 if TYPE_CHECKING:
     from resgen.machine.components import Component
@@ -47,7 +56,7 @@ def _show(found: Examination) -> None:
     system, python = here["system"], here["python"]
     release = system["distribution"] or system["kernel"]
     say(
-        f"{click.style('resgen', bold=True)} {here['resgen']} on Python "
+        f"{style('resgen', bold=True)} {here['resgen']} on Python "
         f"{python['version']}, {system['system']} ({release}), {system['architecture']}"
     )
     _section("machine", list(_wrapped(list(_machine(found)))))
@@ -59,7 +68,7 @@ def _show(found: Examination) -> None:
 
 def _section(title: str, lines: Sequence[str]) -> None:
     if lines:
-        say(f"\n{click.style(title, bold=True)}")
+        say(f"\n{style(title, bold=True)}")
     for line in lines:
         say(line)
 
@@ -182,7 +191,7 @@ def _rows(found: Sequence[Component]) -> Iterator[str]:
     for component, line in zip(found, table(rows, left=4), strict=True):
         state = component.state
         cut = fitted(f"  {printable(line)}", width())
-        yield cut.replace(state, click.style(state, fg=_COLORS[state]), 1)
+        yield cut.replace(state, style(state, fg=_COLORS[state]), 1)
 
 
 def _remark(component: Component) -> str:

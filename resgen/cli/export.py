@@ -15,7 +15,7 @@ from resgen.cli._options import (
     weights_options,
 )
 from resgen.cli._progress import Progress
-from resgen.cli._text import say, say_json
+from resgen.cli._text import say, say_json, style
 
 #: What goes on after each step has been said.
 _THEN: Final = {"": "starting", "weights": "lowering", "onnx": "verifying"}
@@ -176,4 +176,4 @@ def command(source: str, to: str, *, as_json: bool, **chosen: Any) -> None:
             }
         )
         return
-    say(f"{click.style(f'{exported.folder}/', bold=True)}  in {exported.seconds:.1f} s")
+    say(f"{style(f'{exported.folder}/', bold=True)}  in {exported.seconds:.1f} s")

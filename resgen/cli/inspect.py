@@ -19,6 +19,7 @@ from resgen.cli._text import (
     say_json,
     scaled,
     shape,
+    style,
     table,
     unit_of,
     width,
@@ -151,7 +152,7 @@ def _document(found: Analysis, ways: Paths) -> dict[str, Any]:
 def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
     params, macs = unit_of(found.params), unit_of(found.macs, "MACs")
     say(
-        f"{click.style(found.name, bold=True)}    "
+        f"{style(found.name, bold=True)}    "
         f"{scaled(found.params, params)} parameters    "
         f"{scaled(found.macs, macs)}    "
         f"input {shape(found.input)}"
@@ -175,7 +176,7 @@ def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
             )
         )
     for number, line in enumerate(_narrowed(rows)):
-        say(click.style(line, dim=True) if number < 2 else line)
+        say(style(line, dim=True) if number < 2 else line)
     say(
         f"{count(found.nodes, 'operator')}; weights "
         f"{scaled(found.weight_bytes, unit_of(found.weight_bytes, 'B'), 1)}; at most "

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from resgen.cli._options import json_option
-from resgen.cli._text import fitted, say, say_json, scaled, shape, table, unit_of, width
+from resgen.cli._text import (
+    fitted,
+    say,
+    say_json,
+    scaled,
+    shape,
+    style,
+    table,
+    unit_of,
+    width,
+)
 from resgen.cli._zoo import Network, costs, networks
 from resgen.errors import UsageError, did_you_mean
 
@@ -78,7 +88,7 @@ def _show_networks(counted: list[tuple[Network, Cost | None]]) -> None:
     for (network, _), line in zip(counted, table(rows, left=1), strict=True):
         if network.family != family:
             family = network.family
-            say(f"\n{click.style(family, bold=True)}")
+            say(f"\n{style(family, bold=True)}")
         wide = max(len(each.name) for each, _ in counted)
         say(fitted(f"  {line:<{wide}}   {network.doc}", width()))
     if len(counted) == 1:
@@ -124,14 +134,14 @@ def _list_entries(what: str, *, as_json: bool) -> None:
 def _show_entry(entry: Entry) -> None:
     from resgen.cli._vocabulary import plain
 
-    say(f"{click.style(entry.name, bold=True)} ({entry.kind})")
+    say(f"{style(entry.name, bold=True)} ({entry.kind})")
     page = min(width(), PAGE)
     for line in wrap(entry.doc, page - 2):
         say(f"  {line}")
     for name, param in entry.params.items():
         default = json.dumps(plain(param.default)) if not param.required else None
         given = "required" if default is None else f"default {default}"
-        say(f"\n  {click.style(name, bold=True)}: {param}, {given}")
+        say(f"\n  {style(name, bold=True)}: {param}, {given}")
         for line in wrap(param.doc, page - 6):
             say(f"      {line}")
     if not entry.params:

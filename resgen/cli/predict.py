@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from resgen.cli._options import Whole, folder_argument, json_option
-from resgen.cli._text import printable, say, say_json
+from resgen.cli._text import printable, say, say_json, style
 
 #: Columns of a bar that stands for 100 %.
 BAR: Final = 20
@@ -57,7 +57,7 @@ def command(folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool) 
 
 
 def _show(prediction: Prediction) -> None:
-    say(click.style(printable(prediction.image.name), bold=True))
+    say(style(printable(prediction.image.name), bold=True))
     for best in prediction.classes:
         label = f"class {best.index}" if best.label is None else printable(best.label)
         bar = "#" * round(BAR * best.probability)

@@ -5,13 +5,26 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+#: What the text of a formula begins with, in one spreadsheet or another.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def written(header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """The text of a table; what a row lacks, or knows as None, is an empty field."""
+    """The text of a table; what a row lacks, or knows as None, is an empty field.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, as
+    OWASP's page on CSV injection has it; numbers stay as they are.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, header, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({key: _inert(cell) for key, cell in row.items()})
     return out.getvalue()
+
+
+def _inert(cell: Any) -> Any:
+    formula = isinstance(cell, str) and cell.startswith(_FORMULA)
+    return f"'{cell}" if formula else cell
