@@ -13,6 +13,7 @@ from resgen.artifact.folder import MANIFEST, MODEL, SPEC, WEIGHTS, reason
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
 from resgen.files.hashed import sha256_of
+from resgen.files.ordinary import read_text
 from resgen.graph.ir import Graph
 from resgen.spec.model import Spec
 
@@ -73,7 +74,7 @@ def open_folder(folder: Path) -> Artifact:
             f"{folder} {missing}", hint="`resgen build SPEC` makes a folder"
         )
     try:
-        manifest = json.loads(path.read_text("utf-8"))
+        manifest = json.loads(read_text(path))
         names = list(manifest["files"])
     except OSError as error:
         raise ResgenError(

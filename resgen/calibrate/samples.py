@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from resgen.errors import ResgenError
+from resgen.files.ordinary import check_file
 from resgen.graph.ir import Graph
 from resgen.pictures.find import photographs, pictures_of
 from resgen.pictures.preprocess import prepare, read, takes_pictures
@@ -83,11 +84,10 @@ def gather(
 
 
 def _arrays(path: Path, shape: tuple[int, ...]) -> Samples:
+    check_file(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays: dict[str, Any] = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise ResgenError(f"{path} does not exist") from error
     except Exception as error:  # a reader of foreign bytes fails in any way at all
         raise ResgenError(f"{path} cannot be read as an .npz file: {error}") from error
     fitting = [

@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 from resgen._version import __version__
 from resgen.document.decoding import Misfit, decode
 from resgen.errors import ResgenError
+from resgen.files.ordinary import read_text
 
 T = TypeVar("T")
 
@@ -140,9 +141,7 @@ class Format(Generic[T]):
 def read_json(path: Path) -> Any:
     """What a JSON file holds; NaN and infinity are refused as JSON does."""
     try:
-        return json.loads(
-            path.read_text("utf-8"), parse_constant=_refuse, parse_float=_finite
-        )
+        return json.loads(read_text(path), parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise ResgenError(f"cannot read {path}: {why}") from error

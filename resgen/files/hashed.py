@@ -10,6 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from resgen.files.ordinary import open_file
+
 #: How much of a file is read at once.
 _CHUNK: Final = 1 << 24
 
@@ -61,7 +63,7 @@ def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     buffer = bytearray(_CHUNK)
     view = memoryview(buffer)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while size := file.readinto(buffer):
             digest.update(view[:size])
     return digest.hexdigest()

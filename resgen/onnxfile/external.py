@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from resgen.errors import ResgenError
+from resgen.files.ordinary import open_file
 from resgen.onnxfile.protobuf import Damaged, fields, part, wrapped
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def read_structure(path: Path) -> ModelProto:
     from onnx import ModelProto
 
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             model: ModelProto = ModelProto.FromString(_without_numbers(file))
     except OSError as error:
         reason = error.strerror or "it cannot be read"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from resgen.errors import ResgenError
+from resgen.files.ordinary import open_file
 from resgen.onnxfile.protobuf import Damaged, fields, part
 
 #: The key of the metadata under which the engine's name stands.
@@ -36,7 +37,7 @@ def placed_for(model: Path | bytes) -> str | None:
     try:
         if isinstance(model, bytes):
             return _metadata(BytesIO(model)).get(FOR)
-        with model.open("rb") as file:
+        with open_file(model) as file:
             return _metadata(file).get(FOR)
     except (OSError, Damaged, UnicodeDecodeError):
         return None

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
+from resgen.files.ordinary import open_file
 from resgen.onnxfile.external import (
     GRAPH_INITIALIZER,
     MODEL_GRAPH,
@@ -147,7 +148,7 @@ def _tensor(file: BinaryIO, path: Path, start: int, stop: int) -> StoredTensor:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_file(path)
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise ResgenError(f"cannot read {path}: {reason}") from error

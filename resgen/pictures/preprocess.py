@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import MissingComponent, ResgenError
+from resgen.files.ordinary import check_file
 from resgen.spec.model import Preprocess
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ def takes_pictures(preprocess: Preprocess, shape: tuple[int, ...]) -> bool:
 def read(path: Path) -> Image:
     """The picture in a file; anything else is a :class:`ResgenError`."""
     image = _pillow()
+    if not path.is_dir():
+        check_file(path)
     try:
         with image.open(path) as opened:
             return _upright(opened)
-    except FileNotFoundError as error:
-        raise ResgenError(f"{path} does not exist") from error
     except IsADirectoryError as error:
         message = f"{path} is a folder, not a picture"
         raise ResgenError(message, hint="name the pictures in it") from error

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
+from resgen.files.ordinary import read_bytes
 from resgen.ops.types import DType
 from resgen.runtime.base import Array, Session, describe
 from resgen.runtime.engines import Engine, Opening
@@ -91,7 +92,7 @@ class TensorRtSession(Session):
         logger, log = logger_of(trt)
         log.clear()
         runtime = trt.Runtime(logger)
-        loaded = runtime.deserialize_cuda_engine(engine.read_bytes())
+        loaded = runtime.deserialize_cuda_engine(read_bytes(engine))
         if loaded is None:
             raise ResgenError(
                 f"{flavor.name} does not load {engine}: {log.why()}", hint=again

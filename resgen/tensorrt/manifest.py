@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.files.hashed import sha256_of
+from resgen.files.ordinary import read_text
 from resgen.machine.device import required
 from resgen.tensorrt.files import reason, write_all, write_whole
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
@@ -111,7 +112,7 @@ def _read(engine: Path) -> Mapping[str, Any]:
     path = manifest_of(engine)
     again = f"export it again, or restore {path.name}"
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_text(path))
         seal = content.pop(_SEAL)
         version = content["resgen_engine"]
     except FileNotFoundError:

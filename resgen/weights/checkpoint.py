@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from resgen.errors import MissingComponent, ResgenError
+from resgen.files.ordinary import check_file
 from resgen.graph.ir import Parameter
 from resgen.weights.fitting import LISTED, compare
 from resgen.weights.safetensors import read_safetensors
@@ -57,8 +58,7 @@ def read(path: Path, *, ema: bool = False) -> dict[str, Array]:
     """
     if path.is_dir():
         raise ResgenError(f"{path} is a folder, not a checkpoint")
-    if not path.exists():
-        raise ResgenError(f"{path} does not exist")
+    check_file(path)
     if path.suffix == ".safetensors":
         if ema:
             raise ResgenError(

@@ -16,6 +16,7 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.files.hashed import HashedFile
+from resgen.files.ordinary import check_file
 from resgen.graph.ir import Graph
 from resgen.weights.evaluate import Array, Weights
 
@@ -45,6 +46,7 @@ class StoredWeights(Mapping[str, Array]):
         from safetensors import SafetensorError, safe_open
 
         self.path = Path(path)
+        check_file(path)
         try:
             # The package checks the header (offsets, overlaps, sizes); reading is ours,
             # because reading through its memory map holds every page twice.

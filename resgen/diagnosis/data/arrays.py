@@ -14,6 +14,7 @@ from resgen.diagnosis.data.outputs import Scores
 from resgen.diagnosis.data.pictures import resizing
 from resgen.errors import ResgenError
 from resgen.files.hashed import sha256_of
+from resgen.files.ordinary import check_file
 from resgen.graph.ir import Graph
 from resgen.pictures.preprocess import prepare, takes_pictures
 from resgen.runtime.base import describe
@@ -77,14 +78,13 @@ def arrays(
 
 
 def _read(path: Path) -> dict[str, Array]:
+    check_file(path)
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return {"": found}
         with found as file:
             return {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise ResgenError(f"{path} does not exist") from error
     except Exception as error:  # a reader of foreign bytes fails in any way at all
         # What numpy takes for no array it takes for Python objects, and says how to
         # load those: by running what the file says.
