@@ -16,6 +16,7 @@ from resgen.cli._measuring import (
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json, style
 from resgen.errors import ResgenError, UsageError
+from resgen.machine.cores import available_cores
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import BUILDS, Measured, measured
 from resgen.profiling.comparison.conditions import (
@@ -27,7 +28,6 @@ from resgen.profiling.comparison.conditions import (
 )
 from resgen.profiling.comparison.versus import Saved, saved, to_json
 from resgen.profiling.comparison.waterfall import Step, waterfall
-from resgen.profiling.cores import available_cores
 from resgen.profiling.documents import REPORT
 from resgen.profiling.engine import Building
 from resgen.profiling.process import Process

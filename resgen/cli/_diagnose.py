@@ -26,6 +26,7 @@ from resgen.errors import ResgenError, UsageError
 from resgen.expansion.network import expand
 from resgen.graph.cost import analyse
 from resgen.machine import environment
+from resgen.machine.cores import free_cores
 from resgen.reports.wording import scaled
 from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
@@ -57,6 +58,8 @@ class Chosen:
     steps: int | None
     rate: float
     batch: int | None
+    threads: int | None
+    no_rate_test: bool
     output: str | None
     assignments: tuple[str, ...]
     resume: bool
@@ -101,6 +104,8 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
         folder=out,
         resume=chosen.resume,
         keep_weights=chosen.keep_weights,
+        rate_test=not chosen.no_rate_test,
+        threads=_thread_count(chosen, out),
     )
     with _writable(out), told(batch):
         done = diagnose(
@@ -130,6 +135,7 @@ def _check(chosen: Chosen) -> None:
         for name, given in (
             ("--resume", chosen.resume),
             ("--keep-weights", chosen.keep_weights),
+            ("--no-lr-test", chosen.no_rate_test),
         ):
             if given:
                 raise UsageError(f"{name} is for training", hint="add --train STEPS")
@@ -160,6 +166,13 @@ def _without_shortcuts(spec: Spec, subject: Subject) -> Subject:
         raise ResgenError(f"{spec.name} has no shortcut that could be taken out")
     plain = without_shortcuts(spec)
     return Subject(plain.name, expand(plain), digest(plain), plain=True)
+
+
+def _thread_count(chosen: Chosen, out: Path) -> int:
+    from resgen.diagnosis.training.state import saved_threads
+
+    before = saved_threads(out) if chosen.resume else None
+    return chosen.threads or before or free_cores()
 
 
 def _require_names(subjects: list[Subject]) -> None:
@@ -210,13 +223,14 @@ def _again(chosen: Chosen) -> list[str]:
     for option, value in (
         ("--train", chosen.steps),
         ("--batch", chosen.batch),
+        ("--threads", chosen.threads),
         ("--output", chosen.output),
     ):
         if value is not None:
             words += [option, str(value)]
     for value in chosen.assignments:
         words += ["--set", value]
-    return words
+    return [*words, "--no-lr-test"] if chosen.no_rate_test else words
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Final
 
 from resgen.cli._problems import blank
 from resgen.cli._text import (
+    TEXT,
     carries_unicode,
     count,
     fitted,
@@ -34,8 +35,6 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS: Final = "12345678"
 #: Columns of a small chart.
 _CHART: Final = 28
-#: Columns of a sentence where the terminal sets no end.
-_TEXT: Final = 88
 
 
 def show(done: Done, out: Path, took: float) -> None:
@@ -272,7 +271,7 @@ def _show_verdict(arm: Arm) -> None:
 
 
 def _paragraph(text: str, *, dim: bool = False) -> None:
-    for line in textwrap.wrap(printable(text), min(width(), _TEXT) - 2):
+    for line in textwrap.wrap(printable(text), min(width(), TEXT) - 2):
         say("  " + (style(line, dim=True) if dim else line))
 
 
@@ -286,7 +285,7 @@ def _quoted(finding: Finding) -> Iterator[str]:
         text = Path(file).read_text("utf-8").splitlines()[int(line) - 1]
     except (OSError, ValueError, IndexError):
         return
-    shown = fitted(printable(text), _TEXT)
+    shown = fitted(printable(text), TEXT)
     yield f"{line:>9} | {shown}"
     column = int(rest) - 1
     if column < len(shown):

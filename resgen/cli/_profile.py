@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from resgen.cli._failures import INTERRUPTED
@@ -19,7 +20,7 @@ from resgen.cli._measuring import (
 )
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name
-from resgen.cli._text import say, say_json, style, table
+from resgen.cli._text import TEXT, say, say_json, style, table, width
 from resgen.document.files import write_text
 from resgen.errors import ResgenError, UsageError
 from resgen.profiling.documents import REPORT
@@ -28,6 +29,7 @@ from resgen.profiling.measure import Interrupted, Options, all_failed, profile
 from resgen.profiling.sampling import Limits
 from resgen.profiling.subject import Prepared, prepared
 from resgen.records.latency import Charge, Mode, Record, Run
+from resgen.reports.latency.doubt import ABOVE, above, doubt
 from resgen.reports.latency.naming import percentile
 from resgen.reports.wording import interval, scaled, seconds, share
 from resgen.runtime.engines import find, present
@@ -232,7 +234,7 @@ def _network_line(subject: Prepared) -> str:
 
 
 def _how(options: Options) -> str:
-    from resgen.profiling.cores import available_cores
+    from resgen.machine.cores import available_cores
 
     parts = [options.mode, options.device]
     if options.device == "cpu":
@@ -297,9 +299,11 @@ def _show_parts(run: Run) -> None:
         f"{seconds(breakdown.operator_sum)} under the profiler, "
         f"{100 * breakdown.coverage:.1f} % of it in a block or stage"
     )
+    doubtful = doubt(run)
     rows = [
         (part.path, seconds(part.seconds), share(part.seconds, breakdown.operator_sum),
-         _reached(part), "#" * round(BAR * part.seconds / breakdown.operator_sum))
+         "" if doubtful else _reached(part),
+         "#" * round(BAR * part.seconds / breakdown.operator_sum))
         for part in breakdown.charges
         if part.kind != "block" and part.seconds
     ]  # fmt: skip
@@ -309,6 +313,10 @@ def _show_parts(run: Run) -> None:
             f"  {path:<{wide[0]}}  {took:>{wide[1]}}  {part:>{wide[2]}}  "
             f"{bar:<{BAR}}  {reached}".rstrip()
         )
+    reason = doubtful or (ABOVE if above(breakdown) else None)
+    if reason:
+        for line in wrap(reason, min(width(), TEXT) - 2):
+            say(f"  {line}")
 
 
 def _reached(charge: Charge) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Final
@@ -12,6 +13,8 @@ from resgen.cli._text import printable, say, style
 _LABEL: Final = 10
 #: Columns of a bar that stands for all of a step.
 _BAR: Final = 24
+#: Seconds between two lines of a log.
+_EVERY: Final = 15.0
 
 
 class Progress:
@@ -26,6 +29,7 @@ class Progress:
         self._err = err
         self._last = ""
         self._live = sys.stderr.isatty()
+        self._logged = time.monotonic()
 
     def __enter__(self) -> Progress:
         self._announce()
@@ -50,7 +54,14 @@ class Progress:
         self._announce()
 
     def advance(self, step: str, done: int, total: int) -> None:
-        """How far the step has come that is under way, on a terminal."""
+        """How far the step has come that is under way: a bar on a terminal.
+
+        A log gets a line now and then, so that nobody takes a long step for a dead one.
+        """
+        now = time.monotonic()
+        if not self._live and now - self._logged > _EVERY:
+            self._logged = now
+            say(f"{printable(step)}: {done} of {total}", err=True)
         if self._live:
             filled = _BAR * done // max(total, 1)
             bar = "#" * filled + "-" * (_BAR - filled)

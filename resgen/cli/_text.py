@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import click
 
+#: Columns of a text that is read as one.
+TEXT: Final = 88
 _DECIMAL: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 #: Control characters (C0 but for tabs and line ends, C1), line and paragraph
 #: separators, the marks that turn the direction of writing (Unicode's UAX 9, as in

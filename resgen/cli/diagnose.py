@@ -85,6 +85,19 @@ fault; 3: torch is not here."""
     help="Inputs in a batch.",
 )
 @click.option(
+    "--threads",
+    metavar="N",
+    type=Whole(),
+    show_default="the cores that nobody else keeps busy; with --resume as before",
+    help="How many threads one operator uses.",
+)
+@click.option(
+    "--no-lr-test",
+    "no_rate_test",
+    is_flag=True,
+    help="With --train: leave out the test of learning rates.",
+)
+@click.option(
     "--output",
     metavar="NAME",
     help="The output whose loss is taken, where a network has several.",

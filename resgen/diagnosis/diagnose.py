@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -47,6 +48,8 @@ class Subject:
 class Asked:
     """How to look: ``seeds`` is how many, ``rate`` the learning rate, ``steps`` those
     of training, none unless said. ``folder`` keeps the state of training.
+    ``rate_test`` looks for the learning rates that a trained network bears; ``threads``
+    are those of one operator, None as torch has them.
     """
 
     seeds: int = 3
@@ -56,6 +59,8 @@ class Asked:
     folder: Path | None = None
     resume: bool = False
     keep_weights: bool = False
+    rate_test: bool = True
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,34 @@ def diagnose(
     """
     for subject in subjects:
         dataset.require(subject.graph)
+    with _threads(asked.threads) as threads:
+        return _diagnosed(
+            subjects, dataset, asked, threads, command, environment or {}, report
+        )
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[int]:
+    """So many threads for each of torch's operators, and as before afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield wanted or before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _diagnosed(
+    subjects: Sequence[Subject],
+    dataset: Dataset,
+    asked: Asked,
+    threads: int,
+    command: Sequence[str],
+    environment: Mapping[str, Any],
+    report: Report,
+) -> Done:
     arms = _initial(subjects, dataset, asked, report)
     done = Done(
         Diagnosis(
@@ -93,16 +126,19 @@ def diagnose(
                 "batch": asked.batch,
                 "seeds": asked.seeds,
                 "steps": asked.steps,
+                "threads": threads,
                 "output": dataset.scores.name,
                 "classes": dataset.scores.classes,
             },
-            environment=dict(environment or {}),
+            environment=dict(environment),
             command=tuple(command),
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             resgen=__version__,
         )
     )
-    return _trained(done, subjects, dataset, asked, report) if asked.steps else done
+    if not asked.steps:
+        return done
+    return _trained(done, subjects, dataset, asked, threads, report)
 
 
 def _initial(
@@ -176,6 +212,7 @@ def _trained(
     subjects: Sequence[Subject],
     dataset: Dataset,
     asked: Asked,
+    threads: int,
     report: Report,
 ) -> Done:
     """The same networks after short training, with the rates that they bear."""
@@ -193,6 +230,7 @@ def _trained(
         seeds=tuple(range(asked.seeds)),
         batch=asked.batch,
         rate=asked.rate,
+        threads=threads,
     )
     trained = train(
         trainees,
@@ -208,7 +246,7 @@ def _trained(
         for arm, runs in zip(arms, trained.runs, strict=True)
     )
     interrupted = trained.interrupted
-    if not interrupted:
+    if asked.rate_test and not interrupted:
         try:
             arms = tuple(
                 replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -14,8 +15,10 @@ from resgen.profiling.bench import Bench
 from resgen.profiling.subject import AS_BUILT
 from resgen.records.latency import Breakdown, Ceilings, OperatorTime
 
-#: Runs whose operator times are taken.
-RUNS: Final = 10
+#: Runs whose operator times are taken: enough for a steady figure of each, and of a
+#: small network as many as fit into a time that nobody notices.
+RUNS: Final = (10, 100)
+SECONDS: Final = 0.3
 #: What a breakdown by TensorRT's profiler says of its source.
 IPROFILER: Final = "IProfiler, in a pass of its own"
 #: Why the profiler of an engine is not read.
@@ -60,6 +63,17 @@ def _reader(bench: Bench) -> Callable[[Bench], Read]:
     return found
 
 
+def _runs(bench: Bench) -> int:
+    """How many runs to look at."""
+    least, most = RUNS
+    took = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        bench.session.run(bench.feeds)
+        took.append(time.perf_counter() - begin)
+    return max(least, min(most, int(SECONDS / max(min(took), 1e-9))))
+
+
 def _torch(bench: Bench) -> Read:
     import torch
 
@@ -67,7 +81,7 @@ def _torch(bench: Bench) -> Read:
     graph, module = bench.job.prepared.module()
     module.eval().to(device)
     inputs = [torch.from_numpy(bench.feeds[i.name]).to(device) for i in graph.inputs]
-    found = operators.profile_torch(module, inputs, runs=RUNS)
+    found = operators.profile_torch(module, inputs, runs=_runs(bench))
     return found, names_of_graph(graph), "torch.profiler"
 
 
@@ -88,7 +102,9 @@ def _of_file(
     job = bench.job
     if job.prepared.model is None:
         raise ResgenError(f"{title}'s profiler needs an ONNX file")
-    return profile(job.prepared.model, bench.feeds, threads=job.threads, runs=RUNS)
+    return profile(
+        job.prepared.model, bench.feeds, threads=job.threads, runs=_runs(bench)
+    )
 
 
 def _names_of_file(bench: Bench) -> Names:
@@ -106,7 +122,7 @@ def _tensorrt(bench: Bench) -> Read:
     prepared, session = bench.job.prepared, bench.session
     if not isinstance(session, TensorRtSession):
         raise ResgenError(f"the profiler of {bench.engine.title} is not read here")
-    times, layers = session.layer_times(bench.feeds, RUNS)
+    times, layers = session.layer_times(bench.feeds, _runs(bench))
     if not times:
         raise ResgenError(f"the profiler of {session.name} reported no layer")
     found = operators.from_layers(times, layers)

@@ -61,7 +61,7 @@ def profile(
     raises :class:`Interrupted` with what there is.
     """
     from resgen import machine
-    from resgen.profiling.cores import available_cores
+    from resgen.machine.cores import available_cores
 
     for name in options.runtimes:
         find(name).require(options.device, f"{subject.subject.name} cannot run on it")

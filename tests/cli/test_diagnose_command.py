@@ -40,7 +40,8 @@ HUGE = {
     "norm": "none",
     "conv": {"init": {"weight": {"type": "constant", "value": 1e30}}},
 }
-ONE = ("--seeds", "1")
+#: One thread, since the order of sums decides the last digits.
+ONE = ("--seeds", "1", "--threads", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -410,3 +411,40 @@ def test_without_a_component(small: Path, module: str, extra: str) -> None:
     assert done.returncode == 3, done.stderr
     assert done.stdout == ""
     assert f'pip install "resgen[{extra}]"' in done.stderr
+
+
+def test_the_test_of_learning_rates_can_be_left_out(run: Run, small: Path) -> None:
+    done = run("diagnose", "small.json", "--train", "5", "--no-lr-test", *ONE)
+    assert done.exit_code == 0, done.output
+    found = DIAGNOSIS.load(small / "build/small-diagnosis/diagnosis.json")
+    assert found.arms[0].range_test is None
+    assert "--no-lr-test" in found.command
+    assert found.settings["threads"] == 1
+    refused = run("diagnose", "small.json", "--no-lr-test", *ONE)
+    assert refused.exit_code == 2
+    assert "add --train STEPS" in refused.stderr
+
+
+def test_a_log_is_told_how_far_training_is(
+    run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resgen.cli._progress._EVERY", 0.0)
+    done = run("diagnose", "small.json", "--train", "5", "--no-lr-test", *ONE)
+    assert "small, seed 0: 5 of 5" in done.stderr
+
+
+def test_resumed_training_keeps_its_threads(
+    run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def advance(self: Progress, step: str, done: int, total: int) -> None:
+        if (done, total) == (5, 10):
+            raise KeyboardInterrupt
+
+    words = ("diagnose", "small.json", "--seeds", "1", "--train", "10", "--no-lr-test")
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "advance", advance)
+        assert run(*words, "--threads", "1").exit_code == 130
+    monkeypatch.setattr("resgen.cli._diagnose.free_cores", lambda: 2)
+    assert run(*words, "--resume").exit_code == 0
+    found = DIAGNOSIS.load(small / "build/small-diagnosis/diagnosis.json")
+    assert found.settings["threads"] == 1

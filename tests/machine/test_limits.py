@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from resgen.machine.cores import available_cores
 from resgen.machine.files import Tree
 from resgen.machine.limits import memory_limit, numbers, quota, throttled
-from resgen.profiling.cores import available_cores
 
 Make = Callable[[dict[str, str]], Path]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.attribution.attribute import CONVERSION
 from resgen.attribution.foreign import node_names
 from resgen.attribution.operators.covers import Cover, covers
+from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
 from resgen.records.latency import OperatorTime
 from resgen.runtime.base import Array
@@ -33,7 +34,7 @@ def profile_onnxruntime(
     runs: int = 10,
     warm_up: int = 2,
 ) -> tuple[OperatorTime, ...]:
-    """Every kernel that runs, in the order in which they run, with its mean time.
+    """Every kernel that runs, in the order in which they run, with its typical time.
 
     ``nodes`` are the nodes of the file that it computes, and ``bytes`` what it reads
     and writes, as the engine counts them. Times are of ``runs`` inferences after
@@ -121,7 +122,7 @@ def _times(
     events: list[dict[str, Any]], computed: Mapping[str, Cover], runs: int, warm_up: int
 ) -> tuple[OperatorTime, ...]:
     seen: Counter[str] = Counter()
-    spent: dict[str, float] = {}
+    spent: dict[str, list[float]] = {}
     last: dict[str, dict[str, Any]] = {}
     for event in events:
         name = str(event.get("name", "")).removesuffix(_SUFFIX)
@@ -130,10 +131,10 @@ def _times(
             continue
         seen[name] += 1
         if seen[name] > warm_up:
-            spent[name] = spent.get(name, 0.0) + event["dur"] * 1e-6
+            spent.setdefault(name, []).append(event["dur"] * 1e-6)
             last[name] = event["args"]
     return tuple(
-        _operator(name, seconds / runs, last[name], computed[name])
+        _operator(name, typical(seconds, runs), last[name], computed[name])
         for name, seconds in spent.items()
     )
 

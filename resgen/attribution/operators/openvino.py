@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.attribution.attribute import CONVERSION
+from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
 from resgen.records.latency import OperatorTime
 from resgen.runtime.base import Array
@@ -30,14 +31,14 @@ def profile_openvino(
     runs: int = 10,
     warm_up: int = 2,
 ) -> tuple[OperatorTime, ...]:
-    """Every node that runs, with its mean time of ``runs`` inferences.
+    """Every node that runs, with its typical time of ``runs`` inferences.
 
     ``nodes`` are the nodes of the file that it computes. They follow ``warm_up`` other
     inferences. A file that does not load or run is a
     :class:`~resgen.errors.ResgenError`.
     """
     network = compiled(model, threads=threads, profiled=True)
-    spent: dict[str, float] = {}
+    spent: dict[str, list[float]] = {}
     kinds: dict[str, str] = {}
     try:
         request = network.create_infer_request()
@@ -49,7 +50,7 @@ def profile_openvino(
                 if node.status.name == "EXECUTED":
                     kinds[node.node_name] = node.node_type
                     took = node.real_time.total_seconds()
-                    spent[node.node_name] = spent.get(node.node_name, 0.0) + took
+                    spent.setdefault(node.node_name, []).append(took)
         graph = _Graph(network.get_runtime_model())
     except Exception as error:  # the runtime's exceptions have no common base
         raise ResgenError(
@@ -59,7 +60,7 @@ def profile_openvino(
         OperatorTime(
             name=name,
             kind=kinds[name],
-            seconds=seconds / runs,
+            seconds=typical(seconds, runs),
             nodes=graph.origins.get(name) or graph.converted(name),
             role=None if graph.origins.get(name) else CONVERSION,
         )

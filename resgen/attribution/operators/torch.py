@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.attribution.names import label
+from resgen.attribution.operators.typical import typical
 from resgen.records.latency import OperatorTime
 from resgen.runtime.torch import load_torch
 
@@ -27,7 +28,7 @@ def profile_torch(
 
     ``module`` and ``inputs`` lie where it is to run. An operator's time is that of the
     kernels that it starts: on the device, where they run on one, else on the
-    processor. It is the mean of ``runs``; Python's own time is left out.
+    processor. It is typical of ``runs``; Python's own time is left out.
     """
     torch = load_torch("its operators cannot be timed")
     from torch.profiler import ProfilerActivity, profile
@@ -83,11 +84,13 @@ def _marked(module: torch.nn.Module) -> Iterator[None]:
 
 
 def _times(events: Any, runs: int, on_device: bool) -> tuple[OperatorTime, ...]:
-    spent: dict[str, float] = {}
+    # By the range that an operator ran in, once a run.
+    spent: dict[str, dict[int, float]] = {}
     kinds: dict[str, dict[str, float]] = {}
     for event in events:
         if event.name.startswith(_MARK):
-            spent.setdefault(event.name.removeprefix(_MARK), 0.0)
+            name = event.name.removeprefix(_MARK)
+            spent.setdefault(name, {}).setdefault(id(event), 0.0)
             continue
         above = event.cpu_parent
         while above is not None and not above.name.startswith(_MARK):
@@ -98,16 +101,17 @@ def _times(events: Any, runs: int, on_device: bool) -> tuple[OperatorTime, ...]:
         micros = (
             event.self_device_time_total if on_device else event.self_cpu_time_total
         )
-        spent[name] = spent.get(name, 0.0) + micros * 1e-6
+        ranges = spent.setdefault(name, {})
+        ranges[id(above)] = ranges.get(id(above), 0.0) + micros * 1e-6
         own = kinds.setdefault(name, {})
         own[event.name] = own.get(event.name, 0.0) + micros
     return tuple(
         OperatorTime(
             name=name,
             kind=max(kinds[name], key=kinds[name].__getitem__),
-            seconds=seconds / runs,
+            seconds=typical(list(ranges.values()), runs),
             nodes=(name,),
         )
-        for name, seconds in spent.items()
+        for name, ranges in spent.items()
         if name in kinds
     )

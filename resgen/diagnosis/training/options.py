@@ -31,12 +31,16 @@ class Trainee:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is the same for all networks: ``rate`` is the learning rate, constant."""
+    """What is the same for all networks: ``rate`` is the learning rate, constant.
+
+    ``threads`` decides the order of sums, and so their last digits.
+    """
 
     steps: int
     seeds: tuple[int, ...] = (0,)
     batch: int = 64
     rate: float = 0.05
+    threads: int = 1
 
     def evaluated(self, done: int) -> bool:
         """Whether held-back data are looked at after so many steps."""

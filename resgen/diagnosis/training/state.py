@@ -38,9 +38,27 @@ from resgen.records.diagnosis import Run
 #: Key of the metadata, and the version of what lies under it.
 MARK: Final = "resgen_training"
 FORMAT: Final = 1
+#: Where the states lie in the folder of a diagnosis.
+TRAINING: Final = "training"
 _MODEL: Final = "model."
 _MOMENTUM: Final = "momentum."
 _FRESH: Final = "train without --resume, or name another folder with -o DIR"
+
+
+def saved_threads(folder: Path) -> int | None:
+    """The threads of the training whose state lies in the folder, if one does.
+
+    What cannot be read is for :meth:`States.restore` to say.
+    """
+    for path in sorted((folder / TRAINING).glob("*.safetensors")):
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                settings = json.loads((file.metadata() or {})["content"])["settings"]
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(settings, dict) and isinstance(settings.get("threads"), int):
+            return int(settings["threads"])
+    return None
 
 
 class States:
@@ -155,6 +173,7 @@ def _settings(trainee: Trainee, dataset: Dataset, options: Options) -> dict[str,
         "steps": options.steps,
         "batch size": options.batch,
         "learning rate": options.rate,
+        "threads": options.threads,
         "momentum": MOMENTUM,
         "weight decay": WEIGHT_DECAY,
         "evaluations": EVALUATIONS,

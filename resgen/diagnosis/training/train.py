@@ -13,7 +13,7 @@ import torch
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.training.learner import Learner
 from resgen.diagnosis.training.options import Options, Trainee
-from resgen.diagnosis.training.state import States
+from resgen.diagnosis.training.state import TRAINING, States
 from resgen.diagnosis.training.weights import keep
 from resgen.records.diagnosis import Run
 
@@ -64,7 +64,7 @@ def train(
     dataset.batch(0, options.batch)
     states = None
     if folder is not None:
-        states = States(folder / "training", trainees, dataset, options)
+        states = States(folder / TRAINING, trainees, dataset, options)
     learners = [
         Learner(trainee, seed, dataset, options)
         for seed in options.seeds

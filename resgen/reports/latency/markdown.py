@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.latency.comparison import compare, in_order
+from resgen.reports.latency.doubt import ABOVE, above
 from resgen.reports.latency.naming import engine, label, percentile, seen, titles
 from resgen.reports.latency.summary import sentences
 from resgen.reports.markdown import table, text
@@ -97,6 +98,9 @@ def _breakdown(run: Run, breakdown: Breakdown) -> Iterator[str]:
     head = ("part", "what", "time", "share", "MACs", "of the attainable")
     yield from table(head, rows, left=2)
     yield ""
+    if above(breakdown):
+        yield f"{ABOVE[:1].upper()}{ABOVE[1:]}."
+        yield ""
     yield (
         f"{text(breakdown.source)}; the operators' sum is "
         f"{seconds(breakdown.operator_sum)}, {share(breakdown.coverage, 1)} of it "

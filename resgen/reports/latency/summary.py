@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.latency.comparison import compare
+from resgen.reports.latency.doubt import doubt
 from resgen.reports.latency.naming import engine, label
 from resgen.reports.wording import interval, scaled, seconds, share, when
 
@@ -96,6 +97,10 @@ def _troubles(record: Record) -> Iterator[str]:
         names = "; ".join(label(run) for run in rough)
         which = names if len(rough) < timed else "every run"
         yield f"The machine was unsteady during {which}. The notes say what was seen."
+    for run in record.runs:
+        doubtful = doubt(run)
+        if doubtful is not None:
+            yield f"Of {label(run)}, {doubtful}."
     cut = [run for run in record.runs if run.stopped == "interrupted"]
     if cut:
         names = "; ".join(label(run) for run in cut)
