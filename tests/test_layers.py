@@ -20,6 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "_version",
     "errors",
+    "words",
     "files",
     "document",
     "records",

@@ -14,7 +14,7 @@ from resgen.cli._measuring import (
     wanted_of,
 )
 from resgen.cli._progress import Progress
-from resgen.cli._text import say, say_json, style
+from resgen.cli._text import say, say_json
 from resgen.errors import ResgenError, UsageError
 from resgen.machine.cores import available_cores
 from resgen.profiling.bench import Job
@@ -33,8 +33,9 @@ from resgen.profiling.engine import Building
 from resgen.profiling.process import Process
 from resgen.profiling.subject import Prepared, prepared
 from resgen.records.latency import Breakdown, Mode, Record, Run
-from resgen.reports.wording import seconds as duration
 from resgen.runtime.engines import find
+from resgen.words.numbers import seconds as duration
+from resgen.words.terminal import style
 
 if TYPE_CHECKING:
     from resgen.graph.precision import Name

@@ -16,7 +16,7 @@ from resgen.cli._failures import INTERRUPTED
 from resgen.cli._memory import needed, require, told
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name, network
-from resgen.cli._text import count, say, say_json
+from resgen.cli._text import say, say_json
 from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import Asked, Subject, diagnose
 from resgen.diagnosis.documents import DATA, DIAGNOSIS, PAGE, without_folders
@@ -27,9 +27,9 @@ from resgen.expansion.network import expand
 from resgen.graph.cost import analyse
 from resgen.machine import environment
 from resgen.machine.cores import free_cores
-from resgen.reports.wording import scaled
 from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
+from resgen.words.numbers import count, scaled
 
 if TYPE_CHECKING:
     from resgen.diagnosis.data.dataset import Dataset

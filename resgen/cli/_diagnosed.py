@@ -10,17 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from resgen.cli._problems import blank
-from resgen.cli._text import (
-    TEXT,
-    carries_unicode,
-    count,
-    fitted,
-    printable,
-    say,
-    style,
-    table,
-    width,
-)
+from resgen.cli._text import carries_unicode, say, width
 from resgen.diagnosis.diagnose import Done
 from resgen.diagnosis.documents import PAGE
 from resgen.diagnosis.training.outcome import learns
@@ -28,7 +18,8 @@ from resgen.diagnosis.training.summary import accuracy
 from resgen.records.diagnosis import Arm, Diagnosis, Finding, Measures
 from resgen.reports.diagnosis.arms import Spread, blocks, by_depth, fade, over
 from resgen.reports.diagnosis.wording import number
-from resgen.reports.wording import figure
+from resgen.words.numbers import count, figure
+from resgen.words.terminal import TEXT, fitted, printable, style, table
 
 #: Bars of a small chart, lowest first, and what stands for them in other encodings.
 _BARS: Final = "▁▂▃▄▅▆▇█"

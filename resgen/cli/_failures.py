@@ -7,8 +7,9 @@ from typing import Final
 import click
 
 from resgen.cli._problems import show, tally
-from resgen.cli._text import printable, say, style
+from resgen.cli._text import say
 from resgen.errors import ResgenError, SpecError, did_you_mean
+from resgen.words.terminal import printable, style
 
 INTERRUPTED: Final = 130
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from resgen.errors import ResgenError
 from resgen.graph.cost import node_costs
 from resgen.graph.ir import Graph
-from resgen.reports.wording import scaled
+from resgen.words.numbers import scaled
 
 #: Of a weight in training: itself, its gradient, its momentum; all float32.
 _COPIES: Final = 3

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from resgen.cli._text import count, printable, say, style
+from resgen.cli._text import say
 from resgen.errors import Problem
+from resgen.words.numbers import count
+from resgen.words.terminal import printable, style
 
 #: Columns of a quoted line; a longer one is shown around the fault.
 _QUOTED: Final = 100

@@ -20,7 +20,7 @@ from resgen.cli._measuring import (
 )
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name
-from resgen.cli._text import TEXT, say, say_json, style, table, width
+from resgen.cli._text import say, say_json, width
 from resgen.document.files import write_text
 from resgen.errors import ResgenError, UsageError
 from resgen.profiling.documents import REPORT
@@ -31,8 +31,9 @@ from resgen.profiling.subject import Prepared, prepared
 from resgen.records.latency import Charge, Mode, Record, Run
 from resgen.reports.latency.doubt import ABOVE, above, doubt
 from resgen.reports.latency.naming import percentile
-from resgen.reports.wording import interval, scaled, seconds, share
 from resgen.runtime.engines import find, present
+from resgen.words.numbers import interval, scaled, seconds, share
+from resgen.words.terminal import TEXT, style, table
 
 if TYPE_CHECKING:
     from resgen.graph.precision import Name

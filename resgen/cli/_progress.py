@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final
 
-from resgen.cli._text import printable, say, style
+from resgen.cli._text import say
+from resgen.words.terminal import printable, style
 
 _LABEL: Final = 10
 #: Columns of a bar that stands for all of a step.

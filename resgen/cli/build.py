@@ -18,8 +18,9 @@ from resgen.cli._options import (
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
 from resgen.cli._specs import folder_name, network
-from resgen.cli._text import say, say_json, style
+from resgen.cli._text import say, say_json
 from resgen.errors import UsageError
+from resgen.words.terminal import style
 
 #: What goes on after each step has been said.
 _NEXT = {"": "starting", "graph": "weights", "weights": "writing ONNX"}

@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from resgen.cli._options import json_option
-from resgen.cli._text import (
-    count,
-    fitted,
-    printable,
-    say,
-    say_json,
-    style,
-    table,
-    width,
-)
+from resgen.cli._text import say, say_json, width
+from resgen.words.numbers import count
+from resgen.words.terminal import fitted, printable, style, table
 
 if TYPE_CHECKING:
     from resgen.machine.components import Component

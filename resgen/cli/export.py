@@ -15,7 +15,8 @@ from resgen.cli._options import (
     weights_options,
 )
 from resgen.cli._progress import Progress
-from resgen.cli._text import say, say_json, style
+from resgen.cli._text import say, say_json
+from resgen.words.terminal import style
 
 #: What goes on after each step has been said.
 _THEN: Final = {"": "starting", "weights": "lowering", "onnx": "verifying"}

@@ -12,19 +12,10 @@ import click
 from resgen.cli._options import json_option, spec_argument, spec_options
 from resgen.cli._problems import summarize
 from resgen.cli._specs import network
-from resgen.cli._text import (
-    count,
-    fitted,
-    say,
-    say_json,
-    scaled,
-    shape,
-    style,
-    table,
-    unit_of,
-    width,
-)
+from resgen.cli._text import say, say_json, width
 from resgen.errors import ResgenError
+from resgen.words.numbers import count, in_unit, shape, unit_of
+from resgen.words.terminal import fitted, style, table
 
 if TYPE_CHECKING:
     from resgen.graph.cost import Analysis
@@ -153,8 +144,8 @@ def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
     params, macs = unit_of(found.params), unit_of(found.macs, "MACs")
     say(
         f"{style(found.name, bold=True)}    "
-        f"{scaled(found.params, params)} parameters    "
-        f"{scaled(found.macs, macs)}    "
+        f"{in_unit(found.params, params)} parameters    "
+        f"{in_unit(found.macs, macs)}    "
         f"input {shape(found.input)}"
     )
     size = unit_of(found.peak_activation_bytes, "B")
@@ -169,18 +160,18 @@ def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
                 section.name,
                 _content(spec, index, section.blocks),
                 shape(section.output),
-                scaled(section.params, params),
+                in_unit(section.params, params),
                 f"{100 * section.macs / max(found.macs, 1):.1f} %",
                 shape(field if len(set(field)) > 1 else field[:1]),
-                scaled(section.activation_bytes, size, 1),
+                in_unit(section.activation_bytes, size, 1),
             )
         )
     for number, line in enumerate(_narrowed(rows)):
         say(style(line, dim=True) if number < 2 else line)
     say(
         f"{count(found.nodes, 'operator')}; weights "
-        f"{scaled(found.weight_bytes, unit_of(found.weight_bytes, 'B'), 1)}; at most "
-        f"{scaled(found.peak_activation_bytes, size, 1)} of activations alive at once"
+        f"{in_unit(found.weight_bytes, unit_of(found.weight_bytes, 'B'), 1)}; at most "
+        f"{in_unit(found.peak_activation_bytes, size, 1)} of activations alive at once"
     )
     say(_paths(ways))
 

@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from resgen.cli._options import json_option
-from resgen.cli._text import (
-    fitted,
-    say,
-    say_json,
-    scaled,
-    shape,
-    style,
-    table,
-    unit_of,
-    width,
-)
+from resgen.cli._text import say, say_json, width
 from resgen.cli._zoo import Network, costs, networks
 from resgen.errors import UsageError, did_you_mean
+from resgen.words.numbers import in_unit, shape, unit_of
+from resgen.words.terminal import fitted, style, table
 
 if TYPE_CHECKING:
     from resgen.cli._vocabulary import Entry
@@ -82,7 +74,7 @@ def _record(network: Network, cost: Cost | None) -> dict[str, Any]:
 def _show_networks(counted: list[tuple[Network, Cost | None]]) -> None:
     rows = []
     for network, cost in counted:
-        numbers = [scaled(n, unit_of(n)) for n in cost or ()]
+        numbers = [in_unit(n, unit_of(n)) for n in cost or ()]
         rows.append((network.name, *numbers, *([shape(network.input)] * bool(cost))))
     family = ""
     for (network, _), line in zip(counted, table(rows, left=1), strict=True):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from resgen.cli._options import Whole, folder_argument, json_option
-from resgen.cli._text import printable, say, say_json, style
+from resgen.cli._text import say, say_json
+from resgen.words.terminal import printable, style
 
 #: Columns of a bar that stands for 100 %.
 BAR: Final = 20

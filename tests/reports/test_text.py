@@ -13,7 +13,7 @@ from reports.make import NASTY, record, run
 from resgen.reports.latency import csv as table
 from resgen.reports.latency.markdown import render
 from resgen.reports.latency.summary import sentences
-from resgen.reports.wording import digits, flat, interval, scaled, seconds
+from resgen.words.numbers import digits, flat, interval, scaled, seconds
 
 
 def rows(text: str) -> list[dict[str, str]]:

@@ -1,5 +1,5 @@
 "use strict";
-// Numbers as the page's text writes them; resgen/reports/wording.py is their twin.
+// Numbers as the page's text writes them; resgen/words/numbers.py is their twin.
 
 const digits = (number, places = 3) => {
   if (number === 0) return "0";

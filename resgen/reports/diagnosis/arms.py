@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import Final
 
 from resgen.records.diagnosis import Arm, Diagnosis, Moment, Run
-from resgen.reports.wording import when
+from resgen.words.numbers import when
 
 #: What a part is measured by, as :class:`~resgen.records.diagnosis.Measures` names it.
 MEASURES: Final = (

@@ -15,7 +15,7 @@ from resgen.reports.diagnosis.arms import Titled, titled
 from resgen.reports.diagnosis.payload import payload
 from resgen.reports.diagnosis.wording import facts, sentences, verdict
 from resgen.reports.tables import pairs
-from resgen.reports.wording import flat, scaled, when
+from resgen.words.numbers import flat, scaled, when
 
 _SECTIONS: Final = {
     "summary": "Verdict",

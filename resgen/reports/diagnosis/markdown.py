@@ -9,7 +9,7 @@ from resgen.records.diagnosis import Diagnosis
 from resgen.reports.diagnosis.arms import Titled, by_depth, steps, titled
 from resgen.reports.diagnosis.wording import NAMES, details, facts, sentences
 from resgen.reports.markdown import table, text
-from resgen.reports.wording import figure, flat
+from resgen.words.numbers import figure, flat
 
 #: What a comment has room for.
 _MEASURES = ("variance", "gradient", "relative_gradient", "correlation", "gain", "dead")

@@ -9,7 +9,7 @@ from resgen.records.diagnosis import Diagnosis, Finding, Run
 from resgen.reports.diagnosis.arms import MEASURES, Titled, at, by_depth, steps
 from resgen.reports.diagnosis.wording import NAMES, details, number, percent
 from resgen.reports.tables import Cell, pairs, table
-from resgen.reports.wording import figure, flat, shape
+from resgen.words.numbers import figure, flat, shape
 
 
 def findings(arms: Sequence[Titled]) -> Iterator[str]:
@@ -120,7 +120,7 @@ def settings(diagnosis: Diagnosis) -> str:
             ("data", data.origin),
             ("examples", f"{data.count:,}"),
             ("of them held back", f"{data.held_back:,}"),
-            ("shape", shape(data.shape)),
+            ("shape", shape(data.shape, "×")),
             ("classes", f"{data.classes:,}"),
             *(("note", note) for note in data.notes),
         ]

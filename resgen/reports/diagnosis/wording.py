@@ -7,7 +7,7 @@ from typing import Final
 
 from resgen.records.diagnosis import Diagnosis, Finding, Run
 from resgen.reports.diagnosis.arms import Spread, Titled, accuracy, fade, steps
-from resgen.reports.wording import figure
+from resgen.words.numbers import figure
 
 #: How a measure is called where there is room for few words.
 NAMES: Final[Mapping[str, str]] = {

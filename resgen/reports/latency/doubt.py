@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from resgen.records.latency import Breakdown, Run
-from resgen.reports.wording import seconds
+from resgen.words.numbers import seconds
 
 #: How far the sum of all operators may be from the run's median before it is said:
 #: profilers of engines cost some percent.

@@ -16,7 +16,7 @@ from resgen.reports.latency.payload import payload
 from resgen.reports.latency.summary import busiest, fastest, sentences
 from resgen.reports.page import card
 from resgen.reports.tables import pairs
-from resgen.reports.wording import flat, interval, scaled, seconds, shape, when
+from resgen.words.numbers import flat, interval, scaled, seconds, shape, when
 
 _SECTIONS: Final = {
     "summary": "Summary",
@@ -62,7 +62,7 @@ def _facts(records: Sequence[Record]) -> str:
     record, subject = records[0], records[0].subject
     facts = [
         subject.kind,
-        f"input {shape(subject.input)}" if subject.input else "",
+        "input " + shape(subject.input, "×") if subject.input else "",
         f"{scaled(subject.params)} parameters" if subject.params else "",
         f"{scaled(subject.macs)} multiply-adds" if subject.macs else "",
         f"{subject.weights} weights" if subject.weights else "",

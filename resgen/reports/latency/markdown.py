@@ -11,7 +11,7 @@ from resgen.reports.latency.doubt import ABOVE, above
 from resgen.reports.latency.naming import engine, label, percentile, seen, titles
 from resgen.reports.latency.summary import sentences
 from resgen.reports.markdown import table, text
-from resgen.reports.wording import flat, interval, scaled, seconds, share, when
+from resgen.words.numbers import flat, interval, scaled, seconds, share, when
 
 
 def render(records: Sequence[Record]) -> str:

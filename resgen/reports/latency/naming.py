@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from resgen.records.latency import Record, Run, Summary
-from resgen.reports.wording import seconds, when
+from resgen.words.numbers import seconds, when
 
 
 def titles(records: Sequence[Record]) -> list[str]:

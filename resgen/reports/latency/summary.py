@@ -8,7 +8,7 @@ from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.latency.comparison import compare
 from resgen.reports.latency.doubt import doubt
 from resgen.reports.latency.naming import engine, label
-from resgen.reports.wording import interval, scaled, seconds, share, when
+from resgen.words.numbers import interval, scaled, seconds, share, when
 
 #: Parts of the network that are named as those that take most of the time.
 NAMED = 3

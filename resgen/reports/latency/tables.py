@@ -9,7 +9,7 @@ from resgen.records.latency import Record, Run
 from resgen.reports.latency.comparison import compare
 from resgen.reports.latency.naming import engine, label, seen, titles
 from resgen.reports.tables import Cell, table
-from resgen.reports.wording import flat, interval, scaled, seconds
+from resgen.words.numbers import flat, interval, scaled, seconds
 
 
 def runs(records: Sequence[Record]) -> str:

@@ -1,4 +1,4 @@
-"""Numbers and names as a report writes them, alike in HTML and Markdown."""
+"""Numbers, sizes and times as a person reads them, alike wherever they are written."""
 
 from __future__ import annotations
 
@@ -80,9 +80,47 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else ""
 
 
-def shape(sizes: Iterable[int]) -> str:
-    """``3 × 224 × 224``."""
-    return " × ".join(map(str, sizes))
+def shape(sizes: Iterable[int | None], sign: str = "x") -> str:
+    """Sizes as a person says them; None is an open one.
+
+    >>> shape((3, 224, 224)), shape((None, 10)), shape(())
+    ('3 x 224 x 224', '? x 10', 'a scalar')
+    """
+    words = ("?" if size is None else str(size) for size in sizes)
+    return f" {sign} ".join(words) or "a scalar"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "error"), count(2, "warning")
+    ('1 error', '2 warnings')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def unit_of(number: float, of: str = "") -> tuple[float, str]:
+    """The decimal multiple of a unit that suits a number, and its symbol.
+
+    >>> unit_of(25_557_032, "B")
+    (1000000.0, 'MB')
+    """
+    return next(((u, s + of) for u, s in _SIZES if number >= u), (1.0, of))
+
+
+def in_unit(number: float, unit: tuple[float, str], digits: int = 2) -> str:
+    """A number in a unit.
+
+    >>> in_unit(25_557_032, (1e6, "M"))
+    '25.56 M'
+    """
+    factor, symbol = unit
+    if factor == 1:
+        return f"{number:,.0f} {symbol}".rstrip()
+    least = 10**-digits
+    if 0 < number / factor < least / 2:
+        return f"< {least} {symbol}"
+    return f"{number / factor:,.{digits}f} {symbol}"
 
 
 def when(created: str) -> str:
