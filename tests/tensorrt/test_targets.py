@@ -38,6 +38,13 @@ def installed(monkeypatch):
         ("NVIDIA GeForce RTX 2080 Ti", ("sm_75",)),
         ("rtx_6000_ada", ("sm_89",)),
         ("8.6,sm120,10.0,110", ("sm_86", "sm_120", "sm_100", "sm_110")),
+        ("h20,a800,l20,rtx-2080-super", ("sm_90", "sm_80", "sm_89", "sm_75")),
+        ("rtx-3500-ada,rtx4090,a6000,orin", ("sm_89", "sm_86", "sm_87")),
+        # As nvidia-smi prints them.
+        ("NVIDIA A100-SXM4-80GB,NVIDIA H100 80GB HBM3", ("sm_80", "sm_90")),
+        ("Tesla T4,NVIDIA GeForce RTX 4060 Laptop GPU", ("sm_75", "sm_89")),
+        ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", ("sm_120",)),
+        ("NVIDIA RTX 6000 Ada Generation", ("sm_89",)),
     ],
 )
 def test_devices_and_numbers_become_compute_capabilities(text, expected):
@@ -50,9 +57,31 @@ def test_what_is_no_target_is_refused(text):
         parse_targets(text)
 
 
-def test_a_misspelt_device_is_guessed():
-    with pytest.raises(UsageError, match='did you mean "rtx-4090"'):
-        parse_targets("rtx-4900")
+@pytest.mark.parametrize(
+    ("text", "meant"), [("rtx-4900", "rtx-4090"), ("jeston-orin", "jetson-orin")]
+)
+def test_a_misspelt_device_is_guessed(text, meant):
+    with pytest.raises(UsageError, match=f'did you mean "{meant}"'):
+        parse_targets(text)
+
+
+@pytest.mark.parametrize("text", ["h10", "h300", "b100", "a4", "l400", "rtx-4095"])
+def test_another_gpu_is_no_misspelling(text):
+    with pytest.raises(UsageError, match=r"no GPU that is known here$"):
+        parse_targets(text)
+
+
+def test_a_name_that_several_gpus_have_is_not_guessed():
+    with pytest.raises(UsageError) as refused:
+        parse_targets("rtx-6000")
+    for name in ("quadro-rtx-6000 (sm_75)", "rtx-6000-ada (sm_89)", "rtx-pro-6000"):
+        assert name in refused.value.message
+
+
+@pytest.mark.parametrize("text", ["jetson-xavier", "xavier-nx", "7.2", "v100", "sm_61"])
+def test_gpus_that_no_such_tensorrt_runs_on_are_refused(text):
+    with pytest.raises(UsageError, match=r"too old.*sm_75 and newer"):
+        parse_targets(text)
 
 
 def test_every_target_of_the_ahead_of_time_builder_is_one_of_its_own(rtx):
