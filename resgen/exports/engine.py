@@ -29,6 +29,7 @@ from resgen.tensorrt.manifest import write_manifest
 from resgen.tensorrt.profiles import Span, format_profile
 from resgen.tensorrt.request import EngineRequest
 from resgen.tensorrt.targets import check_precisions
+from resgen.tensorrt.twin import half_layers
 
 if TYPE_CHECKING:
     from resgen.graph.ir import Graph
@@ -127,6 +128,8 @@ def export_engine(
             "layers": built.layers,
             "timing_cache": None,
         }
+        if flavor.ahead and precision in ("int8", "fp8"):
+            facts["fp16_layers"] = half_layers(onnx, request)
         if timings and built.timing_cache:
             facts["timing_cache"] = _keep(timings, built.timing_cache)
         return built.engine, facts
@@ -158,6 +161,7 @@ def export_engine(
         "flags": request.flags,
         "profiles": _plain(entry.facts["profiles"]),
         "layers": entry.facts["layers"],
+        "fp16_layers": entry.facts.get("fp16_layers"),
         "rebuild": _command(request, source or str(onnx), options),
     }
     file = write_manifest(engine, manifest)

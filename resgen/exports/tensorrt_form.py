@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from resgen.kit.write import write_kit
 from resgen.machine.device import present
 from resgen.tensorrt.profiles import Span, resolve
 from resgen.tensorrt.targets import Division, check_precisions, divide
+from resgen.tensorrt.twin import more_work
 
 Say = Callable[[str, str], None]
 #: The folder of a kit, beside the engine.
@@ -76,13 +77,14 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
         files[made.manifest_file.name] = sha256_of(made.manifest_file)
         size = made.engine.stat().st_size / 1e6
         how = "taken from the cache" if made.cached else "built"
-        low = ready.precisions[-1] in ("int8", "fp8") and division.flavor.key == "rtx"
+        slower = _slower(made.manifest)
         wishes.say(
             "engine",
             f"{division.flavor.name} {made.manifest['tensorrt']}, "
-            f"{', '.join(division.here)}, {size:.1f} MB, {how}"
-            + ("; builds; speed not measured" if low else ""),
+            f"{', '.join(division.here)}, {size:.1f} MB, {how}",
         )
+        if slower:
+            wishes.say("speed", slower)
         record["engine"] = {
             "targets": list(division.here),
             "flavor": division.flavor.key,
@@ -99,6 +101,15 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
             "there and run build_and_time.py",
         )
     return files, record
+
+
+def _slower(manifest: Mapping[str, Any]) -> str:
+    """That fp16 has less to do, as far as the builder's log says so."""
+    half = manifest["fp16_layers"]
+    more = more_work(manifest["layers"], half) if half is not None else []
+    if not more:
+        return ""
+    return f"not measured; {'; '.join(more)}: expect fp16 to be faster there"
 
 
 def _kit(ready: Ready, wishes: EngineWishes) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -27,7 +27,7 @@ from resgen.tensorrt.flavor import load
 from resgen.tensorrt.listening import Progress, logger_of, monitor_of, reasons
 from resgen.tensorrt.profiles import Profile, resolve
 from resgen.tensorrt.request import Built, EngineRequest
-from resgen.tensorrt.targets import check_precisions
+from resgen.tensorrt.targets import check_precisions, order
 
 #: The place in the spec of an ONNX node, or None for a node that is not of a spec.
 Locate = Callable[[str], "str | None"]
@@ -36,6 +36,8 @@ Locate = Callable[[str], "str | None"]
 _ONE_AT_A_TIME: Final = threading.Lock()
 #: Element types that some GPUs lack, by the names that TensorRT gives them.
 _RARE: Final = {"BF16": "bf16", "FP8": "fp8"}
+#: Layers whose results have a size that depends on numbers (BuilderFlag's own list).
+_SIZED_WHILE_RUNNING: Final = {"NON_ZERO", "TRIP_LIMIT", "NMS"}
 
 
 def nowhere(node: str) -> str | None:
@@ -125,8 +127,7 @@ class _Building:
         if not parser.parse_from_file(str(self.onnx)):
             raise self._refusal(parser)
         check_precisions(_rare_types(network), self.request.targets)
-        config = builder.create_builder_config()
-        profiles = self._configure(builder, config, network)
+        config, profiles = self._configure(builder, network, self.request.targets)
         measures = not hasattr(config, "set_compute_capability")
         if measures:
             _use_timings(config, timing_cache)
@@ -138,15 +139,19 @@ class _Building:
             timing_cache=_timings(config) if measures else None,
             version=trt.__version__,
             profiles=profiles,
-            layers=self._layers(engine),
+            layers=self._layers(engine, builder, network, profiles),
         )
 
     def _configure(
-        self, builder: Builder, config: IBuilderConfig, network: INetworkDefinition
-    ) -> tuple[Profile, ...]:
+        self, builder: Builder, network: INetworkDefinition, targets: Sequence[str]
+    ) -> tuple[IBuilderConfig, tuple[Profile, ...]]:
         trt, request = self.trt, self.request
+        config = builder.create_builder_config()
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         config.progress_monitor = self.monitor
+        # Memory that is allocated while an engine runs keeps it out of a CUDA graph.
+        if request.flavor.ahead and not _sized_while_running(network):
+            config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
         if not request.flags["tf32"]:
             config.clear_flag(trt.BuilderFlag.TF32)
         if request.workspace is not None:
@@ -155,7 +160,7 @@ class _Building:
         if request.level is not None:
             config.builder_optimization_level = request.level
         if hasattr(config, "set_compute_capability"):
-            self._set_targets(cast(AheadOfTime, config))
+            self._set_targets(cast(AheadOfTime, config), targets)
         inputs = {}
         for index in range(network.num_inputs):
             tensor = network.get_input(index)
@@ -170,12 +175,12 @@ class _Building:
                     f"{request.flavor.name} refuses the profile {profile}: "
                     f"{self.log.why()}"
                 )
-        return profiles
+        return config, profiles
 
-    def _set_targets(self, config: AheadOfTime) -> None:
+    def _set_targets(self, config: AheadOfTime, targets: Sequence[str]) -> None:
         known = self.trt.ComputeCapability.__members__
-        config.num_compute_capabilities = len(self.request.targets)
-        for index, target in enumerate(self.request.targets):
+        config.num_compute_capabilities = len(targets)
+        for index, target in enumerate(targets):
             name = target.replace("sm_", "SM")
             if name not in known or not config.set_compute_capability(
                 known[name], index
@@ -214,16 +219,43 @@ class _Building:
             hint=hint,
         )
 
-    def _layers(self, engine: Any) -> dict[str, Any]:
-        """From the engine itself where it loads here, else from the builder's log."""
-        if present() is not None:
+    def _layers(
+        self,
+        engine: Any,
+        builder: Builder,
+        network: INetworkDefinition,
+        profiles: Sequence[Profile],
+    ) -> dict[str, Any]:
+        """From the engine itself where it loads here, else from the builder's log.
+
+        Of an engine for several targets the log describes the lowest one's part, and
+        others may compute in other types, so each is built alone to be described.
+        """
+        batch = next((span[1][0] for p in profiles for span in p.values()), 1)
+        here = present()
+        if here is not None:
             runtime = self.trt.Runtime(self.logger)
             loaded = runtime.deserialize_cuda_engine(engine)
             if loaded is not None:
                 form = self.trt.LayerInformationFormat.ONELINE
                 text = loaded.create_engine_inspector().get_engine_information(form)
-                return layers.describe(text, "engine inspector")
-        return layers.describe(self.log.layers, "build log")
+                return layers.describe(text, "engine inspector", here.capability, batch)
+        first, *more = sorted(self.request.targets, key=order)
+        found = layers.describe(self.log.layers, "build log", first, batch)
+        for target in more:
+            self.log.clear()
+            config, _ = self._configure(builder, network, (target,))
+            if builder.build_serialized_network(network, config) is None:
+                raise self._failure()
+            others = found.setdefault("others", [])
+            others.append(layers.describe(self.log.layers, "build log", target, batch))
+        return found
+
+
+def _sized_while_running(network: INetworkDefinition) -> bool:
+    """Whether sizes in a network depend on its numbers: then memory cannot wait."""
+    kinds = {network.get_layer(i).type.name for i in range(network.num_layers)}
+    return not kinds.isdisjoint(_SIZED_WHILE_RUNNING)
 
 
 def _rare_types(network: INetworkDefinition) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class EngineRequest:
             "workspace_bytes": self.workspace,
             "optimization_level": self.level,
             "profiling_verbosity": "detailed",
+            "require_user_allocation": self.flavor.ahead,
         }
 
 

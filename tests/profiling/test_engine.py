@@ -63,7 +63,11 @@ def spec(tmp_path):
 
 
 class Told(TensorRtSession):
-    """Every layer takes a millisecond."""
+    """Every layer takes a millisecond, and a run no time to speak of."""
+
+    name = "TensorRT for RTX"
+    inputs = {}  # noqa: RUF012
+    outputs = {}  # noqa: RUF012
 
     def __init__(self, engine, *, described=True):
         told = vouched(engine)["layers"]["layers"]
@@ -81,6 +85,9 @@ class Told(TensorRtSession):
             ]
         }
 
+    def _run(self, feeds):
+        return {}
+
     def layer_times(self, feeds, runs):
         return self._times, self._layers or None
 
@@ -88,7 +95,6 @@ class Told(TensorRtSession):
 class Running(Told):
     """Runs, as far as one can see from the host."""
 
-    name = "TensorRT for RTX"
     inputs = {"input": (None, 3, 32, 32)}  # noqa: RUF012
     outputs = {"output": (None, 10)}  # noqa: RUF012
 

@@ -7,11 +7,16 @@ import pytest
 from resgen.tensorrt.layers import describe
 from resgen.tensorrt.listening import reasons, unrelated
 
-# As TensorRT for RTX 1.7 prints layers, shortened; the first reads nothing.
+# As TensorRT for RTX 1.7 prints layers, shortened. The first is no kernel, and the
+# second reads weights alone.
 ELEVEN = (
     "Layers:\n"
     "Name: __mye2175_0_myl0_0, LayerType: shape_call, Inputs: [], Constants: [], "
     "Outputs: [], TacticName: , StreamId: 0, Metadata: \n"
+    "Name: weights_myl0_1, LayerType: kgen, Inputs: [], Constants: [ { Name: w, "
+    "Dimensions: [16,4,3,3], Datatype: Int8, Format: (NHWC) Channel major format }], "
+    "Outputs: [ { Name: v, Dimensions: [16,4,3,3], Datatype: Half, Format: (NHWC) "
+    "Channel major format }], TacticName: t, Metadata: [ONNX Layer: conv1/weight]\n"
     "Name: conv1_U70_myl0_2, LayerType: correlation, Inputs: [ { Name: x, Dimensions: "
     "[-1,4,32,32], Strides: [4096,1,128,4], StrideOrder: [3,0,2,1], Datatype: Int8, "
     "Format: (NHWC) Channel major format }], Constants: [ { Name: w, Dimensions: "
@@ -32,31 +37,49 @@ TEN = (
 
 
 def test_a_layer_says_its_types_and_the_nodes_in_it():
-    found = describe(ELEVEN, "build log")
+    found = describe(ELEVEN, "build log", "sm_89", 8)
     assert found == {
         "source": "build log",
-        "precisions": {"int8": 1},
+        "target": "sm_89",
+        "precisions": {"int8": 2},
+        "kernels": 2,
+        # int8 in, float weights, fp16 out, and weights that become fp16.
+        "bytes": 8 * 4 * 32 * 32 + 4 * 576 + 2 * 8 * 16 * 32 * 32 + 576 + 2 * 576,
         "layers": [
+            {
+                "name": "weights_myl0_1",
+                "type": "kgen",
+                "precision": "int8",
+                "outputs": ["fp16"],
+                "nodes": ["conv1/weight"],
+            },
             {
                 "name": "conv1_U70_myl0_2",
                 "type": "correlation",
                 "precision": "int8",
                 "outputs": ["fp16"],
                 "nodes": ["conv1", "input.dequantize", "conv1/weight"],
-            }
+            },
         ],
     }
 
 
 def test_older_descriptions_are_read_too():
-    (layer,) = describe(TEN, "engine inspector")["layers"]
+    found = describe(TEN, "engine inspector", "sm_89")
+    assert found["bytes"] == 2 * 3 * 8 * 8 + 4 * 8 * 8 * 8
+    (layer,) = found["layers"]
     assert layer["precision"] == "fp16"
     assert layer["outputs"] == ["fp32"]
     assert layer["nodes"] == ["conv1", "act"]
 
 
 def test_no_description_is_no_layers():
-    assert describe("", "build log")["layers"] == []
+    assert describe("", "build log", "sm_89")["layers"] == []
+
+
+def test_bytes_are_not_made_up_where_more_than_the_batch_is_open():
+    told = describe(ELEVEN.replace("[-1,4,32,32]", "[-1,4,-1,32]"), "log", "sm_89")
+    assert (told["kernels"], told["bytes"]) == (2, None)
 
 
 @pytest.mark.parametrize(
