@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
+    from resgen.api.profile import profile
     from resgen.artifact.build import build
     from resgen.calibrate.lowered import calibrated
     from resgen.diagnosis.seen.watch import watch
@@ -45,6 +46,7 @@ _HOMES = {
     "expand": "resgen.expansion.network",
     "export": "resgen.exports.api",
     "load": "resgen.expansion.network",
+    "profile": "resgen.api.profile",
     "to_torch": "resgen.lower.torch",
     "watch": "resgen.diagnosis.seen.watch",
 }
@@ -63,6 +65,7 @@ __all__ = [
     "expand",
     "export",
     "load",
+    "profile",
     "to_torch",
     "watch",
 ]

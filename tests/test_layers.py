@@ -21,6 +21,7 @@ LAYERS = (
     "_version",
     "errors",
     "words",
+    "options",
     "files",
     "document",
     "records",
@@ -45,11 +46,12 @@ LAYERS = (
     "profiling",
     "diagnosis",
     "reports",
+    "api",
     "cli",
     "__main__",
     "__init__",  # the public API: it may (lazily) import everything, nobody imports it
 )
-LIGHT = {"_version", "errors", "spec", "ops", "graph", "expansion"}
+LIGHT = {"_version", "errors", "words", "options", "spec", "ops", "graph", "expansion"}
 # The files that are about a framework itself; all others import it where they use it.
 HOMES = {
     "torch": (

@@ -11,11 +11,11 @@ from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from resgen.api.specs import folder_name, network
 from resgen.cli._diagnosed import show
 from resgen.cli._failures import INTERRUPTED
 from resgen.cli._memory import needed, require, told
 from resgen.cli._progress import Progress
-from resgen.cli._specs import folder_name, network
 from resgen.cli._text import say, say_json
 from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import Asked, Subject, diagnose

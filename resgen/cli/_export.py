@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from resgen.api.specs import folder_name, network
 from resgen.calibrate.ranges import Method
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
-from resgen.cli._specs import folder_name, network
 from resgen.errors import Problem, ResgenError, UsageError
 from resgen.exports.export import Exported, export, export_file
 from resgen.exports.made import Wishes

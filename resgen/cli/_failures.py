@@ -9,6 +9,7 @@ import click
 from resgen.cli._problems import show, tally
 from resgen.cli._text import say
 from resgen.errors import ResgenError, SpecError, did_you_mean
+from resgen.options.group import Refused
 from resgen.words.terminal import printable, style
 
 INTERRUPTED: Final = 130
@@ -34,6 +35,8 @@ def report(failure: BaseException) -> int:
             files = {p.place.file for p in failure.problems if p.severity == "error"}
             where = f" in {printable(files.pop())}" if len(files) == 1 else ""
             return _fail(tally(failure.problems) + where, failure.exit_code)
+        case Refused():
+            return _fail(failure.typed, failure.exit_code, failure.hint)
         case ResgenError():
             return _fail(failure.message, failure.exit_code, failure.hint)
         case click.NoSuchOption(ctx=click.Context(command=command)):

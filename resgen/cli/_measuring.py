@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from resgen.api.specs import network
 from resgen.cli._options import Whole
-from resgen.cli._specs import network
 from resgen.errors import ResgenError, UsageError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from resgen.cli._text import say
+from resgen.words.progress import Progress as Listener
 from resgen.words.terminal import printable, style
 
 _LABEL: Final = 10
@@ -18,7 +19,7 @@ _BAR: Final = 24
 _EVERY: Final = 15.0
 
 
-class Progress:
+class Progress(Listener):
     """Prints finished steps; on a terminal also the one that is under way.
 
     ``then`` says for each finished step (``""`` is none) what begins after it. The

@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from resgen.api.specs import folder_name, network
 from resgen.cli._options import (
     images_option,
     json_option,
@@ -17,7 +18,6 @@ from resgen.cli._options import (
 )
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
-from resgen.cli._specs import folder_name, network
 from resgen.cli._text import say, say_json
 from resgen.errors import UsageError
 from resgen.words.terminal import style

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from resgen.api.specs import listed
 from resgen.cli._options import json_option, spec_options
 from resgen.cli._problems import record, show, tally
-from resgen.cli._specs import listed
 from resgen.cli._text import say, say_json
 from resgen.errors import Problem
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from resgen.api.specs import network
 from resgen.cli._options import json_option, spec_argument, spec_options
 from resgen.cli._problems import summarize
-from resgen.cli._specs import network
 from resgen.cli._text import say, say_json, width
 from resgen.errors import ResgenError
 from resgen.words.numbers import count, in_unit, shape, unit_of

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
+import time
 from typing import Any
 
 import click
 
-from resgen.cli._measuring import measuring_options
-from resgen.cli._options import Whole, json_option, set_option
+from resgen.api.asked.profile import Profiling
+from resgen.cli._failures import INTERRUPTED
+from resgen.cli._options import json_option, options
 from resgen.cli._progress import Progress
+from resgen.cli._text import say, say_json, width
+from resgen.words.terminal import style
 
 
 @click.command(
@@ -30,93 +34,32 @@ out, which changes times.
 Exit code 0: everything was measured; 1: a runtime gave nothing; 3: one is not here."""
 )
 @click.argument("source", metavar="SOURCE")
-@click.option(
-    "--runtime",
-    "runtimes",
-    metavar="NAME",
-    multiple=True,
-    show_default="onnxruntime; tensorrt for an engine",
-    help="onnxruntime, torch, torch-compile, opencv, openvino, tensorrt, or all that "
-    "are here; may be repeated.",
-)
-@measuring_options
-@click.option(
-    "--batch",
-    "batches",
-    metavar="N,...",
-    default="1",
-    help="Batch sizes, one after the other.",
-)
-@click.option(
-    "--mode",
-    type=click.Choice(["compute", "latency", "end-to-end", "throughput"]),
-    default="latency",
-    help="The device's own time, one request from the host, one with its data moved "
-    "and prepared, or several requests at once.",
-)
-@click.option(
-    "--time",
-    "seconds",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0.1, max=86400),
-    default=10.0,
-    help="The most that sampling takes, for each runtime and batch size.",
-)
-@click.option(
-    "--rate",
-    metavar="HZ",
-    type=click.FloatRange(min=0.01, max=1e6),
-    help="Pace requests as a camera does, in frames a second.",
-)
-@click.option(
-    "--cold-l2", "cold", is_flag=True, help="Flush the caches before every run."
-)
-@click.option(
-    "--in-flight",
-    "lanes",
-    metavar="N",
-    type=Whole(),
-    show_default="2",
-    help="For throughput: requests at once.",
-)
-@click.option(
-    "--no-cuda-graph",
-    "launches",
-    is_flag=True,
-    help="For compute: launch every kernel instead of replaying a CUDA graph.",
-)
-@click.option(
-    "--no-operators",
-    is_flag=True,
-    help="Leave out the engine's own profiler: no times of stages and blocks.",
-)
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    show_default="probe parameters",
-    help="A checkpoint for a spec, .safetensors or .pth.",
-)
-@set_option
-@click.option(
-    "-o",
-    "--out",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    show_default="build/NAME-profile",
-    help="The folder for report.html and report.json.",
-)
-@click.option(
-    "--with-paths", is_flag=True, help="Let the report say where files lie and on whose"
-    " machine."
-)  # fmt: skip
+@options(Profiling)
 @json_option
-def command(source: str, *, as_json: bool, **chosen: Any) -> int | None:
+def command(source: str, *, as_json: bool, **given: Any) -> int | None:
     """Measure how fast a network runs, and where the time goes.
 
     Writes report.html, which opens from disk, and report.json.
     """
-    from resgen.cli._profile import Chosen, run
+    from resgen.api.profile import PAGE, run
 
+    begin = time.perf_counter()
     with Progress({"": "preparing"}, err=as_json) as progress:
-        return run(Chosen(source, as_json=as_json, **chosen), progress)
+        asked = Profiling(**given)
+        found = run(source, asked, progress=progress, default_out="build/{}-profile")
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        say()
+        from resgen.reports.latency.terminal import lines
+
+        for line in lines(found.record, width()):
+            say(line)
+        took = time.perf_counter() - begin
+        say(f"\n{style(f'{found.folder}/', bold=True)}  in {took:.1f} s")
+        page = shlex.quote(f"{found.folder}/{PAGE}")
+        say(f"next: open {page} · resgen compare A B says which of two is faster")
+    if found.interrupted:
+        say("interrupted; what was measured until then is in the report", err=True)
+        return INTERRUPTED
+    return int(found.failed)

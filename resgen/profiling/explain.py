@@ -122,7 +122,7 @@ def _tensorrt(bench: Bench) -> Read:
     prepared, session = bench.job.prepared, bench.session
     if not isinstance(session, TensorRtSession):
         raise ResgenError(f"the profiler of {bench.engine.title} is not read here")
-    times, layers = session.layer_times(bench.feeds, _runs(bench))
+    times, layers = session.layer_times(bench.feeds, RUNS[0])
     if not times:
         raise ResgenError(f"the profiler of {session.name} reported no layer")
     found = operators.from_layers(times, layers)

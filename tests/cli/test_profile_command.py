@@ -38,7 +38,7 @@ def test_a_network_is_measured_and_reported(run, here):
 
 
 def test_a_runtime_that_nothing_here_is_is_no_crash(run, here, monkeypatch):
-    monkeypatch.setattr("resgen.cli._profile.present", lambda device: [])
+    monkeypatch.setattr("resgen.api.profile.present", lambda device: [])
     done = run("profile", "mine.json", *QUICK, "--runtime", "all")
     assert done.exit_code == 1
     assert "no runtime that is here runs mine on cpu" in done.stderr

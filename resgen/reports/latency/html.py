@@ -55,6 +55,12 @@ def render(records: Sequence[Record]) -> str:
     )
 
 
+def notebook(record: Record) -> str:
+    """The runs as a table for a notebook's cell, below what they come to."""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in sentences([record]))
+    return f"<ul>{lines}</ul>{tables.runs([record])}"
+
+
 def _facts(records: Sequence[Record]) -> str:
     if len(records) > 1:
         first, last = when(records[0].created), when(records[-1].created)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
 
 if TYPE_CHECKING:
-    from resgen.expansion.network import Examined
+    from resgen.expansion.network import Examined, Source
     from resgen.graph.ir import Graph
     from resgen.spec.model import Spec
 
@@ -19,7 +19,7 @@ UNREADABLE = "RG006"
 
 
 def examined(
-    spec: str,
+    spec: Source,
     assignments: Sequence[str],
     max_operators: int | None,
     max_parameters: int | None,
@@ -49,7 +49,7 @@ def listed(
 
 
 def network(
-    spec: str,
+    spec: Source,
     assignments: Sequence[str],
     max_operators: int | None,
     max_parameters: int | None,

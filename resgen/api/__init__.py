@@ -1,0 +1,1 @@
+"""What the commands do, as functions: the same names, options and results."""

@@ -1,0 +1,126 @@
+"""Options that several functions take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.errors import ResgenError
+from resgen.options.group import Group, option
+from resgen.options.kinds import Kind, choice, path, whole
+
+_CHANGE: Final = "/stages/2/depth=23"
+
+
+def _changed(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("/") or "=" not in value:
+        raise ValueError(
+            f'"{value}" is not of the form /POINTER=VALUE, such as {_CHANGE}'
+        )
+    return value
+
+
+#: A change of a spec: a JSON Pointer (RFC 6901) and what is to stand there.
+CHANGE: Final = Kind("/POINTER=VALUE", _changed, _changed)
+
+
+def _sized(value: Any) -> tuple[str, tuple[int, ...]]:
+    name, sizes = value if isinstance(value, tuple) and len(value) == 2 else ("", ())
+    sound = isinstance(name, str) and isinstance(sizes, tuple) and sizes
+    if not sound or not all(type(n) is int and 0 < n < 10**9 for n in sizes):
+        raise ValueError(f'{value!r} is no shape such as ("", (3, 224, 224))')
+    return name, sizes
+
+
+def _read_sized(word: str) -> tuple[str, tuple[int, ...]]:
+    name, _, sizes = word.rpartition("=")
+    words = sizes.lower().split("x")
+    if not all(re.fullmatch(r"[1-9]\d{0,8}", each, re.ASCII) for each in words):
+        raise ValueError(f'"{word}" is no shape such as 3x224x224')
+    return name, tuple(map(int, words))
+
+
+def _write_sized(value: tuple[str, tuple[int, ...]]) -> str:
+    name, sizes = value
+    return f"{name}={'x'.join(map(str, sizes))}".removeprefix("=")
+
+
+#: Sizes of an input without the batch, by the input's name; ``""`` is any input.
+SHAPE: Final = Kind("[NAME=]CxHxW", _read_sized, _sized, _write_sized)
+
+
+def _placed(value: Any) -> str:
+    found = re.fullmatch(r"cpu|cuda(?::(\d{1,4}))?", str(value), re.ASCII)
+    if found is None:
+        raise ValueError(f'"{value}" is no device; cpu, cuda and cuda:1 are')
+    return "cpu" if value == "cpu" else f"cuda:{int(found[1] or 0)}"
+
+
+DEVICE: Final = Kind("cpu|cuda[:N]", _placed, _placed)
+PRECISION: Final = choice("fp32", "fp16", "bf16", "int8", "fp8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changing(Group):
+    """A spec with some of it changed."""
+
+    set: tuple[str, ...] = option(
+        "--set",
+        CHANGE,
+        f"Change a part of the spec, as in {_CHANGE}; may be repeated.",
+        repeated=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring(Group):
+    """On what, and with what inputs and threads, a network runs."""
+
+    device: str | None = option(
+        "--device",
+        DEVICE,
+        "What it runs on.",
+        shown="cuda for engines of TensorRT, else cpu",
+    )
+    precision: Any = option(
+        "--precision",
+        PRECISION,
+        "At what precision a network is written.",
+        shown="the folder's, else fp32",
+    )
+    shape: tuple[tuple[str, tuple[int, ...]], ...] = option(
+        "--shape",
+        SHAPE,
+        "Sizes of an input that the file leaves open, without the batch.",
+        repeated=True,
+    )
+    threads: int | None = option(
+        "--threads",
+        whole(),
+        "How many threads one operator uses on a processor.",
+        shown="the cores that this process really has",
+    )
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Sizes by the name of an input, ``""`` for all of them."""
+        return dict(self.shape)
+
+
+def out(what: str, shown: str) -> Any:
+    """``--out``: the folder that is made."""
+    return option("--out", path("DIR"), what, short="-o", shown=shown)
+
+
+def weights(what: str, shown: str) -> Any:
+    """``--weights``: the file of a checkpoint."""
+    return option("--weights", path("FILE"), what, shown=shown)
+
+
+def require_folder(out: Path) -> None:
+    """Refuse what is a file already."""
+    if out.exists() and not out.is_dir():
+        raise ResgenError(f"{out} is a file", hint="name another folder")

@@ -1,0 +1,85 @@
+"""What is measured: a SOURCE opened, and the runtime and device where none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from resgen.api.asked.common import Measuring
+from resgen.api.specs import network
+from resgen.errors import ResgenError
+from resgen.options.group import Group
+
+if TYPE_CHECKING:
+    from resgen.profiling.subject import Prepared, Wanted
+
+#: A spec (its file, its name in the zoo, or itself as JSON values), a folder that
+#: resgen made, an ONNX file, or an engine.
+Source: TypeAlias = "str | Path | Mapping[str, Any]"
+#: Files that are no spec.
+MODELS = (".onnx", ".engine", ".plan")
+
+
+def wanted_of(
+    source: Source,
+    asked: Measuring,
+    weights: Path | None = None,
+    changes: Sequence[str] = (),
+) -> Wanted:
+    """What a source stands for, its spec read and checked."""
+    from resgen.profiling.subject import Wanted
+
+    read, name = None, named(source)
+    path = Path(name)
+    if path.suffix == ".onnx" and not path.is_file():
+        raise ResgenError(f"{path} does not exist")
+    is_file = isinstance(source, str | Path) and (
+        path.is_dir() or path.suffix in MODELS
+    )
+    if not is_file:
+        spec, graph, _ = network(source, changes, None, None)
+        read = spec, graph
+    return Wanted(name, asked.precision, weights, tuple(changes), read, asked.shapes)
+
+
+def named(source: Source) -> str:
+    """How a source is called on a command line."""
+    return str(source.get("name", "")) if isinstance(source, Mapping) else str(source)
+
+
+def command(
+    name: str, sources: Sequence[Source], asked: Group, *, paths: bool = False
+) -> list[str]:
+    """The command that does it again.
+
+    A path from the root says whose machine this is: without ``paths`` its last part is
+    all that is told.
+    """
+
+    def told(path: Path) -> str:
+        return str(path) if paths or not path.is_absolute() else path.name
+
+    given = (told(Path(named(source))) for source in sources)
+    return ["resgen", name, *given, *asked.words(told)]
+
+
+def device_of(asked: str | None, runtimes: Sequence[str]) -> str:
+    """``cpu`` or ``cuda:N``: what was asked for, else what the runtimes run on."""
+    if asked is not None:
+        return asked
+    return "cuda:0" if runtimes and set(runtimes) == {"tensorrt"} else "cpu"
+
+
+def default_runtime(subject: Prepared, device: str) -> str:
+    """The runtime where none is asked for: what people deploy, if it is here."""
+    from resgen.runtime.engines import find
+
+    if subject.model is None:
+        return "tensorrt"
+    for name in ("onnxruntime", "torch"):
+        engine = find(name)
+        if engine.installed and (name != "torch" or subject.network is not None):
+            return name
+    find("onnxruntime").require(device, f"{subject.subject.name} cannot be measured")
+    return "onnxruntime"

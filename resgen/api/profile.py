@@ -1,0 +1,193 @@
+"""How fast a network is, on what, and where the time goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.api.asked.common import require_folder
+from resgen.api.asked.profile import Profiling
+from resgen.api.measured import (
+    Source,
+    command,
+    default_runtime,
+    device_of,
+    wanted_of,
+)
+from resgen.api.specs import folder_name
+from resgen.document.files import write_text
+from resgen.errors import ResgenError
+from resgen.profiling.documents import REPORT
+from resgen.profiling.engine import Building
+from resgen.profiling.measure import Interrupted, Options, all_failed
+from resgen.profiling.measure import profile as measure
+from resgen.profiling.sampling import Limits
+from resgen.profiling.subject import Prepared, prepared
+from resgen.records.latency import Record
+from resgen.reports.latency.terminal import brief, lines
+from resgen.runtime.engines import find, present
+from resgen.words.numbers import scaled
+from resgen.words.progress import SILENT, Progress
+from resgen.words.terminal import unmarked
+
+PAGE: Final = "report.html"
+DATA: Final = "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """What was measured; ``folder`` holds its report, where one was asked for.
+
+    ``interrupted`` tells that the user ended it before it was done, ``failed`` that a
+    runtime gave nothing at all.
+    """
+
+    record: Record
+    folder: Path | None
+    interrupted: bool
+    failed: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``report.json``."""
+        return REPORT.to_json(self.record)
+
+    def __str__(self) -> str:
+        return unmarked("\n".join(lines(self.record)))
+
+    def _repr_html_(self) -> str:
+        from resgen.reports.latency.html import notebook
+
+        return notebook(self.record)
+
+
+def profile(source: Source, *, progress: Progress = SILENT, **options: Any) -> Profiled:
+    """Measure how fast a network runs, and where the time goes.
+
+    ``source`` is a spec, a folder, an ONNX file or an engine; ``options`` are those of
+    :class:`Profiling`, which are the command's. A report is written where ``out`` says.
+    Raises :class:`~resgen.errors.ResgenError`.
+    """
+    return run(source, Profiling.of(options), progress=progress)
+
+
+def run(
+    source: Source,
+    asked: Profiling,
+    *,
+    progress: Progress = SILENT,
+    default_out: str | None = None,
+) -> Profiled:
+    """As :func:`profile`; the report goes to ``default_out`` where ``out`` is unsaid.
+
+    In it ``{}`` stands for the name of the network.
+    """
+    engine = isinstance(source, str | Path) and Path(source).suffix in (
+        ".engine",
+        ".plan",
+    )
+    device = device_of(asked.device, asked.runtime or (("tensorrt",) if engine else ()))
+    wanted = wanted_of(source, asked, asked.weights, asked.set)
+    for name in asked.runtime or (() if device == "cpu" else ("onnxruntime",)):
+        # An engine's own file is looked at first, which takes no time.
+        if name != "all" and not engine:
+            find(name).require(device, _why(name))
+    if "tensorrt" in asked.runtime:
+        wanted = replace(wanted, building=Building(asked.batch, asked.shapes))
+    with prepared(wanted) as subject:
+        options = _options(asked, subject, device)
+        folder = asked.out
+        if folder is None and default_out is not None:
+            folder = Path(default_out.format(folder_name(subject.subject.name)))
+            require_folder(folder)
+        progress.say("network", _network_line(subject))
+        progress.say("timing", _how(options))
+        interrupted = False
+        try:
+            record = measure(
+                subject,
+                options,
+                command=command("profile", [source], asked, paths=asked.with_paths),
+                say=lambda run: progress.say("", brief(run)),
+                progress=progress.advance,
+            )
+        except Interrupted as stop:
+            record, interrupted = stop.record, True
+    if asked.with_paths:
+        from resgen.machine import environment
+
+        record = replace(record, environment=environment(paths=True))
+    if folder is not None:
+        _write(record, folder)
+    failed = any(all_failed(record.runs, name) for name in options.runtimes)
+    return Profiled(record, folder, interrupted, failed)
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _why(name: str) -> str:
+    return (
+        "the engine cannot run here"
+        if name == "tensorrt"
+        else "the network cannot run on it"
+    )
+
+
+def _options(asked: Profiling, subject: Prepared, device: str) -> Options:
+    runtimes = list(asked.runtime) or [default_runtime(subject, device)]
+    if "all" in runtimes:
+        here = present(device)
+        runtimes = [n for n in here if subject.file(find(n).takes) is not None]
+        if not runtimes:
+            raise ResgenError(
+                f"no runtime that is here runs {subject.subject.name} on {device}",
+                hint="`resgen doctor` shows what this machine has, and what to add",
+            )
+    return Options(
+        runtimes=tuple(dict.fromkeys(runtimes)),
+        device=device,
+        batches=asked.batch,
+        mode=asked.mode,
+        limits=Limits(
+            seconds=asked.time,
+            warm_up=max(1.0, asked.time / 2),
+            least_seconds=min(1.0, asked.time / 2),
+            interval=1 / asked.rate if asked.rate else None,
+        ),
+        threads=asked.threads,
+        shapes=asked.shapes,
+        lanes=asked.in_flight or 2,
+        cold=asked.cold_l2,
+        graph=not asked.no_cuda_graph,
+        breakdown=not asked.no_operators,
+    )
+
+
+def _write(record: Record, folder: Path) -> None:
+    from resgen.reports.latency.html import render
+
+    folder.mkdir(parents=True, exist_ok=True)
+    REPORT.save(record, folder / DATA)
+    write_text(folder / PAGE, render([record]))
+
+
+def _network_line(subject: Prepared) -> str:
+    about = subject.subject
+    parts = [about.name]
+    if about.params:
+        parts.append(f"{scaled(about.params)} parameters")
+    if about.macs:
+        parts.append(f"{scaled(about.macs, 'MACs')}")
+    weights = "probe parameters" if about.weights == "probe" else f"{about.weights}"
+    return ", ".join((*parts, f"weights: {weights}", subject.precision))
+
+
+def _how(options: Options) -> str:
+    from resgen.machine.cores import available_cores
+
+    parts = [options.mode, options.device]
+    if options.device == "cpu":
+        parts.append(f"{options.threads or available_cores()} threads")
+    parts.append(f"up to {options.limits.seconds:g} s each")
+    return ", ".join(parts)

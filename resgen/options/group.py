@@ -1,0 +1,153 @@
+"""Groups of options: frozen records that know how they are written.
+
+A group is declared once. Its fields are what the Python function takes; the command
+line makes its options from the same fields, and :meth:`Group.words` gives the words of
+a command that would ask for the same again. What does not go together is refused where
+the group is made, in the words of whoever asks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from resgen.errors import UsageError, did_you_mean
+from resgen.options.kinds import FLAG, Kind, several
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_KEY: Final = "option"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field is asked for.
+
+    ``word`` is the option (``--batch``), ``short`` a shorter one (``-o``), ``shown``
+    what the help gives as its default where that is no value, ``repeated`` whether it
+    may be given several times.
+    """
+
+    word: str
+    kind: Kind[Any]
+    help: str
+    short: str | None = None
+    shown: str | None = None
+    repeated: bool = False
+    default: Any = None
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it takes no value."""
+        return self.kind is FLAG
+
+
+def option(
+    word: str,
+    kind: Kind[Any],
+    help: str,  # noqa: A002 (it is called so everywhere)
+    *,
+    short: str | None = None,
+    shown: str | None = None,
+    default: Any = None,
+    repeated: bool = False,
+) -> Any:
+    """A field of a :class:`Group`; repeated options default to none of them."""
+    if repeated:
+        default = ()
+    elif kind is FLAG:
+        default = False
+    about = Option(word, kind, help, short, shown, repeated, default)
+    return field(default=default, metadata={_KEY: about})
+
+
+class Refused(UsageError):
+    """Options that are wrong or do not go together.
+
+    ``message`` names the arguments of the Python call, ``typed`` the options of the
+    command line.
+    """
+
+    def __init__(self, message: str, typed: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.typed = typed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.message, self.typed, self.hint)
+
+
+def _again(kind: type[Refused], message: str, typed: str, hint: str | None) -> Refused:
+    return kind(message, typed, hint=hint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Options that are asked together; see :func:`option`."""
+
+    def __post_init__(self) -> None:
+        for name, about in options_of(type(self)):
+            given = getattr(self, name)
+            try:
+                if about.repeated:
+                    found = tuple(map(about.kind.check, several(given)))
+                elif given is None:
+                    continue
+                else:
+                    found = about.kind.check(given)
+            except ValueError as error:
+                raise self.refused(f"{{{name}}}: {error}") from None
+            object.__setattr__(self, name, found)
+        self.refuse()
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The group of what a Python caller names; unknown names are refused."""
+        known = [name for name, _ in options_of(cls)]
+        for name in given:
+            if name not in known:
+                near = did_you_mean(name, known)
+                raise UsageError(f'there is no option "{name}"{near}')
+        return cls(**given)
+
+    def refuse(self) -> None:
+        """Raise for options that have no effect or no meaning beside each other."""
+
+    def refused(self, message: str, *, hint: str | None = None) -> Refused:
+        """The error of a message that names fields in braces."""
+        words = {name: about.word for name, about in options_of(type(self))}
+        names = {name: name for name in words}
+        return Refused(message.format(**names), message.format(**words), hint=hint)
+
+    def given(self) -> Iterator[tuple[str, Option, Any]]:
+        """Fields that are not at their defaults: name, option and value."""
+        for name, about in options_of(type(self)):
+            value = getattr(self, name)
+            if value != about.default:
+                yield name, about, value
+
+    def words(self, path: Callable[[Path], str] = str) -> tuple[str, ...]:
+        """The words of a command line that asks for the same; ``path`` writes paths."""
+        found: list[str] = []
+        for _, about, value in self.given():
+            if about.is_flag:
+                found.append(about.word)
+                continue
+            for each in value if about.repeated else (value,):
+                text = path(each) if isinstance(each, Path) else about.kind.write(each)
+                # A value that begins with a dash would be taken for an option.
+                dashed = text.startswith("-")
+                found += [f"{about.word}={text}"] if dashed else [about.word, text]
+        return tuple(found)
+
+
+def options_of(group: type[Group]) -> tuple[tuple[str, Option], ...]:
+    """The options of a group by the name of their field, in the order of its help."""
+    return tuple(
+        (each.name, each.metadata[_KEY])
+        for each in dataclasses.fields(group)
+        if _KEY in each.metadata
+    )

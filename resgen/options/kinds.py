@@ -1,0 +1,138 @@
+"""The kinds of value that an option takes: as a word, and as Python has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from resgen.errors import did_you_mean
+
+T = TypeVar("T")
+
+
+class Kind(Generic[T]):
+    """How a word of a command line becomes a value, and a value a word again.
+
+    ``read`` and ``check`` raise ValueError with a sentence. ``check`` is for what a
+    Python caller gives: it returns the value as the group keeps it. ``values`` are all
+    words that there are, where these can be counted.
+    """
+
+    def __init__(
+        self,
+        metavar: str,
+        read: Callable[[str], T],
+        check: Callable[[Any], T],
+        write: Callable[[T], str] = str,
+        values: tuple[str, ...] = (),
+    ) -> None:
+        self.metavar = metavar
+        self.read = read
+        self.check = check
+        self.write = write
+        self.values = values
+
+
+def whole(minimum: int = 1, maximum: int | None = None) -> Kind[int]:
+    """A whole number of at least ``minimum``, and at most ``maximum``."""
+    most = "" if maximum is None else f" and at most {maximum:,}"
+
+    def check(value: Any) -> int:
+        sound = isinstance(value, int) and not isinstance(value, bool)
+        if not sound or value < minimum or (maximum is not None and value > maximum):
+            shown = value if isinstance(value, int | float) else f'"{value}"'
+            raise ValueError(
+                f"{shown} is not a whole number of at least {minimum}{most}"
+            )
+        return int(value)
+
+    def read(text: str) -> int:
+        # Digits of other scripts are digits to Python, too.
+        sound = text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20
+        return check(int(text) if sound else text)
+
+    return Kind("N", read, check)
+
+
+def number(
+    metavar: str, minimum: float, maximum: float, *, exclusive: bool = False
+) -> Kind[float]:
+    """A finite number from ``minimum`` (left out if exclusive) to ``maximum``."""
+    least = f"above {minimum:g}" if exclusive else f"of at least {minimum:g}"
+
+    def check(value: Any) -> float:
+        sound = isinstance(value, int | float) and not isinstance(value, bool)
+        if (
+            not sound
+            or not isfinite(value)
+            or not minimum <= value <= maximum
+            or (exclusive and value == minimum)
+        ):
+            shown = value if isinstance(value, int | float) else f'"{value}"'
+            raise ValueError(f"{shown} is not a number {least} and at most {maximum:g}")
+        return float(value)
+
+    def read(text: str) -> float:
+        try:
+            return check(float(text))
+        except ValueError:
+            return check(text)
+
+    return Kind(metavar, read, check, repr)
+
+
+def choice(*values: str) -> Kind[str]:
+    """One of these words."""
+
+    def check(value: Any) -> str:
+        if value not in values:
+            near = did_you_mean(str(value), values)
+            raise ValueError(f'"{value}" is not one of {", ".join(values)}{near}')
+        return str(value)
+
+    return Kind("|".join(values), check, check, values=values)
+
+
+def path(metavar: str = "FILE") -> Kind[Path]:
+    """A place in the file system, which need not be there."""
+
+    def check(value: Any) -> Path:
+        if not isinstance(value, str | Path):
+            raise ValueError(f"{value!r} is not a path")
+        if "\0" in str(value) or not str(value):
+            raise ValueError(f"{str(value)!r} cannot be a path")
+        return Path(value)
+
+    return Kind(metavar, check, check)
+
+
+def text(metavar: str) -> Kind[str]:
+    """Any words."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is not a text")
+        return value
+
+    return Kind(metavar, check, check)
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither True nor False")
+    return value
+
+
+#: Given or not given: the word is the option itself.
+FLAG: Final = Kind("", lambda word: True, _switch)
+
+
+def several(values: Any) -> tuple[Any, ...]:
+    """What a Python caller gives for an option that may be repeated."""
+    if isinstance(values, Mapping):
+        return tuple(values.items())
+    if isinstance(values, str | Path) or not isinstance(values, Iterable):
+        return (values,)
+    return tuple(values)

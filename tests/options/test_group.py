@@ -1,0 +1,127 @@
+"""Options declared once: as words, from words, and as a Python caller gives them."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from resgen.api.asked.profile import Profiling
+from resgen.cli._options import options
+from resgen.errors import UsageError
+from resgen.options.group import Group, Refused, options_of
+from resgen.options.kinds import FLAG
+
+#: Groups of all commands, and values of each field that go together.
+VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
+    Profiling: {
+        "device": st.sampled_from(["cpu", "cuda:0", "cuda:3"]),
+        "precision": st.sampled_from(["fp32", "int8"]),
+        "shape": st.lists(
+            st.tuples(
+                st.sampled_from(["", "x", "a.b"]),
+                st.lists(st.integers(1, 999), min_size=1, max_size=3).map(tuple),
+            ),
+            max_size=2,
+        ),
+        "threads": st.integers(1, 64),
+        "set": st.lists(
+            st.sampled_from(["/a=1", '/b="x y"', "/c=[1, 2]", "/d=--e"]), max_size=2
+        ),
+        "runtime": st.lists(st.sampled_from(["torch", "all"]), max_size=2),
+        "batch": st.lists(st.integers(1, 99), min_size=1, max_size=3, unique=True),
+        "mode": st.sampled_from(["latency", "compute", "end-to-end"]),
+        "time": st.floats(0.1, 86400),
+        "rate": st.floats(0.01, 1e6),
+        "cold_l2": st.booleans(),
+        "no_operators": st.booleans(),
+        "weights": st.sampled_from([Path("w.pth"), Path("-odd name.pth")]),
+        "out": st.sampled_from([Path("new"), Path("a b/new")]),
+        "with_paths": st.booleans(),
+    }
+}
+
+
+def parsed(group: type[Group], words: tuple[str, ...]) -> Group:
+    """What click makes of the words."""
+    made: list[Group] = []
+
+    @click.command()
+    @options(group)
+    def command(**chosen: Any) -> None:
+        made.append(group(**chosen))
+
+    command.main(list(words), standalone_mode=False)
+    return made[0]
+
+
+@pytest.mark.parametrize("group", VALUES, ids=lambda group: group.__name__)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@given(data=st.data())
+def test_words_ask_for_the_same(group: type[Group], data: st.DataObject) -> None:
+    chosen = data.draw(st.sets(st.sampled_from(sorted(VALUES[group]))))
+    asked = group(**{name: data.draw(VALUES[group][name]) for name in sorted(chosen)})
+    assert parsed(group, asked.words()) == asked
+
+
+@pytest.mark.parametrize("group", VALUES, ids=lambda group: group.__name__)
+def test_every_field_is_an_option_and_unsaid_ones_are_no_words(
+    group: type[Group],
+) -> None:
+    assert [f.name for f in fields(group)] == [name for name, _ in options_of(group)]
+    assert group().words() == ()
+    assert parsed(group, ()) == group()
+    words = [about.word for _, about in options_of(group)]
+    assert len(set(words)) == len(words)
+    for name, about in options_of(group):
+        assert about.word == "--" + name.replace("_", "-")
+        assert about.kind is FLAG or about.kind.metavar
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"threads": 0}, "threads: 0 is not a whole number of at least 1"),
+        ({"threads": "2"}, 'threads: "2" is not a whole number'),
+        ({"threads": True}, "threads: True is not a whole number"),
+        ({"time": float("nan")}, "time: nan is not a number"),
+        ({"mode": "latencey"}, 'did you mean "latency"?'),
+        ({"batch": (1, 0)}, "batch: (1, 0) is no list of batch sizes"),
+        ({"cold_l2": 1}, "cold_l2: 1 is neither True nor False"),
+        ({"weights": 3}, "weights: 3 is not a path"),
+        ({"out": "a\0b"}, "cannot be a path"),
+        ({"thread": 1}, 'there is no option "thread"; did you mean "threads"?'),
+        ({"in_flight": 2}, "in_flight is for mode throughput"),
+    ],
+    ids=str,
+)
+def test_a_python_caller_is_told_the_argument(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Profiling.of(wrong)
+    assert said in refused.value.message
+    assert "--" not in refused.value.message
+
+
+def test_the_command_line_is_told_the_option() -> None:
+    with pytest.raises(Refused) as refused:
+        Profiling(in_flight=2)
+    assert refused.value.typed == "--in-flight is for --mode throughput"
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert (again.message, again.typed) == (
+        refused.value.message,
+        refused.value.typed,
+    )
+
+
+def test_what_python_has_is_taken() -> None:
+    asked = Profiling(batch=8, shape={"x": (3, 8, 8)}, runtime="torch", out="new")
+    assert asked.batch == (8,)
+    assert asked.shapes == {"x": (3, 8, 8)}
+    assert asked.runtime == ("torch",)
+    assert asked.out == Path("new")
