@@ -33,7 +33,7 @@ class Resample(Op):
         "list", "what is kept of that: top, left, height, width", item=_PIXELS
     )
     interpolation: str = attribute(
-        "enum", "the filter", choices=("bilinear", "bicubic", "nearest")
+        "enum", "the filter", choices=("bilinear", "bicubic", "lanczos", "nearest")
     )
     antialias: bool = attribute("boolean", "what shrinks is smoothed", default=True)
 
@@ -80,7 +80,7 @@ class Resample(Op):
         y = to.emit("Add", [y, to.floats([parts.half], ())])
         y = to.emit("Mul", [y, to.floats([parts.step], ())])
         y = to.emit("Floor", [y])
-        if self.interpolation == "bicubic":  # it overshoots
+        if self.interpolation in ("bicubic", "lanczos"):  # they overshoot
             y = to.emit("Clip", [y, to.floats([0.0], ()), to.floats([255.0], ())])
         return y
 

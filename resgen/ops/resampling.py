@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import floor
+from math import floor, pi, sin
 from typing import Final
 
 #: Of a new position: the first old one that it takes from, and the weights from there.
@@ -37,10 +37,22 @@ def _cubic(x: float) -> float:
     return -0.5 * (((x - 5) * x + 8) * x - 4) if x < 2 else 0.0
 
 
+def _lanczos(x: float) -> float:
+    """A sinc under the middle of another that is three times as wide."""
+    if not -3 <= x < 3:
+        return 0.0
+    return 1.0 if x == 0 else _sinc(x) * _sinc(x / 3)
+
+
+def _sinc(x: float) -> float:
+    return sin(pi * x) / (pi * x)
+
+
 #: The filters and how far they reach.
 _FILTERS: Final[dict[str, tuple[Callable[[float], float], float]]] = {
     "bilinear": (_triangle, 1.0),
     "bicubic": (_cubic, 2.0),
+    "lanczos": (_lanczos, 3.0),
 }
 
 
@@ -50,8 +62,8 @@ def taps(
 ) -> tuple[Taps, ...]:
     """The weights of every new position along one axis.
 
-    ``interpolation`` is ``bilinear``, ``bicubic`` or ``nearest``; ``antialias`` says
-    whether what shrinks is smoothed.
+    ``interpolation`` is ``bilinear``, ``bicubic``, ``lanczos`` or ``nearest``;
+    ``antialias`` says whether what shrinks is smoothed, which ``lanczos`` always is.
     """
     if interpolation == "nearest":
         return tuple((place, (1.0,)) for place in _nearest(before, after))

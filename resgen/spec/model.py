@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal, TypeAlias, get_args
 
 from resgen.spec.expr import Expr
 from resgen.spec.params import Param, Signature
@@ -269,6 +269,11 @@ class Names:
     exit: Template
 
 
+#: How pictures are resized, by the names of Pillow's filters.
+Interpolation: TypeAlias = Literal["bilinear", "bicubic", "lanczos", "nearest"]
+INTERPOLATIONS: Final[tuple[Interpolation, ...]] = get_args(Interpolation)
+
+
 @dataclass(frozen=True, slots=True)
 class Preprocess:
     """How a decoded picture becomes the input.
@@ -281,7 +286,7 @@ class Preprocess:
 
     resize: int | None = 256
     crop: int | None = None
-    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     antialias: bool = True
     color: Literal["rgb", "bgr", "gray"] = "rgb"
     scale: float = 1 / 255

@@ -7,10 +7,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from resgen.errors import ResgenError
 from resgen.spec.bind import Binder, describe
-from resgen.spec.model import Preprocess
+from resgen.spec.labels import labels_of, read_labels
+from resgen.spec.model import INTERPOLATIONS, Preprocess
 from resgen.spec.params import Param
-from resgen.spec.source import Json, Problems
+from resgen.spec.source import Json, Problems, plain
 
 #: Largest size that a picture is resized to, in pixels.
 MAX_SIZE: Final = 1 << 16
@@ -21,7 +23,7 @@ _NUMBER = Param("number")
 PARAMS: Final = {
     "resize": _SIZE,
     "crop": _SIZE,
-    "interpolation": Param("enum", choices=("bilinear", "bicubic", "nearest")),
+    "interpolation": Param("enum", choices=INTERPOLATIONS),
     "antialias": Param("boolean"),
     "color": Param("enum", choices=("rgb", "bgr", "gray")),
     "scale": _NUMBER,
@@ -53,6 +55,9 @@ def preprocess(at: Json | None, shape: tuple[int, ...], binder: Binder) -> Prepr
                 values[key] = _by_channel(key, item, channels, binder)
             else:
                 values[key] = _value(key, item, binder)
+    if values["interpolation"] == "lanczos" and not values["antialias"]:
+        message = '"lanczos" always smooths what it shrinks, so "antialias" is true'
+        binder.problems.error("RG013", message, at.place())
     return Preprocess(**values)
 
 
@@ -97,32 +102,38 @@ def _number(at: Json, param: Param, binder: Binder) -> Any:
 def labels(
     at: Json | None, folder: Path | None, problems: Problems
 ) -> tuple[str, ...] | None:
-    """Names of the classes: a list, or a file with one a line beside the spec."""
+    """Names of the classes: a list, an object by number, or a file beside the spec."""
     if at is None or at.value is None:
         return None
     if isinstance(at.value, str):
         return _file(at, at.value, folder or Path.cwd(), problems)
-    items = at.value if isinstance(at.value, list) else [at]
-    names = [item.value for item in items]
-    if not all(isinstance(name, str) for name in names):
+    if not isinstance(at.value, list | dict):
         message = f'"labels" is a list of strings or a file, not {describe(at.value)}'
         problems.error("RG012", message, at.place())
         return None
-    return tuple(str(name) for name in names)
+    try:
+        return labels_of(plain(at))
+    except ResgenError as error:
+        problems.error("RG012", f'"labels": {error.message}', at.place())
+        return None
 
 
 def _file(
     at: Json, name: str, folder: Path, problems: Problems
 ) -> tuple[str, ...] | None:
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        path = (folder / name).resolve()
+        within = path.is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # NUL, a loop of links
+        problems.error("RG040", f"labels cannot be read: {error}", at.place())
+        return None
+    if not within:
         message = f'"{name}" lies outside the folder of the spec'
         problems.error("RG043", message, at.place())
         return None
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f'labels cannot be read from "{name}": {error}'
-        problems.error("RG040", message, at.place())
+        return read_labels(folder / name)
+    except ResgenError as error:
+        message = f"labels cannot be read: {error.message}"
+        problems.error("RG040", message, at.place(), error.hint)
         return None
-    return tuple(line.strip() for line in lines if line.strip())

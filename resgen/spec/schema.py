@@ -96,6 +96,12 @@ class _Generator:
         size = self.spellings.argument(Param("integer", minimum=1, maximum=MAX_INPUT))
         picture = self.spellings.arguments(PICTURE)
         by_channel = {"mean": list_of(NUMBER), "std": list_of(NUMBER)}
+        named = any_of(TEXT, list_of(TEXT))
+        by_number = {
+            "type": "object",
+            "propertyNames": {"pattern": "^(0|[1-9][0-9]*)$"},
+            "additionalProperties": named,
+        }
         made: dict[str, Schema] = {
             "resgen": {"const": LANGUAGE},
             "name": TEXT,
@@ -113,7 +119,7 @@ class _Generator:
             "blocks": {"type": "object", "additionalProperties": ref("block")},
             "shortcuts": {"type": "object", "additionalProperties": ref("preset")},
             "preprocess": closed({**picture, **by_channel}),
-            "labels": any_of(TEXT, list_of(TEXT)),
+            "labels": any_of(TEXT, list_of(named), by_number),
             "doc": TEXT,
             "$schema": TEXT,
         }

@@ -36,6 +36,7 @@ WAYS = {
     "on black": ({"resize": 24}, 0),
     "odd black": ({"resize": None, "crop": 131}, 0),
     "bicubic": ({"resize": 57, "interpolation": "bicubic"}, 0),
+    "lanczos": ({"resize": 57, "interpolation": "lanczos"}, 0),
     "nearest": ({"resize": 57, "interpolation": "nearest"}, 0),
     "sampled": ({"resize": 57, "antialias": False}, 0.02),
     "sampled bicubic": (

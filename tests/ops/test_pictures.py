@@ -75,7 +75,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize("engine", RUNS)
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize(("before", "after"), SIZES)
 def test_resizing_is_pillows_to_the_bit(before, after, interpolation, engine):
     pixels, op = noise(*before), resample(after, interpolation)
@@ -97,7 +97,7 @@ def test_sampling_is_pillows_but_for_its_own_rounding(
 
 
 @pytest.mark.parametrize("opset", [OLDEST_OPSET, newest_run_here()])
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
 def test_a_part_is_cut_out_of_the_whole(interpolation, opset):
     pixels = noise(37, 50)
     whole = run(resample((20, 31), interpolation), pixels)
@@ -109,7 +109,7 @@ def test_a_part_is_cut_out_of_the_whole(interpolation, opset):
 @given(
     before=st.integers(1, 4000),
     after=st.integers(10, 4000),
-    interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    interpolation=st.sampled_from(["bilinear", "bicubic", "lanczos"]),
 )
 def test_two_digits_hold_a_weight_and_sum_exactly(before, after, interpolation):
     rows = taps(before, after, interpolation, True)

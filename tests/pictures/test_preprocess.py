@@ -21,7 +21,7 @@ def photograph():
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos", "nearest"])
 @pytest.mark.parametrize("resize", [None, 24, 57, 64, 500])
 def test_it_is_what_torchvision_makes(photograph, peers, resize, interpolation):
     vision = peers.torchvision.transforms
