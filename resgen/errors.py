@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
+from itertools import islice
+from typing import Any, Final, Literal
 
 Severity = Literal["error", "warning"]
 
@@ -25,6 +26,23 @@ class ResgenError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as it is: a process pool hands errors on so.
+
+        An exception's own way calls ``__init__`` with ``args`` again, which are the
+        message alone, and that breaks every class whose arguments are others.
+        """
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(
+    kind: type[ResgenError], args: tuple[Any, ...], state: dict[str, Any]
+) -> ResgenError:
+    """An error with these arguments and attributes, not made anew."""
+    made: ResgenError = kind.__new__(kind, *args)
+    made.__dict__.update(state)
+    return made
 
 
 class UsageError(ResgenError):
@@ -87,14 +105,24 @@ class Problem:
 
 
 class SpecError(ResgenError):
-    """A spec with at least one problem of severity ``error``."""
+    """A spec with at least one problem of severity ``error``.
+
+    As text it is all its errors, one a line, each with its hint.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         errors = [p for p in self.problems if p.severity == "error"]
-        first = str(errors[0]) if errors else "no error"
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        super().__init__(first + more, hint=errors[0].hint if errors else None)
+        lines = [f"{p} ({p.hint})" if p.hint else str(p) for p in errors]
+        super().__init__("\n".join(lines))
+
+
+#: Names that are compared with a misspelt one, at most, and characters of each: what
+#: is more than a person would mean takes time that grows with both.
+MAX_CHOICES: Final = 400
+MAX_COMPARED: Final = 60
+#: Names that a message lists.
+MAX_LISTED: Final = 40
 
 
 def closest(name: str, choices: Iterable[str]) -> str | None:
@@ -103,9 +131,14 @@ def closest(name: str, choices: Iterable[str]) -> str | None:
     >>> closest("projecton", ["projection", "identity"])
     'projection'
     """
-    options = list(choices)
-    lowered = {option.lower(): option for option in options}
-    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    wanted = name.lower()
+    if len(wanted) > MAX_COMPARED:
+        return None
+    # No other length can be as near: 2 * shorter / both together is the most.
+    least, most = len(wanted) * 3 / 7, len(wanted) * 7 / 3
+    fitting = (o for o in choices if least <= len(o) <= min(most, MAX_COMPARED))
+    lowered = {option.lower(): option for option in islice(fitting, MAX_CHOICES)}
+    near = get_close_matches(wanted, lowered, n=1, cutoff=0.6)
     return lowered[near[0]] if near else None
 
 
@@ -113,3 +146,15 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """`` ; did you mean "..."?`` or nothing, to end a message with."""
     near = closest(name, choices)
     return f'; did you mean "{near}"?' if near else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message: as many as a person reads, and that there are more.
+
+    >>> listed(["a", "b"])
+    'a, b'
+    """
+    shown = list(islice(names, MAX_LISTED + 1))
+    if len(shown) > MAX_LISTED:
+        shown[MAX_LISTED:] = ["..."]
+    return ", ".join(shown)

@@ -55,6 +55,12 @@ class Expr:
     names: frozenset[str]
     evaluate: Callable[[Mapping[str, Any]], Value] = field(repr=False, compare=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its text, or its value if no name has a part in it: closures stay here."""
+        if self.names:
+            return parse, (self.text,)
+        return _valued, (self.text, self.evaluate({}))
+
 
 def constant(value: Any) -> Expr:
     """The expression that is always ``value``.
@@ -66,6 +72,10 @@ def constant(value: Any) -> Expr:
         text = repr(value)
     else:
         text = str(value).lower() if isinstance(value, bool) else str(value)
+    return _valued(text, value)
+
+
+def _valued(text: str, value: Any) -> Expr:
     return Expr(text, frozenset(), lambda env: value)
 
 
@@ -81,8 +91,7 @@ def parse(text: str) -> Expr:
     names = frozenset(parser.names)
     if names:
         return Expr(text, names, node.run)
-    value = node.run({})
-    return Expr(text, names, lambda env: value)
+    return _valued(text, node.run({}))
 
 
 class _Node(NamedTuple):
