@@ -59,7 +59,7 @@ class Calls:
             inputs.extend(self._further(op, call, element, frame))
         owner = None
         if element.path is not None:
-            component = frame.template(element.path, site.positions)
+            component = frame.path(element.path, site.positions)
             owner = joined(site.path, component) or None
         stated = call.arguments.get("out")
         place = frame.at(element.at) if stated is None else frame.blame(stated)

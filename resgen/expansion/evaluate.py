@@ -14,6 +14,7 @@ from typing import Any
 
 from resgen.errors import Place, did_you_mean
 from resgen.ops.initial import NAMES, Init, Initial
+from resgen.spec import paths
 from resgen.spec.bind import Misfit, describe, fit
 from resgen.spec.expr import Expr, ExprError
 from resgen.spec.model import (
@@ -158,6 +159,14 @@ class Frame:
                 argument = Scalar(part, template.at)
                 parts.append(str(self.expression(part, argument, positions)))
         return "".join(parts)
+
+    def path(self, template: Template, positions: Mapping[str, Any]) -> str:
+        """A template's text as part of a path."""
+        text = self.template(template, positions)
+        why = paths.fault(text)
+        if why is not None:
+            raise Stop(*paths.refused(text, why, self.at(template.at)))
+        return text
 
     def value(
         self, argument: Argument, param: Param, positions: Mapping[str, Any]

@@ -15,7 +15,7 @@ from resgen.expansion.builder import Builder, Limits, Val
 from resgen.expansion.calls import LIMIT_HINT, Abort
 from resgen.expansion.evaluate import Frame, Stop
 from resgen.expansion.interpret import ANY, Interpreter
-from resgen.expansion.site import OperatorDefaults, Site
+from resgen.expansion.site import OperatorDefaults, Site, joined
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
 from resgen.ops.types import TensorType
 from resgen.spec.expr import constant
@@ -127,10 +127,11 @@ class _Expansion:
 
     def _trunk(self, site: Site) -> Site:
         """The site under the trunk's prefix, which is no scope of its own."""
-        return replace(site, path=self._component(self.spec.names.trunk, site))
+        prefix = self._component(self.spec.names.trunk, site)
+        return replace(site, path=joined("", prefix))
 
     def _component(self, template: Template, site: Site) -> str:
-        return self.frame.template(template, site.positions)
+        return self.frame.path(template, site.positions)
 
     def _stem(self, x: Val) -> Val:
         site = self._trunk(self._site(Section("stem", "stem", "/stem"), 0, "the stem"))

@@ -143,7 +143,7 @@ class Interpreter:
             site = self._precise(element.precision, frame, site)
         if element.path is None or isinstance(form, Keep):
             return site
-        component = frame.template(element.path, site.positions)
+        component = frame.path(element.path, site.positions)
         used = form.target if isinstance(form, Use) and not form.parameter else None
         pointer = self.builder.sections[site.section].pointer
         return self.enter(site, component, "part", pointer, used)

@@ -185,6 +185,17 @@ READING: Final = (
 
         {"use": "mine", "with": {"inner": "width // 2"}}
     """),
+    _error("RG033", "Not a name for a part of the network", """
+    An `as`, one of `names` or a stage's `name` becomes a part of the parameters' paths,
+    of PyTorch's modules and of the tensors in a file. It takes letters, digits, `_` and
+    `-`, joined by single dots, and none of the words that Python or
+    `torch.nn.Module` keep for themselves (`for`, `train`, `forward`, `type`, ...).
+
+        {"op": "conv", "as": "train", ...}          "train_conv" would do
+
+    `{expr}` is replaced first, so `"as": "conv{i}"` is right and `"as": "w{i / 2}"`
+    is not: it may yield `w1/2`.
+    """),
     _error("RG040", "The parent spec cannot be read", """
     `extends` names a spec that is not there or has problems of its own. It is a path
     relative to the file that says it, or the name of a network of the zoo.

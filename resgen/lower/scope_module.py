@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any, overload
 
 import torch
 from torch import fx
 from torch.fx.node import map_arg
+
+from resgen.errors import ResgenError
 
 
 class ScopeModule(fx.GraphModule):
@@ -64,6 +68,7 @@ class ScopeModule(fx.GraphModule):
         self, class_name: str, state: Mapping[str, Any], graph: fx.Graph
     ) -> ScopeModule:
         """Take on this state and graph; each instance has a class of its own."""
+        _check(graph)
         super().__setstate__(dict(state))  # type: ignore[no-untyped-call]
         type(self).__name__ = class_name
         self.graph = graph
@@ -75,9 +80,39 @@ def scope_module(class_name: str, graph: fx.Graph) -> ScopeModule:
 
     Setting a graph compiles the children again, so the graph comes before them.
     """
+    _check(graph)
     made = ScopeModule(torch.nn.Module(), fx.Graph(), class_name)
     made.graph = graph
     return made
+
+
+#: What stands in quotes in the code that fx writes without ending them.
+_QUOTABLE = re.compile(r"[\w-]+")
+
+
+def _check(graph: fx.Graph) -> None:
+    """Raise ResgenError if a name in ``graph`` is no name: fx makes code of it.
+
+    What a module calls and what it takes go into the text that fx compiles as they
+    are, so a quote in one of them could say anything. A spec's names are checked where
+    they are read; this is for graphs from anywhere else. All else is written by
+    ``repr``.
+    """
+    for node in graph.nodes:
+        names = list(node.kwargs)
+        if node.op == "placeholder":
+            names.append(node.target)
+        elif node.op in ("call_module", "get_attr"):
+            components = node.target.split(".")
+            names.extend(c for c in components if not _QUOTABLE.fullmatch(c))
+            names.extend(c for c in components if iskeyword(c))
+        for name in names:
+            plain = name.isascii() and name.isidentifier() and name != "self"
+            if not plain or iskeyword(name):
+                raise ResgenError(
+                    f'"{name}" cannot be a name in PyTorch',
+                    hint='a name holds letters, digits, "_" and "-" only',
+                )
 
 
 @dataclass(frozen=True, slots=True)

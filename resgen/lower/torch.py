@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
-from keyword import iskeyword
 from pkgutil import resolve_name
 from typing import Any
 
@@ -214,7 +213,7 @@ class _Lowering:
             if isinstance(step, Part):
                 call = graph.create_node(
                     "call_module",
-                    _target(part, step.path),
+                    _within(part, step.path),
                     tuple(results[value] for value in step.inputs),
                     name=_name(part, step.path),
                 )
@@ -242,18 +241,18 @@ class _Lowering:
             path = self.computed[node.name]
             held = (
                 graph.create_node(
-                    "get_attr", _target(part, name), name=_name(part, name)
+                    "get_attr", _within(part, name), name=_name(part, name)
                 )
                 for name in dict.fromkeys(node.references())
             )
             return graph.create_node(
-                "call_module", _target(part, path), (*inputs, *held),
+                "call_module", _within(part, path), (*inputs, *held),
                 name=_name(part, node.name),
             )  # fmt: skip
         spelling = self.spellings[node.name]
         path, name = home(node), _name(part, node.name)
         if isinstance(spelling, Module):
-            target = _target(part, path)
+            target = _within(part, path)
             return graph.create_node("call_module", target, inputs, name=name)
         if spelling.gather:
             inputs = (list(inputs),)
@@ -261,7 +260,7 @@ class _Lowering:
         for role, shape in spelling.parameters:
             whole = f"{path}.{role}" if role else path
             got = graph.create_node(
-                "get_attr", _target(part, whole), name=_name(part, whole)
+                "get_attr", _within(part, whole), name=_name(part, whole)
             )
             if shape != self.graph.parameter[whole].shape:
                 got = graph.call_method("view", (got, shape))
@@ -296,7 +295,11 @@ def _naming(path: str) -> Iterator[None]:
     try:
         yield
     except KeyError as refused:
-        raise _reserved(path.rpartition(".")[2], path) from refused
+        raise ResgenError(
+            f'"{path.rpartition(".")[2]}" of {path} is a name that torch keeps for '
+            "itself",
+            hint='give that part of the spec another name with "as"',
+        ) from refused
 
 
 def _on_meta(module: torch.nn.Module) -> list[str]:
@@ -308,22 +311,6 @@ def _on_meta(module: torch.nn.Module) -> list[str]:
 def _within(part: Part, path: str) -> str:
     """A path as seen from a part."""
     return path[len(part.path) + 1 :] if part.path else path
-
-
-def _target(part: Part, path: str) -> str:
-    """The path of what a part calls; fx writes it into code as attributes."""
-    target = _within(part, path)
-    for component in target.split("."):
-        if iskeyword(component):
-            raise _reserved(component, path)
-    return target
-
-
-def _reserved(name: str, path: str) -> ResgenError:
-    return ResgenError(
-        f'"{name}" of {path} is a name that Python or torch keeps for itself',
-        hint='give that part of the spec another name with "as"',
-    )
 
 
 def _label(path: str) -> str:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.errors import closest, did_you_mean
-from resgen.spec import expr
+from resgen.spec import expr, paths
 from resgen.spec.model import (
     Argument,
     Fields,
@@ -205,6 +205,17 @@ class Binder:
         if rest:
             parts.append(rest)
         return Template(tuple(parts), at)
+
+    def path(self, at: Json) -> Template | None:
+        """A template for a part of a path; what no value can mend is reported here."""
+        made = self.template(at)
+        if made is None or any(isinstance(part, expr.Expr) for part in made.parts):
+            return made
+        why = paths.fault(str(at.value))
+        if why is None:
+            return made
+        self.problems.error(*paths.refused(str(at.value), why, at.place()))
+        return None
 
     def identifier(self, at: Json) -> str | None:
         """A bare name, such as a loop variable."""

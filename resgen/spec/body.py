@@ -159,7 +159,7 @@ class BodyReader:
         if known is not None and isinstance(form, For):
             # Each iteration has a path of its own, so `as` sees the variable.
             self.binder.known = known | {form.variable}
-        path = self._template(value, "as")
+        path = self.binder.path(value["as"]) if "as" in value else None
         self.binder.known = known
         return path
 

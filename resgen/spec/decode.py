@@ -192,8 +192,12 @@ class _Decoder:
             stated = self.binder.members(self.members["names"], NAMES, '"names"')
         made: dict[str, Template] = {}
         for key, default in NAMES.items():
-            at = stated.get(key) or from_plain(default, "names")
-            made[key] = self.binder.template(at) or Template((default,), at)
+            usual = from_plain(default, "names")
+            made[key] = (
+                self.binder.path(stated.get(key) or usual)
+                or self.binder.template(usual)
+                or Template((), usual)
+            )
         return Names(**made)
 
     # --- stem and head ----------------------------------------------------------------

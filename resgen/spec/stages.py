@@ -138,7 +138,7 @@ class StageReader:
             body=body,
             stride=None if stride is None else self.binder.argument(stride, _STRIDE),
             dilate=None if dilate is None else self.binder.scalar(dilate, _BOOLEAN),
-            name=self.binder.template(said["name"]) if "name" in said else None,
+            name=self.binder.path(said["name"]) if "name" in said else None,
             entry=entry,
             exit=exit_,
             operators={

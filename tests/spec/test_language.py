@@ -230,11 +230,11 @@ def test_a_body_is_true_when_it_is_not_empty() -> None:
 
 def test_a_block_may_use_itself() -> None:
     params = {"n": {"type": "integer"}}
-    again = {"use": "mine", "as": "in", "when": "n > 1", "with": {"n": "n - 1"}}
+    again = {"use": "mine", "as": "inner", "when": "n > 1", "with": {"n": "n - 1"}}
     blocks = block([conv("n", "conv"), again], params)
     use = {"use": "mine", "with": {"n": 3}}
     assert list(weights(bare(use, blocks=blocks))) == [
-        *("conv", "in.conv", "in.in.conv")
+        *("conv", "inner.conv", "inner.inner.conv")
     ]
     endless = block({"use": "mine"})
     assert codes(bare("mine", blocks=endless)) == {"RG051"}

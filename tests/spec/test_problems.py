@@ -63,6 +63,8 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("RG030", {"let": '{"a": "8 // 0"}'}, "// 0", "division by zero"),
     ("RG031", {"stages": '[{"block": "basic", "width": "8 // stage", "depth": 1}]'},
      '"8 // stage"', "zero"),
+    ("RG033", {"stem": '{"op": "conv", "out": 8, "kernel": 1, "as": "train"}'},
+     '"train"', "which PyTorch keeps for itself"),
     ("RG032", {"stages": '[{"block": "basic", "width": "w", "depth": 1}]'}, '"w"',
      '"w"'),
     ("RG050", {"stages": '[{"block": "basic", "width": 8, "depth": 1000000000}]'},
