@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
-from resgen.machine import packages
+from resgen.machine import packages, telemetry
 
 State = Literal["ok", "missing", "broken"]
 
@@ -174,6 +174,7 @@ def _find(wanted: Wanted) -> Component:
 
 def _providers() -> tuple[State, str]:
     """What ONNX Runtime runs on, in its order of preference."""
+    telemetry.switch_off()
     try:
         import onnxruntime
 

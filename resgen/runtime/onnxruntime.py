@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
+from resgen.machine import telemetry
 from resgen.onnxfile.placed import check_placed
 from resgen.runtime import optimized
 from resgen.runtime.base import Array, Session, Shape, release_memory
@@ -44,8 +45,10 @@ TEXT: Final = "string"
 def load_onnxruntime(why: str) -> ModuleType:
     """The onnxruntime package, or :class:`~resgen.errors.MissingComponent`.
 
-    ``why`` ends the sentence "ONNX Runtime is not installed, so ...".
+    ``why`` ends the sentence "ONNX Runtime is not installed, so ...". Its telemetry is
+    switched off.
     """
+    telemetry.switch_off()
     try:
         import onnxruntime
     except ModuleNotFoundError as missing:

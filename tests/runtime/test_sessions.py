@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -192,3 +195,29 @@ def test_an_engine_that_is_missing_says_how_to_get_it(graph, file, monkeypatch):
     with pytest.raises(MissingComponent) as found:
         TorchSession(graph, torch.nn.Identity())
     assert found.value.install == 'pip install "resgen[torch]"'
+
+
+@pytest.mark.parametrize("first", ["", "import resgen.cli as c; c.main(['doctor'])"])
+def test_no_identifier_is_left_in_the_cache_of_the_user(
+    first: str, file: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    script = f"""
+try:
+    {first or "pass"}
+except SystemExit:
+    pass
+from pathlib import Path
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
+with OnnxRuntimeSession(Path({str(file)!r})):
+    pass
+"""
+    # On machines of continuous integration ONNX Runtime is silent by itself.
+    kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    env["HOME"] = str(home)
+    subprocess.run(
+        [sys.executable, "-c", script], env=env, check=True, capture_output=True
+    )
+    assert [path for path in home.rglob("*") if path.is_file()] == []
