@@ -19,6 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A module imports its own layer and those before it, never one that comes after.
 LAYERS = (
     "_version",
+    "interrupt",
     "errors",
     "words",
     "options",

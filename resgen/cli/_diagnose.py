@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from resgen.api.specs import folder_name, network
 from resgen.cli._diagnosed import show
-from resgen.cli._failures import INTERRUPTED
+from resgen.cli._failures import interrupted
 from resgen.cli._memory import needed, require, told
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
@@ -21,9 +21,9 @@ from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import Asked, Subject, diagnose
 from resgen.diagnosis.documents import DATA, DIAGNOSIS, PAGE, without_folders
 from resgen.diagnosis.plain import without_shortcuts
-from resgen.document.files import write_text
 from resgen.errors import ResgenError, UsageError
 from resgen.expansion.network import expand
+from resgen.files.whole import write_text
 from resgen.graph.cost import analyse
 from resgen.machine import environment
 from resgen.machine.cores import free_cores
@@ -125,7 +125,7 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
     if done.interrupted:
         say("interrupted; what was seen until then is in the report, and --resume goes"
             " on", err=True)  # fmt: skip
-        return INTERRUPTED
+        return interrupted()
     return None
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 from typing import Final
 
 import click
 
+from resgen import interrupt
 from resgen.cli._problems import show, tally
 from resgen.cli._text import say
 from resgen.errors import ResgenError, SpecError, did_you_mean
+from resgen.files.ordinary import reason
 from resgen.options.group import Refused
 from resgen.words.terminal import printable, style
-
-INTERRUPTED: Final = 130
 
 #: What a user or a machine can cause. Anything else is a mistake of resgen's own, and
 #: its traceback is what a bug report needs.
@@ -28,6 +30,9 @@ FAILURES: Final = (
 
 def report(failure: BaseException) -> int:
     """Say what went wrong on stderr, and return the exit code."""
+    stopped = isinstance(failure, (click.Abort, KeyboardInterrupt))
+    if stopped or interrupt.exit_code() is not None:  # or what followed from it
+        return _fail(interrupt.said(), interrupted())
     match failure:
         case SpecError():
             for problem in failure.problems:
@@ -48,17 +53,21 @@ def report(failure: BaseException) -> int:
             return _fail(_sentence(failure), 2, _usage(failure.ctx))
         case click.ClickException():
             return _fail(_sentence(failure), 1)
-        case click.Abort() | KeyboardInterrupt():
-            return _fail("interrupted", INTERRUPTED)
         case MemoryError():
             hint = "a smaller input, --batch 1 or --no-verify needs less"
             return _fail("this machine has too little memory for it", 1, hint)
+        case OSError(errno=errno.EBADF, filename=None):
+            return _fail("standard output is closed", 1)
         case OSError():
-            why = (failure.strerror or str(failure)).lower()
             at = "" if failure.filename is None else f"{failure.filename}: "
-            return _fail(at + why, 1)
+            return _fail(at + reason(failure), 1)
         case _:
             raise failure
+
+
+def interrupted() -> int:
+    """The exit code of a program that was stopped."""
+    return interrupt.exit_code() or 128 + signal.SIGINT
 
 
 def _fail(message: str, code: int, hint: str | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from resgen.api.asked.profile import Profiling
-from resgen.cli._failures import INTERRUPTED
+from resgen.cli._failures import interrupted
 from resgen.cli._options import json_option, options
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json, width
@@ -61,5 +61,5 @@ def command(source: str, *, as_json: bool, **given: Any) -> int | None:
         say(f"next: open {page} · resgen compare A B says which of two is faster")
     if found.interrupted:
         say("interrupted; what was measured until then is in the report", err=True)
-        return INTERRUPTED
+        return interrupted()
     return int(found.failed)

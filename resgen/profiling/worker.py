@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, BinaryIO, Final
 
 from resgen.errors import ResgenError
@@ -134,10 +136,20 @@ def serve(questions: BinaryIO, answers: Answers) -> None:
         answers.give(*answer)
 
 
+def _end_with_parent() -> None:
+    """Wait until the asking process is gone, however it ended, and go with it."""
+    if hasattr(select, "poll"):
+        other_end = select.poll()
+        other_end.register(sys.stdin.fileno(), 0)  # a hang-up is always told
+        other_end.poll()
+        os._exit(1)
+
+
 def main() -> None:
     """Take standard output for the answers, and serve."""
     # A shell that starts programs in the background has them ignore interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    Thread(target=_end_with_parent, daemon=True).start()
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     serve(sys.stdin.buffer, Answers(pipe))
