@@ -16,7 +16,7 @@ from resgen.api.measured import (
     wanted_of,
 )
 from resgen.api.specs import folder_name
-from resgen.document.files import write_text
+from resgen.files.whole import write_text
 from resgen.errors import ResgenError
 from resgen.profiling.documents import REPORT
 from resgen.profiling.engine import Building

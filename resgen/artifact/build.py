@@ -22,9 +22,9 @@ from resgen.artifact.folder import (
     GRAPH,
     MANIFEST,
     MODEL,
+    NAMES,
     SPEC,
     WEIGHTS,
-    staged,
     write_json,
 )
 from resgen.artifact.metadata import metadata_of, versions
@@ -32,6 +32,7 @@ from resgen.artifact.proof import Subject, prove
 from resgen.errors import UsageError
 from resgen.expansion.network import expand
 from resgen.files.hashed import HashedFile
+from resgen.files.place import staged
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
@@ -113,7 +114,7 @@ def build(
     identity = digest(spec)
     say("spec", f"{spec.at.source.file}  ok  (sha256 {identity[:12]}...)")
     say("graph", _graph_line(graph))
-    with staged(Path(out), force=force) as stage:
+    with staged(Path(out), force=force, names=NAMES) as stage:
         arrays, source = choose(graph, weights, state_dict, seed, ema=ema)
         shown = f"fresh, seed {seed}" if source == "fresh" else f"from {source}"
         say("weights", _weights_line(graph, shown))

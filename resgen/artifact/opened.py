@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from resgen.artifact.folder import MANIFEST, MODEL, SPEC, WEIGHTS, reason
+from resgen.artifact.folder import MANIFEST, MODEL, SPEC, WEIGHTS
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
 from resgen.files.hashed import sha256_of
-from resgen.files.ordinary import read_text
+from resgen.files.ordinary import read_text, reason
 from resgen.graph.ir import Graph
 from resgen.spec.model import Spec
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 import numpy as np
 
 from resgen.calibrate.samples import Samples
 from resgen.errors import ResgenError
+from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.lower.onnx import write
 from resgen.runtime.base import Array, Session
@@ -112,7 +112,7 @@ def opened(
     graph: Graph, weights: Weights, values: Sequence[str], *, optimize: bool = True
 ) -> Iterator[Opened]:
     """The graph in ONNX Runtime, giving out these of its values."""
-    with TemporaryDirectory(prefix="resgen-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "model.onnx"
         write(showing(graph, values), weights, path)
         with OnnxRuntimeSession(path, optimize=optimize) as session:

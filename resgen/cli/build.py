@@ -65,7 +65,7 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 )
 @images_option
 @click.option(
-    "--force", is_flag=True, help="Build in a folder that holds something else, too."
+    "--force", is_flag=True, help="Keep what others put into the folder, and go on."
 )
 @json_option
 def command(

@@ -154,7 +154,7 @@ it is right, and on the calibration images what the precision costs."""
 )
 @click.option("--no-verify", is_flag=True, help="Skip the proof and the comparison.")
 @click.option(
-    "--force", is_flag=True, help="Export to a folder that holds something else, too."
+    "--force", is_flag=True, help="Keep what others put into the folder, and go on."
 )
 @json_option
 def command(source: str, to: str, *, as_json: bool, **chosen: Any) -> None:

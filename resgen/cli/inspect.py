@@ -92,17 +92,12 @@ def command(
 
 
 def _draw(graph: Graph, path: Path) -> None:
+    from resgen.files.whole import write_text
     from resgen.graph.draw import svg
 
     if not path.parent.is_dir():
         raise ResgenError(f"the folder of {path} does not exist")
-    text = svg(graph)
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text(text, "utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_text(path, svg(graph))
 
 
 def _document(found: Analysis, ways: Paths) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def command(
     if out is None:
         say(text.rstrip("\n"))
         return
-    from resgen.document.files import write_text
+    from resgen.files.whole import write_text
 
     if any(out.resolve() == path.resolve() for path in files):
         raise UsageError(f"{out} is one of the results, and would be overwritten")

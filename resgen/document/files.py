@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import isfinite
@@ -21,7 +18,8 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 from resgen._version import __version__
 from resgen.document.decoding import Misfit, decode
 from resgen.errors import ResgenError
-from resgen.files.ordinary import read_text
+from resgen.files.ordinary import read_text, reason
+from resgen.files.whole import write_text
 
 T = TypeVar("T")
 
@@ -143,35 +141,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path), parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise ResgenError(f"cannot read {path}: {why}") from error
+        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
         raise ResgenError(f"{path} is not JSON: {error}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    aside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8", "replace"))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.chmod(0o644)
-        aside.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> ResgenError:
-    return ResgenError(f"cannot write {path}: {(error.strerror or str(error)).lower()}")
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resgen._version import __version__
+from resgen.files.whole import make_folder, write_bytes
 from resgen.machine.device import present
 from resgen.onnxfile.external import check_external
 from resgen.onnxfile.placed import check_placed
@@ -22,7 +23,7 @@ from resgen.tensorrt.cache import (
     obtain,
     timing_cache,
 )
-from resgen.tensorrt.files import Fingerprint, fingerprint, write_all, write_whole
+from resgen.tensorrt.files import Fingerprint, fingerprint
 from resgen.tensorrt.flavor import Flavor, version_of
 from resgen.tensorrt.listening import Progress
 from resgen.tensorrt.manifest import write_manifest
@@ -124,7 +125,7 @@ def export_engine(
             timing_cache=_read(timings) if timings else b"",
         )
         facts: dict[str, Any] = {
-            "profiles": built.profiles,
+            "profiles": tuple(built.profiles),
             "layers": built.layers,
             "timing_cache": None,
         }
@@ -137,6 +138,7 @@ def export_engine(
     def waiting() -> None:
         say("engine", "waiting for another build of the same engine")
 
+    make_folder(out)
     engine = out / ENGINE
     # Hashing needs no interpreter, so it goes on while the engine is built.
     with ThreadPoolExecutor(1) as pool:
@@ -155,13 +157,13 @@ def export_engine(
         "tensorrt": version,
         "targets": list(targets),
         "gpu": asdict(device) if device else None,
-        "engine": {k: entry.facts[k] for k in ("sha256", "bytes")},
+        "engine": {"sha256": entry.facts.engine_sha256, "bytes": entry.facts.bytes},
         "onnx": asdict(entry.onnx),
-        "timing_cache": entry.facts["timing_cache"],
+        "timing_cache": entry.facts.timing_cache,
         "flags": request.flags,
-        "profiles": _plain(entry.facts["profiles"]),
-        "layers": entry.facts["layers"],
-        "fp16_layers": entry.facts.get("fp16_layers"),
+        "profiles": _plain(entry.facts.profiles),
+        "layers": entry.facts.layers,
+        "fp16_layers": entry.facts.fp16_layers,
         "rebuild": _command(request, source or str(onnx), options),
     }
     file = write_manifest(engine, manifest)
@@ -200,5 +202,6 @@ def _read(path: Path) -> bytes:
 
 
 def _keep(path: Path, timings: bytes) -> dict[str, Any]:
-    write_whole(path, lambda aside: write_all(aside, timings))
+    make_folder(path.parent)
+    write_bytes(path, timings)
     return {"sha256": hashlib.sha256(timings).hexdigest(), "bytes": len(timings)}

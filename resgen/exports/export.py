@@ -20,9 +20,9 @@ from resgen.artifact.folder import (
     GRAPH,
     MANIFEST,
     MODEL,
+    NAMES,
     SPEC,
     WEIGHTS,
-    staged,
     write_json,
 )
 from resgen.artifact.metadata import metadata_of, versions
@@ -36,6 +36,7 @@ from resgen.exports.mixed import with_kept
 from resgen.exports.ready import Finish, of_file, of_network
 from resgen.exports.source import Source
 from resgen.files.hashed import HashedFile
+from resgen.files.place import staged
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.camera import camera
@@ -100,7 +101,8 @@ def export(
     if any(p.name.endswith(".quantize.scale") for p in lowered.graph.parameters):
         learned = lowered.weights.keys() <= source.weights.keys()
         say("ranges", "learned in training" if learned else f"from {samples.origin}")
-    with staged(Path(out), force=force) as stage:
+    read = Path(source.spec.at.source.file)
+    with staged(Path(out), force=force, names=NAMES, source=read) as stage:
         made = _written(stage, source, wishes, lowered)
         say("onnx", _onnx_line(made))
         files = _plain_files(stage, made)
@@ -130,7 +132,8 @@ def export_file(
     """
     begin = time.perf_counter()
     beside = check_external(model)
-    with staged(Path(out), force=force) as stage:
+    names = (MODEL, MANIFEST)
+    with staged(Path(out), force=force, names=names, source=model) as stage:
         home = model.parent.resolve()
         copied = {MODEL: model}
         for path in beside:

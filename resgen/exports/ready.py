@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from resgen.artifact.folder import MODEL
 from resgen.errors import ResgenError
 from resgen.exports.engine import locate_from_graph
 from resgen.exports.made import Made
+from resgen.files.aside import temporary_folder
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import precisions
 from resgen.lower.onnx import Written, write
@@ -112,7 +112,7 @@ def _trial(made: Made, batch: int) -> tuple[Feeds, Feeds]:
     else:
         first = next(calibrator.samples.batches(min(batch, calibrator.samples.count)))
         inputs = np.concatenate([first] * -(-batch // len(first)))[:batch]
-    with TemporaryDirectory(prefix="resgen-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / MODEL
         write(exact, made.lowered.weights, path)
         with OnnxRuntimeSession(path) as session:

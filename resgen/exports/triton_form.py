@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen._version import __version__
-from resgen.artifact.folder import MANIFEST, staged, write_json
+from resgen.artifact.folder import MANIFEST, write_json
 from resgen.artifact.metadata import versions
 from resgen.errors import ResgenError
 from resgen.exports.export import Exported
 from resgen.exports.ready import Ready
 from resgen.files.hashed import sha256_of
+from resgen.files.place import staged
 from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp, batched
 from resgen.serve.triton import model_name, tensors_of, write_repository
 from resgen.tensorrt.manifest import vouched
@@ -71,7 +72,7 @@ def serve_engine(
         )
     inputs, outputs = tensors_of(onnx)
     name = model_name(engine.resolve().parent.name)
-    with staged(out, force=force) as stage:
+    with staged(out, force=force, names=(MANIFEST,), source=engine) as stage:
         written = write_repository(
             engine,
             stage / REPOSITORY,

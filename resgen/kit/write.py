@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +13,7 @@ import numpy as np
 from resgen._version import __version__
 from resgen.errors import ResgenError, UsageError
 from resgen.files.hashed import HashedFile
+from resgen.files.place import staged
 from resgen.kit.assemble import assemble
 from resgen.kit.profiles import check_profiles, shapes_of
 from resgen.onnxfile.external import check_external
@@ -110,11 +108,7 @@ def write_kit(
     readme = _README.format(
         name=name, precision=precision, target=target, script=SCRIPT, trtexec=line
     )
-    stage = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        stage.chmod(0o755)  # mkdtemp makes it private
+    with staged(out, force=False) as stage:
         sources = {MODEL: onnx}
         home = onnx.parent.resolve()
         for path in beside:
@@ -127,14 +121,9 @@ def write_kit(
         kit["files"] = files
         text = json.dumps(kit, indent=1, ensure_ascii=False) + "\n"
         _write(stage / KIT, text.encode())
-        (stage / SCRIPT).chmod(0o755)
-        stage.replace(out)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise ResgenError(f"cannot write {out}: {why}") from error
-    finally:
-        if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
+        # Whoever may read it may run it.
+        mode = (stage / SCRIPT).stat().st_mode
+        (stage / SCRIPT).chmod(mode | (mode & 0o444) >> 2)
     return tuple(out / file for file in (KIT, *files))
 
 
@@ -174,13 +163,13 @@ def _copy(source: Path, target: Path) -> dict[str, Any]:
     with source.open("rb") as origin, HashedFile(target) as file:
         while chunk := origin.read(1 << 20):
             file.write(chunk)
-    return _entry(target, file)
+    return {"bytes": file.size, "sha256": file.sha256}
 
 
 def _write(target: Path, content: bytes) -> dict[str, Any]:
     with HashedFile(target) as file:
         file.write(content)
-    return _entry(target, file)
+    return {"bytes": file.size, "sha256": file.sha256}
 
 
 def _write_arrays(target: Path, arrays: Mapping[str, Array]) -> dict[str, Any]:
@@ -191,9 +180,3 @@ def _write_arrays(target: Path, arrays: Mapping[str, Array]) -> dict[str, Any]:
     }
     np.savez(target, **plain)
     return _write(target, target.read_bytes())
-
-
-def _entry(path: Path, file: HashedFile) -> dict[str, Any]:
-    with path.open("rb") as written:
-        os.fsync(written.fileno())
-    return {"bytes": file.size, "sha256": file.sha256}

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
+from resgen.files.aside import temporary_folder
 from resgen.profiling.engine import Building, engines_of
 from resgen.profiling.feeds import ANY
 from resgen.records.latency import Subject
@@ -131,7 +131,7 @@ class Wanted:
 def prepared(wanted: Wanted) -> Iterator[Prepared]:
     """Make it ready; the files are gone after the block."""
     path = Path(wanted.source)
-    with TemporaryDirectory(prefix="resgen-profile-") as folder:
+    with temporary_folder() as folder:
         if path.suffix == ".onnx":
             yield _with_engine(_foreign(path, wanted), wanted, Path(folder))
         elif path.suffix in (".engine", ".plan"):

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
 from resgen.errors import ResgenError
+from resgen.files.aside import temporary_folder
 from resgen.graph.ir import INPUT
 from resgen.graph.passes.camera import READY
 from resgen.onnxfile.stored import StoredModel, read_stored
@@ -88,7 +88,7 @@ def verify_camera(
     size, shape = _sizes(stored, ready)
     pictures = list(_pictures(images, size, seed))
     prepared = [prepare(picture, preprocess, shape) for picture in pictures]
-    with TemporaryDirectory(prefix="resgen-") as folder:
+    with temporary_folder() as folder:
         front, network = _cut(stored, ready, Path(folder))
         handed = _run(front, pictures)
         steps, share = _compare_pixels(

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from resgen.errors import ResgenError
+from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.onnxfile.stored import StoredModel, read_stored
 from resgen.pictures.find import photographs
@@ -105,7 +105,7 @@ def prove(
     paths = photographs() if images is None else images
     inputs = gather(graph, preprocess, sizes, paths, seed, resized=_open(stored.model))
     tell("comparing every tensor on probe parameters")
-    with TemporaryDirectory(prefix="resgen-") as folder:
+    with temporary_folder() as folder:
         module, reference, copy, shares = _prove_tensors(
             graph, folded, stored, operands, inputs, seed, Path(folder)
         )
@@ -160,7 +160,7 @@ def prove_foreign(
     inputs = gather(graph, preprocess, sizes, paths, seed, resized=False)
     drawn = draw(graph, seed)
     module = to_torch(graph, drawn).eval()
-    with torch.no_grad(), TemporaryDirectory(prefix="resgen-") as folder:
+    with torch.no_grad(), temporary_folder() as folder:
         settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
         copy = Path(folder) / file.name
         write(drawn, copy)

@@ -10,15 +10,16 @@ newest unless told otherwise.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError, UsageError
+from resgen.files.aside import folder_aside
+from resgen.files.ordinary import open_file, reason
+from resgen.files.whole import flush, unwritable
 from resgen.onnxfile.external import check_external, read_structure
 from resgen.onnxfile.placed import check_placed
 from resgen.serve.config import Kind, Serving, Tensor, config_text
@@ -128,10 +129,10 @@ def _tensor(value: ValueInfoProto, onnx: Path) -> Tensor:
 
 def _check_engine(engine: Path) -> None:
     try:
-        with engine.open("rb") as file:
+        with open_file(engine) as file:
             start = file.read(len(RTX))
     except OSError as error:
-        raise ResgenError(f"cannot read {engine}: {_reason(error)}") from error
+        raise ResgenError(f"cannot read {engine}: {reason(error)}") from error
     if start == RTX:
         raise ResgenError(
             f"{engine} is an engine of TensorRT for RTX, which Triton cannot load",
@@ -173,34 +174,24 @@ def _write(
     """
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+        with folder_aside(home.parent) as aside:
+            stage = aside / home.name
+            for name, source in files.items():
+                (stage / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, stage / name)
+            for name, text in texts.items():
+                (stage / name).write_text(text, "utf-8")
+            flush(stage)
+            if not home.exists():
+                stage.replace(home)
+                return
+            (stage / number).replace(home / number)
+            try:
+                # The labels first, since the configuration names them.
+                for name in reversed(texts):
+                    (stage / name).replace(home / name)
+            except BaseException:
+                shutil.rmtree(home / number, ignore_errors=True)
+                raise
     except OSError as error:
-        raise ResgenError(f"cannot write to {home.parent}: {_reason(error)}") from error
-    try:
-        stage.chmod(0o755)  # mkdtemp makes it private
-        for name, source in files.items():
-            (stage / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, stage / name)
-        for name, text in texts.items():
-            (stage / name).write_text(text, "utf-8")
-        for name in (*files, *texts):
-            with (stage / name).open("rb+") as written:
-                os.fsync(written.fileno())
-        if not home.exists():
-            stage.replace(home)
-            return
-        (stage / number).replace(home / number)
-        try:
-            for name in reversed(texts):  # the labels first: the configuration has them
-                (stage / name).replace(home / name)
-        except OSError:
-            shutil.rmtree(home / number, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise ResgenError(f"cannot write {home}: {_reason(error)}") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+        raise unwritable(home, error) from error

@@ -3,7 +3,7 @@
 An entry is a folder ``engines/KIND/CONTENT``: one SHA-256 of every setting and version,
 and one of the ONNX file. It is made aside and renamed, under a lock of its kind, so two
 builds at once do the work once. An entry whose engine is not the one that was stored is
-dropped and built again.
+dropped and built again, and so is one of which anything was altered.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,15 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen._version import __version__
+from resgen.document.files import Format
 from resgen.errors import ResgenError
+from resgen.files.aside import folder_aside
 from resgen.files.hashed import sha256_of
+from resgen.files.ordinary import reason
+from resgen.files.whole import copy, whole
 from resgen.machine.device import Device
-from resgen.tensorrt.files import (
-    Fingerprint,
-    reason,
-    write_hashed,
-    write_whole,
-)
+from resgen.tensorrt.files import Fingerprint, write_hashed
 from resgen.tensorrt.request import EngineRequest
 
 ENGINE: Final = "model.engine"
@@ -72,6 +69,30 @@ def kind_of(
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What ``facts.json`` holds of an engine: its bytes, and what is known of it."""
+
+    engine_sha256: str
+    bytes: int
+    profiles: tuple[Mapping[str, Any], ...]
+    layers: Mapping[str, Any]
+    timing_cache: Mapping[str, Any] | None
+    fp16_layers: Mapping[str, Any] | None = None
+    format: int = 1
+
+
+_ENTRY: Final = Format(
+    mark="resgen_engine_entry",
+    version=1,
+    kind=Facts,
+    name="entry of the engine cache",
+    title="An engine in the cache",
+    made_by="resgen export",
+    hint="resgen export makes it again",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """An engine in the cache, what it was built of and what is known of it.
 
@@ -80,7 +101,7 @@ class Entry:
 
     engine: Path
     onnx: Fingerprint
-    facts: Mapping[str, Any]
+    facts: Facts
     fresh: bool
 
 
@@ -130,43 +151,32 @@ def _name(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _facts(entry: Path) -> dict[str, Any] | None:
+def _facts(entry: Path) -> Facts | None:
     """What is known of an entry; None where it is not there or damaged.
 
-    Its engine is read again if it was touched since it was stored, or if the machine
-    was started since, as a power cut may have come before the disk had it all.
+    Its engine is read again each time: a date can be put back, a hash cannot.
     """
     try:
-        facts: dict[str, Any] = json.loads((entry / _FACTS).read_text("utf-8"))
-        state = (entry / ENGINE).stat()
-        if state.st_size != facts["bytes"]:
-            return None
-        started = time.time() - time.monotonic()
-        if state.st_mtime_ns == facts["mtime_ns"] and state.st_mtime > started:
-            return facts
-        return facts if sha256_of(entry / ENGINE) == facts["sha256"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+        facts = _ENTRY.load(entry / _FACTS)
+        engine = entry / ENGINE
+        whole = engine.stat().st_size == facts.bytes
+        return facts if whole and sha256_of(engine) == facts.engine_sha256 else None
+    except (ResgenError, OSError, RecursionError):
         return None
 
 
-def _store(entry: Path, engine: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-    stage = Path(tempfile.mkdtemp(prefix=".", dir=entry.parent.parent))
-    try:
+def _store(entry: Path, engine: Any, known: Mapping[str, Any]) -> Facts:
+    with folder_aside(entry.parent.parent) as aside:
+        stage = aside / entry.name
+        stage.mkdir()
         sha256 = write_hashed(stage / ENGINE, engine)
-        state = (stage / ENGINE).stat()
-        whole = {
-            **facts,
-            "sha256": sha256,
-            "bytes": state.st_size,
-            "mtime_ns": state.st_mtime_ns,
-        }
-        (stage / _FACTS).write_text(json.dumps(whole), "utf-8")
+        size = (stage / ENGINE).stat().st_size
+        facts = Facts(engine_sha256=sha256, bytes=size, **known)
+        (stage / _FACTS).write_text(_ENTRY.to_text(facts), "utf-8")
         if entry.exists():
             shutil.rmtree(entry)
         stage.replace(entry)
-        return whole
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        return facts
 
 
 @contextmanager
@@ -190,19 +200,12 @@ def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 
 def give(entry: Entry, target: Path) -> None:
-    """Put the entry's engine at ``target``: a link where the file system has it.
+    """Put a copy of the entry's engine at ``target``.
 
-    Who changes that file in place changes the entry, which is then built again.
+    It is no link: who changes that file must not change the entry.
     """
-
-    def place(aside: Path) -> None:
-        aside.unlink()
-        try:
-            os.link(entry.engine, aside)
-        except OSError:
-            shutil.copyfile(entry.engine, aside)
-
-    write_whole(target, place)
+    with whole(target) as aside:
+        copy(entry.engine, aside)
 
 
 def timing_cache(flavor: str, version: str, device: str) -> Path:

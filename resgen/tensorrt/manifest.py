@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.files.hashed import sha256_of
-from resgen.files.ordinary import read_text
+from resgen.files.ordinary import read_text, reason
+from resgen.files.whole import write_text
 from resgen.machine.device import required
-from resgen.tensorrt.files import reason, write_all, write_whole
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
 
 FORMAT: Final = 1
@@ -35,12 +35,7 @@ def write_manifest(engine: Path, content: Mapping[str, Any]) -> Path:
     sealed[_SEAL] = _seal(sealed)
     text = json.dumps(sealed, indent=1, ensure_ascii=False) + "\n"
     path = manifest_of(engine)
-
-    def write(aside: Path) -> None:
-        write_all(aside, text.encode())
-        aside.chmod(0o644)  # a file made aside is private
-
-    write_whole(path, write)
+    write_text(path, text)
     return path
 
 

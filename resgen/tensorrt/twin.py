@@ -7,12 +7,12 @@ quantises them. Its log says so, next to that of the same network in fp16.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from resgen.files.aside import temporary_folder
 from resgen.tensorrt.build import build
 from resgen.tensorrt.request import EngineRequest
 
@@ -32,7 +32,7 @@ def half_layers(onnx: Path, request: EngineRequest) -> Mapping[str, Any] | None:
     twin = without_quantisers(package.load(str(onnx)))
     if twin is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "model.onnx"
         package.save(twin, str(path))
         return build(path, replace(request, precision="fp16")).layers

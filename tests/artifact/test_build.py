@@ -181,7 +181,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
         preexec_fn=interruptible,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".o.*/weights.safetensors")):
+    while not list(tmp_path.glob(".resgen-*/new/weights.safetensors")):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)

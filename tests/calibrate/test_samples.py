@@ -132,7 +132,7 @@ def a_single_array(folder):
 
 def a_folder(folder):
     (folder / "x.npz").mkdir()
-    return folder / "x.npz", r"x\.npz : is a directory"
+    return folder / "x.npz", r"x\.npz: is a directory"
 
 
 def absent_archive(folder):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from resgen.files.aside import temporary_folder
 from resgen.attribution.attribute import CONVERSION
 from resgen.attribution.foreign import node_names
 from resgen.attribution.operators.covers import Cover, covers
@@ -42,7 +42,7 @@ def profile_onnxruntime(
     that does not load or run is a :class:`~resgen.errors.ResgenError`.
     """
     runtime = load_onnxruntime("its operators cannot be timed")
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         scratch = Path(folder)
         try:
             named = _named(model, scratch)

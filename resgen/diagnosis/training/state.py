@@ -28,10 +28,11 @@ from resgen.diagnosis.training.options import (
     Options,
     Trainee,
 )
-from resgen.diagnosis.training.weights import placed, unwritable
 from resgen.document.decoding import Misfit, decode
 from resgen.document.files import plain
 from resgen.errors import ResgenError, UsageError
+from resgen.files.ordinary import reason
+from resgen.files.whole import make_folder, unwritable, whole
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Run
 
@@ -99,6 +100,7 @@ class States:
 
         Of one that is, the file of an earlier step stays.
         """
+        make_folder(self._folder)
         for learner in learners:
             if learner.whole:
                 content = {
@@ -106,8 +108,12 @@ class States:
                     "run": plain(learner.run()),
                 }
                 metadata = {MARK: str(FORMAT), "content": json.dumps(content)}
-                with placed(self._path(learner.trainee.name, learner.seed)) as aside:
-                    save_file(_tensors(learner), aside, metadata)
+                path = self._path(learner.trainee.name, learner.seed)
+                with whole(path) as aside:
+                    try:
+                        save_file(_tensors(learner), aside, metadata)
+                    except SafetensorError as error:  # a full disk is no OSError there
+                        raise ResgenError(f"cannot write {path}: {error}") from error
 
     def restore(self, learners: Sequence[Learner]) -> None:
         """Give every run the state of its file; one without a file begins anew."""
@@ -136,8 +142,7 @@ class States:
             run = decode(Run, content["run"])
             settings = content["settings"]
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise ResgenError(f"cannot read {path}: {why}") from error
+            raise ResgenError(f"cannot read {path}: {reason(error)}") from error
         except (SafetensorError, ValueError, KeyError, TypeError, Misfit) as error:
             raise _unknown(path, str(error)) from error
         wanted = self._settings[learner.trainee.name]
