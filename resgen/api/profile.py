@@ -16,8 +16,8 @@ from resgen.api.measured import (
     wanted_of,
 )
 from resgen.api.specs import folder_name
-from resgen.files.whole import write_text
 from resgen.errors import ResgenError
+from resgen.files.whole import write_text
 from resgen.profiling.documents import REPORT
 from resgen.profiling.engine import Building
 from resgen.profiling.measure import Interrupted, Options, all_failed

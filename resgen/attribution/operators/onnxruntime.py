@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.files.aside import temporary_folder
 from resgen.attribution.attribute import CONVERSION
 from resgen.attribution.foreign import node_names
 from resgen.attribution.operators.covers import Cover, covers
 from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
+from resgen.files.aside import temporary_folder
 from resgen.records.latency import OperatorTime
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import CPU, load_onnxruntime
