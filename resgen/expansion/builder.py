@@ -8,12 +8,17 @@ line with a small slope.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from resgen.errors import Place
 from resgen.graph.ir import INPUT, Graph, Input, Node, Origin, Parameter, Scope, Section
 from resgen.ops.base import Op
 from resgen.ops.types import ParameterSpec, TensorType
+from resgen.spec.places import ALLOWANCE
+
+#: What an operator costs at most in a network of usual blocks, in the unit of
+#: ``ALLOWANCE``.
+WORK_PER_OPERATOR: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,13 @@ class Limits:
     tensors (8 GB in float32 by default).
     """
 
-    operators: int = 200_000
+    operators: int = 25_000
     parameters: int = 2_000_000_000
+
+    @property
+    def work(self) -> float:
+        """What an examination may cost: in proportion where more is allowed."""
+        return max(ALLOWANCE, WORK_PER_OPERATOR * self.operators)
 
 
 class LimitExceeded(Exception):

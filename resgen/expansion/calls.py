@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from resgen.errors import Place
 from resgen.expansion.builder import Builder, LimitExceeded, Val
@@ -12,14 +12,7 @@ from resgen.expansion.site import OperatorDefaults, Site, joined
 from resgen.ops import OPERATORS, VOCABULARY
 from resgen.ops.base import Op, ShapeError
 from resgen.spec.model import Argument, Element, Items, OpCall, Scalar, Text
-from resgen.spec.source import Problems
-
-#: How to allow more.
-LIMIT_HINT: Final = "--max-operators and --max-parameters set other limits"
-
-
-class Abort(Exception):
-    """Going on would not end, or would not find anything new."""
+from resgen.spec.places import LIMIT_HINT, Enough, Problems
 
 
 @dataclass(slots=True)
@@ -92,6 +85,9 @@ class Calls:
     ) -> Val:
         """Add a node; what it makes of spoiled values is spoiled."""
         builder = self.builder
+        # Names are copied into nodes, parameters and whatever is made of them.
+        length = len(site.path) + len(owner or "")
+        self.problems.spend(20 + length / 4 + len(inputs), lambda: place)
         twice = owner is not None and builder.taken(owner) and not site.shared
         if twice and builder.infer(op, inputs).parameters:
             message = f'{site.label}: two operators have the path "{owner}"'
@@ -105,7 +101,7 @@ class Calls:
         except LimitExceeded as error:
             message = f"{site.label}: the network has {error}"
             self.problems.error("RG050", message, place, LIMIT_HINT)
-            raise Abort from None
+            raise Enough from None
         made.spoiled = any(v.spoiled for v in inputs)
         return made
 

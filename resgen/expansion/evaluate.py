@@ -186,7 +186,11 @@ class Frame:
                 return self.fitted(value, param, argument)
             case Items(items=items):
                 item = param if param.kind == "axes" else (param.item or param)
-                return tuple(self.value(i, item, positions) for i in items)
+                values = tuple(self.value(i, item, positions) for i in items)
+                if None in values:  # refused, or not given where it is used
+                    message = f"expected {param}, but one of it has no value"
+                    raise Stop("RG023", message, self.blame(argument))
+                return values
             case Fields():
                 return self._init(argument, positions)
             case Body():
@@ -223,8 +227,8 @@ class Frame:
                 values[key] = float(self.scalar(item, _NUMBER, positions))
             else:
                 values[key] = self.value(item, Param("string"), positions)
-        if values["type"] not in NAMES:
-            message = f'"{values["type"]}" is not an initialiser'
+        if values.get("type") not in NAMES:
+            message = f'"{values.get("type")}" is not an initialiser'
             hint = "there are: " + ", ".join(NAMES)
             raise Stop("RG013", message, self.blame(argument), hint)
         if values.get("fan", "in") not in ("in", "out"):

@@ -7,12 +7,12 @@ strides into dilation where they are told to; everything else is bodies.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from resgen.errors import Place, SpecError
 from resgen.expansion.builder import Builder, Limits, Val
-from resgen.expansion.calls import LIMIT_HINT, Abort
 from resgen.expansion.evaluate import Frame, Stop
 from resgen.expansion.interpret import ANY, Interpreter
 from resgen.expansion.site import OperatorDefaults, Site, joined
@@ -31,7 +31,7 @@ from resgen.spec.model import (
     Template,
 )
 from resgen.spec.params import Param
-from resgen.spec.source import Json, Problems
+from resgen.spec.places import LIMIT_HINT, Enough, Json, Problems
 
 _DEPTH = Param("integer", minimum=0)
 _STRIDE = Param("axes", minimum=1)
@@ -45,8 +45,9 @@ def expand(
     ``problems`` collects what is found (a fresh collector unless given); raises
     :class:`SpecError` when there are errors among it.
     """
-    found = Problems() if problems is None else problems
-    graph = _Expansion(spec, limits or Limits(), found).graph()
+    limits = limits or Limits()
+    found = Problems(limits.work) if problems is None else problems
+    graph = _Expansion(spec, limits, found).graph()
     if graph is None or found.errors:
         raise SpecError(found.items)
     return graph
@@ -60,18 +61,18 @@ class _Expansion:
         self.interpreter = Interpreter(spec, self.builder, problems)
         self.frame = Frame(spec.at.place(), own=True)
         self.depths: list[int] = []
+        self.blocks = 0  # of all stages
         self.before = 0  # blocks of earlier stages
         self.dilation = 1  # what strides have turned into so far
         self.precision = ""  # of the whole network
 
     def graph(self) -> Graph | None:
         """Run the whole network; None if nothing sensible came of it."""
-        try:
-            return self._graph()
-        except Stop as stop:
-            self.problems.error(stop.code, stop.message, stop.place, stop.hint)
-        except Abort:
-            pass  # its problem is reported already
+        with suppress(Enough):  # its problem is reported already
+            try:
+                return self._graph()
+            except Stop as stop:
+                self.problems.error(stop.code, stop.message, stop.place, stop.hint)
         return None
 
     def _graph(self) -> Graph:
@@ -79,6 +80,7 @@ class _Expansion:
             self.frame.names[name] = self.frame.value(argument, ANY, {})
             self.frame.sources[name] = (argument, self.frame)
         self.depths = [self._depth(i, s) for i, s in enumerate(self.spec.stages)]
+        self.blocks = sum(self.depths)
         self.precision = self._precision(self.spec.precision, {}, "")
         shape = TensorType(self.spec.input)
         self.builder.scope(Scope("", None, "root", ""))
@@ -93,6 +95,7 @@ class _Expansion:
     # --- sections ---------------------------------------------------------------------
 
     def _site(self, section: Section, stage: int, label: str) -> Site:
+        self.problems.spend(60, self.spec.at.place)
         self.builder.sections.append(section)
         return Site(
             section=len(self.builder.sections) - 1,
@@ -105,7 +108,7 @@ class _Expansion:
                 "stage": stage,
                 "index": 0,
                 "block": self.before,
-                "blocks": sum(self.depths),
+                "blocks": self.blocks,
             },
             operators=self._operators({}),
             precision=self.precision,
@@ -307,7 +310,8 @@ class _Expansion:
         return stage.at.place()
 
     def _item(self, argument: PerBlock, index: int) -> Argument:
-        if len(argument.values) != self.builder.sections[-1].blocks:
+        blocks = self.builder.sections[-1].blocks
+        if len(argument.values) != blocks or not blocks:
             raise Stop("RG013", *self._uneven(argument))
         return argument.values[index]
 
@@ -323,9 +327,9 @@ class _Expansion:
 
     def _check_labels(self, x: Val) -> None:
         labels = self.spec.labels
-        value = self.spec.at.value
-        if labels is None or x.spoiled or not isinstance(value, dict):
+        if labels is None or x.spoiled:
             return
         if len(x.type.shape) == 1 and x.type.channels != len(labels):
             message = f"{len(labels)} labels for {x.type.channels} outputs"
-            self.problems.error("RG013", message, value["labels"].place())
+            place = self.spec.members["labels"].place()
+            self.problems.error("RG013", message, place)

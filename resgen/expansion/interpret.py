@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from resgen.errors import Place
 from resgen.expansion.builder import Builder, Val
-from resgen.expansion.calls import Abort, Calls
+from resgen.expansion.calls import Calls
 from resgen.expansion.evaluate import BodyValue, Frame, Stop
 from resgen.expansion.shortcut import ShortcutRules
 from resgen.expansion.site import Site, joined
@@ -37,7 +37,7 @@ from resgen.spec.model import (
     Use,
 )
 from resgen.spec.params import Param
-from resgen.spec.source import Problems
+from resgen.spec.places import Enough, Problems
 
 #: How deep elements may nest, uses of blocks included.
 MAX_DEPTH: Final = 96
@@ -57,7 +57,6 @@ class Interpreter:
         self.calls = Calls(builder, problems)
         self.shortcuts = ShortcutRules(self)
         self._depth = 0
-        self._steps = 0
         self._defaults: dict[int, Any] = {}
 
     # --- sequences --------------------------------------------------------------------
@@ -72,13 +71,13 @@ class Interpreter:
 
     def element(self, element: Element, x: Val, frame: Frame, site: Site) -> Val | None:
         """Run an element; None if its condition leaves it out."""
-        self._steps += 1
         self._depth += 1
-        if self._steps > 8 * self.builder.limits.operators:
-            self._abort("RG050", "the network needs too many steps", element, frame)
+        self.problems.spend(10, lambda: frame.at(element.at))
         if self._depth > MAX_DEPTH:
             message = f"elements nest more than {MAX_DEPTH} deep: a block that uses"
-            self._abort("RG051", f"{message} itself without end?", element, frame)
+            message += " itself without end?"
+            self.problems.error("RG051", message, frame.at(element.at))
+            raise Enough
         try:
             site.positions["here"] = x.type.shape[0]
             if element.when is not None and not frame.truth(
@@ -101,10 +100,6 @@ class Interpreter:
         finally:
             self._depth -= 1
         return replace(x, spoiled=True)
-
-    def _abort(self, code: str, message: str, element: Element, frame: Frame) -> None:
-        self.problems.error(code, message, frame.at(element.at))
-        raise Abort
 
     def report(self, stop: Stop, x: Val, site: Site) -> None:
         """Report what stopped an element, unless an earlier problem explains it."""
@@ -166,6 +161,7 @@ class Interpreter:
         path = joined(site.path, component)
         if path == site.path:
             return site
+        self.problems.spend(5 + len(path) / 8, self.spec.at.place)
         parent = self._holder(site.scope, path)
         scope = Scope(path, parent, kind, pointer, definition, arguments)
         return site.within(self.builder.scope(scope), path)
@@ -192,6 +188,7 @@ class Interpreter:
         count = frame.scalar(form.count, _COUNT, site.positions)
         outer = frame.names.get(form.variable)
         for i in range(count):
+            self.problems.spend(5, lambda: frame.at(element.at))
             frame.names[form.variable] = i
             inner = self._scoped(element, frame, site, form)
             if form.share and i:
@@ -341,6 +338,7 @@ class Interpreter:
 
         Arguments are evaluated at the caller's positions, defaults at the block's own.
         """
+        self.problems.spend(5 + 3 * (len(made.params) + len(made.let)), lambda: place)
         frame = Frame(place, own=not made.builtin)
         for name, param in made.params.items():
             value = None

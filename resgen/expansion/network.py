@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resgen.errors import Problem, SpecError
+from resgen.errors import Place, Problem, SpecError
 from resgen.expansion.builder import Limits
 from resgen.expansion.expand import expand as expand_graph
 from resgen.graph.check import check as check_graph
@@ -15,7 +16,7 @@ from resgen.graph.ir import Graph
 from resgen.ops import VOCABULARY
 from resgen.spec.load import load as load_spec
 from resgen.spec.model import Spec
-from resgen.spec.source import Problems
+from resgen.spec.places import Enough, Problems
 
 Source = str | Path | Mapping[str, Any]
 
@@ -42,16 +43,25 @@ def examine(
     ``source`` is a path, the name of a network of the zoo, or the spec as Python
     values. ``changes`` are of the form ``/POINTER=VALUE``.
     """
-    found = Problems()
-    graph = None
-    spec = load_spec(source, VOCABULARY, found, changes)
-    if spec is not None:
+    limits = limits or Limits()
+    found = Problems(limits.work)
+    spec = graph = None
+    whole = Place(
+        str(source)[:100] if isinstance(source, str | Path) else "<spec>", 1, 1, ""
+    )
+    with suppress(SpecError, Enough):  # what they tell is collected already
         try:
-            graph = expand_graph(spec, limits=limits, problems=found)
-            for problem in check_graph(graph):
-                found.add(problem)
-        except SpecError:
-            pass  # collected already
+            spec = load_spec(source, VOCABULARY, found, changes)
+            if spec is not None:
+                graph = expand_graph(spec, limits=limits, problems=found)
+                for problem in check_graph(graph):
+                    found.add(problem)
+        except RecursionError:
+            message = "parts of the spec use one another too deeply"
+            found.error("RG051", message, whole)
+        if graph is None and not found.errors:
+            message = "it makes no network, and nothing says why: please report it"
+            found.error("RG012", message, whole)
     problems = sorted(found.items, key=_by_line)
     return Examined(spec, None if found.errors else graph, tuple(problems))
 

@@ -76,13 +76,6 @@ class Refused(UsageError):
         super().__init__(message, hint=hint)
         self.typed = typed
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.message, self.typed, self.hint)
-
-
-def _again(kind: type[Refused], message: str, typed: str, hint: str | None) -> Refused:
-    return kind(message, typed, hint=hint)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Group:

@@ -156,6 +156,17 @@ class Binder:
             self.problems.error(misfit.code, misfit.message, at.place())
             return None
 
+    def constant(self, at: Json, param: Param) -> Any:
+        """A value that is the same wherever it is asked for; None was reported."""
+        scalar = self.scalar(at, param)
+        if scalar is None:
+            return None
+        if scalar.expr.names:
+            message = f"expected {param}, not an expression with names"
+            self.problems.error("RG012", message, at.place())
+            return None
+        return scalar.expr.evaluate({})
+
     def text(self, at: Json, param: Param) -> Text | None:
         """A string, or a reference to a string parameter."""
         value = at.value
@@ -165,10 +176,6 @@ class Binder:
             return Text(fit(value, param), False, at)
         except Misfit as misfit:
             self.problems.error(misfit.code, misfit.message, at.place())
-        if isinstance(value, str):
-            near = closest(value, param.choices)
-            if near is not None:
-                return Text(near, False, at)
         return None
 
     def reference(self, at: Json) -> Text:
@@ -269,23 +276,44 @@ class Binder:
             message = f"expected a list, each {param}, not {describe(at.value)}"
             self.problems.error("RG012", message, at.place())
             return None
-        items = [self.argument(item, param) for item in at.value]
-        return Items(tuple(item for item in items if item is not None), at)
+        items = [self._item(item, param) for item in at.value]
+        # One that was refused is found once more when the list is evaluated.
+        return Items(tuple(i or NotGiven(at) for i in items), at)
+
+    def _item(self, at: Json, param: Param) -> Argument | None:
+        if at.value is not None and not (
+            param.kind == "axes" and isinstance(at.value, list)
+        ):
+            return self.argument(at, param)
+        message = f"expected a list, each {param}, not {describe(at.value)} in it"
+        if param.kind == "axes":
+            message = f"expected {param}, not {describe(at.value)} in it"
+        self.problems.error("RG012", message, at.place())
+        return None
 
     def _init(self, at: Json) -> Argument | None:
-        number = Param("number")
         if not isinstance(at.value, dict):
-            return self.scalar(at, number)
+            return self.scalar(at, Param("number"))
         if "type" not in at.value:  # one for each role
-            roles = {role: self._init(item) for role, item in at.value.items()}
+            roles = {role: self._one(item) for role, item in at.value.items()}
             return Fields({r: v for r, v in roles.items() if v is not None}, at)
+        return self._one(at)
+
+    def _one(self, at: Json) -> Argument | None:
+        """The initialiser of one role: a number, or an object with a type."""
+        if not isinstance(at.value, dict):
+            return self.scalar(at, Param("number"))
+        if "type" not in at.value:
+            message = 'an initialiser of one role is a number or has a "type"'
+            self.problems.error("RG011", message, at.place())
+            return None
         fields: dict[str, Argument] = {}
         for key, item in at.value.items():
             bound: Argument | None
             if key in ("type", "fan"):
                 bound = self.text(item, Param("string"))
             elif key in INITIAL_FIELDS:
-                bound = self.scalar(item, number)
+                bound = self.scalar(item, Param("number"))
             else:
                 bound = None
                 self.unknown_key(item, key, ("type", *INITIAL_FIELDS), "an initialiser")

@@ -165,6 +165,11 @@ class _Decoder:
         if at is None or at.value is None:
             return None
         if isinstance(at.value, str) and (at.value or key == "doc"):
+            if key == "name" and not at.value.isprintable():
+                odd = next(c for c in at.value if not c.isprintable())
+                message = f'"name" holds the character U+{ord(odd):04X}'
+                hint = "it is shown, and names files: take what can be printed"
+                self.problems.error("RG013", message, at.place(), hint)
             return at.value
         message = f'"{key}" is a string, not {describe(at.value)}'
         self.problems.error("RG012", message, at.place())
@@ -180,11 +185,8 @@ class _Decoder:
             self.problems.error("RG012", message, at.place(), "[3, 224, 224], say")
             return None
         param = Param("integer", minimum=1, maximum=MAX_INPUT)
-        bound = [self.binder.scalar(item, param) for item in sizes]
-        if any(item is None or item.expr.names for item in bound):
-            return None
-        values = (b.expr.evaluate({}) for b in bound if b is not None)
-        return tuple(value for value in values if isinstance(value, int))
+        values = [self.binder.constant(item, param) for item in sizes]
+        return None if None in values else tuple(map(int, values))
 
     def _names(self) -> Names:
         stated = self.binder.object(self.members.get("names"), '"names"')

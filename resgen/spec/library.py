@@ -6,6 +6,7 @@ of the package, read when they are first asked for and kept for the process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -168,6 +169,6 @@ def builtin(operators: Vocabulary) -> Library:
     """The library of built-in definitions for this vocabulary, one a process."""
     kept = _BUILTIN.get(id(operators))
     if kept is None:
-        made = Library(operators, Problems(), {}, None)
+        made = Library(operators, Problems(math.inf), {}, None)
         kept = _BUILTIN[id(operators)] = (operators, made)
     return kept[1]

@@ -22,7 +22,10 @@ def locate(source: str | Path) -> Path:
     """
     path = Path(source)
     looks_like_path = isinstance(source, Path) or path.suffix or len(path.parts) > 1
-    if looks_like_path or path.exists():
+    try:
+        if looks_like_path or path.exists():
+            return path
+    except (OSError, ValueError):  # a name that no file can have
         return path
     return zoo.find(str(source))
 

@@ -89,14 +89,10 @@ def _value(key: str, at: Json, binder: Binder) -> Any:
 
 
 def _number(at: Json, param: Param, binder: Binder) -> Any:
-    scalar = binder.scalar(at, param)
-    if scalar is None:
+    value = binder.constant(at, param)
+    if value is None:
         raise _Refused
-    if scalar.expr.names:
-        message = f"expected {param}, not an expression with names"
-        binder.problems.error("RG012", message, at.place())
-        raise _Refused
-    return scalar.expr.evaluate({})
+    return value
 
 
 def labels(

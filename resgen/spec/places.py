@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final, TypeAlias
 
@@ -12,6 +14,9 @@ from resgen.errors import Place, Problem
 
 #: A longer line (of minified JSON) is not quoted in messages.
 MAX_SHOWN: Final = 1000
+
+#: How to allow more.
+LIMIT_HINT: Final = "--max-operators and --max-parameters set other limits"
 
 _BREAK: Final = re.compile(r"\r\n?|\n")
 JsonValue: TypeAlias = (
@@ -93,19 +98,49 @@ _KINDS: Final[dict[type, str]] = {
 }
 
 
-class Problems:
-    """Collects problems in the order they are found, each place and code once."""
+#: What an examination may cost, in microseconds of a usual processor. They are charged
+#: by what is done, not by a clock, so that a spec is refused everywhere or nowhere.
+ALLOWANCE: Final = 1_500_000
+#: Errors, and warnings, that are told: who has more mends these first.
+MAX_PROBLEMS: Final = 100
+#: Characters of one message, and of one hint.
+MAX_MESSAGE: Final = 600
+#: What it costs to word a problem, with the search for the name that was meant.
+_WORDING: Final = 500
 
-    def __init__(self) -> None:
+
+class Enough(Exception):
+    """An examination ends here: what it found is with its problems."""
+
+
+class Problems:
+    """Collects problems in the order they are found, each place and code once.
+
+    It is what all steps of an examination share, so the work is counted here too:
+    whatever repeats or grows as a spec tells it to calls :meth:`spend`.
+    """
+
+    def __init__(self, allowance: float = ALLOWANCE) -> None:
         self.items: list[Problem] = []
         self.errors = False
+        self.left = allowance
+        self._counts: Counter[str] = Counter()
         self._seen: set[tuple[str, str, int, int]] = set()
+
+    def spend(self, cost: float, place: Callable[[], Place]) -> None:
+        """Charge for work; past the allowance the examination ends, at ``place``."""
+        self.left -= cost
+        if self.left >= 0:
+            return
+        if not self.errors:  # who goes on after an error may well go on for long
+            message = "the spec takes more work than a network of any usual size"
+            self._keep(Problem("RG050", "error", message, place(), LIMIT_HINT))
+        raise Enough
 
     def error(
         self, code: str, message: str, place: Place, hint: str | None = None
     ) -> None:
         """Something that has to be mended before the spec means anything."""
-        self.errors = True
         self.add(Problem(code, "error", message, place, hint))
 
     def warning(
@@ -116,11 +151,30 @@ class Problems:
 
     def add(self, problem: Problem) -> None:
         """Keep ``problem`` unless its place already has one with its code."""
-        at = problem.place
+        self._keep(problem)
+        self.spend(_WORDING, lambda: problem.place)
+        if self._counts["error"] >= MAX_PROBLEMS:
+            raise Enough
+
+    def _keep(self, problem: Problem) -> None:
+        at, kind = problem.place, problem.severity
+        self.errors = self.errors or kind == "error"
         identity = (problem.code, at.file, at.line, at.column)
-        if identity not in self._seen:
+        if identity not in self._seen and self._counts[kind] < MAX_PROBLEMS:
             self._seen.add(identity)
-            self.items.append(problem)
+            self._counts[kind] += 1
+            short, hint = _cut(problem.message), problem.hint
+            self.items.append(
+                replace(
+                    problem, message=short, hint=None if hint is None else _cut(hint)
+                )
+            )
+
+
+def _cut(text: str) -> str:
+    """``text`` without its middle where it is longer than anybody reads."""
+    half = MAX_MESSAGE // 2
+    return text if len(text) <= MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}"
 
 
 def pointer_of(*parts: str | int) -> str:

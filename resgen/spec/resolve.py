@@ -16,7 +16,7 @@ from resgen.errors import did_you_mean
 from resgen.spec import zoo
 from resgen.spec.bind import describe
 from resgen.spec.body import FORMS
-from resgen.spec.scanner import Scanner
+from resgen.spec.scanner import MAX_NESTING, Scanner
 from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, read
 
 #: Keys whose values are bodies, replaced whole.
@@ -93,7 +93,7 @@ def _extended(
     if parent is not None:
         base = _parent(parent, path, problems, reach, chain)
         if base is not None:
-            merged = _merged(base, merged)
+            merged = _merged(base, merged, problems)
     if changes is None or changes.value is None:
         return merged
     if not isinstance(changes.value, dict):
@@ -117,8 +117,15 @@ def _parent(
         problems.error("RG012", message, at.place())
         return None
     folder = Path.cwd() if path is None else path.parent
-    found = folder / at.value
-    if not found.is_file():
+    try:
+        found = folder / at.value
+        lies = found.is_file()
+        found.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # NUL, length, links in a loop
+        why = getattr(error, "strerror", None) or error
+        problems.error("RG040", f"the parent cannot be read: {why}", at.place())
+        return None
+    if not lies:
         known = zoo.names().get(at.value.removesuffix(".json"))
         if known is None:
             near = did_you_mean(at.value.removesuffix(".json"), zoo.names())
@@ -147,18 +154,19 @@ def _is_body(at: Json) -> bool:
     return isinstance(at.value, dict) and any(key in at.value for key in FORMS)
 
 
-def _merged(base: Json, over: Json) -> Json:
+def _merged(base: Json, over: Json, problems: Problems) -> Json:
     """``over`` laid on ``base``."""
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
     if _is_body(base) or _is_body(over):
         return over
+    problems.spend((len(base.value) + len(over.value)) / 10, over.place)
     value = dict(base.value)
     for key, item in over.value.items():
         if item.value is None:
             value.pop(key, None)
         elif key in value and key not in BODIES:
-            value[key] = _merged(value[key], item)
+            value[key] = _merged(value[key], item, problems)
         else:
             value[key] = item
     return replace(over, value=value)
@@ -187,8 +195,27 @@ def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
         problems.error("RG041", message, value.place(key=True))
         return at
     parts = [p.replace("~1", "/").replace("~0", "~") for p in pointer[1:].split("/")]
+    problems.spend(len(parts), value.place)
+    if len(parts) + _deep(value) > MAX_NESTING:
+        message = f"nested more than {MAX_NESTING} deep"
+        problems.error("RG004", message, value.place())
+        return at
     made = _put_below(at, parts, value, problems, "")
     return at if made is None else made
+
+
+def _index(part: str) -> int | None:
+    """The position in a list that a part of a pointer names."""
+    plain = part.isascii() and part.isdigit() and len(part) < 10
+    return int(part) if plain else None
+
+
+def _deep(at: Json) -> int:
+    """How many lists and objects stand inside one another."""
+    value = at.value
+    if isinstance(value, dict):
+        return 1 + max(map(_deep, value.values()), default=0)
+    return 1 + max(map(_deep, value), default=0) if isinstance(value, list) else 0
 
 
 def _put_below(
@@ -197,24 +224,26 @@ def _put_below(
     part, rest = parts[0], parts[1:]
     here = above + pointer_of(part)
 
+    if isinstance(at.value, list | dict):  # it is copied below
+        problems.spend(1 + len(at.value) / 50, value.place)
+
     def nowhere(message: str, hint: str | None = None) -> None:
         problems.error("RG041", message, value.place(key=value.key is not None), hint)
 
     if isinstance(at.value, list):
-        if not part.isdigit() or int(part) >= len(at.value):
+        index = _index(part)
+        if index is None or index >= len(at.value):
             nowhere(
                 f'"{here}" is not there: the list has {len(at.value)} items, from 0'
             )
             return None
         items = list(at.value)
         new = (
-            value
-            if not rest
-            else _put_below(items[int(part)], rest, value, problems, here)
+            value if not rest else _put_below(items[index], rest, value, problems, here)
         )
         if new is None:
             return None
-        items[int(part)] = new
+        items[index] = new
         return replace(at, value=items)
     if not isinstance(at.value, dict):
         nowhere(f'"{here}" is not there: "{above}" is {describe(at.value)}')

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import Place, ResgenError, SpecError
+from resgen.files.ordinary import open_file
 from resgen.spec.places import Json, JsonValue, Problems, Source, pointer_of
 from resgen.spec.scanner import Scanner
 
@@ -38,10 +39,10 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 def read(path: Path, problems: Problems, *, shown: str) -> Json | None:
     """Read the file at ``path``; messages call it ``shown``.
 
-    Never reads more than :data:`MAX_BYTES`, so a device or an endless pipe is safe.
+    Never reads more than :data:`MAX_BYTES`, and no device or pipe.
     """
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             data = stream.read(MAX_BYTES + 1)
     except IsADirectoryError:
         why = "is a directory; name a JSON file in it"

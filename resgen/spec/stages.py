@@ -251,6 +251,8 @@ class StageReader:
             value: Argument | PerBlock | None
             if isinstance(at.value, list) and param.kind not in ("list", "body"):
                 items = [self.binder.argument(item, param) for item in at.value]
+                if None in items:
+                    continue  # refused, so their number says nothing
                 value = PerBlock(tuple(i for i in items if i is not None), at)
             else:
                 value = self.binder.argument(at, param)
