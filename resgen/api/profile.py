@@ -93,7 +93,8 @@ def run(
         if name != "all" and not engine:
             find(name).require(device, _why(name))
     if "tensorrt" in asked.runtime:
-        wanted = replace(wanted, building=Building(asked.batch, asked.shapes))
+        building = Building(asked.batch, asked.shapes, device=device)
+        wanted = replace(wanted, building=building)
     with prepared(wanted) as subject:
         options = _options(asked, subject, device)
         folder = asked.out

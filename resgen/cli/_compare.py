@@ -88,7 +88,7 @@ def run(chosen: Chosen, progress: Progress) -> int:
     if chosen.runtime is not None:
         find(chosen.runtime).require(device, "the networks cannot run on it")
     if chosen.runtime == "tensorrt":
-        building = Building((chosen.batch,), shapes, BUILDS)
+        building = Building((chosen.batch,), shapes, BUILDS, device)
         ones, others = (replace(w, building=building) for w in (ones, others))
     with prepared(ones) as first, prepared(others) as second:
         a, b = _distinct(_jobs(chosen, (first, second), device))

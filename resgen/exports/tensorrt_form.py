@@ -41,11 +41,17 @@ class EngineWishes:
 
 
 def divided(
-    targets: Sequence[str], flavor: str | None, precisions: Sequence[str]
+    targets: Sequence[str],
+    flavor: str | None,
+    precisions: Sequence[str],
+    number: int = 0,
 ) -> Division:
-    """Who builds for which target; a target that lacks a precision is refused."""
+    """Who builds for which target; a target that lacks a precision is refused.
+
+    ``number`` is the GPU of this machine that can be built for.
+    """
     check_precisions(precisions, targets)
-    found = divide(targets, flavor, present())
+    found = divide(targets, flavor, present(number))
     check_precisions(precisions, (*found.here, *found.elsewhere))
     return found
 

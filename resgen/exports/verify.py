@@ -102,7 +102,7 @@ def _engine(
         return None
     with session:
         fixed = next(iter(session.inputs.values()))[0]
-        feeds, expected = ready.trial(fixed or 1)
+        feeds, expected = ready.trial(fixed or session.least_batch)
         found = session.run(feeds)
     largest = 0.0
     for name, wanted in expected.items():

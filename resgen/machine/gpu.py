@@ -11,6 +11,8 @@ import os
 from functools import cache
 from typing import Any, Final
 
+from resgen.machine.device import bus, present
+
 #: Bits of the reasons for which clocks are held down (nvml.h), idleness left out.
 REASONS: Final = {
     0x2: "clocks set by an application",
@@ -142,8 +144,6 @@ def _constants(nvml: Driver, handle: Any) -> dict[str, Any]:
 
 def _named_only() -> list[dict[str, Any]]:
     """The first GPU as the CUDA driver names it, where NVML is not at hand."""
-    from resgen.machine.device import present
-
     device = present()
     if device is None:
         return []
@@ -158,11 +158,17 @@ def _named_only() -> list[dict[str, Any]]:
 
 
 def _handle(nvml: Driver, device: str) -> Any:
-    """NVML's handle of ``cuda:N``, which CUDA_VISIBLE_DEVICES may have renumbered."""
+    """NVML's handle of ``cuda:N``: by its address, where CUDA's driver tells it.
+
+    Else by its number, which CUDA_VISIBLE_DEVICES may have changed.
+    """
     kind, _, text = device.partition(":")
     if kind != "cuda" or not (text or "0").isdecimal():
         return None
     number = int(text or 0)
+    address = bus(number)
+    if address is not None:
+        return nvml.ask("DeviceGetHandleByPciBusId_v2", address)
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is None:
         return nvml.ask("DeviceGetHandleByIndex", number)

@@ -97,8 +97,11 @@ class Bench:
 
     def lanes(self) -> list[Any]:
         """One call for each request in flight."""
-        sessions = self.sessions * (self.job.lanes if len(self.sessions) == 1 else 1)
-        return [session.repeated(self.feeds) for session in sessions]
+        if len(self.sessions) > 1 or self.device is None:
+            shared = self.job.lanes if len(self.sessions) == 1 else 1
+            return [s.repeated(self.feeds) for s in self.sessions * shared]
+        work = self.session.repeated(self.feeds)
+        return [self.device.lane(work) for _ in range(self.job.lanes)]
 
     def peak_memory(self) -> int | None:
         """Bytes: of this process, or of the GPU what is taken since before."""

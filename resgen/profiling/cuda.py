@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from resgen.errors import MissingDevice
-from resgen.runtime.torch import load_torch
+from resgen.runtime.torch import load_cuda
 
 #: Runs before a graph is captured: engines allocate and choose kernels in the first.
 BEFORE_CAPTURE: Final = 3
@@ -21,18 +20,10 @@ class CudaDevice:
     """
 
     def __init__(self, device: str, torch: Any = None) -> None:
-        self._torch = torch or load_torch("CUDA has no events and streams here")
-        cuda = self._torch.cuda
-        if not cuda.is_available():
-            raise MissingDevice(
-                f"PyTorch sees no GPU, so nothing can be timed on {device}",
-                hint="a build of PyTorch for CUDA, an NVIDIA GPU and its driver are "
-                "needed; `resgen doctor` shows what this machine has",
-            )
-        count, number = cuda.device_count(), int(device.partition(":")[2] or 0)
-        if number >= count:
-            raise MissingDevice(f"there is no {device}: this machine has {count} GPUs")
-        cuda.set_device(number)
+        why = f"nothing can be timed on {device}"
+        self._torch, number = load_cuda(device, why, torch)
+        self._torch.cuda.set_device(number)
+        self._flushing = 0
         self._stream = self.own_stream()  # since the usual one cannot be captured
 
     def own_stream(self) -> Any:
@@ -40,6 +31,20 @@ class CudaDevice:
         stream = self._torch.cuda.Stream()
         self._torch.cuda.set_stream(stream)
         return stream
+
+    def lane(self, work: Callable[[], object]) -> Callable[[], object]:
+        """The work in a stream of its own, whichever thread calls it.
+
+        A thread begins on the first GPU, and in the stream that all others begin in.
+        """
+        torch = self._torch
+        stream = torch.cuda.Stream()
+
+        def call() -> object:
+            with torch.cuda.stream(stream):
+                return work()
+
+        return call
 
     def wait(self) -> None:
         """Until everything that was queued is done."""
@@ -66,7 +71,9 @@ class CudaDevice:
             work()
         self.wait()
         captured = cuda.CUDAGraph()
-        with cuda.graph(captured, stream=self._stream):
+        # What another thread does with CUDA, as compiling a kernel, is none of it.
+        mode = "thread_local"
+        with cuda.graph(captured, stream=self._stream, capture_error_mode=mode):
             held = work()
 
         def replay() -> object:
@@ -78,8 +85,9 @@ class CudaDevice:
     def flush(self) -> Callable[[], object]:
         """A call that queues writing over the L2 cache."""
         memory = self._torch.empty(FLUSH_BYTES, dtype=self._torch.int8, device="cuda")
+        self._flushing += FLUSH_BYTES
         return memory.zero_  # type: ignore[no-any-return]
 
     def free(self) -> int:
-        """Bytes of the device's memory that nobody has."""
-        return int(self._torch.cuda.mem_get_info()[0])
+        """Bytes of the device's memory that nobody has but who flushes its cache."""
+        return int(self._torch.cuda.mem_get_info()[0]) + self._flushing

@@ -6,6 +6,7 @@ that matters (a claim about architectures), several are built, each anew.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from resgen.errors import MissingComponent, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """What an engine is built for: batch sizes, and sizes of inputs that are open.
+    """What an engine is built for: batch sizes, sizes of inputs that are open, a GPU.
 
     With several ``builds`` none is taken from the cache, and no kernel is chosen by
     what an earlier build has measured.
@@ -24,43 +25,56 @@ class Building:
     batches: tuple[int, ...] = (1,)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     builds: int = 1
+    device: str = "cuda:0"
 
 
 def engines_of(
     model: Path, folder: Path, precision: str, building: Building
 ) -> tuple[Path, ...]:
-    """Engines of an ONNX file for the GPU of this machine, with their manifests.
+    """Engines of an ONNX file for a GPU of this machine, with their manifests.
 
-    No GPU, or no TensorRT that builds for it, has exit code 3.
+    They are built in a process that sees this GPU alone and ends then: what TensorRT
+    leaves on the GPU would be there beside the measurement. No GPU, or no TensorRT that
+    builds for it, has exit code 3.
     """
-    from resgen.exports.engine import export_engine
     from resgen.exports.tensorrt_form import divided
-    from resgen.machine.device import required
+    from resgen.machine.device import number_of, required
+    from resgen.profiling.process import Process
+    from resgen.profiling.worker import Failure
     from resgen.tensorrt.flavor import FLAVORS
 
-    device = required("no engine can be built that could be measured")
-    flavor = divided((device.capability,), None, (precision,)).flavor
+    number = number_of(building.device)
+    device = required("no engine can be built that could be measured", number=number)
+    flavor = divided((device.capability,), None, (precision,), number).flavor
     if flavor is None:
         raise MissingComponent(
             f"A TensorRT that builds for {device.capability}",
             f"there is no engine of {model.stem} for the {device.name}",
             FLAVORS["tensorrt"].install,
         )
-    found = []
     several = building.builds > 1
-    for number in range(building.builds):
-        made = export_engine(
-            model,
-            folder / f"build-{number}",
-            flavor=flavor,
-            targets=(device.capability,),
-            precision=precision,
-            profiles=_spans(building),
-            rebuild=several,
-            remember=not several,
-        )
-        found.append(made.engine)
+    options = {
+        "flavor": flavor,
+        "targets": (device.capability,),
+        "precision": precision,
+        "profiles": _spans(building),
+        "rebuild": several,
+        "remember": not several,
+    }
+    found = []
+    with Process({"CUDA_VISIBLE_DEVICES": visible(number)}) as process:
+        for build in range(building.builds):
+            made = process.ask("build", model, folder / f"build-{build}", options)
+            if isinstance(made, Failure):
+                raise made.error()
+            found.append(made)
     return tuple(found)
+
+
+def visible(number: int) -> str:
+    """What CUDA_VISIBLE_DEVICES is where this GPU is to be the only one."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return str(number) if listed is None else listed.split(",")[number].strip()
 
 
 def _spans(

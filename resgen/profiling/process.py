@@ -6,12 +6,13 @@ measurement of the others along, and says so by its signal.
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, BinaryIO, Final
@@ -29,11 +30,13 @@ PATIENCE: Final = 10.0
 class Process:
     """A worker (:mod:`resgen.profiling.worker`); a context manager that ends it.
 
+    ``environment`` is what it has beside this process's own.
+
     It does not hear the terminal's interrupts: the asking process passes them on, once,
     so that what was measured comes back whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # till close()
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM],
@@ -41,6 +44,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
 
     def ask(

@@ -13,8 +13,9 @@ import pickle
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO, Final
 
@@ -79,6 +80,12 @@ class Worker:
 
         self._job = job
         return charged(Bench(job))
+
+    def build(self, model: Path, out: Path, options: Mapping[str, Any]) -> Path:
+        """An engine of an ONNX file, as :func:`export_engine` makes it."""
+        from resgen.exports.engine import export_engine
+
+        return export_engine(model, out, **options).engine
 
     def open(self, job: Job) -> None:
         """Make ready for :meth:`block`."""

@@ -33,7 +33,8 @@ class Session(ABC):
     #: Whether several threads may run it at once.
     concurrent: ClassVar[bool] = False
     #: Whether what :meth:`resident` queues may be recorded as a CUDA graph.
-    capturable: ClassVar[bool] = True
+    #: A session may know only after that call.
+    capturable: bool = True
     dtypes: Mapping[str, str] = MappingProxyType({})
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

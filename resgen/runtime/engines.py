@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from resgen.errors import MissingComponent, UsageError, did_you_mean
-from resgen.machine.device import required
+from resgen.machine.device import number_of, required
 from resgen.runtime.base import Session
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ class Engine:
             )
         if kind == "cuda":
             instead = _CARRY if self.takes == "engine" else ""
-            required(f"{self.title} cannot run on {device}", instead=instead)
+            number = number_of(device)
+            why = f"{self.title} cannot run on {device}"
+            required(why, number=number, instead=instead)
 
 
 def names(*, hidden: bool = False) -> list[str]:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from resgen.errors import MissingComponent, ResgenError
+from resgen.errors import MissingComponent, MissingDevice, ResgenError
 from resgen.graph.ir import Graph
+from resgen.machine.device import number_of
 from resgen.ops.types import TensorType
 from resgen.runtime.base import Array, Session, Shape
 from resgen.runtime.engines import Engine, Opening
@@ -34,6 +35,27 @@ def load_torch(why: str) -> ModuleType:
         install = 'pip install "resgen[torch]"'
         raise MissingComponent("PyTorch", why, install) from missing
     return torch
+
+
+def load_cuda(
+    device: str, why: str, torch: ModuleType | None = None
+) -> tuple[ModuleType, int]:
+    """The torch package and the number of its GPU ``device`` (``cuda:N``).
+
+    A build of PyTorch without CUDA and a GPU that is not there are a
+    :class:`~resgen.errors.MissingDevice`; ``why`` ends "..., so ...".
+    """
+    torch = torch or load_torch(why)
+    if not torch.cuda.is_available():
+        raise MissingDevice(
+            f"PyTorch sees no GPU, so {why}",
+            hint="a build of PyTorch for CUDA, an NVIDIA GPU and its driver are "
+            "needed; `resgen doctor` shows what this machine has",
+        )
+    count, number = torch.cuda.device_count(), number_of(device)
+    if number >= count:
+        raise MissingDevice(f"there is no {device}: this machine has {count} GPUs")
+    return torch, number
 
 
 @contextmanager

@@ -121,7 +121,9 @@ class ICudaEngine(Protocol):
     num_optimization_profiles: int
 
     def create_engine_inspector(self) -> EngineInspector: ...
-    def create_execution_context(self) -> IExecutionContext | None: ...
+    def create_execution_context(
+        self, *, runtime_config: Any = ...
+    ) -> IExecutionContext | None: ...
     def get_tensor_name(self, index: int) -> str: ...
     def get_tensor_mode(self, name: str) -> Any: ...
     def get_tensor_shape(self, name: str) -> Sequence[int]: ...
@@ -145,6 +147,7 @@ class TensorRT(Protocol):
     __name__: str
     __version__: str
     ComputeCapability: Any  # of TensorRT for RTX only
+    DynamicShapesKernelSpecializationStrategy: Any  # of TensorRT for RTX only
     ILogger: Any
     IProfiler: Any
     IProgressMonitor: Any
@@ -169,3 +172,31 @@ class AheadOfTime(IBuilderConfig, Protocol):
     num_compute_capabilities: int
 
     def set_compute_capability(self, compute_capability: Any, index: int) -> bool: ...
+
+
+class CompilesWhereItRuns(ICudaEngine, Protocol):
+    """TensorRT for RTX's engine: kernels are compiled for the sizes that are given."""
+
+    def create_runtime_config(self) -> IRuntimeConfig: ...
+
+
+class IRuntimeConfig(Protocol):
+    """How an engine's contexts compile kernels."""
+
+    dynamic_shapes_kernel_specialization_strategy: Any
+
+    def create_runtime_cache(self) -> IRuntimeCache: ...
+    def set_runtime_cache(self, cache: IRuntimeCache) -> bool: ...
+
+
+class IRuntimeCache(Protocol):
+    """Kernels that were compiled."""
+
+    def deserialize(self, blob: bytes) -> bool: ...
+    def serialize(self) -> Any: ...
+
+
+class Capturable(IExecutionContext, Protocol):
+    """TensorRT for RTX's context: it knows whether a CUDA graph can hold its runs."""
+
+    def is_stream_capturable(self, stream: int) -> bool: ...

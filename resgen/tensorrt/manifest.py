@@ -65,8 +65,8 @@ def vouched(engine: Path) -> Mapping[str, Any]:
     return content
 
 
-def check_here(engine: Path, manifest: Mapping[str, Any]) -> Flavor:
-    """The flavour that loads an engine on this machine.
+def check_here(engine: Path, manifest: Mapping[str, Any], number: int = 0) -> Flavor:
+    """The flavour that loads an engine on this machine's GPU of this number.
 
     Another version or another GPU is a :class:`~resgen.errors.ResgenError`, a flavour
     or a GPU that is not there has exit code 3.
@@ -80,7 +80,7 @@ def check_here(engine: Path, manifest: Mapping[str, Any]) -> Flavor:
             f"{engine} was built with {flavor.name} {built}, but {here} is here",
             hint=rebuild(manifest),
         )
-    device = required(f"{engine} cannot be loaded")
+    device = required(f"{engine} cannot be loaded", number=number)
     targets = manifest["targets"]
     if device.capability not in targets:
         raise ResgenError(

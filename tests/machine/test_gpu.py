@@ -37,6 +37,9 @@ class Nvml(ModuleType):
             raise Unanswered
         return 1
 
+    def nvmlDeviceGetHandleByPciBusId_v2(self, address: bytes) -> int:
+        return [b"0000:01:00.0", b"0000:A1:00.0"].index(address)
+
     def nvmlDeviceGetName(self, handle: int) -> str:
         return ("NVIDIA L4", "NVIDIA H100")[handle]
 
@@ -84,6 +87,7 @@ class Nvml(ModuleType):
 def nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "pynvml", Nvml())
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpu, "bus", lambda number: None)
     gpu.driver.cache_clear()
     yield
     gpu.driver.cache_clear()
@@ -138,6 +142,14 @@ def test_devices_are_numbered_as_cuda_numbers_them(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert gpu.state(device).get("clock_hz") == clock
+
+
+def test_cuda_numbers_gpus_otherwise_than_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fastest first, and not by where they are plugged in."""
+    addresses = {0: b"0000:A1:00.0", 1: b"0000:01:00.0"}
+    monkeypatch.setattr(gpu, "bus", addresses.get)
+    clocks = [gpu.state(f"cuda:{number}")["clock_hz"] for number in (0, 1)]
+    assert clocks == [1.001e9, 1.000e9]
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:x", ""])

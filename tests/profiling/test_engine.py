@@ -21,8 +21,9 @@ from resgen.machine import device
 from resgen.machine.device import Device
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison import compare
-from resgen.profiling.engine import Building, engines_of
+from resgen.profiling.engine import Building, engines_of, visible
 from resgen.profiling.explain import charged, explained
+from resgen.profiling.process import Process
 from resgen.profiling.run import run
 from resgen.profiling.sampling import Limits
 from resgen.profiling.subject import Wanted, prepared
@@ -44,9 +45,11 @@ def gpu(monkeypatch):
     def has(capability="sm_86"):
         found = Device("Stand-in", capability, "13.0")
         for module in ("machine.device", "tensorrt.build"):
-            monkeypatch.setattr(f"resgen.{module}.present", lambda: found)
+            monkeypatch.setattr(f"resgen.{module}.present", lambda number=0: found)
         for module in ("engine", "tensorrt_form"):
-            monkeypatch.setattr(f"resgen.exports.{module}.present", lambda: found)
+            monkeypatch.setattr(
+                f"resgen.exports.{module}.present", lambda number=0: found
+            )
         monkeypatch.setattr("resgen.tensorrt.flavor.find_spec", only_rtx)
 
     def only_rtx(name):
@@ -69,7 +72,7 @@ class Told(TensorRtSession):
     inputs = {}  # noqa: RUF012
     outputs = {}  # noqa: RUF012
 
-    def __init__(self, engine, *, described=True):
+    def __init__(self, engine, *, described=True, device="cuda:0"):
         told = vouched(engine)["layers"]["layers"]
         self._times = {layer["name"]: 1e-3 for layer in told}
         self._layers = described and {
@@ -104,6 +107,24 @@ class Running(Told):
 
     def close(self):
         pass
+
+
+@pytest.mark.parametrize(
+    ("listed", "seen"), [(None, "1"), ("3, GPU-b", "GPU-b"), ("2,0", "0")]
+)
+def test_whoever_builds_sees_the_gpu_that_is_measured(monkeypatch, listed, seen):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    assert visible(1) == seen
+
+
+def test_an_engine_is_built_in_a_process_that_is_gone_by_then(gpu, spec, monkeypatch):
+    """One that stayed would be another program on the GPU beside the measurement."""
+    gpu()
+    monkeypatch.setattr("resgen.tensorrt.build.build", None)  # not in this one
+    with prepared(Wanted(str(spec), building=Building())) as subject:
+        assert subject.engine.stat().st_size > 0
 
 
 def bench(subject, session):
@@ -227,13 +248,15 @@ def test_a_profiler_that_reports_nothing_is_an_error(gpu, spec):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What builds were asked for."""
-    from resgen.exports import engine as exports
+    """What builds the process that builds was asked for."""
+    made, ask = [], Process.ask
 
-    made, build = [], exports.build
-    monkeypatch.setattr(
-        exports, "build", lambda *a, **k: made.append(k) or build(*a, **k)
-    )
+    def asked(self, name, *arguments, **more):
+        if name == "build":
+            made.append(arguments[-1])
+        return ask(self, name, *arguments, **more)
+
+    monkeypatch.setattr(Process, "ask", asked)
     return made
 
 
@@ -251,12 +274,14 @@ def test_a_comparison_builds_several_of_each(gpu, calls, spec):
 def test_an_engine_is_built_once_and_several_are_built_anew(gpu, calls, tmp_path):
     gpu()
     model = onnx_file(tmp_path / "tiny.onnx")
+    built = set()
     for folder in ("a", "b"):
         (one,) = engines_of(model, tmp_path / folder, "fp32", Building())
         assert vouched(one)["targets"] == ["sm_86"]
-    assert len(calls) == 1
+        built.add(vouched(one)["engine"]["sha256"])
+    assert len(built) == 1  # two builds are never the same
     several = engines_of(model, tmp_path / "c", "fp32", Building(builds=3))
-    assert len(calls) == 4
+    assert [(c["rebuild"], c["remember"]) for c in calls[2:]] == [(True, False)] * 3
     assert len(set(several)) == 3
     for engine in several:
         vouched(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,6 +187,17 @@ class FakeStream:
     def synchronize(self):
         self.log.append("synchronize")
 
+    def __enter__(self):
+        self.log.append("enter")
+
+    def __exit__(self, *failure):
+        self.log.append("leave")
+
+
+class FakeGraph:
+    def replay(self):
+        pass
+
 
 class FakeCuda:
     """torch.cuda, as far as it is used."""
@@ -209,6 +221,15 @@ class FakeCuda:
     def set_stream(self, stream):
         self.log.append("stream")
 
+    def stream(self, stream):
+        return stream
+
+    CUDAGraph = FakeGraph
+
+    def graph(self, graph, *, stream, capture_error_mode):
+        self.log.append(f"capture {capture_error_mode}")
+        return stream
+
     def Event(self, *, enable_timing):
         outer, name = self, "timed event" if enable_timing else "event"
 
@@ -229,8 +250,13 @@ class FakeCuda:
 
 
 class FakeTorch:
+    int8 = "int8"
+
     def __init__(self, count=1):
         self.cuda = FakeCuda(count)
+
+    def empty(self, size, dtype, device):
+        return SimpleNamespace(zero_=lambda: None)
 
 
 def test_a_device_times_in_seconds_on_a_stream_of_its_own():
@@ -243,6 +269,29 @@ def test_a_device_times_in_seconds_on_a_stream_of_its_own():
     device.own_stream()
     assert torch.cuda.log[6:] == ["stream"]
     assert device.free() == 7
+
+
+def test_a_capture_is_not_broken_by_what_other_threads_do():
+    torch = FakeTorch()
+    CudaDevice("cuda:0", torch).graph(lambda: torch.cuda.log.append("work"))
+    assert torch.cuda.log[-4:] == ["capture thread_local", "enter", "work", "leave"]
+
+
+def test_requests_in_flight_do_not_share_a_stream():
+    torch = FakeTorch()
+    device = CudaDevice("cuda:0", torch)
+    first, second = (device.lane(lambda: torch.cuda.log.append("work")) for _ in "ab")
+    torch.cuda.log.clear()
+    first()
+    second()
+    assert torch.cuda.log == ["enter", "work", "leave"] * 2
+
+
+def test_what_flushes_the_cache_is_not_the_engines_memory():
+    device = CudaDevice("cuda:0", FakeTorch())
+    before = device.free()
+    device.flush()
+    assert device.free() - before == 256 << 20  # as the driver says less is free by it
 
 
 def test_a_device_that_is_not_there_is_named():

@@ -31,19 +31,43 @@ SYMBOLS = (
 # are overridden, names of types.
 MEMBERS = {
     "BuilderFlag": ["TF32"],
-    "DataType": ["FLOAT", "HALF", "BF16", "FP8", "INT8", "UINT8", "INT32"],
+    "DataType": [
+        "FLOAT",
+        "HALF",
+        "BF16",
+        "FP8",
+        "INT8",
+        "UINT8",
+        "INT32",
+        "INT64",
+        "BOOL",
+    ],
     "ILogger": ["log"],
     "ILogger.Severity": ["INTERNAL_ERROR", "ERROR"],
     "IProfiler": ["report_layer_time"],
     "IProgressMonitor": ["phase_start", "phase_finish", "step_complete"],
     "ITimingCache": ["serialize"],
+    "LayerType": ["NON_ZERO", "TRIP_LIMIT", "NMS"],
     "LayerInformationFormat": ["JSON", "ONELINE"],
     "MemoryPoolType": ["WORKSPACE"],
     "ProfilingVerbosity": ["DETAILED"],
     "TensorIOMode": ["INPUT"],
 }
-#: What only TensorRT for RTX has, and is looked for before it is used.
-ONLY_RTX = {"AheadOfTime", "ComputeCapability"}
+#: What only TensorRT for RTX has, and is looked for before it is used: our name for a
+#: class that it has more members of, and its own.
+ONLY_RTX = {
+    "AheadOfTime": "IBuilderConfig",
+    "Capturable": "IExecutionContext",
+    "CompilesWhereItRuns": "ICudaEngine",
+    "IRuntimeCache": "IRuntimeCache",
+    "IRuntimeConfig": "IRuntimeConfig",
+}
+ONLY_RTX_MEMBERS = {
+    "BuilderFlag.REQUIRE_USER_ALLOCATION",
+    "ComputeCapability",
+    "DynamicShapesKernelSpecializationStrategy",
+    "DynamicShapesKernelSpecializationStrategy.EAGER",
+}
 
 # Prints which of the names, given as JSON, a module lacks.
 LACKING = """
@@ -67,7 +91,7 @@ def used(*, ahead):
         if made is Protocol or made.__module__ != api.__name__:
             continue
         if name in ONLY_RTX:
-            owner = "IBuilderConfig."
+            owner = f"{ONLY_RTX[name]}."
             if not ahead:
                 continue
         else:
@@ -75,7 +99,8 @@ def used(*, ahead):
         members = {*vars(made), *made.__annotations__}
         names += [owner + m for m in members if m[0] != "_" and m != "Any"]
     names += [f"{owner}.{m}" for owner, members in MEMBERS.items() for m in members]
-    return sorted(n for n in names if ahead or n not in ONLY_RTX)
+    names += ONLY_RTX_MEMBERS
+    return sorted({n for n in names if ahead or n not in ONLY_RTX_MEMBERS})
 
 
 def lacking(module, names, **environment):
