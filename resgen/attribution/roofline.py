@@ -175,7 +175,9 @@ class _Torch:
         self._torch = load_torch("the machine's ceilings cannot be measured")
         self._device = device
         # PyTorch itself computes int8 in float32; an engine on the same GPU does not.
-        self._integers = precision == "int8" and not runtime.startswith("torch")
+        engine = not runtime.startswith("torch")
+        self._integers = precision == "int8" and engine
+        self._eight = precision == "fp8" and engine
         self._dtype = getattr(self._torch, _TORCH.get(precision, "float32"))
 
     def product(self, side: int) -> Timed:
@@ -183,6 +185,14 @@ class _Torch:
         if self._integers:
             a = torch.ones(side, side, dtype=torch.int8, device=self._device)
             return self._timed(lambda: torch._int_mm(a, a))
+        if self._eight:
+            a = torch.ones(side, side, device=self._device).to(torch.float8_e4m3fn)
+            one = torch.ones((), device=self._device)
+            half = torch.float16
+            # The right side has to lie column by column.
+            return self._timed(
+                lambda: torch._scaled_mm(a, a.t(), one, one, out_dtype=half)
+            )
         x = torch.rand(side, side, device=self._device).to(self._dtype)
         out = torch.empty_like(x)
         return self._timed(lambda: torch.mm(x, x, out=out))

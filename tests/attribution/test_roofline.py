@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from resgen.attribution import roofline
 from resgen.attribution.roofline import attainable, ceilings
 from resgen.records.latency import Ceilings
 
@@ -52,3 +53,20 @@ def test_threads_of_torch_are_as_before():
 def test_the_slower_of_computing_and_moving_bounds():
     assert attainable(1000, 10, MADE_UP) == 10.0
     assert attainable(10, 1000, MADE_UP) == 100.0
+
+
+def test_fp8_is_held_against_a_product_in_fp8(monkeypatch):
+    import torch
+
+    kinds, product = set(), torch._scaled_mm
+
+    def recorded(a, b, *rest, **options):
+        kinds.update((a.dtype, b.dtype))
+        return product(a, b, *rest, **options)
+
+    monkeypatch.setattr(torch, "_scaled_mm", recorded)
+    monkeypatch.setattr(roofline, "SIDE", 64)
+    monkeypatch.setattr(roofline, "LARGEST_SIDE", 64)
+    machine = roofline._Torch("cpu", "fp8", "tensorrt")
+    assert roofline._measured(machine, 0.01).compute_burst > 0
+    assert kinds == {torch.float8_e4m3fn}
