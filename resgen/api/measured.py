@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from resgen.api.asked.common import Measuring
+from resgen.api.asked.common import Measuring, Weighing
 from resgen.api.specs import network
 from resgen.errors import ResgenError
 from resgen.options.group import Group
+from resgen.weights.loading import Loading
 
 if TYPE_CHECKING:
     from resgen.profiling.subject import Prepared, Wanted
@@ -24,7 +25,7 @@ MODELS = (".onnx", ".engine", ".plan")
 def wanted_of(
     source: Source,
     asked: Measuring,
-    weights: Path | None = None,
+    weighing: Weighing | None = None,
     changes: Sequence[str] = (),
 ) -> Wanted:
     """What a source stands for, its spec read and checked."""
@@ -40,7 +41,11 @@ def wanted_of(
     if not is_file:
         spec, graph, _ = network(source, changes, None, None)
         read = spec, graph
-    return Wanted(name, asked.precision, weights, tuple(changes), read, asked.shapes)
+    weights = None if weighing is None else weighing.weights
+    how = Loading() if weighing is None else weighing.loading
+    return Wanted(
+        name, asked.precision, weights, how, tuple(changes), read, asked.shapes
+    )
 
 
 def named(source: Source) -> str:

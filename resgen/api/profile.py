@@ -87,7 +87,7 @@ def run(
         ".plan",
     )
     device = device_of(asked.device, asked.runtime or (("tensorrt",) if engine else ()))
-    wanted = wanted_of(source, asked, asked.weights, asked.set)
+    wanted = wanted_of(source, asked, asked, asked.set)
     for name in asked.runtime or (() if device == "cpu" else ("onnxruntime",)):
         # An engine's own file is looked at first, which takes no time.
         if name != "all" and not engine:

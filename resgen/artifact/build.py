@@ -29,7 +29,6 @@ from resgen.artifact.folder import (
 )
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.proof import Subject, prove
-from resgen.errors import UsageError
 from resgen.expansion.network import expand
 from resgen.files.hashed import HashedFile
 from resgen.files.place import staged
@@ -42,6 +41,7 @@ from resgen.ops.norm import Norm
 from resgen.pictures.find import pictures_of
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.spec.model import Spec
+from resgen.weights.loading import Loading
 from resgen.weights.safetensors import StoredWeights, write_safetensors
 
 Exporter = Literal["resgen", "torch"]
@@ -78,9 +78,13 @@ def build(
     out: str | Path,
     *,
     graph: Graph | None = None,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     state_dict: Mapping[str, Any] | None = None,
     ema: bool = False,
+    key: str | None = None,
+    prefix: str | None = None,
+    ignore_extra: bool = False,
+    adapt: bool = False,
     seed: int = 0,
     batch: int | None = None,
     opset: int | None = None,
@@ -94,8 +98,10 @@ def build(
 ) -> Built:
     """Write spec, graph, weights, ONNX model and manifest to the folder ``out``.
 
-    Weights come from a checkpoint (``weights``; its moving average with ``ema``), from
-    a ``state_dict`` of torch tensors or arrays by name, or are drawn from ``seed``.
+    Weights come from a checkpoint (``weights``), from a ``state_dict`` of torch tensors
+    or arrays by name, or are drawn from ``seed``. ``ema``, ``key``, ``prefix``,
+    ``ignore_extra`` and ``adapt`` are those of
+    :class:`~resgen.weights.loading.Loading`.
     ``batch``, ``opset``, ``dynamic``, ``keep_batchnorm`` and ``exporter`` are those of
     :class:`Options`.
     With ``verify`` the model is proven to compute what PyTorch computes; otherwise
@@ -103,8 +109,7 @@ def build(
     do not fit, the proof fails or the folder cannot be written; then nothing is left.
     """
     begin = time.perf_counter()
-    if weights is not None and state_dict is not None:
-        raise UsageError("weights come from a file or from a state_dict, not from both")
+    how = Loading(ema, key, prefix, ignore_extra, adapt)
     chosen = Options(batch, opset, dynamic, keep_batchnorm, exporter)
     graph = graph or expand(spec)
     if dynamic:
@@ -115,9 +120,12 @@ def build(
     say("spec", f"{spec.at.source.file}  ok  (sha256 {identity[:12]}...)")
     say("graph", _graph_line(graph))
     with staged(Path(out), force=force, names=NAMES) as stage:
-        arrays, source = choose(graph, weights, state_dict, seed, ema=ema)
+        loaded, source = choose(graph, weights, state_dict, seed, how, spec)
+        arrays = loaded.arrays
         shown = f"fresh, seed {seed}" if source == "fresh" else f"from {source}"
         say("weights", _weights_line(graph, shown))
+        for note in loaded.notes:
+            say("weights", note)
         files = _plain_files(stage, spec, graph, arrays)
         as_it_is = chosen.keep_batchnorm or exporter == "torch"
         lowered = graph if as_it_is else apply(graph, fold_norm)
@@ -131,6 +139,7 @@ def build(
             "spec_sha256": identity,
             "seed": seed if source == "fresh" else None,
             "weights": source,
+            "adapted": list(loaded.notes),
             "input": list(spec.input),
             "onnx": {
                 "exporter": chosen.exporter,
@@ -147,7 +156,7 @@ def build(
             },
         }
         if verify:
-            del arrays  # the proof reads what was written
+            del arrays, loaded  # the proof reads what was written
             written = StoredWeights(stage / WEIGHTS)
             operands = made.initializers if exporter == "resgen" else None
             subject = Subject(graph, lowered, stage / MODEL, written, spec.preprocess,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from resgen.api.asked.common import Weighing
 from resgen.api.specs import folder_name, network
 from resgen.calibrate.ranges import Method
 from resgen.cli._problems import summarize
@@ -36,7 +37,7 @@ _ONLY: Final = {
 #: Options that say how a network is lowered, which an ONNX file has been already.
 _LOWERING: Final = (
     "precision", "consumer", "keep", "ends", "reduce_range", "calibration", "bisect",
-    "camera", "weights", "ema", "assignments", "batch", "dynamic", "opset",
+    "camera", "assignments", "batch", "dynamic", "opset",
 )  # fmt: skip
 
 
@@ -56,8 +57,7 @@ class Chosen:
     method: Method = "minmax"
     bisect: bool = False
     camera: str | None = None
-    weights: Path | None = None
-    ema: bool = False
+    weighing: Weighing = field(default_factory=Weighing)
     seed: int = 0
     assignments: tuple[str, ...] = ()
     max_operators: int | None = None
@@ -134,17 +134,17 @@ def _check(chosen: Chosen) -> None:
                 f"{_option(given[0])} is for --to {form}, not for --to {chosen.to}"
             )
     if chosen.source.endswith(".onnx"):
-        for name in _LOWERING:
-            if getattr(chosen, name):
+        lowering: dict[str, object] = {
+            _option(name): getattr(chosen, name) for name in _LOWERING
+        }
+        lowering["--weights"] = chosen.weighing.weights
+        for option, value in lowering.items():
+            if value:
                 raise UsageError(
-                    f"{_option(name)} says how a network becomes an ONNX file, and "
+                    f"{option} says how a network becomes an ONNX file, and "
                     f"{chosen.source} is one already",
                     hint="export the spec instead",
                 )
-    if chosen.ema and chosen.weights is None:
-        raise UsageError(
-            "--ema chooses among the weights of a checkpoint: give --weights"
-        )
     if chosen.camera and chosen.dynamic:
         raise UsageError("--camera states one size, so nothing is --dynamic with it")
     if chosen.bisect and (chosen.no_verify or chosen.precision not in QUANTIZED):
@@ -179,10 +179,14 @@ def _source(chosen: Chosen) -> tuple[Source, tuple[Problem, ...]]:
     """What is exported, and the warnings of its spec."""
     path = Path(chosen.source)
     if path.is_dir():
-        for name in ("weights", "assignments"):
-            if getattr(chosen, name):
+        given = {
+            "--weights": chosen.weighing.weights,
+            "--set": chosen.assignments,
+        }
+        for option, value in given.items():
+            if value:
                 raise UsageError(
-                    f"{_option(name)} changes what {path} was built from",
+                    f"{option} changes what {path} was built from",
                     hint="export the spec instead",
                 )
         return from_folder(path), ()
@@ -192,8 +196,8 @@ def _source(chosen: Chosen) -> tuple[Source, tuple[Problem, ...]]:
     source = from_spec(
         spec,
         graph=graph,
-        weights=chosen.weights,
-        ema=chosen.ema,
+        weights=chosen.weighing.weights,
+        how=chosen.weighing.loading,
         seed=chosen.seed,
     )
     return source, warnings
@@ -230,7 +234,7 @@ def _repeated(chosen: Chosen) -> tuple[str, ...]:
     """Options of the command that builds the engine again, beside TensorRT's own."""
     words: list[str] = []
     for name in (
-        "out", "keep", "ends", "calibration", "camera", "weights", "seed",
+        "out", "keep", "ends", "calibration", "camera", "seed",
         "assignments", "batch", "opset",
     ):  # fmt: skip
         value = getattr(chosen, name)
@@ -238,7 +242,8 @@ def _repeated(chosen: Chosen) -> tuple[str, ...]:
         for one in values:
             if one:
                 words += [_option(name), str(one)]
-    flags = ("reduce_range", "ema", "dynamic", "bisect", "force")
+    words += chosen.weighing.words()
+    flags = ("reduce_range", "dynamic", "bisect", "force")
     words += [_option(name) for name in flags if getattr(chosen, name)]
     return tuple(words)
 

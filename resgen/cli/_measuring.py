@@ -97,7 +97,6 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
 def wanted_of(
     source: str,
     precision: Name | None,
-    weights: Path | None = None,
     assignments: tuple[str, ...] = (),
     shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Wanted:
@@ -111,7 +110,9 @@ def wanted_of(
     if not path.is_dir() and path.suffix not in (".onnx", ".engine", ".plan"):
         spec, graph, _ = network(source, assignments, None, None)
         read = spec, graph
-    return Wanted(source, precision, weights, assignments, read, shapes or {})
+    return Wanted(
+        source, precision, assignments=assignments, network=read, shapes=shapes or {}
+    )
 
 
 def default_runtime(subject: Prepared, device: str) -> str:

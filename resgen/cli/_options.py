@@ -139,29 +139,9 @@ def spec_options(command: Command) -> Command:
     return command
 
 
-def weights_options(command: Command) -> Command:
-    """``--weights``, ``--ema`` and ``--seed``, of commands that write a model."""
-    for add in (
-        click.option(
-            "--seed",
-            metavar="N",
-            type=Whole(0),
-            default=0,
-            help="For fresh weights.",
-        ),
-        click.option(
-            "--ema", is_flag=True, help="Take the checkpoint's moving average."
-        ),
-        click.option(
-            "--weights",
-            metavar="FILE",
-            type=click.Path(path_type=Path),
-            show_default="fresh ones, drawn from --seed",
-            help="A .safetensors or .pth file with torchvision's or timm's names.",
-        ),
-    ):
-        command = add(command)
-    return command
+seed_option = click.option(
+    "--seed", metavar="N", type=Whole(0), default=0, help="For fresh weights."
+)
 
 
 def onnx_options(command: Command) -> Command:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
+from resgen.api.asked.common import Weighing
 from resgen.api.specs import folder_name, network
 from resgen.cli._options import (
     images_option,
     json_option,
     onnx_options,
+    options,
+    seed_option,
     spec_argument,
     spec_options,
-    weights_options,
 )
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
@@ -47,7 +50,8 @@ manifest.json. It appears when everything is done and proven, or not at all."""
     help="The folder to make.",
 )
 @spec_options
-@weights_options
+@options(Weighing)
+@seed_option
 @onnx_options
 @click.option(
     "--keep-batchnorm", is_flag=True, help="Do not fold batch norms into convolutions."
@@ -74,28 +78,24 @@ def command(
     assignments: tuple[str, ...],
     max_operators: int | None,
     max_parameters: int | None,
-    weights: Path | None,
     seed: int,
     batch: int | None,
     opset: int | None,
     exporter: Literal["resgen", "torch"],
     images: Path | None,
     *,
-    ema: bool,
     dynamic: bool,
     keep_batchnorm: bool,
     no_verify: bool,
     force: bool,
     as_json: bool,
+    **weighing: Any,
 ) -> None:
     """Make a PyTorch model and an ONNX file, proven equal.
 
     SPEC is a file or the name of a network that comes with resgen.
     """
-    if ema and weights is None:
-        raise UsageError(
-            "--ema chooses among the weights of a checkpoint: give --weights"
-        )
+    asked = Weighing(**weighing)
     if images is not None and no_verify:
         raise UsageError("--images are for the proof, which --no-verify skips")
     read, graph, warnings = network(spec, assignments, max_operators, max_parameters)
@@ -110,8 +110,8 @@ def command(
             read,
             folder,
             graph=graph,
-            weights=weights,
-            ema=ema,
+            weights=asked.weights,
+            **asdict(asked.loading),
             seed=seed,
             batch=batch,
             opset=opset,

@@ -7,15 +7,18 @@ from typing import Any, Final
 
 import click
 
+from resgen.api.asked.common import Weighing
 from resgen.cli._options import (
     Whole,
     json_option,
     onnx_options,
+    options,
+    seed_option,
     spec_options,
-    weights_options,
 )
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
+from resgen.options.group import options_of
 from resgen.words.terminal import style
 
 #: What goes on after each step has been said.
@@ -103,7 +106,8 @@ it is right, and on the calibration images what the precision costs."""
     metavar="HxW",
     help="Take uint8 pictures of this size and prepare them in the file.",
 )
-@weights_options
+@options(Weighing)
+@seed_option
 @spec_options
 @onnx_options
 @click.option(
@@ -166,6 +170,8 @@ def command(source: str, to: str, *, as_json: bool, **chosen: Any) -> None:
     """
     from resgen.cli._export import Chosen, run
 
+    taken = {name: chosen.pop(name) for name, _ in options_of(Weighing)}
+    chosen["weighing"] = Weighing(**taken)
     with Progress(_THEN, err=as_json) as progress:
         exported = run(Chosen(source, to, **chosen), progress)
     if as_json:

@@ -13,6 +13,7 @@ from resgen.exports.made import Wishes
 from resgen.exports.source import from_folder, from_spec
 from resgen.graph.precision import Name, Precision
 from resgen.spec.model import Spec
+from resgen.weights.loading import Loading
 
 Say = Callable[[str, str], None]
 
@@ -24,8 +25,13 @@ def export(
     precision: Name = "fp32",
     consumer: str = "onnxruntime",
     keep: Sequence[str] = (),
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     state_dict: Mapping[str, Any] | None = None,
+    ema: bool = False,
+    key: str | None = None,
+    prefix: str | None = None,
+    ignore_extra: bool = False,
+    adapt: bool = False,
     seed: int = 0,
     calibration: Path | None = None,
     method: Method = "minmax",
@@ -54,7 +60,12 @@ def export(
     wanted = Precision(precision, consumer, tuple(keep))
     if isinstance(source, Spec):
         start = from_spec(
-            source, weights=weights, state_dict=state_dict, seed=seed, wanted=wanted
+            source,
+            weights=weights,
+            state_dict=state_dict,
+            how=Loading(ema, key, prefix, ignore_extra, adapt),
+            seed=seed,
+            wanted=wanted,
         )
     else:
         start = from_folder(Path(source))

@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,8 @@ def export(
         progress=progress,
     )
     say("weights", source.said)
+    for note in source.adapted:
+        say("weights", note)
     accuracy = None
     if wishes.search:
         lowered, accuracy = bisect(
@@ -178,7 +180,7 @@ def _kept(
     for pointer, value in changes.items():
         say("bisect", f'"set": {{"{pointer}": {json.dumps(value)}}}')
     graph = expand(spec)
-    changed = Source(spec, graph, source.weights, source.origin, source.seed)
+    changed = replace(source, spec=spec, graph=graph)
     calibrator = Calibrator(
         graph,
         lowered.calibrator.weights,
@@ -239,6 +241,7 @@ def _manifest(
         "spec_sha256": digest(source.spec),
         "seed": source.seed,
         "weights": source.origin,
+        "adapted": list(source.adapted),
         "input": list(source.spec.input),
         "precision": {
             **asdict(made.lowered.wanted),

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from resgen.artifact.choose import choose
 from resgen.artifact.opened import open_folder
-from resgen.errors import UsageError
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision, at_precision
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
+from resgen.weights.loading import Loading
 from resgen.weights.safetensors import StoredWeights
 
 #: What the names of learned scales end in.
@@ -26,6 +26,7 @@ class Source:
     """A network and its weights.
 
     ``origin`` is ``fresh`` where ``seed`` drew them, else the name of their file.
+    ``adapted`` has a line on each that is not as that file has it.
     """
 
     spec: Spec
@@ -33,6 +34,7 @@ class Source:
     weights: Weights
     origin: str
     seed: int | None
+    adapted: tuple[str, ...] = ()
 
     @property
     def fresh(self) -> bool:
@@ -49,25 +51,26 @@ def from_spec(
     spec: Spec,
     *,
     graph: Graph | None = None,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     state_dict: Mapping[str, Any] | None = None,
-    ema: bool = False,
+    how: Loading | None = None,
     seed: int = 0,
     wanted: Precision | None = None,
 ) -> Source:
     """A spec with the weights of a checkpoint or a state_dict, or with fresh ones.
 
+    ``how`` they are taken is :class:`~resgen.weights.loading.Loading`'s.
     A state_dict may be that of a network trained at the precision ``wanted``: then it
     holds scales as well.
     """
-    if weights is not None and state_dict is not None:
-        raise UsageError("weights come from a file or from a state_dict, not from both")
     graph = graph or expand(spec)
     trained = graph
     if wanted is not None and any(name.endswith(SCALE) for name in state_dict or ()):
         trained = at_precision(graph, wanted)
-    arrays, origin = choose(trained, weights, state_dict, seed, ema=ema)
-    return Source(spec, graph, arrays, origin, seed if origin == "fresh" else None)
+    how = how or Loading()
+    loaded, origin = choose(trained, weights, state_dict, seed, how, spec)
+    seed_used = seed if origin == "fresh" else None
+    return Source(spec, graph, loaded.arrays, origin, seed_used, loaded.notes)
 
 
 def from_folder(folder: Path) -> Source:
@@ -78,4 +81,5 @@ def from_folder(folder: Path) -> Source:
     stored = StoredWeights(artifact.weights)
     weights = {p.name: stored[p.name] for p in graph.parameters}
     origin, seed = artifact.manifest["weights"], artifact.manifest["seed"]
-    return Source(artifact.spec, graph, weights, origin, seed)
+    adapted = tuple(artifact.manifest.get("adapted", ()))
+    return Source(artifact.spec, graph, weights, origin, seed, adapted)

@@ -21,6 +21,7 @@ from resgen.profiling.engine import Building, engines_of
 from resgen.profiling.feeds import ANY
 from resgen.records.latency import Subject
 from resgen.runtime.engines import Form
+from resgen.weights.loading import Loading
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +113,8 @@ class Wanted:
     """What is to be measured.
 
     ``source`` is a spec, a folder or a file. ``precision`` None is what a folder says,
-    else fp32. ``weights`` is a checkpoint, without which a spec gets probe parameters.
+    else fp32. ``weights`` is a checkpoint, taken ``how`` is said, without which
+    a spec gets probe parameters.
     ``network`` is the spec and its graph where they were read already. ``shapes`` are
     sizes of inputs without the batch, for axes that a file leaves open. With
     ``building`` TensorRT's engine is built where there is none.
@@ -121,6 +123,7 @@ class Wanted:
     source: str
     precision: Name | None = None
     weights: Path | None = None
+    how: Loading = field(default_factory=Loading)
     assignments: tuple[str, ...] = ()
     network: tuple[Spec, Graph] | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -235,7 +238,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
         engine = path / ENGINE if same and (path / ENGINE).is_file() else None
     else:
         spec, known = wanted.network or (load(wanted.source, wanted.assignments), None)
-        source = from_spec(spec, graph=known, weights=wanted.weights)
+        source = from_spec(spec, graph=known, weights=wanted.weights, how=wanted.how)
     lowered, weights = _lowered(source, precision)
     graph = _write(folder, source, lowered, weights, precision)
     own: Graph = graph

@@ -2,72 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import Parameter
-from resgen.weights.evaluate import Array
+from resgen.weights.names import LISTED, common_prefix, counts_batches
 
-#: How many names of each kind a message spells out.
-LISTED: Final = 10
 #: Beyond how many missing names none is suggested for an unexpected one.
 SUGGESTED: Final = 200
 
 
-def compare(parameters: Iterable[Parameter], weights: Mapping[str, Array]) -> None:
-    """Raise one ResgenError that lists all missing, unexpected and mis-shaped names."""
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Names in which weights and network differ; ``changed`` are those of both."""
+
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.extra or self.changed)
+
+
+def compare(parameters: Sequence[Parameter], weights: Mapping[str, Any]) -> Misfit:
+    """What is missing from the weights, not of the network, or of another shape."""
     wanted = {p.name: p for p in parameters}
-    missing = [name for name in wanted if name not in weights]
-    unexpected = [name for name in weights if name not in wanted]
-    changed = [
-        name
-        for name, p in wanted.items()
-        if name in weights and not _agrees(weights[name], p)
-    ]
-    if not (missing or unexpected or changed):
-        return
+    return Misfit(
+        tuple(name for name in wanted if name not in weights),
+        tuple(name for name in weights if name not in wanted),
+        tuple(
+            name
+            for name, p in wanted.items()
+            if name in weights and not agrees(weights[name], p)
+        ),
+    )
+
+
+def agrees(value: Any, parameter: Parameter) -> bool:
+    """Whether an array or tensor can be this parameter.
+
+    Batch norm's counters may be numbers of any type: averages of weights make floats
+    of them, and they do not take part in what a network computes.
+    """
+    if tuple(value.shape) != parameter.shape:
+        return False
+    is_float = "float" in str(value.dtype)
+    return counts_batches(parameter.name) or is_float is (parameter.dtype == "float32")
+
+
+def refusal(
+    misfit: Misfit,
+    parameters: Sequence[Parameter],
+    weights: Mapping[str, Any],
+    origin: str,
+    hint: str | None,
+) -> ResgenError:
+    """The error that lists it all, or says in one sentence that no name is known."""
+    wanted = {p.name: p for p in parameters}
+    needed = [name for name in wanted if not counts_batches(name)]
+    if len(misfit.missing) == len(needed):
+        return ResgenError(
+            f"none of the {len(misfit.extra)} names in {origin} is one of the "
+            f"network's {len(needed)}: {_alike(misfit.extra)}; the network's: "
+            f"{_alike(needed)}",
+            hint=hint,
+        )
     # Where most names differ they differ by a rule, which single guesses only hide.
-    meant = missing if len(missing) <= SUGGESTED else []
+    meant = misfit.missing if len(misfit.missing) <= SUGGESTED else ()
     lines = [
-        "the weights do not fit the network",
+        f"the weights in {origin} do not fit the network",
         *_listed(
             "missing from the weights",
-            missing,
-            lambda name: f"{name} ({_shape(wanted[name].shape)})",
+            misfit.missing,
+            lambda name: f"{name} ({shape(wanted[name].shape)})",
         ),
         *_listed(
             "not of this network",
-            unexpected,
+            misfit.extra,
             lambda name: (
-                f"{name} ({_shape(weights[name].shape)})" + did_you_mean(name, meant)
+                f"{name} ({shape(weights[name].shape)})" + did_you_mean(name, meant)
             ),
         ),
         *_listed(
             "of another shape or type",
-            changed,
+            misfit.changed,
             lambda name: f"{name} is {_differs(weights[name], wanted[name])}",
         ),
     ]
-    alone = not (missing or unexpected)
-    hint = _other_classes(changed, weights, wanted) if alone else None
-    raise ResgenError("\n".join(lines), hint=hint)
+    return ResgenError("\n".join(lines), hint=hint)
 
 
-def _agrees(array: Array, parameter: Parameter) -> bool:
-    floating = parameter.dtype == "float32"
-    return array.shape == parameter.shape and (array.dtype.kind == "f") is floating
+def shape(sizes: Sequence[int]) -> str:
+    """``64 x 3 x 7 x 7``."""
+    return " x ".join(map(str, sizes)) or "a scalar"
 
 
-def _differs(array: Array, parameter: Parameter) -> str:
+def _differs(value: Any, parameter: Parameter) -> str:
     """``1000 x 2048, the network has 10 x 2048``."""
-    if array.shape == parameter.shape:
-        return f"{array.dtype}, the network has {parameter.dtype}"
-    return f"{_shape(array.shape)}, the network has {_shape(parameter.shape)}"
+    if tuple(value.shape) == parameter.shape:
+        found = str(value.dtype).removeprefix("torch.")
+        return f"{found}, the network has {parameter.dtype}"
+    return f"{shape(value.shape)}, the network has {shape(parameter.shape)}"
 
 
-def _shape(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape)) or "a scalar"
+def _alike(names: Sequence[str]) -> str:
+    """What names look like, by two of them."""
+    begin = common_prefix(names)
+    told = " and ".join(f'"{name}"' for name in names[:2])
+    return f'all begin with "{begin}", as {told}' if begin else f"they are {told}, ..."
 
 
 def _listed(title: str, names: Sequence[str], entry: Callable[[str], str]) -> list[str]:
@@ -79,22 +123,3 @@ def _listed(title: str, names: Sequence[str], entry: Callable[[str], str]) -> li
     if len(names) > LISTED:
         lines.append(f"    and {len(names) - LISTED} more")
     return lines
-
-
-def _other_classes(
-    changed: Sequence[str],
-    weights: Mapping[str, Array],
-    wanted: Mapping[str, Parameter],
-) -> str | None:
-    """A hint for weights that differ from the network in their number of classes.
-
-    So they do if only the output channels of one layer differ: those of any layer but
-    the last are the next one's input channels.
-    """
-    pairs = [(weights[name].shape, wanted[name].shape) for name in changed]
-    owners = {name.rpartition(".")[0] for name in changed}
-    rows = {found[:1] for found, _ in pairs}
-    if len(owners) != 1 or len(rows) != 1 or any(a[1:] != b[1:] for a, b in pairs):
-        return None
-    classes = ", ".join(map(str, rows.pop()))
-    return f"--set /head/classes={classes} builds the network of these weights"

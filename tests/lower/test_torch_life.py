@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import resgen
-from resgen.weights.checkpoint import fit, from_state_dict
+from resgen.weights.checkpoint import fit
 
 SPEC: dict[str, Any] = {
     "resgen": 1,
@@ -116,7 +116,7 @@ def test_an_average_of_the_weights_fits(
         for parameter in model.parameters():
             parameter.mul_(1.5)
     average.update_parameters(model)
-    weights = fit(from_state_dict(average.state_dict()), graph.parameters)
+    weights = fit(average.state_dict(), graph).arrays
     made = resgen.to_torch(graph, weights).eval()
     assert torch.equal(made(images), average.eval()(images))
     assert not torch.equal(made(images), model.eval()(images))

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,9 +17,11 @@ import torch
 from safetensors.torch import save_file
 
 from resgen.errors import MissingComponent, ResgenError
-from resgen.graph.ir import Parameter
+from resgen.expansion.network import expand, load
+from resgen.graph.ir import Graph, Parameter
 from resgen.ops.types import Constant
 from resgen.weights import checkpoint
+from resgen.weights.loading import Loading
 
 State = dict[str, torch.Tensor]
 
@@ -36,16 +39,20 @@ def state(model: torch.nn.Module) -> State:
 
 
 @pytest.fixture(scope="module")
-def parameters(state: State) -> list[Parameter]:
-    return [
-        Parameter(
-            name,
-            tuple(value.shape),
-            Constant(0.0),
-            dtype="float32" if value.is_floating_point() else "int64",
-        )
-        for name, value in state.items()
-    ]
+def graph() -> Graph:
+    return expand(load("resnet18"))
+
+
+def of(**shapes: tuple[int, ...]) -> Graph:
+    """A network of parameters with these shapes, which nothing uses."""
+    parameters = tuple(
+        Parameter(name.replace("__", "."), shape, Constant(0.0))
+        for name, shape in shapes.items()
+    )
+    return replace(expand(load("resnet20_cifar")), nodes=(), parameters=parameters)
+
+
+ONE = of(a=(1,))
 
 
 def prefixed(prefix: str) -> Callable[[State], State]:
@@ -114,13 +121,13 @@ WRAPPINGS: dict[str, Callable[[State], dict[str, Any]]] = {
 def test_wrappings(
     tmp_path: Path,
     state: State,
-    parameters: list[Parameter],
+    graph: Graph,
     wrap: Callable[[State], Any],
     archive: bool,
 ) -> None:
     path = tmp_path / "checkpoint.pth"
     torch.save(wrap(state), path, _use_new_zipfile_serialization=archive)
-    agree(checkpoint.fit(checkpoint.read(path), parameters), state)
+    agree(checkpoint.load(path, graph).arrays, state)
 
 
 @pytest.mark.peers
@@ -137,35 +144,35 @@ def test_wrappings(
 def test_averaged_weights(
     tmp_path: Path,
     state: State,
-    parameters: list[Parameter],
+    graph: Graph,
     wrap: Callable[[State], Any],
 ) -> None:
     path = tmp_path / "checkpoint.pth.tar"
     torch.save(wrap(state), path)
-    agree(checkpoint.fit(checkpoint.read(path, ema=True), parameters), state)
+    agree(checkpoint.load(path, graph, Loading(ema=True)).arrays, state)
 
 
 def test_no_averaged_weights(tmp_path: Path) -> None:
     torch.save({"epoch": 1, "state_dict": {"a": torch.ones(1)}}, tmp_path / "a.pt")
     with pytest.raises(ResgenError, match=r"no averaged .* holds epoch, state_dict"):
-        checkpoint.read(tmp_path / "a.pt", ema=True)
+        checkpoint.load(tmp_path / "a.pt", ONE, Loading(ema=True))
     save_file({"a": torch.ones(1)}, tmp_path / "a.safetensors")
     with pytest.raises(ResgenError, match="average"):
-        checkpoint.read(tmp_path / "a.safetensors", ema=True)
+        checkpoint.load(tmp_path / "a.safetensors", ONE, Loading(ema=True))
 
 
 def test_only_averaged_weights(tmp_path: Path) -> None:
     torch.save({"epoch": 1, "model_ema": {"a": torch.ones(1)}}, tmp_path / "a.pt")
-    with pytest.raises(ResgenError, match="holds epoch, model_ema") as error:
-        checkpoint.read(tmp_path / "a.pt")
-    assert "--ema" in str(error.value.hint)
+    found = checkpoint.load(tmp_path / "a.pt", ONE)
+    assert list(found.arrays) == ["a"]
+    assert ["model_ema is a moving average" in note for note in found.notes] == [True]
 
 
 @pytest.mark.peers
-def test_safetensors(tmp_path: Path, state: State, parameters: list[Parameter]) -> None:
+def test_safetensors(tmp_path: Path, state: State, graph: Graph) -> None:
     path = tmp_path / "model.safetensors"
     save_file(state, path)
-    agree(checkpoint.fit(checkpoint.read(path), parameters), state)
+    agree(checkpoint.load(path, graph).arrays, state)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -177,16 +184,14 @@ def test_other_precisions(
     dtype: torch.dtype,
 ) -> None:
     value = torch.linspace(-3, 3, 12).reshape(3, 4).to(dtype)
-    counter = torch.tensor(7)
     path = tmp_path / f"weights{suffix}"
-    state = {"weight": value, "bias": torch.ones(3), "counter": counter}
+    state = {"weight": value, "bias": torch.ones(3)}
     if suffix == ".pth":
         torch.save(state, path)
     else:
         save_file(state, path)
-    found = checkpoint.read(path)
+    found = checkpoint.load(path, of(weight=(3, 4), bias=(3,))).arrays
     assert found["weight"].dtype == np.float32
-    assert found["counter"].dtype == np.int64
     np.testing.assert_array_equal(found["weight"], value.float().numpy())
     name = str(dtype).removeprefix("torch.")
     assert caplog.messages == [f"1 tensor converted from {name} to float32"]
@@ -200,8 +205,8 @@ def test_a_state_dict_is_shared_not_copied() -> None:
     strided = checkpoint.from_state_dict(last)["weight"]
     assert strided.flags.c_contiguous
     np.testing.assert_array_equal(strided, found["weight"])
-    mixed = {"a": np.ones(3, np.float32), "note": "text", 0: torch.ones(1)}
-    assert list(checkpoint.from_state_dict(mixed)) == ["a", "0"]
+    mixed = {"a": np.ones(1, np.float32), "note": "text", 0: torch.ones(1)}
+    assert list(checkpoint.fit(mixed, ONE).arrays) == ["a"]
 
 
 def test_scalars_stay_scalars() -> None:
@@ -220,24 +225,20 @@ def test_an_extraordinary_tensor() -> None:
 
 
 @pytest.mark.peers
-def test_batch_counters_may_be_missing(
-    state: State, parameters: list[Parameter]
-) -> None:
+def test_batch_counters_may_be_missing(state: State, graph: Graph) -> None:
     old = {n: v for n, v in state.items() if not n.endswith("num_batches_tracked")}
-    agree(checkpoint.fit(checkpoint.from_state_dict(old), parameters), state)
+    agree(checkpoint.fit(old, graph).arrays, state)
 
 
 @pytest.mark.peers
-def test_everything_that_does_not_fit_is_listed(
-    state: State, parameters: list[Parameter]
-) -> None:
+def test_everything_that_does_not_fit_is_listed(state: State, graph: Graph) -> None:
     wrong = dict(state)
     wrong["layer1.0.conv1.wieght"] = wrong.pop("layer1.0.conv1.weight")
     wrong["criterion.weight"] = torch.ones(5)
     wrong["conv1.weight"] = torch.ones(64, 1, 7, 7)
     wrong["bn1.weight"] = torch.ones(64, dtype=torch.int8)
     with pytest.raises(ResgenError) as error:
-        checkpoint.fit(checkpoint.from_state_dict(wrong), parameters)
+        checkpoint.fit(wrong, graph)
     assert listed(error, "missing") == ["layer1.0.conv1.weight (64 x 64 x 3 x 3)"]
     typo, other = listed(error, "not of this network")
     assert typo.startswith("layer1.0.conv1.wieght (64 x 64 x 3 x 3)")
@@ -251,25 +252,27 @@ def test_everything_that_does_not_fit_is_listed(
 
 
 @pytest.mark.peers
-def test_long_lists_are_cut(state: State, parameters: list[Parameter]) -> None:
-    """Another network: all is counted, the first ten of each kind are named."""
+def test_long_lists_are_cut(state: State, graph: Graph) -> None:
+    """All is counted, the first ten of each kind are named."""
+    names = [name for name in state if not name.startswith("layer")]
     other = {f"features.{i}.weight": torch.ones(1) for i in range(13)}
+    given = {**{name: state[name] for name in names}, **other}
+    needed = [n for n in state if not n.endswith("num_batches_tracked")]
     with pytest.raises(ResgenError) as error:
-        checkpoint.fit(checkpoint.from_state_dict(other), parameters)
-    assert f"missing from the weights ({len(state) - 20})" in error.value.message
+        checkpoint.fit(given, graph)
+    lacking = len(set(needed) - set(names))
+    assert f"missing from the weights ({lacking})" in error.value.message
     missing = listed(error, "missing")
     assert len(missing) == 11
-    assert missing[-1] == f"and {len(state) - 30} more"
+    assert missing[-1] == f"and {lacking - 10} more"
     assert listed(error, "not of this network")[-1] == "and 3 more"
 
 
 @pytest.mark.peers
-def test_another_number_of_classes(
-    peers: ModuleType, parameters: list[Parameter]
-) -> None:
+def test_another_number_of_classes(peers: ModuleType, graph: Graph) -> None:
     ten = peers.torchvision.models.resnet18(num_classes=10).state_dict()
     with pytest.raises(ResgenError) as error:
-        checkpoint.fit(checkpoint.from_state_dict(ten), parameters)
+        checkpoint.fit(ten, graph, spec=load("resnet18"))
     assert listed(error, "of another shape") == [
         "fc.weight is 10 x 512, the network has 1000 x 512",
         "fc.bias is 10, the network has 1000",
@@ -278,9 +281,9 @@ def test_another_number_of_classes(
 
 
 def test_a_prefix_of_the_network_itself_stays() -> None:
-    parameters = [Parameter("backbone.conv.weight", (2,), Constant(0.0))]
     weights = {"module.backbone.conv.weight": np.ones(2, np.float32)}
-    assert list(checkpoint.fit(weights, parameters)) == ["backbone.conv.weight"]
+    found = checkpoint.fit(weights, of(backbone__conv__weight=(2,)))
+    assert list(found.arrays) == ["backbone.conv.weight"]
 
 
 # --- what is no checkpoint -----------------------------------------------------------
@@ -302,7 +305,7 @@ def test_code_is_refused(tmp_path: Path, archive: bool) -> None:
     saved = {"state_dict": {"a": torch.ones(1)}, "extra": Evil(witness)}
     torch.save(saved, path, _use_new_zipfile_serialization=archive)
     with pytest.raises(ResgenError, match=r"refused: .* run \w+\.system,") as error:
-        checkpoint.read(path)
+        checkpoint.load(path, ONE)
     assert error.value.exit_code == 1
     assert "state_dict" in str(error.value.hint)
     assert not witness.exists()
@@ -311,7 +314,7 @@ def test_code_is_refused(tmp_path: Path, archive: bool) -> None:
 def test_a_whole_module_is_refused(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "model.pt")
     with pytest.raises(ResgenError, match=r"refused: .*torch\.nn\..*Linear"):
-        checkpoint.read(tmp_path / "model.pt")
+        checkpoint.load(tmp_path / "model.pt", ONE)
 
 
 @pytest.mark.parametrize("own", [[], [argparse.Namespace]], ids=["none", "one"])
@@ -321,7 +324,7 @@ def test_what_torch_allows_is_left_as_it_was(tmp_path: Path, own: list[type]) ->
     with torch.serialization.safe_globals(own):
         before = set(torch.serialization.get_safe_globals())
         assert (argparse.Namespace in before) is bool(own)
-        checkpoint.read(path)
+        checkpoint.load(path, ONE)
         assert set(torch.serialization.get_safe_globals()) == before
 
 
@@ -337,7 +340,7 @@ def test_no_checkpoint_at_all(tmp_path: Path, suffix: str, kind: str) -> None:
         case "folder":
             path.mkdir()
     with pytest.raises(ResgenError, match=r"thing\.") as error:
-        checkpoint.read(path)
+        checkpoint.load(path, ONE)
     assert error.value.exit_code == 1
 
 
@@ -354,7 +357,7 @@ def test_truncated(tmp_path: Path, suffix: str, archive: bool) -> None:
     for length in (1, 7, 50, 300, len(data) // 2, len(data) - 1):
         cut.write_bytes(data[:length])
         with pytest.raises(ResgenError, match=r"cut\."):
-            checkpoint.read(cut)
+            checkpoint.load(cut, ONE)
 
 
 @pytest.mark.parametrize(
@@ -363,23 +366,17 @@ def test_truncated(tmp_path: Path, suffix: str, archive: bool) -> None:
 def test_no_weights_in_it(tmp_path: Path, saved: Any) -> None:
     torch.save(saved, tmp_path / "a.pth")
     with pytest.raises(ResgenError, match=r"a\.pth holds"):
-        checkpoint.read(tmp_path / "a.pth")
-
-
-def test_an_unknown_suffix(tmp_path: Path) -> None:
-    (tmp_path / "a.h5").write_bytes(b"x")
-    with pytest.raises(ResgenError, match=r'"\.h5" is unknown'):
-        checkpoint.read(tmp_path / "a.h5")
+        checkpoint.load(tmp_path / "a.pth", ONE)
 
 
 def test_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"a": torch.ones(1)}, tmp_path / "a.pth")
     save_file({"a": torch.ones(1)}, tmp_path / "a.safetensors")
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert list(checkpoint.read(tmp_path / "a.safetensors")) == ["a"]
+    assert list(checkpoint.load(tmp_path / "a.safetensors", ONE).arrays) == ["a"]
     with pytest.raises(ResgenError, match="does not exist"):  # 1 comes before 3
-        checkpoint.read(tmp_path / "b.pth")
+        checkpoint.load(tmp_path / "b.pth", ONE)
     with pytest.raises(MissingComponent) as error:
-        checkpoint.read(tmp_path / "a.pth")
+        checkpoint.load(tmp_path / "a.pth", ONE)
     assert error.value.exit_code == 3
     assert "resgen[torch]" in str(error.value.hint)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.options.group import Group, option
-from resgen.options.kinds import Kind, choice, path, whole
+from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
+from resgen.weights.loading import Loading
 
 _CHANGE: Final = "/stages/2/depth=23"
 
@@ -110,14 +111,53 @@ class Measuring(Group):
         return dict(self.shape)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Weighing(Group):
+    """Weights of a checkpoint, and how they are taken from it."""
+
+    weights: Path | None = option(
+        "--weights",
+        path("FILE"),
+        "A .safetensors or .pth file with torchvision's or timm's names.",
+        shown="untrained ones",
+    )
+    ema: bool = option("--ema", FLAG, "Take the checkpoint's moving average.")
+    key: str | None = option(
+        "--key", text("PATH"), "Take the weights at this place in the file."
+    )
+    prefix: str | None = option(
+        "--prefix", text("TEXT"), "Take the weights whose names begin so."
+    )
+    ignore_extra: bool = option(
+        "--ignore-extra", FLAG, "Leave out what the network has no parameter for."
+    )
+    adapt: bool = option(
+        "--adapt",
+        FLAG,
+        "Leave a head that does not fit fresh, and sum or repeat input channels.",
+    )
+
+    @property
+    def loading(self) -> Loading:
+        """How they are taken."""
+        return Loading(self.ema, self.key, self.prefix, self.ignore_extra, self.adapt)
+
+    def refuse(self) -> None:
+        """Without a checkpoint there is nothing to choose from."""
+        super().refuse()
+        if self.weights is None and self.loading != Loading():
+            first = next(n for n in _TAKING if getattr(self, n))
+            raise self.refused(
+                f"{{{first}}} is about the weights of a checkpoint: give {{weights}}"
+            )
+
+
+_TAKING: Final = tuple(field.name for field in fields(Loading))
+
+
 def out(what: str, shown: str) -> Any:
     """``--out``: the folder that is made."""
     return option("--out", path("DIR"), what, short="-o", shown=shown)
-
-
-def weights(what: str, shown: str) -> Any:
-    """``--weights``: the file of a checkpoint."""
-    return option("--weights", path("FILE"), what, shown=shown)
 
 
 def require_folder(out: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import Changing, Measuring, out, require_folder, weights
+from resgen.api.asked.common import Changing, Measuring, Weighing, out, require_folder
 from resgen.options.group import option
 from resgen.options.kinds import FLAG, Kind, choice, number, text, whole
 
@@ -34,7 +34,7 @@ BATCHES: Final = Kind(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profiling(Changing, Measuring):
+class Profiling(Changing, Weighing, Measuring):
     """What is measured, for how long, and what is written of it."""
 
     runtime: tuple[str, ...] = option(
@@ -80,9 +80,6 @@ class Profiling(Changing, Measuring):
         FLAG,
         "Leave out the engine's own profiler: no times of stages and blocks.",
     )
-    weights: Path | None = weights(
-        "A checkpoint for a spec, .safetensors or .pth.", "probe parameters"
-    )
     out: Path | None = out(
         "The folder for report.html and report.json.", "build/NAME-profile"
     )
@@ -92,6 +89,7 @@ class Profiling(Changing, Measuring):
 
     def refuse(self) -> None:
         """What has no effect is refused."""
+        super().refuse()
         if self.in_flight is not None and self.mode != "throughput":
             raise self.refused("{in_flight} is for {mode} throughput")
         if self.no_cuda_graph and self.mode != "compute":

@@ -1,0 +1,89 @@
+"""What would make weights fit, given as advice only after it was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from resgen.errors import ResgenError
+from resgen.expansion.network import expand, load
+from resgen.graph.ir import Graph
+from resgen.spec.canonical import canonical_form
+from resgen.spec.model import Spec
+from resgen.weights.adapting import adapted
+from resgen.weights.fitting import Misfit, compare
+
+#: Orders of axes that other frameworks store a convolution's (out, in, ...) in: what
+#: brings it to PyTorch's, by the order of axes.
+_ORDERS = {
+    "(out, height, width, in), as MLX does": (0, 3, 1, 2),
+    "(height, width, in, out), as TensorFlow and Flax do": (3, 2, 0, 1),
+}
+
+
+def mend(
+    graph: Graph, weights: Mapping[str, Any], misfit: Misfit, spec: Spec | None
+) -> str | None:
+    """Advice that was tried on the shapes, or None."""
+    if not (misfit.missing or misfit.changed):
+        return "--ignore-extra leaves out what is not of this network"
+    if order := _other_order(graph, weights, misfit):
+        return order
+    found = []
+    if spec is not None:
+        found = [t for t in (_classes(spec, weights, misfit, graph),) if t]
+    if (half := adapted(graph, weights, misfit, 0)) is not None:
+        parts = [note.split(":")[0] for note in half[1]]
+        more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
+        found.append(f"--adapt loads all but {', '.join(parts[:3])}{more}")
+    return "; ".join(found) or None
+
+
+def _classes(
+    spec: Spec, weights: Mapping[str, Any], misfit: Misfit, graph: Graph
+) -> str | None:
+    """The number of classes with which the spec is the network of these weights."""
+    rows = {tuple(weights[name].shape)[:1] for name in misfit.changed}
+    if misfit.missing or misfit.extra or len(rows) != 1 or () in rows:
+        return None
+    ((classes,),) = rows
+
+    def change(tree: dict[str, Any]) -> None:
+        tree["head"]["classes"] = classes
+
+    if _fits(spec, weights, change):
+        return f"--set /head/classes={classes} builds the network of these weights"
+    return None
+
+
+def _fits(
+    spec: Spec, weights: Mapping[str, Any], change: Callable[[dict[str, Any]], None]
+) -> bool:
+    """Whether the spec, changed so, has parameters of these names and shapes."""
+    tree = canonical_form(spec)
+    try:
+        change(tree)
+        other = expand(load(tree))
+    except (ResgenError, KeyError, TypeError):
+        return False
+    return not compare(other.parameters, weights)
+
+
+def _other_order(
+    graph: Graph, weights: Mapping[str, Any], misfit: Misfit
+) -> str | None:
+    """What to do where all that differs is the order of a convolution's axes."""
+    pairs = [
+        (tuple(weights[name].shape), graph.parameter[name].shape)
+        for name in misfit.changed
+    ]
+    for said, axes in _ORDERS.items():
+        if pairs and all(
+            len(found) == len(axes) and tuple(found[i] for i in axes) == wanted
+            for found, wanted in pairs
+        ):
+            return (
+                f"their convolutions are stored as {said}; array.transpose{axes} "
+                "makes them PyTorch's"
+            )
+    return None

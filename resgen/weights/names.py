@@ -1,0 +1,255 @@
+"""Where in a file the weights of a network lie, and what stands before their names.
+
+No names of keys or wrappers are known here: a set of weights is a mapping with tensors
+in it, wherever it lies, and its prefix is what its names have in front of the
+network's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import Parameter
+from resgen.weights.loading import Loading
+
+#: How many names of each kind a message spells out.
+LISTED: Final = 10
+#: How deep and how many mappings are looked through for weights.
+DEPTH: Final = 12
+MAPPINGS: Final = 10_000
+#: Components that wrappers put anywhere into a name: torch.compile, FSDP, activation
+#: checkpoints, Lightning's Fabric.
+_WRAPPERS: Final = re.compile(
+    r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module"
+    r"|_forward_module)\."
+)
+#: How the moving average of the weights is called, by a part of a word or a key.
+_AVERAGED: Final = re.compile(r"(?i)(?<![a-z])(ema|swa|avg|averaged?)(?![a-z])")
+#: The longest name that is compared from every place in it.
+_LONGEST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Weights in a file: at ``path``, with ``prefix`` before the network's names.
+
+    ``fits`` counts the parameters that they have in name and shape, ``known`` those
+    that they have by name.
+    """
+
+    path: str
+    prefix: str
+    values: Mapping[str, Any]
+    fits: int = 0
+    known: int = 0
+
+    @property
+    def averaged(self) -> bool:
+        """Whether they are called a moving average."""
+        return bool(_AVERAGED.search(f"{self.path}/{self.prefix}"))
+
+    @property
+    def said(self) -> str:
+        """How a message calls them."""
+        names = f'"{self.prefix}..."' if self.prefix else ""
+        return " ".join(part for part in (self.path, names) if part) or "the file's own"
+
+    def named(self) -> dict[str, Any]:
+        """The values without the prefix; strays that lack it keep their names."""
+        n = len(self.prefix)
+        inside = {k[n:]: v for k, v in self.values.items() if k.startswith(self.prefix)}
+        strays = {k: v for k, v in self.values.items() if not k.startswith(self.prefix)}
+        return {**strays, **inside}
+
+
+def find(
+    saved: object, parameters: Sequence[Parameter], how: Loading, origin: str
+) -> Found:
+    """The weights of the network in what a file holds.
+
+    Several that fit equally, or none, are a :class:`ResgenError` that names what is
+    there.
+    """
+    sets = list(_sets(saved))
+    if not sets:
+        raise ResgenError(f"{origin} holds {contents(saved)}, but no weights by name")
+    if how.key is not None:
+        key = how.key.strip("/")
+        chosen = [s for s in sets if s[0] == key or s[0].startswith(f"{key}/")]
+        if not chosen:
+            raise ResgenError(
+                f'{origin} has no weights at "{how.key}"; they lie at '
+                f"{_listed([path or 'its root' for path, _ in sets])}"
+            )
+        sets = chosen
+    wanted = {p.name: p for p in parameters}
+    found = [f for path, values in sets for f in _prefixed(path, values, wanted, how)]
+    if how.prefix is not None and not found:
+        names = [name for _, values in sets for name in values]
+        raise ResgenError(
+            f'no name in {origin} begins with "{how.prefix}"; {_begin(names)}'
+        )
+    return _chosen(found, wanted, how, origin, saved)
+
+
+def _chosen(
+    found: list[Found],
+    wanted: Mapping[str, Parameter],
+    how: Loading,
+    origin: str,
+    saved: object,
+) -> Found:
+    averaged = [f for f in found if f.averaged]
+    plain = [f for f in found if not f.averaged]
+    if how.ema and not averaged and how.key is None:
+        raise ResgenError(
+            f"{origin} holds no averaged weights; it holds {contents(saved)}",
+            hint="leave out --ema if these are the averaged ones",
+        )
+    pool = averaged if how.ema and averaged else plain
+    # A file may hold nothing but the average.
+    if not any(f.known for f in pool):
+        pool = found
+    best = max(pool, key=lambda f: (f.fits, f.known, len(f.values)))
+    needed = sum(not counts_batches(name) for name in wanted)
+    whole = [f for f in pool if f.fits == best.fits >= needed > 0]
+    if others := [f for f in whole if not _same(f, best)]:
+        each = [best, *others]
+        by_key = len({f.path for f in each}) > 1
+        option = f"--key {best.path or '/'}" if by_key else f"--prefix {best.prefix}"
+        raise ResgenError(
+            f"{origin} holds {len(each)} sets of weights that fit the network: "
+            f"{_listed([f.said for f in each])}",
+            hint=f"{option} takes the first",
+        )
+    # Names of other whole sets in the same mapping are not extra ones of this.
+    others = [f for f in found if f.path == best.path and f.fits >= needed > 0]
+    theirs = {f.prefix + name for f in others if f is not best for name in wanted}
+    values = {name: v for name, v in best.values.items() if name not in theirs}
+    return replace(best, values=values)
+
+
+def counts_batches(name: str) -> bool:
+    """Whether it is a counter of batch norm, which old checkpoints lack."""
+    return name.rpartition(".")[2] == "num_batches_tracked"
+
+
+def is_tensor(value: object) -> bool:
+    """Whether it is an array or a tensor (torch need not be there to tell)."""
+    return (
+        hasattr(value, "dtype") and hasattr(value, "shape") and hasattr(value, "ndim")
+    )
+
+
+def contents(saved: object) -> str:
+    """The keys of a mapping, or what it is instead."""
+    if not isinstance(saved, Mapping):
+        return f"a {type(saved).__name__}"
+    return _listed([str(key) for key in saved]) if saved else "nothing"
+
+
+def common_prefix(names: Sequence[str]) -> str:
+    """What all names begin with, up to a dot; nothing where they differ at once.
+
+    >>> common_prefix(["net.conv.weight", "net.conv.bias"])
+    'net.conv.'
+    """
+    first, last = min(names, default=""), max(names, default="")
+    same = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+        min(len(first), len(last)),
+    )
+    return first[: first.rfind(".", 0, same) + 1]
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _sets(saved: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every mapping with tensors by name, and its path, outermost first."""
+    seen: set[int] = set()
+    level: list[tuple[str, object]] = [("", saved)]
+    for _ in range(DEPTH):
+        deeper: list[tuple[str, object]] = []
+        for path, value in level:
+            if id(value) in seen or len(seen) > MAPPINGS:
+                continue
+            seen.add(id(value))
+            items: list[tuple[object, Any]] = []
+            if isinstance(value, Mapping):
+                # Numbers for keys are an optimizer's, which count parameters.
+                items = [(k, v) for k, v in value.items() if isinstance(k, str)]
+            elif isinstance(value, list | tuple):
+                items = list(enumerate(value))
+            tensors = {str(k): v for k, v in items if is_tensor(v)}
+            if isinstance(value, Mapping) and any(v.ndim for v in tensors.values()):
+                yield path, {_WRAPPERS.sub("", k): v for k, v in tensors.items()}
+            deeper += [
+                (f"{path}/{k}".lstrip("/"), v)
+                for k, v in items
+                if isinstance(v, Mapping | list | tuple)
+            ]
+        level = deeper
+
+
+def _prefixed(
+    path: str,
+    values: Mapping[str, Any],
+    wanted: Mapping[str, Parameter],
+    how: Loading,
+) -> list[Found]:
+    """The set under each prefix that brings names of the network to light."""
+    if how.prefix is not None:
+        begin = how.prefix
+        own = {k: v for k, v in values.items() if k.startswith(begin)}
+        if begin and all(k.startswith(f"{begin}.") for k in own):
+            begin += "."
+        return [_counted(path, begin, own, wanted)] if own else []
+    tally: Counter[str] = Counter()
+    for name in values:
+        if len(name) <= _LONGEST:
+            tally.update(name[:i] for i in range(len(name)) if name[i:] in wanted)
+    # One accidental match makes no prefix beside one that most names have.
+    most = max(tally.values(), default=0)
+    likely = [p for p, n in tally.items() if 2 * n >= most] or [""]
+    likely.sort(key=lambda p: (-tally[p], len(p)))
+    return [_counted(path, p, values, wanted) for p in likely]
+
+
+def _counted(
+    path: str, prefix: str, values: Mapping[str, Any], wanted: Mapping[str, Parameter]
+) -> Found:
+    fits = known = 0
+    for name, parameter in wanted.items():
+        value = values.get(prefix + name)
+        if value is None or counts_batches(name):
+            continue
+        known += 1
+        fits += tuple(value.shape) == parameter.shape
+    return Found(path, prefix, values, fits, known)
+
+
+def _same(one: Found, other: Found) -> bool:
+    """Whether they are the same set, kept twice."""
+    a, b = one.named(), other.named()
+    return a.keys() == b.keys() and all(_address(a[k]) == _address(b[k]) for k in a)
+
+
+def _address(value: Any) -> object:
+    return value.data_ptr() if hasattr(value, "data_ptr") else id(value)
+
+
+def _begin(names: Sequence[str]) -> str:
+    if common := common_prefix(names):
+        return f'all begin with "{common}"'
+    return f"they are {_listed(names)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
