@@ -6,7 +6,7 @@ import json
 import platform
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 
 from resgen._version import __version__
 from resgen.spec.canonical import canonical_bytes
@@ -16,10 +16,15 @@ from resgen.spec.model import Spec
 RECORDED = ("numpy", "onnx", "onnxruntime", "torch")
 
 
-def metadata_of(spec: Spec, identity: str) -> dict[str, str]:
-    """What travels inside the ONNX file, so that it can be run without us."""
+def metadata_of(
+    spec: Spec, identity: str, version: str = __version__
+) -> dict[str, str]:
+    """What travels inside the ONNX file, so that it can be run without us.
+
+    ``version`` is that of the resgen that wrote it.
+    """
     found = {
-        "resgen.version": __version__,
+        "resgen.version": version,
         "resgen.spec": canonical_bytes(spec).decode(),
         "resgen.spec_sha256": identity,
         "resgen.preprocess": json.dumps(asdict(spec.preprocess)),
@@ -33,6 +38,6 @@ def versions(verified: bool) -> dict[str, str]:
     """Of Python and of the packages that took part."""
     found = {"python": platform.python_version()}
     for name in RECORDED if verified else RECORDED[:2]:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
     return found

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from resgen.artifact.derived import Derivation, check_derived, check_weights
 from resgen.artifact.opened import Artifact
 from resgen.artifact.proof import Subject, prove
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.lower.onnx import operands_of
-from resgen.weights.safetensors import StoredWeights
 
 
 def verify(
@@ -28,28 +27,34 @@ def verify(
     noise and the probe parameters. Returns what was proven; raises ResgenError where
     the model is not what the graph says.
     """
+    proof = prove(derived(artifact, say), batches=batches, images=images, seed=seed)
+    for line in proof.lines:
+        say("verify", line)
+    return proof.record
+
+
+def derived(
+    artifact: Artifact, say: Callable[[str, str], None] = lambda label, text: None
+) -> Subject:
+    """What the model of a build is proven against, once its files are what it makes.
+
+    Errors as those of :func:`resgen.artifact.derived.check_derived`.
+    """
     graph, spec = artifact.graph, artifact.spec
     written = artifact.manifest["onnx"]
     passes = [fold_norm] if "fold_norm" in written["passes"] else []
     folded = apply(graph, *passes)
-    operands = None
-    if written["exporter"] == "resgen":
-        operands = operands_of(
-            folded, opset=written["opset"], dynamic=written["dynamic"]
-        )
-    subject = Subject(
+    weights = check_weights(artifact, graph, say)
+    operands = check_derived(artifact, Derivation(folded, weights), say)
+    return Subject(
         graph,
         folded,
         artifact.model,
-        StoredWeights(artifact.weights),
+        weights,
         spec.preprocess,
         operands,
         _source(artifact.manifest),
     )
-    proof = prove(subject, batches=batches, images=images, seed=seed)
-    for line in proof.lines:
-        say("verify", line)
-    return proof.record
 
 
 def _source(manifest: Any) -> str:

@@ -12,7 +12,7 @@ from resgen.cli._text import say, say_json
 from resgen.errors import UsageError
 
 #: What goes on after each step has been said.
-_NEXT = {"": "hashing", "files": "verifying"}
+_NEXT = {"": "hashing", "files": "deriving", "derived": "verifying"}
 
 
 @click.command(

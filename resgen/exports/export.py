@@ -191,15 +191,21 @@ def _kept(
     return changed, calibrator.at(wishes.precision)
 
 
+def metadata_at(lowered: Lowered) -> dict[str, str]:
+    """What travels inside the ONNX file of its precision."""
+    found: dict[str, str] = {"resgen.precision": lowered.wanted.name}
+    if lowered.narrowest in QUANTIZED:
+        found["resgen.for"] = lowered.wanted.consumer
+    return found
+
+
 def _written(stage: Path, source: Source, wishes: Wishes, lowered: Lowered) -> Made:
     precision = lowered.wanted
     graph = file_graph(lowered.graph, precision)
     if wishes.camera is not None:
         graph = camera(graph, source.spec.preprocess, wishes.camera)
     metadata = metadata_of(source.spec, digest(source.spec))
-    metadata["resgen.precision"] = precision.name
-    if lowered.narrowest in QUANTIZED:
-        metadata["resgen.for"] = precision.consumer
+    metadata.update(metadata_at(lowered))
     written = write(
         graph,
         lowered.weights,

@@ -6,22 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from resgen.artifact.derived import Derivation, check_derived, check_weights
 from resgen.artifact.opened import Artifact
 from resgen.calibrate.lowered import Calibrator
 from resgen.calibrate.samples import gather
 from resgen.errors import MissingDevice
-from resgen.exports.export import file_graph
+from resgen.exports.export import file_graph, metadata_at
 from resgen.exports.judged import proof_of
 from resgen.exports.made import Made, Wishes
 from resgen.exports.ready import of_network
 from resgen.exports.source import Source
 from resgen.graph.passes.camera import camera
-from resgen.graph.precision import Precision
-from resgen.lower.onnx import Written, operands_of
+from resgen.graph.precision import Precision, at_precision
+from resgen.lower.onnx import Written
 from resgen.onnxfile.write import File
 from resgen.proof.compare import Departure
 from resgen.tensorrt.cache import ENGINE
-from resgen.weights.safetensors import StoredWeights
 
 Say = Callable[[str, str], None]
 
@@ -31,7 +31,7 @@ def verify_export(artifact: Artifact, images: Path | None, say: Say) -> dict[str
 
     ``images`` are what the precision is measured on (a folder, or an ``.npz``).
     """
-    made = _made(artifact, images)
+    made = derived(artifact, images, say)
     record = proof_of(made, None, say)
     engine = artifact.folder / ENGINE
     if engine.name in artifact.manifest["files"]:
@@ -39,8 +39,13 @@ def verify_export(artifact: Artifact, images: Path | None, say: Say) -> dict[str
     return record
 
 
-def _made(artifact: Artifact, images: Path | None) -> Made:
-    """What the folder was made of, put together from its manifest."""
+def derived(
+    artifact: Artifact, images: Path | None, say: Say = lambda label, text: None
+) -> Made:
+    """What an export is proven against, once its files are what its manifest makes.
+
+    Errors as those of :func:`resgen.artifact.derived.check_derived`.
+    """
     manifest, graph, spec = artifact.manifest, artifact.graph, artifact.spec
     said = manifest["precision"]
     wanted = Precision(
@@ -50,7 +55,7 @@ def _made(artifact: Artifact, images: Path | None) -> Made:
         low_ends=said["low_ends"],
         reduce_range=said["reduce_range"],
     )
-    stored = dict(StoredWeights(artifact.weights))
+    stored = check_weights(artifact, at_precision(graph, wanted), say)
     source = Source(spec, graph, stored, manifest["weights"], manifest["seed"])
     calibrator = Calibrator(
         graph,
@@ -71,7 +76,9 @@ def _made(artifact: Artifact, images: Path | None) -> Made:
     lower = file_graph(lowered.graph, wanted)
     if size:
         lower = camera(lower, spec.preprocess, size)
-    operands = operands_of(lower, opset=written["opset"], dynamic=written["dynamic"])
+    metadata = metadata_at(lowered)
+    derivation = Derivation(lower, lowered.weights, metadata)
+    operands = check_derived(artifact, derivation, say) or ()
     name = artifact.model.name
     entry = manifest["files"][name]
     model = File(name, entry["bytes"], entry["sha256"])

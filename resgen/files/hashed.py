@@ -42,8 +42,7 @@ class HashedFile:
 
     def write_array(self, array: NDArray[Any], layout: DTypeLike) -> None:
         """The array's elements in this layout (``<f4``), copied only if need be."""
-        # As bytes, since bfloat16 and its like offer no buffer.
-        flat = np.ascontiguousarray(array, layout).reshape(-1).view(np.uint8)
+        flat = bytes_of(array, layout)
         self._file.write(flat.data)
         self._digest.update(flat.data)
         self.size += flat.nbytes
@@ -56,6 +55,14 @@ class HashedFile:
     def sha256(self) -> str:
         """Of everything written so far, in hexadecimal."""
         return self._digest.hexdigest()
+
+
+def bytes_of(array: NDArray[Any], layout: DTypeLike) -> NDArray[np.uint8]:
+    """The array's elements in this layout, as bytes; copied only if need be.
+
+    Bytes are asked for by view, since bfloat16 and its like offer no buffer.
+    """
+    return np.ascontiguousarray(array, layout).reshape(-1).view(np.uint8)
 
 
 def sha256_of(path: Path) -> str:

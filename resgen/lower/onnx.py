@@ -20,7 +20,13 @@ from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.lower.onnx_walk import NotInOpset, Walk
 from resgen.onnxfile.check import describe, info
-from resgen.onnxfile.write import MESSAGE_LIMIT, File, Initializer, write_model
+from resgen.onnxfile.write import (
+    MESSAGE_LIMIT,
+    File,
+    Initializer,
+    compare_model,
+    write_model,
+)
 from resgen.ops.cast import CODES
 from resgen.ops.types import Operand
 from resgen.weights.evaluate import Weights, dtype_of, evaluate, shape_of
@@ -68,7 +74,9 @@ def to_model(
     metadata: Mapping[str, str] | None = None,
 ) -> ModelProto:
     """The whole model in memory; :func:`write` takes far less of it."""
-    plan = _plan(graph, opset, batch, dynamic, metadata or {})
+    plan = derive(
+        graph, opset=opset, batch=batch, dynamic=dynamic, metadata=metadata or {}
+    )
     for initializer, (_, operand) in zip(plan.initializers, plan.operands, strict=True):
         tensor = initializer.proto()
         tensor.raw_data = evaluate(operand, weights).tobytes()
@@ -94,11 +102,13 @@ def write(
     beyond ``limit`` bytes keeps its weights in ``PATH.data``. An interrupt leaves part
     of a file at ``path``: callers write into a folder aside.
     """
-    plan = _plan(graph, opset, batch, dynamic, metadata or {})
+    plan = derive(
+        graph, opset=opset, batch=batch, dynamic=dynamic, metadata=metadata or {}
+    )
     arrays = (evaluate(operand, weights) for _, operand in plan.operands)
     files = write_model(plan.model, plan.initializers, arrays, Path(path), limit=limit)
     return Written(
-        opset=plan.model.opset_import[0].version,
+        opset=plan.opset,
         ir_version=plan.model.ir_version,
         bytes=sum(file.bytes for file in files),
         initializers=plan.operands,
@@ -107,32 +117,47 @@ def write(
     )
 
 
-def operands_of(
-    graph: Graph, *, opset: int, dynamic: bool
-) -> tuple[tuple[str, Operand], ...]:
-    """What the initialisers of a file written so are computed from, by name."""
-    return _plan(graph, opset, None, dynamic, {}).operands
+def compare(
+    plan: Plan, weights: Weights, path: Path, *, limit: int = MESSAGE_LIMIT
+) -> None:
+    """Hold the file at ``path`` against what :func:`write` would write there.
+
+    Raises :class:`~resgen.files.compared.Differs` at the first byte that is another.
+    """
+    arrays = (evaluate(operand, weights) for _, operand in plan.operands)
+    compare_model(plan.model, plan.initializers, arrays, path, limit=limit)
 
 
 # --- the model without its weights ----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """A checked model that lacks only its weights, and what they are."""
 
     model: ModelProto
     initializers: tuple[Initializer, ...]
     operands: tuple[tuple[str, Operand], ...]
 
+    @property
+    def opset(self) -> int:
+        """The version of the operators that it is written in."""
+        return int(self.model.opset_import[0].version)
 
-def _plan(
+
+def derive(
     graph: Graph,
-    opset: int | None,
-    batch: int | None,
-    dynamic: bool,
+    *,
+    opset: int | None = None,
+    batch: int | None = None,
+    dynamic: bool = False,
     metadata: Mapping[str, str],
-) -> _Plan:
+    version: str = __version__,
+) -> Plan:
+    """What a file of these options holds; ``version`` is who says to have written it.
+
+    What cannot be written so is a :class:`~resgen.errors.UsageError`.
+    """
     newest = min(NEWEST_OPSET, onnx.defs.onnx_opset_version())
     if opset is not None and not OLDEST_OPSET <= opset <= newest:
         raise UsageError(
@@ -151,9 +176,10 @@ def _plan(
     )
     first = BATCH if batch is None else batch
     model = _model(walk, graph, first, dynamic, metadata)
+    model.producer_version = version
     describe(model, initializers, walk.values, batch=first, dynamic=dynamic)
     operands = tuple((name, operand) for operand, name in walk.operands.items())
-    return _Plan(model, initializers, operands)
+    return Plan(model, initializers, operands)
 
 
 def _walk(graph: Graph, oldest: int, newest: int, dynamic: bool) -> tuple[Walk, str]:
@@ -192,7 +218,6 @@ def _model(
     model = ModelProto(
         ir_version=max(OLDEST_IR, onnx.helper.find_min_ir_version_for([opset])),
         producer_name="resgen",
-        producer_version=__version__,
         graph=walk.proto,
         opset_import=[opset],
     )

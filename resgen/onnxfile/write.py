@@ -10,16 +10,18 @@ not every reader of ONNX files merges fields that come in two parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import onnx
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
+from resgen.files.compared import ComparedFile, Sink
 from resgen.files.hashed import HashedFile
 from resgen.ops.cast import CODES
 from resgen.ops.types import DType
@@ -34,6 +36,8 @@ PAGE: Final = 4096
 _MODEL_GRAPH: Final = b"\x3a"  # ModelProto.graph = 7
 _GRAPH_INITIALIZER: Final = b"\x2a"  # GraphProto.initializer = 5
 _TENSOR_RAW_DATA: Final = b"\x4a"  # TensorProto.raw_data = 9
+
+Opened = TypeVar("Opened", bound=Sink)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,34 @@ def write_model(
     time. A model beyond ``limit`` bytes keeps them in ``PATH.data`` beside it, which it
     refers to by file name: a model may be moved with its data, but not renamed.
     """
+    made = _stream(model, initializers, arrays, path, limit, HashedFile)
+    return tuple(File(name, file.size, file.sha256) for name, file in made)
+
+
+def compare_model(
+    model: onnx.ModelProto,
+    initializers: Sequence[Initializer],
+    arrays: Iterable[NDArray[Any]],
+    path: Path,
+    *,
+    limit: int = MESSAGE_LIMIT,
+) -> None:
+    """Hold the file at ``path`` against what :func:`write_model` would write there.
+
+    Raises :class:`~resgen.files.compared.Differs` at the first byte that is another.
+    """
+    _stream(model, initializers, arrays, path, limit, ComparedFile)
+
+
+def _stream(
+    model: onnx.ModelProto,
+    initializers: Sequence[Initializer],
+    arrays: Iterable[NDArray[Any]],
+    path: Path,
+    limit: int,
+    opened: Callable[[Path], AbstractContextManager[Opened]],
+) -> tuple[tuple[str, Opened], ...]:
+    """The model's file, and the one beside it where there is one, by their names."""
     heads = [_head(initializer) for initializer in initializers]
     graph = model.graph.SerializeToString()
     rest = onnx.ModelProto()
@@ -89,41 +121,41 @@ def write_model(
         for head, initializer in zip(heads, initializers, strict=True)
     )
     if len(start) + len(_MODEL_GRAPH) + len(varint(length)) + length > limit:
-        return _write_external(model, initializers, arrays, path)
-    with HashedFile(path) as file:
+        return _stream_external(model, initializers, arrays, path, opened)
+    with opened(path) as file:
         file.write(start + _MODEL_GRAPH + varint(length) + graph)
         for initializer, head, array in zip(initializers, heads, arrays, strict=True):
             file.write(head)
             _write_array(file, initializer, array)
-        return (File(path.name, file.size, file.sha256),)
+    return ((path.name, file),)
 
 
-def _write_external(
+def _stream_external(
     model: onnx.ModelProto,
     initializers: Sequence[Initializer],
     arrays: Iterable[NDArray[Any]],
     path: Path,
-) -> tuple[File, ...]:
+    opened: Callable[[Path], AbstractContextManager[Opened]],
+) -> tuple[tuple[str, Opened], ...]:
     beside = path.with_name(path.name + ".data")
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
-    with HashedFile(beside) as file:
+    with opened(beside) as data:
         for initializer, array in zip(initializers, arrays, strict=True):
-            file.align(PAGE)
+            data.align(PAGE)
             tensor = initializer.proto()
             tensor.data_location = onnx.TensorProto.EXTERNAL
             for key, value in (
                 ("location", beside.name),
-                ("offset", str(file.size)),
+                ("offset", str(data.size)),
                 ("length", str(initializer.nbytes)),
             ):
                 tensor.external_data.add(key=key, value=value)
             whole.graph.initializer.append(tensor)
-            _write_array(file, initializer, array)
-        data = File(beside.name, file.size, file.sha256)
-    with HashedFile(path) as file:
+            _write_array(data, initializer, array)
+    with opened(path) as file:
         file.write(whole.SerializeToString())
-        return File(path.name, file.size, file.sha256), data
+    return (path.name, file), (beside.name, data)
 
 
 def _head(initializer: Initializer) -> bytes:
@@ -134,9 +166,7 @@ def _head(initializer: Initializer) -> bytes:
     return _GRAPH_INITIALIZER + varint(length) + tensor
 
 
-def _write_array(
-    file: HashedFile, initializer: Initializer, array: NDArray[Any]
-) -> None:
+def _write_array(file: Sink, initializer: Initializer, array: NDArray[Any]) -> None:
     # A length that was announced and not kept would be a file that no reader takes.
     if array.shape != initializer.shape:
         raise ResgenError(

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from resgen.errors import ResgenError
+from resgen.files.compared import Sink
 from resgen.files.hashed import HashedFile
 from resgen.files.ordinary import check_file
 from resgen.graph.ir import Graph
@@ -73,6 +74,10 @@ class StoredWeights(Mapping[str, Array]):
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, by name."""
+        return {name: tuple(entry["shape"]) for name, entry in self._header.items()}
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._header)
 
@@ -106,7 +111,14 @@ def _read(file: BinaryIO, name: str, entry: Mapping[str, Any], start: int) -> Ar
 
 
 def write_safetensors(path: str | Path, graph: Graph, weights: Weights) -> str:
-    """Write a graph's parameters, in their order, and return the file's SHA-256.
+    """Write a graph's parameters, in their order, and return the file's SHA-256."""
+    with HashedFile(path) as file:
+        stream(file, graph, weights)
+        return file.sha256
+
+
+def stream(file: Sink, graph: Graph, weights: Weights) -> None:
+    """The bytes of a file of these parameters.
 
     Written by hand because the package sorts tensors by name. Readers want numbers at
     multiples of their size, so wide ones come first in the data, not in the header.
@@ -125,9 +137,7 @@ def write_safetensors(path: str | Path, graph: Graph, weights: Weights) -> str:
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with HashedFile(path) as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        for parameter in stored:
-            file.write_array(weights[parameter.name], _WRITTEN[parameter.dtype][1])
-        return file.sha256
+    file.write(len(text).to_bytes(8, "little"))
+    file.write(text)
+    for parameter in stored:
+        file.write_array(weights[parameter.name], _WRITTEN[parameter.dtype][1])

@@ -1,0 +1,207 @@
+"""A folder's files against what its spec, precision and options make, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+
+from resgen._version import __version__
+from resgen.artifact.describe import describe
+from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
+from resgen.artifact.metadata import metadata_of, versions
+from resgen.artifact.opened import Artifact
+from resgen.errors import UsageError
+from resgen.graph.ir import Graph
+from resgen.onnxfile.differences import Difference
+from resgen.ops.types import Operand
+from resgen.proof.compare import Departure
+from resgen.proof.derivation import (
+    differences,
+    foreign_differences,
+    text_differences,
+    weights_differences,
+)
+from resgen.spec.canonical import canonical_bytes, digest
+from resgen.weights.evaluate import Weights
+from resgen.weights.initialize import initialize
+from resgen.weights.safetensors import StoredWeights
+
+Say = Callable[[str, str], None]
+#: How many differences a person is told.
+_MOST: Final = 3
+#: What in an ONNX file says which resgen wrote it.
+_VERSION: Final = ("producer_version", "resgen.version")
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What a folder's files follow from.
+
+    ``written`` is the graph that the ONNX file was written from, ``metadata`` what it
+    says beside what the spec does.
+    """
+
+    written: Graph
+    weights: Weights
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
+    """The weights of a folder, once they are known to be all that the graph names.
+
+    Fresh ones are drawn again from their seed. Errors as those of
+    :func:`check_derived`.
+    """
+    stored = StoredWeights(artifact.weights)
+    found = weights_differences(held, stored)
+    if not found and artifact.manifest["weights"] == "fresh":
+        found = list(_drawn(artifact, stored))
+    _settle(artifact, found, say)
+    return stored
+
+
+def check_derived(
+    artifact: Artifact, made: Derivation, say: Say
+) -> tuple[tuple[str, Operand], ...] | None:
+    """Derive every file again and compare it with the one in the folder.
+
+    Returns what the ONNX file's initialisers are computed from; None where torch's
+    exporter wrote it. A difference is a :class:`~resgen.proof.compare.Departure` that
+    names it; of files that another version of resgen has written it is only said.
+    """
+    stated = artifact.manifest["onnx"]
+    version = artifact.manifest["resgen"]
+    found = list(_documents(artifact, made))
+    metadata = metadata_of(artifact.spec, digest(artifact.spec), version)
+    metadata.update(made.metadata)
+    if stated["exporter"] == "torch":
+        found += _of_torch(artifact, made, metadata, say)
+        _settle(artifact, found, say)
+        return None
+    from resgen.lower.onnx import derive
+
+    try:
+        plan = derive(
+            made.written,
+            opset=stated["opset"],
+            batch=stated["batch"],
+            dynamic=stated["dynamic"],
+            metadata=metadata,
+            version=version,
+        )
+    except UsageError as error:  # such a file cannot have been written
+        raise Departure("manifest", f"the manifest is altered: {error}") from error
+    found += _stated("onnx.exporter", stated["exporter"], "resgen")
+    found += _stated("onnx.ir_version", stated["ir_version"], plan.model.ir_version)
+    found += differences(plan, made.weights, artifact.model)
+    if _settle(artifact, found, say):
+        say("derived", "every file is byte for byte what its spec and options make")
+    return plan.operands
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _settle(artifact: Artifact, found: list[Difference], say: Say) -> bool:
+    """Refuse what differs, unless another version explains it; whether nothing does."""
+    wrote = artifact.manifest["resgen"]
+    onnx = artifact.manifest["versions"].get("onnx")
+    another_onnx = onnx != versions(verified=False).get("onnx")
+    excused = [
+        d
+        for d in found
+        if (wrote != __version__ and d.where not in _VERSION)
+        or (d.inferred and another_onnx)
+    ]
+    if len(excused) < len(found):
+        faults = [d for d in found if d not in excused]
+        told = "; ".join(d.message for d in faults[:_MOST])
+        more = len(faults) - _MOST
+        told += f"; and {more} more" if more > 0 else ""
+        raise Departure(faults[0].where, f"{artifact.folder} was altered: {told}")
+    if excused:
+        writer = f"resgen {wrote}" if wrote != __version__ else f"onnx {onnx}"
+        say(
+            "derived",
+            f"written with {writer}, whose files differ from this version's "
+            f"({excused[0].message}): proven by numbers only",
+        )
+    return not excused
+
+
+def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
+    """What the manifest states, and the files beside the weights and the model."""
+    manifest, spec = artifact.manifest, artifact.spec
+    text = canonical_bytes(spec)
+    yield from text_differences(text + b"\n", artifact.folder / SPEC)
+    graph = json.dumps(describe(artifact.graph), indent=1).encode() + b"\n"
+    yield from text_differences(graph, artifact.folder / GRAPH)
+    yield from _stated("name", manifest["name"], spec.name)
+    identity = hashlib.sha256(text).hexdigest()
+    yield from _stated("spec_sha256", manifest["spec_sha256"], identity)
+    yield from _stated("input", manifest["input"], list(spec.input))
+    passes = list(made.written.passes)
+    yield from _stated("onnx.passes", manifest["onnx"]["passes"], passes)
+    for name, entry in manifest["files"].items():
+        size = (artifact.folder / name).stat().st_size
+        yield from _stated(f"files.{name}.bytes", entry["bytes"], size)
+    own = {SPEC, GRAPH, WEIGHTS, MODEL}
+    for name in sorted(own - manifest["files"].keys()):
+        yield Difference(name, f"the manifest does not name {name}")
+    if not artifact.exported:
+        for name in sorted(manifest["files"].keys() - own - {f"{MODEL}.data"}):
+            yield Difference(name, f"{name} is no file of a build")
+
+
+def _stated(name: str, stated: Any, derived: Any) -> Iterator[Difference]:
+    if stated != derived or type(stated) is not type(derived):
+        yield Difference(
+            name, f"the manifest's {name} is {stated!r}; it should be {derived!r}"
+        )
+
+
+def _drawn(artifact: Artifact, stored: StoredWeights) -> Iterator[Difference]:
+    """Fresh weights that are not those of the seed; one is drawn at a time."""
+    seed = artifact.manifest["seed"]
+    for parameter in artifact.graph.parameters:
+        (drawn,) = initialize([parameter], seed).values()
+        found = stored[parameter.name]
+        if found.tobytes() != drawn.tobytes():
+            apart = int(np.count_nonzero(found != drawn)) or "some"
+            yield Difference(
+                parameter.name,
+                f"{parameter.name} of {WEIGHTS} is not what seed {seed} draws: {apart} "
+                f"of {found.size:,} numbers differ",
+            )
+
+
+def _of_torch(
+    artifact: Artifact, made: Derivation, metadata: Mapping[str, str], say: Say
+) -> list[Difference]:
+    """What torch's exporter writes otherwise, if it is the version that wrote this."""
+    from resgen.lower.torch_export import export
+
+    wrote, here = artifact.manifest["versions"].get("torch"), versions(verified=True)
+    if wrote not in (None, here.get("torch")):
+        say("derived", f"written by torch {wrote}: proven by numbers only")
+        return []
+    stated = artifact.manifest["onnx"]
+    with TemporaryDirectory(prefix="resgen-") as folder:
+        path = Path(folder) / MODEL
+        export(
+            made.written,
+            made.weights,
+            path,
+            opset=stated["opset"],
+            batch=stated["batch"],
+            dynamic=stated["dynamic"],
+            metadata=metadata,
+        )
+        return foreign_differences(path, artifact.model)
