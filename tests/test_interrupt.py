@@ -1,0 +1,120 @@
+"""A signal ends the program in order, whatever it is doing."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: A program that sends itself a signal when a module is imported, as native code takes
+#: it: numpy turns a KeyboardInterrupt into an ImportError.
+PROGRAM = """
+import importlib.abc, os, signal, sys
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            try:
+                os.kill(os.getpid(), {number})
+            except KeyboardInterrupt:
+                {then}
+sys.meta_path.insert(0, Finder())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["resgen", "check", "resnet50"]
+from resgen.__main__ import run
+run()
+"""
+RAISE = "raise"
+TURN = "raise ImportError('initialization failed') from None"
+
+
+@pytest.mark.parametrize("then", [RAISE, TURN], ids=["as it is", "turned"])
+@pytest.mark.parametrize("module", ["click", "resgen.cli.check", "resgen.spec.bind"])
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_during_imports(
+    module: str, then: str, number: int, code: int, word: str
+) -> None:
+    program = PROGRAM.format(module=module, number=int(number), then=then)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.strip() == f"resgen: {word} (exit {code})."
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    program = PROGRAM.format(module="click", number=int(signal.SIGTERM), then=RAISE)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [["list"], ["check", "resnet50"], ["--help"]])
+def test_an_output_that_is_closed_is_an_error(command: list[str]) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "resgen", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "resgen: standard output is closed (exit 1).\n"
+
+
+def test_no_file_becomes_a_stream_that_was_closed(tmp_path: Path) -> None:
+    command = ["inspect", "resnet20_cifar", "--diagram", "x.svg"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- 2>&-', "sh",
+         sys.executable, "-m", "resgen", *command],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "resnet20_cifar" in done.stdout
+    assert (tmp_path / "x.svg").read_text().rstrip().endswith("</svg>")
+
+
+#: A worker that computes for ever, and whoever asks it, who is killed meanwhile.
+PARENT = """
+import os, signal
+from resgen.profiling import process
+process._PROGRAM = '''
+from resgen.profiling import worker
+def busy(self, seconds):
+    self._answers.give("progress", 0.5)
+    while True:
+        pass
+worker.Worker.settle = busy
+worker.main()
+'''
+asked = process.Process()
+print(asked._process.pid, flush=True)
+asked.ask("settle", 1.0, progress=lambda share: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="waits for no child of its own"
+)
+def test_a_worker_dies_with_whoever_asks_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        try:
+            watched = os.pidfd_open(worker)
+        except ProcessLookupError:  # both are gone already
+            return
+        with os.fdopen(watched) as file:
+            assert select.select([file], [], [], 60)[0]
+    assert parent.returncode == -signal.SIGKILL
