@@ -26,6 +26,7 @@ from resgen.profiling.sampling import Limits
 from resgen.profiling.subject import Prepared, prepared
 from resgen.records.latency import Record
 from resgen.reports.latency.terminal import brief, lines
+from resgen.reports.own import require_own
 from resgen.runtime.engines import find, present
 from resgen.words.numbers import scaled
 from resgen.words.progress import SILENT, Progress
@@ -101,6 +102,8 @@ def run(
         if folder is None and default_out is not None:
             folder = Path(default_out.format(folder_name(subject.subject.name)))
             require_folder(folder)
+        if folder is not None:
+            require_own(folder, DATA, PAGE)
         progress.say("network", _network_line(subject))
         progress.say("timing", _how(options))
         interrupted = False

@@ -23,10 +23,12 @@ from resgen.diagnosis.documents import DATA, DIAGNOSIS, PAGE, without_folders
 from resgen.diagnosis.plain import without_shortcuts
 from resgen.errors import ResgenError, UsageError
 from resgen.expansion.network import expand
+from resgen.files.ordinary import reason
 from resgen.files.whole import write_text
 from resgen.graph.cost import analyse
 from resgen.machine import environment
 from resgen.machine.cores import free_cores
+from resgen.reports.own import require_own
 from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
 from resgen.words.numbers import count, scaled
@@ -83,6 +85,7 @@ def run(chosen: Chosen, progress: Progress) -> int | None:
     out = chosen.out or Path("build", f"{folder_name(first.name)}-diagnosis")
     if out.exists() and not out.is_dir():
         raise ResgenError(f"{out} is a file", hint="name another folder with -o")
+    require_own(out, DATA, PAGE)
     dataset = gather(chosen.data, first.graph, spec.preprocess, output=chosen.output)
     for subject in subjects:
         dataset.require(subject.graph)
@@ -242,9 +245,9 @@ def _writable(out: Path) -> Iterator[None]:
         if not os.access(out, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
         hint = "name another folder with -o"
-        raise ResgenError(f"cannot write to {out}: {why}", hint=hint) from error
+        why = f"cannot write to {out}: {reason(error)}"
+        raise ResgenError(why, hint=hint) from error
     try:
         yield
     finally:

@@ -94,6 +94,7 @@ def command(
         )
     form = form or _form_of(out)
     from resgen.reports.forms import forms_of, rendered
+    from resgen.reports.own import require_own
     from resgen.reports.readers.files import file_of, read
 
     files = [file_of(path) for path in results]
@@ -102,6 +103,7 @@ def command(
         alone = len(results) == 1
         folder = results[0] if results[0].is_dir() else results[0].parent
         out = (folder if alone else Path()) / forms_of(found).page
+        require_own(out.parent, out.name)
     text = rendered(found, form, table)
     if out is None:
         say(text.rstrip("\n"))

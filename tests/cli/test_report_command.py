@@ -117,3 +117,31 @@ def test_no_engine_is_imported(saved: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", ["report", "profile", "diagnose"])
+def test_a_page_of_somebodys_is_not_overwritten_unasked(
+    run: Run, saved: Path, command: str
+) -> None:
+    name = "diagnosis.html" if command == "diagnose" else "report.html"
+    theirs = saved.with_name(name)
+    theirs.write_text("<!doctype html>my notes", "utf-8")
+    words = {
+        "report": ["report", "out"],
+        "profile": ["profile", "resnet20_cifar", "--time", "0.1", "-o", "out"],
+        "diagnose": ["diagnose", "resnet20_cifar", "-o", "out"],
+    }
+    done = run(*words[command])
+    assert done.exit_code == 1
+    assert f"{name} was not written by resgen" in done.stderr
+    assert theirs.read_text("utf-8") == "<!doctype html>my notes"
+
+
+def test_what_is_named_with_o_and_is_no_file_stays(run: Run, saved: Path) -> None:
+    Path("null").symlink_to("/dev/null")
+    Path("page.html").symlink_to("out/real.html")
+    assert run("report", saved, "--format", "md", "-o", "null").exit_code == 0
+    assert Path("null").is_char_device()
+    assert run("report", saved, "-o", "page.html").exit_code == 0
+    assert Path("page.html").is_symlink()
+    assert "Rendered by resgen" in Path("out/real.html").read_text("utf-8")
