@@ -227,7 +227,7 @@ def _finish(
 
 
 def _serving(chosen: Chosen, progress: Progress) -> ServingWishes:
-    return ServingWishes(chosen.max_batch or 8, chosen.instances or 1, say=progress.say)
+    return ServingWishes(chosen.max_batch, chosen.instances or 1, say=progress.say)
 
 
 def _repeated(chosen: Chosen) -> tuple[str, ...]:

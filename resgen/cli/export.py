@@ -146,7 +146,7 @@ it is right, and on the calibration images what the precision costs."""
     "--max-batch",
     metavar="N",
     type=Whole(),
-    show_default="8",
+    show_default="8, or the most that an engine takes",
     help="For triton: the largest batch.",
 )
 @click.option(

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from resgen._version import __version__
 from resgen.artifact.folder import MANIFEST, write_json
 from resgen.artifact.metadata import versions
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, UsageError
 from resgen.exports.export import Exported
 from resgen.exports.ready import Ready
 from resgen.files.hashed import sha256_of
 from resgen.files.place import staged
-from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp, batched
-from resgen.serve.triton import model_name, tensors_of, write_repository
+from resgen.serve.config import (
+    Batching,
+    Instances,
+    Serving,
+    Tensor,
+    WarmUp,
+    check_batches,
+)
+from resgen.serve.spans import Profile, spans
+from resgen.serve.triton import labels_of, model_name, tensors_of, write_repository
 from resgen.tensorrt.manifest import vouched
 
 Say = Callable[[str, str], None]
@@ -25,15 +33,19 @@ Say = Callable[[str, str], None]
 REPOSITORY: Final = "repository"
 #: How long a request may wait for others, in microseconds, as Triton's guide begins.
 DELAY: Final = 100
+#: The largest batch of an ONNX file, which says none itself.
+LARGEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ServingWishes:
-    """The largest batch, instances that run at once, and the profiles of an engine."""
+    """The largest batch, and instances that run at once.
 
-    max_batch: int = 8
+    Where no batch is given it is an engine's largest, and 8 of an ONNX file.
+    """
+
+    max_batch: int | None = None
     instances: int = 1
-    profiles: int = 1
     say: Say = lambda label, text: None
 
 
@@ -41,7 +53,7 @@ def make(ready: Ready, wishes: ServingWishes) -> tuple[dict[str, str], dict[str,
     """Write the repository beside the file; hashes, and what the manifest records."""
     name = model_name(ready.name)
     out = ready.folder / REPOSITORY
-    inputs, outputs = tensors_of(ready.model)
+    inputs, outputs = tensors_of(ready.model, ready.name)
     written = write_repository(
         ready.model,
         out,
@@ -49,7 +61,7 @@ def make(ready: Ready, wishes: ServingWishes) -> tuple[dict[str, str], dict[str,
         kind="onnx",
         inputs=inputs,
         outputs=outputs,
-        serving=_serving(wishes, (*inputs, *outputs), ready.sizes),
+        serving=_of_file(wishes, inputs, outputs, ready.sizes),
         labels=ready.labels,
     )
     wishes.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
@@ -72,6 +84,7 @@ def serve_engine(
         )
     inputs, outputs = tensors_of(onnx)
     name = model_name(engine.resolve().parent.name)
+    serving, least = _of_engine(wishes, inputs, outputs, profiles)
     with staged(out, force=force, names=(MANIFEST,), source=engine) as stage:
         written = write_repository(
             engine,
@@ -80,7 +93,8 @@ def serve_engine(
             kind="tensorrt",
             inputs=inputs,
             outputs=outputs,
-            serving=_serving(_within(wishes, profiles), (*inputs, *outputs), {}),
+            serving=serving,
+            labels=labels_of(onnx),
         )
         manifest = {
             "resgen": __version__,
@@ -98,34 +112,50 @@ def serve_engine(
         }
         write_json(stage / MANIFEST, manifest)
     wishes.say("triton", f"tritonserver --model-repository {out / REPOSITORY}")
+    if least > 1:
+        wishes.say("batch", f"requests for fewer than {least} inputs fail: the engine "
+                   "takes no smaller batch")  # fmt: skip
     return Exported(out, manifest, time.perf_counter() - begin)
 
 
-def _within(
-    wishes: ServingWishes, profiles: Sequence[Mapping[str, Any]]
-) -> ServingWishes:
-    """The wishes as far as the engine's profiles go, of which Triton is told."""
-    largest = [span["max"][0] for profile in profiles for span in profile.values()]
-    return replace(
-        wishes,
-        max_batch=min([wishes.max_batch, *largest]),
-        profiles=max(len(profiles), 1),
-    )
-
-
-def _serving(
+def _of_engine(
     wishes: ServingWishes,
-    tensors: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    profiles: Sequence[Profile],
+) -> tuple[Serving, int]:
+    """As far as the engine's profiles go, and its least batch."""
+    if not profiles:
+        return _of_file(wishes, inputs, outputs, {}), 1
+    check_batches(inputs, outputs)
+    found = spans(profiles, wishes.max_batch)
+    serving = Serving(
+        max_batch=found.largest,
+        batching=Batching(delay=DELAY),
+        instances=Instances(wishes.instances, profiles=len(profiles)),
+        warm_up=found.warm_up,
+    )
+    return serving, found.least
+
+
+def _of_file(
+    wishes: ServingWishes,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
     sizes: Mapping[str, tuple[int, ...]],
 ) -> Serving:
     """``sizes`` are those of inputs without the batch, for heights that are open."""
-    open_batch = batched(tensors)
-    sizes = {t.name: sizes[t.name] for t in tensors if None in t.shape[1:]
+    open_batch = check_batches(inputs, outputs)
+    if not open_batch and wishes.max_batch is not None:
+        raise UsageError("--max-batch is for networks whose batch is open")
+    largest = wishes.max_batch or LARGEST
+    sizes = {t.name: sizes[t.name] for t in inputs if None in t.shape[1:]
              and t.name in sizes}  # fmt: skip
-    batches = (1, wishes.max_batch) if open_batch and wishes.max_batch > 1 else (1,)
+    batches = (1, largest) if open_batch and largest > 1 else (1,)
     return Serving(
-        max_batch=wishes.max_batch if open_batch else None,
+        max_batch=largest if open_batch else None,
         batching=Batching(delay=DELAY) if open_batch else None,
-        instances=Instances(wishes.instances, profiles=wishes.profiles),
-        warm_up=WarmUp(batches, shapes=sizes),
+        instances=Instances(wishes.instances),
+        # Random data would be random bits, and many of those are no numbers.
+        warm_up=WarmUp(batches, zeros=True, shapes=sizes),
     )

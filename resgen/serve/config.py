@@ -117,6 +117,33 @@ def batched(tensors: Sequence[Tensor]) -> bool:
     return all(tensor.shape and tensor.shape[0] is None for tensor in tensors)
 
 
+def check_batches(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> bool:
+    """Whether the batch is open; it has to be of all tensors or of none.
+
+    Triton adds and removes the axis of the batch everywhere at once.
+    """
+    tensors = (*inputs, *outputs)
+    if batched(tensors):
+        return True
+    free = next((t for t in inputs if t.shape and t.shape[0] is None), None)
+    if free is None:
+        return False
+    fixed = next(t for t in tensors if not t.shape or t.shape[0] is not None)
+    output = fixed in outputs
+    mend = (
+        f'declare the first axis of "{fixed.name}" open (onnx.tools.update_model_dims)'
+        if output
+        else f'give "{fixed.name}" a batch'
+    )
+    raise ResgenError(
+        f'the batch of "{free.name}" is open, but "{fixed.name}" '
+        f"({'an output' if output else 'an input'}) is always "
+        f"{describe(fixed.shape)}: Triton batches all inputs and outputs or none",
+        hint=f'{mend}, or fix the batch of "{free.name}" '
+        "(python -m onnxruntime.tools.make_dynamic_shape_fixed)",
+    )
+
+
 def config_text(
     name: str,
     kind: Kind,

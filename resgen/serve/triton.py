@@ -10,6 +10,7 @@ newest unless told otherwise.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Sequence
@@ -98,27 +99,41 @@ def model_name(text: str) -> str:
     return name or "model"
 
 
-def tensors_of(onnx: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Inputs and outputs of an ONNX file, as it states them."""
+def labels_of(onnx: Path) -> tuple[str, ...] | None:
+    """The names of the classes that an ONNX file of resgen's holds."""
+    for entry in read_structure(onnx).metadata_props:
+        if entry.key == "resgen.labels":
+            return tuple(map(str, json.loads(entry.value)))
+    return None
+
+
+def tensors_of(
+    onnx: Path, name: str | None = None
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Inputs and outputs of an ONNX file, as it states them.
+
+    ``name`` is what the file is called in messages.
+    """
+    told = name or str(onnx)
     graph = read_structure(onnx).graph
     weights = {tensor.name for tensor in graph.initializer}
     given = [value for value in graph.input if value.name not in weights]
     return (
-        tuple(_tensor(value, onnx) for value in given),
-        tuple(_tensor(value, onnx) for value in graph.output),
+        tuple(_tensor(value, told) for value in given),
+        tuple(_tensor(value, told) for value in graph.output),
     )
 
 
 # --- parts ----------------------------------------------------------------------------
 
 
-def _tensor(value: ValueInfoProto, onnx: Path) -> Tensor:
+def _tensor(value: ValueInfoProto, told: str) -> Tensor:
     from onnx import TensorProto, helper
 
     stated = value.type.tensor_type
     if not stated.HasField("shape") or stated.elem_type == TensorProto.UNDEFINED:
         raise ResgenError(
-            f'{onnx} does not state the shape of "{value.name}", which Triton must be '
+            f'{told} does not state the shape of "{value.name}", which Triton must be '
             "told",
             hint="onnx.shape_inference.infer_shapes_path may find it",
         )

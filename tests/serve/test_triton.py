@@ -20,7 +20,14 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from resgen.errors import ResgenError, UsageError
-from resgen.serve.config import Batching, Instances, Serving, Tensor, WarmUp
+from resgen.serve.config import (
+    Batching,
+    Instances,
+    Serving,
+    Tensor,
+    WarmUp,
+    check_batches,
+)
 from resgen.serve.textproto import quoted
 from resgen.serve.triton import model_name, tensors_of, write_repository
 
@@ -431,3 +438,32 @@ def test_the_configuration_says_who_wrote_it(tmp_path):
     written(saved(tmp_path / "m.onnx"), tmp_path / "repo")
     text = (tmp_path / "repo/net/config.pbtxt").read_text()
     assert text.startswith(f"# Written by resgen {version('resgen')}.\n")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "named", "mend"),
+    [
+        (["n"], [1], '"y0" (an output) is always 1 x 5', "update_model_dims"),
+        (["n", 1], ["n"], '"x1" (an input) is always 1 x 5', 'give "x1" a batch'),
+    ],
+)
+def test_what_cannot_be_batched_is_named_with_a_mend(inputs, outputs, named, mend):
+    taken, given = (
+        [
+            Tensor(f"{letter}{i}", "float32", (None if n == "n" else n, 5))
+            for i, n in enumerate(sizes)
+        ]
+        for letter, sizes in (("x", inputs), ("y", outputs))
+    )
+    with pytest.raises(ResgenError) as refused:
+        check_batches(taken, given)
+    assert named in refused.value.message
+    assert mend in refused.value.hint
+
+
+def test_an_output_without_a_shape_is_of_the_users_file(tmp_path):
+    model = onnx.load(saved(tmp_path / "staged" / "model.onnx"))
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ResgenError, match=r"^theirs does not state"):
+        tensors_of(tmp_path / "model.onnx", "theirs")

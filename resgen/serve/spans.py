@@ -1,0 +1,91 @@
+"""Which batches and sizes an engine takes, from the profiles of its manifest.
+
+Triton is told one largest batch, and takes whatever is up to it to any of the profiles
+(its TensorRT backend, ``GetMaxSupportedBatchSize``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resgen.errors import ResgenError, UsageError
+from resgen.serve.config import WarmUp
+
+#: Of every input: its least, best and largest sizes, by ``min``, ``opt`` and ``max``.
+Profile = Mapping[str, Mapping[str, Sequence[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """The batches of an engine, and what to warm it up with."""
+
+    least: int
+    largest: int
+    warm_up: WarmUp
+
+
+def spans(profiles: Sequence[Profile], asked: int | None) -> Spans:
+    """What is served of an engine with an open batch; ``asked`` is the largest wanted.
+
+    A batch that no profile takes is refused here, since Triton would send it.
+    """
+    batches = [_batches(profile) for profile in profiles]
+    most = max(high for _, high in batches)
+    if asked is not None and asked > most:
+        raise UsageError(
+            f"the engine takes batches of up to {most}, not {asked}",
+            hint=f"--max-batch {most}, or export it with another --profile",
+        )
+    largest = asked or most
+    taken = {n for low, high in batches for n in range(low, min(high, largest) + 1)}
+    if not taken:
+        least = min(low for low, _ in batches)
+        raise UsageError(
+            f"the engine takes batches from {least} on, not {asked}",
+            hint="give a larger --max-batch, or export it with another --profile",
+        )
+    least = min(taken)
+    missing = sorted(set(range(least, largest + 1)) - taken)
+    if missing:
+        raise ResgenError(
+            f"no profile of the engine takes a batch of {missing[0]}, which Triton "
+            f"would send it: it gathers requests into batches up to {largest}",
+            hint=f"--max-batch {missing[0] - 1}, or export it with profiles that join, "
+            f"as --profile {least},{largest},{largest}",
+        )
+    return Spans(least, largest, _warm_up(profiles, (least, largest)))
+
+
+def _batches(profile: Profile) -> tuple[int, int]:
+    """The least and the largest batch that all inputs take."""
+    low = max(sizes["min"][0] for sizes in profile.values())
+    return low, min(sizes["max"][0] for sizes in profile.values())
+
+
+def _warm_up(profiles: Sequence[Profile], batches: tuple[int, int]) -> WarmUp:
+    """Zeros of the sizes that a profile is best at, in the batches that take them.
+
+    One of the profiles takes the largest batch, so there is always a sample.
+    """
+
+    def fits(profile: Profile, batch: int, shapes: Mapping[str, Any]) -> bool:
+        return all(
+            all(
+                low <= n <= high
+                for low, n, high in zip(
+                    sizes["min"], (batch, *shapes[name]), sizes["max"], strict=True
+                )
+            )
+            for name, sizes in profile.items()
+        )
+
+    best = next(
+        profile
+        for profile in profiles
+        if _batches(profile)[0] <= batches[1] <= _batches(profile)[1]
+    )
+    shapes = {name: tuple(sizes["opt"][1:]) for name, sizes in best.items()}
+    able = [n for n in batches if any(fits(p, n, shapes) for p in profiles)]
+    return WarmUp(tuple(dict.fromkeys(able)), zeros=True, shapes=shapes)
