@@ -21,7 +21,11 @@ class Misfit(Exception):
 
 
 def decode(kind: Any, value: Any, pointer: str = "") -> Any:
-    """The value as this type; raises :class:`Misfit` where it is not of it."""
+    """The value as this type; raises :class:`Misfit` where it is not of it.
+
+    A record that refuses its own content raises ValueError when it is made
+    (``__post_init__``), which is a misfit as well.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
@@ -60,7 +64,10 @@ def _object(kind: Any, value: Any, pointer: str) -> Any:
             found[field.name] = decode(types[field.name], value[field.name], at)
         elif is_required(field):
             raise Misfit(pointer, f'"{field.name}" is missing')
-    return kind(**found)
+    try:
+        return kind(**found)
+    except ValueError as unsound:
+        raise Misfit(pointer, str(unsound)) from unsound
 
 
 def _array(kinds: tuple[Any, ...], value: Any, pointer: str) -> Any:

@@ -57,7 +57,7 @@ class Format(Generic[T]):
             document[key] = plain(made(record))
         document.update(content)
         try:
-            return {**document, DIGEST: _digest(document)}
+            return {**document, DIGEST: digest(document)}
         except (TypeError, ValueError) as error:
             raise ResgenError(
                 f"the {self.name} holds what JSON cannot: {error}"
@@ -116,7 +116,7 @@ class Format(Generic[T]):
             where = misfit.pointer or "the whole"
             raise self._altered(path, f"at {where}, {misfit}", document) from misfit
         told = {key: document[key] for key in document if key != DIGEST}
-        if document.get(DIGEST) != _digest(told):
+        if document.get(DIGEST) != digest(told):
             what = "its content no longer has the digest in it"
             raise self._altered(path, what, document)
         return record
@@ -163,7 +163,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _digest(document: Mapping[str, Any]) -> str:
+def digest(document: Mapping[str, Any]) -> str:
     """The SHA-256 of the content: the order of keys and 1.0 for 1 change nothing."""
     text = json.dumps(
         _counted(document), sort_keys=True, separators=(",", ":"), allow_nan=False

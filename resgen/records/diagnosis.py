@@ -117,6 +117,10 @@ class RangeTest:
     steepest: float | None
     limit: float | None
 
+    def __post_init__(self) -> None:
+        if len(self.rates) != len(self.losses):
+            raise ValueError("a learning rate has one loss each")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -167,6 +171,11 @@ class Arm:
     findings: tuple[Finding, ...] = ()
     lengths: Lengths | None = None
     range_test: RangeTest | None = None
+
+    def __post_init__(self) -> None:
+        moments = (moment for run in self.runs for moment in run.moments)
+        if any(len(moment.parts) != len(self.parts) for moment in moments):
+            raise ValueError(f"{self.name} has not the same parts at every step")
 
     @property
     def verdict(self) -> str | list[str]:

@@ -17,6 +17,8 @@ FORMAT: Final = 1
 #: clock. ``end-to-end``: from the host's bytes to the host's results (on a CPU from the
 #: decoded picture to the outputs). ``throughput``: several requests in flight.
 Mode: TypeAlias = Literal["compute", "latency", "end-to-end", "throughput"]
+#: Seconds beyond which nothing is a time of a run: thirty years.
+LONGEST: Final = 1e9
 #: A lower and an upper end.
 Interval: TypeAlias = tuple[float, float]
 
@@ -32,6 +34,13 @@ class Samples:
     at: tuple[float, ...]
     seconds: tuple[float, ...]
     block: int = 1
+
+    def __post_init__(self) -> None:
+        if len(self.at) != len(self.seconds) or not self.seconds or self.block < 1:
+            raise ValueError("a sample has a begin and a time each, and there is one")
+        for times in (self.at, self.seconds):
+            if not 0 <= min(times) <= max(times) <= LONGEST:
+                raise ValueError("times of samples are seconds of a run")
 
 
 @dataclass(frozen=True, slots=True)

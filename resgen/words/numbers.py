@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import floor, log10
+from math import floor, isfinite, log10
 from typing import Any, Final
 
 _TIMES: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -28,6 +28,8 @@ def figure(value: float) -> str:
     >>> figure(0.0123), figure(1.234e7), figure(-4.56e-9), figure(0)
     ('0.0123', '1.23e7', '-4.56e-9', '0')
     """
+    if not isfinite(value):
+        return "not finite"
     if value == 0 or 1e-3 <= abs(value) < 1e5:
         return digits(value)
     mantissa, exponent = f"{value:.2e}".split("e")
