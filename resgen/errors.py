@@ -125,6 +125,21 @@ MAX_COMPARED: Final = 60
 MAX_LISTED: Final = 40
 
 
+#: What libraries say when memory runs out, in lower case: PyTorch and oneDNN, ONNX
+#: Runtime, TensorRT, C++, and the loader of shared libraries.
+_OUT_OF_MEMORY: Final = (
+    "out of memory", "bad_alloc", "failed to allocate", "not enough memory",
+    "allocate memory", "insufficient memory", "could not create a primitive",
+    "failed to map segment", "cannot enable executable stack",
+)  # fmt: skip
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: libraries raise what they like, and say it in words."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(w in text for w in _OUT_OF_MEMORY)
+
+
 def closest(name: str, choices: Iterable[str]) -> str | None:
     """The choice that ``name`` was most likely meant to be, if any is near.
 

@@ -13,7 +13,7 @@ import click
 from resgen._version import __version__
 from resgen.cli._failures import FAILURES, report
 from resgen.cli._text import no_color
-from resgen.errors import did_you_mean
+from resgen.errors import did_you_mean, is_out_of_memory
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -65,6 +65,11 @@ class Program(click.Group):
             if not standalone_mode:
                 raise
             code = report(failure)
+        except Exception as failure:
+            # What libraries raise when there is too little is of any kind.
+            if not standalone_mode or not is_out_of_memory(failure):
+                raise
+            code = report(MemoryError())
         if not standalone_mode:
             return code
         sys.exit(code or 0)

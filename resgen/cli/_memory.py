@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, is_out_of_memory
 from resgen.graph.cost import node_costs
 from resgen.graph.ir import Graph
 from resgen.words.numbers import scaled
@@ -47,11 +47,11 @@ def require(need: int, memory: Mapping[str, Any], batch: int) -> None:
 
 @contextmanager
 def told(batch: int) -> Iterator[None]:
-    """Say that memory ran out where it did, which torch calls a RuntimeError."""
+    """Say which batch it was that memory ran out for."""
     try:
         yield
-    except RuntimeError as error:
-        if "allocate memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         message = f"this machine has too little memory for a batch of {batch:,}"
         raise ResgenError(message, hint=_HINT) from error

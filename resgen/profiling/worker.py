@@ -17,18 +17,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, is_out_of_memory
 from resgen.profiling.bench import Bench, Job, described
 from resgen.profiling.comparison.compete import Arm
 from resgen.records.latency import Breakdown, Run
-
-#: What engines say when memory runs out, in lower case.
-OUT_OF_MEMORY: Final = (
-    "out of memory", "bad_alloc", "failed to allocate", "not enough memory",
-    "can't allocate memory", "insufficient memory",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +102,7 @@ class Worker:
     def explain(self, error: BaseException) -> Failure:
         """The failure in words, without places that only this run knows."""
         job, message = self._job, described(error, self._job)
-        if _is_memory(error):
+        if is_out_of_memory(error):
             batch = f"batch {job.batch}" if job is not None else "this batch"
             return Failure(
                 f"out of memory at {batch}", "a smaller --batch fits", memory=True
@@ -116,11 +110,6 @@ class Worker:
         if isinstance(error, ResgenError):
             return Failure(message, error.hint, error.exit_code)
         return Failure(message)
-
-
-def _is_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(w in text for w in OUT_OF_MEMORY)
 
 
 def serve(questions: BinaryIO, answers: Answers) -> None:

@@ -202,3 +202,36 @@ def test_a_terminal_shows_the_step_under_way_and_takes_it_back(
         assert terminal.getvalue() == "one ...\r\x1b[Ktwo ..."
     assert terminal.getvalue().endswith("two ...\r\x1b[K")
     assert capsys.readouterr().out == "a         done\n          and more\n"
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+        RuntimeError("could not create a primitive"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        ImportError("libcblas.so: cannot allocate memory in static TLS block"),
+    ],
+    ids=str,
+)
+def test_memory_that_runs_out_within_a_library_is_a_sentence(
+    run: Run, raised: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("resgen.cli.list.networks", fails)
+    done = run("list")
+    assert done.exit_code == 1
+    assert "this machine has too little memory for it (exit 1)" in done.stderr
+
+
+def test_any_other_error_of_a_library_is_a_mistake_of_ours(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr("resgen.cli.list.networks", fails)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run("list")
