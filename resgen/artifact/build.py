@@ -39,6 +39,7 @@ from resgen.graph.sizes import check_sizes
 from resgen.lower.onnx import Written, write
 from resgen.ops.norm import Norm
 from resgen.pictures.find import pictures_of
+from resgen.pictures.words import told
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.spec.model import Spec
 from resgen.weights.loading import Loading
@@ -119,6 +120,7 @@ def build(
     identity = digest(spec)
     say("spec", f"{spec.at.source.file}  ok  (sha256 {identity[:12]}...)")
     say("graph", _graph_line(graph))
+    say("pictures", told(spec.preprocess, spec.input))
     with staged(Path(out), force=force, names=NAMES) as stage:
         loaded, source = choose(graph, weights, state_dict, seed, how, spec)
         arrays = loaded.arrays

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from resgen.artifact.opened import Artifact, open_folder
-from resgen.errors import ResgenError
+from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
+from resgen.pictures.find import pictures_of
 from resgen.pictures.preprocess import prepare, read
+from resgen.pictures.words import takes_pictures, told
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import np_dtype
@@ -28,14 +30,27 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The best classes of one picture, the likeliest first."""
+    """The best classes of one picture, the likeliest first, or why there are none."""
 
     image: Path
-    classes: tuple[Class, ...]
+    classes: tuple[Class, ...] = ()
+    failed: str | None = None
 
 
-def predict(folder: Path, images: Sequence[Path], top: int = 5) -> list[Prediction]:
-    """The ``top`` classes of each picture, preprocessed as the spec says."""
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What was found, and what was done to the pictures first."""
+
+    pictures: str
+    predictions: tuple[Prediction, ...]
+
+
+def predict(folder: Path, images: Sequence[Path], top: int = 5) -> Predicted:
+    """The ``top`` classes of each picture, preprocessed as the spec says.
+
+    A folder among ``images`` stands for the pictures in it. What is wrong with one
+    picture does not keep the others from being answered.
+    """
     artifact = open_folder(folder)
     artifact.check_hashes()
     spec, graph = artifact.spec, artifact.graph
@@ -44,15 +59,66 @@ def predict(folder: Path, images: Sequence[Path], top: int = 5) -> list[Predicti
         raise ResgenError(
             f"{spec.name} gives {shape}, not one score a class; it cannot predict"
         )
+    if not takes_pictures(spec.preprocess, spec.input):
+        raise ResgenError(
+            f"{folder}: an input of {' x '.join(map(str, spec.input))} is no "
+            f"{spec.preprocess.color} picture"
+        )
+    paths = [
+        path
+        for image in images
+        for path in (pictures_of(image) if image.is_dir() else (image,))
+    ]
     found = []
     with OnnxRuntimeSession(artifact.model) as session:
-        batch = session.inputs[INPUT][0] or 1
-        for image in images:
-            picture = _input(image, artifact).astype(np_dtype(session.dtypes[INPUT]))
-            inputs = np.repeat(picture[None], batch, axis=0)
-            scores = session.run({INPUT: inputs})[OUTPUT][0].astype(np.float64)
-            found.append(Prediction(image, _best(scores, spec.labels, top)))
-    return found
+        # One at a time, unless the file takes no fewer.
+        size = session.inputs[INPUT][0] or 1
+        for start in range(0, len(paths), size):
+            found += _some(paths[start : start + size], size, artifact, session, top)
+    return Predicted(told(spec.preprocess, spec.input), tuple(found))
+
+
+def _some(
+    paths: Sequence[Path],
+    size: int,
+    artifact: Artifact,
+    session: OnnxRuntimeSession,
+    top: int,
+) -> list[Prediction]:
+    """Of at most ``size`` pictures, in their order."""
+    made = [_attempt(path, artifact) for path in paths]
+    failed = {i: one for i, one in enumerate(made) if isinstance(one, str)}
+    ready = {i: one for i, one in enumerate(made) if not isinstance(one, str)}
+    scores: dict[int, Array] = {}
+    if ready:
+        dtype = np_dtype(session.dtypes[INPUT])
+        batch = np.stack(list(ready.values())).astype(dtype)
+        # Filled up with copies of the last.
+        inputs = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
+        run = session.run({INPUT: inputs})[OUTPUT].astype(np.float64)
+        scores = dict(zip(ready, run, strict=False))
+    for index, one in scores.items():
+        if not np.isfinite(one).all():
+            failed[index] = (
+                f"the scores of {paths[index]} are not finite numbers; are those "
+                "weights whole?"
+            )
+    return [
+        Prediction(path, failed=failed[index])
+        if index in failed
+        else Prediction(path, _best(scores[index], artifact.spec.labels, top))
+        for index, path in enumerate(paths)
+    ]
+
+
+def _attempt(image: Path, artifact: Artifact) -> Array | str:
+    """A picture as the file takes it, or what is wrong with it."""
+    try:
+        return _input(image, artifact)
+    except MissingComponent:
+        raise
+    except ResgenError as error:
+        return error.message
 
 
 def _input(image: Path, artifact: Artifact) -> Array:

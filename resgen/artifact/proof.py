@@ -11,7 +11,7 @@ from typing import Any
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.pictures.find import pictures_of
-from resgen.pictures.preprocess import takes_pictures
+from resgen.pictures.words import takes_pictures
 from resgen.proof.compare import Agreement
 from resgen.proof.gate import Verification, prove_foreign
 from resgen.proof.gate import prove as prove_file

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import check_file
+from resgen.files.arrays import read_arrays
 from resgen.graph.ir import Graph
 from resgen.pictures.find import photographs, pictures_of
-from resgen.pictures.preprocess import prepare, read, takes_pictures
+from resgen.pictures.preprocess import prepare, read
+from resgen.pictures.words import takes_pictures
 from resgen.runtime.base import Array, describe
 from resgen.spec.model import Preprocess
 
@@ -84,12 +84,12 @@ def gather(
 
 
 def _arrays(path: Path, shape: tuple[int, ...]) -> Samples:
-    check_file(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in file.files}
-    except Exception as error:  # a reader of foreign bytes fails in any way at all
-        raise ResgenError(f"{path} cannot be read as an .npz file: {error}") from error
+    arrays = read_arrays(path)
+    if "" in arrays:
+        raise ResgenError(
+            f"{path} cannot be read as an .npz file: it is a lone array",
+            hint="numpy.savez writes one",
+        )
     fitting = [
         a for a in arrays.values() if a.shape[1:] == shape and a.dtype.kind in "fiu"
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log10
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from resgen.cli._options import json_option, spec_argument, spec_options
 from resgen.cli._problems import summarize
 from resgen.cli._text import say, say_json, width
 from resgen.errors import ResgenError
+from resgen.pictures.words import told
 from resgen.words.numbers import count, in_unit, shape, unit_of
 from resgen.words.terminal import fitted, style, table
 
@@ -169,6 +171,8 @@ def _show(spec: Spec, found: Analysis, ways: Paths) -> None:
         f"{in_unit(found.peak_activation_bytes, size, 1)} of activations alive at once"
     )
     say(_paths(ways))
+    line = f"pictures: {told(spec.preprocess, spec.input)}"
+    say("\n".join(wrap(line, width(), subsequent_indent="  ")))
 
 
 def _narrowed(rows: Sequence[tuple[str, ...]]) -> list[str]:

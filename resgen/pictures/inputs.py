@@ -10,7 +10,8 @@ import numpy as np
 
 from resgen.graph.ir import Graph
 from resgen.graph.sizes import total_stride
-from resgen.pictures.preprocess import prepare, read, takes_pictures
+from resgen.pictures.preprocess import prepare, read
+from resgen.pictures.words import takes_pictures
 from resgen.runtime.base import Array
 from resgen.spec.model import Preprocess
 

@@ -7,25 +7,18 @@ on Pillow images), so that numbers published for a network can be reproduced.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import MissingComponent, ResgenError
 from resgen.files.ordinary import check_file
+from resgen.pictures.words import takes_pictures
 from resgen.spec.model import Preprocess
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-#: Channels that a picture has in each order of colours.
-CHANNELS: Final = {"rgb": 3, "bgr": 3, "gray": 1}
-
-
-def takes_pictures(preprocess: Preprocess, shape: tuple[int, ...]) -> bool:
-    """Whether an input of this shape (without the batch) can be a picture."""
-    return len(shape) == 3 and shape[0] == CHANNELS[preprocess.color]
 
 
 def read(path: Path) -> Image:
@@ -65,6 +58,8 @@ def prepare(
         )
     pillow = _pillow()
     if isinstance(image, np.ndarray):
+        if not image.size:
+            raise ResgenError(f"a picture of {image.shape} has no pixels")
         decoded: Image = pillow.fromarray(image)
     else:
         decoded = image
@@ -101,7 +96,11 @@ def _upright(image: Image) -> Image:
     """The picture as its camera's orientation says."""
     from PIL import ImageOps
 
-    turned: Image = ImageOps.exif_transpose(image)
+    image.load()  # what is damaged in the picture itself is told by the caller
+    try:
+        turned: Image = ImageOps.exif_transpose(image)
+    except Exception:  # a damaged block of Exif says nothing of an orientation
+        return image.copy()
     return turned
 
 

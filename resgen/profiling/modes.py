@@ -156,7 +156,8 @@ def _from_picture(
     session: Session, feeds: Mapping[str, Array], preprocess: Preprocess | None
 ) -> tuple[Callable[[], object], str]:
     """Prepare decoded pictures as the spec says, and run on them."""
-    from resgen.pictures.preprocess import CHANNELS, prepare, takes_pictures
+    from resgen.pictures.preprocess import prepare
+    from resgen.pictures.words import CHANNELS, takes_pictures
 
     (name, *_) = feeds
     shape = feeds[name].shape[1:]

@@ -8,11 +8,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+import torch
 from click.testing import Result
 from PIL import Image
 from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import resgen
+from resgen.files.hashed import sha256_of
 
 Run = Callable[..., Result]
 
@@ -171,6 +177,81 @@ def test_predict_json_is_one_document(run: Run, built: Path) -> None:
     assert len(classes) == 2
     assert classes[0]["probability"] >= classes[1]["probability"]
     assert all(c["label"] == ["no", "yes", "maybe"][c["index"]] for c in classes)
+
+
+def test_what_is_done_to_pictures_is_told(run: Run, built: Path) -> None:
+    words = "resize to 32 x 32 (bilinear), RGB, / 255, mean"
+    stem = ("mine.json", "--set", '/preprocess={"resize": null}')
+    for command in (
+        ("inspect", *stem),
+        ("build", *stem, "--no-verify", "-o", "told"),
+        ("predict", "told", "cat.png"),
+    ):
+        result = run(*command)
+        assert words in result.stdout + result.stderr
+
+
+def test_predict_answers_for_a_folder_but_the_damaged(run: Run, built: Path) -> None:
+    folder = built.parent / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.jpg", "d.png"):
+        Image.effect_noise((50, 40), 80).convert("RGB").save(folder / name)
+    (folder / "c.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    (folder / "notes.txt").write_text("no picture")
+    result = run("predict", "out", "photos", "cat.png")
+    assert result.exit_code == 1
+    heads = [line for line in result.stdout.splitlines() if line[0] != " "]
+    assert heads == ["a.png", "b.jpg", "d.png", "cat.png"]
+    assert "c.png" in result.stderr
+    found = json.loads(run("predict", "out", "photos", "--json").stdout)
+    assert ["error" in one for one in found] == [False, False, True, False]
+
+
+def test_predict_fills_the_batches_of_a_fixed_size(run: Run, built: Path) -> None:
+    folder = built.parent / "photos"
+    folder.mkdir()
+    for seed in range(5):
+        noise = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{seed}.png")
+    run("build", "mine.json", "--no-verify", "--batch", 2, "-o", "two")
+    run("build", "mine.json", "--no-verify", "-o", "any")
+    two, one = (
+        json.loads(run("predict", name, "photos", "--json").stdout)
+        for name in ("two", "any")
+    )
+    assert len(two) == 5
+    for a, b in zip(two, one, strict=True):
+        assert a["image"] == b["image"]
+        assert [c["index"] for c in a["classes"]] == [c["index"] for c in b["classes"]]
+
+
+def test_scores_that_are_no_numbers_are_told(run: Run, here: Path) -> None:
+    state = resgen.to_torch(resgen.expand(resgen.load("mine.json"))).state_dict()
+    state["fc.bias"] = state["fc.bias"] * float("nan")
+    torch.save(state, "nan.pth")
+    run("build", "mine.json", "--no-verify", "--weights", "nan.pth", "-o", "nan")
+    Image.new("RGB", (40, 40)).save("cat.png")
+    if Path("nan").exists():  # else the weights themselves were refused
+        result = run("predict", "nan", "cat.png", "--json")
+        assert result.exit_code == 1
+        assert "not finite" in result.stderr
+        assert "not finite" in json.loads(result.stdout)[0]["error"]
+
+
+def test_weights_of_another_network_are_seen_by_verify(run: Run, built: Path) -> None:
+    path = built / "weights.safetensors"
+    whole = load_file(path)
+    manifest = json.loads((built / "manifest.json").read_text("utf-8"))
+    first = "conv1.weight"
+    renamed = {f"{name}x" if name == first else name: v for name, v in whole.items()}
+    for given in (renamed, {**whole, first: whole[first][:1]}):
+        save_file(given, path)
+        manifest["files"][path.name]["sha256"] = sha256_of(path)
+        (built / "manifest.json").write_text(json.dumps(manifest))
+        result = run("verify", "out")
+        assert result.exit_code == 1
+        assert "Traceback" not in result.output
+        assert path.name in result.stderr
 
 
 @pytest.mark.parametrize("picture", ["none.png", "mine.json"])

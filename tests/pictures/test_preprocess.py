@@ -126,3 +126,16 @@ def test_a_folder_is_no_picture(tmp_path):
 def test_a_signal_is_no_picture(photograph):
     with pytest.raises(ResgenError, match="no rgb picture"):
         prepare(photograph, Preprocess(), (3, 100))
+
+
+def test_a_damaged_orientation_is_none(tmp_path):
+    path = tmp_path / "a.jpg"
+    block = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00" + b"\x12\x01\xff\xff" * 5
+    Image.new("RGB", (8, 6), (250, 9, 9)).save(path, exif=block)
+    assert read(path).size == (8, 6)
+
+
+@pytest.mark.parametrize("size", [(0, 5, 3), (5, 0, 3), (0, 0, 3)])
+def test_a_picture_without_pixels_is_refused(size):
+    with pytest.raises(ResgenError, match="no pixels"):
+        prepare(np.zeros(size, np.uint8), Preprocess(), SHAPE)

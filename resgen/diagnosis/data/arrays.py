@@ -13,10 +13,11 @@ from resgen.diagnosis.data.dataset import Examples, Labels
 from resgen.diagnosis.data.outputs import Scores
 from resgen.diagnosis.data.pictures import resizing
 from resgen.errors import ResgenError
+from resgen.files.arrays import read_arrays
 from resgen.files.hashed import sha256_of
-from resgen.files.ordinary import check_file
 from resgen.graph.ir import Graph
-from resgen.pictures.preprocess import prepare, takes_pictures
+from resgen.pictures.preprocess import prepare
+from resgen.pictures.words import takes_pictures
 from resgen.runtime.base import describe
 from resgen.spec.model import Preprocess
 
@@ -36,7 +37,7 @@ def arrays(
     pictures are pictures of any size, N x H x W [x colours] or N x colours x H x W, and
     are prepared as the spec says.
     """
-    held = _read(path)
+    held = read_arrays(path)
     images_name, labels_name = _chosen(held, path)
     images, labels = held[images_name], held[labels_name]
     shape = graph.inputs[0].type.shape
@@ -75,21 +76,6 @@ def arrays(
 
 
 # --- the file -------------------------------------------------------------------------
-
-
-def _read(path: Path) -> dict[str, Array]:
-    check_file(path)
-    try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {"": found}
-        with found as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # a reader of foreign bytes fails in any way at all
-        # What numpy takes for no array it takes for Python objects, and says how to
-        # load those: by running what the file says.
-        why = "it is none, or holds Python objects" if "pickle" in str(error) else error
-        raise ResgenError(f"{path} cannot be read as an .npz file: {why}") from error
 
 
 def _chosen(held: Mapping[str, Array], path: Path) -> tuple[str, str]:

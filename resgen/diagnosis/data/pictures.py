@@ -7,7 +7,7 @@ from typing import Final
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.pictures.preprocess import takes_pictures
+from resgen.pictures.words import takes_pictures
 from resgen.runtime.base import describe
 from resgen.spec.model import Preprocess
 
