@@ -13,8 +13,8 @@ def typical(seconds: Sequence[float], runs: int) -> float:
     apart that lie between two ticks of a profiler's clock. An operator that runs
     several times in a run counts so often.
 
-    >>> typical([2e-6, 3e-6, 2e-6, 900e-6], 4)
-    2.5e-06
+    >>> typical([2.0, 3.0, 2.0, 900.0], 4)
+    2.5
     """
     ordered = sorted(seconds)
     cut = len(ordered) // 4

@@ -56,12 +56,12 @@ class _Seen:
 
 
 class Observer:
-    """Measures the parts of a module in the first forward and backward pass within it.
+    """Measures the parts of a module in the first forward and backward pass within it::
 
-    >>> with Observer(model, ["layer1.0", "layer1.1"]) as seen:
-    ...     loss = cross_entropy(model(x), y)
-    ...     loss.backward()
-    >>> seen.measures()[0].gradient
+        with Observer(model, ["layer1.0", "layer1.1"]) as seen:
+            loss = cross_entropy(model(x), y)
+            loss.backward()
+        seen.measures()[0].gradient
 
     ``paths`` name the parts; the first axis of what they give out is the batch.
     ``pairs`` says that input i and input i + B/2 of the batch are neighbours.

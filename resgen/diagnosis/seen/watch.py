@@ -68,15 +68,15 @@ def watch(
     path: str | Path | None = None,
     name: str | None = None,
 ) -> Watch:
-    """Record how signals and gradients pass through ``model`` while it is trained.
+    """Record how signals and gradients pass through ``model`` while it is trained::
 
-    >>> with resgen.watch(model, path="seen.json") as seen:
-    ...     for x, y in batches:
-    ...         loss = cross_entropy(model(x), y)
-    ...         optimizer.zero_grad()
-    ...         loss.backward()
-    ...         optimizer.step()
-    ...         seen.note(loss)
+        with resgen.watch(model, path="seen.json") as seen:
+            for x, y in batches:
+                loss = cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                seen.note(loss)
 
     A step is a call of ``model`` in training mode with gradients on; the first and
     then every ``every``-th is recorded, block by block, in the document that
