@@ -14,7 +14,7 @@ from typing import Final
 
 _FOLDER: Final = Path(__file__).with_name("script")
 #: In the order in which they are read; the last one's docstring is the script's.
-_PARTS: Final = ("files", "engine", "cuda", "tensors", "measure", "main")
+_PARTS: Final = ("files", "board", "engine", "cuda", "tensors", "measure", "main")
 
 _NUMPY: Final = "import numpy as np"
 #: A device may lack numpy, and then deserves a sentence.

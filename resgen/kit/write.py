@@ -140,7 +140,8 @@ def trtexec_line(
     if not tf32:
         words.append("--noTF32")
     if workspace is not None:
-        words.append(f"--memPoolSize=workspace:{workspace}B")
+        # In MiB, as all versions read a plain number: 10.0 ignores a unit.
+        words.append(f"--memPoolSize=workspace:{workspace / 2**20:.12g}")
     if level is not None:
         words.append(f"--builderOptimizationLevel={level}")
     for index, profile in enumerate(profiles):

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from resgen.kit.assemble import assemble
+from resgen.kit.script.board import read_board
 from resgen.kit.script.cuda import cudart_files
 from resgen.kit.script.measure import compare
 from resgen.kit.script.tensors import decode, encode
@@ -39,6 +40,7 @@ def test_a_good_engine_is_built_checked_and_timed(make_kit, run_script):
     assert result["status"] == "ok"
     assert result["tensorrt"] == {"flavor": "tensorrt", "version": "11.4.0.106"}
     assert result["machine"]["compute_capability"] == "8.7"
+    assert {"power_mode", "clocks_pinned"} <= result["machine"].keys()
     assert result["kit"]["metadata"] == {"spec": "abc"}
     engine = (kit / "model.engine").read_bytes()
     assert result["engine"]["bytes"] == len(engine)
@@ -78,6 +80,51 @@ def test_samples_are_raw_and_in_the_order_of_time(make_kit, run_script):
     assert layers["layers"][0]["ms"] == [0.5] * 20
 
 
+def test_a_run_is_one_launch_where_it_can_be_recorded(
+    make_kit, run_script, monkeypatch
+):
+    """Else Python's launches are in the time of the device."""
+    for graph in (True, False):
+        if not graph:
+            monkeypatch.setenv("NO_GRAPH", "1")
+        kit = make_kit(f"graph-{graph}")
+        done = run_script(kit)
+        assert (done.returncode, done.stderr) == (0, "")  # all is given back, too
+        (timing,) = result_of(kit)["timings"]
+        assert timing["cuda_graph"] is graph
+        assert len(timing["compute"]) == 5
+
+
+@pytest.mark.parametrize("version", ["8.6.2.3", "9.0.1"])
+def test_a_tensorrt_that_is_too_old_is_told_before_anything_is_built(
+    make_kit, run_script, version
+):
+    kit = make_kit()
+    done = run_script(kit, version=version, refuse="parse")
+    assert done.returncode == 3
+    assert f"TensorRT {version} is here, and this needs 10 or newer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_power_mode_of_a_jetson_is_kept(tmp_path):
+    files = {
+        "var/lib/nvpmodel/status": "pmode:0002",
+        "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n"
+        "< POWER_MODEL ID=2 NAME=MODE_30W >\n",
+        "sys/class/devfreq/17000000.gpu/min_freq": "306000000",
+        "sys/class/devfreq/17000000.gpu/max_freq": "1300500000",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    told = {"power_mode": "MODE_30W (2)", "clocks_pinned": False}
+    assert read_board(tmp_path) == told
+    (tmp_path / "sys/class/devfreq/17000000.gpu/min_freq").write_text("1300500000\n")
+    assert read_board(tmp_path)["clocks_pinned"] is True
+    other = tmp_path / "other"
+    assert read_board(other) == {"power_mode": None, "clocks_pinned": None}
+
+
 def test_every_profile_is_timed(make_kit, run_script):
     sizes = [((1, 3, 4, 4),) * 3, ((1, 3, 4, 4), (8, 3, 4, 4), (16, 3, 4, 4))]
     kit = make_kit(profiles=[{"input": size} for size in sizes])
@@ -104,7 +151,7 @@ def test_what_was_asked_of_the_builder_reaches_it(make_kit, run_script):
     flags = result_of(kit)["engine"]["flags"]
     assert flags["optimization_level"] == 4
     line = result_of(kit)["kit"]["trtexec"]
-    assert "--memPoolSize=workspace:1073741824B --builderOptimizationLevel=4" in line
+    assert "--memPoolSize=workspace:1024 --builderOptimizationLevel=4" in line
 
 
 def test_bfloat16_inputs_and_outputs_are_converted(make_kit, run_script):
@@ -132,7 +179,7 @@ def test_another_function_is_not_timed(make_kit, run_script):
         ("profile", 1, "refuses the profile"),
         ("build", 1, "no tactic for layer3"),
         ("load", 3, "wrong compute capability"),
-        ("run", 1, "could not run"),
+        ("run", 1, "could not run the engine: a kernel was not found"),
     ],
 )
 def test_a_refusal_is_told_and_leaves_no_result(

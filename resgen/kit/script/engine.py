@@ -10,6 +10,8 @@ from typing import Any
 from resgen.kit.script.files import Stop
 
 FLAVORS = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
+#: The first full TensorRT whose networks have the types that the file says.
+OLDEST = 10
 
 
 def load_tensorrt(flavor: str | None) -> Any:
@@ -19,9 +21,14 @@ def load_tensorrt(flavor: str | None) -> Any:
         if importlib.util.find_spec(name) is None:
             continue
         try:
-            return importlib.import_module(name)
+            trt = importlib.import_module(name)
         except Exception as error:  # whatever a broken installation raises
             raise Stop(3, f"{name} does not load: {error}") from None
+        version = str(getattr(trt, "__version__", "0"))
+        if name == FLAVORS["tensorrt"] and int(version.split(".")[0]) < OLDEST:
+            raise Stop(3, f"TensorRT {version} is here, and this needs {OLDEST} or "
+                          "newer (on a Jetson: JetPack 6.1 or newer)")  # fmt: skip
+        return trt
     packages = " or ".join(f"pip install {n.replace('_', '-')}" for n in wanted)
     raise Stop(3, f"TensorRT is not installed: {packages}")
 
@@ -75,6 +82,9 @@ def build(
         config.builder_optimization_level = kit["level"]
     if not kit["tf32"]:
         config.clear_flag(trt.BuilderFlag.TF32)
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
+        # Memory that is allocated while it runs keeps an engine out of a CUDA graph.
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if hasattr(config, "set_compute_capability"):
         flags["compute_capabilities"] = choose_targets(trt, config, kit, capability)
     for entry in kit["profiles"]:
@@ -124,3 +134,16 @@ def load_engine(trt: Any, logger: Any, blob: Any) -> tuple[Any, Any]:
         said = "; ".join(logger.said) or "TensorRT does not say why"
         raise Stop(3, f"the engine was built but does not load on this GPU: {said}")
     return engine, runtime
+
+
+def new_context(trt: Any, engine: Any) -> Any:
+    """A context; of TensorRT for RTX one that compiles kernels before it runs.
+
+    Else it would compile them beside the runs, which take slower ones meanwhile.
+    """
+    strategies = getattr(trt, "DynamicShapesKernelSpecializationStrategy", None)
+    if strategies is None:
+        return engine.create_execution_context()
+    config = engine.create_runtime_config()
+    config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+    return engine.create_execution_context(runtime_config=config)

@@ -15,7 +15,8 @@ every file. ``model.engine`` and ``result.json`` are written beside it. The latt
     started         UTC, ISO 8601; every "at_s" counts from here
     tensorrt        {flavor, version}
     machine         {gpu, compute_capability, memory_bytes, cuda_driver, cuda_runtime,
-                    driver, python, platform}; driver is null where NVML is not
+                    driver, python, platform, power_mode, clocks_pinned}; driver is
+                    null where NVML is not, the last two but on a Jetson
     engine          {file, bytes, sha256, build_seconds, flags}
     outputs         a row an output: {name, shape, dtype, largest_difference,
                     share_of_range, tolerance, cosine, signal_to_noise_db, top1, ok};
@@ -26,9 +27,10 @@ every file. ``model.engine`` and ``result.json`` are written beside it. The latt
                     time is between CUDA events, host time from before the launch until
                     the stream is idle
     timings         a row a profile: {profile, inputs: {name: shape}, clocks_before,
-                    clocks_after, compute: [sample], end_to_end: [sample]}; compute has
-                    its inputs on the device, end_to_end copies them there and the
-                    outputs back, through pinned memory; clocks are {sm_mhz,
+                    clocks_after, cuda_graph, compute: [sample], end_to_end: [sample]};
+                    compute has its inputs on the device and is launched as one CUDA
+                    graph where cuda_graph is true, end_to_end copies them there and
+                    the outputs back, through pinned memory; clocks are {sm_mhz,
                     memory_mhz, temperature_c} or null
     layer_times     a row a profile: {profile, layers: [{name, ms: [one a run]}]}, from
                     a pass of its own, since reading them slows the network down
@@ -52,6 +54,7 @@ from typing import Any
 
 import numpy as np
 
+from resgen.kit.script.board import read_board
 from resgen.kit.script.cuda import Cuda, cudart_files, find_cuda, read_nvml
 from resgen.kit.script.engine import (
     FLAVORS,
@@ -63,6 +66,7 @@ from resgen.kit.script.engine import (
 from resgen.kit.script.files import Stop, read_arrays, read_kit, write_json, write_whole
 from resgen.kit.script.measure import (
     compare,
+    graphed,
     inspect_layers,
     layer_times,
     outputs_of,
@@ -118,7 +122,8 @@ def run_kit(
     origin = time.perf_counter()
     # The runtime has to live as long as the engine that it made.
     engine, runtime = load_engine(trt, logger, blob)
-    with bound(trt, cuda, engine, feeds, kit["test_profile"]) as run:
+    said = logger.said
+    with bound(trt, cuda, engine, feeds, kit["test_profile"], said) as run:
         rows = compare(outputs_of(run), expected, kit["tolerances"])
         result.update(outputs=rows, layers=inspect_layers(trt, engine, run.context))
     for row in rows:
@@ -130,13 +135,16 @@ def run_kit(
         for index, full in enumerate(timed_inputs(kit["profiles"], feeds)):
             shapes = {name: list(array.shape) for name, array in full.items()}
             timing: dict[str, Any] = {"profile": index, "inputs": shapes}
-            with bound(trt, cuda, engine, full, index) as run:
+            with bound(trt, cuda, engine, full, index, said) as run:
                 timing["clocks_before"] = read_nvml(cuda.bus())["clocks"]
-                for kind, work in (
-                    ("compute", run.compute),
-                    ("end_to_end", run.end_to_end),
-                ):
-                    timing[kind] = samples(run, work, runs, warm_up, origin)
+                run.compute()
+                run.wait()
+                with graphed(run) as launch:
+                    timing["cuda_graph"] = launch is not None
+                    work = launch or run.compute
+                    timing["compute"] = samples(run, work, runs, warm_up, origin)
+                work = run.end_to_end
+                timing["end_to_end"] = samples(run, work, runs, warm_up, origin)
                 timing["clocks_after"] = read_nvml(cuda.bus())["clocks"]
                 layers = layer_times(trt, run)
             result["timings"].append(timing)
@@ -155,7 +163,8 @@ def describe_machine(
 ) -> dict[str, Any]:
     """``machine``, as far as there is one."""
     machine: dict[str, Any] = {"python": platform.python_version(),
-                               "platform": platform.platform()}  # fmt: skip
+                               "platform": platform.platform(),
+                               **read_board(Path("/"))}  # fmt: skip
     if cuda is not None:
         machine.update(cuda.describe(), driver=read_nvml(cuda.bus())["driver"])
         capability = machine["compute_capability"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from resgen.kit.script.cuda import Cuda
+from resgen.kit.script.engine import new_context
 from resgen.kit.script.files import Stop
 
 #: numpy has no bfloat16, so its bits are carried in an integer.
@@ -51,8 +52,11 @@ class Tensor:
 class Bound:
     """An engine's context with memory for all its tensors, ready to run."""
 
-    def __init__(self, cuda: Cuda, context: Any, stream: int) -> None:
+    def __init__(
+        self, cuda: Cuda, context: Any, stream: int, said: Sequence[str]
+    ) -> None:
         self.cuda, self.context, self.stream = cuda, context, stream
+        self.said = said
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
 
@@ -66,7 +70,8 @@ class Bound:
 
     def compute(self) -> None:
         if not self.context.execute_async_v3(self.stream):
-            raise Stop(1, "TensorRT could not run the engine")
+            why = "; ".join(self.said) or "it does not say why"
+            raise Stop(1, f"TensorRT could not run the engine: {why}")
 
     def end_to_end(self) -> None:
         self.upload()
@@ -79,13 +84,22 @@ class Bound:
 
 @contextmanager
 def bound(
-    trt: Any, cuda: Cuda, engine: Any, feeds: Mapping[str, Any], profile: int
+    trt: Any,
+    cuda: Cuda,
+    engine: Any,
+    feeds: Mapping[str, Any],
+    profile: int,
+    said: Sequence[str],
 ) -> Iterator[Bound]:
-    """Memory for one set of inputs, which are on the device already."""
-    context = engine.create_execution_context()
+    """Memory for one set of inputs, which are on the device already.
+
+    ``said`` is what TensorRT's logger has heard.
+    """
+    context = new_context(trt, engine)
     if context is None:
-        raise Stop(1, "TensorRT has no memory to run the engine")
-    run = Bound(cuda, context, cuda.handle("cudaStreamCreate"))
+        why = "; ".join(said) or "it does not say why"
+        raise Stop(1, f"TensorRT has no memory to run the engine: {why}")
+    run = Bound(cuda, context, cuda.handle("cudaStreamCreate"), said)
     try:
         if not context.set_optimization_profile_async(profile, run.stream):
             raise Stop(1, f"TensorRT does not take its profile {profile}")
