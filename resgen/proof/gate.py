@@ -9,7 +9,7 @@ every initialiser in the file has to be what the graph's expression for it comes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,14 +24,14 @@ from resgen.pictures.find import photographs
 from resgen.pictures.inputs import Inputs, gather
 from resgen.proof.compare import (
     Agreement,
-    Departure,
     Recorded,
     compare_outputs,
-    compare_tensors,
     where,
 )
 from resgen.proof.initializers import Operands, prove_initializers
+from resgen.proof.local import Opened, prove_unfolded
 from resgen.proof.probe import calibrate, draw
+from resgen.proof.walk import Leaves, walk
 from resgen.runtime.base import Array, release_memory
 from resgen.runtime.onnxruntime import OnnxRuntimeSession, load_onnxruntime
 from resgen.runtime.torch import TorchSession, load_torch
@@ -97,6 +97,8 @@ def prove(
     """
     load_torch("there is nothing to verify against")
     load_onnxruntime("the ONNX file cannot be run and verified")
+    from resgen.lower.torch import to_torch
+
     tell = say or (lambda _: None)
     tell("comparing the file's weights with the graph's")
     stored = read_stored(file)
@@ -104,7 +106,11 @@ def prove(
     sizes = tuple(batches or _batches(stored.model))
     paths = photographs() if images is None else images
     inputs = gather(graph, preprocess, sizes, paths, seed, resized=_open(stored.model))
-    tell("comparing every tensor on probe parameters")
+    tell("comparing every operator on probe parameters")
+
+    def probing() -> torch.nn.Module:
+        return probed(graph, draw(graph, seed), inputs)
+
     with temporary_folder() as folder:
         module, reference, copy, shares = _prove_tensors(
             graph, folded, stored, operands, inputs, seed, Path(folder)
@@ -116,10 +122,12 @@ def prove(
         release_memory()
         tell("comparing outputs on probe parameters")
         with OnnxRuntimeSession(copy) as deployed:
-            probe = compare_outputs(reference, deployed)
+            probe = compare_outputs(reference, deployed, _exact(graph, probing))
     tell("comparing outputs on the weights that ship")
     with OnnxRuntimeSession(file) as deployed:
-        shipped = compare_outputs(shipped_reference, deployed)
+        shipped = compare_outputs(
+            shipped_reference, deployed, _exact(graph, lambda: to_torch(graph, weights))
+        )
     return Verification(
         verdict="equal",
         pictures=inputs.pictures,
@@ -150,8 +158,6 @@ def prove_foreign(
     such a file for other weights, which are the probe parameters. Otherwise as
     :func:`prove`.
     """
-    import torch
-
     from resgen.lower.torch import to_torch
 
     load_onnxruntime("the ONNX file cannot be run and verified")
@@ -159,18 +165,29 @@ def prove_foreign(
     paths = photographs() if images is None else images
     inputs = gather(graph, preprocess, sizes, paths, seed, resized=False)
     drawn = draw(graph, seed)
-    module = to_torch(graph, drawn).eval()
-    with torch.no_grad(), temporary_folder() as folder:
-        settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+    module = probed(graph, drawn, inputs)
+
+    def probing() -> torch.nn.Module:
+        return probed(graph, draw(graph, seed), inputs)
+
+    def shipping() -> torch.nn.Module:
+        return to_torch(graph, weights)
+
+    with temporary_folder() as folder:
         copy = Path(folder) / file.name
         write(drawn, copy)
         agreements = []
-        for model, parameters in ((copy, drawn), (file, weights)):
+        for model, parameters, made in (
+            (copy, drawn, probing),
+            (file, weights, shipping),
+        ):
             _load(graph, module, parameters)
             with TorchSession(graph, module) as session:
                 reference = Recorded.of(session, inputs.feeds)
             with OnnxRuntimeSession(model) as deployed:
-                agreements.append(compare_outputs(reference, deployed))
+                agreements.append(
+                    compare_outputs(reference, deployed, _exact(graph, made))
+                )
     probe, shipped = agreements
     return Verification(
         verdict="equal",
@@ -207,40 +224,56 @@ def _prove_tensors(
     seed: int,
     folder: Path,
 ) -> tuple[torch.nn.Module, Recorded, Path, list[float]]:
-    """Compare every tensor on probe parameters, with the file's nodes as they stand.
+    """Compare every operator on probe parameters, with the file's nodes as they stand.
 
     Returns the module and its outputs under these parameters, a copy of the file that
-    holds them, and what each tensor used of what rounding explains.
+    holds them, and what each operator used of what rounding explains.
     """
+    import torch
+
+    drawn = draw(graph, seed)
+    module = probed(graph, drawn, inputs)
+    resized = inputs.resized is not None
+    with TorchSession(graph, module, dynamic=resized) as session:
+        reference = Recorded.of(session, inputs.feeds)
+    # The module's numbers are those of `drawn`, whose memory it shares.
+    held = {name: evaluate(operand, drawn) for name, operand in operands}
+    with torch.no_grad():
+        opened = Opened.of(stored, held)
+        shares = prove_unfolded(graph, folded, opened, module, drawn, inputs.batches[0])
+    return module, reference, stored.copy(folder, held), shares
+
+
+def probed(graph: Graph, drawn: Mapping[str, Array], inputs: Inputs) -> torch.nn.Module:
+    """The network with probe parameters, settled in place on these inputs."""
     import torch
 
     from resgen.lower.torch import to_torch
 
-    drawn = draw(graph, seed)
     module = to_torch(graph, drawn).eval()
     with torch.no_grad():
         settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
-        resized = inputs.resized is not None
-        with TorchSession(graph, module, dynamic=resized) as session:
-            later = Recorded.of(session, inputs.feeds[1:])
-        # The module's numbers are those of `drawn`, whose memory it shares.
-        held = {name: evaluate(operand, drawn) for name, operand in operands}
-        first = inputs.batches[0]
-        tensors = _tensors(folded, stored.model)
-        values = _run_open(stored, held, set(tensors.values()), inputs.name, first)
-        copy = stored.copy(folder, held)
-        del held
-        release_memory()
-        module.eval()
-        differences, outputs = compare_tensors(
-            graph,
-            module,
-            {inputs.name: torch.from_numpy(first)},
-            lambda node: values.pop(tensors.get(node, ""), None),
-        )
-    # The walk has run the module's operators on the first batch already.
-    reference = Recorded(later.name, ((inputs.feeds[0], outputs), *later.batches))
-    return module, reference, copy, [difference.share for difference in differences]
+    return module
+
+
+def _exact(
+    graph: Graph, made: Callable[[], torch.nn.Module]
+) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    """The outputs in PyTorch's float64, by a module that is made when it is asked."""
+    import torch
+
+    def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        leaves = Leaves(graph, made().eval())
+        given = {name: torch.from_numpy(x).double() for name, x in feeds.items()}
+        names = {value: name for name, value in graph.outputs}
+        with torch.no_grad():
+            return {
+                names[node.name]: value.numpy()
+                for node, value in walk(graph, given, leaves.exact)
+                if node.name in names
+            }
+
+    return run
 
 
 def settle(
@@ -273,51 +306,6 @@ def _unload(module: torch.nn.Module) -> None:
 
     for tensor in module.state_dict(keep_vars=True).values():
         tensor.data = torch.empty(0)
-
-
-def _tensors(folded: Graph, structure: ModelProto) -> dict[str, str]:
-    """The file's tensor for each value of the unfolded graph that it computes.
-
-    The last ONNX node of an operator goes by the operator's name, and what a folded
-    operator yields is what the last norm that it absorbed yielded.
-    """
-    yields = {node.name: node.output[0] for node in structure.graph.node if node.output}
-    found = {}
-    for node in folded.nodes:
-        if node.op.training_only:
-            continue
-        if node.name not in yields:
-            raise Departure(node.name, f"the ONNX file computes no {node.name}")
-        found[node.absorbed[-1] if node.absorbed else node.name] = yields[node.name]
-    return found
-
-
-def _run_open(
-    stored: StoredModel,
-    held: Mapping[str, Array],
-    tensors: Iterable[str],
-    name: str,
-    batch: Array,
-) -> dict[str, Array]:
-    """What the model's own nodes yield, each of these tensors."""
-    from onnx import ModelProto
-    from onnx.helper import make_tensor_value_info
-    from onnx.numpy_helper import from_array
-
-    opened = ModelProto()
-    opened.CopyFrom(stored.model)
-    for tensor in stored.tensors:
-        if tensor.name in held:  # as an input it is not copied
-            kind, shape = tensor.head.data_type, tensor.shape
-            opened.graph.input.append(make_tensor_value_info(tensor.name, kind, shape))
-        else:
-            opened.graph.initializer.append(from_array(tensor.read(), tensor.name))
-    shown = {output.name for output in opened.graph.output}
-    for value in tensors:
-        if value not in shown:
-            opened.graph.output.add(name=value)
-    with OnnxRuntimeSession(opened.SerializeToString(), optimize=False) as session:
-        return session.run({name: batch, **held})
 
 
 def _plain(value: Any) -> Any:

@@ -1,20 +1,22 @@
-"""The proof of a low-precision file: every operator by itself, on what it is given.
+"""The proof of a file: every operator by itself, on what it is given.
 
-Rounding to a few bits makes tensors of two right computations differ, and more so the
-deeper the network. So each operator is asked alone: given the very numbers that it
-reads in the file, does the file's node yield what PyTorch computes from them in
-float64? Types are compared first (:mod:`resgen.proof.typed`), and then 16 bits run as
-float32: ONNX Runtime's CPU has no kernels for bfloat16, and rounding to 16 bits would
-hide what is off by less. As in the proof of float32 files the parameters are probes, in
-which every part shows, with scales to suit; that the file holds the right numbers is a
-comparison of bits.
+Rounding makes tensors of two right computations differ, and more so the deeper the
+network and the fewer the bits. So each operator is asked alone: given the very numbers
+that it reads in the file, does the file's node yield what PyTorch computes from them in
+float64, within what float32 may make of it (:mod:`resgen.proof.bounds`)? A fault shows
+at the operator that has it, at any depth, and nothing else does.
+
+Types are compared first where they are not all float32 (:mod:`resgen.proof.typed`), and
+then 16 bits run as float32: ONNX Runtime's CPU has no kernels for bfloat16, and
+rounding to 16 bits would hide what is off by less. The parameters are probes, in which
+every part shows; that the file holds the right numbers is a comparison of bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -22,12 +24,14 @@ from resgen.graph.ir import Graph, Node
 from resgen.onnxfile.stored import StoredModel
 from resgen.ops.cast import CODES
 from resgen.ops.quantize import Quantize
-from resgen.ops.types import Apply, DType, Module, Operand, Ref
+from resgen.ops.types import Apply, DType, Operand, Ref
+from resgen.proof.bounds import Asked, bound, grown
 from resgen.proof.compare import Departure, where
 from resgen.proof.constants import rounds_constants
 from resgen.proof.initializers import Operands
 from resgen.proof.ramps import activations, with_ramps
 from resgen.proof.typed import prove_types
+from resgen.proof.walk import Leaves, spelled, walk
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import Weights, evaluate
@@ -36,11 +40,8 @@ if TYPE_CHECKING:
     import torch
     from onnx import ModelProto
 
-#: How far a tensor may be off, as a share of its largest value. Sums of thousands of
-#: float32 products are right to 1e-6; an operator of several steps rounds in each.
-ALLOWED: Final = 2e-5
-#: And where 16 bits round constants of an operator, as they round the root of 2: the
-#: rounding of a few of them.
+#: Where 16 bits round constants of an operator, as they round the root of 2, its result
+#: may be off by this share of the largest: the rounding of a few of them.
 CONSTANTS: Final[Mapping[DType, float]] = {
     "float16": 4 * 2.0**-11,
     "bfloat16": 4 * 2.0**-8,
@@ -52,6 +53,9 @@ CLIPPED: Final = (0.6, 0.9)
 #: float32 may take to either side. (Products of one scale fall on the middle often.)
 MIDDLE: Final = 1e-5
 
+#: A value, and what it may be off by where it is not the file's own.
+Known = tuple["torch.Tensor", "torch.Tensor | None"]
+
 
 def prove_locally(
     graph: Graph,
@@ -60,40 +64,81 @@ def prove_locally(
     weights: Weights,
     batch: Array,
 ) -> int:
-    """Compare every operator of ``graph`` with its node in the file.
+    """Compare every operator of ``graph`` with its node in the file, at any precision.
 
     ``weights`` are put in place of the file's. Returns how many operators were
     compared; the first that is off is a :class:`~resgen.proof.compare.Departure`.
     """
-    tensors = _tensors(graph, stored.model)
+    tensors = tensors_of(graph, stored.model)
     prove_types(graph, stored, tensors)
     weights = _clipping(graph, weights)
     held = {name: evaluate(operand, weights) for name, operand in operands}
+    opened = Opened.of(stored, held)
+    values = opened.run(tensors.values(), graph.inputs[0].name, batch)
     opset = stored.model.opset_import[0].version
-    (given,) = graph.inputs
-    opened = _opened(stored, held)
-    values = _run(opened, list(tensors.values()), given.name, batch)
-    values[given.name] = batch
-    named = {given.name: given.name, **tensors}
-    compared = 0
+
+    def rounded(node: Node) -> float:
+        kind = CONSTANTS.get(graph.types[node.inputs[0]].dtype)
+        return kind if kind and rounds_constants(graph, node, opset) else 0.0
+
+    def operand(node: Node, role: str) -> Array | None:
+        found = dict(node.operands).get(role)
+        return None if found is None else _exact(found, weights)
+
+    def exactly(node: Node, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        # What is done to a weight is in its operand, rounded: it is not done again.
+        spelling = node.op.bare.torch(graph.types[node.inputs[0]])
+        values = {role: _double(operand(node, role)) for role, _ in node.operands}
+        return spelled(spelling, inputs, values).double()
+
+    judge = Judge(graph, exactly, operand, rounded)
+    judge.all(tensors, values, batch)
+    judge.ramps(opened, tensors)
+    return len(judge.shares)
+
+
+def prove_unfolded(
+    graph: Graph,
+    folded: Graph,
+    opened: Opened,
+    module: torch.nn.Module,
+    weights: Weights,
+    batch: Array,
+) -> list[float]:
+    """Compare the operators of the network itself, as PyTorch runs it, with the file's.
+
+    ``folded`` is the graph that the file was written from. What a folded operator
+    yields is held against all that it absorbed. Returns what each used of what rounding
+    explains.
+    """
+    absorbed = {node.name: node.absorbed for node in folded.nodes}
+    tensors = {
+        (absorbed[name] or (name,))[-1]: tensor
+        for name, tensor in tensors_of(folded, opened.model).items()
+    }
+    values = opened.run(tensors.values(), graph.inputs[0].name, batch)
+
+    def operand(node: Node, role: str) -> Array | None:
+        found = dict(node.operands).get(role)
+        return None if found is None else evaluate(found, weights)
+
+    judge = Judge(graph, Leaves(graph, module).exact, operand, lambda _: 0.0)
+    judge.all(tensors, values, batch)
+    judge.ramps(opened, tensors)
+    return judge.shares
+
+
+def tensors_of(graph: Graph, structure: ModelProto) -> dict[str, str]:
+    """The file's tensor for each operator, whose last node goes by its name."""
+    yields = {node.name: node.output[0] for node in structure.graph.node if node.output}
+    found = {}
     for node in graph.nodes:
         if node.op.training_only:
-            named[node.name] = named[node.inputs[0]]
             continue
-        inputs = [values[named[value]] for value in node.inputs]
-        allowed = _allowed(graph, node, opset)
-        _compare(graph, node, inputs, values[tensors[node.name]], weights, allowed)
-        compared += 1
-    for name, value in graph.outputs:
-        if not np.array_equal(values[name], values[named[value]]):
-            raise Departure(
-                name, f'the ONNX file gives out as "{name}" what is not {value}'
-            )
-    alone, ramps = with_ramps(graph, opened, named)
-    for node, ramp, result in _on_ramps(graph, alone, ramps):
-        allowed = _allowed(graph, node, opset)
-        _compare(graph, node, [ramp], result, weights, allowed, each=True)
-    return compared
+        if node.name not in yields:
+            raise Departure(node.name, f"the ONNX file computes no {node.name}")
+        found[node.name] = yields[node.name]
+    return found
 
 
 def _clipping(graph: Graph, weights: Weights) -> Weights:
@@ -108,90 +153,74 @@ def _clipping(graph: Graph, weights: Weights) -> Weights:
     return changed
 
 
-def _allowed(graph: Graph, node: Node, opset: int) -> float:
-    """How far its result may be off, as a share of the largest value."""
-    rounded = CONSTANTS.get(graph.types[node.inputs[0]].dtype)
-    if rounded is not None and rounds_constants(graph, node, opset):
-        return rounded
-    return ALLOWED
-
-
-def _tensors(graph: Graph, structure: ModelProto) -> dict[str, str]:
-    """The file's tensor for each operator, whose last node goes by its name."""
-    yields = {node.name: node.output[0] for node in structure.graph.node}
-    found = {}
-    for node in graph.nodes:
-        if node.op.training_only:
-            continue
-        if node.name not in yields:
-            raise Departure(node.name, f"the ONNX file computes no {node.name}")
-        found[node.name] = yields[node.name]
-    return found
-
-
 # --- what the file yields -------------------------------------------------------------
 
 
-def _opened(stored: StoredModel, held: Mapping[str, Array]) -> ModelProto:
-    """The file's own nodes with these weights, in float32."""
-    from onnx import ModelProto
-    from onnx.numpy_helper import from_array
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The file's own nodes in float32, with other weights, which it takes as inputs.
 
-    opened = ModelProto()
-    opened.CopyFrom(stored.model)
-    for tensor in stored.tensors:
-        array = held[tensor.name] if tensor.name in held else tensor.read()
-        opened.graph.initializer.append(from_array(array, tensor.name))
-    _widened(opened)
-    return opened
+    An input is not copied, as an initialiser would be. Weights of 16 bits keep their
+    rounded values, so only the rounding of results is lost.
+    """
+
+    model: ModelProto
+    held: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, stored: StoredModel, weights: Weights) -> Opened:
+        """With these weights by the names of initialisers."""
+        from onnx import ModelProto
+        from onnx.helper import np_dtype_to_tensor_dtype
+        from onnx.numpy_helper import from_array
+
+        from resgen.onnxfile.check import info
+
+        model = ModelProto()
+        model.CopyFrom(stored.model)
+        held = {}
+        for tensor in stored.tensors:
+            name, given = tensor.name, weights.get(tensor.name)
+            array = _wide(tensor.read() if given is None else given)
+            if given is None or array.dtype.kind not in "fiu":
+                model.graph.initializer.append(from_array(array, name))
+            else:
+                held[name] = array
+                kind = np_dtype_to_tensor_dtype(array.dtype)
+                model.graph.input.append(info(name, array.shape, kind))
+        _widened(model)
+        return cls(model, held)
+
+    def run(self, tensors: Iterable[str], name: str, batch: Array) -> dict[str, Array]:
+        """What the nodes yield: each of these tensors, and what the file gives out."""
+        from onnx import ModelProto
+
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        shown = {output.name for output in model.graph.output}
+        for tensor in dict.fromkeys(tensors):
+            if tensor not in shown:
+                model.graph.output.add(name=tensor)
+        return _run(model, {name: _wide(batch), **self.held})
 
 
-def _run(
-    opened: ModelProto, tensors: Sequence[str], name: str, batch: Array
-) -> dict[str, Array]:
-    """What its nodes yield, each of these tensors."""
-    from onnx import ModelProto
-
-    model = ModelProto()
-    model.CopyFrom(opened)
-    shown = {output.name for output in model.graph.output}
-    for tensor in dict.fromkeys(tensors):
-        if tensor not in shown:
-            model.graph.output.add(name=tensor)
-    with _session(model) as session:
-        wide = batch if batch.dtype == np.uint8 else batch.astype(np.float32)
-        return session.run({name: wide})
-
-
-def _on_ramps(
-    graph: Graph, alone: ModelProto, ramps: Mapping[str, Array]
-) -> Iterator[tuple[Node, Array, Array]]:
-    """Every activation with its ramp and what it makes of that."""
-    if not ramps:
-        return
-    with _session(alone) as session:
-        results = list(session.run(ramps).values())
-    yield from zip(activations(graph), ramps.values(), results, strict=True)
-
-
-def _session(model: ModelProto) -> OnnxRuntimeSession:
-    return OnnxRuntimeSession(
+def _run(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    with OnnxRuntimeSession(
         model.SerializeToString(), optimize=False, any_placement=True
-    )
+    ) as session:
+        return session.run(feeds)
+
+
+def _wide(array: Array) -> Array:
+    low = array.dtype.name in CONSTANTS
+    return np.asarray(array, np.float32 if low else None)  # a scalar is an array too
 
 
 def _widened(model: ModelProto) -> None:
-    """Let 16 bits be float32, in place.
-
-    Weights keep their rounded values, so only the rounding of results is lost.
-    """
+    """Let 16 bits be float32, in place."""
     from onnx import TensorProto
-    from onnx.numpy_helper import from_array, to_array
 
     low, wide = {CODES[dtype] for dtype in CONSTANTS}, TensorProto.FLOAT
-    for tensor in model.graph.initializer:
-        if tensor.data_type in low:
-            tensor.CopyFrom(from_array(to_array(tensor).astype("f4"), tensor.name))
     for node in model.graph.node:
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.i in low:
@@ -205,103 +234,161 @@ def _widened(model: ModelProto) -> None:
 # --- what it has to yield -------------------------------------------------------------
 
 
-def _compare(
-    graph: Graph,
-    node: Node,
-    inputs: Sequence[Array],
-    found: Array,
-    weights: Weights,
-    share: float,
-    *,
-    each: bool = False,
-) -> None:
-    """Refuse what is further off than this share of the largest value.
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Holds what a file yields against what its operators have to.
 
-    With ``each`` it is the share of every value by itself, or of its input.
+    ``exactly`` is an operator in PyTorch's float64, ``operand`` what it consumes for a
+    role: the very number that the file holds. ``rounded`` is what constants of 16 bits
+    may add, as a share of the largest value. ``shares`` are what operators used of what
+    is allowed, in the graph's order.
     """
-    exact = _exact(graph, node, inputs, weights)
-    got = found.astype(np.float64)
-    size = float(np.abs(exact).max(initial=0.0))
-    if got.shape != exact.shape:
-        raise _departure(graph, node, f"its shape is {got.shape}, not {exact.shape}")
-    apart = np.abs(got - exact)
-    if isinstance(node.op, Quantize):
-        operands = {role: _wide(operand, weights) for role, operand in node.operands}
-        numbers = inputs[0].astype(np.float64) / operands["scale"]
-        numbers += operands.get("zero_point", np.zeros(()))
-        middle = np.abs(numbers - (exact + got) / 2)
-        wrong = (apart > 0) & ~(middle <= MIDDLE * np.maximum(np.abs(numbers), 1.0))
-        if wrong.any():
-            raise _departure(
-                graph,
-                node,
-                f"{wrong.mean():.1%} of its codes are not the nearest, by up to "
-                f"{float(apart.max()):.0f}",
+
+    graph: Graph
+    exactly: Callable[[Node, Sequence[torch.Tensor]], torch.Tensor]
+    operand: Callable[[Node, str], Array | None]
+    rounded: Callable[[Node], float]
+    shares: list[float] = field(default_factory=list)
+
+    def all(
+        self, tensors: Mapping[str, str], values: dict[str, Array], batch: Array
+    ) -> None:
+        """Every operator in turn, and what the file gives out.
+
+        ``tensors`` are the file's by operator; ``values`` go as they are used.
+        """
+        given_out = {name: values[name] for name, _ in self.graph.outputs}
+
+        def compute(node: Node, given: Sequence[Known]) -> Known:
+            if node.op.training_only:
+                return given[0]
+            tensor = tensors.get(node.name)
+            found = None if tensor is None else values.pop(tensor)
+            return self._known(node, given, found)
+
+        start: dict[str, Known] = {self.graph.inputs[0].name: (_double(batch), None)}
+        for node, (value, _) in walk(self.graph, start, compute):
+            for name, source in self.graph.outputs:
+                if source == node.name and not np.array_equal(given_out[name], value):
+                    raise Departure(
+                        name,
+                        f'the ONNX file gives out as "{name}" what is not {source}',
+                    )
+
+    def ramps(self, opened: Opened, tensors: Mapping[str, str]) -> None:
+        """Every activation on a ramp, number by number."""
+        named = {value.name: value.name for value in self.graph.inputs}
+        for node in self.graph.nodes:
+            skipped = node.op.training_only
+            own = tensors.get(node.name, "")  # none of what a norm's node absorbed
+            named[node.name] = named[node.inputs[0]] if skipped else own
+        alone, feeds = with_ramps(self.graph, opened.model, named, opened.held)
+        if not feeds:
+            return
+        results = _run(alone, feeds).values()
+        for node, ramp, found in zip(
+            activations(self.graph), feeds.values(), results, strict=True
+        ):
+            self._compare(self._asked(node, [_double(ramp)]), None, found, each=True)
+
+    def _asked(self, node: Node, inputs: Sequence[torch.Tensor]) -> Asked:
+        def operand(role: str) -> torch.Tensor | None:
+            import torch
+
+            found = self.operand(node, role)
+            return None if found is None else torch.from_numpy(np.asarray(found))
+
+        def again(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+            return self.exactly(node, inputs)
+
+        return Asked(self.graph, node, inputs, again(inputs), operand, again)
+
+    def _known(self, node: Node, given: Sequence[Known], found: Array | None) -> Known:
+        """What the operators that read it are given: the file's own, if it has it."""
+        asked = self._asked(node, [value for value, _ in given])
+        before = given[0][1]
+        if found is None:  # the norm that follows is part of the file's node
+            return asked.exact, bound(asked)
+        self.shares.append(self._compare(asked, before, found))
+        return _double(found), None
+
+    def _compare(
+        self,
+        asked: Asked,
+        before: torch.Tensor | None,
+        found: Array,
+        *,
+        each: bool = False,
+    ) -> float:
+        """What it uses of what rounding explains; more than all of it is refused.
+
+        ``before`` is what a norm's input may be off by. With ``each``, constants are
+        rounded by a share of every value by itself, or of its input.
+        """
+        node, exact, got = asked.node, asked.exact, _double(found)
+        if got.shape != exact.shape:
+            raise self._departure(
+                node, f"its shape is {tuple(got.shape)}, not {tuple(exact.shape)}"
             )
-        return
-    sizes = np.full(apart.shape, size or 1.0)
-    if each:
-        sizes = np.maximum(np.abs(exact), np.abs(inputs[0]))
-    wrong = ~(apart <= share * sizes)  # also where it is no number
-    if wrong.any():
-        reach = float(sizes[wrong].max())
-        raise _departure(
-            graph,
-            node,
-            f"it is off by {float(apart[wrong].max()):.1e} where values reach "
-            f"{reach:.1e} and rounding explains {share * reach:.1e}",
+        if isinstance(node.op, Quantize):
+            self._nearest(asked, got)
+            return 0.0
+        allowed = bound(asked)
+        if before is not None:
+            allowed = allowed + grown(asked, before)
+        rounded = self.rounded(node)
+        if rounded:
+            sizes = exact.abs()
+            sizes = sizes.maximum(asked.inputs[0].abs()) if each else sizes.amax()
+            allowed = allowed + rounded * sizes
+        apart = (got - exact).abs()
+        wrong = ~(apart <= allowed)  # also where it is no number
+        if wrong.any():
+            worst = (apart - allowed).nan_to_num(np.inf).argmax()
+            raise self._departure(
+                node,
+                f"it is off by {float(apart.flatten()[worst]):.1e} where values reach "
+                f"{float(exact.abs().amax()):.1e} and rounding explains "
+                f"{float(allowed.expand_as(apart).flatten()[worst]):.1e}",
+            )
+        used = (apart / allowed).nan_to_num(0.0)  # 0 of 0 is allowed
+        return float(used.amax())
+
+    def _nearest(self, asked: Asked, got: torch.Tensor) -> None:
+        """Refuse codes that are not the nearest to what they stand for."""
+        scale, shift = asked.operand("scale"), asked.operand("zero_point")
+        if scale is None:
+            raise TypeError(f"{asked.node.name} has no scale")
+        numbers = asked.inputs[0] / scale.double()
+        if shift is not None:
+            numbers = numbers + shift.double()
+        apart = (got - asked.exact).abs()
+        middle = (numbers - (asked.exact + got) / 2).abs()
+        wrong = (apart > 0) & ~(middle <= MIDDLE * numbers.abs().clamp(min=1.0))
+        if wrong.any():
+            share = float(wrong.double().mean())
+            raise self._departure(
+                asked.node,
+                f"{share:.1%} of its codes are not the nearest, by up to "
+                f"{float(apart.amax()):.0f}",
+            )
+
+    def _departure(self, node: Node, message: str) -> Departure:
+        return Departure(
+            node.name,
+            f"the ONNX file departs from PyTorch at {node.name} ({node.op.name}, "
+            f"{where(self.graph, node)}): {message}",
         )
 
 
-def _departure(graph: Graph, node: Node, message: str) -> Departure:
-    return Departure(
-        node.name,
-        f"the ONNX file departs from PyTorch at {node.name} ({node.op.name}, "
-        f"{where(graph, node)}): {message}",
-    )
-
-
-def _exact(
-    graph: Graph, node: Node, inputs: Sequence[Array], weights: Weights
-) -> Array:
-    """The operator in PyTorch's float64, given the numbers that the file gives it."""
+def _double(array: Array | None) -> torch.Tensor:
     import torch
 
-    # What is done to a weight is in its operand, rounded: it is not done again.
-    spelling = node.op.bare.torch(graph.types[node.inputs[0]])
-    given = [torch.from_numpy(array.astype(np.float64)) for array in inputs]
-    values = {
-        role: torch.from_numpy(np.array(_wide(operand, weights)))
-        for role, operand in node.operands
-    }
-    result: torch.Tensor
-    with torch.no_grad():
-        if isinstance(spelling, Module):
-            result = _called(spelling, values, given)
-        else:
-            views = [values[role].view(shape) for role, shape in spelling.parameters]
-            first: tuple[Any, ...] = (given,) if spelling.gather else tuple(given)
-            function = resolve_name(spelling.target)
-            result = function(*first, *views, *spelling.args, **spelling.kwargs)
-    found: Array = result.double().numpy()
-    return found
+    return torch.from_numpy(np.asarray(array, np.float64))
 
 
-def _called(
-    spelling: Module, values: dict[str, Any], given: Sequence[torch.Tensor]
-) -> torch.Tensor:
-    import torch
-
-    device = "meta" if values else "cpu"
-    with torch.device(device):
-        leaf = resolve_name(spelling.target)(*spelling.args, **spelling.kwargs)
-    leaf.eval().double()
-    result: torch.Tensor = torch.func.functional_call(leaf, values, tuple(given))
-    return result
-
-
-def _wide(operand: Operand, weights: Weights) -> Array:
-    """What a node consumes, in float64: the very number that the file holds."""
+def _exact(operand: Operand, weights: Weights) -> Array:
+    """An operand in float64: the very number that the file holds."""
     if isinstance(operand, Apply) and operand.function == "dequantize":
         quantized, scale = operand.args
         if not isinstance(quantized, Apply) or not isinstance(scale, Ref | Apply):

@@ -16,7 +16,7 @@ from resgen.ops.act import Act
 from resgen.runtime.base import Array
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 #: Beyond every bound that an activation has, and with 0 and whole numbers in it.
 RAMP: Final = np.linspace(-10, 10, 81, dtype=np.float32)
@@ -28,28 +28,33 @@ def activations(graph: Graph) -> list[Node]:
 
 
 def with_ramps(
-    graph: Graph, model: ModelProto, named: Mapping[str, str]
+    graph: Graph,
+    model: ModelProto,
+    named: Mapping[str, str],
+    held: Mapping[str, Array],
 ) -> tuple[ModelProto, dict[str, Array]]:
     """A model of the file's activations alone, and the input of each by its name.
 
-    ``model`` computes in float32, ``named`` are its tensors by the values of the graph.
+    ``model`` computes in float32 and takes ``held`` as inputs; ``named`` are its
+    tensors by the values of the graph.
     """
     from onnx import ModelProto
+    from onnx.numpy_helper import from_array
 
     from resgen.onnxfile.check import info
 
-    alone = ModelProto()
-    alone.CopyFrom(model)
+    alone = ModelProto(ir_version=model.ir_version)
+    alone.opset_import.extend(model.opset_import)
     kept = alone.graph
-    for part in (kept.node, kept.input, kept.output, kept.value_info):
-        del part[:]
+    kept.name = model.graph.name
+    parts: dict[str, list[NodeProto]] = {}
+    for found in model.graph.node:
+        parts.setdefault(found.name.partition("/")[0], []).append(found)
     feeds = {}
     for node in activations(graph):
         given = f"{node.name}/ramp"
         new = {named[node.inputs[0]]: given}
-        for found in model.graph.node:
-            if found.name.partition("/")[0] != node.name:
-                continue
+        for found in parts.get(node.name, ()):
             added = kept.node.add()
             added.CopyFrom(found)
             added.input[:] = [new.get(name, name) for name in found.input]
@@ -60,7 +65,6 @@ def with_ramps(
         kept.input.append(info(given, feeds[given].shape))
         kept.output.append(info(new[named[node.name]], feeds[given].shape))
     read = {name for node in kept.node for name in node.input}
-    weights = [tensor for tensor in kept.initializer if tensor.name in read]
-    del kept.initializer[:]
-    kept.initializer.extend(weights)
+    kept.initializer.extend(t for t in model.graph.initializer if t.name in read)
+    kept.initializer.extend(from_array(held[n], n) for n in sorted(read & held.keys()))
     return alone, feeds

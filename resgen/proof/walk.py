@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from resgen.graph.ir import Graph, Node
 from resgen.lower.scopes import home
-from resgen.ops.types import Function, Module
+from resgen.ops.types import Function, Module, Spelling
 
 if TYPE_CHECKING:
     import torch
@@ -75,47 +75,60 @@ class Leaves:
         self, node: Node, inputs: Sequence[torch.Tensor], *, exact: bool
     ) -> torch.Tensor:
         spelling = node.op.torch(self.graph.types[node.inputs[0]])
-        result: torch.Tensor
         if isinstance(spelling, Module):
-            result = self._call(node, inputs, exact=exact)
-        else:
-            result = self._call_function(spelling, node, inputs, exact=exact)
-        return result
-
-    def _call(
-        self, node: Node, inputs: Sequence[torch.Tensor], *, exact: bool
-    ) -> torch.Tensor:
-        import torch
-
-        leaf = self.leaf(node)
-        if not exact:
-            result: torch.Tensor = leaf(*inputs)
-            return result
-        wide = {
-            name: tensor.double()
-            for tensors in (leaf.named_parameters(), leaf.named_buffers())
-            for name, tensor in tensors
-            if tensor.is_floating_point()
-        }
-        exactly: torch.Tensor = torch.func.functional_call(leaf, wide, tuple(inputs))
-        return exactly
-
-    def _call_function(
-        self,
-        spelling: Function,
-        node: Node,
-        inputs: Sequence[torch.Tensor],
-        *,
-        exact: bool,
-    ) -> torch.Tensor:
+            leaf = self.leaf(node)
+            if not exact:
+                result: torch.Tensor = leaf(*inputs)
+                return result
+            held = {**dict(leaf.named_parameters()), **dict(leaf.named_buffers())}
+            return _called(leaf, _widened(held), inputs)
         path = home(node)
-        parameters = []
-        for role, shape in spelling.parameters:
-            tensor = self.parameter(f"{path}.{role}" if role else path).view(shape)
-            parameters.append(tensor.double() if exact else tensor)
-        given = (list(inputs),) if spelling.gather else tuple(inputs)
-        function = resolve_name(spelling.target)
-        result: torch.Tensor = function(
-            *given, *parameters, *spelling.args, **spelling.kwargs
-        )
-        return result
+        held = {
+            role: self.parameter(f"{path}.{role}" if role else path)
+            for role, _ in spelling.parameters
+        }
+        return _function(spelling, _widened(held) if exact else held, inputs)
+
+
+def spelled(
+    spelling: Spelling, inputs: Sequence[torch.Tensor], values: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """What an operator yields that has these parameters by role, in float64."""
+    import torch
+
+    if not isinstance(spelling, Module):
+        return _function(spelling, values, inputs)
+    with torch.device("meta" if values else "cpu"):
+        leaf = resolve_name(spelling.target)(*spelling.args, **spelling.kwargs)
+    return _called(leaf.eval().double(), values, inputs)
+
+
+def _called(
+    leaf: torch.nn.Module,
+    values: dict[str, torch.Tensor],
+    inputs: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    import torch
+
+    result: torch.Tensor = torch.func.functional_call(leaf, values, tuple(inputs))
+    return result
+
+
+def _function(
+    spelling: Function,
+    values: Mapping[str, torch.Tensor],
+    inputs: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    views = [values[role].view(shape) for role, shape in spelling.parameters]
+    given = (list(inputs),) if spelling.gather else tuple(inputs)
+    function = resolve_name(spelling.target)
+    result: torch.Tensor = function(*given, *views, *spelling.args, **spelling.kwargs)
+    return result
+
+
+def _widened(held: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {
+        name: tensor.double()
+        for name, tensor in held.items()
+        if tensor.is_floating_point()
+    }

@@ -1,0 +1,334 @@
+"""How far float32 may be from the exact value of one operator, element by element.
+
+An operator is given numbers and rounds what it makes of them. How much, follows from
+its own sums: from how many terms they have, and from how large these are, whether or
+not they cancel (Higham 2002, Accuracy and Stability of Numerical Algorithms, sections
+3.1 and 4.2; u is the unit roundoff 2**-24). Nothing is taken from another computation
+in float32, which may be right by luck or add up in a better order.
+
+A sum of n terms is off by at most n u times the sum of their magnitudes, which is far
+from what ever happens. Roundings are of either sign, and then sqrt(n) takes the place
+of n (Higham and Mary 2019, A new approach to probabilistic rounding error analysis).
+Weights of a probe are of either sign as well, so the partial sums of a convolution
+walk: they reach the root of the sum of squares, and all the roundings together u times
+|x| |w|, the product of the norms of a window and of an output's weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod, sqrt
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Final
+
+from resgen.graph.ir import Graph, Node
+from resgen.ops.act import Act
+from resgen.ops.add import Add
+from resgen.ops.avg_pool import AvgPool
+from resgen.ops.blur_pool import BlurPool
+from resgen.ops.channel_scale import ChannelScale
+from resgen.ops.channel_shuffle import ChannelShuffle
+from resgen.ops.concat import Concat
+from resgen.ops.conv import Conv
+from resgen.ops.conv_transpose import ConvTranspose
+from resgen.ops.flatten import Flatten
+from resgen.ops.global_pool import GlobalPool
+from resgen.ops.linear import Linear
+from resgen.ops.local_response_norm import LocalResponseNorm
+from resgen.ops.max_pool import MaxPool
+from resgen.ops.multiply import Multiply
+from resgen.ops.norm import Norm
+from resgen.ops.pad import Pad
+from resgen.ops.pad_channels import PadChannels
+from resgen.ops.reduce import ReduceMax, ReduceMean, ReduceSum
+from resgen.ops.reshape import Reshape
+from resgen.ops.resize import Resize
+from resgen.ops.reverse_channels import ReverseChannels
+from resgen.ops.scalar_scale import ScalarScale
+from resgen.ops.scale import Scale
+from resgen.ops.slice import Slice
+from resgen.ops.softmax import Softmax
+from resgen.ops.stack import Stack
+from resgen.ops.transpose import Transpose
+from resgen.ops.unflatten import Unflatten
+
+if TYPE_CHECKING:
+    import torch
+
+#: The unit roundoff of float32.
+UNIT: Final = 2.0**-24
+#: How many times the root of the number of terms stands for that number, at most.
+#: Terms that are all alike round to one side, and engines add them in few lanes.
+SIGNED: Final = 16
+#: How many units of |x| |w| a sum of products may be off by. The roundings of a walk
+#: have a standard deviation of 0.4 of them.
+WALK: Final = 8
+#: Roundings of a formula of a few steps, such as mish or a normalisation.
+STEPS: Final = 16
+#: What an operator without a rule may be off by, as a share of its largest value: those
+#: that prepare pictures compute with whole numbers, and one kernel adds what is left.
+OTHERWISE: Final = 2e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operator, what it was given, and what exactly it yields (all in float64).
+
+    ``operand`` is the parameter of a role, None where it has none, and ``again`` what
+    the operator makes of other inputs.
+    """
+
+    graph: Graph
+    node: Node
+    inputs: Sequence[torch.Tensor]
+    exact: torch.Tensor
+    operand: Callable[[str], torch.Tensor | None]
+    again: Callable[[Sequence[torch.Tensor]], torch.Tensor]
+
+    @property
+    def op(self) -> Any:
+        """The operator, whose attributes its rule knows."""
+        return self.node.op
+
+
+def bound(asked: Asked) -> torch.Tensor:
+    """What rounding explains of each element, in a shape that broadcasts to it."""
+    rule = _RULES.get(type(asked.op))
+    found: torch.Tensor = (
+        asked.exact.abs().amax() * OTHERWISE if rule is None else rule(asked)
+    )
+    return found
+
+
+def grown(asked: Asked, before: torch.Tensor) -> torch.Tensor:
+    """What a batch norm makes of what its input may be off by."""
+    scale, _ = _affine(asked)
+    return scale.abs() * before
+
+
+def _terms(n: int) -> float:
+    """What stands for n in the bound of a sum of n terms, in units of roundoff."""
+    return UNIT * min(float(n), SIGNED * sqrt(n))
+
+
+# --- sums of products -----------------------------------------------------------------
+
+
+def _weighted(asked: Asked) -> torch.Tensor:
+    """Of a convolution or a linear map: WALK u |x| |w|, and the sum with the bias."""
+    import torch
+
+    weight = asked.operand("weight")
+    if weight is None:
+        raise TypeError(f"{asked.node.name} has no weight")
+    x, turned = asked.inputs[0], isinstance(asked.op, ConvTranspose)
+    outputs = weight.shape[1] if turned else weight.shape[0]
+    axes = [axis for axis in range(weight.ndim) if axis != turned]
+    rows = torch.linalg.vector_norm(weight, dim=axes).double()
+    groups = getattr(asked.op, "groups", 1)
+    squares = _grouped(x.float().square(), groups).sum(2)
+    if not isinstance(asked.op, Linear):
+        squares = _windows(asked, squares, groups)
+    norms = squares.clamp(min=0).sqrt().repeat_interleave(outputs // groups, dim=1)
+    n = weight.numel() // outputs
+    shape = (-1, *(1,) * (x.ndim - 2))
+    bias = asked.operand("bias")
+    size = asked.exact.abs()
+    if bias is not None:
+        size = size + bias.abs().double().view(shape)
+    walked = norms.double() * rows.view(shape) * min(n + 4, WALK)
+    found: torch.Tensor = (walked + 4 * size) * UNIT
+    return found
+
+
+def _grouped(x: torch.Tensor, groups: int) -> torch.Tensor:
+    """With the channels of each group along an axis of their own, the third."""
+    return x.reshape(len(x), groups, -1, *x.shape[2:])
+
+
+def _windows(asked: Asked, squares: torch.Tensor, groups: int) -> torch.Tensor:
+    """Sums over the windows of a convolution, one map for each group."""
+    import torch
+
+    spelling = asked.op.bare.torch(asked.graph.types[asked.node.inputs[0]])
+    options = {**spelling.kwargs, "groups": groups, "bias": False}
+    sums = resolve_name(spelling.target)(groups, groups, spelling.args[2], **options)
+    torch.nn.init.ones_(sums.requires_grad_(False).weight)
+    found: torch.Tensor = sums(squares)
+    return found
+
+
+# --- sums of one sign -----------------------------------------------------------------
+
+
+def _summed(n: Callable[[Asked], int]) -> Callable[[Asked], torch.Tensor]:
+    """Of a mean or a sum: n u times the same operator of the magnitudes."""
+
+    def rule(asked: Asked) -> torch.Tensor:
+        size = asked.again([x.abs() for x in asked.inputs])
+        return (_terms(n(asked)) + 4 * UNIT) * size
+
+    return rule
+
+
+def _positions(asked: Asked) -> int:
+    return prod(asked.inputs[0].shape[2:])
+
+
+def _along(asked: Asked) -> int:
+    return int(asked.inputs[0].shape[asked.op.axis + 1])
+
+
+def _window(asked: Asked) -> int:
+    window = asked.op.window(asked.graph.types[asked.node.inputs[0]])
+    return prod(window.extent)
+
+
+# --- normalisations -------------------------------------------------------------------
+
+
+def _affine(asked: Asked) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scale and shift of a batch norm, in a shape that broadcasts."""
+    import torch
+
+    values = {
+        role: found.double().view(-1, *(1,) * (asked.exact.ndim - 2))
+        for role in ("running_mean", "running_var", "weight", "bias")
+        if (found := asked.operand(role)) is not None
+    }
+    one = torch.ones((), dtype=torch.float64)
+    deviation = (values["running_var"] + float(asked.op.eps)).sqrt()
+    scale = values.get("weight", one) / deviation
+    return scale, values.get("bias", 0 * one) - values["running_mean"] * scale
+
+
+def _norm(asked: Asked) -> torch.Tensor:
+    """Of a norm by its own statistics, what is off in these and in the affine map.
+
+    They are means of n numbers and of their squares, and some kernels subtract the
+    square of one from the other, so the variance is off by n u E[x**2].
+    """
+    import torch
+
+    x = asked.inputs[0]
+    if asked.op.type == "batch":
+        scale, shift = _affine(asked)
+        size = (x * scale).abs() + shift.abs()
+        mean = asked.operand("running_mean")
+        if mean is not None:
+            size = size + (mean.double().view(scale.shape) * scale).abs()
+        return STEPS * UNIT * size
+    groups = {"group": asked.op.groups, "instance": x.shape[1]}.get(asked.op.type, 1)
+    if asked.op.type == "layer":
+        spread, axes = x, [1]
+        n = x.shape[1]
+    else:
+        spread, axes = _grouped(x, groups).flatten(2), [2]
+        n = spread.shape[2]
+    square = spread.square().mean(axes, keepdim=True)
+    mean = spread.mean(axes, keepdim=True)
+    size = spread.abs().mean(axes, keepdim=True)
+    variance = (square - mean.square()).clamp(min=0) + float(asked.op.eps)
+    deviation = variance.sqrt()
+    normed = (spread - mean).abs() / deviation
+    off = (_terms(n) * size + 4 * UNIT * spread.abs()) / deviation
+    off = off + normed * (_terms(n) * square / variance / 2 + STEPS * UNIT)
+    weight, bias = asked.operand("weight"), asked.operand("bias")
+    shape = (-1, *(1,) * (x.ndim - 2))
+    off = off.reshape(x.shape)
+    if weight is not None:
+        off = off * weight.double().abs().view(shape)
+    if bias is not None:
+        off = off + STEPS * UNIT * bias.double().abs().view(shape)
+    return off + torch.finfo(torch.float32).tiny
+
+
+def _response(asked: Asked) -> torch.Tensor:
+    """A quotient whose root is of a sum of squares, all of one sign."""
+    return UNIT * (STEPS + int(asked.op.size)) * asked.exact.abs()
+
+
+def _softmax(asked: Asked) -> torch.Tensor:
+    """Exponents are off by u times their size, and the sum by its n terms."""
+    axis = asked.op.axis + 1
+    x = asked.inputs[0]
+    reach = 2 * x.abs().amax(axis, keepdim=True)
+    share = UNIT * (STEPS + reach) + _terms(x.shape[axis])
+    return asked.exact.abs() * share
+
+
+# --- element by element ---------------------------------------------------------------
+
+
+def _activation(asked: Asked) -> torch.Tensor:
+    """Functions that are computed from numbers up to 1 or their input."""
+    x = asked.inputs[0].abs()
+    return STEPS * UNIT * (1 + x + asked.exact.abs())
+
+
+def _few(asked: Asked) -> torch.Tensor:
+    """Products, each rounded a few times."""
+    return asked.exact.abs() * 4 * UNIT
+
+
+def _added(asked: Asked) -> torch.Tensor:
+    import torch
+
+    size = torch.stack([x.abs() for x in asked.inputs]).sum(0)
+    return size * len(asked.inputs) * UNIT
+
+
+def _moved(asked: Asked) -> torch.Tensor:
+    """What moves numbers or chooses among them rounds nothing."""
+    return asked.exact.new_zeros(())
+
+
+def _resized(asked: Asked) -> torch.Tensor:
+    """Positions are computed in float32, and off by u times the size of the map."""
+    if asked.op.mode == "nearest":
+        return _moved(asked)
+    x = asked.inputs[0]
+    size = max(*x.shape[2:], *asked.exact.shape[2:])
+    found: torch.Tensor = x.abs().amax() * (STEPS * UNIT * size)
+    return found
+
+
+_RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
+    Conv: _weighted,
+    ConvTranspose: _weighted,
+    Linear: _weighted,
+    GlobalPool: _summed(_positions),
+    AvgPool: _summed(_window),
+    BlurPool: _summed(_window),
+    ReduceSum: _summed(_along),
+    ReduceMean: _summed(_along),
+    Norm: _norm,
+    LocalResponseNorm: _response,
+    Softmax: _softmax,
+    Act: _activation,
+    Scale: _few,
+    ChannelScale: _few,
+    ScalarScale: _few,
+    Multiply: _few,
+    Add: _added,
+    Resize: _resized,
+    **dict.fromkeys(
+        (
+            ChannelShuffle,
+            Concat,
+            Flatten,
+            MaxPool,
+            Pad,
+            PadChannels,
+            ReduceMax,
+            Reshape,
+            ReverseChannels,
+            Slice,
+            Stack,
+            Transpose,
+            Unflatten,
+        ),
+        _moved,
+    ),
+}
