@@ -42,8 +42,9 @@ SHALLOW: Final = 20
 #: that hardly vary on the probe images would be divided by nearly nothing, which
 #: magnifies rounding.
 LEAST_VARIANCE: Final = 0.1
-#: A channel with fewer values than this is not centred by them.
-POSITIONS: Final = 8
+#: A channel with fewer values than this is neither centred by them nor divided by how
+#: little they vary: a norm would make large differences of small ones.
+POSITIONS: Final = 64
 #: Weights are cut from one sequence of this many numbers, a prime, so that rows of
 #: different layers never line up; drawing each of them anew costs a tenth of a second
 #: for 25 million.
@@ -166,6 +167,8 @@ def _observe(leaves: Leaves, node: Node, x: torch.Tensor) -> None:
     """Give a batch norm the statistics of its input."""
     norm: Any = leaves.leaf(node)
     mean, variance, least = _statistics(x)
+    if x[:, 0].numel() < POSITIONS:
+        least /= LEAST_VARIANCE
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance.clamp_(min=least or 1.0))
 
