@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ RIGHT = {
     "large means": plain(**LARGE_MEANS),
     "resnet18 at 8": zoo("resnet18", 8),
     "resnet18 at 1": zoo("resnet18", 1),
-    "deep with gates": deep(60),
+    "deep with gates": deep(30),
 }
 
 
@@ -103,7 +104,7 @@ def test_a_right_file_is_not_refused(name, tmp_path):
     assert found.probe.tolerance == TOLERANCE  # probes do not amplify rounding
 
 
-@pytest.mark.parametrize("block", [0, 30, 59])
+@pytest.mark.parametrize("block", [0, 29])
 @pytest.mark.slow
 def test_a_small_fault_is_named_at_any_depth(block, tmp_path):
     """A sum that is off by a thousandth, which the next layers take for rounding."""
@@ -119,44 +120,51 @@ def test_a_small_fault_is_named_at_any_depth(block, tmp_path):
         model.graph.node.insert(at, scaled)
 
     with pytest.raises(Departure) as found:
-        proven(deep(60), tmp_path, fault=off_by_little)
+        proven(deep(30), tmp_path, fault=off_by_little)
     assert found.value.tensor == name
+
+
+PUBLISHED = (
+    "resnet18", "resnet34", "resnet50", "resnext50_32x4d", "resnet50d", "seresnet50",
+    "resnetv2_50", "densenet121", "wide_resnet50_2",
+)  # fmt: skip
+
+
+def refusal(spec, folder, seed):
+    try:
+        proven(spec, folder, seed)
+    except Departure as found:
+        return [(spec, found.message)]
+    return []
 
 
 def many():
     """Published networks and combinations of parts, at small and odd sizes."""
-    for name in ("resnet18", "resnet34", "resnet50", "resnext50_32x4d", "resnet50d",
-                 "seresnet50", "resnetv2_50", "densenet121", "wide_resnet50_2"):  # fmt: skip
+    for name in PUBLISHED:
         yield from (zoo(name, size) for size in (8, 16, 32, 65))
     for name in ("resnet20_cifar", "resnet110_cifar", "resnet1202_cifar"):
         yield {"resgen": 1, "extends": name, "name": "n"}
     yield from RIGHT.values()
-    for block in ("basic", "bottleneck", "preact_basic"):
-        for norm in ("batch", "group", "layer"):
-            for act in ("relu", "silu", "gelu"):
-                for size in (9, 40):
-                    shortcut = "preact" if block == "preact_basic" else "projection"
-                    yield {
-                        "resgen": 1, "name": "n", "input": [3, size, size],
-                        "stem": "cifar", "head": {"classes": 5},
-                        "defaults": {
-                            "block": block, "shortcut": shortcut, "act": act,
-                            "norm": {"type": norm, **(
-                                {"groups": 4} if norm == "group" else {}
-                            )},
-                        },
-                        "stages": [{"width": 16, "depth": 2}, {"width": 32, "depth": 3}],
-                    }  # fmt: skip
+    stages = [{"width": 16, "depth": 2}, {"width": 32, "depth": 3}]
+    for block, norm, act, size in product(
+        ("basic", "bottleneck", "preact_basic"),
+        ({"type": "batch"}, {"type": "group", "groups": 4}, {"type": "layer"}),
+        ("relu", "silu", "gelu"),
+        (9, 40),
+    ):
+        shortcut = "preact" if block == "preact_basic" else "projection"
+        yield {
+            "resgen": 1, "name": "n", "input": [3, size, size], "stem": "cifar",
+            "defaults": {
+                "block": block, "shortcut": shortcut, "act": act, "norm": norm,
+            },
+            "stages": stages, "head": {"classes": 5},
+        }  # fmt: skip
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(3))
 def test_none_of_many_right_files_is_refused(seed, tmp_path):
-    refused = []
-    for at, spec in enumerate(many()):
-        try:
-            proven(spec, tmp_path, seed)
-        except Departure as found:
-            refused.append((at, spec, found.message))
-    assert at >= 90
-    assert refused == []
+    specs = list(many())
+    assert len(specs) >= 90
+    assert [found for spec in specs for found in refusal(spec, tmp_path, seed)] == []
