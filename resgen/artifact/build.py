@@ -38,6 +38,7 @@ from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.sizes import check_sizes
 from resgen.lower.onnx import Written, write
 from resgen.ops.norm import Norm
+from resgen.pictures.configuration import as_expected
 from resgen.pictures.find import pictures_of
 from resgen.pictures.words import told
 from resgen.spec.canonical import canonical_bytes, digest
@@ -86,6 +87,7 @@ def build(
     prefix: str | None = None,
     ignore_extra: bool = False,
     adapt: bool = False,
+    preprocess: Path | str | None = None,
     seed: int = 0,
     batch: int | None = None,
     opset: int | None = None,
@@ -102,7 +104,8 @@ def build(
     Weights come from a checkpoint (``weights``), from a ``state_dict`` of torch tensors
     or arrays by name, or are drawn from ``seed``. ``ema``, ``key``, ``prefix``,
     ``ignore_extra`` and ``adapt`` are those of
-    :class:`~resgen.weights.loading.Loading`.
+    :class:`~resgen.weights.loading.Loading`. ``preprocess`` is a file that says how
+    pictures are prepared (timm's config.json); one beside the checkpoint is found.
     ``batch``, ``opset``, ``dynamic``, ``keep_batchnorm`` and ``exporter`` are those of
     :class:`Options`.
     With ``verify`` the model is proven to compute what PyTorch computes; otherwise
@@ -111,6 +114,7 @@ def build(
     """
     begin = time.perf_counter()
     how = Loading(ema, key, prefix, ignore_extra, adapt)
+    spec = as_expected(spec, preprocess, weights)
     chosen = Options(batch, opset, dynamic, keep_batchnorm, exporter)
     graph = graph or expand(spec)
     if dynamic:

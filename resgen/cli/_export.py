@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from resgen.api.asked.common import Weighing
+from resgen.api.asked.common import Making
 from resgen.api.specs import folder_name, network
 from resgen.calibrate.ranges import Method
 from resgen.cli._problems import summarize
@@ -57,7 +57,7 @@ class Chosen:
     method: Method = "minmax"
     bisect: bool = False
     camera: str | None = None
-    weighing: Weighing = field(default_factory=Weighing)
+    weighing: Making = field(default_factory=Making)
     seed: int = 0
     assignments: tuple[str, ...] = ()
     max_operators: int | None = None
@@ -138,6 +138,7 @@ def _check(chosen: Chosen) -> None:
             _option(name): getattr(chosen, name) for name in _LOWERING
         }
         lowering["--weights"] = chosen.weighing.weights
+        lowering["--preprocess"] = chosen.weighing.preprocess
         for option, value in lowering.items():
             if value:
                 raise UsageError(
@@ -181,6 +182,7 @@ def _source(chosen: Chosen) -> tuple[Source, tuple[Problem, ...]]:
     if path.is_dir():
         given = {
             "--weights": chosen.weighing.weights,
+            "--preprocess": chosen.weighing.preprocess,
             "--set": chosen.assignments,
         }
         for option, value in given.items():
@@ -198,6 +200,7 @@ def _source(chosen: Chosen) -> tuple[Source, tuple[Problem, ...]]:
         graph=graph,
         weights=chosen.weighing.weights,
         how=chosen.weighing.loading,
+        preprocess=chosen.weighing.preprocess,
         seed=chosen.seed,
     )
     return source, warnings

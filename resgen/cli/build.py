@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from resgen.api.asked.common import Weighing
+from resgen.api.asked.common import Making
 from resgen.api.specs import folder_name, network
 from resgen.cli._options import (
     images_option,
@@ -50,7 +50,7 @@ manifest.json. It appears when everything is done and proven, or not at all."""
     help="The folder to make.",
 )
 @spec_options
-@options(Weighing)
+@options(Making)
 @seed_option
 @onnx_options
 @click.option(
@@ -95,7 +95,7 @@ def command(
 
     SPEC is a file or the name of a network that comes with resgen.
     """
-    asked = Weighing(**weighing)
+    asked = Making(**weighing)
     if images is not None and no_verify:
         raise UsageError("--images are for the proof, which --no-verify skips")
     read, graph, warnings = network(spec, assignments, max_operators, max_parameters)
@@ -112,6 +112,7 @@ def command(
             graph=graph,
             weights=asked.weights,
             **asdict(asked.loading),
+            preprocess=asked.preprocess,
             seed=seed,
             batch=batch,
             opset=opset,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from resgen.api.asked.common import Weighing
+from resgen.api.asked.common import Making
 from resgen.cli._options import (
     Whole,
     json_option,
@@ -106,7 +106,7 @@ it is right, and on the calibration images what the precision costs."""
     metavar="HxW",
     help="Take uint8 pictures of this size and prepare them in the file.",
 )
-@options(Weighing)
+@options(Making)
 @seed_option
 @spec_options
 @onnx_options
@@ -170,8 +170,8 @@ def command(source: str, to: str, *, as_json: bool, **chosen: Any) -> None:
     """
     from resgen.cli._export import Chosen, run
 
-    taken = {name: chosen.pop(name) for name, _ in options_of(Weighing)}
-    chosen["weighing"] = Weighing(**taken)
+    taken = {name: chosen.pop(name) for name, _ in options_of(Making)}
+    chosen["weighing"] = Making(**taken)
     with Progress(_THEN, err=as_json) as progress:
         exported = run(Chosen(source, to, **chosen), progress)
     if as_json:

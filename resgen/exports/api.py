@@ -32,6 +32,7 @@ def export(
     prefix: str | None = None,
     ignore_extra: bool = False,
     adapt: bool = False,
+    preprocess: Path | str | None = None,
     seed: int = 0,
     calibration: Path | None = None,
     method: Method = "minmax",
@@ -64,6 +65,7 @@ def export(
             weights=weights,
             state_dict=state_dict,
             how=Loading(ema, key, prefix, ignore_extra, adapt),
+            preprocess=preprocess,
             seed=seed,
             wanted=wanted,
         )

@@ -12,6 +12,7 @@ from resgen.artifact.opened import open_folder
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision, at_precision
+from resgen.pictures.configuration import as_expected
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
 from resgen.weights.loading import Loading
@@ -54,12 +55,14 @@ def from_spec(
     weights: Path | str | None = None,
     state_dict: Mapping[str, Any] | None = None,
     how: Loading | None = None,
+    preprocess: Path | str | None = None,
     seed: int = 0,
     wanted: Precision | None = None,
 ) -> Source:
     """A spec with the weights of a checkpoint or a state_dict, or with fresh ones.
 
     ``how`` they are taken is :class:`~resgen.weights.loading.Loading`'s.
+    ``preprocess`` is a file that says how pictures are prepared.
     A state_dict may be that of a network trained at the precision ``wanted``: then it
     holds scales as well.
     """
@@ -68,6 +71,7 @@ def from_spec(
     if wanted is not None and any(name.endswith(SCALE) for name in state_dict or ()):
         trained = at_precision(graph, wanted)
     how = how or Loading()
+    spec = as_expected(spec, preprocess, weights)
     loaded, origin = choose(trained, weights, state_dict, seed, how, spec)
     seed_used = seed if origin == "fresh" else None
     return Source(spec, graph, loaded.arrays, origin, seed_used, loaded.notes)

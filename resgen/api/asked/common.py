@@ -152,6 +152,18 @@ class Weighing(Group):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Making(Weighing):
+    """Weights, and how their pictures are prepared."""
+
+    preprocess: Path | None = option(
+        "--preprocess",
+        path("FILE"),
+        "timm's config.json or its like: how pictures are prepared.",
+        shown="the one beside the weights, else the spec's",
+    )
+
+
 _TAKING: Final = tuple(field.name for field in fields(Loading))
 
 
