@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from resgen.calibrate.measure import measure
@@ -18,6 +19,7 @@ from resgen.graph.precision import (
     NAMES,
     Name,
     Precision,
+    as_shipped,
     at_precision,
     precisions,
 )
@@ -85,7 +87,7 @@ class Calibrator:
         return {value: self._ranges[value] for value in values}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lowered:
     """A graph at a precision and all of its weights, scales included."""
 
@@ -93,6 +95,11 @@ class Lowered:
     wanted: Precision
     graph: Graph
     weights: Weights
+
+    @cached_property
+    def shipped(self) -> Graph:
+        """The graph that the file is written from."""
+        return as_shipped(self.graph, self.wanted)
 
     @property
     def narrowest(self) -> str:
@@ -105,7 +112,7 @@ class Lowered:
         made = self.calibrator
         return measure(
             made.folded,
-            self.graph,
+            self.shipped,
             self.weights,
             made.samples,
             deployed,

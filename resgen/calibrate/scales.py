@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from resgen.calibrate.ranges import Ranges
 from resgen.errors import ResgenError
-from resgen.graph.ir import Graph
+from resgen.graph.ir import Graph, Node
 from resgen.ops.quantize import Quantize
-from resgen.ops.types import RANGES, Apply
+from resgen.ops.types import LEAST_SCALES, RANGES, Apply
 from resgen.weights.evaluate import Array, Weights
-
-#: The least scale that float16 holds as a normal number; GPUs may flush smaller ones.
-LEAST_HALF: Final = 2.0**-14
-LEAST: Final = 2.0**-126
 
 
 def quantized_values(graph: Graph) -> tuple[str, ...]:
@@ -45,13 +39,20 @@ def scales(graph: Graph, ranges: Ranges) -> dict[str, Array]:
         least, greatest = reach[node.owner]
         _, top = RANGES[node.op.to]
         span = greatest - least if node.op.zero_point else max(-least, greatest)
-        half = isinstance(dict(node.operands)["scale"], Apply)
-        scale = max(span / top, LEAST_HALF if half else LEAST) if span else 1.0
+        scale = max(span / top, _least(node)) if span else 1.0
         found[f"{node.owner}.scale"] = np.array(scale, np.float32)
         if node.op.zero_point:
             point = np.rint(-least / scale).clip(*RANGES[node.op.to])
             found[f"{node.owner}.zero_point"] = np.array(point, node.op.to)
     return found
+
+
+def _least(node: Node) -> float:
+    """The least scale that the type holds which the quantiser's scale is stored in."""
+    operand = dict(node.operands)["scale"]
+    return LEAST_SCALES[
+        str(operand.args[-1]) if isinstance(operand, Apply) else "float32"
+    ]
 
 
 def check_learned(found: Weights) -> None:

@@ -37,12 +37,8 @@ from resgen.exports.ready import Finish, of_file, of_network
 from resgen.exports.source import Source
 from resgen.files.hashed import HashedFile
 from resgen.files.place import staged
-from resgen.graph.ir import Graph
-from resgen.graph.passes import apply
 from resgen.graph.passes.camera import camera
-from resgen.graph.passes.integer_bias import integer_bias
-from resgen.graph.placement import PLACEMENTS
-from resgen.graph.precision import QUANTIZED, Precision
+from resgen.graph.precision import QUANTIZED
 from resgen.graph.sizes import check_sizes
 from resgen.lower.onnx import write
 from resgen.onnxfile.external import check_external
@@ -92,9 +88,8 @@ def export(
     say("weights", source.said)
     for note in source.adapted:
         say("weights", note)
-    accuracy = None
     if wishes.search:
-        lowered, accuracy = bisect(
+        lowered, _ = bisect(
             calibrator, wishes.precision, lambda text: say("bisect", text)
         )
         source, lowered = _kept(source, lowered, wishes, say)
@@ -111,7 +106,7 @@ def export(
         files.update({file.name: file.sha256 for file in made.written.files})
         proof: dict[str, Any] = {}
         if wishes.verify:
-            proof = proof_of(made, accuracy, say)
+            proof = proof_of(made, say)
         record: Mapping[str, Any] = {}
         if finish is not None:
             more, record = finish(of_network(made, proof))
@@ -158,12 +153,6 @@ def export_file(
     return Exported(Path(out), manifest, time.perf_counter() - begin)
 
 
-def file_graph(lowered: Graph, precision: Precision) -> Graph:
-    """The graph that a file is written from: as its consumer wants the biases."""
-    wants = PLACEMENTS[precision.consumer].integer_bias
-    return apply(lowered, integer_bias) if wants else lowered
-
-
 # --- parts ----------------------------------------------------------------------------
 
 
@@ -200,8 +189,7 @@ def metadata_at(lowered: Lowered) -> dict[str, str]:
 
 
 def _written(stage: Path, source: Source, wishes: Wishes, lowered: Lowered) -> Made:
-    precision = lowered.wanted
-    graph = file_graph(lowered.graph, precision)
+    graph = lowered.shipped
     if wishes.camera is not None:
         graph = camera(graph, source.spec.preprocess, wishes.camera)
     metadata = metadata_of(source.spec, digest(source.spec))

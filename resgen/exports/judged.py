@@ -18,6 +18,7 @@ from resgen.proof.gate import settle
 from resgen.proof.initializers import prove_initializers
 from resgen.proof.local import prove_locally
 from resgen.proof.probe import draw
+from resgen.proof.scales import check_scales
 from resgen.proof.tolerance import LEAST_SNR, Inaccurate, decibel_text, judge, named
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
@@ -29,11 +30,10 @@ Say = Callable[[str, str], None]
 PROBED = 2
 
 
-def proof_of(made: Made, known: Accuracy | None, say: Say) -> dict[str, Any]:
+def proof_of(made: Made, say: Say) -> dict[str, Any]:
     """Prove the file, measure its precision, and refuse it where either fails.
 
-    ``known`` is the accuracy where a search has measured it already. Fresh weights are
-    nobody's: what a precision does to them is said and not judged.
+    Fresh weights are nobody's: what a precision does to them is said and not judged.
     """
     load_torch("there is nothing to verify against")
     if made.lowered.narrowest == "fp32" and made.wishes.camera is None:
@@ -43,7 +43,7 @@ def proof_of(made: Made, known: Accuracy | None, say: Say) -> dict[str, Any]:
         record["camera"] = _camera(made, say)
     if made.lowered.narrowest == "fp32":
         return record
-    accuracy = known or _measured(made)
+    accuracy = _measured(made)
     for line in accuracy_lines(accuracy, made.lowered.narrowest):
         say("accuracy", line)
     record["accuracy"] = accuracy.to_json()
@@ -82,6 +82,7 @@ def _same_function(made: Made, say: Say) -> dict[str, Any]:
     """The file against its graph: every number, and every operator by itself."""
     stored = read_stored(made.model)
     operands = made.written.initializers
+    check_scales(stored)
     prove_initializers(stored, operands, made.lowered.weights)
     batch = _probes(made)
     weights = probe_weights(made.lowered)

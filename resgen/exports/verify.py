@@ -11,7 +11,7 @@ from resgen.artifact.opened import Artifact
 from resgen.calibrate.lowered import Calibrator
 from resgen.calibrate.samples import gather
 from resgen.errors import MissingDevice
-from resgen.exports.export import file_graph, metadata_at
+from resgen.exports.export import metadata_at
 from resgen.exports.judged import proof_of
 from resgen.exports.made import Made, Wishes
 from resgen.exports.ready import of_network
@@ -32,7 +32,7 @@ def verify_export(artifact: Artifact, images: Path | None, say: Say) -> dict[str
     ``images`` are what the precision is measured on (a folder, or an ``.npz``).
     """
     made = derived(artifact, images, say)
-    record = proof_of(made, None, say)
+    record = proof_of(made, say)
     engine = artifact.folder / ENGINE
     if engine.name in artifact.manifest["files"]:
         record["engine"] = _engine(made, engine, record, say)
@@ -73,7 +73,7 @@ def derived(
         dynamic=written["dynamic"],
         camera=size,
     )
-    lower = file_graph(lowered.graph, wanted)
+    lower = lowered.shipped
     if size:
         lower = camera(lower, spec.preprocess, size)
     metadata = metadata_at(lowered)

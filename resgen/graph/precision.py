@@ -12,6 +12,7 @@ from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.cast import cast
 from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.passes.quantize import quantize
 from resgen.graph.placement import PLACEMENTS
 from resgen.ops.types import DType
@@ -92,6 +93,15 @@ def at_precision(graph: Graph, wanted: Precision) -> Graph:
         made = cast(made, types, low_ends=wanted.low_ends)
         done.append("cast")
     return replace(made, passes=tuple(done))
+
+
+def as_shipped(lowered: Graph, wanted: Precision) -> Graph:
+    """The graph that a file is written from: as its consumer wants the biases.
+
+    What :func:`at_precision` gives can be trained; this is what is measured and proven.
+    """
+    wants = PLACEMENTS[wanted.consumer].integer_bias
+    return apply(lowered, integer_bias) if wants else lowered
 
 
 def _kept(graph: Graph, keep: Sequence[str]) -> set[str]:

@@ -16,7 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from resgen.lower.modules import standardized
-from resgen.ops.types import RANGES, Apply, Module, Operand, Ref, Spelling
+from resgen.ops.types import (
+    GREATEST_BIAS,
+    LEAST_SCALES,
+    RANGES,
+    Apply,
+    Module,
+    Operand,
+    Ref,
+    Spelling,
+)
 
 FLOATS: Final[Mapping[str, torch.dtype]] = {
     "float32": torch.float32,
@@ -103,6 +112,15 @@ def _scale_of(weight: Tensor, greatest: float) -> Tensor:
     return torch.where(largest > 0, largest, torch.ones_like(largest))
 
 
+def _as_scale(x: Tensor, to: str) -> Tensor:
+    return cast(x.clamp(min=LEAST_SCALES[to]), to)
+
+
+def _fit_bias(scale: Tensor, step: Tensor, bias: Tensor) -> Tensor:
+    fits = (bias.abs() / GREATEST_BIAS).clamp(min=LEAST_SCALES["float32"])
+    return torch.maximum(scale, fits / step)
+
+
 def _per_output(vector: Tensor, rank: int) -> Tensor:
     return vector.reshape(*vector.shape, *(1,) * (rank - 1))
 
@@ -120,6 +138,8 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "reshape": lambda x, *shape: x.reshape(shape),
     "cast": cast,
     "scale_of": _scale_of,
+    "as_scale": _as_scale,
+    "fit_bias": _fit_bias,
     # The scale of a weight is no parameter, so nothing holds its gradient back.
     "quantize": lambda x, scale, to: _quantized(x, scale, None, to),
     "dequantize": _dequantized,

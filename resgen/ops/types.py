@@ -23,6 +23,14 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "int32": (-(2**31), 2**31 - 1),
     "float8_e4m3fn": (-448, 448),
 }
+#: The least normal number of each type that scales are stored in.
+LEAST_SCALES: Final[Mapping[str, float]] = {
+    "float32": 2.0**-126,
+    "float16": 2.0**-14,
+    "bfloat16": 2.0**-126,
+}
+#: The greatest bias of 32 bits: products are added to it, so half the range is left.
+GREATEST_BIAS: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +139,11 @@ class Apply:
     channels, shaped to broadcast against a weight whose rank is the number that
     follows), standardize (weight standardisation with the epsilon that follows), cast
     (to the type that follows), scale_of (of a weight's outputs, so that their largest
-    number becomes the one that follows), quantize (a tensor by a scale to a type) and
-    dequantize (a quantised tensor by its scale, which an artifact leaves to the
-    runtime). Scales are one number, or one for each output.
+    number becomes the one that follows), as_scale (cast to the type that follows, but
+    at least its least normal number), fit_bias (the scale of a weight, raised until the
+    bias fits; see :mod:`resgen.graph.passes.integer_bias`), quantize (a tensor
+    by a scale to a type) and dequantize (a quantised tensor by its scale, which an
+    artifact leaves to the runtime). Scales are one number, or one for each output.
     """
 
     function: str

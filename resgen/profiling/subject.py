@@ -339,14 +339,14 @@ def _write(
     precision: Precision,
 ) -> Graph:
     """Write the file and the weights; the graph that the file was written from."""
-    from resgen.exports.export import file_graph
     from resgen.graph.passes import apply
     from resgen.graph.passes.fold_norm import fold_norm
+    from resgen.graph.precision import as_shipped
     from resgen.lower.onnx import write
     from resgen.weights.safetensors import write_safetensors
 
     plain = lowered is source.graph
-    graph = apply(lowered, fold_norm) if plain else file_graph(lowered, precision)
+    graph = apply(lowered, fold_norm) if plain else as_shipped(lowered, precision)
     write(graph, weights, folder / MODEL)
     write_safetensors(folder / WEIGHTS, lowered, weights)
     return graph
@@ -359,15 +359,14 @@ def _for_engine(
 
     With a ``folder`` its file is written there.
     """
-    from resgen.exports.export import file_graph
-    from resgen.graph.precision import at_precision
+    from resgen.graph.precision import as_shipped, at_precision
     from resgen.lower.onnx import write
 
     precision = replace(precision, consumer="tensorrt")
     if folder is None:
-        return file_graph(at_precision(source.graph, precision), precision), None
+        return as_shipped(at_precision(source.graph, precision), precision), None
     lowered, weights = _lowered(source, precision)
-    graph = file_graph(lowered, precision)
+    graph = as_shipped(lowered, precision)
     folder.mkdir()
     write(graph, weights, folder / MODEL)
     return graph, folder / MODEL

@@ -41,9 +41,11 @@ def failing(accuracy: Accuracy, precision: str) -> tuple[BlockNoise, ...]:
 
 
 def judge(accuracy: Accuracy, precision: str) -> None:
-    """Raise :class:`Inaccurate` where blocks or classes are out of tolerance.
+    """Raise :class:`Inaccurate` where blocks, outputs or classes are out of tolerance.
 
-    ``precision`` is the narrowest in the network. Classes judge from 300 inputs on.
+    ``precision`` is the narrowest in the network. Blocks are those of the graph, run
+    operator by operator; outputs are those of the file, as the engine runs it. Classes
+    judge from 300 inputs on.
     """
     blocks = failing(accuracy, precision)
     if blocks:
@@ -53,6 +55,14 @@ def judge(accuracy: Accuracy, precision: str) -> None:
             f"{precision} loses too much: {decibel_text(worst.snr)} in {named(worst)}"
             f"{begins}; {LEAST_SNR[precision]:.0f} dB are wanted",
             blocks,
+            accuracy,
+        )
+    if not accuracy.snr >= LEAST_SNR[precision]:
+        raise Inaccurate(
+            f"{precision} loses too much: {decibel_text(accuracy.snr)} in the output "
+            f"as {accuracy.judge} computes it, though in no block; "
+            f"{LEAST_SNR[precision]:.0f} dB are wanted",
+            (),
             accuracy,
         )
     if accuracy.top1 is None or accuracy.interval is None:

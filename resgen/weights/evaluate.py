@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.ops.types import RANGES, Apply, DType, Operand, Ref, references
+from resgen.ops.types import (
+    GREATEST_BIAS,
+    LEAST_SCALES,
+    RANGES,
+    Apply,
+    DType,
+    Operand,
+    Ref,
+    references,
+)
 
 Array = NDArray[Any]
 #: Arrays by parameter name: float32, and int64 for ``num_batches_tracked``.
@@ -81,6 +90,26 @@ def _scale_of(weight: Array, greatest: float) -> Array:
     return np.where(largest > 0, largest, greatest) / greatest
 
 
+def _as_scale(x: Array, dtype: str) -> Array:
+    """A scale in a type, never below what the type holds as a normal number.
+
+    What is 0 or subnormal there divides by nothing, or by another number where a
+    processor takes subnormal numbers for 0.
+    """
+    return _cast(np.maximum(x, LEAST_SCALES[dtype]), dtype)
+
+
+def _fit_bias(scale: Array, step: Array, bias: Array) -> Array:
+    """A weight's scale, raised until the bias fits 32 bits at ``scale * step``.
+
+    ``step`` is the input's scale. The bias gets 31 bits, its sign included, since the
+    products are added to it in 32; the scale of the bias is a normal float32 as well.
+    """
+    fits = np.abs(bias).astype(np.float64) / GREATEST_BIAS
+    wide: Array = np.maximum(fits, LEAST_SCALES["float32"]) / np.float64(step)
+    return np.maximum(scale, wide)
+
+
 def _quantize(x: Array, scale: Array, dtype: str) -> Array:
     least, greatest = RANGES[dtype]
     wide = np.asarray(scale, np.float64)
@@ -114,9 +143,15 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "reshape": Function(lambda x, *shape: x.reshape(shape), _reshape),
     "cast": Function(_cast, _same),
     "scale_of": Function(_scale_of, lambda shape, _: shape[:1]),
+    "as_scale": Function(_as_scale, _same),
+    "fit_bias": Function(_fit_bias, _same),
     "quantize": Function(_quantize, _same),
     "dequantize": Function(_dequantize, _same),
 }
+
+
+#: Functions whose last argument is the type of what they come to.
+TYPED: Final = ("cast", "as_scale", "quantize")
 
 
 class OutOfRange(Exception):
@@ -134,7 +169,7 @@ def dtype_of(operand: Operand, graph: Graph) -> DType:
     """The type of what an operand comes to."""
     if isinstance(operand, Ref):
         return graph.parameter[operand.name].dtype
-    if operand.function in ("cast", "quantize"):
+    if operand.function in TYPED:
         found: DType = operand.args[-1]  # type: ignore[assignment]
         return found
     return "float32"
@@ -157,8 +192,7 @@ def evaluate(operand: Operand, weights: Weights) -> Array:
         raise ResgenError(
             f"{name}: {error}", hint=f"--keep {owner} leaves that operator in float32"
         ) from error
-    typed = operand.function in ("cast", "quantize")
-    return exact if typed else exact.astype(np.float32)
+    return exact if operand.function in TYPED else exact.astype(np.float32)
 
 
 def _compute(operand: Operand | float | str, weights: Weights) -> Any:

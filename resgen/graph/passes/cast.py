@@ -134,8 +134,10 @@ class _Casting:
         inputs = tuple(self._as(v, self._reads(node, v)) for v in node.inputs)
         operands = node.operands
         if dtype != "float32":
+            rounding = "as_scale" if isinstance(op, Quantize | Dequantize) else "cast"
             operands = tuple(
-                (role, self._rounded(operand, dtype)) for role, operand in operands
+                (role, self._rounded(operand, dtype, rounding))
+                for role, operand in operands
             )
         return replace(
             node,
@@ -145,13 +147,13 @@ class _Casting:
             type=node.type.of(self.yields[node.name]),
         )
 
-    def _rounded(self, operand: Operand, dtype: DType) -> Operand:
+    def _rounded(self, operand: Operand, dtype: DType, rounding: str) -> Operand:
         """An operand in this type; of a quantised one, its scale is."""
         if isinstance(operand, Ref):
             whole = self.graph.parameter[operand.name].dtype != "float32"
-            return operand if whole else Apply("cast", (operand, dtype))
+            return operand if whole else Apply(rounding, (operand, dtype))
         if operand.function != "dequantize":
-            return Apply("cast", (operand, dtype))
+            return Apply(rounding, (operand, dtype))
         quantized, scale = operand.args
         if not (isinstance(quantized, Apply) and isinstance(scale, Apply)):
             raise TypeError("a dequantised operand has a quantised one and a scale")

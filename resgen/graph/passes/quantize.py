@@ -176,7 +176,7 @@ class _Quantizing:
         dtype, greatest = WEIGHTS[self.precisions[node.name]]
         if self.reduce_range and dtype == "int8":
             greatest = REDUCED
-        scale = Apply("cast", (Apply("scale_of", (weight, greatest)), "float32"))
+        scale = Apply("as_scale", (Apply("scale_of", (weight, greatest)), "float32"))
         quantized = Apply("quantize", (weight, scale, dtype))
         operands["weight"] = Apply("dequantize", (quantized, scale))
         return replace(node, op=op, operands=tuple(operands.items()))
