@@ -226,6 +226,10 @@ def test_a_damaged_entry_is_built_again(export, builds, cache):
         lambda folder: (folder / "facts.json").unlink(),
         lambda folder: (folder / "model.engine").write_bytes(b"x" * 99),
         lambda folder: flip(folder / "model.engine"),
+        lambda folder: flip_unseen(folder / "model.engine"),
+        lambda folder: change(folder / "facts.json", '"layers"', '"players"'),
+        lambda folder: change(folder / "facts.json", '"bytes": ', '"bytes": 1'),
+        lambda folder: (folder / "facts.json").write_text("[" * 100_000),
     ):
         export()
         before = len(builds)
@@ -242,6 +246,28 @@ def flip(path):
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(content)
+
+
+def flip_unseen(path):
+    """As :func:`flip`, with the date put back."""
+    state = path.stat()
+    flip(path)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def change(path, old, new):
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def test_an_engine_given_out_is_no_part_of_the_cache(export):
+    first, again = export(), export(out="again")
+    flip(first.engine)
+    first.engine.chmod(0o600)
+    assert vouched(again.engine)
+    assert again.engine.stat().st_mode & 0o777 != 0o600
+    assert export(out="third").cached
 
 
 TWICE = """
