@@ -124,17 +124,23 @@ def _dequantize(q: Array, scale: Array) -> Array:
     return q * (wide.reshape(-1, *(1,) * (q.ndim - 1)) if wide.ndim else wide)
 
 
+#: Functions of numpy's that are computed element by element.
+_UFUNCS: Final[Mapping[str, np.ufunc]] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "sqrt": np.sqrt,
+}
+
+
 def _in_float64(ufunc: np.ufunc) -> Callable[..., Array]:
     return partial(ufunc, dtype=np.float64)
 
 
 #: Every function that an operand may apply; see :class:`resgen.ops.types.Apply`.
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    "add": Function(_in_float64(np.add), _broadcast),
-    "subtract": Function(_in_float64(np.subtract), _broadcast),
-    "multiply": Function(_in_float64(np.multiply), _broadcast),
-    "divide": Function(_in_float64(np.divide), _broadcast),
-    "sqrt": Function(_in_float64(np.sqrt), _same),
+    **{name: Function(_in_float64(f), _broadcast) for name, f in _UFUNCS.items()},
     "zeros_like": Function(lambda x: np.zeros(x.shape), _same),
     "per_output": Function(
         lambda x, rank: x.reshape(_per_output(x.shape, rank)), _per_output
@@ -185,6 +191,8 @@ def evaluate(operand: Operand, weights: Weights) -> Array:
     if isinstance(operand, Ref):
         return weights[operand.name]
     try:
+        if operand.function in _UFUNCS:
+            return _rounded(operand, weights)
         exact: Array = _compute(operand, weights)
     except OutOfRange as error:
         name = next(references(operand))
@@ -193,6 +201,15 @@ def evaluate(operand: Operand, weights: Weights) -> Array:
             f"{name}: {error}", hint=f"--keep {owner} leaves that operator in float32"
         ) from error
     return exact if operand.function in TYPED else exact.astype(np.float32)
+
+
+def _rounded(operand: Apply, weights: Weights) -> Array:
+    """As computed in float64 and rounded, but in pieces: half the time and memory."""
+    args = [_compute(arg, weights) for arg in operand.args]
+    made = np.empty(np.broadcast_shapes(*map(np.shape, args)), np.float32)
+    ufunc = _UFUNCS[operand.function]
+    ufunc(*args, out=made, dtype=np.float64, casting="same_kind")
+    return made
 
 
 def _compute(operand: Operand | float | str, weights: Weights) -> Any:
