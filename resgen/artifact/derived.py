@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.opened import Artifact
 from resgen.errors import UsageError
+from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.onnxfile.differences import Difference
 from resgen.ops.types import Operand
@@ -193,7 +193,7 @@ def _of_torch(
         say("derived", f"written by torch {wrote}: proven by numbers only")
         return []
     stated = artifact.manifest["onnx"]
-    with TemporaryDirectory(prefix="resgen-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / MODEL
         export(
             made.written,

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import open_file
+from resgen.files.ordinary import open_file, reason
 from resgen.onnxfile.protobuf import Damaged, fields, part, wrapped
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def read_structure(path: Path) -> ModelProto:
         with open_file(path) as file:
             model: ModelProto = ModelProto.FromString(_without_numbers(file))
     except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise ResgenError(f"cannot read {path}: {reason}") from error
+        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
     except (Damaged, DecodeError) as error:
         raise ResgenError(f"{path} is not a whole ONNX file") from error
     if not model.HasField("graph"):  # nothing at all decodes as an empty model

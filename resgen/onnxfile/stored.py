@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import open_file
+from resgen.files.ordinary import open_file, reason
 from resgen.onnxfile.external import (
     GRAPH_INITIALIZER,
     MODEL_GRAPH,
@@ -150,5 +150,4 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return open_file(path)
     except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise ResgenError(f"cannot read {path}: {reason}") from error
+        raise ResgenError(f"cannot read {path}: {reason(error)}") from error

@@ -17,6 +17,7 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.files.compared import ComparedFile, Differs
+from resgen.files.ordinary import reason
 from resgen.graph.ir import Graph
 from resgen.onnxfile.differences import Difference, structure
 from resgen.onnxfile.stored import StoredModel, StoredTensor, read_stored
@@ -44,8 +45,7 @@ def differences(plan: Plan, weights: Weights, file: Path) -> list[Difference]:
         named = list(_named(plan, weights, read_stored(file)))
         return named or [_unaccounted(differs)]
     except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise ResgenError(f"cannot read {error.filename}: {reason}") from error
+        raise ResgenError(f"cannot read {error.filename}: {reason(error)}") from error
     return []
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.files.compared import Sink
 from resgen.files.hashed import HashedFile
-from resgen.files.ordinary import check_file
+from resgen.files.ordinary import check_file, reason
 from resgen.graph.ir import Graph
 from resgen.weights.evaluate import Array, Weights
 
@@ -85,8 +85,7 @@ class StoredWeights(Mapping[str, Array]):
         return len(self._header)
 
     def _unreadable(self, error: OSError) -> ResgenError:
-        reason = error.strerror or "it cannot be read"
-        return ResgenError(f"cannot read {self.path}: {reason}")
+        return ResgenError(f"cannot read {self.path}: {reason(error)}")
 
 
 def read_safetensors(path: str | Path) -> dict[str, Array]:
