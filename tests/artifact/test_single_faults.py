@@ -1,0 +1,148 @@
+"""Is every single fault of a folder seen, though its hashes are mended?
+
+A fault is any change of one thing: whether it changes an output on some inputs is not
+asked. What a folder should hold is what was written before the fault, so the oracle is
+the folder itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+
+from resgen.artifact.build import build
+from resgen.artifact.opened import open_folder
+from resgen.artifact.verify import derived as of_build
+from resgen.errors import ResgenError
+from resgen.expansion.network import load
+from resgen.exports.export import export
+from resgen.exports.made import Wishes
+from resgen.exports.source import from_spec
+from resgen.exports.verify import derived as of_export
+from resgen.graph.precision import Precision
+from tests.artifact.faults import (
+    MODEL,
+    OF_FOLDER,
+    OF_MANIFEST,
+    OF_MODEL,
+    Inapplicable,
+)
+
+SPEC = {
+    "resgen": 1,
+    "name": "small",
+    "input": [3, 8, 8],
+    "labels": ["cat", "dog", "owl"],
+    "stem": "cifar",
+    "stages": [
+        {"block": "basic", "width": 8, "depth": 1},
+        {"block": "bottleneck", "width": 16, "depth": 1},
+    ],
+    "head": {"classes": 3},
+}
+KINDS = (*OF_MODEL, *OF_FOLDER, *OF_MANIFEST)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    home = tmp_path_factory.mktemp("healthy")
+    spec = load(SPEC)
+    build(spec, home / "build", verify=False)
+    for name in ("fp32", "fp16", "int8"):
+        wishes = Wishes(Precision(name), verify=False)
+        export(from_spec(spec), home / name, wishes)
+    return {path.name: path for path in sorted(home.iterdir())}
+
+
+def check(folder):
+    artifact = open_folder(folder)
+    artifact.check_hashes()
+    if artifact.exported:
+        of_export(artifact, None)
+    else:
+        of_build(artifact)
+
+
+def mended(folder):
+    """The manifest vouches for whatever the folder holds now."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for name, entry in manifest["files"].items():
+        data = (folder / name).read_bytes()
+        entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    path.write_text(json.dumps(manifest))
+
+
+def faulty(kind, healthy, folder, draw):
+    """A copy of the folder with one fault; Inapplicable where it can have none."""
+    shutil.copytree(healthy, folder)
+    if kind in OF_MANIFEST:
+        OF_MANIFEST[kind](folder, draw)
+        return
+    if kind in OF_MODEL:
+        model = onnx.load(folder / MODEL)
+        OF_MODEL[kind](model, draw)
+        (folder / MODEL).write_bytes(model.SerializeToString())
+    else:
+        OF_FOLDER[kind](folder, draw)
+    same = all(
+        path.read_bytes() == (healthy / path.name).read_bytes()
+        for path in folder.iterdir()
+    )
+    if same:
+        raise Inapplicable
+    mended(folder)
+
+
+def judge(folders, home, count, seed):
+    """How many faults of each kind were tried, and those that nobody saw."""
+    draw = np.random.default_rng(seed)
+    tried: Counter[str] = Counter()
+    missed = []
+    turn = 0
+    while tried.total() < count:
+        kind = KINDS[turn % len(KINDS)]
+        name = list(folders)[(turn // len(KINDS) + turn) % len(folders)]
+        turn += 1
+        folder = home / str(turn)
+        try:
+            faulty(kind, folders[name], folder, draw)
+        except Inapplicable:
+            shutil.rmtree(folder)
+            continue
+        tried[kind] += 1
+        try:
+            check(folder)
+        except ResgenError:
+            pass
+        else:
+            missed.append((kind, name))
+        shutil.rmtree(folder)
+    return tried, missed
+
+
+@pytest.mark.parametrize("name", ["build", "fp32", "fp16", "int8"])
+def test_a_healthy_folder_is_what_its_spec_makes(name, folders):
+    check(folders[name])
+
+
+@pytest.mark.slow
+def test_every_single_fault_is_seen(folders, tmp_path):
+    tried, missed = judge(folders, tmp_path, len(KINDS), seed=0)
+    assert missed == []
+    assert len(tried) >= 90
+
+
+@pytest.mark.soak
+def test_every_one_of_2000_faults_is_seen(folders, tmp_path):
+    tried, missed = judge(folders, tmp_path, 2000, seed=1)
+    for kind in KINDS:
+        print(f"{kind:36} {tried[kind]:4}")
+    assert missed == []
+    assert len(tried) == len(KINDS)
