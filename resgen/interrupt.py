@@ -7,11 +7,15 @@ error of its own; :func:`exit_code` tells that it followed from the signal.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 _received: list[int] = []
+#: Seconds until a signal that was lost is sent again.
+_AGAIN: Final = 0.02
 
 
 def listen() -> None:
@@ -19,6 +23,7 @@ def listen() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+    sys.unraisablehook = _lost
 
 
 def exit_code() -> int | None:
@@ -34,3 +39,15 @@ def said() -> str:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     _received.append(number)
     raise KeyboardInterrupt
+
+
+def _lost(unraisable: Any) -> None:
+    """Send a signal again that came where nothing can be raised, as in a finaliser."""
+    if not _received or not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    from threading import Timer
+
+    again = Timer(_AGAIN, os.kill, (os.getpid(), _received[-1]))
+    again.daemon = True
+    again.start()

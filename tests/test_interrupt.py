@@ -49,6 +49,28 @@ def test_a_signal_during_imports(
     assert done.stderr.strip() == f"resgen: {word} (exit {code})."
 
 
+def test_a_signal_in_a_finaliser_is_not_lost() -> None:
+    program = """
+import os, signal
+from resgen import interrupt
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+interrupt.listen()
+try:
+    dying = Dying()
+    del dying
+    while True:
+        pass
+except KeyboardInterrupt:
+    print(interrupt.exit_code())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("143\n", "")
+
+
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     program = PROGRAM.format(module="click", number=int(signal.SIGTERM), then=RAISE)
     done = subprocess.run(
