@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
+    from resgen.api.export import export
     from resgen.api.profile import profile
     from resgen.artifact.build import build
     from resgen.calibrate.lowered import calibrated
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from resgen.errors import ResgenError, SpecError
     from resgen.expansion.builder import Limits
     from resgen.expansion.network import examine, expand, load
-    from resgen.exports.api import export
     from resgen.graph.cost import analyse
     from resgen.graph.ir import Graph
     from resgen.lower.torch import to_torch
@@ -44,7 +44,7 @@ _HOMES = {
     "calibrated": "resgen.calibrate.lowered",
     "examine": "resgen.expansion.network",
     "expand": "resgen.expansion.network",
-    "export": "resgen.exports.api",
+    "export": "resgen.api.export",
     "load": "resgen.expansion.network",
     "profile": "resgen.api.profile",
     "to_torch": "resgen.lower.torch",

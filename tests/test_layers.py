@@ -42,7 +42,7 @@ LAYERS = (
     "serve",
     "kit",
     "artifact",
-    "exports",
+    "forms",
     "attribution",
     "profiling",
     "diagnosis",

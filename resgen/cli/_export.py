@@ -10,18 +10,18 @@ from typing import Final
 
 from resgen.api.asked.common import Making
 from resgen.api.specs import folder_name, network
+from resgen.artifact.make import Exported, export, export_file
+from resgen.artifact.ready import Finish
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import Source, from_folder, from_spec
 from resgen.calibrate.ranges import Method
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
 from resgen.errors import Problem, ResgenError, UsageError
-from resgen.exports.export import Exported, export, export_file
-from resgen.exports.made import Wishes
-from resgen.exports.ready import Finish
-from resgen.exports.source import Source, from_folder, from_spec
-from resgen.exports.tensorrt_form import EngineWishes, divided
-from resgen.exports.tensorrt_form import make as make_engine
-from resgen.exports.triton_form import ServingWishes, serve_engine
-from resgen.exports.triton_form import make as make_repository
+from resgen.forms.tensorrt import EngineWishes, divided
+from resgen.forms.tensorrt import make as make_engine
+from resgen.forms.triton import ServingWishes, serve_engine
+from resgen.forms.triton import make as make_repository
 from resgen.graph.check import precision_findings
 from resgen.graph.precision import QUANTIZED, Name, Precision, precisions
 from resgen.tensorrt.profiles import parse_profile

@@ -51,7 +51,7 @@ def command(
         if artifact.exported:
             if batches:
                 raise UsageError("--batch is for what `resgen build` has made")
-            from resgen.exports.verify import verify_export
+            from resgen.artifact.verify_export import verify_export
 
             record = verify_export(artifact, images, progress.say)
         else:

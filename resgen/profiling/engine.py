@@ -37,7 +37,7 @@ def engines_of(
     leaves on the GPU would be there beside the measurement. No GPU, or no TensorRT that
     builds for it, has exit code 3.
     """
-    from resgen.exports.tensorrt_form import divided
+    from resgen.forms.tensorrt import divided
     from resgen.machine.device import number_of, required
     from resgen.profiling.process import Process
     from resgen.profiling.worker import Failure

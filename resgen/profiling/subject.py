@@ -26,7 +26,7 @@ from resgen.weights.loading import Loading
 if TYPE_CHECKING:
     import torch
 
-    from resgen.exports.source import Source
+    from resgen.artifact.source import Source
     from resgen.graph.ir import Graph
     from resgen.graph.precision import Name, Precision
     from resgen.runtime.base import Array, Shape
@@ -217,9 +217,9 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 
 def _network(wanted: Wanted, folder: Path) -> Prepared:
     """A spec or a folder, written once more at its precision."""
+    from resgen.artifact.source import from_folder, from_spec
     from resgen.attribution.parts import parts_of, total
     from resgen.expansion.network import load
-    from resgen.exports.source import from_folder, from_spec
     from resgen.graph.precision import QUANTIZED, Precision
     from resgen.spec.canonical import digest
 

@@ -17,14 +17,14 @@ import onnx
 import pytest
 
 from resgen.artifact.build import build
+from resgen.artifact.make import export
 from resgen.artifact.opened import open_folder
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import from_spec
 from resgen.artifact.verify import derived as of_build
+from resgen.artifact.verify_export import derived as of_export
 from resgen.errors import ResgenError
 from resgen.expansion.network import load
-from resgen.exports.export import export
-from resgen.exports.made import Wishes
-from resgen.exports.source import from_spec
-from resgen.exports.verify import derived as of_export
 from resgen.graph.precision import Precision
 from tests.artifact.faults import (
     MODEL,

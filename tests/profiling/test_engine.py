@@ -46,9 +46,9 @@ def gpu(monkeypatch):
         found = Device("Stand-in", capability, "13.0")
         for module in ("machine.device", "tensorrt.build"):
             monkeypatch.setattr(f"resgen.{module}.present", lambda number=0: found)
-        for module in ("engine", "tensorrt_form"):
+        for module in ("engine", "tensorrt"):
             monkeypatch.setattr(
-                f"resgen.exports.{module}.present", lambda number=0: found
+                f"resgen.forms.{module}.present", lambda number=0: found
             )
         monkeypatch.setattr("resgen.tensorrt.flavor.find_spec", only_rtx)
 

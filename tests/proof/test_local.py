@@ -19,12 +19,12 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from resgen.artifact.judged import probe_weights
+from resgen.artifact.make import file_graph
 from resgen.calibrate.lowered import Calibrator
 from resgen.calibrate.samples import Samples
 from resgen.errors import ResgenError
 from resgen.expansion.expand import expand
-from resgen.exports.export import file_graph
-from resgen.exports.judged import probe_weights
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import Precision
 from resgen.lower.onnx import write

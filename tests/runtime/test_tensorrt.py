@@ -16,7 +16,7 @@ import pytest
 from hand_graph import Builder, random_weights
 
 from resgen.errors import MissingComponent, MissingDevice, ResgenError
-from resgen.exports.engine import export_engine
+from resgen.forms.engine import export_engine
 from resgen.lower.onnx import write
 from resgen.machine import device
 from resgen.ops.conv import Conv

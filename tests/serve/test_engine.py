@@ -16,7 +16,7 @@ from google.protobuf import text_format
 from onnx import TensorProto, helper
 
 from resgen.errors import ResgenError, UsageError
-from resgen.exports.triton_form import ServingWishes, serve_engine
+from resgen.forms.triton import ServingWishes, serve_engine
 from resgen.tensorrt.manifest import write_manifest
 from resgen.tensorrt.profiles import parse_profile, resolve
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import resgen
-from resgen.exports.engine import locate_from_graph
+from resgen.artifact.ready import locate_from_graph
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.onnx import write
 from resgen.tensorrt.flavor import FLAVORS

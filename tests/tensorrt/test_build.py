@@ -13,8 +13,8 @@ import onnx
 import pytest
 
 import resgen
+from resgen.artifact.ready import locate_from_graph
 from resgen.errors import MissingComponent, ResgenError, UsageError
-from resgen.exports.engine import locate_from_graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.precision import Precision, at_precision

@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.artifact.folder import MODEL
+from resgen.artifact.request import Made
 from resgen.errors import ResgenError
-from resgen.exports.engine import locate_from_graph
-from resgen.exports.made import Made
 from resgen.files.aside import temporary_folder
+from resgen.graph.ir import Graph
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import precisions
 from resgen.lower.onnx import Written, write
@@ -63,6 +63,28 @@ class Ready:
 #: Makes something of a file, in its folder: the SHA-256 of the files by name, and what
 #: the manifest is to record.
 Finish = Callable[[Ready], tuple[Mapping[str, str], Mapping[str, Any]]]
+
+
+def locate_from_graph(graph: Graph) -> Locate:
+    """Places in the spec of the nodes of the ONNX file that ``graph`` became.
+
+    A node is named by its operator, and where one operator takes several nodes, what
+    follows the first slash tells them apart (see :mod:`resgen.lower.onnx`).
+    """
+    nodes = {node.name: node for node in graph.nodes}
+
+    def locate(name: str) -> str | None:
+        node = nodes.get(name.split("/")[0])
+        if node is None:
+            return None
+        at = node.origin.place
+        section = graph.sections[node.origin.section]
+        parts = [f"{at.file}:{at.line}:{at.column}", section.name]
+        if node.origin.block is not None:
+            parts.append(f"block {node.origin.block}")
+        return ", ".join(parts)
+
+    return locate
 
 
 def of_network(made: Made, proof: Mapping[str, Any]) -> Ready:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from resgen.artifact.derived import Derivation, check_derived, check_weights
+from resgen.artifact.judged import proof_of
+from resgen.artifact.make import metadata_at
 from resgen.artifact.opened import Artifact
+from resgen.artifact.ready import of_network
+from resgen.artifact.request import Made, Wishes
+from resgen.artifact.source import Source
 from resgen.calibrate.lowered import Calibrator
 from resgen.calibrate.samples import gather
 from resgen.errors import MissingDevice
-from resgen.exports.export import metadata_at
-from resgen.exports.judged import proof_of
-from resgen.exports.made import Made, Wishes
-from resgen.exports.ready import of_network
-from resgen.exports.source import Source
 from resgen.graph.passes.camera import camera
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.onnx import Written

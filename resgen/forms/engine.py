@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resgen._version import __version__
 from resgen.files.whole import make_folder, write_bytes
@@ -32,9 +32,6 @@ from resgen.tensorrt.request import EngineRequest
 from resgen.tensorrt.targets import check_precisions
 from resgen.tensorrt.twin import half_layers
 
-if TYPE_CHECKING:
-    from resgen.graph.ir import Graph
-
 Say = Callable[[str, str], None]
 
 
@@ -50,28 +47,6 @@ class EngineExported:
     manifest_file: Path
     manifest: Mapping[str, Any]
     cached: bool
-
-
-def locate_from_graph(graph: Graph) -> Locate:
-    """Places in the spec of the nodes of the ONNX file that ``graph`` became.
-
-    A node is named by its operator, and where one operator takes several nodes, what
-    follows the first slash tells them apart (see :mod:`resgen.lower.onnx`).
-    """
-    nodes = {node.name: node for node in graph.nodes}
-
-    def locate(name: str) -> str | None:
-        node = nodes.get(name.split("/")[0])
-        if node is None:
-            return None
-        at = node.origin.place
-        section = graph.sections[node.origin.section]
-        parts = [f"{at.file}:{at.line}:{at.column}", section.name]
-        if node.origin.block is not None:
-            parts.append(f"block {node.origin.block}")
-        return ", ".join(parts)
-
-    return locate
 
 
 def export_engine(

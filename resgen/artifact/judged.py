@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from resgen.artifact.proof import Subject, prove
+from resgen.artifact.request import Made
 from resgen.calibrate.lowered import Calibrator, Lowered
 from resgen.calibrate.samples import Samples
-from resgen.exports.made import Made
 from resgen.onnxfile.stored import read_stored
 from resgen.proof.accuracy import ENOUGH, Accuracy
 from resgen.proof.camera import verify_camera

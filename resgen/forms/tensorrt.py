@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resgen.exports.engine import export_engine
-from resgen.exports.ready import Ready
+from resgen.artifact.ready import Ready
 from resgen.files.hashed import sha256_of
+from resgen.forms.engine import export_engine
 from resgen.kit.profiles import shapes_of
 from resgen.kit.write import write_kit
 from resgen.machine.device import present

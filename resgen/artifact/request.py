@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resgen.artifact.folder import MODEL
+from resgen.artifact.source import Source
 from resgen.calibrate.lowered import Lowered
 from resgen.calibrate.ranges import Method
-from resgen.exports.source import Source
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision
 from resgen.lower.onnx import Written

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from resgen.artifact.make import Exported
+from resgen.artifact.make import export as export_source
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import from_folder, from_spec
 from resgen.calibrate.ranges import Method
-from resgen.exports.export import Exported
-from resgen.exports.export import export as export_source
-from resgen.exports.made import Wishes
-from resgen.exports.source import from_folder, from_spec
 from resgen.graph.precision import Name, Precision
 from resgen.spec.model import Spec
 from resgen.weights.loading import Loading
@@ -52,7 +52,7 @@ def export(
     that of a network trained at this precision (``to_torch(graph, precision=...)``):
     then its scales are taken, and nothing is calibrated. With ``search``, blocks are
     kept in higher precision until the tolerance holds. The rest is as in
-    :func:`resgen.build` and :class:`~resgen.exports.made.Wishes`.
+    :func:`resgen.build` and :class:`~resgen.artifact.request.Wishes`.
 
     Raises :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too
     much, and other :class:`~resgen.errors.ResgenError` where something does not fit;

@@ -17,9 +17,10 @@ import onnx
 import pytest
 
 import resgen
+from resgen.artifact.ready import locate_from_graph
 from resgen.errors import MissingDevice, ResgenError, UsageError
-from resgen.exports import engine as exporting
-from resgen.exports.engine import export_engine, locate_from_graph
+from resgen.forms import engine as exporting
+from resgen.forms.engine import export_engine
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.onnx import write
 from resgen.machine.device import Device
@@ -274,7 +275,7 @@ TWICE = """
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from resgen.exports.engine import export_engine
+from resgen.forms.engine import export_engine
 from resgen.tensorrt.flavor import FLAVORS
 made = export_engine(
     Path(sys.argv[1]), Path(sys.argv[2]), flavor=FLAVORS["rtx"], targets=("sm_86",)

@@ -25,16 +25,16 @@ from resgen.artifact.folder import (
     WEIGHTS,
     write_json,
 )
+from resgen.artifact.judged import proof_of
 from resgen.artifact.metadata import metadata_of, versions
+from resgen.artifact.mixed import with_kept
+from resgen.artifact.ready import Finish, of_file, of_network
+from resgen.artifact.request import Made, Wishes
+from resgen.artifact.source import Source
 from resgen.calibrate.bisect import bisect
 from resgen.calibrate.lowered import Calibrator, Lowered, Progress
 from resgen.calibrate.samples import gather
 from resgen.expansion.network import expand
-from resgen.exports.judged import proof_of
-from resgen.exports.made import Made, Wishes
-from resgen.exports.mixed import with_kept
-from resgen.exports.ready import Finish, of_file, of_network
-from resgen.exports.source import Source
 from resgen.files.hashed import HashedFile
 from resgen.files.place import staged
 from resgen.graph.passes.camera import camera

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from resgen._version import __version__
 from resgen.artifact.folder import MANIFEST, write_json
+from resgen.artifact.make import Exported
 from resgen.artifact.metadata import versions
+from resgen.artifact.ready import Ready
 from resgen.errors import ResgenError, UsageError
-from resgen.exports.export import Exported
-from resgen.exports.ready import Ready
 from resgen.files.hashed import sha256_of
 from resgen.files.place import staged
 from resgen.serve.config import (
