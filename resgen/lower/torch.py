@@ -42,11 +42,11 @@ def to_torch(
 ) -> ScopeModule:
     """The network as a trainable module, in training mode and on the CPU.
 
-    ``weights`` are arrays by parameter name, which the module then shares where they
-    are writable, contiguous and of the parameter's type; without them fresh ones are
-    drawn from ``seed``. The keys of its ``state_dict`` are the parameters' names.
-    Weights that do not fit raise :class:`~resgen.errors.ResgenError`, and so does a
-    name that torch cannot give to a module.
+    ``weights`` are arrays or tensors by parameter name, which the module then shares
+    where they are writable, contiguous and of the parameter's type; without them fresh
+    ones are drawn from ``seed``. The keys of its ``state_dict`` are the names of the
+    parameters. Weights that do not fit raise :class:`~resgen.errors.ResgenError`, and
+    so does a name that torch cannot give to a module.
 
     At a ``precision`` the module computes as the file for ``consumer`` will, and
     trains so: numbers are rounded, gradients pass straight through, and batch norms
@@ -65,9 +65,9 @@ def to_torch(
     if weights is None:
         weights = initialize(graph.parameters, seed)
     else:
-        from resgen.weights.fitting import compare
+        from resgen.weights.checkpoint import exact
 
-        compare(graph.parameters, weights)
+        weights = exact(weights, graph)
     return _Lowering(graph, weights).run()
 
 

@@ -34,7 +34,7 @@ def as_expected(
     if file is not None:
         made = read_preprocess(Path(file), spec.preprocess, spec.input)
         return replace(spec, preprocess=made)
-    found = None if weights is None else _beside(Path(weights))
+    found = _beside(Path(weights)) if isinstance(weights, Path | str) else None
     if found is None or not takes_pictures(spec.preprocess, spec.input):
         return spec
     try:

@@ -25,7 +25,7 @@ from resgen.weights.fitting import compare, refusal
 from resgen.weights.formats import format_of
 from resgen.weights.loading import Loaded, Loading
 from resgen.weights.mends import mend
-from resgen.weights.names import counts_batches, find
+from resgen.weights.names import counts_batches, find, is_tensor
 from resgen.weights.pickles import read_pickle
 from resgen.weights.safetensors import read_safetensors
 
@@ -128,6 +128,21 @@ def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
         weights[name] = np.asarray(value, order="C")
     _say_converted(converted)
     return weights
+
+
+def exact(weights: object, graph: Graph) -> dict[str, Array]:
+    """Arrays or tensors of a caller's that have the network's own names and shapes.
+
+    Other than :func:`fit`'s they are taken as they are, or refused.
+    """
+    given = checked_state(weights)
+    for name, value in given.items():
+        if not is_tensor(value):
+            raise UsageError(f"{name} is a {type(value).__name__}, not a tensor")
+    misfit = compare(graph.parameters, given)
+    if misfit:
+        raise refusal(misfit, graph.parameters, given, "the state_dict", None)
+    return from_state_dict(given)
 
 
 def checked_state(state: object) -> Mapping[str, Any]:

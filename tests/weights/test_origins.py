@@ -368,3 +368,14 @@ def test_from_python(tmp_path, state):
         with pytest.raises(ResgenError) as error:
             resgen.build(spec, tmp_path / "other", verify=False, **wrong)
         assert error.value.exit_code == 2
+
+
+def test_a_module_takes_tensors_and_arrays_that_fit(graph, state):
+    module = resgen.to_torch(graph, state)
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, state[name], rtol=0, atol=0)
+    arrays = {name: value.numpy() for name, value in state.items()}
+    assert resgen.to_torch(graph, arrays).state_dict().keys() == state.keys()
+    for wrong in ({}, {**state, "x": state["fc.bias"]}, {**state, "fc.bias": 3}, "a"):
+        with pytest.raises(ResgenError):
+            resgen.to_torch(graph, wrong)
