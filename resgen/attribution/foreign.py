@@ -10,6 +10,7 @@ result and lies in none is the stem, and what no block needs is the head.
 
 from __future__ import annotations
 
+import re
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ STEM: Final = "stem"
 HEAD: Final = "head"
 #: What modules on a block's shortcut are called.
 SHORTCUTS: Final = ("downsample", "shortcut", "skip")
+_KERAS: Final = re.compile(r"^([a-z]+\d+)_(block\d+)_")
 #: Where torch.onnx notes the modules that a node came from, as a list of paths.
 _SCOPES: Final = "pkg.torch.onnx.name_scopes"
 
@@ -292,7 +294,9 @@ def names_of_layers(operators: Sequence[OperatorTime]) -> Names:
     works = {}
     for name, path in found.items():
         section, block = tree.place(path)
-        works[name] = Work(name, section, block, "", macs=None)
+        # Outside of blocks an activation lies where the map lies that it is fused to.
+        follows = _kind(name) in FOLLOWS and not tree.staged(path)
+        works[name] = Work(name, section, block, "", macs=None, helper=follows)
     return Names(works, {}, frozenset(), tuple(parts_of(works.values())))
 
 
@@ -302,14 +306,24 @@ def _path_of_name(name: str) -> str | None:
     weight = path_of_weight(name)
     if weight is not None and name.endswith((".weight", ".bias")):
         return weight
-    dotted = name.partition("/")[0]
-    plain = all(part.isidentifier() or part.isdigit() for part in dotted.split("."))
-    return dotted if "." in dotted and plain else None
+    dotted, slash, _ = name.partition("/")
+    if "." in dotted:
+        return dotted if all(map(_is_word, dotted.split("."))) else None
+    return module_path(name) if slash and _is_word(dotted) else None
+
+
+def _is_word(part: str) -> bool:
+    return part.isidentifier() or part.isdigit()
+
+
+def _kind(name: str) -> str:
+    """The operator that a node's name ends in, without its number."""
+    return name.rpartition("/")[2].rstrip("0123456789").rstrip("_")
 
 
 def _is_map(name: str) -> bool:
     """Whether a name says that it is of a convolution or a linear map."""
-    last = name.rpartition("/" if name.startswith("/") else ".")[2].lower()
+    last = name.rpartition("/" if "/" in name else ".")[2].lower()
     return last == "weight" or last.startswith(("conv", "gemm", "matmul"))
 
 
@@ -318,12 +332,17 @@ def module_path(name: str) -> str:
 
     >>> module_path("/features/features.1/conv/conv.0/conv.0.2/Clip")
     'features.1.conv.0.2'
+
+    Keras names its blocks within one word.
+
+    >>> module_path("resnet50/conv2_block1_1_conv/Conv2D")
+    'resnet50.conv2.block1.1_conv'
     """
     found: list[str] = []
     for part in name.strip("/").split("/")[:-1]:
         if found and part.startswith(f"{found[-1]}."):
             found.pop()
-        found.append(part)
+        found.append(_KERAS.sub(r"\1.\2.", part))
     return ".".join(found)
 
 

@@ -173,6 +173,64 @@ def test_layers_alone_tell_their_blocks_by_weights_and_by_names():
     assert {op.macs for op in found.operators} == {None}
 
 
+def places(*layers):
+    """Section and block of each layer, from the names of all of them."""
+    operators = from_layers(dict.fromkeys(layers, 1.0))
+    found = charge(operators, names_of_layers(operators))
+    return [(op.section, op.block, op.across) for op in found.operators]
+
+
+BLOCK = "/layer1/layer1.0/conv1/Conv", "/layer1/layer1.0/conv2/Conv"
+
+
+def test_layers_that_tensorrt_adds_lie_where_the_node_lies():
+    found = places(
+        *BLOCK,
+        "fc.weight + QuantizeLinear_121 + transpose_before_fc.weight + /fc/Gemm + "
+        "unsqueeze_node_after_fc.bias + /fc/Gemm_bias",
+        "reshape_after_/fc/Gemm",
+        "squeeze_after_fc.bias",
+        "/layer1/layer1.0/conv1/Conv [profile 1]",
+    )
+    assert found[2:] == [("fc", None, ())] * 3 + [("layer1", 0, ())]
+
+
+def test_pointwise_layers_are_read_to_their_innermost_names():
+    found = places(
+        *BLOCK,
+        "PWN(PWN(/layer1/layer1.0/act/Sigmoid), PWN(/layer1/layer1.0/act/Mul))",
+        "PWN(PWN(/layer1/layer1.0/act/Sigmoid), /layer1/layer1.0/act/Mul) + "
+        "PWN(/layer1/layer1.0/Add)",
+        "PWN(PWN(/Sub), PWN(/Div))",
+    )
+    assert found[2:] == [("layer1", 0, ())] * 2 + [("(top)", None, ())]
+
+
+def test_names_of_keras_without_a_leading_slash_tell_their_blocks():
+    names = [f"resnet50/conv{s}_block{b}_{m}_conv/Conv2D"
+             for s in (2, 3) for b in (1, 2) for m in (1, 2)]  # fmt: skip
+    found = places(
+        *names,
+        "resnet50/conv3_block2_1_conv/Conv2D + resnet50/conv3_block2_1_relu/Relu",
+        "resnet50/conv3_block2_add/add + resnet50/conv3_block2_out/Relu",
+        "resnet50/predictions/MatMul",
+    )
+    assert found[0] == ("resnet50.conv2", 1, ())
+    assert found[-3:-1] == [("resnet50.conv3", 2, ())] * 2
+    assert found[-1][2] == ()
+    assert found[-1][0] is not None
+
+
+def test_an_activation_outside_of_blocks_lies_where_its_convolution_does():
+    found = places(
+        *BLOCK, "/conv1/Conv + /relu/Relu", "/relu_2/Relu",
+        "/layer1/layer1.0/conv2/Conv + /fc/Gemm",
+    )  # fmt: skip
+    assert found[2:4] == [("conv1", None, ()), ("relu_2", None, ())]
+    # Two maps of two places remain of both.
+    assert found[4] == (None, None, ("layer1.0", "fc"))
+
+
 STAGED = [f"stages.{s}.blocks.{b}.{m}" for s in (0, 1) for b in (0, 1) for m in "ab"]
 
 

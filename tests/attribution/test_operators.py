@@ -235,6 +235,21 @@ def test_nodes_in_the_metadata_of_layers_come_before_names():
     assert (found.operators[0].section, found.operators[0].block) == ("layer2", 0)
 
 
+def test_layers_that_tensorrt_adds_are_charged_to_the_node():
+    graph = at_precision(resgen.expand(resgen.load("resnet18")), Precision())
+    names = (
+        "PWN(PWN(layer1.0.act), layer1.0.add)",
+        "reshape_after_fc",
+        "fc + unsqueeze_node_after_fc",
+        "layer2.1.conv1 [profile 1]",
+    )
+    found = charge(from_layers(dict.fromkeys(names, 1.0)), names_of_graph(graph))
+    assert [(op.section, op.block) for op in found.operators] == [
+        ("layer1", 0), ("head", None), ("head", None), ("layer2", 1),
+    ]  # fmt: skip
+    assert found.coverage == 1.0
+
+
 @pytest.mark.parametrize("content", [[], {}, [{"name": "a"}], 3, [[1]]])
 def test_what_is_no_profile_is_refused(content):
     with pytest.raises(ResgenError, match="profile"):

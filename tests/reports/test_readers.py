@@ -71,6 +71,24 @@ def layers(tmp_path: Path) -> Path:
     return write(tmp_path / "layers.json", document)
 
 
+@pytest.mark.parametrize("listed", [["input"], [{"Name": "input", "IOMode": "Input"}]])
+def test_the_batch_is_told_by_newer_versions_too(
+    times: Path, layers: Path, listed: Any
+) -> None:
+    document = json.loads(layers.read_text())
+    del document["Bindings"]
+    write(layers, {**document, "I/O Tensors": listed})
+    (found,) = read([times, layers])
+    assert found.runs[0].batch == 4
+    assert found.runs[0].notes == ()
+
+
+def test_a_batch_that_nobody_tells_is_said_to_be_unknown(times: Path) -> None:
+    (found,) = read([times])
+    assert found.runs[0].batch == 1
+    assert "do not tell the batch" in found.runs[0].notes[0]
+
+
 def test_trtexec_times_are_two_modes(times: Path) -> None:
     (found,) = read([times])
     compute, whole = found.runs

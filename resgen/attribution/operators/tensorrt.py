@@ -26,9 +26,12 @@ _FOREIGN: Final = re.compile(r"\{ForeignNode\[(?P<what>.*)\]\}", re.S)
 _WRAPPED: Final = re.compile(
     r"(?:PWN|PointWiseNode|CONVOLUTION|__myl_\w+)\((?P<what>.*)\)$", re.S
 )
-#: What a kernel's number, and that of its profile, add to a name.
-_NUMBERED: Final = re.compile(r"(?: \[profile \d+\])?(?:_U\d+)?_myl\d+_\d+$")
+#: What the number of a profile, and a kernel's, add to a name.
+_NUMBERED: Final = re.compile(r"(?: \[profile \d+\])?(?:(?:_U\d+)?_myl\d+_\d+)?$")
+#: What TensorRT calls layers that it puts before or behind a node's.
+_BESIDE: Final = re.compile(r"^[a-z]+(?:_node)?_(?:after|before)_(?=\S)")
 _JOINS: Final = re.compile(r"\x1e|\x1f| \+ |\|\|")
+_COMMA: Final = re.compile(", ")
 
 
 def from_trtexec(profile: Any, layers: Any = None) -> tuple[OperatorTime, ...]:
@@ -111,10 +114,26 @@ def _names(text: str) -> Iterator[str]:
     ['features.3.conv.2.weight', 'Conv_121', 'Clip_13']
     >>> list(_names("{ForeignNode[layer1.0.conv1...layer1.0.act_2]}"))
     ['layer1.0.conv1...layer1.0.act_2']
+    >>> list(_names("PWN(PWN(/Sub), PWN(/Div)) + unsqueeze_node_after_fc.bias"))
+    ['/Sub', '/Div', 'fc.bias']
     """
-    for part in _JOINS.split(text.strip()):
-        wrapped = _FOREIGN.search(part) or _WRAPPED.match(part.strip())
+    for part in _split(_JOINS, text.strip()):
+        wrapped = _WRAPPED.match(part)
         if wrapped:
-            yield from _names(wrapped["what"])
-        elif part.strip():
+            for inner in _split(_COMMA, wrapped["what"]):
+                yield from _names(inner)
+        elif foreign := _FOREIGN.search(part):
+            yield from _names(foreign["what"])
+        elif part:
+            yield _BESIDE.sub("", part)
+
+
+def _split(at: re.Pattern[str], text: str) -> Iterator[str]:
+    """The parts of a text between the matches that stand in no brackets."""
+    begin = 0
+    for found in at.finditer(text):
+        part = text[begin : found.start()]
+        if all(part.count(a) == part.count(b) for a, b in ("()", "[]", "{}")):
             yield part.strip()
+            begin = found.end()
+    yield text[begin:].strip()

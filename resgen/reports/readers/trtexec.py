@@ -3,7 +3,8 @@
 ``--exportTimes`` is an array of objects with ``startComputeMs``, ``computeMs``,
 ``latencyMs`` and so on (the host's clock for starts, the device's for durations);
 ``--exportProfile`` an array of ``{"count": N}`` and a layer each with ``averageMs``;
-``--exportLayerInfo`` ``{"Layers": [...], "Bindings": [...]}``.
+``--exportLayerInfo`` ``{"Layers": [...], "Bindings": [...]}`` (since TensorRT 11
+``"I/O Tensors"``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ OPTIONS: Final[Mapping[Kind, str]] = {
     "profile": "--exportProfile",
     "layers": "--exportLayerInfo",
 }
+
+
+#: What a figure of inputs a second means where nobody tells how many ran at once.
+_NO_BATCH: Final = (
+    "these files do not tell the batch, which is taken as 1: --exportLayerInfo with "
+    "--profilingVerbosity=detailed tells it"
+)
 
 
 def kind_of(document: Any) -> Kind | None:
@@ -56,8 +64,11 @@ def read(files: Mapping[Kind, tuple[Path, Any]], network: Path | None) -> Record
         )
     layers = files["layers"][1] if "layers" in files else None
     names, parts = names_of(network)
-    batch = _batch(layers)
+    told = _batch(layers)
+    batch = told or 1
     base = Run("tensorrt", "gpu", "as built", batch, "compute")
+    if told is None:
+        base = replace(base, notes=(*base.notes, _NO_BATCH))
     runs = _timed(*files["times"], base) if "times" in files else [base]
     if "profile" in files:
         from resgen.attribution.operators.tensorrt import from_trtexec
@@ -108,15 +119,20 @@ def _samples(rows: Sequence[Mapping[str, Any]], at: str, took: str) -> Samples:
     )
 
 
-def _batch(layers: Any) -> int:
-    """The first size of an input, as detailed layer information tells it; else 1."""
+def _batch(layers: Any) -> int | None:
+    """The first size of an input, as detailed layer information tells it.
+
+    The engine's inputs stand under "I/O Tensors" since TensorRT 11.
+    """
     try:
+        listed = layers["Bindings"] if "Bindings" in layers else layers["I/O Tensors"]
+        names = [t["Name"] if isinstance(t, dict) else t for t in listed]
         sizes = [
             tensor["Dimensions"][0]
             for layer in layers["Layers"]
             for tensor in layer["Inputs"]
-            if tensor["Name"] in layers["Bindings"]
+            if tensor["Name"] in names
         ]
-        return max(int(sizes[0]), 1)  # -1 where it was left open
+        return int(sizes[0]) if int(sizes[0]) > 0 else None  # -1 where it is open
     except (TypeError, KeyError, IndexError, ValueError):
-        return 1  # without detailed verbosity layers are names
+        return None  # without detailed verbosity layers are names
