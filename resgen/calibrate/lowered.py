@@ -15,6 +15,7 @@ from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.passes.split_silu import split_silu
 from resgen.graph.precision import (
     NAMES,
     Name,
@@ -51,7 +52,8 @@ class Calibrator:
     _ranges: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.folded = apply(self.graph, fold_norm)
+        # Split, so that every value is there that any placement quantises.
+        self.folded = apply(self.graph, fold_norm, split_silu)
 
     def at(self, wanted: Precision) -> Lowered:
         """The network at a precision, calibrated."""

@@ -74,10 +74,12 @@ def at_precision(graph: Graph, wanted: Precision) -> Graph:
 
     Raises :class:`~resgen.errors.ResgenError` where nothing could be quantised.
     """
-    folded = apply(graph, fold_norm)
-    each = precisions(folded, wanted)
-    low = set(each.values()) & set(QUANTIZED)
     placement = PLACEMENTS[wanted.consumer]
+    folded = apply(graph, fold_norm)
+    low = set(precisions(folded, wanted).values()) & set(QUANTIZED)
+    if low:
+        folded = apply(folded, *placement.passes)
+    each = precisions(folded, wanted)
     made = folded
     done = list(folded.passes)
     if low:

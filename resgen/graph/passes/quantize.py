@@ -47,9 +47,7 @@ def quantize(
         node.name
         for node in graph.nodes
         if precisions[node.name] in WEIGHTS
-        and (
-            not is_weighted(node) or placement.suits(graph, node, precisions[node.name])
-        )
+        and placement.suits(graph, node, precisions[node.name])
     }
     ports = frozenset(placement.reads(graph, chosen))
     return _Quantizing(graph, placement, precisions, ports, reduce_range).run(chosen)

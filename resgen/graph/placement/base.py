@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from resgen.graph.ir import Graph, Node
+from resgen.graph.passes import Pass
 from resgen.ops.act import Act
 from resgen.ops.conv import Conv
 from resgen.ops.linear import Linear
@@ -27,10 +28,11 @@ class Placement:
 
     ``activations`` is the type that activations have at each precision, ``between`` the
     type of everything that is not quantised. ``zero_point`` and ``integer_bias`` say
-    whether the engine takes a zero point and wants biases of 32 bits. ``suits`` says
-    whether a map may be quantised at a precision, ``reads`` which inputs are quantised
-    when these operators are, and ``alike`` are operators whose result has the scale of
-    their input.
+    whether the engine takes a zero point and wants biases of 32 bits. ``passes`` spell
+    a folded graph in operators that the engine has quantised kernels of. ``suits`` says
+    whether an operator may be quantised at a precision, ``reads`` which inputs are
+    quantised when these operators are, and ``alike`` are operators whose result has the
+    scale of their input.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Placement:
     suits: Callable[[Graph, Node, str], bool]
     reads: Callable[[Graph, Set[str]], Iterator[Port]]
     alike: tuple[str, ...] = ()
+    passes: tuple[Pass, ...] = ()
 
 
 def is_weighted(node: Node) -> bool:

@@ -11,12 +11,20 @@ from collections.abc import Iterator, Set
 from typing import Final
 
 from resgen.graph.ir import Graph, Node
+from resgen.graph.passes.split_silu import split_silu
 from resgen.graph.placement.base import Placement, Port, Wiring, is_clip, is_weighted
+from resgen.ops.act import Act
 
-#: Operators of which ONNX Runtime has a kernel for 8 bits, beside the weighted maps.
+#: Operators of which ONNX Runtime has a kernel for 8 bits, beside the weighted maps and
+#: the sigmoid (of tanh and hardswish it has none, and they take no longer in float32).
 KERNELS: Final = frozenset(
     {"add", "avg_pool", "concat", "flatten", "global_pool", "max_pool", "multiply"}
 )
+
+
+def _has_kernel(node: Node) -> bool:
+    sigmoid = isinstance(node.op, Act) and node.op.type == "sigmoid"
+    return sigmoid or is_weighted(node) or node.op.name in KERNELS
 
 
 def _suits(graph: Graph, node: Node, precision: str) -> bool:
@@ -35,13 +43,9 @@ def _reads(graph: Graph, quantized: Set[str]) -> Iterator[Port]:
                 if maker and (is_weighted(maker) or maker.op.name == "add"):
                     continue
             source = wiring.source(value)
-            takes = node.name in quantized and (
-                is_weighted(node) or node.op.name in KERNELS
-            )
+            takes = node.name in quantized and _has_kernel(node)
             gives = (
-                source is not None
-                and source.name in quantized
-                and (is_weighted(source) or source.op.name in KERNELS)
+                source is not None and source.name in quantized and _has_kernel(source)
             )
             if takes or gives:
                 yield node.name, port
@@ -56,4 +60,5 @@ PLACEMENT: Final = Placement(
     suits=_suits,
     reads=_reads,
     alike=("flatten", "max_pool"),
+    passes=(split_silu,),
 )
