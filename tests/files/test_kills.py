@@ -98,26 +98,30 @@ def test_random_kills(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
     build = [sys.executable, "-m", "resgen", "build", "resnet20_cifar", "-o", "out/o"]
 
-    def one(kill_after: float | None, number: signal.Signals) -> int:
+    def one(share: float | None, number: signal.Signals) -> int:
+        """Stopped after a share of the time between the first line and the end."""
         process = subprocess.Popen(
             build, cwd=tmp_path, env=environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
-        if kill_after is not None:
-            time.sleep(kill_after)
+        assert process.stdout is not None
+        process.stdout.readline()
+        if share is not None:
+            time.sleep(share * took)
             process.send_signal(number)
         errors = process.communicate()[1]
         assert "Traceback" not in errors, errors
         return process.returncode
 
+    took = 0.0
     begin = time.monotonic()
     assert one(None, signal.SIGINT) == 0
     took = time.monotonic() - begin
     codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
     for _ in range(count):
         number = moments.choice(list(codes))
-        code = one(0.1 + moments.random() * took, number)
+        code = one(moments.random(), number)
         assert code in (0, codes[number])
         assert open_folder(out / "o").check_hashes() > 0
     assert one(None, signal.SIGINT) == 0
