@@ -130,7 +130,7 @@ def spec_options(command: Command) -> Command:
             "--max-operators",
             type=Whole(),
             metavar="N",
-            show_default="25,000",
+            show_default="16,000",
             help="Refuse a network with more operators.",
         ),
         set_option,

@@ -21,6 +21,12 @@ from resgen.spec.places import ALLOWANCE
 WORK_PER_OPERATOR: Final = 60
 
 
+#: No machine holds a larger value, and no picture is strided further: numbers that
+#: grow by themselves in a loop are refused before they are too long to be shown.
+MAX_ELEMENTS: Final = 1 << 48
+MAX_STRIDE: Final = 1 << 31
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How large a network may be before it is refused, memory untouched.
@@ -29,7 +35,7 @@ class Limits:
     tensors (8 GB in float32 by default).
     """
 
-    operators: int = 25_000
+    operators: int = 16_000
     parameters: int = 2_000_000_000
 
     @property
@@ -113,10 +119,13 @@ class Builder:
         made = self._made.get(key)
         if made is None:
             types = [v.type for v in inputs]
+            of = op.result(*types)
+            if of.size > MAX_ELEMENTS:
+                raise LimitExceeded(f"a value of more than {MAX_ELEMENTS:,} numbers")
             window = op.window(types[0])
             made = self._made[key] = Outcome(
                 op,
-                op.result(*types),
+                of,
                 op.parameters(types[0]),
                 None if window is None else window.stride,
             )
@@ -197,7 +206,10 @@ class Builder:
         before = ((1,) * axes + x.stride)[len(x.stride) :]
         if made.stride is None or len(made.stride) != axes:
             return before
-        return tuple([a * b for a, b in zip(before, made.stride, strict=True)])
+        stride = tuple([a * b for a, b in zip(before, made.stride, strict=True)])
+        if max(stride, default=1) > MAX_STRIDE:
+            raise LimitExceeded(f"a stride of more than {MAX_STRIDE:,} in all")
+        return stride
 
     def _parameter(self, owner: str, spec: ParameterSpec) -> str:
         name = f"{owner}.{spec.role}" if spec.role else owner

@@ -31,7 +31,7 @@ from resgen.spec.model import (
     Use,
 )
 from resgen.spec.params import Param
-from resgen.spec.source import Json
+from resgen.spec.source import Json, Problems
 
 _NUMBER = Param("number")
 
@@ -73,6 +73,7 @@ class Frame:
 
     call: Place
     own: bool
+    problems: Problems
     names: Names = field(default_factory=Names)
     sources: dict[str, tuple[Argument, Frame]] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
@@ -126,12 +127,22 @@ class Frame:
         if not expr.names:
             return expr.evaluate({})
         self.names.positions = positions
+        self.problems.spend(self._cost(expr), lambda: self.blame(argument))
         try:
             return expr.evaluate(self.names)
         except ExprError as error:
             code = "RG032" if error.message.startswith("there is no") else "RG031"
             message = f'in "{expr.text}": {error.message}'
             raise Stop(code, message, self.blame(argument)) from None
+
+    def _cost(self, expr: Expr) -> float:
+        """What evaluation may take: by the length of the text, and of what it names."""
+        cost = 1 + len(expr.text) / 8
+        for name in expr.names:
+            value = self.names.get(name)
+            if isinstance(value, tuple | str):
+                cost *= 1 + len(value) / 16
+        return cost
 
     def scalar(self, scalar: Scalar, param: Param, positions: Mapping[str, Any]) -> Any:
         """A number or truth value that the parameter takes."""
@@ -158,7 +169,9 @@ class Frame:
             else:
                 argument = Scalar(part, template.at)
                 parts.append(str(self.expression(part, argument, positions)))
-        return "".join(parts)
+        text = "".join(parts)
+        self.problems.spend(len(text) / 16, lambda: self.at(template.at))
+        return text
 
     def path(self, template: Template, positions: Mapping[str, Any]) -> str:
         """A template's text as part of a path."""
@@ -185,6 +198,7 @@ class Frame:
                     return value
                 return self.fitted(value, param, argument)
             case Items(items=items):
+                self.problems.spend(len(items), lambda: self.blame(argument))
                 item = param if param.kind == "axes" else (param.item or param)
                 values = tuple(self.value(i, item, positions) for i in items)
                 if None in values:  # refused, or not given where it is used
@@ -215,6 +229,7 @@ class Frame:
         return self.fitted(value, param, argument)
 
     def _init(self, argument: Fields, positions: Mapping[str, Any]) -> Init:
+        self.problems.spend(3 * len(argument.fields), lambda: self.blame(argument))
         if "type" not in argument.fields:
             made: list[tuple[str, float | Initial]] = []
             for role, item in argument.fields.items():

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from resgen.errors import Place, SpecError
-from resgen.expansion.builder import Builder, Limits, Val
+from resgen.expansion.builder import MAX_STRIDE, Builder, Limits, Val
 from resgen.expansion.evaluate import Frame, Stop
 from resgen.expansion.interpret import ANY, Interpreter
 from resgen.expansion.site import OperatorDefaults, Site, joined
@@ -59,7 +59,7 @@ class _Expansion:
         self.problems = problems
         self.builder = Builder(spec.name, limits)
         self.interpreter = Interpreter(spec, self.builder, problems)
-        self.frame = Frame(spec.at.place(), own=True)
+        self.frame = Frame(spec.at.place(), own=True, problems=problems)
         self.depths: list[int] = []
         self.blocks = 0  # of all stages
         self.before = 0  # blocks of earlier stages
@@ -186,6 +186,9 @@ class _Expansion:
         entered = self.dilation
         if dilates:
             self.dilation *= self._dilated(stage, stride)
+            if self.dilation > MAX_STRIDE:
+                message = f"strides have become a dilation of more than {MAX_STRIDE:,}"
+                raise Stop("RG050", message, stage.at.place())
         first = replace(site, dilation=entered, undo=dilates)
         later = replace(site, dilation=self.dilation)
         if self._takes_stride(stage.entry):

@@ -288,7 +288,8 @@ class Interpreter:
         """A frame that sees what is offered as well, behind its own names."""
         if not offered:
             return frame
-        made = Frame(frame.call, frame.own, kept=frame.kept)
+        self.problems.spend(len(offered) + len(frame.names), lambda: frame.call)
+        made = Frame(frame.call, frame.own, self.problems, kept=frame.kept)
         for name, (argument, outer) in offered.items():
             made.names[name] = outer.value(argument, ANY, positions)
         made.sources.update(offered)
@@ -339,7 +340,7 @@ class Interpreter:
         Arguments are evaluated at the caller's positions, defaults at the block's own.
         """
         self.problems.spend(5 + 3 * (len(made.params) + len(made.let)), lambda: place)
-        frame = Frame(place, own=not made.builtin)
+        frame = Frame(place, not made.builtin, self.problems)
         for name, param in made.params.items():
             value = None
             source = given.get(name)

@@ -59,8 +59,9 @@ def examine(
         except RecursionError:
             message = "parts of the spec use one another too deeply"
             found.error("RG051", message, whole)
-        if graph is None and not found.errors:
-            message = "it makes no network, and nothing says why: please report it"
+    if graph is None and not found.errors:
+        message = "it makes no network, and nothing says why: please report it"
+        with suppress(Enough):
             found.error("RG012", message, whole)
     problems = sorted(found.items, key=_by_line)
     return Examined(spec, None if found.errors else graph, tuple(problems))

@@ -161,6 +161,7 @@ class ShortcutRules:
         builder = self.interpreter.builder
         before = builder.mark()
         kept = None if rules.project is None else rules.project[1].kept
+        self.interpreter.problems.spend(len(kept or ()) / 10, lambda: place)
         kept_before = dict(kept or {})
         dropped = self._dropped(branch, form, frame, site, place)
         shortcut = self._taken(dropped, entered, after_pre, rules, site)

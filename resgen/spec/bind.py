@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.errors import closest, did_you_mean
+from resgen.errors import closest, did_you_mean, listed
 from resgen.spec import expr, paths
 from resgen.spec.model import (
     Argument,
@@ -117,6 +117,7 @@ class Binder:
 
     def expression(self, text: str, at: Json, offset: int = 1) -> expr.Expr | None:
         """Parse, and check names where they are known; problems are reported."""
+        self.problems.spend(1 + 3 * len(text), at.place)
         try:
             parsed = expr.parse(text)
         except expr.ExprError as error:
@@ -135,6 +136,7 @@ class Binder:
     def scalar(self, at: Json, param: Param) -> Scalar | None:
         """A value of a numeric or boolean field."""
         value = at.value
+        self.problems.spend(3, at.place)
         if isinstance(value, str):
             parsed = self.expression(value, at)
             if parsed is None:
@@ -242,6 +244,7 @@ class Binder:
         key = (id(at), id(param))
         found = self._memo.get(key)
         if found is None:
+            self.problems.spend(4, at.place)
             # Both are kept beside the result so that their ids stay their own.
             found = self._memo[key] = (at, param, self._argument(at, param))
         return found[2]
@@ -327,7 +330,7 @@ class Binder:
         """Report a key that nothing takes."""
         choices = list(known)
         near = did_you_mean(key, choices)
-        hint = None if near else "known here: " + ", ".join(choices)
+        hint = None if near else "known here: " + listed(choices)
         message = f'"{key}" is not a key of {of}{near}'
         self.problems.error("RG010", message, at.place(key=True), hint)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from resgen.errors import did_you_mean
+from resgen.errors import did_you_mean, listed
 from resgen.spec.bind import Binder, describe
 from resgen.spec.model import (
     MERGES,
@@ -78,6 +78,7 @@ class BodyReader:
 
     def body(self, at: Json) -> Body:
         """A list of elements, or one element by itself."""
+        self.problems.spend(2, at.place)
         items = at.value if isinstance(at.value, list) else [at]
         elements = [self.element(item) for item in items]
         return Body(tuple(e for e in elements if e is not None), at)
@@ -89,6 +90,7 @@ class BodyReader:
 
     def element(self, at: Json) -> Element | None:
         """A string or an object; anything else is a problem."""
+        self.problems.spend(8, at.place)
         if isinstance(at.value, str):
             form = self._bare(at.value, at)
             return None if form is None else Element(form, at)
@@ -260,6 +262,7 @@ class BodyReader:
         share = members.get("share")
         known = self.binder.known
         if known is not None and variable is not None:
+            self.problems.spend(len(known) / 20, at.place)  # it is copied, twice
             self.binder.known = known | {variable}
         body = self.body(members["body"])
         self.binder.known = known
@@ -352,7 +355,7 @@ class BodyReader:
             return name
         choices = self.library.shortcut_names()
         near = did_you_mean(name, choices)
-        hint = None if near else "there are: " + ", ".join(choices)
+        hint = None if near else "there are: " + listed(choices)
         message = f'"{name}" is not a shortcut{near}'
         self.problems.error("RG021", message, at.place(), hint)
         return self.library.nearest_shortcut(name)

@@ -70,6 +70,7 @@ def in_order(values: Mapping[str, Argument], reader: BodyReader) -> dict[str, Ar
     done: dict[str, Argument] = {}
     waiting = dict(values)
     while waiting:
+        reader.problems.spend(len(waiting), next(iter(waiting.values())).at.place)
         ready = [n for n, v in waiting.items() if not mentioned(v) & waiting.keys()]
         if not ready:
             circle = " and ".join(f'"{name}"' for name in sorted(waiting))
@@ -98,6 +99,7 @@ def _params(at: Json, reader: BodyReader) -> dict[str, Param]:
         if name in POSITIONS:
             message = f'"{name}" has a meaning of its own; choose another name'
             reader.problems.error("RG013", message, item.place(key=True))
+        reader.problems.spend(15, item.place)
         param = _param(item, reader)
         if param is not None:
             made[name] = param

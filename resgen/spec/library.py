@@ -12,17 +12,20 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from resgen.errors import closest, did_you_mean
+from resgen.errors import closest, did_you_mean, listed
 from resgen.spec import definition
 from resgen.spec.bind import Binder
 from resgen.spec.body import BodyReader
 from resgen.spec.model import Argument, Definition
 from resgen.spec.params import Vocabulary
+from resgen.spec.places import Enough
 from resgen.spec.source import Json, Problems, read
 
 #: The folder of built-in definitions: shortcuts in one sub-folder, blocks in the rest.
 BLOCKS: Final = Path(__file__).resolve().parent.parent / "blocks"
 SHORTCUTS: Final = "shortcuts"
+#: How many definitions may stand behind one another.
+MAX_CHAIN: Final = 48
 
 Kind = str  # "block" or "shortcut"
 
@@ -109,6 +112,7 @@ class Library:
     ) -> dict[str, Argument]:
         """Bind a block's arguments; what it does not take, or lacks, is reported."""
         bound: dict[str, Argument] = {}
+        self.problems.spend(len(made.params) / 4, at.place)
         for key, item in arguments.items():
             if key not in made.params:
                 self._unknown_argument(made, key, item)
@@ -125,7 +129,7 @@ class Library:
     def _unknown_argument(self, made: Definition, key: str, at: Json) -> None:
         """Report an argument that the block does not take."""
         near = did_you_mean(key, made.params)
-        takes = ", ".join(made.params) or "nothing"
+        takes = listed(made.params) or "nothing"
         message = f'block "{made.name}" has no parameter "{key}"{near}'
         hint = None if near else f"it takes: {takes}"
         self.problems.error("RG022", message, at.place(key=True), hint)
@@ -154,6 +158,11 @@ class Library:
         return found
 
     def _read(self, kind: Kind, name: str, at: Json) -> Definition:
+        if len(self._uses) > MAX_CHAIN:
+            message = f"more than {MAX_CHAIN} definitions use one another"
+            self.problems.error("RG051", message, at.place())
+            raise Enough
+        self.problems.spend(30, at.place)
         made = definition.begin(name, at, self.reader, builtin=self.builtin)
         self._made[kind, name] = made
         self._uses.append(set())

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal
 
+from resgen.errors import listed
+
 Kind = Literal[
     "integer",  # a whole number, or an expression that yields one
     "number",  # any exact or double number, or an expression
@@ -73,7 +75,7 @@ class Param:
     def __str__(self) -> str:
         """What was expected, for messages."""
         if self.kind == "enum":
-            return "one of " + ", ".join(f'"{c}"' for c in self.choices)
+            return "one of " + listed(f'"{c}"' for c in self.choices)
         if self.kind == "list":
             return f"a list, each {self.item}"
         noun = {

@@ -100,7 +100,7 @@ _KINDS: Final[dict[type, str]] = {
 
 #: What an examination may cost, in microseconds of a usual processor. They are charged
 #: by what is done, not by a clock, so that a spec is refused everywhere or nowhere.
-ALLOWANCE: Final = 1_500_000
+ALLOWANCE: Final = 1_000_000
 #: Errors, and warnings, that are told: who has more mends these first.
 MAX_PROBLEMS: Final = 100
 #: Characters of one message, and of one hint.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from resgen.errors import did_you_mean
 from resgen.spec import zoo
 from resgen.spec.bind import describe
 from resgen.spec.body import FORMS
+from resgen.spec.places import Enough
 from resgen.spec.scanner import MAX_NESTING, Scanner
 from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, read
 
@@ -182,7 +184,10 @@ def _assigned(at: Json, assignment: str, problems: Problems) -> Json:
         problems.error("RG041", message, source.place(0, len(assignment), ""))
         return at
     start = len(pointer) + 1
-    value = Scanner(source, Problems()).document(start, pointer)
+    quiet = Problems()  # what is no JSON is a string
+    value = None
+    with suppress(Enough):
+        value = Scanner(source, quiet).document(start, pointer)
     if value is None:
         value = Json(text, source, start, len(assignment), pointer)
     return _put(at, pointer, replace(value, key=(0, len(pointer))), problems)

@@ -148,7 +148,7 @@ class Scanner:
     def value(self, at: int, pointer: str, key: tuple[int, int] | None) -> Json:
         text = self.text
         # Every value keeps its pointer, so a long key is copied into all below it.
-        self.problems.left -= 3 + (len(pointer) >> 6)
+        self.problems.left -= 5 + (len(pointer) >> 6)
         if self.problems.left < 0:
             self.problems.spend(0, lambda: self.source.place(at, at + 1, pointer[:99]))
         first = text[at : at + 1]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import Place, ResgenError, SpecError
 from resgen.files.ordinary import open_file
-from resgen.spec.places import Json, JsonValue, Problems, Source, pointer_of
+from resgen.spec.places import Enough, Json, JsonValue, Problems, Source, pointer_of
 from resgen.spec.scanner import Scanner
 
 __all__ = [
@@ -131,7 +132,9 @@ def from_plain(value: Any, source_name: str) -> Json:
     except (TypeError, ValueError, OverflowError) as error:
         raise ResgenError(f"{source_name}: {error}") from None
     problems = Problems()
-    parsed = parse(text, source_name, problems)
+    parsed = None
+    with suppress(Enough):
+        parsed = parse(text, source_name, problems)
     if parsed is None or problems.errors:
         raise SpecError(problems.items)
     return parsed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from resgen.errors import closest, did_you_mean
+from resgen.errors import closest, did_you_mean, listed
 from resgen.spec.bind import describe
 from resgen.spec.body import FORMS
 from resgen.spec.library import Library
@@ -109,6 +109,8 @@ class StageReader:
             return None
         stages = []
         for item in at.value:
+            stated = len(self._keys) + len(self._arguments)
+            self.problems.spend(20 + stated, item.place)
             if isinstance(item.value, dict):
                 stages.append(self._stage(item, item.value))
             else:
@@ -225,7 +227,7 @@ class StageReader:
             if key not in names:
                 near = closest(key, (*names, *STAGE_KEYS))
                 tail = f'; did you mean "{near}"?' if near else ""
-                hint = None if near else "it takes: " + ", ".join(sorted(names))
+                hint = None if near else "it takes: " + listed(sorted(names))
                 message = f'nothing in this stage takes "{key}"{tail}'
                 self.problems.error("RG022", message, item.place(key=True), hint)
                 if near in names and near not in stated:
@@ -241,6 +243,7 @@ class StageReader:
         self, made: Definition, stage: Json, stated: Mapping[str, Json]
     ) -> dict[str, Argument | PerBlock]:
         bound: dict[str, Argument | PerBlock] = {}
+        self.problems.spend(len(made.params), stage.place)
         for name, param in made.params.items():
             at = stated.get(name) or self._arguments.get(name)
             if at is None:
