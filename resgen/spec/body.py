@@ -98,10 +98,9 @@ class BodyReader:
             return self._object(at, at.value)
         if isinstance(at.value, list):
             return Element(Seq(self.body(at)), at)
-        message = (
-            f"expected an operator, a block or an element, not {describe(at.value)}"
-        )
-        self.problems.error("RG012", message, at.place())
+        message = "expected an operator, a block or an element, not "
+        hint = "[] is nothing at all" if at.value is None else None
+        self.problems.error("RG012", message + describe(at.value), at.place(), hint)
         return None
 
     def _bare(self, name: str, at: Json) -> Form | None:
@@ -117,8 +116,7 @@ class BodyReader:
     def _unknown(self, name: str, at: Json) -> Form | None:
         choices = [*self.operators, *self.library.block_names()]
         near = did_you_mean(name, choices)
-        listed = "`resgen list blocks` and `resgen list operators` show them"
-        hint = None if near else listed
+        hint = None if near else "see `resgen list blocks` and `resgen list operators`"
         message = f'"{name}" is not an operator or a block{near}'
         self.problems.error("RG020", message, at.place(), hint)
         return None
