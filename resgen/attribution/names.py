@@ -132,11 +132,7 @@ class Names:
 
     @cached_property
     def _labels(self) -> dict[str, str]:
-        """Names as single words, as torch.fx has them; those of several are left out.
-
-        >>> label("layer1.0.act_1")
-        'layer1_0_act_1'
-        """
+        """Names as single words, as torch.fx has them; those of several are left out."""
         found: dict[str, str] = {}
         twice = set()
         for name in self.works:
@@ -187,5 +183,9 @@ class Names:
 
 
 def label(path: str) -> str:
-    """A path as one word."""
+    """A path as one word.
+
+    >>> label("layer1.0.act_1")
+    'layer1_0_act_1'
+    """
     return re.sub(r"\W", "_", path)
