@@ -132,7 +132,7 @@ class Names:
 
     @cached_property
     def _labels(self) -> dict[str, str]:
-        """Names as single words, as torch.fx has them; those of several are left out."""
+        """Names as single words, as torch.fx has them, but for those of several."""
         found: dict[str, str] = {}
         twice = set()
         for name in self.works:
