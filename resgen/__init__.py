@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
+    from resgen.api.diagnose import diagnose
     from resgen.api.export import export
     from resgen.api.profile import profile
     from resgen.artifact.build import build
@@ -42,6 +43,7 @@ _HOMES = {
     "analyse": "resgen.graph.cost",
     "build": "resgen.artifact.build",
     "calibrated": "resgen.calibrate.lowered",
+    "diagnose": "resgen.api.diagnose",
     "examine": "resgen.expansion.network",
     "expand": "resgen.expansion.network",
     "export": "resgen.api.export",
@@ -61,6 +63,7 @@ __all__ = [
     "analyse",
     "build",
     "calibrated",
+    "diagnose",
     "examine",
     "expand",
     "export",

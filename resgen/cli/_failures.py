@@ -41,7 +41,7 @@ def report(failure: BaseException) -> int:
             where = f" in {printable(files.pop())}" if len(files) == 1 else ""
             return _fail(tally(failure.problems) + where, failure.exit_code)
         case Refused():
-            return _fail(failure.typed, failure.exit_code, failure.hint)
+            return report(failure.typed)
         case ResgenError():
             return _fail(failure.message, failure.exit_code, failure.hint)
         case click.NoSuchOption(ctx=click.Context(command=command)):

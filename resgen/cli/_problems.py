@@ -8,7 +8,7 @@ from typing import Any, Final
 from resgen.cli._text import say
 from resgen.errors import Problem
 from resgen.words.numbers import count
-from resgen.words.terminal import printable, style
+from resgen.words.terminal import blank, columns, printable, style
 
 #: Columns of a quoted line; a longer one is shown around the fault.
 _QUOTED: Final = 100
@@ -46,22 +46,6 @@ def quoted(problem: Problem) -> Iterator[str]:
     carets = "^" * max(columns(fault), 1)
     yield f"{place.line:>{_GUTTER}} | {text}"
     yield f"{'':{_GUTTER}} | {blank(before)}{carets} {hint}".rstrip()
-
-
-def blank(text: str) -> str:
-    """Spaces as wide as the text, its tabs kept."""
-    return "\t".join(" " * columns(part) for part in text.split("\t"))
-
-
-def columns(text: str) -> int:
-    """How wide a terminal draws the text."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(
-        0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text
-    )
 
 
 def tally(problems: Sequence[Problem]) -> str:

@@ -68,11 +68,11 @@ def option(
 class Refused(UsageError):
     """Options that are wrong or do not go together.
 
-    ``message`` names the arguments of the Python call, ``typed`` the options of the
-    command line.
+    Message and hint name the arguments of the Python call; ``typed`` is the same error
+    with the options of the command line.
     """
 
-    def __init__(self, message: str, typed: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None, typed: UsageError) -> None:
         super().__init__(message, hint=hint)
         self.typed = typed
 
@@ -110,10 +110,14 @@ class Group:
         """Raise for options that have no effect or no meaning beside each other."""
 
     def refused(self, message: str, *, hint: str | None = None) -> Refused:
-        """The error of a message that names fields in braces."""
+        """The error of a message and a hint that name fields in braces."""
         words = {name: about.word for name, about in options_of(type(self))}
         names = {name: name for name in words}
-        return Refused(message.format(**names), message.format(**words), hint=hint)
+        said, typed = (
+            (message.format(**each), hint and hint.format(**each))
+            for each in (names, words)
+        )
+        return Refused(*said, UsageError(typed[0], hint=typed[1]))
 
     def given(self) -> Iterator[tuple[str, Option, Any]]:
         """Fields that are not at their defaults: name, option and value."""

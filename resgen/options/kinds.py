@@ -35,7 +35,9 @@ class Kind(Generic[T]):
         self.values = values
 
 
-def whole(minimum: int = 1, maximum: int | None = None) -> Kind[int]:
+def whole(
+    minimum: int = 1, maximum: int | None = None, *, metavar: str = "N"
+) -> Kind[int]:
     """A whole number of at least ``minimum``, and at most ``maximum``."""
     most = "" if maximum is None else f" and at most {maximum:,}"
 
@@ -53,7 +55,7 @@ def whole(minimum: int = 1, maximum: int | None = None) -> Kind[int]:
         sound = text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20
         return check(int(text) if sound else text)
 
-    return Kind("N", read, check)
+    return Kind(metavar, read, check)
 
 
 def number(

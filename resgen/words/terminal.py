@@ -89,3 +89,19 @@ def table(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:
             for index, (cell, wide) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(cells).rstrip()
+
+
+def blank(text: str) -> str:
+    """Spaces as wide as the text, its tabs kept."""
+    return "\t".join(" " * columns(part) for part in text.split("\t"))
+
+
+def columns(text: str) -> int:
+    """How wide a terminal draws the text."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text
+    )

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.asked.profile import Profiling
 from resgen.cli._options import options
 from resgen.errors import UsageError
@@ -44,7 +45,19 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "weights": st.sampled_from([Path("w.pth"), Path("-odd name.pth")]),
         "out": st.sampled_from([Path("new"), Path("a b/new")]),
         "with_paths": st.booleans(),
-    }
+    },
+    Diagnosing: {
+        "set": st.lists(st.sampled_from(["/a=1", "/b=[]"]), max_size=2),
+        "against": st.lists(st.sampled_from(["plain", "a b.json"]), max_size=2),
+        "data": st.sampled_from(["digits", "photos/", "x.npz"]),
+        "seeds": st.integers(1, 9),
+        "train": st.just(150),
+        "lr": st.floats(1e-6, 10),
+        "batch": st.integers(8, 512),
+        "threads": st.integers(1, 64),
+        "output": st.sampled_from(["y", "a.b"]),
+        "out": st.just(Path("new")),
+    },
 }
 
 
@@ -111,12 +124,11 @@ def test_a_python_caller_is_told_the_argument(wrong: dict[str, Any], said: str) 
 def test_the_command_line_is_told_the_option() -> None:
     with pytest.raises(Refused) as refused:
         Profiling(in_flight=2)
-    assert refused.value.typed == "--in-flight is for --mode throughput"
+    typed = refused.value.typed
+    assert typed.message == "--in-flight is for --mode throughput"
     again = pickle.loads(pickle.dumps(refused.value))
-    assert (again.message, again.typed) == (
-        refused.value.message,
-        refused.value.typed,
-    )
+    assert again.message == refused.value.message
+    assert again.typed.message == typed.message
 
 
 def test_what_python_has_is_taken() -> None:

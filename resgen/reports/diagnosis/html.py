@@ -56,6 +56,13 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
     )
 
 
+def notebook(diagnosis: Diagnosis) -> str:
+    """The findings for a notebook's cell, below what they come to."""
+    arms = titled([diagnosis])
+    lines = "".join(f"<li>{escape(line)}</li>" for line in sentences(arms))
+    return f"<ul>{lines}</ul>{''.join(tables.findings(arms))}"
+
+
 def _card(one: Titled) -> str:
     """The verdict in words: a code means nothing to whoever reads its first page."""
     codes = [finding.code for finding in one.arm.findings]

@@ -1,24 +1,23 @@
-"""What ``resgen diagnose`` does with its options."""
+"""Whether a network will train, and which block is at fault."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from resgen.api.asked.common import require_folder
+from resgen.api.asked.diagnose import Diagnosing
+from resgen.api.measured import MODELS, Source, command, named
+from resgen.api.memory import needed, require, told
 from resgen.api.specs import folder_name, network
-from resgen.cli._diagnosed import show
-from resgen.cli._failures import interrupted
-from resgen.cli._memory import needed, require, told
-from resgen.cli._progress import Progress
-from resgen.cli._text import say, say_json
 from resgen.diagnosis.data.gather import gather
-from resgen.diagnosis.diagnose import Asked, Subject, diagnose
+from resgen.diagnosis.diagnose import Asked, Subject
+from resgen.diagnosis.diagnose import diagnose as look
 from resgen.diagnosis.documents import DATA, DIAGNOSIS, PAGE, without_folders
 from resgen.diagnosis.plain import without_shortcuts
 from resgen.errors import ResgenError, UsageError
@@ -28,10 +27,13 @@ from resgen.files.whole import write_text
 from resgen.graph.cost import analyse
 from resgen.machine import environment
 from resgen.machine.cores import free_cores
+from resgen.reports.diagnosis.terminal import lines
 from resgen.reports.own import require_own
 from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
 from resgen.words.numbers import count, scaled
+from resgen.words.progress import SILENT, Progress
+from resgen.words.terminal import unmarked
 
 if TYPE_CHECKING:
     from resgen.diagnosis.data.dataset import Dataset
@@ -49,118 +51,125 @@ LEAST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The options of one call, as click read them."""
+class Diagnosed:
+    """What was seen; ``folder`` holds its report and the kept ``weights``, if any.
 
-    source: str
-    as_json: bool
-    against: tuple[str, ...]
-    data: str | None
-    seeds: int
-    steps: int | None
-    rate: float
-    batch: int | None
-    threads: int | None
-    no_rate_test: bool
-    output: str | None
-    assignments: tuple[str, ...]
-    resume: bool
-    keep_weights: bool
-    out: Path | None
+    ``interrupted`` tells that the user ended training before it was done.
+    """
+
+    diagnosis: Diagnosis
+    folder: Path | None
+    weights: tuple[Path, ...]
+    interrupted: bool
+
+    @property
+    def verdict(self) -> str | list[str]:
+        """``"ok"``, or the codes of what stands in the way of training."""
+        return self.diagnosis.arms[0].verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``diagnosis.json``."""
+        return DIAGNOSIS.to_json(without_folders(self.diagnosis))
+
+    def __str__(self) -> str:
+        return unmarked("\n".join(lines(self.diagnosis)))
+
+    def _repr_html_(self) -> str:
+        from resgen.reports.diagnosis.html import notebook
+
+        return notebook(self.diagnosis)
 
 
-def run(chosen: Chosen, progress: Progress) -> int | None:
-    """Diagnose as the options say; the exit code."""
-    begin = time.perf_counter()
-    _check(chosen)
-    spec, first = _read(chosen.source, chosen.assignments)
+def diagnose(
+    source: Source, *, progress: Progress = SILENT, **options: Any
+) -> Diagnosed:
+    """Tell whether a network will train, block by block.
+
+    ``source`` is a spec or a folder that resgen made; ``options`` are those of
+    :class:`~resgen.api.asked.diagnose.Diagnosing`, which are the command's. A report
+    is written where ``out`` says. Raises :class:`~resgen.errors.ResgenError`.
+    """
+    return run(source, Diagnosing.of(options), progress=progress)
+
+
+def run(
+    source: Source,
+    asked: Diagnosing,
+    *,
+    progress: Progress = SILENT,
+    default_out: str | None = None,
+) -> Diagnosed:
+    """As :func:`diagnose`; the report goes to ``default_out`` where ``out`` is unsaid.
+
+    In it ``{}`` stands for the name of the network.
+    """
+    spec, first = _read(source, asked.set)
     subjects = [first]
     subjects += [
-        _without_shortcuts(spec, first)
-        if text == PLAIN
-        else _read(text, chosen.assignments)[1]
-        for text in chosen.against
+        _without_shortcuts(spec, first) if text == PLAIN else _read(text, asked.set)[1]
+        for text in asked.against
     ]
     _require_names(subjects)
-    out = chosen.out or Path("build", f"{folder_name(first.name)}-diagnosis")
-    if out.exists() and not out.is_dir():
-        raise ResgenError(f"{out} is a file", hint="name another folder with -o")
-    require_own(out, DATA, PAGE)
-    dataset = gather(chosen.data, first.graph, spec.preprocess, output=chosen.output)
+    folder = asked.out
+    if folder is None and default_out is not None:
+        folder = Path(default_out.format(folder_name(first.name)))
+        require_folder(folder)
+    if folder is not None:
+        require_own(folder, DATA, PAGE)
+    dataset = gather(asked.data, first.graph, spec.preprocess, output=asked.output)
     for subject in subjects:
         dataset.require(subject.graph)
-    batch = chosen.batch or _batch(subjects, dataset)
+    batch = asked.batch or _batch(subjects, dataset)
     machine = environment()
-    at_once = chosen.seeds if chosen.steps else 1
+    at_once = asked.seeds if asked.train else 1
     need = needed([subject.graph for subject in subjects], batch, at_once)
     require(need, machine["memory"], batch)
     dataset.batch(0, batch)
     find("torch").require("cpu", "a network cannot be diagnosed")
     progress.say("networks", "\n".join(map(_network_line, subjects)))
     progress.say("data", _data_line(dataset, batch))
-    progress.say("looking", _how(chosen))
-    asked = Asked(
-        seeds=chosen.seeds,
+    progress.say("looking", _how(asked))
+    wanted = Asked(
+        seeds=asked.seeds,
         batch=batch,
-        rate=chosen.rate,
-        steps=chosen.steps or 0,
-        folder=out,
-        resume=chosen.resume,
-        keep_weights=chosen.keep_weights,
-        rate_test=not chosen.no_rate_test,
-        threads=_thread_count(chosen, out),
+        rate=asked.lr,
+        steps=asked.train or 0,
+        folder=folder,
+        resume=asked.resume,
+        keep_weights=asked.keep_weights,
+        rate_test=not asked.no_lr_test,
+        threads=_thread_count(asked, folder),
     )
-    with _writable(out), told(batch):
-        done = diagnose(
+    with _writable(folder), told(batch):
+        done = look(
             subjects,
             dataset,
-            asked,
-            command=_again(chosen),
+            wanted,
+            command=command("diagnose", [source], asked),
             environment=machine,
             report=lambda at, total, text: progress.advance(text, at, total),
         )
-        kept = without_folders(done.diagnosis)
-        _write(kept, out)
-    if chosen.as_json:
-        say_json(DIAGNOSIS.to_json(kept))
-    else:
-        show(done, out, time.perf_counter() - begin)
-    if done.interrupted:
-        say("interrupted; what was seen until then is in the report, and --resume goes"
-            " on", err=True)  # fmt: skip
-        return interrupted()
-    return None
+        if folder is not None:
+            _write(without_folders(done.diagnosis), folder)
+    return Diagnosed(done.diagnosis, folder, done.weights, done.interrupted)
 
 
-def _check(chosen: Chosen) -> None:
-    """Refuse options that would have no effect."""
-    if chosen.steps is None:
-        for name, given in (
-            ("--resume", chosen.resume),
-            ("--keep-weights", chosen.keep_weights),
-            ("--no-lr-test", chosen.no_rate_test),
-        ):
-            if given:
-                raise UsageError(f"{name} is for training", hint="add --train STEPS")
-
-
-def _read(source: str, assignments: tuple[str, ...]) -> tuple[Spec, Subject]:
-    path = Path(source)
-    if path.suffix in (".onnx", ".engine", ".plan"):
+def _read(source: Source, changes: tuple[str, ...]) -> tuple[Spec, Subject]:
+    path = Path(named(source))
+    if path.suffix in MODELS:
         raise UsageError(
-            f"{source} is for inference: it cannot be trained, so there is nothing to "
+            f"{path} is for inference: it cannot be trained, so there is nothing to "
             "diagnose",
             hint="name the spec that it was made of; resgen.watch looks at any torch "
             "module",
         )
-    if path.is_dir():
-        path = path / "spec.json"
-        if not path.is_file():
+    if isinstance(source, str | Path) and path.is_dir():
+        source = path / "spec.json"
+        if not source.is_file():
             raise ResgenError(
-                f"{source} holds no spec.json, so it is no folder that resgen made"
+                f"{path} holds no spec.json, so it is no folder that resgen made"
             )
-        source = str(path)
-    spec, graph, _ = network(source, assignments, None, None)
+    spec, graph, _ = network(source, changes, None, None)
     return spec, Subject(spec.name, graph, digest(spec), spec=spec)
 
 
@@ -171,11 +180,11 @@ def _without_shortcuts(spec: Spec, subject: Subject) -> Subject:
     return Subject(plain.name, expand(plain), digest(plain), plain=True)
 
 
-def _thread_count(chosen: Chosen, out: Path) -> int:
+def _thread_count(asked: Diagnosing, folder: Path | None) -> int:
     from resgen.diagnosis.training.state import saved_threads
 
-    before = saved_threads(out) if chosen.resume else None
-    return chosen.threads or before or free_cores()
+    before = saved_threads(folder) if asked.resume and folder is not None else None
+    return asked.threads or before or free_cores()
 
 
 def _require_names(subjects: list[Subject]) -> None:
@@ -209,36 +218,18 @@ def _data_line(dataset: Dataset, batch: int) -> str:
     return "\n".join([*lines, *about.notes, f"a batch of {batch:,}"])
 
 
-def _how(chosen: Chosen) -> str:
-    seeds = count(chosen.seeds, "seed")
-    training = f", {chosen.steps} steps of training each" if chosen.steps else ""
-    return f"{seeds}, learning rate {chosen.rate:g}{training}"
-
-
-def _again(chosen: Chosen) -> list[str]:
-    """The command that does it again; of files only names."""
-    words = ["resgen", "diagnose", Path(chosen.source).name]
-    for text in chosen.against:
-        words += ["--against", Path(text).name]
-    if chosen.data is not None:
-        words += ["--data", Path(chosen.data).name]
-    words += ["--seeds", str(chosen.seeds), "--lr", f"{chosen.rate:g}"]
-    for option, value in (
-        ("--train", chosen.steps),
-        ("--batch", chosen.batch),
-        ("--threads", chosen.threads),
-        ("--output", chosen.output),
-    ):
-        if value is not None:
-            words += [option, str(value)]
-    for value in chosen.assignments:
-        words += ["--set", value]
-    return [*words, "--no-lr-test"] if chosen.no_rate_test else words
+def _how(asked: Diagnosing) -> str:
+    seeds = count(asked.seeds, "seed")
+    training = f", {asked.train} steps of training each" if asked.train else ""
+    return f"{seeds}, learning rate {asked.lr:g}{training}"
 
 
 @contextmanager
-def _writable(out: Path) -> Iterator[None]:
+def _writable(out: Path | None) -> Iterator[None]:
     """A folder that takes files, made beforehand; if none came of it, it goes again."""
+    if out is None:
+        yield
+        return
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,25 +1,20 @@
-"""What a person sees of a diagnosis: figures by depth, what is wrong, and the mend."""
+"""A diagnosis as the terminal shows it: figures by depth, what is wrong, the mend."""
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from math import log, log10
 from pathlib import Path
 from typing import Final
 
-from resgen.cli._problems import blank
-from resgen.cli._text import carries_unicode, say, width
-from resgen.diagnosis.diagnose import Done
-from resgen.diagnosis.documents import PAGE
 from resgen.diagnosis.training.outcome import learns
 from resgen.diagnosis.training.summary import accuracy
 from resgen.records.diagnosis import Arm, Diagnosis, Finding, Measures
 from resgen.reports.diagnosis.arms import Spread, blocks, by_depth, fade, over
 from resgen.reports.diagnosis.wording import number
 from resgen.words.numbers import count, figure
-from resgen.words.terminal import TEXT, fitted, printable, style, table
+from resgen.words.terminal import TEXT, blank, fitted, printable, style, table
 
 #: Bars of a small chart, lowest first, and what stands for them in other encodings.
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -28,24 +23,24 @@ _PLAIN_BARS: Final = "12345678"
 _CHART: Final = 28
 
 
-def show(done: Done, out: Path, took: float) -> None:
-    """The whole result."""
-    found = done.diagnosis
-    _show_figures([("", *(arm.name for arm in found.arms)), *_figures(found)])
+def lines(
+    found: Diagnosis, width: int = TEXT, *, unicode: bool = True
+) -> Iterator[str]:
+    """Figures of the networks side by side, and what is said of each.
+
+    ``width`` is that of the terminal; ``unicode`` tells that it carries all letters.
+    """
+    rows = [("", *(arm.name for arm in found.arms)), *_figures(found, unicode)]
+    yield from _side_by_side(rows, width)
     for arm in found.arms:
-        say()
-        _show_verdict(arm)
+        yield ""
+        yield from _verdict(arm, width)
         if found.settings["steps"] and found.data is not None:
-            _paragraph(_in_training(arm, found.data.classes))
-    say()
-    for path in done.weights:
-        say(f"weights   {path}")
-    say(f"{style(f'{out}/', bold=True)}  in {took:.1f} s")
-    page = shlex.quote(str(out / PAGE))
-    say(f"next: {' · '.join((f'open {page}', *_next(found)))}")
+            yield from _paragraph(_in_training(arm, found.data.classes), width)
 
 
-def _next(found: Diagnosis) -> Iterator[str]:
+def then(found: Diagnosis) -> Iterator[str]:
+    """What to do next, a command or an option each."""
     codes = [finding.code for arm in found.arms for finding in arm.findings]
     if codes:
         yield f"`resgen check --explain {codes[0]}` tells more"
@@ -62,28 +57,27 @@ def _has_sum(arm: Arm) -> bool:
 # --- figures --------------------------------------------------------------------------
 
 
-def _show_figures(rows: Sequence[tuple[str, ...]]) -> None:
+def _side_by_side(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
     """Networks side by side, or below one another where the terminal is narrow."""
-    lines = list(table(rows, 1))
-    tables = [lines]
-    if max(map(len, lines)) > width():
+    whole = list(table(rows, 1))
+    tables = [whole]
+    if max(map(len, whole)) > width:
         columns = range(1, len(rows[0]))
         tables = [list(table([(row[0], row[i]) for row in rows], 1)) for i in columns]
     for head, *rest in tables:
-        say()
-        say(style(head, bold=True))
-        for line in rest:
-            say(line)
+        yield ""
+        yield style(head, bold=True)
+        yield from rest
 
 
-def _figures(found: Diagnosis) -> Iterator[tuple[str, ...]]:
+def _figures(found: Diagnosis, unicode: bool) -> Iterator[tuple[str, ...]]:
     """Rows of the table: a name and a cell for each network."""
     arms = found.arms
     several = any(len(blocks(arm)) > 1 for arm in arms)
-    yield "gradient, by block", *_charts(arms, "gradient")
+    yield "gradient, by block", *_charts(arms, "gradient", unicode)
     if several:
         yield "  first block over last", *(_spread(fade(arm)) for arm in arms)
-    yield "variance, by block", *_charts(arms, "variance")
+    yield "variance, by block", *_charts(arms, "variance", unicode)
     if several:
         yield "  last block over first", *(_spread(_growth(arm)) for arm in arms)
     yield "common to all inputs, at end", *map(_percent, _at(arms, "alike", -1))
@@ -107,7 +101,7 @@ def _trained(arms: Sequence[Arm]) -> Iterator[tuple[str, ...]]:
         yield "learning rate, too high at", *(_rate(a, "limit") for a in arms)
 
 
-def _charts(arms: Sequence[Arm], measure: str) -> Iterator[str]:
+def _charts(arms: Sequence[Arm], measure: str, unicode: bool) -> Iterator[str]:
     """A small chart for each network from its first block to its last, on one scale.
 
     The scale is logarithmic.
@@ -120,7 +114,7 @@ def _charts(arms: Sequence[Arm], measure: str) -> Iterator[str]:
     # Less than a decade from end to end is drawn as the little that it is.
     low = min(levels)
     span = max(max(levels) - low, 1.0)
-    bars = _BARS if carries_unicode() else _PLAIN_BARS
+    bars = _BARS if unicode else _PLAIN_BARS
     for row in rows:
         if len(row) > _CHART:
             row = [row[i * len(row) // _CHART] for i in range(_CHART)]
@@ -240,30 +234,30 @@ def _in_training(arm: Arm, classes: int) -> str:
 # --- verdict --------------------------------------------------------------------------
 
 
-def _show_verdict(arm: Arm) -> None:
+def _verdict(arm: Arm, width: int) -> Iterator[str]:
     name = style(arm.name, bold=True)
     if not arm.findings:
         fine = style("ok", fg="green", bold=True)
-        say(f"{name}: {fine}, nothing at initialisation stands in the way of training")
+        yield f"{name}: {fine}, nothing at initialisation stands in the way of training"
         return
     for finding in arm.findings:
         code = style(finding.code, fg="red", bold=True)
         where = f"{printable(finding.place)}: " if finding.place else ""
-        say(f"{name}: {where}{code}")
-        _paragraph(finding.message)
-        for line in _quoted(finding):
-            say(line)
-        _paragraph(f"mend: {finding.hint}")
-        _paragraph(
+        yield f"{name}: {where}{code}"
+        yield from _paragraph(finding.message, width)
+        yield from _quoted(finding)
+        yield from _paragraph(f"mend: {finding.hint}", width)
+        yield from _paragraph(
             f"measured {number(finding.value)}, against {figure(finding.threshold)} "
             f"({finding.source})",
+            width,
             dim=True,
         )
 
 
-def _paragraph(text: str, *, dim: bool = False) -> None:
-    for line in textwrap.wrap(printable(text), min(width(), TEXT) - 2):
-        say("  " + (style(line, dim=True) if dim else line))
+def _paragraph(text: str, width: int, *, dim: bool = False) -> Iterator[str]:
+    for line in textwrap.wrap(printable(text), min(width, TEXT) - 2):
+        yield "  " + (style(line, dim=True) if dim else line)
 
 
 def _quoted(finding: Finding) -> Iterator[str]:
