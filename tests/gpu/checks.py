@@ -26,9 +26,12 @@ NETWORKS = ("resnet20_cifar", "resnet50")
 BATCH = 8
 RUNS = 100
 PROVIDER = "CUDAExecutionProvider"
+DEVICE = "cuda:0"
 #: How far a low type may be off, as a share of the output's range: a plausible bound
 #: for fresh weights, which is far below what a wrong network gives.
 TOLERANCES = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 1e-2, "bf16": 1e-1}
+#: The least compute capability whose tensor cores take a type.
+LEAST = {"bf16": (8, 0), "fp8": (8, 9)}
 
 
 class Skip(Exception):
@@ -237,18 +240,25 @@ def tensorrt_kit(name, flavor):
         return run_kit(kit, "--flavor", flavor, "--runs", str(RUNS))
 
 
-def tensorrt_export(name, precision):
-    """`resgen export` for this GPU, then `resgen verify`, or the kit that it wrote."""
-    if importlib.util.find_spec("resgen.cli.export") is None:
-        raise Skip("this resgen has no export")
+def tensorrt_target(precision="fp32"):
+    """This GPU as ``--target`` takes it, where TensorRT can build for it."""
     if not any(map(importlib.util.find_spec, ("tensorrt", "tensorrt_rtx"))):
         raise Skip("TensorRT is not installed")
-    major, minor = cuda().cuda.get_device_capability()
+    capability = cuda().cuda.get_device_capability()
+    if capability < LEAST.get(precision, (0, 0)):
+        raise Skip(f"no {precision} on compute capability {capability}")
+    return "sm_{}{}".format(*capability)
+
+
+def tensorrt_export(name, precision, *options):
+    """`resgen export` for this GPU, then `resgen verify`, or the kit that it wrote."""
+    target = tensorrt_target(precision)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
+        options = (*options, *calibrated(name, precision, folder))
         exported = resgen_command(
             "export", name, "--to", "tensorrt", "--precision", precision,
-            "--target", f"sm_{major}{minor}", "-o", str(out), "--json",
+            "--target", target, "-o", str(out), "--json", *options,
         )  # fmt: skip
         if list(out.rglob("model.engine")):
             return {
@@ -257,6 +267,92 @@ def tensorrt_export(name, precision):
             }
         (kit,) = out.rglob("kit.json")
         return {"export": json.loads(exported), "result": run_kit(kit.parent)}
+
+
+def calibrated(name, precision, folder):
+    """Inputs that the ranges of a quantised network come from."""
+    if precision not in ("int8", "fp8"):
+        return ()
+    import resgen
+
+    shape = resgen.load(name).input
+    path = Path(folder) / "calibration.npz"
+    normal = np.random.default_rng(1).normal(size=(16, *shape))
+    np.savez(path, input=normal.astype(np.float32))
+    return "--calibration", str(path)
+
+
+def tensorrt_camera(name):
+    """A picture as a camera gives it, prepared within the engine."""
+    return tensorrt_export(name, "fp16", "--camera", "480x640")
+
+
+def tensorrt_profiles(name):
+    """Two profiles in one engine, and a batch of each on the device."""
+    from resgen.runtime.tensorrt import TensorRtSession
+
+    target = tensorrt_target()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        resgen_command(
+            "export", name, "--to", "tensorrt", "--target", target, "-o", str(out),
+            "--profile", "1,1,1", "--profile", f"2,{BATCH},{BATCH}",
+        )  # fmt: skip
+        if not list(out.rglob("model.engine")):
+            raise Skip("nothing here builds for this GPU")
+        _, _, x, _ = network(name)
+        with TensorRtSession(out / "model.engine") as session:
+            rows = {}
+            for n in (1, BATCH, 1):
+                (rows[n],) = session.run({"input": x[:n]}).values()
+        return distance(rows[BATCH][:1], rows[1], "fp32")
+
+
+def profiled(name, runtime, precision, mode):
+    """`resgen profile` of a network on CUDA, and what its report says."""
+    cuda()
+    if runtime == "tensorrt":
+        tensorrt_target(precision)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        options = ("--precision", precision) if precision != "fp32" else ()
+        resgen_command(
+            "profile", name, "--runtime", runtime, "--device", DEVICE, "--mode", mode,
+            "--batch", str(BATCH), "--time", "3", "-o", str(out), *options,
+        )  # fmt: skip
+        (run,) = json.loads((out / "report.json").read_text("utf-8"))["runs"]
+    if run.get("error"):
+        raise Failed(run["error"])
+    if not run["throughput"] > 0:
+        raise Failed("nothing got through")
+    layers = (run.get("breakdown") or {}).get("operators") or []
+    if runtime == "tensorrt" and mode == "compute":
+        if not layers:
+            raise Failed(f"no layer has a time: {run['notes']}")
+        if not run["settings"]["cuda_graph"]:
+            raise Failed(f"it is in no CUDA graph: {run['notes']}")
+    return {
+        "settings": run["settings"],
+        "notes": run["notes"],
+        "layers": len(layers),
+        "throughput": run["throughput"],
+        "median": run["summary"]["median"],
+    }
+
+
+def compared(name, runtime):
+    """`resgen compare` of a network with itself, which is not to be told apart."""
+    cuda()
+    if runtime == "tensorrt":
+        tensorrt_target()
+    told = resgen_command(
+        "compare", name, name, "--runtime", runtime, "--device", DEVICE,
+        "--time", "30", "--json",
+    )  # fmt: skip
+    found = json.loads(told)
+    if found["verdict"] not in ("equal", "undecided"):
+        raise Failed(f"a network is {found['verdict']} than itself")
+    return {"verdict": found["verdict"]}
 
 
 def resgen_command(*arguments):
@@ -277,11 +373,25 @@ CHECKS = {
         (torch_compile, [()]),
         (onnxruntime_cuda, [()]),
         (tensorrt_kit, [("tensorrt",), ("rtx",)]),
-        (tensorrt_export, [("fp32",), ("fp16",), ("bf16",)]),
+        (
+            tensorrt_export,
+            [("fp32",), ("fp16",), ("bf16",), ("int8",), ("fp8",)],
+        ),
+        (tensorrt_camera, [()]),
+        (tensorrt_profiles, [()]),
+        (
+            profiled,
+            [
+                ("torch", "fp32", "compute"), ("torch", "fp32", "throughput"),
+                ("tensorrt", "fp16", "compute"), ("tensorrt", "fp16", "throughput"),
+                ("tensorrt", "fp16", "end-to-end"),
+            ],
+        ),
+        (compared, [("torch",), ("tensorrt",)]),
     )
     for more in options
     for name in NETWORKS
-}
+}  # fmt: skip
 
 
 def run(name):

@@ -10,8 +10,9 @@ where GPU_REPORT says:
     machine             {gpu, compute_capability, ... , python, versions}
     checks              [{name, status: ok|skipped|failed, seconds, reason, found}]
 
-Exit codes: 0 nothing failed; 1 something did; 3 there is no GPU, so all was skipped.
-Where build/gpu-bundle is (`make gpu-bundle`), what it holds is used.
+Exit codes: 0 nothing failed; 1 something did, or nothing ran although there is a GPU;
+3 there is no GPU, so all was skipped. Where build/gpu-bundle is (`make gpu-bundle`) and
+fits this Python, what it holds is used.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import json
 import os
 import platform
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import distributions
 from pathlib import Path
@@ -31,8 +34,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUNDLE = ROOT / "build" / "gpu-bundle"
 UNPACKED = ROOT / "build" / "gpu-unpacked"
-#: Seconds that one check may take; torch.compile is the slowest.
-LIMIT = 240
+#: Seconds that one check may take; comparing engines, built four times each, is the
+#: slowest, next to torch.compile.
+LIMIT = 420
 PACKAGES = ("resgen", "numpy", "onnx", "torch", "triton", "onnxruntime",
             "onnxruntime-gpu", "tensorrt", "tensorrt-rtx")  # fmt: skip
 
@@ -59,27 +63,76 @@ def run_apart(name, folder, environment):
     out = Path(folder) / "row.json"
     out.unlink(missing_ok=True)
     command = [sys.executable, str(HERE / "checks.py"), name, str(out)]
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=LIMIT,
-            check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return {"name": name, "status": "failed", "reason": f"not done in {LIMIT} s"}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            said = process.communicate(timeout=LIMIT)[1].strip()[-2000:]
+        except subprocess.TimeoutExpired:
+            end(process)
+            reason = f"not done in {LIMIT} s"
+            return {"name": name, "status": "failed", "reason": reason}
+        except BaseException:
+            end(process)
+            raise
     if out.exists():
         return json.loads(out.read_text("utf-8"))
-    said = done.stderr.strip()[-2000:]
-    reason = f"ended with exit code {done.returncode}: {said}"
+    reason = f"ended with exit code {process.returncode}: {said}"
     return {"name": name, "status": "failed", "reason": reason}
+
+
+def end(process):
+    """A check and all that it has started, which would run beside the next one.
+
+    Processes that measure lead groups of their own, so each is looked for by its
+    parent as long as that is known (Linux).
+    """
+    for number in (*descendants(process.pid), process.pid):
+        with suppress(OSError):
+            os.kill(number, signal.SIGKILL)
+    process.wait()
+
+
+def descendants(number):
+    """Processes that a process has started, and those that these have."""
+    found = []
+    for children in Path(f"/proc/{number}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
+
+
+def use_bundle():
+    """The folder of what the bundle holds, where there is one that fits."""
+    if not BUNDLE.is_dir():
+        return []
+    bundle = runpy.run_path(str(BUNDLE / "unpack.py"))
+    why = bundle["unfit"]()
+    if why:
+        print(f"build/gpu-bundle is not used: {why}", file=sys.stderr)
+        return []
+    bundle["unpack"](UNPACKED)
+    return [str(UNPACKED)]
+
+
+def exit_code(rows, why):
+    """Of these rows; ``why`` there is no GPU, empty where there is one."""
+    if why:
+        print(f"nothing ran: {why}", file=sys.stderr)
+        return 3
+    if not any(row["status"] == "ok" for row in rows):
+        print("nothing ran: see the reasons above", file=sys.stderr)
+        return 1
+    return int(any(row["status"] == "failed" for row in rows))
 
 
 def main(words):
     sys.path.insert(0, str(ROOT))
-    path = [str(ROOT)]
-    if BUNDLE.is_dir():
-        runpy.run_path(str(BUNDLE / "unpack.py"))["unpack"](UNPACKED)
-        sys.path.append(str(UNPACKED))
-        path.append(str(UNPACKED))
+    unpacked = use_bundle()
+    sys.path += unpacked
+    path = [str(ROOT), *unpacked]
     from resgen.kit.script.cuda import cudart_files, find_cuda
 
     cuda, why = find_cuda(cudart_files())
@@ -109,10 +162,7 @@ def main(words):
     aside.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     aside.replace(target)
     print(f"wrote {target}")
-    if cuda is None:
-        print(f"nothing ran: {why}", file=sys.stderr)
-        return 3
-    return int(any(row["status"] == "failed" for row in report["checks"]))
+    return exit_code(report["checks"], why if cuda is None else "")
 
 
 if __name__ == "__main__":

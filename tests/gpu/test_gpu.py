@@ -24,6 +24,7 @@ def load(name):
 
 
 CHECKS = load("checks")
+REPORT = load("report")
 
 
 @pytest.mark.gpu
@@ -57,12 +58,21 @@ def test_without_a_gpu_all_is_skipped_with_a_reason(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "status"),
     [
         ("torch_eager-resnet20_cifar-fp16", "ok"),
         ("onnxruntime_cuda-resnet20_cifar", "ok"),
         ("tensorrt_kit-resnet20_cifar-rtx", "skipped"),  # once the engine is built
+        pytest.param(
+            "profiled-resnet20_cifar-torch-fp32-compute", "ok", marks=pytest.mark.soak
+        ),
+        pytest.param(
+            "profiled-resnet20_cifar-torch-fp32-throughput",
+            "ok",
+            marks=pytest.mark.soak,
+        ),
     ],
 )
 def test_what_a_check_calls_is_there(name, status, monkeypatch):
@@ -72,6 +82,7 @@ def test_what_a_check_calls_is_there(name, status, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(CHECKS, "cuda", lambda: torch)
     monkeypatch.setattr(CHECKS, "PROVIDER", "CPUExecutionProvider")
+    monkeypatch.setattr(CHECKS, "DEVICE", "cpu")
     monkeypatch.setattr(CHECKS, "RUNS", 2)
     monkeypatch.setattr(CHECKS, "event_times", lambda torch, work: [work() is None])
     monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
@@ -79,10 +90,68 @@ def test_what_a_check_calls_is_there(name, status, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 9))
     row = CHECKS.run(name)
     assert row["status"] == status, row.get("reason")
-    if status == "ok":
+    if name.startswith("profiled"):
+        assert row["found"]["throughput"] > 0
+    elif status == "ok":
         assert row["found"]["share_of_range"] < CHECKS.TOLERANCES["fp16"]
     elif importlib.util.find_spec("tensorrt_rtx"):
         assert "is built, but nothing can run it here" in row["reason"]
+
+
+@pytest.mark.slow
+def test_a_quantised_engine_is_exported_and_verified(monkeypatch):
+    """The engine is built here, and that nothing runs it is what verify says."""
+    pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setattr(CHECKS, "tensorrt_target", lambda precision="fp32": "sm_89")
+    found = CHECKS.tensorrt_export("resnet20_cifar", "int8")
+    assert found["export"]
+    assert "engine" in found["verify"]
+
+
+def rows(*statuses):
+    return [{"name": str(i), "status": status} for i, status in enumerate(statuses)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "why", "code"),
+    [
+        (["ok", "skipped"], "", 0),
+        (["ok", "failed"], "", 1),
+        (["skipped", "skipped"], "", 1),  # with a GPU, nothing is no success
+        ([], "", 1),
+        (["skipped"], "there is no NVIDIA GPU", 3),
+    ],
+)
+def test_a_report_in_which_nothing_ran_is_not_green(statuses, why, code):
+    assert REPORT.exit_code(rows(*statuses), why) == code
+
+
+def test_a_bundle_for_another_python_is_left_alone(tmp_path, monkeypatch, capsys):
+    (tmp_path / "unpack.py").write_text((HERE / "unpack.py").read_text("utf-8"))
+    told = {"python": "3.7", "archive": "bundle.tar.xz", "sha256": "0"}
+    (tmp_path / "bundle.json").write_text(json.dumps(told))
+    monkeypatch.setattr(REPORT, "BUNDLE", tmp_path)
+    assert REPORT.use_bundle() == []
+    assert "not used: the bundle is for Python 3.7" in capsys.readouterr().err
+    monkeypatch.setattr(REPORT, "BUNDLE", tmp_path / "none")
+    assert REPORT.use_bundle() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for as Linux")
+def test_what_a_check_has_started_ends_with_it():
+    inner = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    outer = (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-c', {inner!r}], start_new_session=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", outer], stdout=subprocess.PIPE, text=True
+    ) as process:
+        grandchild = int(process.stdout.readline())
+        assert grandchild in REPORT.descendants(process.pid)
+        REPORT.end(process)
+        # Its end of the pipe is closed, so it is gone too.
+        assert process.stdout.read() == ""
 
 
 def test_a_check_tells_why_it_did_not_run(monkeypatch):

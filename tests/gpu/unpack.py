@@ -20,13 +20,22 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 
-def unpack(folder):
-    """Fill the folder; what is wrong ends the program with a sentence."""
-    folder = Path(folder).absolute()
+def unfit():
+    """Why this Python cannot use the bundle; nothing where it can."""
     bundle = json.loads((HERE / "bundle.json").read_text("utf-8"))
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if here != bundle["python"]:
-        sys.exit(f"the bundle is for Python {bundle['python']}, and this is {here}")
+    if here == bundle["python"]:
+        return ""
+    return f"the bundle is for Python {bundle['python']}, and this is {here}"
+
+
+def unpack(folder):
+    """Fill the folder; what is wrong ends the program with a sentence."""
+    why = unfit()
+    if why:
+        sys.exit(why)
+    folder = Path(folder).absolute()
+    bundle = json.loads((HERE / "bundle.json").read_text("utf-8"))
     archive = HERE / bundle["archive"]
     seal = folder / ".bundle"
     if seal.is_file() and seal.read_text("utf-8") == bundle["sha256"]:
