@@ -15,6 +15,7 @@ from resgen.graph.precision import Precision, at_precision
 from resgen.pictures.configuration import as_expected
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
+from resgen.weights.finite import require_finite
 from resgen.weights.loading import Loading
 from resgen.weights.safetensors import StoredWeights
 
@@ -84,6 +85,7 @@ def from_folder(folder: Path) -> Source:
     graph = artifact.graph
     stored = StoredWeights(artifact.weights)
     weights = {p.name: stored[p.name] for p in graph.parameters}
+    require_finite(graph, weights, str(artifact.weights))
     origin, seed = artifact.manifest["weights"], artifact.manifest["seed"]
     adapted = tuple(artifact.manifest.get("adapted", ()))
     return Source(artifact.spec, graph, weights, origin, seed, adapted)

@@ -88,7 +88,9 @@ class Walk:
 
     def emit(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = self._unique(f"{self._node.name}/{op_type}")
-        self._types[name] = self._types[inputs[0]]
+        # Of a shape, and of what is made of shapes, the numbers are whole.
+        shape = op_type == "Shape"
+        self._types[name] = "int64" if shape else self._types[inputs[0]]
         self._append(name, op_type, inputs, attributes)
         return name
 

@@ -21,6 +21,7 @@ from resgen.graph.ir import Graph
 from resgen.spec.model import Spec
 from resgen.weights.adapting import adapted
 from resgen.weights.evaluate import Array
+from resgen.weights.finite import require_finite
 from resgen.weights.fitting import compare, refusal
 from resgen.weights.formats import format_of
 from resgen.weights.loading import Loaded, Loading
@@ -104,10 +105,9 @@ def fit(
         raise refusal(misfit, graph.parameters, named, origin, advice)
     arrays = from_state_dict({p.name: named[p.name] for p in graph.parameters})
     types = {p.name: p.dtype for p in graph.parameters}
-    return Loaded(
-        {name: array.astype(types[name], copy=False) for name, array in arrays.items()},
-        tuple(notes),
-    )
+    typed = {n: array.astype(types[n], copy=False) for n, array in arrays.items()}
+    require_finite(graph, typed, origin)
+    return Loaded(typed, tuple(notes))
 
 
 def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
@@ -124,7 +124,8 @@ def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
             value = _array(name, value)
         if value.dtype.kind == "f" and dtype != "float32":
             converted[dtype] += 1
-            value = value.astype(np.float32)
+            with np.errstate(over="ignore"):  # an infinity is named in the end
+                value = value.astype(np.float32)
         weights[name] = np.asarray(value, order="C")
     _say_converted(converted)
     return weights

@@ -191,16 +191,23 @@ def evaluate(operand: Operand, weights: Weights) -> Array:
     if isinstance(operand, Ref):
         return weights[operand.name]
     try:
-        if operand.function in _UFUNCS:
-            return _rounded(operand, weights)
-        exact: Array = _compute(operand, weights)
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
+            if operand.function in _UFUNCS:
+                return _rounded(operand, weights)
+            exact: Array = _compute(operand, weights)
+            return exact if operand.function in TYPED else exact.astype(np.float32)
     except OutOfRange as error:
         name = next(references(operand))
         owner = name.rpartition(".")[0] or name
         raise ResgenError(
             f"{name}: {error}", hint=f"--keep {owner} leaves that operator in float32"
         ) from error
-    return exact if operand.function in TYPED else exact.astype(np.float32)
+    except FloatingPointError as error:
+        names = ", ".join(dict.fromkeys(references(operand)))
+        raise ResgenError(
+            f"what is computed from {names} is beyond float32 ({error})",
+            hint="look for a variance or a scale among them that is no usual number",
+        ) from error
 
 
 def _rounded(operand: Apply, weights: Weights) -> Array:
