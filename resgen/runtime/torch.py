@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from resgen.errors import MissingComponent, MissingDevice, ResgenError
 from resgen.graph.ir import Graph
 from resgen.machine.device import number_of
@@ -140,8 +142,14 @@ class TorchSession(Session):
 
     def _tensors(self, feeds: Mapping[str, Array]) -> list[torch.Tensor]:
         """The inputs in the order that the module takes them, on its device."""
-        taken = (self._torch.from_numpy(feeds[name]) for name in self.inputs)
+        taken = (self._tensor(feeds[name]) for name in self.inputs)
         return [tensor.to(self._device) for tensor in taken]
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        """The array as a tensor; what NumPy lacks goes over by its bits."""
+        if array.dtype.name != "bfloat16":
+            return self._torch.from_numpy(array)
+        return self._torch.from_numpy(array.view(np.int16)).view(self._torch.bfloat16)
 
     def _array(self, tensor: torch.Tensor) -> Array:
         """The tensor as an array; of what NumPy lacks, exactly, as float32."""
