@@ -147,9 +147,11 @@ class TorchSession(Session):
 
     def _tensor(self, array: Array) -> torch.Tensor:
         """The array as a tensor; what NumPy lacks goes over by its bits."""
-        if array.dtype.name != "bfloat16":
-            return self._torch.from_numpy(array)
-        return self._torch.from_numpy(array.view(np.int16)).view(self._torch.bfloat16)
+        lacks = array.dtype.name == "bfloat16"
+        found: torch.Tensor = self._torch.from_numpy(
+            array.view(np.int16) if lacks else array
+        )
+        return found.view(self._torch.bfloat16) if lacks else found
 
     def _array(self, tensor: torch.Tensor) -> Array:
         """The tensor as an array; of what NumPy lacks, exactly, as float32."""
