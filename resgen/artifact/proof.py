@@ -10,6 +10,7 @@ from typing import Any
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
+from resgen.onnxfile.stored import read_stored
 from resgen.pictures.find import pictures_of
 from resgen.pictures.words import takes_pictures
 from resgen.proof.compare import Agreement
@@ -94,11 +95,9 @@ def prove(
 
 def _export(graph: Graph, like: Path, weights: Weights, path: Path) -> None:
     """Write what torch's exporter wrote to ``like`` once more, with other weights."""
-    import onnx
-
     from resgen.lower.torch_export import export
 
-    model = onnx.load(like, load_external_data=False)
+    model = read_stored(like).model
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
     export(graph, weights, path, opset=model.opset_import[0].version, batch=batch)
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.attribution.hierarchy import Hierarchy
 from resgen.attribution.names import Names, Part, Work
-from resgen.attribution.onnx_cost import Costs
-from resgen.errors import ResgenError
+from resgen.attribution.onnx_cost import SMALL, Costs
+from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
 
 if TYPE_CHECKING:
@@ -63,14 +63,7 @@ def read_onnx(
     leaves open ("" stands for every input); costs are unknown without them. A file
     that cannot be read is a :class:`~resgen.errors.ResgenError`.
     """
-    import onnx
-
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's errors have no common base
-        raise ResgenError(
-            f"{path} is no ONNX file that can be read: {error}"
-        ) from error
+    model = read_stored(path).structure(small=8 * SMALL)
     costs = Costs(model, shapes or {})
     return _Reading(model, costs).names(), costs
 
@@ -361,5 +354,5 @@ def _deepest(scopes: str) -> str | None:
     try:
         found = literal_eval(scopes)
         return str(found[-2]) if len(found) > 1 else ""
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
         return None

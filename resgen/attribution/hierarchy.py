@@ -18,6 +18,8 @@ from typing import Final
 TOP: Final = "(top)"
 #: How many maps the largest of some numbered parts needs so that they are blocks.
 MAPS: Final = 2
+#: How many modules lie in each other at most; a name with more dots is no path.
+_DEEPEST: Final = 64
 _NUMBERED: Final = re.compile(r"(?P<stem>.*?)(?P<number>\d+)$")
 
 
@@ -32,7 +34,7 @@ class Hierarchy:
     def __init__(self, maps: Iterable[str]) -> None:
         held: Counter[str] = Counter()
         for path in maps:
-            parts = path.split(".")
+            parts = _parts(path)
             held.update(".".join(parts[:n]) for n in range(1, len(parts)))
         #: Groups of numbered siblings that are stages or blocks.
         large = Counter(_group(path) for path, n in held.items() if n >= MAPS)
@@ -66,9 +68,14 @@ class Hierarchy:
         return bool(self._levels(path))
 
     def _levels(self, path: str) -> list[str]:
-        parts = path.split(".")
+        parts = _parts(path)
         above = (".".join(parts[:n]) for n in range(1, len(parts) + 1))
         return [level for level in above if _group(level) in self._groups]
+
+
+def _parts(path: str) -> list[str]:
+    """The path's modules, as deep as a module can lie."""
+    return path.split(".", _DEEPEST)[:_DEEPEST]
 
 
 def _group(path: str) -> str | None:

@@ -7,24 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import UsageError
-from resgen.onnxfile.external import read_structure
+from resgen.onnxfile.stored import read_stored
 from resgen.runtime.base import Shape, describe, fits
 from resgen.tensorrt.profiles import Profile, Sizes
 
 
 def shapes_of(onnx: Path) -> tuple[dict[str, Shape], tuple[str, ...]]:
     """The shapes of a file's inputs, open axes as None, and its outputs' names."""
-    graph = read_structure(onnx).graph
-    stored = {tensor.name for tensor in graph.initializer}
+    stored = read_stored(onnx)
     inputs = {
         value.name: tuple(
             axis.dim_value if axis.HasField("dim_value") else None
             for axis in value.type.tensor_type.shape.dim
         )
-        for value in graph.input
-        if value.name not in stored
+        for value in stored.inputs
     }
-    return inputs, tuple(value.name for value in graph.output)
+    return inputs, tuple(value.name for value in stored.model.graph.output)
 
 
 def check_profiles(

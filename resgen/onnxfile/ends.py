@@ -8,7 +8,8 @@ from pathlib import Path
 
 import onnx
 
-from resgen.errors import ResgenError
+from resgen.onnxfile.external import data_files
+from resgen.onnxfile.stored import read_stored
 
 #: Sizes of all axes; None is one that is open.
 Shape = tuple[int | None, ...]
@@ -24,19 +25,13 @@ class Ends:
 
 
 def ends_of(path: Path) -> Ends:
-    """Inputs and outputs of a file; one that cannot be read is a ResgenError."""
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except FileNotFoundError as error:
-        raise ResgenError(f"{path} does not exist") from error
-    except Exception as error:  # protobuf's exceptions have no common base
-        raise ResgenError(f"{path} is no ONNX file: {error}") from error
-    held = {tensor.name for tensor in graph.initializer}
-    given = [value for value in graph.input if value.name not in held]
+    """Inputs and outputs of a file; one that cannot be trusted is a ResgenError."""
+    stored = read_stored(path)
+    data_files(stored)
     return Ends(
-        {value.name: _shape(value) for value in given},
-        {value.name: _shape(value) for value in graph.output},
-        {value.name: _dtype(value) for value in given},
+        {value.name: _shape(value) for value in stored.inputs},
+        {value.name: _shape(value) for value in stored.model.graph.output},
+        {value.name: _dtype(value) for value in stored.inputs},
     )
 
 

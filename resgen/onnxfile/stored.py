@@ -13,24 +13,23 @@ from itertools import groupby
 from math import prod
 from pathlib import Path
 from shutil import copyfile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
 from resgen.files.ordinary import open_file, reason
-from resgen.onnxfile.external import (
-    GRAPH_INITIALIZER,
-    MODEL_GRAPH,
-    TENSOR_RAW_DATA,
-    locate,
-    span,
-)
+from resgen.onnxfile.location import place_of
 from resgen.onnxfile.protobuf import Damaged, fields, part
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, TensorProto
+    from onnx import ModelProto, TensorProto, ValueInfoProto
+
+# Field numbers of onnx.proto3.
+MODEL_GRAPH: Final = 7
+GRAPH_INITIALIZER: Final = 5
+TENSOR_RAW_DATA: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,28 @@ class StoredModel:
     path: Path
     model: ModelProto
     tensors: tuple[StoredTensor, ...]
+
+    @property
+    def inputs(self) -> tuple[ValueInfoProto, ...]:
+        """What the model is given; older files list their weights among it."""
+        held = {tensor.name for tensor in self.tensors}
+        return tuple(v for v in self.model.graph.input if v.name not in held)
+
+    def structure(self, small: int = 0) -> ModelProto:
+        """The model with the heads of its initialisers, in a message of its own.
+
+        Those of up to ``small`` bytes that lie in the file itself have their numbers.
+        """
+        from onnx import ModelProto
+
+        found: ModelProto = ModelProto()
+        found.CopyFrom(self.model)
+        for tensor in self.tensors:
+            head = found.graph.initializer.add()
+            head.CopyFrom(tensor.head)
+            if 0 < tensor.nbytes <= small and tensor.file == self.path:
+                head.raw_data = tensor.read().tobytes()
+        return found
 
     def copy(self, folder: Path, values: Mapping[str, NDArray[Any]]) -> Path:
         """The same model in ``folder``, byte for byte but for these weights."""
@@ -122,6 +143,8 @@ def read_stored(path: Path) -> StoredModel:
             model = ModelProto.FromString(bytes(kept))
         except (Damaged, DecodeError) as error:
             raise ResgenError(f"{path} is not a whole ONNX file") from error
+    if not model.HasField("graph"):  # nothing at all decodes as an empty model
+        raise ResgenError(f"{path} is not a whole ONNX file")
     return StoredModel(path, model, tuple(tensors))
 
 
@@ -137,12 +160,8 @@ def _tensor(file: BinaryIO, path: Path, start: int, stop: int) -> StoredTensor:
             head += part(file, whole, last)
     tensor = TensorProto.FromString(bytes(head))
     if tensor.data_location == TensorProto.EXTERNAL:
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        offset, length = span(path, tensor)
-        path, nbytes = (
-            locate(path, entries.get("location", ""), tensor.name),
-            length or 0,
-        )
+        path, offset, length = place_of(path, tensor)
+        nbytes = length or 0
     return StoredTensor(tensor.name, tuple(tensor.dims), tensor, path, offset, nbytes)
 
 

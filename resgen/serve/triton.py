@@ -21,8 +21,9 @@ from resgen.errors import ResgenError, UsageError
 from resgen.files.aside import folder_aside
 from resgen.files.ordinary import open_file, reason
 from resgen.files.whole import flush, unwritable
-from resgen.onnxfile.external import check_external, read_structure
+from resgen.onnxfile.external import check_external
 from resgen.onnxfile.placed import check_placed
+from resgen.onnxfile.stored import read_stored
 from resgen.serve.config import Kind, Serving, Tensor, config_text
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def model_name(text: str) -> str:
 
 def labels_of(onnx: Path) -> tuple[str, ...] | None:
     """The names of the classes that an ONNX file of resgen's holds."""
-    for entry in read_structure(onnx).metadata_props:
+    for entry in read_stored(onnx).model.metadata_props:
         if entry.key == "resgen.labels":
             return tuple(map(str, json.loads(entry.value)))
     return None
@@ -115,12 +116,10 @@ def tensors_of(
     ``name`` is what the file is called in messages.
     """
     told = name or str(onnx)
-    graph = read_structure(onnx).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    given = [value for value in graph.input if value.name not in weights]
+    stored = read_stored(onnx)
     return (
-        tuple(_tensor(value, told) for value in given),
-        tuple(_tensor(value, told) for value in graph.output),
+        tuple(_tensor(value, told) for value in stored.inputs),
+        tuple(_tensor(value, told) for value in stored.model.graph.output),
     )
 
 

@@ -7,8 +7,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from resgen.attribution.foreign import read_onnx
 from resgen.errors import ResgenError
+from resgen.onnxfile.ends import ends_of
 from resgen.onnxfile.external import check_external
+from resgen.onnxfile.stored import read_stored
 
 SHAPE = (6, 5)
 BYTES = 4 * 6 * 5
@@ -166,4 +169,51 @@ def test_what_is_no_whole_model_is_named(folder, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ResgenError, match=r"cannot read .*m\.onnx|not a whole ONNX"):
+        check_external(path)
+
+
+def entries(folder, *pairs):
+    tensor = external("w", "w.bin", length=BYTES)
+    for key, value in pairs:
+        tensor.external_data.add(key=key, value=value)
+    return saved(folder / "m.onnx", tensor)
+
+
+@pytest.mark.parametrize("reader", [check_external, read_stored, ends_of, read_onnx])
+@pytest.mark.parametrize(
+    "pair",
+    [("location", "w.bin"), ("location", "../secret"), ("length", "1"), ("base", "..")],
+)
+def test_what_engines_could_read_in_two_ways_is_read_by_none(folder, pair, reader):
+    """OpenCV takes the first of two locations, OpenVINO and TensorRT the last."""
+    with pytest.raises(ResgenError, match=f'"{pair[0]}"'):
+        reader(entries(folder, pair))
+
+
+@pytest.mark.parametrize("reader", [check_external, read_stored])
+@pytest.mark.parametrize("text", ["9" * 5000, "-1", "1e3", "\u0661"])
+def test_what_is_no_number_of_bytes_is_said_in_short(folder, text, reader):
+    with pytest.raises(ResgenError, match="no number of bytes") as refused:
+        reader(entries(folder, ("offset", text)))
+    assert len(refused.value.message) < 300
+
+
+def test_a_link_that_leads_to_itself_is_no_data_file(folder):
+    (folder / "loop").symlink_to("loop")
+    with pytest.raises(ResgenError, match="loop"):
+        check_external(saved(folder / "m.onnx", external("w", "loop")))
+
+
+@pytest.mark.parametrize("calls", [{"f": "f"}, {"f": "g", "g": "h", "h": "f"}])
+def test_functions_that_call_themselves_are_refused(folder, calls):
+    """An engine that unfolds them never ends; TensorRT's parser crashes."""
+    path = saved(folder / "m.onnx", nodes=[helper.make_node("f", ["x"], ["y"])])
+    model = onnx.load(path)
+    model.graph.node[0].domain = "own"
+    for name, called in calls.items():
+        node = helper.make_node(called, ["a"], ["b"], domain="own")
+        made = helper.make_function("own", name, ["a"], ["b"], [node], [])
+        model.functions.append(made)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ResgenError, match="calls itself"):
         check_external(path)

@@ -14,6 +14,7 @@ from resgen.attribution.operators.covers import Cover, covers
 from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
+from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import CPU, load_onnxruntime
@@ -54,7 +55,8 @@ def profile_onnxruntime(
             raise ResgenError(
                 f"ONNX Runtime does not profile {model}: {reason}"
             ) from error
-        computed = covers(_graph(named), _graph(fused), _graph(final))
+        files = (named, fused, final)
+        computed = covers(*(read_stored(file).model.graph for file in files))
     return _times(events, computed, runs, warm_up)
 
 
@@ -100,7 +102,7 @@ def _named(model: Path, scratch: Path) -> Path:
     """
     import onnx
 
-    graph = _graph(model)
+    graph = read_stored(model).model.graph
     names = node_names(graph)
     if names == [node.name for node in graph.node]:
         return model
@@ -110,12 +112,6 @@ def _named(model: Path, scratch: Path) -> Path:
     path = scratch / "named.onnx"
     onnx.save(loaded, str(path), save_as_external_data=True, location="named.data")
     return path
-
-
-def _graph(path: Path) -> Any:
-    import onnx
-
-    return onnx.load(str(path), load_external_data=False).graph
 
 
 def _times(

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from resgen.attribution.parts import total
-from resgen.errors import ResgenError, UsageError, did_you_mean
+from resgen.errors import UsageError, did_you_mean
+from resgen.onnxfile.stored import read_stored
 
 if TYPE_CHECKING:
     from resgen.records.latency import Breakdown, Subject
@@ -137,12 +138,7 @@ def _reformats(breakdown: Breakdown | None) -> float | None:
 
 def additions(model: Path) -> int:
     """Additions of two computed values in a file that add what is not quantised."""
-    import onnx
-
-    try:
-        graph: Any = onnx.load(str(model), load_external_data=False).graph
-    except Exception as error:  # protobuf's exceptions have no common base
-        raise ResgenError(f"{model} is no ONNX file: {error}") from error
+    graph = read_stored(model).model.graph
     makers = {value: node.op_type for node in graph.node for value in node.output}
     return sum(
         node.op_type == "Add"
