@@ -25,7 +25,6 @@ class ILayer(Protocol):
 
     name: str
     num_outputs: int
-    type: Any
 
     def get_output(self, index: int) -> ITensor: ...
 

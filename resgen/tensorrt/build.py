@@ -36,8 +36,6 @@ Locate = Callable[[str], "str | None"]
 _ONE_AT_A_TIME: Final = threading.Lock()
 #: Element types that some GPUs lack, by the names that TensorRT gives them.
 _RARE: Final = {"BF16": "bf16", "FP8": "fp8"}
-#: Layers whose results have a size that depends on numbers (BuilderFlag's own list).
-_SIZED_WHILE_RUNNING: Final = {"NON_ZERO", "TRIP_LIMIT", "NMS"}
 
 
 def nowhere(node: str) -> str | None:
@@ -150,7 +148,7 @@ class _Building:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         config.progress_monitor = self.monitor
         # Memory that is allocated while an engine runs keeps it out of a CUDA graph.
-        if request.flavor.ahead and not _sized_while_running(network):
+        if request.flavor.ahead:
             config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
         if not request.flags["tf32"]:
             config.clear_flag(trt.BuilderFlag.TF32)
@@ -250,12 +248,6 @@ class _Building:
             others = found.setdefault("others", [])
             others.append(layers.describe(self.log.layers, "build log", target, batch))
         return found
-
-
-def _sized_while_running(network: INetworkDefinition) -> bool:
-    """Whether sizes in a network depend on its numbers: then memory cannot wait."""
-    kinds = {network.get_layer(i).type.name for i in range(network.num_layers)}
-    return not kinds.isdisjoint(_SIZED_WHILE_RUNNING)
 
 
 def _rare_types(network: INetworkDefinition) -> tuple[str, ...]:

@@ -47,7 +47,6 @@ MEMBERS = {
     "IProfiler": ["report_layer_time"],
     "IProgressMonitor": ["phase_start", "phase_finish", "step_complete"],
     "ITimingCache": ["serialize"],
-    "LayerType": ["NON_ZERO", "TRIP_LIMIT", "NMS"],
     "LayerInformationFormat": ["JSON", "ONELINE"],
     "MemoryPoolType": ["WORKSPACE"],
     "ProfilingVerbosity": ["DETAILED"],
