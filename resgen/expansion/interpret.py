@@ -354,8 +354,12 @@ class Interpreter:
                 source = (default, frame)
                 value = self._default(default, param, frame, inner)
             if value is None and param.required:
-                message = f'block "{made.name}" needs "{name}", {param}'
-                raise Stop("RG023", message, place)
+                hint, kind = None, "block"
+                if made.shortcut is not None:
+                    kind = "shortcut"
+                    hint = f'say it beside the shortcut: "with": {{"{name}": ...}}'
+                message = f'{kind} "{made.name}" needs "{name}", {param}'
+                raise Stop("RG023", message, place, hint)
             frame.names[name] = value
             if source is not None:
                 frame.sources[name] = source

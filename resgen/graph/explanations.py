@@ -119,6 +119,20 @@ READING: Final = (
 
     Write 1, or install a later resgen if the spec needs it.
     """),
+    Explanation.of("RG015", "warning", "Channels come first", """
+    The last size of `input` is one that channels have, and the first one that a picture
+    has. `input` is channels, then sizes, as PyTorch has it: [1, 64, 64] for a gray
+    picture of 64 x 64.
+
+        {"input": [64, 64, 1]}          [1, 64, 64] was probably meant
+    """),
+    Explanation.of("RG016", "warning", "Pictures arrive otherwise than meant", """
+    What `preprocess` says of pictures does not go together: they are made smaller than
+    the input, so its rim is black, or `mean` speaks of values up to 255 where `scale`
+    has made them 0 to 1.
+
+        {"mean": [123.675, 116.28, 103.53]}    with "scale": 1, or divided by 255
+    """),
     _error("RG020", "Unknown operator or block", """
     A name is neither an operator, a built-in block, nor one of the spec's `blocks`.
 
@@ -149,7 +163,9 @@ READING: Final = (
         {"block": "bottleneck", "depth": 3}          "width" is missing
 
     Give it in the stage, in `defaults` or in the `with` of a `use`; or give the
-    parameter a `default` in the block.
+    parameter a `default` in the block. What a shortcut needs stands beside it:
+
+        {"residual": BODY, "shortcut": "projection", "with": {"width": 64, "stride": 2}}
     """),
     _error("RG024", "Unknown kept value", """
     A `from`, or an attribute that takes a value, speaks of a name that is not kept

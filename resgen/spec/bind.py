@@ -8,8 +8,9 @@ leaves out, so that one run finds all problems.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.errors import closest, did_you_mean, listed
@@ -334,6 +335,11 @@ class Binder:
         message = f'"{key}" is not a key of {of}{near}'
         self.problems.error("RG010", message, at.place(key=True), hint)
 
+    def lacks(self, said: Mapping[str, Json], key: str, known: Collection[str]) -> bool:
+        """Whether a key is missing, and not only misspelt, which is told as such."""
+        odd = islice((k for k in said if k not in known), 20)
+        return key not in said and all(closest(k, known) != key for k in odd)
+
     def object(self, at: Json | None, what: str) -> Mapping[str, Json]:
         """The members of an object that may be absent."""
         if at is None or at.value is None:
@@ -345,7 +351,7 @@ class Binder:
         return {}
 
     def members(self, at: Json, known: Iterable[str], of: str) -> Mapping[str, Json]:
-        """The members of an object; a misspelt key is reported and read as meant."""
+        """The members of an object; a misspelt key is reported, and not gone into."""
         if not isinstance(at.value, dict):
             message = f"expected an object ({of}), not {describe(at.value)}"
             self.problems.error("RG012", message, at.place())
@@ -357,7 +363,4 @@ class Binder:
                 found[key] = item
                 continue
             self.unknown_key(item, key, choices, of)
-            near = closest(key, choices)
-            if near is not None and near not in at.value:
-                found[near] = item
         return found

@@ -78,11 +78,15 @@ class _Decoder:
         folder: Path | None,
     ) -> None:
         self.at = at
+        self.said: Mapping[str, Json] = at.value if isinstance(at.value, dict) else {}
         self.problems = problems
         self.operators = operators
         self.folder = folder
         probe = Library(operators, problems, {}, None)
-        self.members = probe.reader.binder.members(at, KEYS, "a spec")
+        #: Whether a parent that could not be read may hold what is missing.
+        self.orphan = "extends" in self.said
+        keys = (*KEYS, "extends") if self.orphan else KEYS
+        self.members = probe.reader.binder.members(at, keys, "a spec")
         own = {
             "block": self._definitions("blocks"),
             "shortcut": self._definitions("shortcuts"),
@@ -110,7 +114,7 @@ class _Decoder:
     def spec(self) -> Spec | None:
         self._version()
         for key in REQUIRED_KEYS[1:]:
-            if key not in self.members:
+            if not self.orphan and self.binder.lacks(self.said, key, KEYS):
                 self.problems.error("RG011", f'a spec needs "{key}"', self.at.place())
         stages = StageReader(self.library, self.operators)
         stages.defaults(self.members.get("defaults"))
@@ -152,6 +156,10 @@ class _Decoder:
 
     def _version(self) -> None:
         at = self.members.get("resgen")
+        if at is None and (
+            self.orphan or not self.binder.lacks(self.said, "resgen", KEYS)
+        ):
+            return
         if at is None:
             message = f'a spec begins with "resgen": {LANGUAGE}, the language version'
             self.problems.error("RG011", message, self.at.place())
@@ -186,7 +194,15 @@ class _Decoder:
             return None
         param = Param("integer", minimum=1, maximum=MAX_INPUT)
         values = [self.binder.constant(item, param) for item in sizes]
-        return None if None in values else tuple(map(int, values))
+        if None in values:
+            return None
+        shape = tuple(map(int, values))
+        if len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4:
+            meant = f"[{shape[2]}, {shape[0]}, {shape[1]}]"
+            message = f"{shape[0]} channels and pictures that are {shape[2]} wide"
+            hint = f"channels come first: write {meant} if that was meant"
+            self.problems.warning("RG015", message, at.place(), hint)
+        return shape
 
     def _names(self) -> Names:
         stated = self.binder.object(self.members.get("names"), '"names"')

@@ -121,7 +121,8 @@ class Library:
             if value is not None:
                 bound[key] = value
         for key, param in made.params.items():
-            if param.required and key not in arguments:
+            lacks = self.reader.binder.lacks
+            if param.required and lacks(arguments, key, made.params):
                 message = f'block "{made.name}" needs "{key}", {param}'
                 self.problems.error("RG023", message, at.place())
         return bound

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,11 +40,12 @@ def preprocess(at: Json | None, shape: tuple[int, ...], binder: Binder) -> Prepr
     ImageNet's statistics speak of three colours; for another number of channels the
     default leaves values between 0 and 1.
     """
-    channels = shape[0]
-    made = Preprocess()
+    channels, size = shape[0], min(shape[1:])
+    made = Preprocess(resize=around(size))
     if channels != 3:
         color: Any = "gray" if channels == 1 else "rgb"
-        made = Preprocess(color=color, mean=(0.0,) * channels, std=(1.0,) * channels)
+        zeros, ones = (0.0,) * channels, (1.0,) * channels
+        made = replace(made, color=color, mean=zeros, std=ones)
     if at is None or at.value is None:
         return made
     keys = [f.name for f in fields(Preprocess)]
@@ -55,10 +56,51 @@ def preprocess(at: Json | None, shape: tuple[int, ...], binder: Binder) -> Prepr
                 values[key] = _by_channel(key, item, channels, binder)
             else:
                 values[key] = _value(key, item, binder)
+    _consistent(values, shape, at, binder)
     if values["interpolation"] == "lanczos" and not values["antialias"]:
         message = '"lanczos" always smooths what it shrinks, so "antialias" is true'
         binder.problems.error("RG013", message, at.place())
     return Preprocess(**values)
+
+
+def around(size: int) -> int:
+    """The shorter side of a picture from which a square of this size is cut.
+
+    In proportion to what ImageNet's networks are tested with, 224 of 256, and rounded
+    as timm rounds its ``crop_pct`` of 0.875.
+    """
+    return size * 8 // 7
+
+
+def _consistent(
+    values: dict[str, Any], shape: tuple[int, ...], at: Json, binder: Binder
+) -> None:
+    """What is said against what else is said, and against the input."""
+    said = at.value if isinstance(at.value, dict) else {}
+    crop, problems = values["crop"], binder.problems
+    if crop is not None and "resize" not in said:
+        values["resize"] = around(crop)
+    resize = values["resize"]
+    if "crop" in said and crop is not None and resize is not None and crop > resize:
+        message = f"a square of {crop} cannot be cut from a picture of {resize}"
+        hint = f'"resize": {around(crop)}, say'
+        problems.error("RG013", message, said["crop"].place(), hint)
+    elif "resize" in said and crop is None and resize and resize < max(shape[1:]):
+        message = (
+            f"pictures of {resize} are smaller than the input, so its rim is black"
+        )
+        hint = f'"resize": {around(min(shape[1:]))}, or leave it out'
+        problems.warning("RG016", message, said["resize"].place(), hint)
+    if "mean" in said and values["scale"] < 0.1 and max(values["mean"]) > 1:
+        message = "a mean above 1 where values are scaled to 0 ... 1"
+        hint = 'divide mean and std by 255, or say "scale": 1'
+        problems.warning("RG016", message, said["mean"].place(), hint)
+    if "color" in said and len(shape) == 3:
+        wanted = 1 if values["color"] == "gray" else 3
+        if shape[0] != wanted:
+            message = f"a {values['color']} picture has {wanted} channels, "
+            message += f"the input has {shape[0]}"
+            problems.error("RG013", message, said["color"].place())
 
 
 def _by_channel(key: str, at: Json, channels: int, binder: Binder) -> tuple[float, ...]:

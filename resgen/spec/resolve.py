@@ -94,7 +94,9 @@ def _extended(
     merged = replace(at, value=own)
     if parent is not None:
         base = _parent(parent, path, problems, reach, chain)
-        if base is not None:
+        if base is None:  # so nobody knows what the spec lacks
+            merged = replace(at, value={**own, "extends": parent})
+        else:
             merged = _merged(base, merged, problems)
     if changes is None or changes.value is None:
         return merged

@@ -63,6 +63,8 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("RG030", {"let": '{"a": "8 // 0"}'}, "// 0", "division by zero"),
     ("RG031", {"stages": '[{"block": "basic", "width": "8 // stage", "depth": 1}]'},
      '"8 // stage"', "zero"),
+    ("RG015", {"input": "[64, 64, 3]"}, "[64, 64, 3]", "64 channels"),
+    ("RG016", {"preprocess": '{"mean": [123, 116, 103]}'}, "[123, 116", "mean above 1"),
     ("RG033", {"stem": '{"op": "conv", "out": 8, "kernel": 1, "as": "train"}'},
      '"train"', "which PyTorch keeps for itself"),
     ("RG032", {"stages": '[{"block": "basic", "width": "w", "depth": 1}]'}, '"w"',
@@ -110,7 +112,7 @@ def test_a_mistake_is_pointed_at(
     tmp_path: Path, code: str, changes: dict[str, str], at: str, says: str
 ) -> None:
     text = written(changes)
-    problems = look(tmp_path, text).errors
+    problems = look(tmp_path, text).problems
     found = [p for p in problems if p.code == code]
     assert found, problems
     assert says in found[0].message
