@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
+    from resgen.api.compare import compare
     from resgen.api.diagnose import diagnose
     from resgen.api.export import export
     from resgen.api.profile import profile
@@ -43,6 +44,7 @@ _HOMES = {
     "analyse": "resgen.graph.cost",
     "build": "resgen.artifact.build",
     "calibrated": "resgen.calibrate.lowered",
+    "compare": "resgen.api.compare",
     "diagnose": "resgen.api.diagnose",
     "examine": "resgen.expansion.network",
     "expand": "resgen.expansion.network",
@@ -63,6 +65,7 @@ __all__ = [
     "analyse",
     "build",
     "calibrated",
+    "compare",
     "diagnose",
     "examine",
     "expand",

@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
-from resgen.cli._measuring import measuring_options
-from resgen.cli._options import Whole, json_option
+from resgen.api.asked.compare import Comparing
+from resgen.cli._options import json_option, options
 from resgen.cli._progress import Progress
+from resgen.cli._text import say, say_json
+from resgen.words.terminal import style
 
 
 @click.command(
@@ -33,39 +35,19 @@ Exit code 0 whatever the verdict; 1: a condition of --fail-if holds."""
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option(
-    "--runtime",
-    metavar="NAME",
-    show_default="onnxruntime; tensorrt for engines",
-    help="What runs both.",
-)
-@measuring_options
-@click.option("--batch", metavar="N", type=Whole(), default=1, help="The batch size.")
-@click.option(
-    "--mode",
-    type=click.Choice(["compute", "latency", "end-to-end"]),
-    default="latency",
-    help="As for `resgen profile`.",
-)
-@click.option(
-    "--time",
-    "seconds",
-    metavar="SECONDS",
-    type=click.FloatRange(min=1, max=86400),
-    default=60.0,
-    help="About how long to measure; less where the verdict is clear before.",
-)
-@click.option(
-    "--fail-if",
-    "conditions",
-    metavar="CONDITION",
-    multiple=True,
-    help="Exit with 1 if it holds, as in slower or p99>5ms; may be repeated.",
-)
+@options(Comparing)
 @json_option
-def command(a: str, b: str, *, as_json: bool, **chosen: Any) -> int:
+def command(a: str, b: str, *, as_json: bool, **given: Any) -> int:
     """Say whether B is faster than A, and which parts make it so."""
-    from resgen.cli._compare import Chosen, run
+    from resgen.api.compare import run
 
     with Progress({"": "preparing"}, err=as_json) as progress:
-        return run(Chosen(a, b, as_json=as_json, **chosen), progress)
+        found = run(a, b, Comparing(**given), progress=progress)
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        for line in found.lines:
+            say(line)
+    for line in found.failed:
+        say(f"{style('fails:', fg='red', bold=True)} {line}", err=True)
+    return int(bool(found.failed))

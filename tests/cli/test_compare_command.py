@@ -7,7 +7,8 @@ import json
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
-from resgen.cli import _compare
+import resgen
+from resgen.api import compare as _compare
 from resgen.profiling.comparison.compare import Measured, Pair
 from resgen.profiling.comparison.waterfall import Step
 from resgen.profiling.statistics.decide import decide, floor
@@ -23,7 +24,7 @@ def told(monkeypatch):
         decision = decide(ratios, floor(alike), level=0.99)
         found = Measured(tuple(pairs), tuple(same), decision, 12.0, ("a note",))
         monkeypatch.setattr(_compare, "measured", lambda *a, **k: found)
-        monkeypatch.setattr(_compare, "waterfall", lambda *a: steps)
+        monkeypatch.setattr(_compare, "waterfall", lambda *a, **k: steps)
 
     return tell
 
@@ -150,3 +151,23 @@ def test_what_cannot_be_compared_is_said(run, here, words, code, message):
     done = run("compare", *words)
     assert done.exit_code == code, done.output
     assert message in done.stderr
+
+
+def test_parts_are_told_where_the_verdict_is_open(run, files, told):
+    steps = (Step("stem", 1e-5, 3e-5, "within noise"),)
+    told([0.9, 1.2, 0.8, 1.3, 1.0, 0.7, 1.4, 1.1], steps=steps)
+    done = run("compare", "old.onnx", "new.onnx", "--part", "stem", "--json")
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "undecided"
+    assert [part["part"] for part in document["differences"]] == ["stem"]
+
+
+def test_python_has_the_same_answer(files, told):
+    told(SLOWER, steps=(Step("stem", 1.9e-3, 1e-4, "three instead of one"),))
+    found = resgen.compare("old.onnx", "new.onnx", fail_if=["slower"])
+    assert found.verdict == "slower"
+    assert found.failed == ("the verdict is slower",)
+    assert "+1.900 ms   three instead of one" in str(found)
+    assert found.to_dict()["verdict"] == "slower"
+    with pytest.raises(resgen.ResgenError, match="time: 0 is not a number"):
+        resgen.compare("old.onnx", "new.onnx", time=0)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resgen.api.asked.compare import Comparing
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.asked.profile import Profiling
 from resgen.cli._options import options
@@ -45,6 +46,18 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "weights": st.sampled_from([Path("w.pth"), Path("-odd name.pth")]),
         "out": st.sampled_from([Path("new"), Path("a b/new")]),
         "with_paths": st.booleans(),
+    },
+    Comparing: {
+        "device": st.sampled_from(["cpu", "cuda:0"]),
+        "precision": st.just("fp16"),
+        "shape": st.just([("x", (3, 8, 8))]),
+        "threads": st.integers(1, 64),
+        "runtime": st.sampled_from(["torch", "onnxruntime"]),
+        "batch": st.integers(1, 64),
+        "mode": st.sampled_from(["latency", "compute", "end-to-end"]),
+        "time": st.floats(1, 86400),
+        "part": st.lists(st.sampled_from(["stem", "layer1"]), max_size=2),
+        "fail_if": st.lists(st.sampled_from(["slower", "p99>5ms"]), max_size=2),
     },
     Diagnosing: {
         "set": st.lists(st.sampled_from(["/a=1", "/b=[]"]), max_size=2),

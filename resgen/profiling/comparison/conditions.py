@@ -81,8 +81,11 @@ def unmet(conditions: Sequence[Condition], verdict: str, metrics: Metrics) -> li
             continue
         value = metrics[condition.metric]()
         if value is None:
+            timed = condition.metric in TIMES
+            more = ": there are too few samples for it, and more time brings more"
             found.append(
                 f"{condition.metric} is not known, so {condition.text} is open"
+                f"{more if timed else ''}"
             )
         elif value > condition.most:
             timed = condition.metric in TIMES

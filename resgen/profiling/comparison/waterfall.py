@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
+from resgen.errors import UsageError, did_you_mean
 from resgen.graph.ir import Graph, Node
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import of_build
@@ -24,6 +25,7 @@ from resgen.records.latency import Breakdown
 ROUNDS: Final = 3
 SHORTCUTS: Final = "shortcuts"
 REST: Final = "the rest"
+QUIET: Final = "within noise"
 #: Numbers that are words in a sentence.
 _WORDS: Final = ("no", "one", "two", "three", "four", "five", "six")
 
@@ -43,11 +45,12 @@ class Step:
     blocks: tuple[tuple[str, float], ...] = ()
 
 
-def waterfall(a: Job, b: Job) -> tuple[Step, ...]:
+def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> tuple[Step, ...]:
     """The parts that differ by more than noise, the largest first, then the rest.
 
-    A process that fails is a ResgenError, and so is an engine whose profiler is not
-    read.
+    Parts that are ``named`` are told however little they differ; one that neither
+    network has is a UsageError. A process that fails is a ResgenError, and so is an
+    engine whose profiler is not read.
     """
     taken: tuple[list[Breakdown], ...] = ([], [])
     for turn in range(2 * ROUNDS):
@@ -58,8 +61,17 @@ def waterfall(a: Job, b: Job) -> tuple[Step, ...]:
             raise answer.error()
         taken[side].append(answer)
     steps = _steps(taken, by_part)
-    told = sorted(filter(_loud, steps), key=lambda step: -abs(step.seconds))
-    hidden = [step for step in steps if not _loud(step)]
+    known = [step.part for step in steps]
+    for part in named:
+        if part not in known:
+            near = did_you_mean(part, known)
+            raise UsageError(
+                f'neither network has a part "{part}"{near}',
+                hint=f"their parts are {', '.join(known)}",
+            )
+    shown = [step for step in steps if _loud(step) or step.part in named]
+    told = sorted(shown, key=lambda step: -abs(step.seconds))
+    hidden = [step for step in steps if step not in shown]
     reasons = _reasons(a, b)
     blocks = sorted(
         filter(_loud, _steps(taken, by_block)), key=lambda step: -abs(step.seconds)
@@ -67,7 +79,7 @@ def waterfall(a: Job, b: Job) -> tuple[Step, ...]:
     found = [
         replace(
             step,
-            why=reasons.get(step.part, ""),
+            why=reasons.get(step.part, "") or ("" if _loud(step) else QUIET),
             blocks=tuple(
                 (block.part, block.seconds)
                 for block in blocks
@@ -78,7 +90,7 @@ def waterfall(a: Job, b: Job) -> tuple[Step, ...]:
     ]
     if hidden:
         total, noise = sum(s.seconds for s in hidden), sum(s.noise for s in hidden)
-        found.append(Step(REST, total, noise, "within noise"))
+        found.append(Step(REST, total, noise, QUIET))
     return tuple(found)
 
 

@@ -1,20 +1,21 @@
-"""What ``resgen compare`` does with its options, and what it shows."""
+"""Which of two networks is faster, and which parts make it so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from resgen.cli._measuring import (
+from resgen.api.asked.compare import Comparing
+from resgen.api.measured import (
+    Source,
     default_runtime,
-    parse_device,
-    parse_shapes,
+    device_of,
+    named,
     wanted_of,
 )
-from resgen.cli._progress import Progress
-from resgen.cli._text import say, say_json
 from resgen.errors import ResgenError, UsageError
 from resgen.machine.cores import available_cores
 from resgen.profiling.bench import Job
@@ -32,13 +33,11 @@ from resgen.profiling.documents import REPORT
 from resgen.profiling.engine import Building
 from resgen.profiling.process import Process
 from resgen.profiling.subject import Prepared, prepared
-from resgen.records.latency import Breakdown, Mode, Record, Run
+from resgen.records.latency import Breakdown, Record, Run
 from resgen.runtime.engines import find
 from resgen.words.numbers import seconds as duration
-from resgen.words.terminal import style
-
-if TYPE_CHECKING:
-    from resgen.graph.precision import Name
+from resgen.words.progress import SILENT, Progress
+from resgen.words.terminal import style, unmarked
 
 _COLOURS: Final = {"faster": "green", "slower": "red"}
 _NO_SESSION: Final = (
@@ -48,72 +47,87 @@ _NO_SESSION: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The options of one call, as click read them."""
+class Compared:
+    """What came out, as the document of ``--json`` and as lines for a person.
 
-    a: str
-    b: str
-    as_json: bool
-    runtime: str | None
-    device: str | None
-    precision: Name | None
-    shapes: tuple[str, ...]
-    threads: int | None
-    batch: int
-    mode: Mode
-    seconds: float
-    conditions: tuple[str, ...]
+    ``failed`` are the conditions that hold, in words.
+    """
+
+    document: Mapping[str, Any]
+    lines: tuple[str, ...]
+    failed: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``faster``, ``slower``, ``equal`` or ``undecided``: B against A."""
+        return str(self.document["verdict"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``resgen compare --json``; times in seconds."""
+        return dict(self.document)
+
+    def __str__(self) -> str:
+        return unmarked("\n".join(self.lines))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
-def run(chosen: Chosen, progress: Progress) -> int:
-    """Compare as the options say; the exit code."""
-    conditions = [parse(text) for text in chosen.conditions]
-    reports = [Path(source) for source in (chosen.a, chosen.b) if _is_report(source)]
+def compare(
+    a: Source, b: Source, *, progress: Progress = SILENT, **options: Any
+) -> Compared:
+    """Say whether ``b`` is faster than ``a``, and which parts make it so.
+
+    Both are specs, folders, ONNX files, engines, or saved reports; ``options`` are
+    those of :class:`~resgen.api.asked.compare.Comparing`, which are the command's.
+    Raises :class:`~resgen.errors.ResgenError`.
+    """
+    return run(a, b, Comparing.of(options), progress=progress)
+
+
+def run(
+    a: Source, b: Source, asked: Comparing, *, progress: Progress = SILENT
+) -> Compared:
+    """As :func:`compare`."""
+    conditions = [parse(text) for text in asked.fail_if]
+    reports = [Path(named(source)) for source in (a, b) if _is_report(source)]
     if len(reports) == 2:
-        return _reports(
-            REPORT.load(reports[0]), REPORT.load(reports[1]), chosen, conditions
-        )
+        return _reports(REPORT.load(reports[0]), REPORT.load(reports[1]), conditions)
     if reports:
         raise UsageError(
             f"{reports[0]} is a saved report and the other is not: only what is "
             "measured side by side can be compared",
             hint="name what the report was made of instead; its command says what",
         )
-    device = parse_device(chosen.device, [chosen.runtime or ""])
-    shapes = parse_shapes(chosen.shapes)
-    ones, others = (
-        wanted_of(source, chosen.precision, shapes=shapes)
-        for source in (chosen.a, chosen.b)
-    )
-    if chosen.runtime is not None:
-        find(chosen.runtime).require(device, "the networks cannot run on it")
-    if chosen.runtime == "tensorrt":
-        building = Building((chosen.batch,), shapes, BUILDS, device)
+    device = device_of(asked.device, [asked.runtime or ""])
+    ones, others = (wanted_of(source, asked) for source in (a, b))
+    if asked.runtime is not None:
+        find(asked.runtime).require(device, "the networks cannot run on it")
+    if asked.runtime == "tensorrt":
+        building = Building((asked.batch,), asked.shapes, BUILDS)
         ones, others = (replace(w, building=building) for w in (ones, others))
     with prepared(ones) as first, prepared(others) as second:
-        a, b = _distinct(_jobs(chosen, (first, second), device))
-        progress.say("comparing", _how(a, b))
-        found = measured(a, b, chosen.seconds, progress=progress.advance)
-        # A difference of which nobody is sure has no parts.
-        unsure = found.decision.verdict == "undecided"
+        jobs = _distinct(_jobs(asked, (first, second), device))
+        progress.say("comparing", _how(*jobs))
+        found = measured(*jobs, asked.time, progress=progress.advance)
         steps: tuple[Step, ...] = ()
-        if not unsure and not _alike(a, b):
+        if not _alike(*jobs):
             try:
-                steps = waterfall(a, b)
+                steps = waterfall(*jobs, asked.part)
+            except UsageError:
+                raise
             except ResgenError as error:  # the verdict stands without its parts
                 said = f"which parts make the difference is not known: {error.message}"
                 found = replace(found, notes=(*found.notes, said))
-        failed = unmet(conditions, found.decision.verdict, _metrics(b, found))
-    if chosen.as_json:
-        say_json(to_json(a, b, found, steps, failed))
-    else:
-        _show(a, b, found, steps)
-    return _fail(failed)
+        metrics = _metrics(jobs[1], found)
+        failed = unmet(conditions, found.decision.verdict, metrics)
+    document = to_json(*jobs, found, steps, failed)
+    return Compared(document, tuple(_lines(*jobs, found, steps)), tuple(failed))
 
 
-def _is_report(source: str) -> bool:
+def _is_report(source: Source) -> bool:
     """Whether it is a result of `resgen profile`, and not a spec."""
-    path = Path(source)
+    path = Path(named(source))
     if path.suffix != ".json" or not path.is_file():
         return False
     from resgen.document.files import read_json
@@ -122,21 +136,21 @@ def _is_report(source: str) -> bool:
 
 
 def _jobs(
-    chosen: Chosen, subjects: tuple[Prepared, Prepared], device: str
+    asked: Comparing, subjects: tuple[Prepared, Prepared], device: str
 ) -> tuple[Job, Job]:
-    runtime = chosen.runtime or default_runtime(subjects[0], device)
-    if chosen.runtime is None:
-        device = parse_device(chosen.device, [runtime])
+    runtime = asked.runtime or default_runtime(subjects[0], device)
+    if asked.runtime is None:
+        device = device_of(asked.device, [runtime])
         find(runtime).require(device, "the networks cannot run on it")
     first, second = (
         Job(
             prepared=subject,
             runtime=runtime,
             device=device,
-            threads=chosen.threads or available_cores(),
-            batch=chosen.batch,
-            mode=chosen.mode,
-            shapes=parse_shapes(chosen.shapes),
+            threads=asked.threads or available_cores(),
+            batch=asked.batch,
+            mode=asked.mode,
+            shapes=asked.shapes,
         )
         for subject in subjects
     )
@@ -181,38 +195,29 @@ def _metrics(b: Job, found: Measured) -> Any:
     return metrics_of(b.prepared.subject, pooled, b.prepared.model, breakdown)
 
 
-def _fail(failed: Sequence[str]) -> int:
-    for line in failed:
-        mark = style("fails:", fg="red", bold=True)
-        say(f"{mark} {line}", err=True)
-    return int(bool(failed))
-
-
 # --- two saved reports ----------------------------------------------------------------
 
 
-def _reports(
-    a: Record, b: Record, chosen: Chosen, conditions: Sequence[Condition]
-) -> int:
+def _reports(a: Record, b: Record, conditions: Sequence[Condition]) -> Compared:
     pairs = saved(a, b)
     found = (
         line
         for pair in pairs
         for line in unmet(conditions, "undecided", _saved_metrics(b, pair.b))
     )
-    failed = list(dict.fromkeys(found))
-    if chosen.as_json:
-        say_json(_saved_json(a, b, pairs, failed))
-        return _fail(failed)
+    failed = tuple(dict.fromkeys(found))
+    lines = []
     for pair in pairs:
         first, second = map(duration, pair.medians)
-        say(
+        lines.append(
             f"{pair.label}: {a.subject.name} {first}, {b.subject.name} {second} "
             f"({pair.ratio:.3f}x)"
         )
-    say(_NO_SESSION)
-    say("next: resgen compare A B on what they were made of measures both side by side")
-    return _fail(failed)
+    lines.append(_NO_SESSION)
+    lines.append(
+        "next: resgen compare A B on what they were made of measures both side by side"
+    )
+    return Compared(_saved_json(a, b, pairs, failed), tuple(lines), failed)
 
 
 def _saved_metrics(record: Record, run: Run) -> Metrics:
@@ -248,10 +253,10 @@ def _how(a: Job, b: Job) -> str:
     )
 
 
-def _show(a: Job, b: Job, found: Measured, steps: Sequence[Step]) -> None:
+def _lines(a: Job, b: Job, found: Measured, steps: Sequence[Step]) -> Iterator[str]:
     decision = found.decision
     low, high = decision.interval
-    say(
+    yield (
         f"{decision.pairs} pairs of processes, ABBA · A/A floor "
         f"{100 * decision.floor:.1f} % · {found.seconds:.0f} s"
     )
@@ -262,13 +267,13 @@ def _show(a: Job, b: Job, found: Measured, steps: Sequence[Step]) -> None:
         "equal": f"{names[1]} and {names[0]} are {verdict} within the floor",
         "undecided": f"{names[1]} against {names[0]}: {verdict}",
     }.get(decision.verdict, f"{names[1]} is {verdict} than {names[0]}")
-    say(
+    yield (
         f"{sentence}: {decision.ratio:.3f}x ({100 * decision.level:.0f} % interval "
         f"{low:.3f} to {high:.3f}), {duration(first)} and {duration(second)}"
     )
     if decision.verdict == "undecided":
         more = found.more_seconds
-        say(
+        yield (
             "  more pairs would hardly decide it on this machine"
             if more is None
             else f"  about {more:.0f} s more would decide it: --time "
@@ -277,8 +282,8 @@ def _show(a: Job, b: Job, found: Measured, steps: Sequence[Step]) -> None:
     wide = max((len(step.part) for step in steps), default=0)
     for step in steps:
         change = f"{1e3 * step.seconds:+8.3f} ms"
-        say(f"  {step.part:<{wide}}  {change}   {step.why}".rstrip())
+        yield (f"  {step.part:<{wide}}  {change}   {step.why}".rstrip())
         for path, changed in step.blocks[:3]:
-            say(f"  {'':<{wide}}  {1e3 * changed:+8.3f} ms   of it in {path}")
+            yield (f"  {'':<{wide}}  {1e3 * changed:+8.3f} ms   of it in {path}")
     for note in found.notes:
-        say(f"  {note}")
+        yield (f"  {note}")

@@ -1,0 +1,48 @@
+"""What ``resgen compare`` is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from resgen.api.asked.common import Measuring
+from resgen.options.group import option
+from resgen.options.kinds import choice, number, text, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing(Measuring):
+    """How two networks are measured beside each other, and what fails a build."""
+
+    runtime: str | None = option(
+        "--runtime",
+        text("NAME"),
+        "What runs both.",
+        shown="onnxruntime; tensorrt for engines",
+    )
+    batch: int = option("--batch", whole(), "The batch size.", default=1)
+    mode: Any = option(
+        "--mode",
+        choice("compute", "latency", "end-to-end"),
+        "As for `resgen profile`.",
+        default="latency",
+    )
+    time: float = option(
+        "--time",
+        number("SECONDS", 1, 86400),
+        "About how long to measure; less where the verdict is clear before.",
+        default=60.0,
+    )
+    part: tuple[str, ...] = option(
+        "--part",
+        text("PART"),
+        "Tell of this part (a stage, shortcuts), however little it differs; may be "
+        "repeated.",
+        repeated=True,
+    )
+    fail_if: tuple[str, ...] = option(
+        "--fail-if",
+        text("CONDITION"),
+        "Exit with 1 if it holds, as in slower or p99>5ms; may be repeated.",
+        repeated=True,
+    )
