@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = Path(__file__).parent
 #: Files of this folder that are no engine.
-_SHARED: Final = {"__init__", "base", "engines", "foreign", "optimized"}
+_SHARED: Final = {"__init__", "base", "engines", "foreign"}
 
 #: What can be done about an engine where no GPU is.
 _CARRY: Final = (

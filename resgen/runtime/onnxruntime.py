@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +11,6 @@ from typing import Any, Final
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.machine import telemetry
 from resgen.onnxfile.placed import check_placed
-from resgen.runtime import optimized
 from resgen.runtime.base import Array, Session, Shape, release_memory
 from resgen.runtime.engines import Engine, Opening
 from resgen.runtime.foreign import CODES, run_with_values
@@ -65,12 +63,11 @@ class OnnxRuntimeSession(Session):
 
     With ``optimize`` off the nodes run as they stand in the model, so that any of them
     may be an output. ``provider`` is ``cpu``, ``cuda`` or a provider's full name;
-    ``threads`` is how many one operator uses (None: every core). Optimised graphs are
-    kept in the folder ``cache``. A file that was written for another engine is refused
-    unless ``any_placement``, which verification sets. ``lean`` gives memory and cores
-    back between runs, which suits a few runs; what is timed has ONNX Runtime's own
-    defaults instead (an arena, and threads that spin for work). ``cuda`` are options of
-    the CUDA provider.
+    ``threads`` is how many one operator uses (None: every core). A file
+    that was written for another engine is refused unless ``any_placement``, which
+    verification sets. ``lean`` gives memory and cores back between runs, which suits a
+    few runs; what is timed has ONNX Runtime's own defaults instead (an arena, and
+    threads that spin for work). ``cuda`` are options of the CUDA provider.
 
     A model that does not load or run is a :class:`ResgenError`, and so is a provider
     that would hand its work to another.
@@ -87,7 +84,6 @@ class OnnxRuntimeSession(Session):
         optimize: bool = True,
         provider: str = CPU,
         threads: int | None = None,
-        cache: Path | None = None,
         any_placement: bool = False,
         lean: bool = True,
         cuda: Mapping[str, str] | None = None,
@@ -103,11 +99,7 @@ class OnnxRuntimeSession(Session):
         self._check_offered()
         if not any_placement:
             check_placed(model, "onnxruntime")
-        self._session: Any = None
-        if cache is not None and optimize:
-            self._session = self._open_kept(model, cache)
-        if self._session is None:
-            self._session = self._open(model, self._options(optimize))
+        self._session: Any = self._open(model, self._options(optimize))
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self.inputs = {i.name: _shape(i.shape) for i in inputs}
         self.outputs = {o.name: _shape(o.shape) for o in outputs}
@@ -212,34 +204,6 @@ class OnnxRuntimeSession(Session):
         raise ResgenError(
             f"ONNX Runtime could not start {self._provider} and took {used} instead"
         )
-
-    def _open_kept(self, model: Path | bytes, cache: Path) -> Any:
-        """A session on the optimised graph in ``cache``, which is put there if need be.
-
-        None where that fails for any reason: then the model is opened as ever.
-        """
-        version = f"onnxruntime {self._runtime.__version__}"
-        entry = optimized.entry_of(cache, model, version, self._provider)
-        kept = optimized.find(entry)
-        if kept is not None:
-            try:
-                return self._create(kept, self._options(optimize=False))
-            except Exception:  # it is made again
-                optimized.discard(entry)
-        stage = optimized.new_stage(cache)
-        if stage is None:
-            return None
-        try:
-            options = self._options(optimize=True)
-            optimized.save_into(stage, options)
-            session = self._create(model, options)
-            self._check_started(session)
-            optimized.keep(stage, entry)
-        except Exception:  # a full disk, or the model: opening it again tells
-            return None
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-        return session
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         self._check_kinds(feeds)

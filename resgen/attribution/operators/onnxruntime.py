@@ -18,7 +18,6 @@ from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import CPU, load_onnxruntime
-from resgen.runtime.optimized import MODEL, save_into
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -82,8 +81,7 @@ def _run(
             options.intra_op_num_threads = threads
         stage = scratch / name
         stage.mkdir()
-        save_into(stage, options)
-        files.append(stage / MODEL)
+        files.append(_written(stage, options))
         if name == "final":
             options.enable_profiling = True
             options.profile_file_prefix = str(scratch / "profile")
@@ -93,6 +91,19 @@ def _run(
     profile = Path(session.end_profiling())
     events: list[dict[str, Any]] = json.loads(profile.read_text("utf-8"))
     return files[0], files[1], events
+
+
+def _written(stage: Path, options: Any) -> Path:
+    """The file in ``stage`` that a session with these options writes its graph to.
+
+    The weights go into a file of their own, since one message holds 2 GiB at most.
+    """
+    model = stage / "model.onnx"
+    options.optimized_model_filepath = str(model)
+    prefix = "session.optimized_model_external_initializers"
+    options.add_session_config_entry(f"{prefix}_file_name", "model.onnx.data")
+    options.add_session_config_entry(f"{prefix}_min_size_in_bytes", "1024")
+    return model
 
 
 def _named(model: Path, scratch: Path) -> Path:
