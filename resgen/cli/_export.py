@@ -24,6 +24,7 @@ from resgen.forms.triton import ServingWishes, serve_engine
 from resgen.forms.triton import make as make_repository
 from resgen.graph.check import precision_findings
 from resgen.graph.precision import QUANTIZED, Name, Precision, precisions
+from resgen.serve.config import Accelerator
 from resgen.tensorrt.profiles import parse_profile
 from resgen.tensorrt.targets import parse_targets
 
@@ -32,7 +33,7 @@ _UNITS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 #: Options that only one form takes, by the name of their attribute.
 _ONLY: Final = {
     "tensorrt": ("targets", "flavor", "profiles", "workspace", "level", "rebuild"),
-    "triton": ("max_batch", "instances"),
+    "triton": ("max_batch", "instances", "threads", "accelerator", "versions"),
 }
 #: Options that say how a network is lowered, which an ONNX file has been already.
 _LOWERING: Final = (
@@ -73,6 +74,9 @@ class Chosen:
     rebuild: bool = False
     max_batch: int | None = None
     instances: int | None = None
+    threads: int | None = None
+    accelerator: Accelerator | None = None
+    versions: int | None = None
     no_verify: bool = False
     force: bool = False
 
@@ -230,7 +234,14 @@ def _finish(
 
 
 def _serving(chosen: Chosen, progress: Progress) -> ServingWishes:
-    return ServingWishes(chosen.max_batch, chosen.instances or 1, say=progress.say)
+    return ServingWishes(
+        chosen.max_batch,
+        chosen.instances or 1,
+        chosen.threads,
+        chosen.accelerator,
+        1 if chosen.versions is None else chosen.versions,
+        progress.say,
+    )
 
 
 def _repeated(chosen: Chosen) -> tuple[str, ...]:

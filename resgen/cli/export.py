@@ -156,6 +156,25 @@ it is right, and on the calibration images what the precision costs."""
     show_default="1",
     help="For triton: how many run at once.",
 )
+@click.option(
+    "--threads",
+    metavar="N",
+    type=Whole(),
+    show_default="ONNX Runtime's, a core each",
+    help="For triton: threads of one operator on a processor.",
+)
+@click.option(
+    "--accelerator",
+    type=click.Choice(["tensorrt"]),
+    help="For triton: let ONNX Runtime compile the network on GPUs when it is loaded.",
+)
+@click.option(
+    "--versions",
+    metavar="N",
+    type=Whole(0),
+    show_default="1",
+    help="For triton: how many of the newest versions are served, 0 for all.",
+)
 @click.option("--no-verify", is_flag=True, help="Skip the proof and the comparison.")
 @click.option(
     "--force", is_flag=True, help="Keep what others put into the folder, and go on."

@@ -17,6 +17,7 @@ from resgen.errors import ResgenError, UsageError
 from resgen.files.hashed import sha256_of
 from resgen.files.place import staged
 from resgen.serve.config import (
+    Accelerator,
     Batching,
     Instances,
     Serving,
@@ -39,13 +40,18 @@ LARGEST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ServingWishes:
-    """The largest batch, and instances that run at once.
+    """The largest batch, instances that run at once, and what else Triton is told.
+
+    See :class:`~resgen.serve.config.Serving`.
 
     Where no batch is given it is an engine's largest, and 8 of an ONNX file.
     """
 
     max_batch: int | None = None
     instances: int = 1
+    threads: int | None = None
+    accelerator: Accelerator | None = None
+    versions: int = 1
     say: Say = lambda label, text: None
 
 
@@ -133,6 +139,9 @@ def _of_engine(
         max_batch=found.largest,
         batching=Batching(delay=DELAY),
         instances=Instances(wishes.instances, profiles=len(profiles)),
+        threads=wishes.threads,
+        accelerator=wishes.accelerator,
+        versions=wishes.versions,
         warm_up=found.warm_up,
     )
     return serving, found.least
@@ -156,6 +165,9 @@ def _of_file(
         max_batch=largest if open_batch else None,
         batching=Batching(delay=DELAY) if open_batch else None,
         instances=Instances(wishes.instances),
+        threads=wishes.threads,
+        accelerator=wishes.accelerator,
+        versions=wishes.versions,
         # Random data would be random bits, and many of those are no numbers.
         warm_up=WarmUp(batches, zeros=True, shapes=sizes),
     )

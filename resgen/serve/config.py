@@ -17,6 +17,8 @@ from resgen.runtime.base import Shape, describe, fits
 from resgen.serve.textproto import Message, Value, Word, text_of
 
 Kind = Literal["onnx", "tensorrt"]
+#: What Triton's onnxruntime backend can hand an ONNX file to on a GPU.
+Accelerator = Literal["tensorrt"]
 
 #: Triton's names of element types.
 TYPES: Final[Mapping[str, str]] = {
@@ -103,13 +105,19 @@ class Serving:
     """How a model is to be served.
 
     ``max_batch`` is the largest batch of a model whose batch is open. Without
-    ``batching`` requests are not gathered.
+    ``batching`` requests are not gathered. ``threads`` are those of one operator on the
+    processor. ``accelerator`` compiles an ONNX file on GPUs when it is loaded, which
+    takes minutes, instead of running it operator by operator. ``versions`` is how many
+    of the newest versions in the repository are served at once, 0 for all.
     """
 
     max_batch: int | None = None
     batching: Batching | None = None
     instances: Instances = field(default_factory=Instances)
     warm_up: WarmUp | None = None
+    threads: int | None = None
+    accelerator: Accelerator | None = None
+    versions: int = 1
 
 
 def batched(tensors: Sequence[Tensor]) -> bool:
@@ -174,6 +182,9 @@ def config_text(
         labels = label_files.get(tensor.name)
         fields.append(("output", _tensor(tensor, largest, labels)))
     fields.append(("instance_group", _instances(serving.instances, kind)))
+    if serving.versions != 1:
+        fields.append(("version_policy", _versions(serving.versions)))
+    fields += _engine(serving, kind)
     if serving.batching is not None:
         fields.append(("dynamic_batching", _batching(serving.batching, largest)))
     if serving.warm_up is not None:
@@ -256,6 +267,40 @@ def _instances(wanted: Instances, kind: Kind) -> Message:
     if wanted.profiles > 1:
         fields += [("profile", str(index)) for index in range(wanted.profiles)]
     return Message(tuple(fields))
+
+
+def _versions(count: int) -> Message:
+    if not 0 <= count <= LARGEST:
+        raise UsageError(f"{count} versions cannot be served; give 1 or more, or all")
+    if not count:
+        return Message((("all", Message(())),))
+    return Message((("latest", Message((("num_versions", count),))),))
+
+
+def _engine(serving: Serving, kind: Kind) -> list[tuple[str, Value]]:
+    """What the onnxruntime backend is told; an engine is what it is already.
+
+    Names are those of the backend's README
+    (https://github.com/triton-inference-server/onnxruntime_backend).
+    """
+    found: list[tuple[str, Value]] = []
+    for name, given in (
+        ("accelerator", serving.accelerator),
+        ("threads", serving.threads),
+    ):
+        if given is not None and kind != "onnx":
+            raise UsageError(f"{name} are for an ONNX file, and this is an engine")
+    if serving.accelerator is not None:
+        compiled = Message((("name", serving.accelerator),))
+        groups = Message((("gpu_execution_accelerator", compiled),))
+        found.append(("optimization", Message((("execution_accelerators", groups),))))
+    if serving.threads is not None:
+        if not 1 <= serving.threads <= LARGEST:
+            raise UsageError(f"{serving.threads} threads cannot run; give 1 or more")
+        value = Message((("string_value", str(serving.threads)),))
+        entry = (("key", "intra_op_thread_count"), ("value", value))
+        found.append(("parameters", Message(entry)))
+    return found
 
 
 def _batching(wanted: Batching, largest: int) -> Message:

@@ -467,3 +467,30 @@ def test_an_output_without_a_shape_is_of_the_users_file(tmp_path):
     onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(ResgenError, match=r"^theirs does not state"):
         tensors_of(tmp_path / "model.onnx", "theirs")
+
+
+def test_threads_accelerator_and_versions(tmp_path, parsed):
+    serving = Serving(max_batch=8, threads=4, accelerator="tensorrt", versions=2)
+    home = tmp_path / "r/net"
+    written(saved(tmp_path / "a.onnx"), tmp_path / "r", serving=serving)
+    config = parsed(home)
+    assert config.parameters["intra_op_thread_count"].string_value == "4"
+    (compiled,) = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert compiled.name == "tensorrt"
+    assert config.version_policy.latest.num_versions == 2
+    every = Serving(max_batch=8, versions=0)
+    written(saved(tmp_path / "a.onnx"), tmp_path / "all", serving=every)
+    assert parsed(tmp_path / "all/net").version_policy.HasField("all")
+
+
+@pytest.mark.parametrize(
+    ("serving", "said"),
+    [
+        (Serving(max_batch=8, threads=2), "threads are for an ONNX file"),
+        (Serving(max_batch=8, accelerator="tensorrt"), "accelerator"),
+    ],
+)
+def test_an_engine_has_neither_threads_nor_an_accelerator(tmp_path, serving, said):
+    with pytest.raises(UsageError, match=said):
+        written(saved(tmp_path / "a.onnx"), tmp_path / "r", serving=serving,
+                kind="tensorrt")  # fmt: skip
