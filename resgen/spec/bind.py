@@ -323,7 +323,8 @@ class Binder:
                 self.unknown_key(item, key, ("type", *INITIAL_FIELDS), "an initialiser")
             if bound is not None:
                 fields[key] = bound
-        return Fields(fields, at)
+        # Without its type, which was refused, nothing says what the rest means.
+        return Fields(fields, at) if "type" in fields else None
 
     # --- objects ----------------------------------------------------------------------
 
