@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from resgen.artifact.make import Exported
 from resgen.artifact.make import export as export_source
+from resgen.artifact.manifest import Exported, Manifest
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import from_folder, from_spec
 from resgen.calibrate.ranges import Method
@@ -44,7 +44,7 @@ def export(
     verify: bool = True,
     force: bool = False,
     say: Say = lambda label, text: None,
-) -> Exported:
+) -> Exported[Manifest]:
     """Write an ONNX file at a precision, proven and judged, to the folder ``out``.
 
     ``source`` is a spec, or a folder that was built. ``consumer`` is the engine that

@@ -20,13 +20,13 @@ from resgen.artifact.choose import choose
 from resgen.artifact.describe import describe
 from resgen.artifact.folder import (
     GRAPH,
-    MANIFEST,
     MODEL,
     NAMES,
     SPEC,
     WEIGHTS,
-    write_json,
 )
+from resgen.artifact.manifest import FRESH, Exported, Manifest, Onnx, entries
+from resgen.artifact.manifest import write as write_manifest
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.proof import Subject, prove
 from resgen.expansion.network import expand
@@ -66,15 +66,6 @@ class Options:
     exporter: Exporter = "resgen"
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What a build has made, and the seconds that it took."""
-
-    folder: Path
-    manifest: Mapping[str, Any]
-    seconds: float
-
-
 def build(
     spec: Spec,
     out: str | Path,
@@ -98,7 +89,7 @@ def build(
     images: Path | None = None,
     force: bool = False,
     say: Say = lambda label, text: None,
-) -> Built:
+) -> Exported[Manifest]:
     """Write spec, graph, weights, ONNX model and manifest to the folder ``out``.
 
     Weights come from a checkpoint (``weights``), from a ``state_dict`` of torch tensors
@@ -139,28 +130,7 @@ def build(
         made = _write_model(stage, graph, lowered, arrays, chosen, metadata)
         files.update({file.name: file.sha256 for file in made.files})
         say("onnx", _onnx_line(graph, lowered, made, exporter))
-        manifest: dict[str, Any] = {
-            "resgen": __version__,
-            "name": spec.name,
-            "spec_sha256": identity,
-            "seed": seed if source == "fresh" else None,
-            "weights": source,
-            "adapted": list(loaded.notes),
-            "input": list(spec.input),
-            "onnx": {
-                "exporter": chosen.exporter,
-                "opset": made.opset,
-                "ir_version": made.ir_version,
-                "batch": chosen.batch,
-                "dynamic": chosen.dynamic,
-                "passes": list(lowered.passes),
-            },
-            "verified": None,
-            "files": {
-                name: {"bytes": (stage / name).stat().st_size, "sha256": sha256}
-                for name, sha256 in sorted(files.items())
-            },
-        }
+        notes, record = loaded.notes, None
         if verify:
             del arrays, loaded  # the proof reads what was written
             written = StoredWeights(stage / WEIGHTS)
@@ -168,12 +138,36 @@ def build(
             subject = Subject(graph, lowered, stage / MODEL, written, spec.preprocess,
                               operands, shown)  # fmt: skip
             proof = prove(subject, images=images, seed=seed)
-            manifest["verified"] = proof.record
+            record = proof.record
             for line in proof.lines:
                 say("verify", line)
-        manifest["versions"] = versions(verify)
-        write_json(stage / MANIFEST, manifest)
-    return Built(Path(out), manifest, time.perf_counter() - begin)
+        manifest = Manifest(
+            resgen=__version__,
+            name=spec.name,
+            spec_sha256=identity,
+            seed=seed if source == FRESH else None,
+            weights=source,
+            adapted=tuple(notes),
+            input=spec.input,
+            precision=None,
+            calibration=None,
+            camera=None,
+            onnx=Onnx(
+                chosen.exporter,
+                made.opset,
+                made.ir_version,
+                chosen.batch,
+                chosen.dynamic,
+                lowered.passes,
+            ),
+            verified=record,
+            form="onnx",
+            made={},
+            files=entries(stage, files),
+            versions=versions(verify),
+        )
+        write_manifest(stage, manifest)
+    return Exported(Path(out), manifest, time.perf_counter() - begin)
 
 
 # --- parts ----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 from resgen._version import __version__
 from resgen.artifact.describe import describe
 from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
+from resgen.artifact.manifest import FRESH
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.opened import Artifact
 from resgen.errors import UsageError
@@ -61,7 +62,7 @@ def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
     """
     stored = StoredWeights(artifact.weights)
     found = weights_differences(held, stored)
-    if not found and artifact.manifest["weights"] == "fresh":
+    if not found and artifact.manifest.weights == FRESH:
         found = list(_drawn(artifact, stored))
     _settle(artifact, found, say)
     return stored
@@ -76,12 +77,12 @@ def check_derived(
     exporter wrote it. A difference is a :class:`~resgen.proof.compare.Departure` that
     names it; of files that another version of resgen has written it is only said.
     """
-    stated = artifact.manifest["onnx"]
-    version = artifact.manifest["resgen"]
+    stated = artifact.manifest.onnx
+    version = artifact.manifest.resgen
     found = list(_documents(artifact, made))
     metadata = metadata_of(artifact.spec, digest(artifact.spec), version)
     metadata.update(made.metadata)
-    if stated["exporter"] == "torch":
+    if stated.exporter == "torch":
         found += _of_torch(artifact, made, metadata, say)
         _settle(artifact, found, say)
         return None
@@ -90,16 +91,16 @@ def check_derived(
     try:
         plan = derive(
             made.written,
-            opset=stated["opset"],
-            batch=stated["batch"],
-            dynamic=stated["dynamic"],
+            opset=stated.opset,
+            batch=stated.batch,
+            dynamic=stated.dynamic,
             metadata=metadata,
             version=version,
         )
     except UsageError as error:  # such a file cannot have been written
         raise Departure("manifest", f"the manifest is altered: {error}") from error
-    found += _stated("onnx.exporter", stated["exporter"], "resgen")
-    found += _stated("onnx.ir_version", stated["ir_version"], plan.model.ir_version)
+    found += _stated("onnx.exporter", stated.exporter, "resgen")
+    found += _stated("onnx.ir_version", stated.ir_version, plan.model.ir_version)
     found += differences(plan, made.weights, artifact.model)
     if _settle(artifact, found, say):
         say("derived", "every file is byte for byte what its spec and options make")
@@ -111,8 +112,8 @@ def check_derived(
 
 def _settle(artifact: Artifact, found: list[Difference], say: Say) -> bool:
     """Refuse what differs, unless another version explains it; whether nothing does."""
-    wrote = artifact.manifest["resgen"]
-    onnx = artifact.manifest["versions"].get("onnx")
+    wrote = artifact.manifest.resgen
+    onnx = artifact.manifest.versions.get("onnx")
     another_onnx = onnx != versions(verified=False).get("onnx")
     excused = [
         d
@@ -143,20 +144,20 @@ def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
     yield from text_differences(text + b"\n", artifact.folder / SPEC)
     graph = json.dumps(describe(artifact.graph), indent=1).encode() + b"\n"
     yield from text_differences(graph, artifact.folder / GRAPH)
-    yield from _stated("name", manifest["name"], spec.name)
+    yield from _stated("name", manifest.name, spec.name)
     identity = hashlib.sha256(text).hexdigest()
-    yield from _stated("spec_sha256", manifest["spec_sha256"], identity)
-    yield from _stated("input", manifest["input"], list(spec.input))
-    passes = list(made.written.passes)
-    yield from _stated("onnx.passes", manifest["onnx"]["passes"], passes)
-    for name, entry in manifest["files"].items():
+    yield from _stated("spec_sha256", manifest.spec_sha256, identity)
+    yield from _stated("input", manifest.input, spec.input)
+    passes = made.written.passes
+    yield from _stated("onnx.passes", manifest.onnx.passes, passes)
+    for name, entry in manifest.files.items():
         size = (artifact.folder / name).stat().st_size
-        yield from _stated(f"files.{name}.bytes", entry["bytes"], size)
+        yield from _stated(f"files.{name}.bytes", entry.bytes, size)
     own = {SPEC, GRAPH, WEIGHTS, MODEL}
-    for name in sorted(own - manifest["files"].keys()):
+    for name in sorted(own - manifest.files.keys()):
         yield Difference(name, f"the manifest does not name {name}")
     if not artifact.exported:
-        for name in sorted(manifest["files"].keys() - own - {f"{MODEL}.data"}):
+        for name in sorted(manifest.files.keys() - own - {f"{MODEL}.data"}):
             yield Difference(name, f"{name} is no file of a build")
 
 
@@ -169,7 +170,7 @@ def _stated(name: str, stated: Any, derived: Any) -> Iterator[Difference]:
 
 def _drawn(artifact: Artifact, stored: StoredWeights) -> Iterator[Difference]:
     """Fresh weights that are not those of the seed; one is drawn at a time."""
-    seed = artifact.manifest["seed"]
+    seed = artifact.manifest.seed or 0
     for parameter in artifact.graph.parameters:
         (drawn,) = initialize([parameter], seed).values()
         found = stored[parameter.name]
@@ -188,20 +189,20 @@ def _of_torch(
     """What torch's exporter writes otherwise, if it is the version that wrote this."""
     from resgen.lower.torch_export import export
 
-    wrote, here = artifact.manifest["versions"].get("torch"), versions(verified=True)
+    wrote, here = artifact.manifest.versions.get("torch"), versions(verified=True)
     if wrote not in (None, here.get("torch")):
         say("derived", f"written by torch {wrote}: proven by numbers only")
         return []
-    stated = artifact.manifest["onnx"]
+    stated = artifact.manifest.onnx
     with temporary_folder() as folder:
         path = Path(folder) / MODEL
         export(
             made.written,
             made.weights,
             path,
-            opset=stated["opset"],
-            batch=stated["batch"],
-            dynamic=stated["dynamic"],
+            opset=stated.opset,
+            batch=stated.batch,
+            dynamic=stated.dynamic,
             metadata=metadata,
         )
         return foreign_differences(path, artifact.model)

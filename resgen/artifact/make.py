@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,17 @@ from resgen.artifact.folder import (
     NAMES,
     SPEC,
     WEIGHTS,
-    write_json,
 )
 from resgen.artifact.judged import proof_of
+from resgen.artifact.manifest import (
+    Calibration,
+    Exported,
+    FileManifest,
+    Manifest,
+    Onnx,
+    entries,
+)
+from resgen.artifact.manifest import write as write_manifest
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.mixed import with_kept
 from resgen.artifact.ready import Finish, of_file, of_network
@@ -48,25 +56,17 @@ from resgen.weights.safetensors import write_safetensors
 Say = Callable[[str, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export has made, and the seconds that it took."""
-
-    folder: Path
-    manifest: Mapping[str, Any]
-    seconds: float
-
-
 def export(
     source: Source,
     out: str | Path,
     wishes: Wishes,
     *,
+    form: str = "onnx",
     finish: Finish | None = None,
     force: bool = False,
     say: Say = lambda label, text: None,
     progress: Progress = lambda step, done, total: None,
-) -> Exported:
+) -> Exported[Manifest]:
     """Write a network at a precision to the folder ``out``.
 
     Raises :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too
@@ -111,18 +111,19 @@ def export(
         if finish is not None:
             more, record = finish(of_network(made, proof))
             files.update(more)
-        manifest = _manifest(made, files, proof, record)
-        write_json(stage / MANIFEST, manifest)
+        manifest = _manifest(made, files, proof, form, record)
+        write_manifest(stage, manifest)
     return Exported(Path(out), manifest, time.perf_counter() - begin)
 
 
 def export_file(
     model: Path,
     out: str | Path,
+    form: str,
     finish: Finish,
     *,
     force: bool = False,
-) -> Exported:
+) -> Exported[FileManifest]:
     """Make something of an ONNX file that somebody else wrote, in the folder ``out``.
 
     The file comes along as it is, with what it keeps beside it.
@@ -141,15 +142,16 @@ def export_file(
         ready = of_file(stage / MODEL, model.stem)
         own = {MODEL: ready.identity.sha256, **ready.identity.external}
         more, record = finish(ready)
-        manifest = {
-            "resgen": __version__,
-            "name": model.stem,
-            "source": model.name,
-            **record,
-            "files": _entries(stage, {**own, **more}),
-            "versions": versions(verified=False),
-        }
-        write_json(stage / MANIFEST, manifest)
+        manifest = FileManifest(
+            __version__,
+            model.stem,
+            model.name,
+            form,
+            record,
+            entries(stage, {**own, **more}),
+            versions(verified=False),
+        )
+        write_manifest(stage, manifest)
     return Exported(Path(out), manifest, time.perf_counter() - begin)
 
 
@@ -226,43 +228,36 @@ def _manifest(
     made: Made,
     files: Mapping[str, str],
     proof: Mapping[str, Any],
+    form: str,
     record: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> Manifest:
     source, wishes = made.source, made.wishes
-    return {
-        "resgen": __version__,
-        "name": source.spec.name,
-        "spec_sha256": digest(source.spec),
-        "seed": source.seed,
-        "weights": source.origin,
-        "adapted": list(source.adapted),
-        "input": list(source.spec.input),
-        "precision": {
-            **asdict(made.lowered.wanted),
-            "calibration": made.lowered.calibrator.samples.origin,
-            "method": wishes.method,
-        },
-        "camera": wishes.camera and list(wishes.camera),
-        "onnx": {
-            "exporter": "resgen",
-            "opset": made.written.opset,
-            "ir_version": made.written.ir_version,
-            "batch": wishes.batch,
-            "dynamic": wishes.dynamic,
-            "passes": list(made.graph.passes),
-        },
-        "verified": dict(proof) or None,
-        **record,
-        "files": _entries(made.folder, files),
-        "versions": versions(bool(proof)),
-    }
-
-
-def _entries(folder: Path, files: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256}
-        for name, sha256 in sorted(files.items())
-    }
+    origin = made.lowered.calibrator.samples.origin
+    return Manifest(
+        resgen=__version__,
+        name=source.spec.name,
+        spec_sha256=digest(source.spec),
+        seed=source.seed,
+        weights=source.origin,
+        adapted=source.adapted,
+        input=source.spec.input,
+        precision=made.lowered.wanted,
+        calibration=Calibration(origin, wishes.method),
+        camera=wishes.camera,
+        onnx=Onnx(
+            "resgen",
+            made.written.opset,
+            made.written.ir_version,
+            wishes.batch,
+            wishes.dynamic,
+            made.graph.passes,
+        ),
+        verified=dict(proof) or None,
+        form=form,
+        made=record,
+        files=entries(made.folder, files),
+        versions=versions(bool(proof)),
+    )
 
 
 def _onnx_line(made: Made) -> str:

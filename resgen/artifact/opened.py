@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from resgen.artifact.folder import MANIFEST, MODEL, SPEC, WEIGHTS
+from resgen.artifact.manifest import NETWORK, OF_FILE, Manifest
+from resgen.document.files import read_json
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
 from resgen.files.hashed import sha256_of
-from resgen.files.ordinary import read_text, reason
+from resgen.files.ordinary import reason
 from resgen.graph.ir import Graph
 from resgen.spec.model import Spec
 
@@ -23,7 +22,7 @@ class Artifact:
     """What ``resgen build`` has made."""
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
     @property
     def model(self) -> Path:
@@ -38,7 +37,7 @@ class Artifact:
     @property
     def exported(self) -> bool:
         """Whether ``resgen export`` made it, and not ``resgen build``."""
-        return "precision" in self.manifest
+        return self.manifest.precision is not None
 
     @cached_property
     def spec(self) -> Spec:
@@ -52,12 +51,16 @@ class Artifact:
 
     def check_hashes(self) -> int:
         """Compare every file with the manifest and return how many there are."""
-        files = self.manifest["files"]
+        files = self.manifest.files
         for name, entry in files.items():
             path = self.folder / name
-            if not path.is_file():
-                raise ResgenError(f"{path} is missing", hint="build it again")
-            if sha256_of(path) != entry["sha256"]:
+            try:
+                found = sha256_of(path)
+            except FileNotFoundError:
+                raise ResgenError(f"{path} is missing", hint="build it again") from None
+            except OSError as error:
+                raise ResgenError(f"cannot read {path}: {reason(error)}") from None
+            if found != entry.sha256:
                 raise ResgenError(
                     f"{path} is not the file that was built: its SHA-256 differs",
                     hint="build it again, or restore the file",
@@ -73,23 +76,15 @@ def open_folder(folder: Path) -> Artifact:
         raise ResgenError(
             f"{folder} {missing}", hint="`resgen build SPEC` makes a folder"
         )
-    try:
-        manifest = json.loads(read_text(path))
-        names = list(manifest["files"])
-    except OSError as error:
+    if not path.exists():
         raise ResgenError(
-            f"{folder} is no build: its {MANIFEST} cannot be read ({reason(error)})",
+            f"{folder} is no build: it has no {MANIFEST}",
             hint="`resgen build SPEC` makes one",
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise ResgenError(
-            f"{path} is not a manifest of resgen", hint="build it again"
-        ) from None
-    strange = [n for n in names if Path(n).is_absolute() or ".." in Path(n).parts]
-    if strange or MODEL not in names:
-        raise ResgenError(f"{path} was altered", hint="build it again")
-    if SPEC not in names:
-        raise ResgenError(
-            f"{folder} was made of an ONNX file, so there is no spec to hold it against"
         )
-    return Artifact(folder, manifest)
+    document = read_json(path)
+    if OF_FILE.marks(document):
+        source = OF_FILE.from_json(document, path).source
+        raise ResgenError(
+            f"{folder} was made of {source}, so there is no spec to hold it against"
+        )
+    return Artifact(folder, NETWORK.from_json(document, path))

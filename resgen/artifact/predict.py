@@ -123,7 +123,7 @@ def _attempt(image: Path, artifact: Artifact) -> Array | str:
 
 def _input(image: Path, artifact: Artifact) -> Array:
     """A picture as the file takes it: prepared, or of the camera's size."""
-    size = artifact.manifest.get("camera")
+    size = artifact.manifest.camera
     if not size:
         spec = artifact.spec
         return prepare(read(image), spec.preprocess, spec.input)

@@ -86,6 +86,5 @@ def from_folder(folder: Path) -> Source:
     stored = StoredWeights(artifact.weights)
     weights = {p.name: stored[p.name] for p in graph.parameters}
     require_finite(graph, weights, str(artifact.weights))
-    origin, seed = artifact.manifest["weights"], artifact.manifest["seed"]
-    adapted = tuple(artifact.manifest.get("adapted", ()))
-    return Source(artifact.spec, graph, weights, origin, seed, adapted)
+    told = artifact.manifest
+    return Source(artifact.spec, graph, weights, told.weights, told.seed, told.adapted)

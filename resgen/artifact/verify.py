@@ -41,8 +41,8 @@ def derived(
     Errors as those of :func:`resgen.artifact.derived.check_derived`.
     """
     graph, spec = artifact.graph, artifact.spec
-    written = artifact.manifest["onnx"]
-    passes = [fold_norm] if "fold_norm" in written["passes"] else []
+    written = artifact.manifest.onnx
+    passes = [fold_norm] if "fold_norm" in written.passes else []
     folded = apply(graph, *passes)
     weights = check_weights(artifact, graph, say)
     operands = check_derived(artifact, Derivation(folded, weights), say)
@@ -53,11 +53,5 @@ def derived(
         weights,
         spec.preprocess,
         operands,
-        _source(artifact.manifest),
+        artifact.manifest.origin,
     )
-
-
-def _source(manifest: Any) -> str:
-    if manifest["weights"] == "fresh":
-        return f"fresh, seed {manifest['seed']}"
-    return str(manifest["weights"])

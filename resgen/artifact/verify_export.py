@@ -34,7 +34,7 @@ def verify_export(artifact: Artifact, images: Path | None, say: Say) -> dict[str
     made = derived(artifact, images, say)
     record = proof_of(made, say)
     engine = artifact.folder / ENGINE
-    if engine.name in artifact.manifest["files"]:
+    if engine.name in artifact.manifest.files:
         record["engine"] = _engine(made, engine, record, say)
     return record
 
@@ -47,16 +47,9 @@ def derived(
     Errors as those of :func:`resgen.artifact.derived.check_derived`.
     """
     manifest, graph, spec = artifact.manifest, artifact.graph, artifact.spec
-    said = manifest["precision"]
-    wanted = Precision(
-        said["name"],
-        said["consumer"],
-        tuple(said["keep"]),
-        low_ends=said["low_ends"],
-        reduce_range=said["reduce_range"],
-    )
+    wanted = manifest.precision or Precision()
     stored = check_weights(artifact, at_precision(graph, wanted), say)
-    source = Source(spec, graph, stored, manifest["weights"], manifest["seed"])
+    source = Source(spec, graph, stored, manifest.weights, manifest.seed)
     calibrator = Calibrator(
         graph,
         {p.name: stored[p.name] for p in graph.parameters},
@@ -64,13 +57,12 @@ def derived(
         learned=stored,
     )
     lowered = calibrator.at(wanted)
-    written = manifest["onnx"]
-    size = manifest["camera"] and (manifest["camera"][0], manifest["camera"][1])
+    written, size = manifest.onnx, manifest.camera
     wishes = Wishes(
         wanted,
-        batch=written["batch"],
-        opset=written["opset"],
-        dynamic=written["dynamic"],
+        batch=written.batch,
+        opset=written.opset,
+        dynamic=written.dynamic,
         camera=size,
     )
     lower = lowered.shipped
@@ -80,11 +72,11 @@ def derived(
     derivation = Derivation(lower, lowered.weights, metadata)
     operands = check_derived(artifact, derivation, say) or ()
     name = artifact.model.name
-    entry = manifest["files"][name]
-    model = File(name, entry["bytes"], entry["sha256"])
+    entry = manifest.files[name]
+    model = File(name, entry.bytes, entry.sha256)
     file = Written(
-        opset=written["opset"],
-        ir_version=written["ir_version"],
+        opset=written.opset,
+        ir_version=written.ir_version,
         bytes=model.bytes,
         initializers=operands,
         sha256=model.sha256,

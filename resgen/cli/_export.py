@@ -10,7 +10,8 @@ from typing import Final
 
 from resgen.api.asked.common import Making
 from resgen.api.specs import folder_name, network
-from resgen.artifact.make import Exported, export, export_file
+from resgen.artifact.make import export, export_file
+from resgen.artifact.manifest import Exported, FileManifest, Manifest
 from resgen.artifact.ready import Finish
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source, from_folder, from_spec
@@ -81,7 +82,9 @@ class Chosen:
     force: bool = False
 
 
-def run(chosen: Chosen, progress: Progress) -> Exported:
+def run(
+    chosen: Chosen, progress: Progress
+) -> Exported[Manifest] | Exported[FileManifest]:
     """Export as the options say."""
     _check(chosen)
     path = Path(chosen.source)
@@ -97,7 +100,7 @@ def run(chosen: Chosen, progress: Progress) -> Exported:
         if not path.is_file():
             raise ResgenError(f"{path} does not exist")
         out = chosen.out or Path("build", f"{path.stem}-{chosen.to}")
-        return export_file(path, out, finish, force=chosen.force)
+        return export_file(path, out, chosen.to, finish, force=chosen.force)
     wanted = _precision(chosen)
     source, warnings = _source(chosen)
     each = precisions(source.graph, wanted)
@@ -122,6 +125,7 @@ def run(chosen: Chosen, progress: Progress) -> Exported:
         source,
         out,
         wishes,
+        form=chosen.to,
         finish=finish,
         force=chosen.force,
         say=progress.say,

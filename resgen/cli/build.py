@@ -125,9 +125,7 @@ def command(
             say=progress.say,
         )
     if as_json:
-        say_json(
-            {"folder": str(built.folder), "seconds": built.seconds, **built.manifest}
-        )
+        say_json(built.to_dict())
         return
     say(f"{style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
     proof = f"resgen verify {built.folder}"

@@ -194,12 +194,6 @@ def command(source: str, to: str, *, as_json: bool, **chosen: Any) -> None:
     with Progress(_THEN, err=as_json) as progress:
         exported = run(Chosen(source, to, **chosen), progress)
     if as_json:
-        say_json(
-            {
-                "folder": str(exported.folder),
-                "seconds": exported.seconds,
-                **exported.manifest,
-            }
-        )
+        say_json(exported.to_dict())
         return
     say(f"{style(f'{exported.folder}/', bold=True)}  in {exported.seconds:.1f} s")

@@ -11,6 +11,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from resgen.errors import ResgenError
+
 
 class Misfit(Exception):
     """A value that is not of its type; ``pointer`` is a JSON Pointer to it."""
@@ -34,7 +36,7 @@ def decode(kind: Any, value: Any, pointer: str = "") -> Any:
     if origin is tuple:
         return _array(arguments, value, pointer)
     if origin is Literal:
-        if value not in arguments:
+        if not any(value == one and type(value) is type(one) for one in arguments):
             known = ", ".join(map(str, arguments))
             raise Misfit(pointer, f"{_shown(value)} is none of {known}")
         return value
@@ -46,7 +48,8 @@ def decode(kind: Any, value: Any, pointer: str = "") -> Any:
     if origin is Mapping:
         if not isinstance(value, dict):
             raise Misfit(pointer, f"{_shown(value)} is no object")
-        return value
+        each = arguments[1]
+        return {k: decode(each, v, f"{pointer}/{k}") for k, v in value.items()}
     return _scalar(kind, value, pointer)
 
 
@@ -66,7 +69,7 @@ def _object(kind: Any, value: Any, pointer: str) -> Any:
             raise Misfit(pointer, f'"{field.name}" is missing')
     try:
         return kind(**found)
-    except ValueError as unsound:
+    except (ResgenError, ValueError) as unsound:
         raise Misfit(pointer, str(unsound)) from unsound
 
 
@@ -85,7 +88,10 @@ def _array(kinds: tuple[Any, ...], value: Any, pointer: str) -> Any:
 
 def _scalar(kind: Any, value: Any, pointer: str) -> Any:
     if kind is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise Misfit(pointer, f"{_shown(value)} is too large") from None
     if kind is int and type(value) is float and value.is_integer():
         return int(value)
     if type(value) is not kind:

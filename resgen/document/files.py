@@ -74,6 +74,13 @@ class Format(Generic[T]):
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 items = ",\n  ".join(map(_compact, value))
                 lines.append(f"{_compact(key)}: [\n  {items}\n ]")
+            elif isinstance(value, dict) and any(
+                isinstance(item, dict) for item in value.values()
+            ):
+                items = ",\n  ".join(
+                    f"{_compact(k)}: {_compact(item)}" for k, item in value.items()
+                )
+                lines.append(f"{_compact(key)}: {{\n  {items}\n }}")
             else:
                 lines.append(f"{_compact(key)}: {_compact(value)}")
         return "{\n " + ",\n ".join(lines) + "\n}\n"
@@ -110,13 +117,18 @@ class Format(Generic[T]):
             )
         beside = {self.mark, DIGEST, *self.derived}
         content = {key: document[key] for key in document if key not in beside}
+        told = {key: document[key] for key in document if key != DIGEST}
         try:
             record: T = decode(self.kind, {**content, "format": given})
+            if not 1 <= record.format <= self.version:  # type: ignore[attr-defined]
+                raise Misfit(f"/{self.mark}", f"there is no format {given}")
+            intact = document.get(DIGEST) == digest(told)
         except Misfit as misfit:
             where = misfit.pointer or "the whole"
             raise self._altered(path, f"at {where}, {misfit}", document) from misfit
-        told = {key: document[key] for key in document if key != DIGEST}
-        if document.get(DIGEST) != digest(told):
+        except RecursionError:
+            raise self._altered(path, "it is nested too deep", document) from None
+        if not intact:
             what = "its content no longer has the digest in it"
             raise self._altered(path, what, document)
         return record
@@ -132,14 +144,21 @@ class Format(Generic[T]):
         )
         return ResgenError(
             f"{path} was altered after it was written: {what}",
-            hint=f"take the file as it was written, or measure again: {again}",
+            hint=f"take the file as it was written, or make it again: {again}",
         )
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; NaN and infinity are refused as JSON does."""
+    """What a JSON file holds; NaN and infinity are refused as JSON does.
+
+    So is half of a character (a surrogate alone), which no file or terminal can take.
+    """
     try:
-        return json.loads(read_text(path), parse_constant=_refuse, parse_float=_finite)
+        text = read_text(path)
+        found = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if "\\ud" in text.lower():
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except OSError as error:
         raise ResgenError(f"cannot read {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:

@@ -80,5 +80,6 @@ def _type(kind: Any, definitions: dict[str, Schema]) -> Schema:
         inner = [choice for choice in arguments if choice is not NoneType]
         return {"anyOf": [*(_type(i, definitions) for i in inner), {"type": "null"}]}
     if origin is Mapping:
-        return {"type": "object"}
+        values = _type(arguments[1], definitions)
+        return {"type": "object", "additionalProperties": values}
     return {"type": _SCALARS[kind]}

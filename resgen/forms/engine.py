@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from resgen.tensorrt.cache import (
 from resgen.tensorrt.files import Fingerprint, fingerprint
 from resgen.tensorrt.flavor import Flavor, version_of
 from resgen.tensorrt.listening import Progress
-from resgen.tensorrt.manifest import write_manifest
+from resgen.tensorrt.manifest import Content, EngineManifest, write_manifest
+from resgen.tensorrt.manifest import Span as Sizes
 from resgen.tensorrt.profiles import Span, format_profile
 from resgen.tensorrt.request import EngineRequest
 from resgen.tensorrt.targets import check_precisions
@@ -45,7 +46,7 @@ class EngineExported:
 
     engine: Path
     manifest_file: Path
-    manifest: Mapping[str, Any]
+    manifest: EngineManifest
     cached: bool
 
 
@@ -126,34 +127,27 @@ def export_engine(
             waiting=waiting,
         ) as entry:
             give(entry, engine)
-    manifest = {
-        "resgen": __version__,
-        "flavor": flavor.key,
-        "tensorrt": version,
-        "targets": list(targets),
-        "gpu": asdict(device) if device else None,
-        "engine": {"sha256": entry.facts.engine_sha256, "bytes": entry.facts.bytes},
-        "onnx": asdict(entry.onnx),
-        "timing_cache": entry.facts.timing_cache,
-        "flags": request.flags,
-        "profiles": _plain(entry.facts.profiles),
-        "layers": entry.facts.layers,
-        "fp16_layers": entry.facts.fp16_layers,
-        "rebuild": _command(request, source or str(onnx), options),
-    }
+    timed = entry.facts.timing_cache
+    manifest = EngineManifest(
+        resgen=__version__,
+        flavor=flavor.key,
+        tensorrt=version,
+        targets=tuple(targets),
+        gpu=device,
+        engine=Content(entry.facts.engine_sha256, entry.facts.bytes),
+        onnx=entry.onnx,
+        timing_cache=Content(**timed) if timed else None,
+        flags=request.flags,
+        profiles=tuple(
+            {name: Sizes(*map(tuple, span)) for name, span in profile.items()}
+            for profile in entry.facts.profiles
+        ),
+        layers=entry.facts.layers,
+        fp16_layers=entry.facts.fp16_layers,
+        rebuild=_command(request, source or str(onnx), options),
+    )
     file = write_manifest(engine, manifest)
     return EngineExported(engine, file, manifest, not entry.fresh)
-
-
-def _plain(profiles: Sequence[Mapping[str, Sequence[Sequence[int]]]]) -> Any:
-    """Profiles as they stand in a manifest, and in a kit."""
-    return [
-        {
-            name: dict(zip(("min", "opt", "max"), map(list, span), strict=True))
-            for name, span in profile.items()
-        }
-        for profile in profiles
-    ]
 
 
 def _command(request: EngineRequest, source: str, options: Sequence[str]) -> str:

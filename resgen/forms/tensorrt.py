@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from resgen.forms.engine import export_engine
 from resgen.kit.profiles import shapes_of
 from resgen.kit.write import write_kit
 from resgen.machine.device import present
+from resgen.tensorrt.manifest import EngineManifest
 from resgen.tensorrt.profiles import Span, resolve
 from resgen.tensorrt.targets import Division, check_precisions, divide
 from resgen.tensorrt.twin import more_work
@@ -79,14 +80,14 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
             say=wishes.say,
             progress=lambda done, total: wishes.progress("building", done, total),
         )
-        files[made.engine.name] = made.manifest["engine"]["sha256"]
+        files[made.engine.name] = made.manifest.engine.sha256
         files[made.manifest_file.name] = sha256_of(made.manifest_file)
         size = made.engine.stat().st_size / 1e6
         how = "taken from the cache" if made.cached else "built"
         slower = _slower(made.manifest)
         wishes.say(
             "engine",
-            f"{division.flavor.name} {made.manifest['tensorrt']}, "
+            f"{division.flavor.name} {made.manifest.tensorrt}, "
             f"{', '.join(division.here)}, {size:.1f} MB, {how}",
         )
         if slower:
@@ -94,7 +95,7 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
         record["engine"] = {
             "targets": list(division.here),
             "flavor": division.flavor.key,
-            "tensorrt": made.manifest["tensorrt"],
+            "tensorrt": made.manifest.tensorrt,
             "cached": made.cached,
             "speed_measured": False,
         }
@@ -109,10 +110,10 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
     return files, record
 
 
-def _slower(manifest: Mapping[str, Any]) -> str:
+def _slower(manifest: EngineManifest) -> str:
     """That fp16 has less to do, as far as the builder's log says so."""
-    half = manifest["fp16_layers"]
-    more = more_work(manifest["layers"], half) if half is not None else []
+    half = manifest.fp16_layers
+    more = more_work(manifest.layers, half) if half is not None else []
     if not more:
         return ""
     return f"not measured; {'; '.join(more)}: expect fp16 to be faster there"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen._version import __version__
-from resgen.artifact.folder import MANIFEST, write_json
-from resgen.artifact.make import Exported
+from resgen.artifact.folder import MANIFEST
+from resgen.artifact.manifest import Exported, FileManifest, entries
+from resgen.artifact.manifest import write as write_manifest
 from resgen.artifact.metadata import versions
 from resgen.artifact.ready import Ready
 from resgen.errors import ResgenError, UsageError
@@ -74,15 +75,15 @@ def make(ready: Ready, wishes: ServingWishes) -> tuple[dict[str, str], dict[str,
     files = {
         path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
     }
-    return files, {"triton": {"model": name, "kind": "onnx"}}
+    return files, {"model": name, "kind": "onnx"}
 
 
 def serve_engine(
     engine: Path, out: Path, wishes: ServingWishes, *, force: bool = False
-) -> Exported:
+) -> Exported[FileManifest]:
     """Write the repository of an engine that lies beside its ONNX file."""
     begin = time.perf_counter()
-    profiles = vouched(engine)["profiles"]
+    profiles = vouched(engine).profiles
     onnx = engine.with_suffix(".onnx")
     if not onnx.is_file():
         raise ResgenError(
@@ -102,21 +103,19 @@ def serve_engine(
             serving=serving,
             labels=labels_of(onnx),
         )
-        manifest = {
-            "resgen": __version__,
-            "name": name,
-            "source": engine.name,
-            "triton": {"model": name, "kind": "tensorrt"},
-            "files": {
-                path.relative_to(stage).as_posix(): {
-                    "bytes": path.stat().st_size,
-                    "sha256": sha256_of(path),
-                }
-                for path in written
-            },
-            "versions": versions(verified=False),
+        files = {
+            path.relative_to(stage).as_posix(): sha256_of(path) for path in written
         }
-        write_json(stage / MANIFEST, manifest)
+        manifest = FileManifest(
+            __version__,
+            name,
+            engine.name,
+            "triton",
+            {"model": name, "kind": "tensorrt"},
+            entries(stage, files),
+            versions(verified=False),
+        )
+        write_manifest(stage, manifest)
     wishes.say("triton", f"tritonserver --model-repository {out / REPOSITORY}")
     if least > 1:
         wishes.say("batch", f"requests for fewer than {least} inputs fail: the engine "

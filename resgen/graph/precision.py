@@ -46,6 +46,17 @@ class Precision:
     low_ends: bool = False
     reduce_range: bool = False
 
+    def __post_init__(self) -> None:
+        for what, word, known in (
+            ("precision", self.name, NAMES),
+            ("engine that quantisers are placed for", self.consumer, tuple(PLACEMENTS)),
+        ):
+            if word not in known:
+                raise UsageError(
+                    f'"{word}" is no {what}{did_you_mean(str(word), known)}',
+                    hint=f"there are {', '.join(known)}",
+                )
+
     @property
     def between(self) -> Name:
         """The precision of what is kept out of a quantised network."""

@@ -191,7 +191,7 @@ def _engine(path: Path, wanted: Wanted) -> Prepared:
     from resgen.tensorrt.manifest import vouched
 
     _refuse(wanted, path)
-    built_from = vouched(path)["onnx"]["sha256"]
+    built_from = vouched(path).onnx.sha256
     beside = path.with_suffix(".onnx")
     ours = beside.is_file() and sha256_of(beside) == built_from
     name = path.resolve().parent.name if path.stem == "model" else path.stem
@@ -272,22 +272,13 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
 
 def _precision(folder: Path, wanted: Wanted) -> Precision:
     """What a folder was exported at, unless another one is asked for."""
-    import json
-
-    from resgen.artifact.folder import MANIFEST
+    from resgen.artifact.opened import open_folder
     from resgen.graph.precision import Precision
 
-    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-    told = manifest.get("precision")
+    told = open_folder(folder).manifest.precision
     if wanted.precision is not None or told is None:
         return Precision(wanted.precision or "fp32")
-    return Precision(
-        told["name"],
-        "onnxruntime",
-        tuple(told["keep"]),
-        low_ends=told["low_ends"],
-        reduce_range=told["reduce_range"],
-    )
+    return replace(told, consumer="onnxruntime")
 
 
 def _lowered(source: Source, precision: Precision) -> tuple[Graph, dict[str, Array]]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from resgen.errors import ResgenError, UsageError
 from resgen.serve.config import WarmUp
+from resgen.tensorrt.manifest import Span
 
-#: Of every input: its least, best and largest sizes, by ``min``, ``opt`` and ``max``.
-Profile = Mapping[str, Mapping[str, Sequence[int]]]
+#: Of every input: its least, best and largest sizes.
+Profile = Mapping[str, Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ def spans(profiles: Sequence[Profile], asked: int | None) -> Spans:
 
 def _batches(profile: Profile) -> tuple[int, int]:
     """The least and the largest batch that all inputs take."""
-    low = max(sizes["min"][0] for sizes in profile.values())
-    return low, min(sizes["max"][0] for sizes in profile.values())
+    low = max(sizes.min[0] for sizes in profile.values())
+    return low, min(sizes.max[0] for sizes in profile.values())
 
 
 def _warm_up(profiles: Sequence[Profile], batches: tuple[int, int]) -> WarmUp:
@@ -75,7 +76,7 @@ def _warm_up(profiles: Sequence[Profile], batches: tuple[int, int]) -> WarmUp:
             all(
                 low <= n <= high
                 for low, n, high in zip(
-                    sizes["min"], (batch, *shapes[name]), sizes["max"], strict=True
+                    sizes.min, (batch, *shapes[name]), sizes.max, strict=True
                 )
             )
             for name, sizes in profile.items()
@@ -86,6 +87,6 @@ def _warm_up(profiles: Sequence[Profile], batches: tuple[int, int]) -> WarmUp:
         for profile in profiles
         if _batches(profile)[0] <= batches[1] <= _batches(profile)[1]
     )
-    shapes = {name: tuple(sizes["opt"][1:]) for name, sizes in best.items()}
+    shapes = {name: tuple(sizes.opt[1:]) for name, sizes in best.items()}
     able = [n for n in batches if any(fits(p, n, shapes) for p in profiles)]
     return WarmUp(tuple(dict.fromkeys(able)), zeros=True, shapes=shapes)

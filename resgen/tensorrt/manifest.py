@@ -7,21 +7,84 @@ and says that it was made for this machine.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from resgen.document.files import Format
 from resgen.errors import ResgenError
 from resgen.files.hashed import sha256_of
-from resgen.files.ordinary import read_text, reason
-from resgen.files.whole import write_text
-from resgen.machine.device import required
+from resgen.files.ordinary import reason
+from resgen.machine.device import Device, required
+from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
 
-FORMAT: Final = 1
-_SEAL: Final = "sha256_of_the_rest"
+FORMAT: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the bytes of a file are."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The sizes of an input that a profile takes."""
+
+    min: tuple[int, ...]
+    opt: tuple[int, ...]
+    max: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.min) == len(self.opt) == len(self.max):
+            raise ValueError("min, opt and max differ in length")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineManifest:
+    """What an engine is, and what it was built from, with and for.
+
+    ``flavor`` and ``tensorrt`` are the builder and its version, ``targets`` compute
+    capabilities; ``gpu`` is the one that kernels were measured on, null where none
+    was. ``timing_cache`` is what was measured. ``flags`` are all settings of the
+    builder, ``profiles`` the sizes of the inputs. ``layers`` is what became of the
+    network, ``fp16_layers`` the same of its twin in fp16 where it is compared with
+    that. ``rebuild`` is the command that builds the engine again.
+    """
+
+    resgen: str
+    flavor: str
+    tensorrt: str
+    targets: tuple[str, ...]
+    gpu: Device | None
+    engine: Content
+    onnx: Fingerprint
+    timing_cache: Content | None
+    flags: Mapping[str, Any]
+    profiles: tuple[Mapping[str, Span], ...]
+    layers: Mapping[str, Any]
+    fp16_layers: Mapping[str, Any] | None
+    rebuild: str
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.flavor not in FLAVORS:
+            raise ValueError(f'"{self.flavor}" is no TensorRT that resgen knows')
+
+
+ENGINE: Final = Format(
+    mark="resgen_engine",
+    version=FORMAT,
+    kind=EngineManifest,
+    name="manifest of an engine",
+    title="The manifest of an engine that resgen exported",
+    made_by="resgen export --to tensorrt",
+    hint="`resgen export` writes an engine and its manifest",
+)
 
 
 def manifest_of(engine: Path) -> Path:
@@ -29,17 +92,14 @@ def manifest_of(engine: Path) -> Path:
     return engine.with_name(engine.name + ".json")
 
 
-def write_manifest(engine: Path, content: Mapping[str, Any]) -> Path:
-    """Write the manifest of ``engine``, sealed by its own hash."""
-    sealed = {"resgen_engine": FORMAT, **content}
-    sealed[_SEAL] = _seal(sealed)
-    text = json.dumps(sealed, indent=1, ensure_ascii=False) + "\n"
+def write_manifest(engine: Path, manifest: EngineManifest) -> Path:
+    """Write the manifest of ``engine``."""
     path = manifest_of(engine)
-    write_text(path, text)
+    ENGINE.save(manifest, path)
     return path
 
 
-def vouched(engine: Path) -> Mapping[str, Any]:
+def vouched(engine: Path) -> EngineManifest:
     """The manifest of an engine whose bytes are the ones that it speaks of.
 
     Anything else is a :class:`~resgen.errors.ResgenError` with the command that builds
@@ -48,14 +108,14 @@ def vouched(engine: Path) -> Mapping[str, Any]:
     content = _read(engine)
     try:
         size = engine.stat().st_size
-        told = content["engine"]
-        if size != told["bytes"]:
+        told = content.engine
+        if size != told.bytes:
             raise ResgenError(
                 f"{engine} has {size:,} bytes, but its manifest says "
-                f"{told['bytes']:,}: it was cut short or altered",
+                f"{told.bytes:,}: it was cut short or altered",
                 hint=rebuild(content),
             )
-        if sha256_of(engine) != told["sha256"]:
+        if sha256_of(engine) != told.sha256:
             raise ResgenError(
                 f"{engine} was altered: its SHA-256 is not that of its manifest",
                 hint=rebuild(content),
@@ -65,52 +125,47 @@ def vouched(engine: Path) -> Mapping[str, Any]:
     return content
 
 
-def check_here(engine: Path, manifest: Mapping[str, Any], number: int = 0) -> Flavor:
+def check_here(engine: Path, manifest: EngineManifest, number: int = 0) -> Flavor:
     """The flavour that loads an engine on this machine's GPU of this number.
 
     Another version or another GPU is a :class:`~resgen.errors.ResgenError`, a flavour
     or a GPU that is not there has exit code 3.
     """
-    flavor = FLAVORS[manifest["flavor"]]
+    flavor = FLAVORS[manifest.flavor]
     if flavor not in installed():
         load(flavor, f"{engine} cannot be loaded")
-    built, here = manifest["tensorrt"], version_of(flavor)
+    built, here = manifest.tensorrt, version_of(flavor)
     if built != here:
         raise ResgenError(
             f"{engine} was built with {flavor.name} {built}, but {here} is here",
             hint=rebuild(manifest),
         )
     device = required(f"{engine} cannot be loaded", number=number)
-    targets = manifest["targets"]
+    targets = manifest.targets
     if device.capability not in targets:
         raise ResgenError(
             f"{engine} was built for {', '.join(targets)}, but the GPU here, "
             f"{device.name}, is {device.capability}",
             hint=rebuild(manifest),
         )
-    gpu = manifest["gpu"]
-    if gpu is not None and gpu["name"] != device.name:
+    gpu = manifest.gpu
+    if gpu is not None and gpu.name != device.name:
         raise ResgenError(
-            f"{engine} was built on a {gpu['name']}, but the GPU here is a "
+            f"{engine} was built on a {gpu.name}, but the GPU here is a "
             f"{device.name}: its kernels were measured on the former",
             hint=rebuild(manifest),
         )
     return flavor
 
 
-def rebuild(manifest: Mapping[str, Any]) -> str:
+def rebuild(manifest: EngineManifest) -> str:
     """The command that builds the engine again."""
-    return f"build it again: {manifest['rebuild']}"
+    return f"build it again: {manifest.rebuild}"
 
 
-def _read(engine: Path) -> Mapping[str, Any]:
+def _read(engine: Path) -> EngineManifest:
     path = manifest_of(engine)
-    again = f"export it again, or restore {path.name}"
-    try:
-        content = json.loads(read_text(path))
-        seal = content.pop(_SEAL)
-        version = content["resgen_engine"]
-    except FileNotFoundError:
+    if not path.exists():
         missing = path if engine.exists() else engine
         raise ResgenError(
             f"{missing} is not there"
@@ -121,23 +176,5 @@ def _read(engine: Path) -> Mapping[str, Any]:
                 else ""
             ),
             hint="`resgen export` writes an engine and its manifest",
-        ) from None
-    except OSError as error:
-        raise ResgenError(f"cannot read {path}: {reason(error)}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ResgenError(f"{path} is no manifest of an engine", hint=again) from None
-    if seal != _seal(content):
-        raise ResgenError(f"{path} was altered", hint=again)
-    if version != FORMAT:
-        raise ResgenError(
-            f"{path} has the format {version}, but this resgen reads {FORMAT}",
-            hint=rebuild(content),
         )
-    found: Mapping[str, Any] = content
-    return found
-
-
-def _seal(content: Mapping[str, Any]) -> str:
-    """The hash of a manifest without its seal, however it is laid out."""
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return ENGINE.load(path)

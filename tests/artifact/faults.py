@@ -541,7 +541,7 @@ def stated(*path, value):
     def change(manifest):
         inner = manifest
         for key in path[:-1]:
-            if key not in inner:
+            if inner.get(key) is None:
                 raise Inapplicable
             inner = inner[key]
         if path[-1] not in inner or inner[path[-1]] == value:

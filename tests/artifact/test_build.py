@@ -217,8 +217,8 @@ def test_verify_takes_pictures_and_batch_sizes(built, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "cannot be read"), ("{}", "not a manifest"), ("[1", "not a manifest"),
-     ('{"files": {"../x": {}}}', "altered")],
+    [(None, "has no manifest"), ("{}", "not a manifest"), ("[1", "not JSON"),
+     ('{"resgen_manifest": 1, "files": {"../x": {}}}', "altered")],
 )  # fmt: skip
 def test_folders_that_are_no_build(tmp_path, content, message):
     if content is not None:
@@ -235,7 +235,7 @@ def test_folders_that_are_no_build(tmp_path, content, message):
 )
 def test_every_form_of_the_file_is_proven(spec, tmp_path, options):
     built = resgen.build(spec, tmp_path / "o", **options)
-    assert built.manifest["verified"]["verdict"] == "equal"
+    assert built.manifest.verified["verdict"] == "equal"
     model = onnx.load(built.folder / "model.onnx")
     kinds = [node.op_type for node in model.graph.node]
     assert ("BatchNormalization" in kinds) is options.get("keep_batchnorm", False)
@@ -259,7 +259,7 @@ def test_torchs_exporter_is_a_second_opinion(spec, tmp_path):
     """Two exporters that share no code write files that compute the same."""
     ours = resgen.build(spec, tmp_path / "ours")
     theirs = resgen.build(spec, tmp_path / "theirs", exporter="torch")
-    assert theirs.manifest["verified"]["verdict"] == "equal"
+    assert theirs.manifest.verified["verdict"] == "equal"
     image = np.random.default_rng(0).standard_normal((3, 3, 24, 24), np.float32)
     found = [
         onnxruntime.InferenceSession(b.folder / "model.onnx").run(

@@ -55,7 +55,7 @@ def test_trained_network_is_as_good_in_onnx(digits, tmp_path):
     assert accuracy > 0.95
 
     built = resgen.build(spec, tmp_path / "digits", state_dict=model.state_dict())
-    assert built.manifest["verified"]["shipped"]["finite"]
+    assert built.manifest.verified["shipped"]["finite"]
     session = onnxruntime.InferenceSession(built.folder / "model.onnx")
     (scores,) = session.run(None, {"input": images[test]})
     assert (scores.argmax(1) == targets[test]).mean() == accuracy

@@ -33,6 +33,7 @@ from tests.artifact.faults import (
     OF_MODEL,
     Inapplicable,
 )
+from tests.manifests import resealed
 
 SPEC = {
     "resgen": 1,
@@ -76,7 +77,7 @@ def mended(folder):
     for name, entry in manifest["files"].items():
         data = (folder / name).read_bytes()
         entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-    path.write_text(json.dumps(manifest))
+    resealed(path, manifest)
 
 
 def faulty(kind, healthy, folder, draw):

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 import resgen
 from resgen.files.hashed import sha256_of
+from tests.manifests import resealed
 
 Run = Callable[..., Result]
 
@@ -247,7 +248,7 @@ def test_weights_of_another_network_are_seen_by_verify(run: Run, built: Path) ->
     for given in (renamed, {**whole, first: whole[first][:1]}):
         save_file(given, path)
         manifest["files"][path.name]["sha256"] = sha256_of(path)
-        (built / "manifest.json").write_text(json.dumps(manifest))
+        resealed(built / "manifest.json", manifest)
         result = run("verify", "out")
         assert result.exit_code == 1
         assert "Traceback" not in result.output

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -121,9 +122,7 @@ def test_the_manifest_says_what_the_engine_is(export, model, tmp_path):
         "--precision fp16 --profile 1,2,4 --profile 8,8,8 --optimization-level 2 "
         "--seed 3 --rebuild"
     )
-    assert vouched(made.engine) == {
-        key: value for key, value in found.items() if "sha256_of" not in key
-    }
+    assert vouched(made.engine) == made.manifest
 
 
 def test_what_was_altered_is_not_vouched_for(export):
@@ -135,7 +134,7 @@ def test_what_was_altered_is_not_vouched_for(export):
         "altered: its SHA-256": (bytes(changed), told),
         "cut short or altered": (whole[:-1], told),
         "json was altered": (whole, told.replace('"sm_86"', '"sm_89"')),
-        "no manifest of an engine": (whole, told[:100]),
+        "is not JSON": (whole, told[:100]),
         "is not there": (whole, None),
     }
     for says, (engine, manifest) in cases.items():
@@ -148,33 +147,33 @@ def test_what_was_altered_is_not_vouched_for(export):
             vouched(made.engine)
         assert refused.value.exit_code == 1
         if "SHA-256" in says or "cut short" in says:
-            assert made.manifest["rebuild"] in refused.value.hint
+            assert made.manifest.rebuild in refused.value.hint
 
 
 def test_an_engine_for_other_machines_says_what_differs(export, monkeypatch):
     made = export()
-    manifest = dict(vouched(made.engine))
-    assert manifest["gpu"] is None
+    manifest = vouched(made.engine)
+    assert manifest.gpu is None
     with pytest.raises(MissingDevice, match="no NVIDIA GPU or driver") as missing:
         check_here(made.engine, manifest)
     assert missing.value.exit_code == 3
 
     def on(capability, name="a card"):
         device = Device(name, capability, "13.0")
-        monkeypatch.setattr(vouching, "required", lambda why: device)
+        monkeypatch.setattr(vouching, "required", lambda why, number=0: device)
 
     on("sm_86")
     assert check_here(made.engine, manifest) is RTX
     on("sm_89")
     with pytest.raises(ResgenError, match=r"built for sm_86, but .* is sm_89") as other:
         check_here(made.engine, manifest)
-    assert manifest["rebuild"] in other.value.hint
+    assert manifest.rebuild in other.value.hint
     on("sm_86", "another card")
-    tuned = {**manifest, "gpu": {"name": "a card"}}
+    tuned = replace(manifest, gpu=Device("a card", "sm_86", "13.0"))
     with pytest.raises(ResgenError, match="built on a a card"):
         check_here(made.engine, tuned)
     with pytest.raises(ResgenError, match=r"built with .* 1\.0, but 1\.\d"):
-        check_here(made.engine, {**manifest, "tensorrt": "1.0"})
+        check_here(made.engine, replace(manifest, tensorrt="1.0"))
 
 
 # --- the cache ------------------------------------------------------------------------
@@ -200,7 +199,7 @@ def test_a_file_that_its_writer_has_hashed_is_not_read_for_that(
     monkeypatch.setattr(exporting, "fingerprint", None)
     made = export(identity=known)
     assert made.cached
-    assert made.manifest["onnx"]["sha256"] == known.sha256
+    assert made.manifest.onnx.sha256 == known.sha256
 
 
 def test_whatever_changes_the_engine_is_built(export, builds, graph, tmp_path):
@@ -351,7 +350,7 @@ def outside(graph, tmp_path):
 def test_external_data_belong_to_the_model(export, outside, builds):
     made = export(onnx=outside)
     data = outside.with_name("model.onnx.data")
-    assert made.manifest["onnx"]["external"] == {data.name: sha256(data)}
+    assert made.manifest.onnx.external == {data.name: sha256(data)}
     assert export(onnx=outside).cached
     flip(data)
     assert not export(onnx=outside).cached

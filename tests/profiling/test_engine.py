@@ -73,7 +73,7 @@ class Told(TensorRtSession):
     outputs = {}  # noqa: RUF012
 
     def __init__(self, engine, *, described=True, device="cuda:0"):
-        told = vouched(engine)["layers"]["layers"]
+        told = vouched(engine).layers["layers"]
         self._times = {layer["name"]: 1e-3 for layer in told}
         self._layers = described and {
             "Layers": [
@@ -144,7 +144,7 @@ def test_layers_are_charged_to_the_blocks_of_the_spec(gpu, spec, precision):
         # What was fused across blocks is said to be; all else lies in one, but for
         # what TensorRT itself gives no origin: the copy of the input.
         lost = [op for op in found.operators if op.section is None and not op.across]
-        told = vouched(subject.engine)["layers"]["layers"]
+        told = vouched(subject.engine).layers["layers"]
         assert {op.name for op in lost} == {
             layer["name"] for layer in told if not layer["nodes"]
         }
@@ -190,8 +190,8 @@ def test_a_foreign_file_gets_an_engine_and_its_own_hierarchy(gpu, tmp_path):
     path = onnx_file(tmp_path / "tiny.onnx", open_sizes=True)
     building = Building((2,), {"": (3, 24, 24)})
     with prepared(Wanted(str(path), building=building)) as subject:
-        (profile,) = vouched(subject.engine)["profiles"]
-        assert profile["input"]["min"] == profile["input"]["max"] == [2, 3, 24, 24]
+        (profile,) = vouched(subject.engine).profiles
+        assert profile["input"].min == profile["input"].max == (2, 3, 24, 24)
         for described in (True, False):
             session = Told(subject.engine, described=described)
             found = charged(bench(subject, session))
@@ -218,9 +218,9 @@ def test_a_foreign_file_gets_an_engine_and_its_own_hierarchy(gpu, tmp_path):
 def test_every_batch_size_has_a_profile_of_its_own(gpu, spec):
     gpu()
     with prepared(Wanted(str(spec), building=Building((1, 4)))) as subject:
-        profiles = [p["input"] for p in vouched(subject.engine)["profiles"]]
-        assert [p["opt"] for p in profiles] == [[1, 3, 32, 32], [4, 3, 32, 32]]
-        assert all(p["min"] == p["max"] == p["opt"] for p in profiles)
+        profiles = [p["input"] for p in vouched(subject.engine).profiles]
+        assert [p.opt for p in profiles] == [(1, 3, 32, 32), (4, 3, 32, 32)]
+        assert all(p.min == p.max == p.opt for p in profiles)
 
 
 def test_an_engine_of_another_precision_is_not_the_folders(gpu, spec, tmp_path):
@@ -234,7 +234,7 @@ def test_an_engine_of_another_precision_is_not_the_folders(gpu, spec, tmp_path):
         assert subject.engine == folder / "model.engine"
     with prepared(Wanted(str(folder), "fp32", building=Building())) as subject:
         assert subject.engine != folder / "model.engine"
-        assert vouched(subject.engine)["flags"]["precision"] == "fp32"
+        assert vouched(subject.engine).flags["precision"] == "fp32"
 
 
 def test_a_profiler_that_reports_nothing_is_an_error(gpu, spec):
@@ -277,8 +277,8 @@ def test_an_engine_is_built_once_and_several_are_built_anew(gpu, calls, tmp_path
     built = set()
     for folder in ("a", "b"):
         (one,) = engines_of(model, tmp_path / folder, "fp32", Building())
-        assert vouched(one)["targets"] == ["sm_86"]
-        built.add(vouched(one)["engine"]["sha256"])
+        assert vouched(one).targets == ("sm_86",)
+        built.add(vouched(one).engine.sha256)
     assert len(built) == 1  # two builds are never the same
     several = engines_of(model, tmp_path / "c", "fp32", Building(builds=3))
     assert [(c["rebuild"], c["remember"]) for c in calls[2:]] == [(True, False)] * 3

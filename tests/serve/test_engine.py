@@ -17,7 +17,8 @@ from onnx import TensorProto, helper
 
 from resgen.errors import ResgenError, UsageError
 from resgen.forms.triton import ServingWishes, serve_engine
-from resgen.tensorrt.manifest import write_manifest
+from resgen.tensorrt.files import Fingerprint
+from resgen.tensorrt.manifest import Content, EngineManifest, Span, write_manifest
 from resgen.tensorrt.profiles import parse_profile, resolve
 
 LABELS = ["tench", "goldfish"]
@@ -60,25 +61,16 @@ def engine(tmp_path):
         resolved = resolve(tuple(map(parse_profile, profiles)), given)
         write_manifest(
             home / "model.engine",
-            {
-                "resgen": "0", "flavor": "tensorrt", "tensorrt": "11.0",
-                "targets": ["sm_89"], "gpu": None, "timing_cache": None, "flags": {},
-                "engine": {
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                    "bytes": len(content),
-                },
-                "onnx": {"sha256": "0" * 64, "external": {}},
-                "profiles": [
-                    {
-                        name: dict(
-                            zip(("min", "opt", "max"), map(list, span), strict=True)
-                        )
-                        for name, span in profile.items()
-                    }
+            EngineManifest(
+                "0", "tensorrt", "11.0", ("sm_89",), None,
+                Content(hashlib.sha256(content).hexdigest(), len(content)),
+                Fingerprint("0" * 64, {}), None, {},
+                tuple(
+                    {name: Span(*map(tuple, span)) for name, span in profile.items()}
                     for profile in resolved
-                ],
-                "layers": {}, "fp16_layers": None, "rebuild": "resgen export",
-            },
+                ),
+                {}, None, "resgen export",
+            ),
         )  # fmt: skip
         return home / "model.engine"
 

@@ -360,7 +360,7 @@ def test_from_python(tmp_path, state):
         adapt=True,
         verify=False,
     )
-    assert [n.split(":")[0] for n in made.manifest["adapted"]] == [
+    assert [n.split(":")[0] for n in made.manifest.adapted] == [
         "fc.weight",
         "fc.bias",
     ]

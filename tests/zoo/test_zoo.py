@@ -62,14 +62,14 @@ def test_published_size(name):
 def test_builds_and_agrees(name, tmp_path):
     spec = resgen.load(name, [smallest(name)])
     built = resgen.build(spec, tmp_path / name)
-    assert built.manifest["verified"]["verdict"] == "equal"
+    assert built.manifest.verified["verdict"] == "equal"
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", sorted(GOLDEN))
 def test_builds_and_agrees_at_full_size(name, tmp_path):
     built = resgen.build(resgen.load(name), tmp_path / name)
-    assert built.manifest["verified"]["verdict"] == "equal"
+    assert built.manifest.verified["verdict"] == "equal"
 
 
 @pytest.mark.soak
@@ -87,4 +87,4 @@ def test_builds_and_agrees_at_full_size(name, tmp_path):
 def test_exports_at_every_precision(name, precision, consumer, tmp_path):
     spec = resgen.load(name, [smallest(name)])
     done = resgen.export(spec, tmp_path / name, precision=precision, consumer=consumer)
-    assert done.manifest["verified"]["verdict"] == "equal"
+    assert done.manifest.verified["verdict"] == "equal"

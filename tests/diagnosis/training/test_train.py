@@ -117,7 +117,7 @@ def test_weights_go_through_the_gate_of_build(
     (path,) = made.weights
     assert path == tmp_path / "out" / "weights" / "tiny-seed0.safetensors"
     built = resgen.build(resgen.load(tiny), tmp_path / "built", weights=path)
-    assert built.manifest["verified"]
+    assert built.manifest.verified
     from onnxruntime import InferenceSession
 
     session = InferenceSession(built.folder / "model.onnx")

@@ -1,0 +1,198 @@
+"""Manifests are typed and sealed: whatever is altered in one is a sentence."""
+
+import copy
+import json
+import re
+from contextlib import suppress
+
+import pytest
+
+import resgen
+from resgen.artifact.make import export
+from resgen.artifact.manifest import NETWORK
+from resgen.artifact.opened import open_folder
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import from_folder, from_spec
+from resgen.artifact.verify_export import derived
+from resgen.document.schema import schema
+from resgen.errors import ResgenError
+from resgen.graph.precision import Precision
+from tests.manifests import resealed
+
+SPEC = {
+    "resgen": 1,
+    "name": "tiny",
+    "input": [3, 8, 8],
+    "stem": {"op": "conv", "out": 8, "kernel": 3},
+    "stages": [{"block": "basic", "width": 8, "depth": 1}],
+    "head": {"classes": 3},
+}
+#: What stands in the place of a value, of other types and of its own.
+INSTEAD = [
+    None, True, 0, -1, 3, 10**30, 1e308, 0.5, "", "x", "../../etc/passwd", "/etc/hosts",
+    "\0", "\ud800", "\x1b[2J", "a" * 5000, [], [0], [None], [[]], {}, {"": 0},
+    {"a": {"b": [1]}},
+]  # fmt: skip
+#: Of these, what is tried where each takes a derivation.
+FEW = [None, True, 0, 3, 10**30, "x", "../../etc/passwd", "\0", [], [0], {}]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A network in int8, which has all that a manifest can state."""
+    out = tmp_path_factory.mktemp("manifest") / "out"
+    source = from_spec(resgen.load(SPEC), seed=3)
+    export(source, out, Wishes(Precision("int8"), verify=False))
+    return out
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def places(value, at=()):
+    """Every leaf and every container, by the way to it."""
+    yield at
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(item, dict | list):
+            yield from places(item, (*at, key))
+        else:
+            yield (*at, key)
+
+
+def mutations(document):
+    for at in places(document):
+        if at:
+            for value in (*INSTEAD, nested(400)):
+                yield at, "replaced", value
+            yield at, "removed", None
+        yield at, "added", None
+
+
+def mutated(document, at, how, value):
+    changed = copy.deepcopy(document)
+    whole = changed
+    for key in at[:-1]:
+        whole = whole[key]
+    if how == "replaced":
+        whole[at[-1]] = value
+    elif how == "removed":
+        del whole[at[-1]]
+    else:
+        inner = whole[at[-1]] if at else changed
+        if isinstance(inner, dict):
+            inner["x\x1b"] = 1
+        elif isinstance(inner, list):
+            inner.append("x")
+    return changed
+
+
+def look(folder):
+    """All that opening, hashing and deriving read of a manifest."""
+    artifact = open_folder(folder)
+    artifact.check_hashes()
+    from_folder(folder)
+    derived(artifact, None)
+
+
+@pytest.fixture
+def restored(folder):
+    path = folder / "manifest.json"
+    text = path.read_text()
+    yield json.loads(text)
+    path.write_text(text)
+
+
+def test_what_was_written_is_read(folder):
+    look(folder)
+    manifest = open_folder(folder).manifest
+    assert manifest.precision == Precision("int8")
+    assert NETWORK.to_json(manifest) == json.loads(
+        (folder / "manifest.json").read_text()
+    )
+    assert (manifest.seed, manifest.origin) == (3, "fresh, seed 3")
+
+
+def test_the_file_fits_the_schema_of_its_types(folder):
+    jsonschema = pytest.importorskip("jsonschema")
+    document = json.loads((folder / "manifest.json").read_text())
+    jsonschema.validate(document, schema(NETWORK))
+
+
+@pytest.mark.slow
+def test_whatever_is_altered_is_a_sentence(folder, restored):
+    changed = 0
+    for at, how, value in mutations(restored):
+        document = mutated(restored, at, how, value)
+        if document == restored:
+            continue
+        (folder / "manifest.json").write_text(json.dumps(document))
+        with pytest.raises(ResgenError) as refused:
+            open_folder(folder)
+        assert "manifest.json" in refused.value.message
+        changed += 1
+    assert changed > 1000
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "named"),
+    [
+        (("seed",), "a", "/seed"),
+        (("onnx", "opset"), None, "/onnx/opset"),
+        (("precision", "name"), "fp7", "/precision"),
+        (("precision", "consumer"), "nobody", "/precision"),
+        (("files", "model.onnx", "bytes"), "many", "/files/model.onnx/bytes"),
+        (("files", "../x"), {"bytes": 1, "sha256": "0" * 64}, "no file of the folder"),
+    ],
+)
+def test_the_field_is_named(folder, restored, at, value, named):
+    document = mutated(restored, at, "replaced", value)
+    (folder / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ResgenError, match=re.escape(named)):
+        open_folder(folder)
+
+
+@pytest.mark.slow
+def test_with_the_digest_made_anew_it_is_held_against_the_files(folder, restored):
+    """What may be altered so is what nobody computes with, or means the same.
+
+    An option of its usual value may be left out, and int8 has no low type for its ends.
+    """
+    free = {"verified", "versions", "made", "form", "calibration", "adapted", "weights"}
+    passed = []
+    for at, how, value in mutations(restored):
+        document = mutated(restored, at, how, value)
+        if document == restored or value not in FEW:
+            continue
+        if at == ("sha256",):
+            continue
+        resealed(folder / "manifest.json", document)
+        with suppress(ResgenError):
+            look(folder)
+            same = at[0] == "precision" and (how == "removed" or at[1] == "low_ends")
+            if at[0] not in free and not same:
+                passed.append((at, how, value))
+    assert not passed, "\n".join(map(str, passed))
+
+
+def test_a_manifest_that_was_cut_is_a_sentence(folder, restored):
+    path = folder / "manifest.json"
+    text = path.read_text()
+    for end in range(0, len(text) - 2, 97):
+        path.write_text(text[:end])
+        with pytest.raises(ResgenError, match=r"manifest\.json"):
+            open_folder(folder)
+
+
+@pytest.mark.parametrize("depth", [500, 5_000, 200_000])
+def test_a_manifest_that_is_nested_deep_is_a_sentence(folder, restored, depth):
+    path = folder / "manifest.json"
+    text = json.dumps({**restored, "made": 0})
+    deep = '{"a":' * depth + "0" + "}" * depth
+    path.write_text(text.replace('"made": 0', f'"made": {deep}'))
+    with pytest.raises(ResgenError, match=r"manifest\.json"):
+        open_folder(folder)
