@@ -36,6 +36,8 @@ def export(
     seed: int = 0,
     calibration: Path | None = None,
     method: Method = "minmax",
+    evaluation: Path | None = None,
+    tolerated: float | None = None,
     batch: int | None = None,
     opset: int | None = None,
     dynamic: bool = False,
@@ -72,6 +74,16 @@ def export(
     else:
         start = from_folder(Path(source))
     wishes = Wishes(
-        wanted, batch, opset, dynamic, calibration, method, camera, search, verify
+        wanted,
+        batch,
+        opset,
+        dynamic,
+        calibration,
+        method,
+        camera,
+        search,
+        verify,
+        evaluation,
+        tolerated,
     )
     return export_source(start, out, wishes, force=force, say=say)

@@ -25,6 +25,7 @@ from resgen.artifact.folder import (
     WEIGHTS,
 )
 from resgen.artifact.judged import proof_of
+from resgen.artifact.judging import inputs_of, unable
 from resgen.artifact.manifest import (
     Calibration,
     Exported,
@@ -41,7 +42,6 @@ from resgen.artifact.request import Made, Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.bisect import bisect
 from resgen.calibrate.lowered import Calibrator, Lowered, Progress
-from resgen.calibrate.samples import gather
 from resgen.expansion.network import expand
 from resgen.files.hashed import HashedFile
 from resgen.files.place import staged
@@ -76,7 +76,7 @@ def export(
     begin = time.perf_counter()
     if wishes.dynamic:
         check_sizes(source.graph)
-    samples = gather(wishes.calibration, source.graph, source.spec.preprocess)
+    samples, judged = inputs_of(source, wishes)
     calibrator = Calibrator(
         source.graph,
         {p.name: source.weights[p.name] for p in source.graph.parameters},
@@ -84,6 +84,7 @@ def export(
         wishes.method,
         learned=source.weights,
         progress=progress,
+        judged=judged,
     )
     say("weights", source.said)
     for note in source.adapted:
@@ -98,6 +99,12 @@ def export(
     if any(p.name.endswith(".quantize.scale") for p in lowered.graph.parameters):
         learned = lowered.weights.keys() <= source.weights.keys()
         say("ranges", "learned in training" if learned else f"from {samples.origin}")
+    refused = unable(source, wishes)
+    if refused is not None:
+        say("engine", refused)
+    if lowered.narrowest != "fp32":
+        for note in samples.notes:
+            say("ranges", note)
     read = Path(source.spec.at.source.file)
     with staged(Path(out), force=force, names=NAMES, source=read) as stage:
         made = _written(stage, source, wishes, lowered)
@@ -178,6 +185,7 @@ def _kept(
         lowered.calibrator.samples,
         wishes.method,
         learned=lowered.weights,
+        judged=lowered.calibrator.judged,
     )
     return changed, calibrator.at(wishes.precision)
 

@@ -20,7 +20,9 @@ class Wishes:
 
     ``batch`` fixes the batch size, ``dynamic`` opens the spatial sizes, ``opset`` asks
     for a version of the operators. ``calibration`` is a folder of pictures or an .npz
-    file, ``method`` how ranges come from it. ``camera`` is the height and width of the
+    file, ``method`` how ranges come from it. ``evaluation`` is another of either, which
+    the precision is judged on, and ``tolerated`` the share of top-1 that it may lose
+    there. ``camera`` is the height and width of the
     pictures that the file takes instead of prepared inputs. With ``search`` parts are
     kept in higher precision until the tolerance holds; without ``verify`` nothing is
     judged.
@@ -35,6 +37,8 @@ class Wishes:
     camera: tuple[int, int] | None = None
     search: bool = False
     verify: bool = True
+    evaluation: Path | None = None
+    tolerated: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class Calibrator:
     The float32 network runs once for each value that is ever quantised: what it yields
     does not depend on the precision. ``learned`` are scales that training has found,
     by parameter name. ``progress`` is told the step, and how many inputs of how many
-    have run.
+    have run. ``judged`` are inputs to measure on that calibration has not
+    seen; without them those that it saw are measured on.
     """
 
     graph: Graph
@@ -48,6 +49,7 @@ class Calibrator:
     method: Method = "minmax"
     learned: Weights = field(default_factory=dict)
     progress: Progress = lambda step, done, total: None
+    judged: Samples | None = None
     folded: Graph = field(init=False)
     _ranges: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
@@ -116,7 +118,7 @@ class Lowered:
             made.folded,
             self.shipped,
             self.weights,
-            made.samples,
+            made.judged or made.samples,
             deployed,
             progress=lambda done, total: made.progress("measuring", done, total),
         )

@@ -63,7 +63,7 @@ def measure(
                 tally.add_outputs(wanted[output], outputs[name])
             done += len(batch)
             progress(done, samples.count)
-    return tally.accuracy((deployed or low).name)
+    return tally.accuracy((deployed or low).name, samples.targets)
 
 
 def _typed(batch: Array, lowered: Graph) -> Array:

@@ -39,6 +39,7 @@ _ONLY: Final = {
 #: Options that say how a network is lowered, which an ONNX file has been already.
 _LOWERING: Final = (
     "precision", "consumer", "keep", "ends", "reduce_range", "calibration", "bisect",
+    "evaluate", "tolerate",
     "camera", "assignments", "batch", "dynamic", "opset",
 )  # fmt: skip
 
@@ -57,6 +58,8 @@ class Chosen:
     reduce_range: bool = False
     calibration: Path | None = None
     method: Method = "minmax"
+    evaluate: Path | None = None
+    tolerate: float | None = None
     bisect: bool = False
     camera: str | None = None
     weighing: Making = field(default_factory=Making)
@@ -119,6 +122,8 @@ def run(
         camera=_camera(chosen.camera),
         search=chosen.bisect,
         verify=not chosen.no_verify,
+        evaluation=chosen.evaluate,
+        tolerated=chosen.tolerate,
     )
     out = chosen.out or Path("build", _folder(source.spec.name, chosen, wanted))
     return export(
@@ -158,6 +163,8 @@ def _check(chosen: Chosen) -> None:
         raise UsageError("--camera states one size, so nothing is --dynamic with it")
     if chosen.bisect and (chosen.no_verify or chosen.precision not in QUANTIZED):
         raise UsageError("--bisect searches for what int8 or fp8 cannot have")
+    if chosen.tolerate is not None and chosen.no_verify:
+        raise UsageError("--tolerate judges, and --no-verify judges nothing")
 
 
 def _option(name: str) -> str:
@@ -252,7 +259,7 @@ def _repeated(chosen: Chosen) -> tuple[str, ...]:
     """Options of the command that builds the engine again, beside TensorRT's own."""
     words: list[str] = []
     for name in (
-        "out", "keep", "ends", "calibration", "camera", "seed",
+        "out", "keep", "ends", "calibration", "evaluate", "camera", "seed",
         "assignments", "batch", "opset",
     ):  # fmt: skip
         value = getattr(chosen, name)
@@ -260,6 +267,8 @@ def _repeated(chosen: Chosen) -> tuple[str, ...]:
         for one in values:
             if one:
                 words += [_option(name), str(one)]
+    if chosen.tolerate is not None:
+        words += ["--tolerate", f"{chosen.tolerate:g}"]
     words += chosen.weighing.words()
     flags = ("reduce_range", "dynamic", "bisect", "force")
     words += [_option(name) for name in flags if getattr(chosen, name)]

@@ -93,6 +93,24 @@ class Whole(click.types.IntParamType):
         return number
 
 
+class Share(click.types.FloatParamType):
+    """A share from 0 to 1, written as a number or in per cent."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            self.fail(f'"{value}" is no share, such as 1% or 0.01', param, ctx)
+        return share
+
+
 def _assignments(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import click
 
 from resgen.api.asked.common import Making
 from resgen.cli._options import (
+    Share,
     Whole,
     json_option,
     onnx_options,
@@ -95,6 +96,20 @@ it is right, and on the calibration images what the precision costs."""
     type=click.Choice(["minmax", "percentile"]),
     default="minmax",
     help="How ranges come from what calibration sees.",
+)
+@click.option(
+    "--evaluate",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    show_default="every fifth calibration input, held back",
+    help="What to judge the precision on: as --calibration; with a folder for each "
+    'class, or "labels" in the .npz, top-1 and top-5 are compared.',
+)
+@click.option(
+    "--tolerate",
+    metavar="SHARE",
+    type=Share(),
+    help="The top-1 that may be lost, as in 1% or 0.01; exit 1 where more surely is.",
 )
 @click.option(
     "--bisect",

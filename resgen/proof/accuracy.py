@@ -16,13 +16,12 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.graph.ir import Graph
+from resgen.proof.classes import Z95, Classes, classes
 from resgen.runtime.base import Array
 
 #: From how many inputs on the share of equal classes is a judge and not only advice:
 #: at 300 a share of 99 % is known to 1.2 points (Wilson, 95 %).
 ENOUGH: Final = 300
-#: Normal quantile of a two-sided 95 % interval.
-Z95: Final = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class Accuracy:
     99.9th percentile of differences, in units of the output's range, ``snr`` is the
     output's in dB. ``judge`` is what ran the low-precision network. ``finite`` is false
     where the float32 network gives numbers that are not, and then nothing is known.
+    ``classes`` compares both networks with the right classes, where those are known.
     """
 
     judge: str
@@ -61,6 +61,7 @@ class Accuracy:
     snr: float
     blocks: tuple[BlockNoise, ...]
     finite: bool = True
+    classes: Classes | None = None
 
     @property
     def worst(self) -> BlockNoise | None:
@@ -111,18 +112,19 @@ class Tally:
         self.wanted.append(wanted.astype(np.float32))
         self.found.append(found.astype(np.float32))
 
-    def accuracy(self, judge: str) -> Accuracy:
+    def accuracy(self, judge: str, targets: Array | None = None) -> Accuracy:
         """The sum of it all; of a network that overflows, figures are no numbers."""
         with np.errstate(invalid="ignore", over="ignore"):
-            return self._accuracy(judge)
+            return self._accuracy(judge, targets)
 
-    def _accuracy(self, judge: str) -> Accuracy:
+    def _accuracy(self, judge: str, targets: Array | None) -> Accuracy:
         wanted, found = np.concatenate(self.wanted), np.concatenate(self.found)
         count = len(wanted)
-        top1 = interval = None
+        top1 = interval = right = None
         if wanted.ndim == 2 and wanted.shape[1] > 1:
             same = int((wanted.argmax(1) == found.argmax(1)).sum())
             top1, interval = (same, count), wilson(same, count)
+            right = None if targets is None else classes(wanted, found, targets)
         exact, low = (a.reshape(count, -1).astype(np.float64) for a in (wanted, found))
         apart = np.abs(low - exact)
         reach = float(np.ptp(exact)) or float(np.abs(exact).max()) or 1.0
@@ -144,6 +146,7 @@ class Tally:
                 if value in self.signal
             ),
             finite=bool(np.isfinite(wanted).all()),
+            classes=right,
         )
 
 

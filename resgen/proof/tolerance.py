@@ -7,6 +7,7 @@ from typing import Final
 
 from resgen.errors import ResgenError
 from resgen.proof.accuracy import ENOUGH, Accuracy, BlockNoise
+from resgen.proof.classes import verdict
 
 #: The least signal-to-noise ratio of any block, in dB. Over the zoo, on fresh weights
 #: and photographs, the noisiest blocks have 60 (fp16), 37 (bf16), 21 (int8) and 15
@@ -72,6 +73,20 @@ def judge(accuracy: Accuracy, precision: str) -> None:
         raise Inaccurate(
             f"{precision} loses too much: the same class for {same} of {count} inputs "
             f"(at least {LEAST_TOP1[precision]:.0%} wanted)",
+            (),
+            accuracy,
+        )
+
+
+def judge_loss(accuracy: Accuracy, precision: str, tolerated: float) -> None:
+    """Raise :class:`Inaccurate` where more of top-1 is surely lost than tolerated."""
+    found = accuracy.classes
+    if found is not None and verdict(found, tolerated) == "beyond":
+        low, high = found.interval
+        raise Inaccurate(
+            f"{precision} loses too much: {found.loss:.2%} of top-1 on {found.inputs} "
+            f"inputs (95 %: {low:.2%} to {high:.2%}), and "
+            f"{tolerated:.2%} are tolerated",
             (),
             accuracy,
         )

@@ -51,7 +51,7 @@ def test_a_folder_is_prepared_as_the_spec_says(tmp_path):
 def test_an_archive_is_taken_as_it_is(tmp_path):
     arrays = np.random.default_rng(0).normal(size=(7, 3, 16, 16)).astype(np.float32)
     path = tmp_path / "inputs.npz"
-    np.savez(path, labels=np.arange(7), images=arrays)
+    np.savez(path, names=np.arange(7), images=arrays)
     samples = gather(path, network(), Preprocess())
     assert (samples.count, samples.real) == (7, True)
     np.testing.assert_array_equal(all_of(samples), arrays)
