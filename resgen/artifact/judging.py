@@ -100,7 +100,8 @@ def slowdown(made: Made) -> float | None:
     written for.
     """
     lowered = made.lowered
-    if lowered.wanted.consumer != "onnxruntime":
+    types = {node.type.dtype for node in made.graph.nodes}
+    if lowered.wanted.consumer != "onnxruntime" or "bfloat16" in types:
         return None
     exact, size = lowered.calibrator.folded, made.wishes.camera
     if size is not None:

@@ -104,7 +104,7 @@ def export(
         say("engine", refused)
     if lowered.narrowest != "fp32":
         for note in samples.notes:
-            say("ranges", note)
+            say("inputs", note)
     read = Path(source.spec.at.source.file)
     with staged(Path(out), force=force, names=NAMES, source=read) as stage:
         made = _written(stage, source, wishes, lowered)
