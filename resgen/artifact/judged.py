@@ -249,6 +249,6 @@ def accuracy_lines(accuracy: Accuracy, precision: str) -> list[str]:
     if accuracy.top1 is not None and accuracy.inputs < ENOUGH:
         lines.append(
             f"{accuracy.inputs} inputs are too few to judge classes by: "
-            f"--calibration FOLDER with {ENOUGH} images or more"
+            f"--evaluate FOLDER with {ENOUGH} images or more"
         )
     return lines

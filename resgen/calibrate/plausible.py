@@ -18,8 +18,8 @@ from resgen.spec.model import Preprocess
 
 #: How far beyond what a picture can give numbers may reach without a word, in spans.
 SLACK: Final = 0.01
-#: From so many spans beyond on they are refused: bytes lie fifty beyond.
-FAR: Final = 2.0
+#: From so many spans beyond on they are refused: bytes lie 25 and more beyond.
+FAR: Final = 20.0
 #: Neighbouring pixels of photographs correlate by 0.8 and more, those of noise by 0.
 UNRELATED: Final = 0.2
 #: How many inputs are looked at for that.

@@ -92,7 +92,7 @@ def test_calibration_images_decide_the_scales(run: Run, here: Path) -> None:
         np.savez(here / f"{name}.npz", inputs=factor * inputs)
         result = run(
             "export", "mine.json", "--to", "onnx", "--precision", "int8", "-o", name,
-            "--calibration", f"{name}.npz",
+            "--calibration", f"{name}.npz", "--evaluate", f"{name}.npz",
         )  # fmt: skip
         assert "300 inputs of" in result.stdout
         assert "too few" not in result.stdout
