@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
@@ -19,6 +19,9 @@ from resgen.proof.gate import prove as prove_file
 from resgen.proof.initializers import Operands
 from resgen.spec.model import Preprocess
 from resgen.weights.evaluate import Weights
+
+#: A user's pictures are compared this many at a time.
+BATCH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ def prove(
             hint="leave out --images: random inputs are used",
         )
     if own and batches is None:
-        batches = (1, len(own))  # all of them, and one input of noise
+        # All of them, and one input of noise, in batches that any memory holds.
+        whole, rest = divmod(len(own), BATCH)
+        batches = (1, *(BATCH,) * whole, *((rest,) if rest else ()))
     if subject.operands is None:
         done = prove_foreign(
             graph,
@@ -106,7 +111,7 @@ def _lines(done: Verification, source: str) -> list[str]:
     total = done.pictures + done.random
     kinds = [f"{done.pictures} photographs"] if done.pictures else []
     kinds.append(f"{done.random} random")
-    batches = ", ".join(map(str, done.batches))
+    batches = ", ".join(map(str, dict.fromkeys(done.batches)))
     lines = [
         f"PyTorch = ONNX Runtime on probe parameters, {total} inputs "
         f"({' and '.join(kinds)}; batches {batches})",

@@ -269,3 +269,16 @@ def test_torchs_exporter_is_a_second_opinion(spec, tmp_path):
     ]
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=0, atol=1e-5)
     assert verify(checked(theirs.folder))["verdict"] == "equal"
+
+
+@pytest.mark.slow
+def test_many_pictures_are_compared_in_bounded_batches(built, tmp_path):
+    from PIL import Image
+
+    picture = np.zeros((40, 40, 3), np.uint8)
+    for at in range(19):
+        Image.fromarray(picture + at).save(tmp_path / f"{at:02}.png")
+    record = verify(checked(built.folder), images=tmp_path)
+    assert (record["pictures"], record["random"]) == (19, 1)
+    assert sum(record["batches"]) == 20
+    assert max(record["batches"]) <= 8
