@@ -535,10 +535,16 @@ def document(name, change):
     return fault
 
 
-def stated(*path, value):
-    """A field of the manifest that says something else."""
+def stated(*path, value, of=()):
+    """A field of the manifest that says something else.
+
+    ``of`` are the precisions whose files the field has a part in: with others a folder
+    that says so is one that an export writes, byte for byte.
+    """
 
     def change(manifest):
+        if of and manifest.get("precision", {}).get("name") not in of:
+            raise Inapplicable
         inner = manifest
         for key in path[:-1]:
             if inner.get(key) is None:
@@ -586,8 +592,10 @@ OF_MANIFEST: dict[str, Callable[[Path, Draw], None]] = {
     "manifest: dynamic": stated("onnx", "dynamic", value=True),
     "manifest: passes": stated("onnx", "passes", value=[]),
     "manifest: precision": stated("precision", "name", value="fp8"),
-    "manifest: keep": stated("precision", "keep", value=["layer1"]),
-    "manifest: ends": stated("precision", "low_ends", value=True),
+    "manifest: keep": stated(
+        "precision", "keep", value=["layer1"], of=("fp16", "int8")
+    ),
+    "manifest: ends": stated("precision", "low_ends", value=True, of=("fp16",)),
     "manifest: camera": stated("camera", value=[9, 9]),
     "manifest: bytes": stated("files", MODEL, "bytes", value=1),
 }
