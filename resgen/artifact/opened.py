@@ -72,10 +72,12 @@ def open_folder(folder: Path) -> Artifact:
     """The artifact at ``folder``, or a ResgenError that says why it is none."""
     path = folder / MANIFEST
     if not folder.is_dir():
-        missing = "is a file" if folder.exists() else "does not exist"
-        raise ResgenError(
-            f"{folder} {missing}", hint="`resgen build SPEC` makes a folder"
-        )
+        missing = "is a file, no folder" if folder.exists() else "does not exist"
+        hint = "`resgen build SPEC` makes a folder"
+        if folder.suffix == ".onnx" and folder.exists():
+            missing = "is an ONNX file by itself, without the spec that it follows from"
+            hint = "give the folder that holds it; `resgen profile FILE` takes the file"
+        raise ResgenError(f"{folder} {missing}", hint=hint)
     if not path.exists():
         raise ResgenError(
             f"{folder} is no build: it has no {MANIFEST}",

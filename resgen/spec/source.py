@@ -34,6 +34,8 @@ __all__ = [
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 
+#: How an ONNX file begins: with the version of its format.
+_ONNX: Final = b"\x08"
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -76,6 +78,11 @@ def parse(data: bytes | str, file: str, problems: Problems) -> Json | None:
 
 def _decoded(data: bytes | str, file: str, problems: Problems) -> str | None:
     """``data`` as text; a byte-order mark of UTF-8 is dropped."""
+    if isinstance(data, bytes) and data.startswith(_ONNX) and file.endswith(".onnx"):
+        message = "this is an ONNX file, and no spec"
+        hint = "`resgen profile FILE` and `resgen export FILE --to tensorrt` take it"
+        problems.error("RG003", message, Place(file, 1, 1, ""), hint)
+        return None
     if len(data) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES // 2**20} MiB"
         problems.error("RG006", message, Place(file, 1, 1, ""))

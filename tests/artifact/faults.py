@@ -543,7 +543,7 @@ def stated(*path, value, of=()):
     """
 
     def change(manifest):
-        if of and manifest.get("precision", {}).get("name") not in of:
+        if of and (manifest.get("precision") or {}).get("name") not in of:
             raise Inapplicable
         inner = manifest
         for key in path[:-1]:

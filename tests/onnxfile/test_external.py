@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from resgen.attribution.foreign import read_onnx
+from resgen.cli import main
 from resgen.errors import ResgenError
 from resgen.onnxfile.ends import ends_of
 from resgen.onnxfile.external import check_external
@@ -217,3 +219,13 @@ def test_functions_that_call_themselves_are_refused(folder, calls):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ResgenError, match="calls itself"):
         check_external(path)
+
+
+@pytest.mark.parametrize("command", ["inspect", "check", "build", "verify", "predict"])
+def test_an_onnx_file_is_named_as_what_it_is(folder, command):
+    path = saved(folder / "m.onnx", external("w", "w.bin"))
+    more = [str(path)] if command == "predict" else []
+    done = CliRunner().invoke(main, [command, str(path), *more])
+    assert done.exit_code == 1
+    assert "ONNX file" in done.output
+    assert "resgen profile" in done.output
