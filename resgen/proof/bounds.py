@@ -69,6 +69,8 @@ STEPS: Final = 16
 #: What an operator without a rule may be off by, as a share of its largest value: those
 #: that prepare pictures compute with whole numbers, and one kernel adds what is left.
 OTHERWISE: Final = 2e-5
+#: Activations that yield their input or a bound.
+_CHOOSING: Final = ("relu", "relu6", "hardtanh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,9 @@ def _weighted(asked: Asked) -> torch.Tensor:
     squares = _grouped(x.float().square(), groups).sum(2)
     if not isinstance(asked.op, Linear):
         squares = _windows(asked, squares, groups)
-    norms = squares.clamp(min=0).sqrt().repeat_interleave(outputs // groups, dim=1)
+    norms = squares.clamp(min=0).sqrt()
+    if groups > 1:
+        norms = norms.repeat_interleave(outputs // groups, dim=1)
     n = weight.numel() // outputs
     shape = (-1, *(1,) * (x.ndim - 2))
     bias = asked.operand("bias")
@@ -213,12 +217,13 @@ def _norm(asked: Asked) -> torch.Tensor:
 
     x = asked.inputs[0]
     if asked.op.type == "batch":
+        # |scale x| is at most |y| and the shift, and that holds the mean.
         scale, shift = _affine(asked)
-        size = (x * scale).abs() + shift.abs()
-        mean = asked.operand("running_mean")
-        if mean is not None:
-            size = size + (mean.double().view(scale.shape) * scale).abs()
-        return STEPS * UNIT * size
+        bias = asked.operand("bias")
+        size = 2 * shift.abs()
+        if bias is not None:
+            size = size + bias.double().abs().view(scale.shape)
+        return (asked.exact.abs() + size) * (STEPS * UNIT)
     groups = {"group": asked.op.groups, "instance": x.shape[1]}.get(asked.op.type, 1)
     if asked.op.type == "layer":
         spread, axes = x, [1]
@@ -263,6 +268,8 @@ def _softmax(asked: Asked) -> torch.Tensor:
 
 def _activation(asked: Asked) -> torch.Tensor:
     """Functions that are computed from numbers up to 1 or their input."""
+    if asked.op.type in _CHOOSING:
+        return _moved(asked)
     x = asked.inputs[0].abs()
     return STEPS * UNIT * (1 + x + asked.exact.abs())
 

@@ -52,6 +52,8 @@ CLIPPED: Final = (0.6, 0.9)
 #: How close to the middle between two codes a number lies, as a share of itself, that
 #: float32 may take to either side. (Products of one scale fall on the middle often.)
 MIDDLE: Final = 1e-5
+#: Less than float32 tells from 0.
+LEAST: Final = 1e-46
 
 #: A value, and what it may be off by where it is not the file's own.
 Known = tuple["torch.Tensor", "torch.Tensor | None"]
@@ -342,17 +344,18 @@ class Judge:
             sizes = sizes.maximum(asked.inputs[0].abs()) if each else sizes.amax()
             allowed = allowed + rounded * sizes
         apart = (got - exact).abs()
-        wrong = ~(apart <= allowed)  # also where it is no number
-        if wrong.any():
-            worst = (apart - allowed).nan_to_num(np.inf).argmax()
+        # Below all numbers of float32, so that nothing is nothing's share.
+        share = apart / allowed.clamp(min=LEAST)
+        worst = float(share.amax())
+        if not worst <= 1:  # also where it is no number
+            at = share.nan_to_num(np.inf).argmax()
             raise self._departure(
                 node,
-                f"it is off by {float(apart.flatten()[worst]):.1e} where values reach "
+                f"it is off by {float(apart.flatten()[at]):.1e} where values reach "
                 f"{float(exact.abs().amax()):.1e} and rounding explains "
-                f"{float(allowed.expand_as(apart).flatten()[worst]):.1e}",
+                f"{float(allowed.expand_as(apart).flatten()[at]):.1e}",
             )
-        used = (apart / allowed).nan_to_num(0.0)  # 0 of 0 is allowed
-        return float(used.amax())
+        return worst
 
     def _nearest(self, asked: Asked, got: torch.Tensor) -> None:
         """Refuse codes that are not the nearest to what they stand for."""

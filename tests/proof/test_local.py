@@ -20,7 +20,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from resgen.artifact.judged import probe_weights
-from resgen.artifact.make import file_graph
 from resgen.calibrate.lowered import Calibrator
 from resgen.calibrate.samples import Samples
 from resgen.errors import ResgenError
@@ -123,7 +122,7 @@ class Subject:
         samples = Samples(len(inputs), "noise", False, lambda i: inputs[i])
         calibrator = Calibrator(graph, initialize(graph.parameters, seed), samples)
         lowered = calibrator.at(wanted)
-        self.graph = file_graph(lowered.graph, wanted)
+        self.graph = lowered.graph
         self.batch = inputs[:2]
         if by_camera:
             self.graph = camera(self.graph, spec.preprocess, (18, 16))
