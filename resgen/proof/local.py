@@ -255,10 +255,7 @@ class Judge:
     def all(
         self, tensors: Mapping[str, str], values: dict[str, Array], batch: Array
     ) -> None:
-        """Every operator in turn, and what the file gives out.
-
-        ``tensors`` are the file's by operator; ``values`` go as they are used.
-        """
+        """Every operator in turn, and what is given out; values go as they are used."""
         given_out = {name: values[name] for name, _ in self.graph.outputs}
 
         def compute(node: Node, given: Sequence[Known]) -> Known:
