@@ -17,7 +17,7 @@ PHOTOS  = $$($(BIN)/python -c "import pathlib, skimage; \
 SOURCES := pyproject.toml tests/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check lint bench soak gpu-test gpu-bundle golden schema clean
+.PHONY: help run demo docs test check lint bench soak gpu-test gpu-bundle golden schema clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -51,6 +51,9 @@ demo: $(VENV)/installed  ## why residual: depth 20 and 56 with and without short
 	@echo "2. Depth 56: without shortcuts the gradient explodes, and nothing is learned"
 	@$(BIN)/resgen diagnose plain56_cifar --against resnet56_cifar $(DEMO) --train 150 \
 		-o build/demo-56
+
+docs: $(VENV)/installed-docs  ## write the documentation: open build/docs/index.html
+	@$(BIN)/python .docs/build.py build/docs
 
 test: $(VENV)/installed-test  ## run the test suite (ARGS="..." goes to pytest)
 	$(PYTEST) $(ARGS)
@@ -97,6 +100,10 @@ $(VENV)/created:
 $(VENV)/installed: $(VENV)/created $(SOURCES)
 	$(PIP) $(PIN) --editable '.[all]'
 	@$(BIN)/python -m compileall -q resgen
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) $(PIN) --editable '.[all,docs]'
 	@touch $@
 
 # torchvision and timm are peers that tests compare with. They come without their
