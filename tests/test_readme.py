@@ -84,3 +84,7 @@ def test_pictures_are_there() -> None:
     shown = re.findall(r"!\[.*?\]\((.*?)\)", README)
     assert shown
     assert all((root / path).is_file() for path in shown)
+
+
+def test_a_newcomer_reads_it_in_one_go() -> None:
+    assert len(README.splitlines()) < 250
