@@ -9,10 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote, urldefrag
 
 import click
+import numpy as np
 import pytest
 from test_readme import commands_in, unknown_options
 
@@ -20,6 +23,7 @@ import resgen
 from resgen.cli import main
 from resgen.expansion.network import examine
 from resgen.graph.check import EXPLANATIONS
+from resgen.graph.rules import Subject
 from resgen.spec import zoo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +77,50 @@ def test_the_tutorials_python_runs(
     file.write_text(program, "utf-8")
     subprocess.run([sys.executable, file], check=True, cwd=tmp_path)
     assert (tmp_path / "out" / "model.onnx").is_file()
+
+
+def _added(heading: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The file that the page on additions shows below a heading, as a module."""
+    page = (ROOT / ".docs/pages/extending.md").read_text("utf-8")
+    section = page.split(f"## {heading}\n")[1]
+    (folder / "shown.py").write_text(section.split("```python\n")[1].split("```")[0])
+    found = spec_from_file_location("shown", folder / "shown.py")
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    monkeypatch.setitem(sys.modules, "shown", module)
+    found.loader.exec_module(module)
+    return module
+
+
+def test_the_operator_shown_computes_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("torch")
+    from one_node import one_node, random_inputs, run_onnx, run_torch
+
+    monkeypatch.setattr("resgen.ops.base.REGISTRY", {})  # it is no part of resgen
+    module = _added("An operator", tmp_path, monkeypatch)
+    for case in module.Square.samples():
+        graph, (x,) = one_node(case.op, case.inputs), random_inputs(case.inputs)
+        for y in (run_torch(graph, {}, [x]), run_onnx(graph, {}, [x])):
+            np.testing.assert_allclose(y, x * x, rtol=1e-6)
+
+
+def test_the_rule_shown_finds_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = _added("A rule", tmp_path, monkeypatch)
+    stem = [{"op": "conv", "as": "odd", "out": 8, "kernel": 3}]
+    even = {"op": "conv", "as": "even", "out": 8, "kernel": 4, "stride": 4}
+    file = tmp_path / "shown.json"
+    for body, names in ((stem, []), ([*stem, even], ["even"])):
+        file.write_text(json.dumps({**HOST, "stem": body}), "utf-8")
+        graph = resgen.expand(resgen.load(str(file)))
+        found = module.even_kernels.ask(Subject(graph))
+        assert [finding.node.name for finding in found] == names
+    assert module.even_kernels.explanation.text.startswith("A convolution has")
 
 
 # --- the site -------------------------------------------------------------------------
