@@ -241,7 +241,10 @@ def _same(one: Found, other: Found) -> bool:
 
 
 def _address(value: Any) -> object:
-    return value.data_ptr() if hasattr(value, "data_ptr") else id(value)
+    try:
+        return value.data_ptr() or id(value)
+    except (AttributeError, RuntimeError):  # an array; no storage, as of sparse ones
+        return id(value)
 
 
 def _begin(names: Sequence[str]) -> str:

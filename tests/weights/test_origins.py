@@ -175,6 +175,16 @@ def test_names_of_another_network_are_one_sentence(graph):
     assert error.value.hint is None
 
 
+@pytest.mark.parametrize("change", [torch.Tensor.to_sparse, lambda t: t.to("meta")])
+def test_a_tensor_without_numbers_in_place_is_told_by_name(tmp_path, state, change):
+    kept = {**state, "fc.weight": change(state["fc.weight"])}
+    torch.save({"model": kept, "model_ema": kept}, tmp_path / "a.pth")
+    with pytest.raises(ResgenError, match=r"fc\.weight is not an ordinary tensor"):
+        resgen.build(
+            network()[0], tmp_path / "out", weights=tmp_path / "a.pth", verify=False
+        )
+
+
 def test_a_file_that_holds_itself(tmp_path, graph):
     saved: dict[str, Any] = {"epoch": 1}
     saved["state_dict"] = saved
