@@ -37,7 +37,10 @@ _NUMBER = Param("number")
 
 
 class Stop(Exception):
-    """A problem after which this element cannot go on; ``place`` is the user's."""
+    """A problem after which this element cannot go on; ``place`` is the user's.
+
+    One without a code has been reported already.
+    """
 
     def __init__(
         self, code: str, message: str, place: Place, hint: str | None = None
@@ -132,6 +135,11 @@ class Frame:
             return expr.evaluate(self.names)
         except ExprError as error:
             code = "RG032" if error.message.startswith("there is no") else "RG031"
+            if code == "RG032":
+                missing = expr.names - self.names.keys() - positions.keys()
+                if missing & self.problems.valueless:
+                    code = ""
+                self.problems.valueless |= missing
             message = f'in "{expr.text}": {error.message}'
             raise Stop(code, message, self.blame(argument)) from None
 

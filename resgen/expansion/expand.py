@@ -72,7 +72,8 @@ class _Expansion:
             try:
                 return self._graph()
             except Stop as stop:
-                self.problems.error(stop.code, stop.message, stop.place, stop.hint)
+                if stop.code:
+                    self.problems.error(stop.code, stop.message, stop.place, stop.hint)
         return None
 
     def _graph(self) -> Graph:
@@ -265,7 +266,7 @@ class _Expansion:
         self, stage: Stage, index: int, stride: Any, precision: str, x: Val, site: Site
     ) -> Val:
         if stage.block is None:
-            return x
+            return replace(x, spoiled=True)
         positions = {
             **site.positions,
             "index": index,

@@ -29,6 +29,7 @@ from resgen.spec.model import (
     Keep,
     Merge,
     OpCall,
+    Refused,
     Residual,
     Scalar,
     Seq,
@@ -103,7 +104,7 @@ class Interpreter:
 
     def report(self, stop: Stop, x: Val, site: Site) -> None:
         """Report what stopped an element, unless an earlier problem explains it."""
-        if stop.code == "RG023" and self.problems.errors:
+        if not stop.code or (stop.code == "RG023" and self.problems.errors):
             return  # the argument is missing because it was refused
         if not x.spoiled or stop.code in ("RG031", "RG032"):
             message = f"{site.label}: {stop.message}"
@@ -113,6 +114,8 @@ class Interpreter:
 
     def _form(self, element: Element, x: Val, frame: Frame, site: Site) -> Val:
         form = element.form
+        if isinstance(form, Refused):
+            return replace(x, spoiled=True)
         if isinstance(form, OpCall):
             if element.precision is not None:
                 site = self._precise(element.precision, frame, site)

@@ -111,6 +111,8 @@ class Binder:
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
         self.known: frozenset[str] | None = None
+        #: Names that a definition mentions and nothing declares; each is told once.
+        self.undeclared: set[str] = set()
         self.bodies: BodyReader  # set by the reader that owns this binder
         self._memo: dict[tuple[int, int], tuple[Json, Param, Argument | None]] = {}
 
@@ -128,6 +130,10 @@ class Binder:
             return None
         if self.known is not None:
             for name in sorted(parsed.names - self.known - POSITIONS):
+                if name in self.undeclared:
+                    self.problems.told += 1
+                    continue
+                self.undeclared.add(name)
                 near = did_you_mean(name, self.known | POSITIONS)
                 self.problems.error(
                     "RG032", f'"{name}" is not a name here{near}', at.place()
@@ -248,6 +254,8 @@ class Binder:
             self.problems.spend(4, at.place)
             # Both are kept beside the result so that their ids stay their own.
             found = self._memo[key] = (at, param, self._argument(at, param))
+        elif found[2] is None:
+            self.problems.told += 1  # refused once more
         return found[2]
 
     def _argument(self, at: Json, param: Param) -> Argument | None:

@@ -8,10 +8,11 @@ definitions when they are first asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from resgen.errors import did_you_mean, listed
 from resgen.spec.bind import Binder, describe
+from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
 from resgen.spec.model import (
     MERGES,
     PRECISIONS,
@@ -25,6 +26,7 @@ from resgen.spec.model import (
     Merge,
     NotGiven,
     OpCall,
+    Refused,
     Residual,
     Scalar,
     Seq,
@@ -38,26 +40,6 @@ from resgen.spec.source import Json
 
 if TYPE_CHECKING:
     from resgen.spec.library import Library
-
-#: Keys that decide what an element is.
-FORMS: Final = (
-    "op",
-    "use",
-    "seq",
-    "residual",
-    "add",
-    "concat",
-    "multiply",
-    "stack",
-    "for",
-)
-
-#: Keys that any element may have.
-COMMON: Final = ("as", "when", "name", "from", "precision", "doc")
-#: Those of an element that has no form.
-KEEPING: Final = tuple(key for key in COMMON if key != "precision")
-
-SHORTCUT_KEYS: Final = ("project", "when", "merge", "tap", "scale")
 
 _BOOLEAN = Param("boolean")
 _NUMBER = Param("number")
@@ -80,17 +62,31 @@ class BodyReader:
         """A list of elements, or one element by itself."""
         self.problems.spend(2, at.place)
         items = at.value if isinstance(at.value, list) else [at]
-        elements = [self.element(item) for item in items]
-        return Body(tuple(e for e in elements if e is not None), at)
+        return Body(tuple(self.element(item) for item in items), at)
+
+    def refused(self, at: Json) -> Body:
+        """What stands for a body that a problem was found in."""
+        return Body((Element(Refused(), at),), at)
 
     def optional(self, members: Mapping[str, Json], key: str) -> Body | None:
         """The body under ``key``, if it is there and not null."""
         at = members.get(key)
         return None if at is None or at.value is None else self.body(at)
 
-    def element(self, at: Json) -> Element | None:
-        """A string or an object; anything else is a problem."""
+    def element(self, at: Json) -> Element:
+        """A string or an object; anything else is a problem.
+
+        One that a problem is found in is not run, for what follows would be judged by
+        a guess; what is kept under its name is known to be there.
+        """
         self.problems.spend(8, at.place)
+        before = self.problems.told
+        made = self._element(at)
+        if made is not None and self.problems.told == before:
+            return made
+        return Element(Refused(), at, name=None if made is None else made.name)
+
+    def _element(self, at: Json) -> Element | None:
         if isinstance(at.value, str):
             form = self._bare(at.value, at)
             return None if form is None else Element(form, at)
@@ -142,8 +138,7 @@ class BodyReader:
         else:
             self.binder.members(at, KEEPING, "an element without a form")
             form = Keep()
-        if form is None:
-            return None
+        form = form or Refused()
         return Element(
             form,
             at,
@@ -191,7 +186,7 @@ class BodyReader:
         arguments = self.operator_arguments(
             at, entry, f'operator "{name}"', (*COMMON, "op")
         )
-        self._missing(str(name), entry, arguments, value["op"])
+        self._missing(str(name), entry, value, value["op"])
         return OpCall(str(name), arguments)
 
     def operator_arguments(
@@ -211,12 +206,17 @@ class BodyReader:
         self,
         name: str,
         entry: OperatorEntry,
-        arguments: Mapping[str, Argument],
+        stated: Mapping[str, Json],
         at: Json,
     ) -> None:
+        known = (*entry.signature, *COMMON, "op")
         for key, param in entry.signature.items():
             # `defaults` may say it for the whole network.
-            if param.required and key not in arguments and not self.library.says(name):
+            if (
+                param.required
+                and not self.library.says(name)
+                and self.binder.lacks(stated, key, known)
+            ):
                 message = f'operator "{name}" needs "{key}", {param}'
                 self.problems.error("RG023", message, at.place())
 
@@ -356,7 +356,7 @@ class BodyReader:
         hint = None if near else "there are: " + listed(choices)
         message = f'"{name}" is not a shortcut{near}'
         self.problems.error("RG021", message, at.place(), hint)
-        return self.library.nearest_shortcut(name)
+        return None
 
     def shortcut_fields(self, at: Json, members: Mapping[str, Json]) -> ShortcutValue:
         """The fields of a shortcut that an object states."""

@@ -14,8 +14,8 @@ from typing import Final
 
 from resgen.spec import library as libraries
 from resgen.spec.bind import POSITIONS, describe
-from resgen.spec.body import FORMS
 from resgen.spec.definition import local_values
+from resgen.spec.keys import FORMS
 from resgen.spec.library import Library
 from resgen.spec.model import Argument, Body, Names, Spec, Template
 from resgen.spec.params import Param, Vocabulary
@@ -43,6 +43,8 @@ KEYS: Final = (
     "doc",
     "$schema",
 )
+#: Keys under which stand what other parts mention by name.
+SPOKEN_OF: Final = frozenset(("let", "defaults", "blocks", "shortcuts"))
 REQUIRED_KEYS: Final = ("resgen", "name", "input", "stem", "stages", "head")
 NAMES: Final[Mapping[str, str]] = {
     "trunk": "",
@@ -116,6 +118,11 @@ class _Decoder:
         for key in REQUIRED_KEYS[1:]:
             if not self.orphan and self.binder.lacks(self.said, key, KEYS):
                 self.problems.error("RG011", f'a spec needs "{key}"', self.at.place())
+        if any(
+            not self.binder.lacks(self.said, k, KEYS)
+            for k in sorted(SPOKEN_OF - self.said.keys())
+        ):
+            return None  # a misspelt key hides what all the rest speaks of
         stages = StageReader(self.library, self.operators)
         stages.defaults(self.members.get("defaults"))
         # Every definition of the user's is read, also one that nothing uses.
@@ -126,7 +133,7 @@ class _Decoder:
         made = stages.read(self.members.get("stages"))
         stem, head = self._stem(), self._head()
         shape = self._input()
-        if shape is None or made is None or stem is None or head is None:
+        if shape is None or made is None or stem is None or head is None or let is None:
             return None
         stages.all_taken()
         return Spec(
@@ -147,12 +154,18 @@ class _Decoder:
             used=self.library.used(),
         )
 
-    def _let(self) -> Mapping[str, Argument]:
+    def _let(self) -> Mapping[str, Argument] | None:
+        """Names for values; None where nothing says what they are."""
+        before = self.problems.told
         stated = self.binder.object(self.members.get("let"), '"let"')
+        if self.problems.told != before:
+            return None
         for name in stated.keys() & POSITIONS:
             message = f'"{name}" has a meaning of its own; choose another name'
             self.problems.error("RG013", message, stated[name].place(key=True))
-        return local_values(stated, self.reader)
+        made = local_values(stated, self.reader)
+        self.problems.valueless |= stated.keys() - made.keys()
+        return made
 
     def _version(self) -> None:
         at = self.members.get("resgen")

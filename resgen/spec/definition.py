@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from resgen.errors import did_you_mean
 from resgen.spec.bind import POSITIONS, describe
-from resgen.spec.body import SHORTCUT_KEYS, BodyReader
+from resgen.spec.body import BodyReader
+from resgen.spec.keys import SHORTCUT_KEYS
 from resgen.spec.model import Argument, Definition, Items, Scalar
 from resgen.spec.params import DECLARABLE, REQUIRED, Param
 from resgen.spec.source import Json, plain
@@ -28,33 +29,46 @@ def begin(name: str, at: Json, reader: BodyReader, *, builtin: bool) -> Definiti
     made = Definition(name, at, doc if isinstance(doc, str) else "", builtin)
     params = value.get("params")
     if params is not None:
+        before = reader.problems.told
         made.params = _params(params, reader)
+        made.unsure = reader.problems.told != before
     return made
 
 
 def finish(made: Definition, reader: BodyReader, kind: str) -> None:
     """Read defaults, local values and the body: ``kind`` is "block" or "shortcut"."""
     own = ("block", "body") if kind == "block" else ("shortcut", *SHORTCUT_KEYS)
-    members = reader.binder.members(made.at, (*HEADER, *own), f"a {kind}'s definition")
-    binder = reader.binder
-    outer = binder.known
-    binder.known = frozenset(made.params)
+    before = reader.problems.told
+    binder, known = reader.binder, (*HEADER, *own)
+    members = binder.members(made.at, known, f"a {kind}'s definition")
+    made.unsure = made.unsure or reader.problems.told != before
+    outer, binder.known = (binder.known, binder.undeclared), frozenset(made.params)
+    binder.undeclared = set()
+    if made.unsure:
+        binder.known = None
     made.defaults = _defaults(made, members, reader)
     let = reader.binder.object(members.get("let"), '"let"')
     for name, item in let.items():
         if name in POSITIONS or name in made.params:
             message = f'"{name}" is taken: it is a parameter or a position'
             reader.problems.error("RG013", message, item.place(key=True))
-    binder.known = binder.known | set(let)
+    if binder.known is not None:
+        binder.known |= set(let)
     made.let = local_values(let, reader)
+    unread = made.unsure or reader.problems.told != before
     if kind == "shortcut":
         made.shortcut = reader.shortcut_fields(made.at, members)
     elif "body" in members:
         made.body = reader.body(members["body"])
-    else:
+    elif not isinstance(made.at.value, dict) or binder.lacks(
+        made.at.value, "body", known
+    ):
         message = f'block "{made.name}" needs a "body"'
         reader.problems.error("RG011", message, made.at.place())
-    binder.known = outer
+    if unread and made.body is not None:  # nobody knows the values that it sees
+        made.body = reader.refused(made.at)
+    made.unsure = made.unsure or bool(binder.undeclared)
+    binder.known, binder.undeclared = outer
 
 
 def local_values(let: Mapping[str, Json], reader: BodyReader) -> dict[str, Argument]:
@@ -130,6 +144,10 @@ def _param(at: Json, reader: BodyReader) -> Param | None:
         names = tuple(str(c.value) for c in choices)
         return Param("enum", default, str(doc), choices=names)
     if "type" not in members:
+        if isinstance(at.value, dict) and not reader.binder.lacks(
+            at.value, "type", PARAM_KEYS
+        ):
+            return None
         message = 'a parameter needs a "type" or an "enum"'
         reader.problems.error("RG011", message, at.place())
         return None

@@ -1,8 +1,28 @@
-"""What every key of the language means, in a line, for those who write specs."""
+"""The keys of the language, and what each means in a line for who writes specs."""
 
 from __future__ import annotations
 
 from typing import Final
+
+#: Keys that decide what an element is.
+FORMS: Final = (
+    "op",
+    "use",
+    "seq",
+    "residual",
+    "add",
+    "concat",
+    "multiply",
+    "stack",
+    "for",
+)
+
+#: Keys that any element may have.
+COMMON: Final = ("as", "when", "name", "from", "precision", "doc")
+#: Those of an element that has no form.
+KEEPING: Final = tuple(key for key in COMMON if key != "precision")
+
+SHORTCUT_KEYS: Final = ("project", "when", "merge", "tap", "scale")
 
 KEY_DOCS: Final = {
     "resgen": "Version of the language.",

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from resgen.errors import closest, did_you_mean, listed
+from resgen.errors import did_you_mean, listed
 from resgen.spec import definition
 from resgen.spec.bind import Binder
 from resgen.spec.body import BodyReader
@@ -77,13 +77,6 @@ class Library:
         """Names of all shortcut presets, the spec's own first."""
         return self._names("shortcut")
 
-    def nearest_shortcut(self, name: str) -> str | None:
-        """What a misspelt preset is read as, so that checking can go on."""
-        near = closest(name, self.shortcut_names())
-        if near is not None:
-            self.shortcut(near)
-        return near
-
     def says(self, operator: str) -> bool:
         """Whether the spec's defaults state arguments of this operator.
 
@@ -115,7 +108,8 @@ class Library:
         self.problems.spend(len(made.params) / 4, at.place)
         for key, item in arguments.items():
             if key not in made.params:
-                self._unknown_argument(made, key, item)
+                if not made.unsure:
+                    self._unknown_argument(made, key, item)
                 continue
             value = self.reader.binder.argument(item, made.params[key])
             if value is not None:

@@ -84,6 +84,11 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Refused:
+    """An element that a problem was found in: what it yields nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class OpCall:
     """An operator with the arguments that the element states."""
 
@@ -144,7 +149,7 @@ class Residual:
     arguments: Mapping[str, Argument]  # offered to the shortcut
 
 
-Form = Keep | OpCall | Use | Seq | For | Merge | Residual
+Form = Keep | Refused | OpCall | Use | Seq | For | Merge | Residual
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,7 +207,8 @@ class Definition:
     A block has a ``body``, a shortcut has ``shortcut`` fields. ``builtin`` says that it
     is resgen's own, so problems inside it are reported where it was used. ``uses`` are
     the names of the blocks and shortcuts that it mentions. It is filled in two steps,
-    parameters first, since a block may use itself.
+    parameters first, since a block may use itself. ``unsure`` says that not all of its
+    parameters are known, for some were refused or not declared.
     """
 
     name: str
@@ -215,6 +221,7 @@ class Definition:
     body: Body | None = None
     shortcut: ShortcutValue | None = None
     uses: frozenset[tuple[str, str]] = frozenset()
+    unsure: bool = False
 
 
 # --- the spec -------------------------------------------------------------------------

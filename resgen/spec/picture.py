@@ -95,7 +95,9 @@ def _consistent(
         message = "a mean above 1 where values are scaled to 0 ... 1"
         hint = 'divide mean and std by 255, or say "scale": 1'
         problems.warning("RG016", message, said["mean"].place(), hint)
-    if "color" in said and len(shape) == 3:
+    # What holds unless said may always be said, as the canonical form does.
+    usual = "gray" if shape[0] == 1 else "rgb"
+    if "color" in said and len(shape) == 3 and values["color"] != usual:
         wanted = 1 if values["color"] == "gray" else 3
         if shape[0] != wanted:
             message = f"a {values['color']} picture has {wanted} channels, "

@@ -124,6 +124,11 @@ class Problems:
         self.items: list[Problem] = []
         self.errors = False
         self.left = allowance
+        #: Errors that were found, also those of a place that has one: whoever reads a
+        #: part of a spec sees by it whether the part is to be relied on.
+        self.told = 0
+        #: Names of values that were refused or are missing, which has been said.
+        self.valueless: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._seen: set[tuple[str, str, int, int]] = set()
 
@@ -159,6 +164,7 @@ class Problems:
     def _keep(self, problem: Problem) -> None:
         at, kind = problem.place, problem.severity
         self.errors = self.errors or kind == "error"
+        self.told += kind == "error"
         identity = (problem.code, at.file, at.line, at.column)
         if identity not in self._seen and self._counts[kind] < MAX_PROBLEMS:
             self._seen.add(identity)

@@ -16,7 +16,7 @@ from typing import Final
 from resgen.errors import did_you_mean
 from resgen.spec import zoo
 from resgen.spec.bind import describe
-from resgen.spec.body import FORMS
+from resgen.spec.keys import FORMS
 from resgen.spec.places import Enough
 from resgen.spec.scanner import MAX_NESTING, Scanner
 from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, read

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import get_args
 
 from resgen.spec import library
-from resgen.spec.body import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
 from resgen.spec.decode import KEYS, LANGUAGE, MAX_INPUT, NAMES, REQUIRED_KEYS
 from resgen.spec.definition import HEADER, PARAM_KEYS
 from resgen.spec.fragments import (
@@ -34,6 +33,7 @@ from resgen.spec.fragments import (
     ref,
     without,
 )
+from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
 from resgen.spec.model import MERGES, PRECISION, TAPS, MergeKind
 from resgen.spec.params import DECLARABLE, OperatorEntry, Param, Vocabulary
 from resgen.spec.picture import PARAMS as PICTURE

@@ -7,11 +7,12 @@ an operator, or a parameter of a block, entry or exit. What nothing takes is a m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from resgen.errors import closest, did_you_mean, listed
 from resgen.spec.bind import describe
-from resgen.spec.body import FORMS
+from resgen.spec.keys import FORMS
 from resgen.spec.library import Library
 from resgen.spec.model import (
     PRECISION,
@@ -119,13 +120,40 @@ class StageReader:
         return stages
 
     def _stage(self, at: Json, own: Mapping[str, Json]) -> Stage:
-        said = self._said(at, own)
+        """A stage; one that a problem is found in is not run."""
+        before = self.problems.told
+        made = self._read(at, own)
+        if self.problems.told == before:
+            return made
+        return replace(
+            made,
+            block=None,
+            depth=None,
+            body=self.reader.refused(at),
+            stride=None,
+            dilate=None,
+            entry=None,
+            exit=None,
+            operators={},
+            precision=None,
+        )
+
+    def _read(self, at: Json, own: Mapping[str, Json]) -> Stage:
+        said = self._said(own)
         parts = {
             "block": self._block(said.get("block")),
             "entry": self._end(said.get("entry")),
             "exit": self._end(said.get("exit")),
         }
         takers = self._takers(at, own, parts)
+        taken = {
+            n for d in parts.values() if isinstance(d, Definition) for n in d.params
+        }
+        for key in ("block", "depth"):
+            lacks = self.binder.lacks(own, key, {*STAGE_KEYS, *taken})
+            if key not in said and "body" not in said and lacks:
+                message = f'a stage needs "{key}" (or "defaults" says it)'
+                self.problems.error("RG011", message, at.place())
         body = self.reader.body(said["body"]) if "body" in said else None
         depth, dilate, stride = (said.get(k) for k in ("depth", "dilate", "stride"))
         entry, exit_ = (
@@ -161,7 +189,7 @@ class StageReader:
         values = [a or NotGiven(j) for a, j in zip(bound, at.value, strict=True)]
         return PerBlock(tuple(values), at)
 
-    def _said(self, at: Json, own: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _said(self, own: Mapping[str, Json]) -> Mapping[str, Json]:
         """The stage's keys, its own before those of the defaults."""
         defaults: Mapping[str, Json] = self._keys
         if "body" in own:
@@ -174,12 +202,7 @@ class StageReader:
                 k: v for k, v in defaults.items() if k not in ("block", "depth")
             }
         said = {**defaults, **{k: v for k, v in own.items() if k in STAGE_KEYS}}
-        said = {k: v for k, v in said.items() if v.value is not None}
-        for key in ("block", "depth"):
-            if key not in said and "body" not in said:
-                message = f'a stage needs "{key}" (or "defaults" says it)'
-                self.problems.error("RG011", message, at.place())
-        return said
+        return {k: v for k, v in said.items() if v.value is not None}
 
     def _block(self, at: Json | None) -> Definition | None:
         if at is None:
@@ -193,8 +216,6 @@ class StageReader:
             choices = self.library.block_names()
             message = f'"{at.value}" is not a block{did_you_mean(at.value, choices)}'
             self.problems.error("RG020", message, at.place())
-            near = closest(at.value, choices)
-            made = None if near is None else self.library.block(near)
         return made
 
     def _end(self, at: Json | None) -> Definition | Body | None:
@@ -219,25 +240,31 @@ class StageReader:
         names = {name for d in made.values() for name in d.params}
         self._wanted |= names
         stated = {k: v for k, v in own.items() if k not in STAGE_KEYS}
-        if "body" not in own and "block" not in made:
-            # The block is not known, so neither are the names that it takes.
+        unsure = "body" not in own and "block" not in made
+        unsure = unsure or any(d.unsure for d in made.values())
+        if unsure:
+            # Not all is known of the block, so neither are the names that it takes.
             self._unsure = True
-            return {}
-        for key, item in list(stated.items()):
+            stated = {k: v for k, v in stated.items() if self._means_block(k, own)}
+        for key, item in stated.items():
             if key not in names:
                 near = closest(key, (*names, *STAGE_KEYS))
                 tail = f'; did you mean "{near}"?' if near else ""
                 hint = None if near else "it takes: " + listed(sorted(names))
                 message = f'nothing in this stage takes "{key}"{tail}'
                 self.problems.error("RG022", message, item.place(key=True), hint)
-                if near in names and near not in stated:
-                    stated[str(near)] = item
+        if unsure:
+            return {}
         if "stride" in own and "body" not in own and "stride" not in names:
             message = 'nothing in this stage takes "stride"'
             self.problems.error("RG022", message, own["stride"].place(key=True))
         return {
             key: Taker(d.name, self._bound(d, at, stated)) for key, d in made.items()
         }
+
+    def _means_block(self, key: str, own: Mapping[str, Json]) -> bool:
+        """Whether a key is the stage's "block", misspelt."""
+        return "block" not in own and closest(key, STAGE_KEYS) == "block"
 
     def _bound(
         self, made: Definition, stage: Json, stated: Mapping[str, Json]
@@ -247,7 +274,10 @@ class StageReader:
         for name, param in made.params.items():
             at = stated.get(name) or self._arguments.get(name)
             if at is None:
-                if param.required and name != "stride":
+                needs = param.required and name != "stride"
+                if needs and self.binder.lacks(
+                    stated, name, {*STAGE_KEYS, *made.params}
+                ):
                     message = f'block "{made.name}" needs "{name}", {param}'
                     self.problems.error("RG023", message, stage.place())
                 continue

@@ -9,6 +9,7 @@ import pytest
 from hand_graph import Builder
 
 from resgen.errors import Problem
+from resgen.expansion.network import examine
 from resgen.graph.check import check, precision_findings
 from resgen.graph.ir import Graph
 from resgen.ops.act import Act
@@ -263,3 +264,27 @@ def test_export_and_check_agree_on_code_and_place(described) -> None:
     (ours,) = check(graph)
     (theirs,) = found(graph, "fp16")
     assert (ours.code, ours.place) == (theirs.code, theirs.place)
+
+
+def scores(classes: int, output: int) -> dict[str, Any]:
+    """A head that scores every position, resizes the scores and smooths them."""
+    score = {"op": "conv", "out": classes, "kernel": 1}
+    smooth = {"op": "conv", "out": output, "kernel": 3}
+    return {
+        "resgen": 1,
+        "name": "dense",
+        "input": [3, 32, 32],
+        "stem": {"use": "cifar", "with": {"width": 16}},
+        "stages": [{"block": "basic", "width": 16, "depth": 1}],
+        "head": [
+            score,
+            {"op": "conv_transpose", "out": classes, "kernel": 2, "stride": 2},
+            smooth,
+        ],
+    }
+
+
+@pytest.mark.parametrize(("classes", "output", "told"), [(21, 21, 0), (21, 24, 2)])
+def test_the_number_of_classes_is_given(classes: int, output: int, told: int) -> None:
+    warnings = examine(scores(classes, output)).problems
+    assert [p.code for p in warnings] == ["RG210"] * told

@@ -35,18 +35,22 @@ def grid(subject: Subject) -> Iterator[Finding]:
     In int8 a multiple of 32 is better still, for TensorRT's vectorised format NC/32HW32
     pads to that. The rule takes the precision that the spec or an export asks for, and
     8 where neither does. Not meant are widths up to 8, depthwise convolutions, the
-    gates of attention (one position, so nothing to gain) and the classes of the last
-    layer.
+    gates of attention (one position, so nothing to gain) and classes: the layers that
+    yield an output, and in the head all that are as wide as one (a score of each
+    class, however often scores are resized and added).
     """
     last = _classifiers(subject.graph)
+    types = subject.graph.types
+    classes = {types[value].channels for _, value in subject.graph.outputs}
     found: dict[Place, dict[int, Node]] = {}  # one warning a line, for all its widths
     for node, x in subject.maps:
         out, of = node.type.channels, GRIDS.get(subject.precision(node))
         if of is None or out <= SMALL or out % of == 0 or node.name in last:
             continue
         depthwise = _groups(node) == x.channels
-        gate = node.type.positions == 1 and subject.section(node).kind != "head"
-        if not depthwise and not gate:
+        head = subject.section(node).kind == "head"
+        gate = node.type.positions == 1 and not head
+        if not depthwise and not gate and not (head and out in classes):
             found.setdefault(node.origin.place, {}).setdefault(out, node)
     for widths in found.values():
         precisions = (subject.precision(node) for node in widths.values())
