@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
+    from resgen.api.build import build
     from resgen.api.compare import compare
     from resgen.api.diagnose import diagnose
     from resgen.api.export import export
     from resgen.api.profile import profile
-    from resgen.artifact.build import build
+    from resgen.api.verify import verify
     from resgen.calibrate.lowered import calibrated
     from resgen.diagnosis.seen.watch import watch
     from resgen.errors import ResgenError, SpecError
@@ -42,7 +43,7 @@ _HOMES = {
     "Spec": "resgen.spec.model",
     "SpecError": "resgen.errors",
     "analyse": "resgen.graph.cost",
-    "build": "resgen.artifact.build",
+    "build": "resgen.api.build",
     "calibrated": "resgen.calibrate.lowered",
     "compare": "resgen.api.compare",
     "diagnose": "resgen.api.diagnose",
@@ -52,6 +53,7 @@ _HOMES = {
     "load": "resgen.expansion.network",
     "profile": "resgen.api.profile",
     "to_torch": "resgen.lower.torch",
+    "verify": "resgen.api.verify",
     "watch": "resgen.diagnosis.seen.watch",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "load",
     "profile",
     "to_torch",
+    "verify",
     "watch",
 ]
 

@@ -67,7 +67,6 @@ HOMES = {
         "onnxfile/ends.py",
         "onnxfile/write.py",
         "lower/onnx*.py",
-        "lower/torch_export.py",
     ),
     "onnxruntime": (),
 }

@@ -1,89 +1,263 @@
-"""``resgen.export``: a network at a precision, from Python."""
+"""``resgen.export``: a network at a precision, in any form that there is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resgen.artifact.make import export as export_source
-from resgen.artifact.manifest import Exported, Manifest
+from resgen import forms
+from resgen.api.asked.making import Exporting
+from resgen.api.specs import folder_name, read_spec
+from resgen.artifact.form import Finish, Form, Job
+from resgen.artifact.make import export as make
+from resgen.artifact.make import export_file
+from resgen.artifact.manifest import Exported, FileManifest, Manifest
+from resgen.artifact.opened import open_folder
 from resgen.artifact.request import Wishes
-from resgen.artifact.source import from_folder, from_spec
-from resgen.calibrate.ranges import Method
-from resgen.graph.precision import Name, Precision
+from resgen.artifact.source import Source, from_folder, from_spec
+from resgen.errors import Problem, ResgenError, UsageError
+from resgen.graph.check import precision_findings
+from resgen.graph.ir import Graph
+from resgen.graph.precision import QUANTIZED, Precision, precisions
+from resgen.options.group import Group, options_of
 from resgen.spec.model import Spec
-from resgen.weights.loading import Loading
+from resgen.words.progress import SILENT, Progress
 
-Say = Callable[[str, str], None]
+Done = Exported[Manifest] | Exported[FileManifest]
+#: What a file of anybody's is asked too: the rest says how a network is written.
+_OF_FILES = ("out", "force", "seed", "max_operators", "max_parameters", "no_verify")
+#: What says which network it is.
+_OF_SPECS = ("weights", "preprocess", "set")
 
 
 def export(
-    source: Spec | str | Path,
-    out: str | Path,
+    source: Spec | str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
     *,
-    precision: Name = "fp32",
-    consumer: str = "onnxruntime",
-    keep: Sequence[str] = (),
-    weights: Path | str | None = None,
+    to: str = "onnx",
     state_dict: Mapping[str, Any] | None = None,
-    ema: bool = False,
-    key: str | None = None,
-    prefix: str | None = None,
-    ignore_extra: bool = False,
-    adapt: bool = False,
-    preprocess: Path | str | None = None,
-    seed: int = 0,
-    calibration: Path | None = None,
-    method: Method = "minmax",
-    evaluation: Path | None = None,
-    tolerated: float | None = None,
-    batch: int | None = None,
-    opset: int | None = None,
-    dynamic: bool = False,
-    camera: tuple[int, int] | None = None,
-    search: bool = False,
     verify: bool = True,
-    force: bool = False,
-    say: Say = lambda label, text: None,
-) -> Exported[Manifest]:
-    """Write an ONNX file at a precision, proven and judged, to the folder ``out``.
+    progress: Progress = SILENT,
+    **options: Any,
+) -> Done:
+    """Write a network in a form, proven and judged, to the folder ``out``.
 
-    ``source`` is a spec, or a folder that was built. ``consumer`` is the engine that
-    quantisers are placed for, ``onnxruntime`` or ``tensorrt``. A ``state_dict`` may be
-    that of a network trained at this precision (``to_torch(graph, precision=...)``):
-    then its scales are taken, and nothing is calibrated. With ``search``, blocks are
-    kept in higher precision until the tolerance holds. The rest is as in
-    :func:`resgen.build` and :class:`~resgen.artifact.request.Wishes`.
+    ``source`` is a spec, a folder that was built or exported, an ONNX file or an
+    engine. A folder keeps its precision unless another is asked for. A ``state_dict``
+    may be that of a network trained at this precision
+    (``to_torch(graph, precision=...)``): then its scales are taken, and nothing is
+    calibrated. ``options`` are those of :class:`~resgen.api.asked.making.Exporting` and
+    of the form, which are the command's.
 
     Raises :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too
     much, and other :class:`~resgen.errors.ResgenError` where something does not fit;
     then nothing is left.
     """
-    wanted = Precision(precision, consumer, tuple(keep))
-    if isinstance(source, Spec):
-        start = from_spec(
-            source,
-            weights=weights,
-            state_dict=state_dict,
-            how=Loading(ema, key, prefix, ignore_extra, adapt),
-            preprocess=preprocess,
-            seed=seed,
-            wanted=wanted,
+    form = forms.find(to)
+    own = {name for name, _ in options_of(form.options)}
+    chosen = form.options.of({k: v for k, v in options.items() if k in own})
+    rest = {k: v for k, v in options.items() if k not in own}
+    asked = Exporting.of({**rest, "out": out, "no_verify": not verify})
+    if isinstance(source, Spec | Mapping) or not is_made(source):
+        started = start(*read_spec(source, asked), asked, to, state_dict)
+        return run(started, to, asked, chosen, progress=progress)
+    if state_dict is not None:
+        raise UsageError(f"a state_dict changes what {source} was built from")
+    return run(source, to, asked, chosen, progress=progress)
+
+
+def is_made(source: str | Path) -> bool:
+    """Whether a source is no spec, but something that was made of one."""
+    path = Path(source)
+    return path.is_dir() or path.suffix in (".onnx", ".engine", ".plan")
+
+
+def start(
+    spec: Spec,
+    graph: Graph,
+    asked: Exporting,
+    to: str,
+    state_dict: Mapping[str, Any] | None = None,
+) -> Source:
+    """A spec that was read, with the weights that are asked for."""
+    return from_spec(
+        spec,
+        graph=graph,
+        weights=asked.weights,
+        state_dict=state_dict,
+        how=asked.loading,
+        preprocess=asked.preprocess,
+        seed=asked.seed,
+        wanted=_precision(asked, to, forms.find(to)),
+    )
+
+
+def run(
+    source: Source | str | Path,
+    to: str,
+    asked: Exporting,
+    chosen: Group,
+    *,
+    progress: Progress = SILENT,
+    name: str | None = None,
+    warn: Callable[[Sequence[Problem]], None] = lambda found: None,
+) -> Done:
+    """As :func:`export`, of a network that was read, of a folder or of a file.
+
+    ``chosen`` are the options of the form, ``name`` is how the user calls the source.
+    ``warn`` is told of what engines do not like about the network at this precision.
+    """
+    form = forms.find(to)
+    named = source.spec.at.source.file if isinstance(source, Source) else str(source)
+    job = Job(source=name or named, words=asked.words(), progress=progress)
+    if isinstance(source, Source) or Path(source).is_dir():
+        full = asked
+        if isinstance(source, Source):
+            wanted = _precision(asked, to, form)
+        else:
+            source, wanted, full = _opened(Path(source), to, form, asked)
+        each = precisions(source.graph, wanted)
+        warn(precision_findings(source.graph, each))
+        job = replace(job, precisions=tuple(sorted({*each.values()})))
+        finish = form.prepare(chosen, job)
+        return _network(source, wanted, to, full, finish, progress)
+    path = Path(source)
+    _refuse(asked, path, _OF_FILES, "says how a network is written")
+    if path.suffix == ".onnx":
+        if not form.of_file:
+            raise UsageError(f"{path} is an ONNX file already")
+        if not path.is_file():
+            raise ResgenError(f"{path} does not exist")
+        finish = form.prepare(chosen, job)
+        place = asked.out or Path("build", f"{path.stem}-{to}")
+        return export_file(path, place, to, finish, force=asked.force)
+    if form.of_engine is None:
+        able = [name for name in forms.names() if forms.find(name).of_engine]
+        raise UsageError(f"{path} is an engine already; it can go to {able[0]}")
+    place = asked.out or Path("build", f"{path.resolve().parent.name}-{to}")
+    return form.of_engine(path, place, chosen, job, asked.force)
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _refuse(asked: Exporting, path: Path, taken: tuple[str, ...], why: str) -> None:
+    """Options that would have no effect on what was made already."""
+    for name, _, _ in asked.given():
+        if name not in taken:
+            raise asked.refused(
+                f"{{{name}}} {why}, and {path} is written already",
+                hint="export the spec instead",
+            )
+
+
+def _precision(asked: Exporting, to: str, form: Form) -> Precision:
+    """What was asked for, where nothing is there that has a precision."""
+    wanted = Precision(
+        asked.precision or "fp32",
+        _consumer(asked, to, form),
+        asked.keep,
+        low_ends=asked.ends == "low",
+        reduce_range=asked.reduce_range,
+    )
+    if wanted.reduce_range and wanted.name != "int8":
+        raise asked.refused(
+            "{reduce_range} is about int8 weights: give {precision} int8"
         )
-    else:
-        start = from_folder(Path(source))
+    return wanted
+
+
+def _consumer(asked: Exporting, to: str, form: Form) -> str:
+    if asked.consumer is None:
+        return form.consumers[0]
+    if asked.consumer not in form.consumers:
+        raise asked.refused(
+            f"{to} refuses quantisers that are placed for {asked.consumer}"
+        )
+    return asked.consumer
+
+
+def _opened(
+    path: Path, to: str, form: Form, asked: Exporting
+) -> tuple[Source, Precision, Exporting]:
+    """A folder's network, as it was written unless another precision is asked for.
+
+    Quantisers that have to lie elsewhere want another calibration, which nothing here
+    knows the inputs of: that is refused, rather than made of other inputs unasked.
+    """
+    for name, _, _ in asked.given():
+        if name in _OF_SPECS:
+            raise asked.refused(
+                f"{{{name}}} changes what {path} was built from",
+                hint="export the spec instead",
+            )
+    if asked.precision is not None:
+        return from_folder(path), _precision(asked, to, form), asked
+    told = open_folder(path).manifest
+    own = told.precision or Precision()
+    usual = own.consumer in form.consumers and asked.consumer is None
+    wanted = replace(
+        own,
+        consumer=own.consumer if usual else _consumer(asked, to, form),
+        keep=asked.keep or own.keep,
+        low_ends=own.low_ends or asked.ends == "low",
+        reduce_range=own.reduce_range or asked.reduce_range,
+    )
+    as_written = wanted == own and asked.calibration is None
+    source = from_folder(path, scales=as_written)
+    quantized = {*precisions(source.graph, wanted).values()} & {*QUANTIZED}
+    if quantized and not as_written and asked.calibration is None:
+        raise asked.refused(
+            f"the quantisers of {path} are placed for {own.consumer}, and its scales "
+            f"are from {told.calibration and told.calibration.origin}; for {to} as it "
+            "is asked for it has to be calibrated again",
+            hint="say on what with {calibration}, or ask for another {precision}",
+        )
+    return (
+        source,
+        wanted,
+        replace(
+            asked,
+            batch=asked.batch or told.onnx.batch,
+            opset=asked.opset or told.onnx.opset,
+            dynamic=asked.dynamic or told.onnx.dynamic,
+            camera=asked.camera or told.camera,
+        ),
+    )
+
+
+def _network(
+    source: Source,
+    wanted: Precision,
+    to: str,
+    asked: Exporting,
+    finish: Finish,
+    progress: Progress,
+) -> Exported[Manifest]:
+    end = "" if to == "onnx" else f"-{to}"
+    name = f"{folder_name(source.spec.name)}-{wanted.name}{end}"
     wishes = Wishes(
         wanted,
-        batch,
-        opset,
-        dynamic,
-        calibration,
-        method,
-        camera,
-        search,
-        verify,
-        evaluation,
-        tolerated,
+        batch=asked.batch,
+        opset=asked.opset,
+        dynamic=asked.dynamic,
+        calibration=asked.calibration,
+        method=asked.method,
+        camera=asked.camera,
+        search=asked.bisect,
+        verify=not asked.no_verify,
+        evaluation=asked.evaluate,
+        tolerated=asked.tolerate,
     )
-    return export_source(start, out, wishes, force=force, say=say)
+    return make(
+        source,
+        asked.out or Path("build", name),
+        wishes,
+        form=to,
+        finish=finish,
+        force=asked.force,
+        say=progress.say,
+        progress=progress.advance,
+    )

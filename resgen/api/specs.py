@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
 
 if TYPE_CHECKING:
+    from resgen.api.asked.making import Writing
     from resgen.expansion.network import Examined, Source
     from resgen.graph.ir import Graph
     from resgen.spec.model import Spec
@@ -62,6 +63,22 @@ def network(
             raise ResgenError(f"{first.place.file}: {first.message}", hint=first.hint)
         raise SpecError(found.problems)
     return found.spec, found.graph, found.problems
+
+
+def read_spec(spec: Spec | Source, asked: Writing) -> tuple[Spec, Graph]:
+    """A spec, which may be read already, and its graph; see :func:`network`."""
+    from resgen.expansion.network import expand
+    from resgen.spec.model import Spec as Read
+
+    if not isinstance(spec, Read):
+        limits = (asked.max_operators, asked.max_parameters)
+        return network(spec, asked.set, *limits)[:2]
+    if asked.set:
+        raise asked.refused(
+            "{set} changes a spec while it is read, and this was read already",
+            hint="resgen.load(spec, changes) makes them",
+        )
+    return spec, expand(spec)
 
 
 def _suggest(problem: Problem) -> Problem:

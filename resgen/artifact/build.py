@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -46,24 +45,7 @@ from resgen.spec.model import Spec
 from resgen.weights.loading import Loading
 from resgen.weights.safetensors import StoredWeights, write_safetensors
 
-Exporter = Literal["resgen", "torch"]
 Say = Callable[[str, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a model is written.
-
-    ``batch`` fixes the batch size (None leaves it open), ``dynamic`` opens the spatial
-    sizes, ``opset`` asks for a version of the operator set (None: the lowest that
-    expresses the network).
-    """
-
-    batch: int | None = None
-    opset: int | None = None
-    dynamic: bool = False
-    keep_batchnorm: bool = False
-    exporter: Exporter = "resgen"
 
 
 def build(
@@ -84,7 +66,6 @@ def build(
     opset: int | None = None,
     dynamic: bool = False,
     keep_batchnorm: bool = False,
-    exporter: Exporter = "resgen",
     verify: bool = True,
     images: Path | None = None,
     force: bool = False,
@@ -97,8 +78,9 @@ def build(
     ``ignore_extra`` and ``adapt`` are those of
     :class:`~resgen.weights.loading.Loading`. ``preprocess`` is a file that says how
     pictures are prepared (timm's config.json); one beside the checkpoint is found.
-    ``batch``, ``opset``, ``dynamic``, ``keep_batchnorm`` and ``exporter`` are those of
-    :class:`Options`.
+    ``batch`` fixes the batch size (None leaves it open), ``dynamic`` opens the spatial
+    sizes, ``opset`` asks for a version of the operator set (None: the lowest that
+    expresses the network).
     With ``verify`` the model is proven to compute what PyTorch computes; otherwise
     torch is not imported. Raises :class:`~resgen.errors.ResgenError` when the weights
     do not fit, the proof fails or the folder cannot be written; then nothing is left.
@@ -106,7 +88,6 @@ def build(
     begin = time.perf_counter()
     how = Loading(ema, key, prefix, ignore_extra, adapt)
     spec = as_expected(spec, preprocess, weights)
-    chosen = Options(batch, opset, dynamic, keep_batchnorm, exporter)
     graph = graph or expand(spec)
     if dynamic:
         check_sizes(graph)
@@ -124,19 +105,25 @@ def build(
         for note in loaded.notes:
             say("weights", note)
         files = _plain_files(stage, spec, graph, arrays)
-        as_it_is = chosen.keep_batchnorm or exporter == "torch"
-        lowered = graph if as_it_is else apply(graph, fold_norm)
+        lowered = graph if keep_batchnorm else apply(graph, fold_norm)
         metadata = metadata_of(spec, identity)
-        made = _write_model(stage, graph, lowered, arrays, chosen, metadata)
+        made = write(
+            lowered,
+            arrays,
+            stage / MODEL,
+            opset=opset,
+            batch=batch,
+            dynamic=dynamic,
+            metadata=metadata,
+        )
         files.update({file.name: file.sha256 for file in made.files})
-        say("onnx", _onnx_line(graph, lowered, made, exporter))
+        say("onnx", _onnx_line(graph, lowered, made))
         notes, record = loaded.notes, None
         if verify:
             del arrays, loaded  # the proof reads what was written
             written = StoredWeights(stage / WEIGHTS)
-            operands = made.initializers if exporter == "resgen" else None
             subject = Subject(graph, lowered, stage / MODEL, written, spec.preprocess,
-                              operands, shown)  # fmt: skip
+                              made.initializers, shown)  # fmt: skip
             proof = prove(subject, images=images, seed=seed)
             record = proof.record
             for line in proof.lines:
@@ -153,11 +140,10 @@ def build(
             calibration=None,
             camera=None,
             onnx=Onnx(
-                chosen.exporter,
                 made.opset,
                 made.ir_version,
-                chosen.batch,
-                chosen.dynamic,
+                batch,
+                dynamic,
                 lowered.passes,
             ),
             verified=record,
@@ -190,24 +176,6 @@ def _plain_files(
     return found
 
 
-def _write_model(
-    stage: Path,
-    graph: Graph,
-    lowered: Graph,
-    arrays: Mapping[str, np.ndarray[Any, Any]],
-    options: Options,
-    metadata: Mapping[str, str],
-) -> Written:
-    path = stage / MODEL
-    if options.exporter == "torch":
-        from resgen.lower.torch_export import export
-
-        return export(graph, arrays, path, opset=options.opset, batch=options.batch,
-                      dynamic=options.dynamic, metadata=metadata)  # fmt: skip
-    return write(lowered, arrays, path, opset=options.opset, batch=options.batch,
-                 dynamic=options.dynamic, metadata=metadata)  # fmt: skip
-
-
 # --- what is said ---------------------------------------------------------------------
 
 
@@ -221,17 +189,15 @@ def _weights_line(graph: Graph, source: str) -> str:
     return f"{count:,} parameters, {source}"
 
 
-def _onnx_line(graph: Graph, lowered: Graph, made: Written, exporter: Exporter) -> str:
+def _onnx_line(graph: Graph, lowered: Graph, made: Written) -> str:
     def norms(of: Graph) -> int:
         return sum(isinstance(n.op, Norm) and n.op.type == "batch" for n in of.nodes)
 
     kept = norms(lowered)
     folded = norms(graph) - kept
     parts = [f"opset {made.opset}"]
-    if exporter == "torch":
-        parts.append("written by torch.onnx.export")
-    elif folded:
+    if folded:
         parts.append(f"{folded} batch norms folded")
-    if kept and exporter == "resgen":
+    if kept:
         parts.append(f"{kept} batch norms kept")
     return ", ".join((*parts, f"{made.bytes / 1e6:.1f} MB"))

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,14 +17,12 @@ from resgen.artifact.manifest import FRESH
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.opened import Artifact
 from resgen.errors import UsageError
-from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.onnxfile.differences import Difference
 from resgen.ops.types import Operand
 from resgen.proof.compare import Departure
 from resgen.proof.derivation import (
     differences,
-    foreign_differences,
     text_differences,
     weights_differences,
 )
@@ -70,22 +67,18 @@ def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
 
 def check_derived(
     artifact: Artifact, made: Derivation, say: Say
-) -> tuple[tuple[str, Operand], ...] | None:
+) -> tuple[tuple[str, Operand], ...]:
     """Derive every file again and compare it with the one in the folder.
 
-    Returns what the ONNX file's initialisers are computed from; None where torch's
-    exporter wrote it. A difference is a :class:`~resgen.proof.compare.Departure` that
-    names it; of files that another version of resgen has written it is only said.
+    Returns what the ONNX file's initialisers are computed from. A difference is a
+    :class:`~resgen.proof.compare.Departure` that names it; of files that another
+    version of resgen has written it is only said.
     """
     stated = artifact.manifest.onnx
     version = artifact.manifest.resgen
     found = list(_documents(artifact, made))
     metadata = metadata_of(artifact.spec, digest(artifact.spec), version)
     metadata.update(made.metadata)
-    if stated.exporter == "torch":
-        found += _of_torch(artifact, made, metadata, say)
-        _settle(artifact, found, say)
-        return None
     from resgen.lower.onnx import derive
 
     try:
@@ -99,7 +92,6 @@ def check_derived(
         )
     except UsageError as error:  # such a file cannot have been written
         raise Departure("manifest", f"the manifest is altered: {error}") from error
-    found += _stated("onnx.exporter", stated.exporter, "resgen")
     found += _stated("onnx.ir_version", stated.ir_version, plan.model.ir_version)
     found += differences(plan, made.weights, artifact.model)
     if _settle(artifact, found, say):
@@ -181,28 +173,3 @@ def _drawn(artifact: Artifact, stored: StoredWeights) -> Iterator[Difference]:
                 f"{parameter.name} of {WEIGHTS} is not what seed {seed} draws: {apart} "
                 f"of {found.size:,} numbers differ",
             )
-
-
-def _of_torch(
-    artifact: Artifact, made: Derivation, metadata: Mapping[str, str], say: Say
-) -> list[Difference]:
-    """What torch's exporter writes otherwise, if it is the version that wrote this."""
-    from resgen.lower.torch_export import export
-
-    wrote, here = artifact.manifest.versions.get("torch"), versions(verified=True)
-    if wrote not in (None, here.get("torch")):
-        say("derived", f"written by torch {wrote}: proven by numbers only")
-        return []
-    stated = artifact.manifest.onnx
-    with temporary_folder() as folder:
-        path = Path(folder) / MODEL
-        export(
-            made.written,
-            made.weights,
-            path,
-            opset=stated.opset,
-            batch=stated.batch,
-            dynamic=stated.dynamic,
-            metadata=metadata,
-        )
-        return foreign_differences(path, artifact.model)

@@ -24,6 +24,7 @@ from resgen.artifact.folder import (
     SPEC,
     WEIGHTS,
 )
+from resgen.artifact.form import Finish
 from resgen.artifact.judged import proof_of
 from resgen.artifact.judging import inputs_of, unable
 from resgen.artifact.manifest import (
@@ -37,7 +38,7 @@ from resgen.artifact.manifest import (
 from resgen.artifact.manifest import write as write_manifest
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.mixed import with_kept
-from resgen.artifact.ready import Finish, of_file, of_network
+from resgen.artifact.ready import of_file, of_network
 from resgen.artifact.request import Made, Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.bisect import bisect
@@ -62,7 +63,7 @@ def export(
     wishes: Wishes,
     *,
     form: str = "onnx",
-    finish: Finish | None = None,
+    finish: Finish = lambda ready: ({}, {}),
     force: bool = False,
     say: Say = lambda label, text: None,
     progress: Progress = lambda step, done, total: None,
@@ -98,7 +99,9 @@ def export(
         lowered = calibrator.at(wishes.precision)
     if any(p.name.endswith(".quantize.scale") for p in lowered.graph.parameters):
         learned = lowered.weights.keys() <= source.weights.keys()
-        say("ranges", "learned in training" if learned else f"from {samples.origin}")
+        before = source.calibration
+        kept = f"kept, from {before.origin}" if before else "learned in training"
+        say("ranges", kept if learned else f"from {samples.origin}")
     refused = unable(source, wishes)
     if refused is not None:
         say("engine", refused)
@@ -114,10 +117,8 @@ def export(
         proof: dict[str, Any] = {}
         if wishes.verify:
             proof = proof_of(made, say)
-        record: Mapping[str, Any] = {}
-        if finish is not None:
-            more, record = finish(of_network(made, proof))
-            files.update(more)
+        more, record = finish(of_network(made, proof))
+        files.update(more)
         manifest = _manifest(made, files, proof, form, record)
         write_manifest(stage, manifest)
     return Exported(Path(out), manifest, time.perf_counter() - begin)
@@ -250,10 +251,9 @@ def _manifest(
         adapted=source.adapted,
         input=source.spec.input,
         precision=made.lowered.wanted,
-        calibration=Calibration(origin, wishes.method),
+        calibration=source.calibration or Calibration(origin, wishes.method),
         camera=wishes.camera,
         onnx=Onnx(
-            "resgen",
             made.written.opset,
             made.written.ir_version,
             wishes.batch,

@@ -40,7 +40,6 @@ class Onnx:
     open as well. ``passes`` are what was done to the graph before.
     """
 
-    exporter: str
     opset: int
     ir_version: int
     batch: int | None

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.onnxfile.stored import read_stored
 from resgen.pictures.find import pictures_of
 from resgen.pictures.words import takes_pictures
 from resgen.proof.compare import Agreement
-from resgen.proof.gate import Verification, prove_foreign
+from resgen.proof.gate import Verification
 from resgen.proof.gate import prove as prove_file
 from resgen.proof.initializers import Operands
 from resgen.spec.model import Preprocess
@@ -37,8 +35,7 @@ class Subject:
     """What is proven: a model, the graph that it was written from, and how.
 
     ``lowered`` is the graph after its passes, ``operands`` what its initialisers are
-    computed from; None where torch's exporter wrote the file. ``source`` says where
-    the weights are from.
+    computed from. ``source`` says where the weights are from.
     """
 
     graph: Graph
@@ -46,7 +43,7 @@ class Subject:
     model: Path
     weights: Weights
     preprocess: Preprocess
-    operands: Operands | None
+    operands: Operands
     source: str
 
 
@@ -72,39 +69,18 @@ def prove(
         # All of them, and one input of noise, in batches that any memory holds.
         whole, rest = divmod(len(own), BATCH)
         batches = (1, *(BATCH,) * whole, *((rest,) if rest else ()))
-    if subject.operands is None:
-        done = prove_foreign(
-            graph,
-            subject.model,
-            subject.weights,
-            subject.preprocess,
-            partial(_export, graph, subject.model),
-            batches=batches,
-            images=own,
-            seed=seed,
-        )
-    else:
-        done = prove_file(
-            graph,
-            subject.lowered,
-            subject.model,
-            subject.weights,
-            subject.preprocess,
-            subject.operands,
-            batches=batches,
-            images=own,
-            seed=seed,
-        )
+    done = prove_file(
+        graph,
+        subject.lowered,
+        subject.model,
+        subject.weights,
+        subject.preprocess,
+        subject.operands,
+        batches=batches,
+        images=own,
+        seed=seed,
+    )
     return Proof(done.to_json(), tuple(_lines(done, subject.source)))
-
-
-def _export(graph: Graph, like: Path, weights: Weights, path: Path) -> None:
-    """Write what torch's exporter wrote to ``like`` once more, with other weights."""
-    from resgen.lower.torch_export import export
-
-    model = read_stored(like).model
-    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
-    export(graph, weights, path, opset=model.opset_import[0].version, batch=batch)
 
 
 def _lines(done: Verification, source: str) -> list[str]:

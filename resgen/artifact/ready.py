@@ -60,11 +60,6 @@ class Ready:
         return self.model.parent
 
 
-#: Makes something of a file, in its folder: the SHA-256 of the files by name, and what
-#: the manifest is to record.
-Finish = Callable[[Ready], tuple[Mapping[str, str], Mapping[str, Any]]]
-
-
 def locate_from_graph(graph: Graph) -> Locate:
     """Places in the spec of the nodes of the ONNX file that ``graph`` became.
 

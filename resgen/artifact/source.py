@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.artifact.choose import choose
+from resgen.artifact.manifest import Calibration
 from resgen.artifact.opened import open_folder
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
@@ -28,7 +29,8 @@ class Source:
     """A network and its weights.
 
     ``origin`` is ``fresh`` where ``seed`` drew them, else the name of their file.
-    ``adapted`` has a line on each that is not as that file has it.
+    ``adapted`` has a line on each that is not as that file has it. ``calibration`` is
+    what scales that are among them are from, where training has not found them.
     """
 
     spec: Spec
@@ -37,6 +39,7 @@ class Source:
     origin: str
     seed: int | None
     adapted: tuple[str, ...] = ()
+    calibration: Calibration | None = None
 
     @property
     def fresh(self) -> bool:
@@ -78,13 +81,22 @@ def from_spec(
     return Source(spec, graph, loaded.arrays, origin, seed_used, loaded.notes)
 
 
-def from_folder(folder: Path) -> Source:
-    """What ``resgen build`` made, once its hashes fit."""
+def from_folder(folder: Path, *, scales: bool = False) -> Source:
+    """What was made before, once its hashes fit; with ``scales`` those come along."""
     artifact = open_folder(folder)
     artifact.check_hashes()
     graph = artifact.graph
     stored = StoredWeights(artifact.weights)
-    weights = {p.name: stored[p.name] for p in graph.parameters}
+    wanted = [p.name for p in graph.parameters]
+    weights = {name: stored[name] for name in (stored if scales else wanted)}
     require_finite(graph, weights, str(artifact.weights))
     told = artifact.manifest
-    return Source(artifact.spec, graph, weights, told.weights, told.seed, told.adapted)
+    return Source(
+        artifact.spec,
+        graph,
+        weights,
+        told.weights,
+        told.seed,
+        told.adapted,
+        told.calibration if scales else None,
+    )

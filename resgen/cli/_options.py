@@ -50,13 +50,14 @@ def options(group: type[Group]) -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         for name, about in reversed(options_of(group)):
-            command = _option(name, about)(command)
+            command = option_of(name, about)(command)
         return command
 
     return add
 
 
-def _option(name: str, about: Option) -> Callable[[Command], Command]:
+def option_of(name: str, about: Option) -> Callable[[Command], Command]:
+    """The option of one field of a group."""
     words = [about.word, name] if about.short is None else [
         about.short, about.word, name]  # fmt: skip
     if about.is_flag:

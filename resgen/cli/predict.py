@@ -43,7 +43,7 @@ Fresh weights know no classes: build with --weights FILE first."""
 )
 @json_option
 def command(folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool) -> None:
-    """Name the likeliest classes of pictures, or of all pictures in a folder.
+    """Name the likeliest classes of pictures.
 
     DIR is a folder that `resgen build` has made. Pictures are prepared as its spec
     says, and run by ONNX Runtime.

@@ -9,7 +9,6 @@ import click
 from resgen.cli._options import Whole, folder_argument, images_option, json_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
-from resgen.errors import UsageError
 
 #: What goes on after each step has been said.
 _NEXT = {"": "hashing", "files": "deriving", "derived": "verifying"}
@@ -43,24 +42,10 @@ def command(
     those that the manifest vouches for, and compute what its spec says.
     """
     with Progress(_NEXT, err=as_json) as progress:
-        from resgen.artifact.opened import open_folder
+        from resgen.api.verify import verify
 
-        artifact = open_folder(folder)
-        count = artifact.check_hashes()
-        progress.say("files", f"{count} files have the SHA-256 of the manifest")
-        if artifact.exported:
-            if batches:
-                raise UsageError("--batch is for what `resgen build` has made")
-            from resgen.artifact.verify_export import verify_export
-
-            record = verify_export(artifact, images, progress.say)
-        else:
-            from resgen.artifact.verify import verify
-
-            record = verify(
-                artifact, images=images, batches=batches or None, say=progress.say
-            )
+        found = verify(folder, images=images, batch=batches, progress=progress)
     if as_json:
-        say_json(record)
+        say_json(found.to_dict())
     else:
-        say(f"{folder} is proven")
+        say(str(found))

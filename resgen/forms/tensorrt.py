@@ -2,66 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from resgen.artifact.ready import Ready
-from resgen.files.hashed import sha256_of
-from resgen.forms.engine import export_engine
-from resgen.kit.profiles import shapes_of
-from resgen.kit.write import write_kit
-from resgen.machine.device import present
-from resgen.tensorrt.manifest import EngineManifest
-from resgen.tensorrt.profiles import Span, resolve
-from resgen.tensorrt.targets import Division, check_precisions, divide
-from resgen.tensorrt.twin import more_work
+from resgen.artifact.form import Finish, Form, Job
+from resgen.errors import UsageError
+from resgen.options.group import Group, option
+from resgen.options.kinds import FLAG, Kind, choice, text, whole
+from resgen.tensorrt.profiles import Span, format_profile, parse_profile
+from resgen.words.progress import Progress
 
-Say = Callable[[str, str], None]
+if TYPE_CHECKING:
+    from resgen.artifact.ready import Ready
+    from resgen.tensorrt.manifest import EngineManifest
+    from resgen.tensorrt.targets import Division
+
 #: The folder of a kit, beside the engine.
-KIT = "kit"
+KIT: Final = "kit"
+#: Bytes in the units that a size may have.
+_UNITS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
-@dataclass(frozen=True, slots=True)
-class EngineWishes:
-    """How engines are to be; ``source`` and ``options`` are for the command that
-    builds them again.
-    """
+def _profile(value: Any) -> Span:
+    try:
+        return parse_profile(value if isinstance(value, str) else format_profile(value))
+    except UsageError as error:
+        raise ValueError(f"{error.message} (as in 1,8,32)") from None
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a profile such as 1,8,32") from None
 
-    division: Division
-    profiles: tuple[Span, ...] = ()
-    workspace: int | None = None
-    level: int | None = None
-    rebuild: bool = False
-    source: str = ""
-    options: tuple[str, ...] = ()
-    say: Say = lambda label, text: None
-    progress: Callable[[str, int, int], None] = field(
-        default=lambda step, done, total: None
+
+def _bytes(value: Any) -> int:
+    found = re.fullmatch(r"(\d{1,18})\s*([kmg]?)(i?b)?", str(value).lower(), re.ASCII)
+    if found is None or not int(found[1]):
+        raise ValueError(f'"{value}" is not a size, as in 2G')
+    return int(found[1]) * _UNITS[found[2]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Group):
+    """How engines are to be."""
+
+    target: str | None = option(
+        "--target",
+        text("GPU,..."),
+        "Devices or compute capabilities, as in rtx-4090,sm_86.",
+        shown="the GPU of this machine",
     )
+    flavor: str | None = option(
+        "--flavor",
+        choice("rtx", "tensorrt"),
+        "TensorRT for RTX, or the full TensorRT.",
+        shown="what is installed",
+    )
+    profile: tuple[Span, ...] = option(
+        "--profile",
+        Kind("MIN,OPT,MAX", _profile, _profile, format_profile),
+        "Batch sizes or whole shapes; may be repeated.",
+        shown="1,8,32",
+        repeated=True,
+    )
+    workspace: int | None = option(
+        "--workspace",
+        Kind("SIZE", _bytes, _bytes),
+        "Memory to build in, as in 2G.",
+        shown="all that there is",
+    )
+    optimization_level: int | None = option(
+        "--optimization-level",
+        whole(0, 5),
+        "How long to search, 0 to 5.",
+        shown="TensorRT's own",
+    )
+    rebuild: bool = option("--rebuild", FLAG, "Do not use the cache.")
 
 
-def divided(
-    targets: Sequence[str],
-    flavor: str | None,
-    precisions: Sequence[str],
-    number: int = 0,
-) -> Division:
-    """Who builds for which target; a target that lacks a precision is refused.
+def prepare(options: Options, job: Job) -> Finish:
+    """A target that nothing can build for, or that lacks a precision, is refused."""
+    from resgen.tensorrt.targets import divided, parse_targets
 
-    ``number`` is the GPU of this machine that can be built for.
-    """
-    check_precisions(precisions, targets)
-    found = divide(targets, flavor, present(number))
-    check_precisions(precisions, (*found.here, *found.elsewhere))
-    return found
+    targets = parse_targets(options.target) if options.target else ()
+    division = divided(targets, options.flavor, job.precisions)
+    return lambda ready: make(ready, options, division, job)
 
 
-def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, Any]]:
+def make(
+    ready: Ready, options: Options, division: Division, job: Job
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Write engine and kit beside the file; hashes, and what the manifest records."""
-    division = wishes.division
+    from resgen.files.hashed import sha256_of
+    from resgen.tensorrt.export import export_engine
+
     files: dict[str, str] = {}
     record: dict[str, Any] = {}
+    say = job.progress.say
     if division.flavor is not None:
         made = export_engine(
             ready.model,
@@ -69,29 +105,29 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
             flavor=division.flavor,
             targets=division.here,
             precision=ready.precisions[-1],
-            profiles=wishes.profiles,
-            workspace=wishes.workspace,
-            level=wishes.level,
-            rebuild=wishes.rebuild,
-            source=wishes.source,
-            options=wishes.options,
+            profiles=options.profile,
+            workspace=options.workspace,
+            level=options.optimization_level,
+            rebuild=options.rebuild,
+            source=job.source,
+            options=job.words,
             identity=ready.identity,
             locate=ready.locate,
-            say=wishes.say,
-            progress=lambda done, total: wishes.progress("building", done, total),
+            say=say,
+            progress=lambda done, total: job.progress.advance("building", done, total),
         )
         files[made.engine.name] = made.manifest.engine.sha256
         files[made.manifest_file.name] = sha256_of(made.manifest_file)
         size = made.engine.stat().st_size / 1e6
         how = "taken from the cache" if made.cached else "built"
         slower = _slower(made.manifest)
-        wishes.say(
+        say(
             "engine",
             f"{division.flavor.name} {made.manifest.tensorrt}, "
             f"{', '.join(division.here)}, {size:.1f} MB, {how}",
         )
         if slower:
-            wishes.say("speed", slower)
+            say("speed", slower)
         record["engine"] = {
             "targets": list(division.here),
             "flavor": division.flavor.key,
@@ -100,9 +136,9 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
             "speed_measured": False,
         }
     if division.elsewhere:
-        files.update(_kit(ready, wishes))
+        files.update(_kit(ready, options, division.elsewhere))
         record["kit"] = {"targets": list(division.elsewhere)}
-        wishes.say(
+        say(
             "kit",
             f"nothing here builds for {', '.join(division.elsewhere)}: carry {KIT}/ "
             "there and run build_and_time.py",
@@ -110,8 +146,61 @@ def make(ready: Ready, wishes: EngineWishes) -> tuple[dict[str, str], dict[str, 
     return files, record
 
 
+def verify(
+    ready: Ready, made: Mapping[str, Any], progress: Progress
+) -> Mapping[str, Any]:
+    """The engine against the float32 network, where there is a GPU for it."""
+    found: dict[str, Any] = {}
+    if "engine" in made:
+        found["engine"] = _engine(ready, progress)
+    if "kit" in made:
+        progress.say("kit", "not run: it is for other machines")
+        found["kit"] = None
+    return found
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
+    """How close the engine comes; None where nothing here can run it."""
+    import numpy as np
+
+    from resgen.errors import MissingDevice
+    from resgen.proof.compare import Departure
+    from resgen.runtime.tensorrt import TensorRtSession
+    from resgen.tensorrt.cache import ENGINE
+
+    try:
+        session = TensorRtSession(ready.folder / ENGINE)
+    except MissingDevice as missing:
+        progress.say("engine", f"not run: {missing.message}")
+        return None
+    with session:
+        fixed = next(iter(session.inputs.values()))[0]
+        feeds, expected = ready.trial(fixed or session.least_batch)
+        found = session.run(feeds)
+    largest = 0.0
+    for name, wanted in expected.items():
+        apart = float(np.abs(found[name].astype(np.float64) - wanted).max())
+        share = apart / (float(np.ptp(wanted)) or 1.0)
+        if not share <= ready.tolerance:
+            raise Departure(
+                name,
+                f'the output "{name}" of the engine is {share:.1e} of its range away '
+                f"from the float32 network's (allowed {ready.tolerance:.0e})",
+            )
+        largest = max(largest, share)
+    progress.say(
+        "engine", f"within {largest:.1e} of the output's range of the float32 network"
+    )
+    return {"largest": largest, "allowed": ready.tolerance}
+
+
 def _slower(manifest: EngineManifest) -> str:
     """That fp16 has less to do, as far as the builder's log says so."""
+    from resgen.tensorrt.twin import more_work
+
     half = manifest.fp16_layers
     more = more_work(manifest.layers, half) if half is not None else []
     if not more:
@@ -119,26 +208,40 @@ def _slower(manifest: EngineManifest) -> str:
     return f"not measured; {'; '.join(more)}: expect fp16 to be faster there"
 
 
-def _kit(ready: Ready, wishes: EngineWishes) -> dict[str, str]:
+def _kit(ready: Ready, options: Options, targets: Sequence[str]) -> dict[str, str]:
+    from resgen.files.hashed import sha256_of
+    from resgen.kit.profiles import shapes_of
+    from resgen.kit.write import write_kit
+    from resgen.tensorrt.profiles import resolve
+
     shapes, _ = shapes_of(ready.model)
-    profiles = resolve(wishes.profiles, shapes)
+    profiles = resolve(options.profile, shapes)
     first = next(iter(shapes))
     batch = shapes[first][0] or (profiles[0][first][1][0] if profiles else 1)
     inputs, expected = ready.trial(batch)
     written = write_kit(
         ready.model,
         ready.folder / KIT,
-        target=", ".join(wishes.division.elsewhere),
+        target=", ".join(targets),
         precision=ready.precisions[-1],
         profiles=profiles,
         inputs=inputs,
         expected=expected,
         tolerances=dict.fromkeys(expected, ready.tolerance),
         name=ready.name,
-        workspace=wishes.workspace,
-        level=wishes.level,
+        workspace=options.workspace,
+        level=options.optimization_level,
         metadata={"onnx_sha256": ready.identity.sha256},
     )
     return {
         path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
     }
+
+
+FORM = Form(
+    "TensorRT engines, or a kit that builds them elsewhere",
+    Options,
+    prepare,
+    verify,
+    consumers=("tensorrt",),
+)

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from resgen._version import __version__
-from resgen.artifact.folder import MANIFEST
-from resgen.artifact.manifest import Exported, FileManifest, entries
-from resgen.artifact.manifest import write as write_manifest
-from resgen.artifact.metadata import versions
-from resgen.artifact.ready import Ready
+from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import ResgenError, UsageError
-from resgen.files.hashed import sha256_of
-from resgen.files.place import staged
-from resgen.serve.config import (
-    Accelerator,
-    Batching,
-    Instances,
-    Serving,
-    Tensor,
-    WarmUp,
-    check_batches,
-)
-from resgen.serve.spans import Profile, spans
-from resgen.serve.triton import labels_of, model_name, tensors_of, write_repository
-from resgen.tensorrt.manifest import vouched
+from resgen.options.group import Group, option
+from resgen.options.kinds import choice, whole
+from resgen.words.progress import Progress
 
-Say = Callable[[str, str], None]
+if TYPE_CHECKING:
+    from resgen.artifact.manifest import Exported, FileManifest
+    from resgen.artifact.ready import Ready
+    from resgen.serve.config import Serving, Tensor
+    from resgen.serve.spans import Profile
+
 #: The folder that Triton is given, beside what it was made from.
 REPOSITORY: Final = "repository"
 #: How long a request may wait for others, in microseconds, as Triton's guide begins.
@@ -39,25 +28,65 @@ DELAY: Final = 100
 LARGEST: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ServingWishes:
-    """The largest batch, instances that run at once, and what else Triton is told.
+@dataclass(frozen=True, kw_only=True)
+class Options(Group):
+    """What Triton is told; see :class:`~resgen.serve.config.Serving`."""
 
-    See :class:`~resgen.serve.config.Serving`.
+    max_batch: int | None = option(
+        "--max-batch",
+        whole(),
+        "The largest batch.",
+        shown="8, or the most that an engine takes",
+    )
+    instances: int = option("--instances", whole(), "How many run at once.", default=1)
+    threads: int | None = option(
+        "--threads",
+        whole(),
+        "Threads of one operator on a processor.",
+        shown="ONNX Runtime's, a core each",
+    )
+    accelerator: Any = option(
+        "--accelerator",
+        choice("tensorrt"),
+        "Let ONNX Runtime compile the network on GPUs when it is loaded.",
+        shown="none",
+    )
+    versions: int = option(
+        "--versions",
+        whole(0),
+        "How many of the newest versions are served, 0 for all.",
+        default=1,
+    )
 
-    Where no batch is given it is an engine's largest, and 8 of an ONNX file.
-    """
 
-    max_batch: int | None = None
-    instances: int = 1
-    threads: int | None = None
-    accelerator: Accelerator | None = None
-    versions: int = 1
-    say: Say = lambda label, text: None
+def prepare(options: Options, job: Job) -> Finish:
+    """Nothing is refused before the file is there."""
+    return lambda ready: make(ready, options, job)
 
 
-def make(ready: Ready, wishes: ServingWishes) -> tuple[dict[str, str], dict[str, Any]]:
+def verify(
+    ready: Ready, made: Mapping[str, Any], progress: Progress
+) -> Mapping[str, Any]:
+    """Triton is not run; the model that it is given is the one that was proven."""
+    from resgen.files.hashed import sha256_of
+
+    served = sorted((ready.folder / REPOSITORY).glob("*/*/model.onnx"))
+    if not served or any(sha256_of(p) != ready.identity.sha256 for p in served):
+        raise ResgenError(
+            f"{ready.folder / REPOSITORY} does not hold the folder's model.onnx",
+            hint="export it again",
+        )
+    progress.say("triton", "not run; its model is the file that was proven")
+    return {"triton": None}
+
+
+def make(
+    ready: Ready, options: Options, job: Job
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Write the repository beside the file; hashes, and what the manifest records."""
+    from resgen.files.hashed import sha256_of
+    from resgen.serve.triton import model_name, tensors_of, write_repository
+
     name = model_name(ready.name)
     out = ready.folder / REPOSITORY
     inputs, outputs = tensors_of(ready.model, ready.name)
@@ -68,10 +97,10 @@ def make(ready: Ready, wishes: ServingWishes) -> tuple[dict[str, str], dict[str,
         kind="onnx",
         inputs=inputs,
         outputs=outputs,
-        serving=_of_file(wishes, inputs, outputs, ready.sizes),
+        serving=_of_file(options, inputs, outputs, ready.sizes),
         labels=ready.labels,
     )
-    wishes.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
+    job.progress.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
     files = {
         path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
     }
@@ -79,9 +108,18 @@ def make(ready: Ready, wishes: ServingWishes) -> tuple[dict[str, str], dict[str,
 
 
 def serve_engine(
-    engine: Path, out: Path, wishes: ServingWishes, *, force: bool = False
+    engine: Path, out: Path, options: Options, job: Job, force: bool
 ) -> Exported[FileManifest]:
     """Write the repository of an engine that lies beside its ONNX file."""
+    from resgen._version import __version__
+    from resgen.artifact.manifest import Exported, FileManifest, entries, write
+    from resgen.artifact.metadata import versions
+    from resgen.files.hashed import sha256_of
+    from resgen.files.ownership import MANIFEST
+    from resgen.files.place import staged
+    from resgen.serve.triton import labels_of, model_name, tensors_of, write_repository
+    from resgen.tensorrt.manifest import vouched
+
     begin = time.perf_counter()
     profiles = vouched(engine).profiles
     onnx = engine.with_suffix(".onnx")
@@ -91,7 +129,7 @@ def serve_engine(
         )
     inputs, outputs = tensors_of(onnx)
     name = model_name(engine.resolve().parent.name)
-    serving, least = _of_engine(wishes, inputs, outputs, profiles)
+    serving, least = _of_engine(options, inputs, outputs, profiles)
     with staged(out, force=force, names=(MANIFEST,), source=engine) as stage:
         written = write_repository(
             engine,
@@ -115,58 +153,82 @@ def serve_engine(
             entries(stage, files),
             versions(verified=False),
         )
-        write_manifest(stage, manifest)
-    wishes.say("triton", f"tritonserver --model-repository {out / REPOSITORY}")
+        write(stage, manifest)
+    job.progress.say("triton", f"tritonserver --model-repository {out / REPOSITORY}")
     if least > 1:
-        wishes.say("batch", f"requests for fewer than {least} inputs fail: the engine "
-                   "takes no smaller batch")  # fmt: skip
+        job.progress.say(
+            "batch",
+            f"requests for fewer than {least} inputs fail: the engine takes no smaller "
+            "batch",
+        )
     return Exported(out, manifest, time.perf_counter() - begin)
 
 
 def _of_engine(
-    wishes: ServingWishes,
+    options: Options,
     inputs: Sequence[Tensor],
     outputs: Sequence[Tensor],
     profiles: Sequence[Profile],
 ) -> tuple[Serving, int]:
     """As far as the engine's profiles go, and its least batch."""
+    from resgen.serve.config import Batching, Instances, Serving, check_batches
+    from resgen.serve.spans import spans
+
     if not profiles:
-        return _of_file(wishes, inputs, outputs, {}), 1
+        return _of_file(options, inputs, outputs, {}), 1
     check_batches(inputs, outputs)
-    found = spans(profiles, wishes.max_batch)
+    found = spans(profiles, options.max_batch)
     serving = Serving(
         max_batch=found.largest,
         batching=Batching(delay=DELAY),
-        instances=Instances(wishes.instances, profiles=len(profiles)),
-        threads=wishes.threads,
-        accelerator=wishes.accelerator,
-        versions=wishes.versions,
+        instances=Instances(options.instances, profiles=len(profiles)),
+        threads=options.threads,
+        accelerator=options.accelerator,
+        versions=options.versions,
         warm_up=found.warm_up,
     )
     return serving, found.least
 
 
 def _of_file(
-    wishes: ServingWishes,
+    options: Options,
     inputs: Sequence[Tensor],
     outputs: Sequence[Tensor],
     sizes: Mapping[str, tuple[int, ...]],
 ) -> Serving:
     """``sizes`` are those of inputs without the batch, for heights that are open."""
+    from resgen.serve.config import (
+        Batching,
+        Instances,
+        Serving,
+        WarmUp,
+        check_batches,
+    )
+
     open_batch = check_batches(inputs, outputs)
-    if not open_batch and wishes.max_batch is not None:
+    if not open_batch and options.max_batch is not None:
         raise UsageError("--max-batch is for networks whose batch is open")
-    largest = wishes.max_batch or LARGEST
+    largest = options.max_batch or LARGEST
     sizes = {t.name: sizes[t.name] for t in inputs if None in t.shape[1:]
              and t.name in sizes}  # fmt: skip
     batches = (1, largest) if open_batch and largest > 1 else (1,)
     return Serving(
         max_batch=largest if open_batch else None,
         batching=Batching(delay=DELAY) if open_batch else None,
-        instances=Instances(wishes.instances),
-        threads=wishes.threads,
-        accelerator=wishes.accelerator,
-        versions=wishes.versions,
+        instances=Instances(options.instances),
+        threads=options.threads,
+        accelerator=options.accelerator,
+        versions=options.versions,
         # Random data would be random bits, and many of those are no numbers.
         warm_up=WarmUp(batches, zeros=True, shapes=sizes),
     )
+
+
+FORM = Form(
+    "a model repository for Triton",
+    Options,
+    prepare,
+    verify,
+    consumers=("onnxruntime",),
+    of_engine=serve_engine,
+)

@@ -37,11 +37,11 @@ def engines_of(
     leaves on the GPU would be there beside the measurement. No GPU, or no TensorRT that
     builds for it, has exit code 3.
     """
-    from resgen.forms.tensorrt import divided
     from resgen.machine.device import number_of, required
     from resgen.profiling.process import Process
     from resgen.profiling.worker import Failure
     from resgen.tensorrt.flavor import FLAVORS
+    from resgen.tensorrt.targets import divided
 
     number = number_of(building.device)
     device = required("no engine can be built that could be measured", number=number)

@@ -77,7 +77,7 @@ class Worker:
 
     def build(self, model: Path, out: Path, options: Mapping[str, Any]) -> Path:
         """An engine of an ONNX file, as :func:`export_engine` makes it."""
-        from resgen.forms.engine import export_engine
+        from resgen.tensorrt.export import export_engine
 
         return export_engine(model, out, **options).engine
 

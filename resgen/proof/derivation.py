@@ -82,28 +82,6 @@ def weights_differences(graph: Graph, stored: StoredWeights) -> list[Difference]
     return []
 
 
-def foreign_differences(wanted: Path, found: Path) -> list[Difference]:
-    """The same for a file that another writer made, against what it makes now.
-
-    Where a node is from in the source, which torch's exporter writes down, depends on
-    the machine and is not compared.
-    """
-    ours, theirs = read_stored(wanted), read_stored(found)
-    for stored in (ours, theirs):
-        for node in stored.model.graph.node:
-            node.ClearField("metadata_props")
-            node.ClearField("doc_string")
-    told = list(structure(ours.model, theirs.model, lambda name: None))
-    if [t.head for t in ours.tensors] != [t.head for t in theirs.tensors]:
-        told.append(Difference("", "the initialisers are of other shapes"))
-        return told
-    for one, other in zip(ours.tensors, theirs.tensors, strict=True):
-        if one.read().tobytes() != other.read().tobytes():
-            message = f"the initialiser {one.name} holds other numbers"
-            told.append(Difference(one.name, message))
-    return told
-
-
 def _unaccounted(
     differs: Differs, why: str = "there is what none of its parts accounts for"
 ) -> Difference:

@@ -141,67 +141,6 @@ def prove(
     )
 
 
-def prove_foreign(
-    graph: Graph,
-    file: Path,
-    weights: Weights,
-    preprocess: Preprocess,
-    write: Callable[[Weights, Path], object],
-    *,
-    batches: Sequence[int] | None = None,
-    images: Sequence[Path] | None = None,
-    seed: int = 0,
-) -> Verification:
-    """Prove the outputs of a file that another exporter wrote.
-
-    Its names are its own, so tensors cannot be compared one by one; ``write`` writes
-    such a file for other weights, which are the probe parameters. Otherwise as
-    :func:`prove`.
-    """
-    from resgen.lower.torch import to_torch
-
-    load_onnxruntime("the ONNX file cannot be run and verified")
-    sizes = tuple(batches or _batches(read_stored(file).model))
-    paths = photographs() if images is None else images
-    inputs = gather(graph, preprocess, sizes, paths, seed, resized=False)
-    drawn = draw(graph, seed)
-    module = probed(graph, drawn, inputs)
-
-    def probing() -> torch.nn.Module:
-        return probed(graph, draw(graph, seed), inputs)
-
-    def shipping() -> torch.nn.Module:
-        return to_torch(graph, weights)
-
-    with temporary_folder() as folder:
-        copy = Path(folder) / file.name
-        write(drawn, copy)
-        agreements = []
-        for model, parameters, made in (
-            (copy, drawn, probing),
-            (file, weights, shipping),
-        ):
-            _load(graph, module, parameters)
-            with TorchSession(graph, module) as session:
-                reference = Recorded.of(session, inputs.feeds)
-            with OnnxRuntimeSession(model) as deployed:
-                agreements.append(
-                    compare_outputs(reference, deployed, _exact(graph, made))
-                )
-    probe, shipped = agreements
-    return Verification(
-        verdict="equal",
-        pictures=inputs.pictures,
-        random=inputs.random,
-        batches=sizes,
-        tensors=0,
-        tensor_share=0.0,
-        initializers=0,
-        probe=probe,
-        shipped=shipped,
-    )
-
-
 def _batches(structure: ModelProto) -> tuple[int, ...]:
     """The batch sizes to verify, from what the file takes."""
     axes = structure.graph.input[0].type.tensor_type.shape.dim

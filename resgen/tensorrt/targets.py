@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from resgen.errors import MissingComponent, UsageError, did_you_mean
-from resgen.machine.device import Device
+from resgen.machine.device import Device, present
 from resgen.tensorrt.flavor import FLAVORS, Flavor, flavor_of, installed
 
 _DEVICES: Final[Mapping[str, str]] = {
@@ -233,3 +233,19 @@ def divide(
     here = able(best) if flavors else ()
     elsewhere = tuple(t for t in targets if t not in here)
     return Division(best if here else None, here, elsewhere)
+
+
+def divided(
+    targets: Sequence[str],
+    flavor: str | None,
+    precisions: Sequence[str],
+    number: int = 0,
+) -> Division:
+    """Who builds for which target; a target that lacks a precision is refused.
+
+    ``number`` is the GPU of this machine that can be built for.
+    """
+    check_precisions(precisions, targets)
+    found = divide(targets, flavor, present(number))
+    check_precisions(precisions, (*found.here, *found.elsewhere))
+    return found

@@ -71,7 +71,7 @@ def test_limits_of_the_help_are_those_in_force(run: Run) -> None:
         (("--versoin",), 'did you mean "--version"?'),
         (("inspect",), "SPEC"),
         (("build", "resnet50", "--batch", "0"), "--batch"),
-        (("build", "resnet50", "--exporter", "onnx"), "torch"),
+        (("export", "resnet50", "--to", "onxn"), "'onnx'"),
         (("build", "resnet50", "--ema"), "--weights"),
         (("build", "resnet50", "--images", "x", "--no-verify"), "--images"),
         (("predict", "build/resnet50"), "IMAGE"),

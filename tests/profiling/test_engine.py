@@ -37,6 +37,10 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RESGEN_CACHE", str(tmp_path / "cache"))
 
 
+#: Where an engine is built, as files of resgen/tensorrt.
+_BUILDING = ("build", "export", "targets")
+
+
 @pytest.fixture
 def gpu(monkeypatch):
     """A GPU, as far as building goes."""
@@ -44,12 +48,8 @@ def gpu(monkeypatch):
 
     def has(capability="sm_86"):
         found = Device("Stand-in", capability, "13.0")
-        for module in ("machine.device", "tensorrt.build"):
+        for module in ("machine.device", *(f"tensorrt.{n}" for n in _BUILDING)):
             monkeypatch.setattr(f"resgen.{module}.present", lambda number=0: found)
-        for module in ("engine", "tensorrt"):
-            monkeypatch.setattr(
-                f"resgen.forms.{module}.present", lambda number=0: found
-            )
         monkeypatch.setattr("resgen.tensorrt.flavor.find_spec", only_rtx)
 
     def only_rtx(name):

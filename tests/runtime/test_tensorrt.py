@@ -16,12 +16,12 @@ import pytest
 from hand_graph import Builder, random_weights
 
 from resgen.errors import MissingComponent, MissingDevice, ResgenError
-from resgen.forms.engine import export_engine
 from resgen.lower.onnx import write
 from resgen.machine import device
 from resgen.ops.conv import Conv
 from resgen.runtime import tensorrt as runtime
 from resgen.runtime.tensorrt import TensorRtSession, TorchMemory
+from resgen.tensorrt.export import export_engine
 from resgen.tensorrt.flavor import FLAVORS
 
 RTX = FLAVORS["rtx"]

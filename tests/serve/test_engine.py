@@ -15,11 +15,12 @@ import pytest
 from google.protobuf import text_format
 from onnx import TensorProto, helper
 
+import resgen
 from resgen.errors import ResgenError, UsageError
-from resgen.forms.triton import ServingWishes, serve_engine
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.manifest import Content, EngineManifest, Span, write_manifest
 from resgen.tensorrt.profiles import parse_profile, resolve
+from resgen.words.progress import Progress
 
 LABELS = ["tench", "goldfish"]
 
@@ -81,12 +82,17 @@ def engine(tmp_path):
 def served(tmp_path, parse):
     """Serves an engine; what Triton is told of it, and the model's folder."""
 
-    def serve(engine, said=None, **wishes):
-        say = ([] if said is None else said).append
+    class Heard(Progress):
+        def __init__(self, said):
+            self.said = said
+
+        def say(self, label, text):
+            self.said.append(text)
+
+    def serve(engine, said=None, **options):
         out = tmp_path / "out"
-        serve_engine(
-            engine, out, ServingWishes(**wishes, say=lambda label, text: say(text))
-        )
+        progress = Heard([] if said is None else said)
+        resgen.export(engine, out, to="triton", progress=progress, **options)
         home = out / "repository" / "net"
         return parse((home / "config.pbtxt").read_text("utf-8")), home
 

@@ -18,7 +18,7 @@ import onnx  # noqa: F401
 import tensorrt_rtx  # noqa: F401
 from clock import report
 
-from resgen.forms.engine import EngineExported, export_engine
+from resgen.tensorrt.export import EngineExported, export_engine
 from resgen.tensorrt.files import fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 

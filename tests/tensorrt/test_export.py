@@ -20,12 +20,12 @@ import pytest
 import resgen
 from resgen.artifact.ready import locate_from_graph
 from resgen.errors import MissingDevice, ResgenError, UsageError
-from resgen.forms import engine as exporting
-from resgen.forms.engine import export_engine
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.onnx import write
 from resgen.machine.device import Device
+from resgen.tensorrt import export as exporting
 from resgen.tensorrt import manifest as vouching
+from resgen.tensorrt.export import export_engine
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 from resgen.tensorrt.manifest import check_here, vouched
@@ -98,7 +98,7 @@ def test_the_manifest_says_what_the_engine_is(export, model, tmp_path):
         profiles=[parse_profile("1,2,4"), parse_profile("8,8,8")],
         level=2,
         source="resnet20_cifar",
-        options=("--seed", "3"),
+        options=("--precision", "fp16", "--seed", "3"),
     )
     assert {p.name for p in files_in(tmp_path / "out")} == {
         "model.engine",
@@ -119,8 +119,8 @@ def test_the_manifest_says_what_the_engine_is(export, model, tmp_path):
     assert found["layers"]["precisions"]["fp16"] > 15
     assert found["rebuild"] == (
         "resgen export resnet20_cifar --to tensorrt --target sm_86,sm_120 --flavor rtx "
-        "--precision fp16 --profile 1,2,4 --profile 8,8,8 --optimization-level 2 "
-        "--seed 3 --rebuild"
+        "--profile 1,2,4 --profile 8,8,8 --optimization-level 2 "
+        "--precision fp16 --seed 3 --rebuild"
     )
     assert vouched(made.engine) == made.manifest
 
@@ -274,7 +274,7 @@ TWICE = """
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from resgen.forms.engine import export_engine
+from resgen.tensorrt.export import export_engine
 from resgen.tensorrt.flavor import FLAVORS
 made = export_engine(
     Path(sys.argv[1]), Path(sys.argv[2]), flavor=FLAVORS["rtx"], targets=("sm_86",)

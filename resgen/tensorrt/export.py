@@ -153,7 +153,6 @@ def export_engine(
 def _command(request: EngineRequest, source: str, options: Sequence[str]) -> str:
     words = ["resgen", "export", source, "--to", "tensorrt"]
     words += ["--target", ",".join(request.targets), "--flavor", request.flavor.key]
-    words += ["--precision", request.precision]
     for span in request.profiles:
         words += ["--profile", format_profile(span)]
     if request.workspace is not None:

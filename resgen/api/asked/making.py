@@ -1,0 +1,191 @@
+"""Options of what makes a folder of a network: ``build`` and ``export``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.api.asked.common import PRECISION, Changing, Making, out
+from resgen.options.group import option
+from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
+
+#: Sizes are 32 bits wide in what reads ONNX files.
+_LARGEST: Final = 2**31 - 1
+
+
+def _size(value: Any) -> tuple[int, int]:
+    given = value
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value.lower(), re.ASCII)
+        value = found and (int(found[1]), int(found[2]))
+    sound = isinstance(value, tuple | list) and len(value) == 2
+    if not sound or not all(type(n) is int and 0 < n < 10**5 for n in value):
+        raise ValueError(
+            f'"{given}" is not the size of a picture: height and width, as in 480x640'
+        )
+    return value[0], value[1]
+
+
+SIZE: Final = Kind("HxW", _size, _size, lambda size: f"{size[0]}x{size[1]}")
+
+
+def _share(value: Any) -> float:
+    said = str(value).strip()
+    try:
+        share = float(said.removesuffix("%")) / (100 if said.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError(f'"{value}" is no share, such as 1% or 0.01')
+    return share
+
+
+SHARE: Final = Kind("SHARE", _share, _share, repr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writing(Making, Changing):
+    """Where a network is written to, with what weights, and how its ONNX file is."""
+
+    out: Path | None = out("The folder to make.", "build/NAME")
+    max_operators: int | None = option(
+        "--max-operators",
+        whole(),
+        "Refuse a network with more operators.",
+        shown="16,000",
+    )
+    max_parameters: int | None = option(
+        "--max-parameters",
+        whole(),
+        "Refuse a network with more parameters.",
+        shown="2,000,000,000",
+    )
+    seed: int = option("--seed", whole(0), "For fresh weights.", default=0)
+    batch: int | None = option(
+        "--batch",
+        whole(1, _LARGEST),
+        "Fix the batch size of the ONNX file.",
+        shown="any",
+    )
+    dynamic: bool = option(
+        "--dynamic", FLAG, "Leave height and width of the ONNX file open."
+    )
+    opset: int | None = option(
+        "--opset",
+        whole(),
+        "Version of the ONNX operators.",
+        shown="the lowest that will do",
+    )
+    no_verify: bool = option(
+        "--no-verify",
+        FLAG,
+        "Skip the proof, for which torch and onnxruntime are needed.",
+    )
+    force: bool = option(
+        "--force", FLAG, "Keep what others put into the folder, and go on."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building(Writing):
+    """What ``resgen build`` is asked."""
+
+    keep_batchnorm: bool = option(
+        "--keep-batchnorm", FLAG, "Do not fold batch norms into convolutions."
+    )
+    images: Path | None = option(
+        "--images",
+        path("FOLDER"),
+        "Verify on all pictures of a folder.",
+        shown="photographs that scikit-image ships",
+    )
+
+    def refuse(self) -> None:
+        """Pictures are for the proof."""
+        super().refuse()
+        if self.images is not None and self.no_verify:
+            raise self.refused("{images} are for the proof, which {no_verify} skips")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exporting(Writing):
+    """What ``resgen export`` is asked, beside the form's own options."""
+
+    precision: Any = option(
+        "--precision",
+        PRECISION,
+        "Of every operator that the spec does not give another.",
+        shown="a folder's own, else fp32",
+    )
+    consumer: str | None = option(
+        "--for",
+        choice("onnxruntime", "tensorrt"),
+        "The engine that quantisers are placed for.",
+        shown="tensorrt for --to tensorrt, else onnxruntime",
+    )
+    keep: tuple[str, ...] = option(
+        "--keep",
+        text("PART"),
+        'Keep a part out of int8 or fp8: "first", "last", or a path such as '
+        '"layer1.0"; may be repeated.',
+        repeated=True,
+    )
+    ends: str = option(
+        "--ends",
+        choice("float32", "low"),
+        "Type of inputs and outputs.",
+        default="float32",
+    )
+    reduce_range: bool = option(
+        "--reduce-range",
+        FLAG,
+        "Leave int8 weights 7 bits, for processors without VNNI.",
+    )
+    calibration: Path | None = option(
+        "--calibration",
+        path("PATH"),
+        "A folder of pictures, or an .npz of prepared inputs.",
+        shown="photographs that scikit-image ships",
+    )
+    method: Any = option(
+        "--method",
+        choice("minmax", "percentile"),
+        "How ranges come from what calibration sees.",
+        default="minmax",
+    )
+    evaluate: Path | None = option(
+        "--evaluate",
+        path("PATH"),
+        "What to judge the precision on: as --calibration; with a folder for each "
+        'class, or "labels" in the .npz, top-1 and top-5 are compared.',
+        shown="every fifth calibration input, held back",
+    )
+    tolerate: float | None = option(
+        "--tolerate",
+        SHARE,
+        "The top-1 that may be lost, as in 1% or 0.01; exit 1 where more surely is.",
+    )
+    bisect: bool = option(
+        "--bisect",
+        FLAG,
+        "Find the blocks that need a higher precision, and write them into the spec.",
+    )
+    camera: tuple[int, int] | None = option(
+        "--camera",
+        SIZE,
+        "Take uint8 pictures of this size and prepare them in the file.",
+    )
+
+    def refuse(self) -> None:
+        """What has no effect or no meaning beside each other."""
+        super().refuse()
+        if self.camera and self.dynamic:
+            raise self.refused("{camera} states one size, so nothing is {dynamic}")
+        if self.bisect and (self.no_verify or self.precision not in ("int8", "fp8")):
+            raise self.refused("{bisect} searches for what int8 or fp8 cannot have")
+        if self.reduce_range and self.precision not in (None, "int8"):
+            raise self.refused(
+                "{reduce_range} is about int8 weights: give {precision} int8"
+            )

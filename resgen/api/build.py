@@ -1,0 +1,69 @@
+"""``resgen.build``: a spec becomes a folder with a proven model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from resgen.api.asked.making import Building
+from resgen.api.specs import folder_name, read_spec
+from resgen.artifact.build import build as make
+from resgen.artifact.manifest import Exported, Manifest
+from resgen.expansion.network import Source
+from resgen.graph.ir import Graph
+from resgen.spec.model import Spec
+from resgen.words.progress import SILENT, Progress
+
+
+def build(
+    spec: Spec | Source,
+    out: str | Path | None = None,
+    *,
+    state_dict: Mapping[str, Any] | None = None,
+    verify: bool = True,
+    progress: Progress = SILENT,
+    **options: Any,
+) -> Exported[Manifest]:
+    """Write spec, graph, weights, ONNX model and manifest to the folder ``out``.
+
+    Weights come from a checkpoint (``weights``), from a ``state_dict`` of torch tensors
+    or arrays by name, or are drawn from ``seed``. ``options`` are those of
+    :class:`~resgen.api.asked.making.Building`, which are the command's.
+    With ``verify`` the model is proven to compute what PyTorch computes; otherwise
+    torch is not imported. Raises :class:`~resgen.errors.ResgenError` when the weights
+    do not fit, the proof fails or the folder cannot be written; then nothing is left.
+    """
+    asked = Building.of({**options, "out": out, "no_verify": not verify})
+    read, graph = read_spec(spec, asked)
+    return run(read, graph, asked, state_dict=state_dict, progress=progress)
+
+
+def run(
+    spec: Spec,
+    graph: Graph,
+    asked: Building,
+    *,
+    state_dict: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> Exported[Manifest]:
+    """As :func:`build`, of a spec that was read."""
+    return make(
+        spec,
+        asked.out or Path("build", folder_name(spec.name)),
+        graph=graph,
+        weights=asked.weights,
+        state_dict=state_dict,
+        **asdict(asked.loading),
+        preprocess=asked.preprocess,
+        seed=asked.seed,
+        batch=asked.batch,
+        opset=asked.opset,
+        dynamic=asked.dynamic,
+        keep_batchnorm=asked.keep_batchnorm,
+        verify=not asked.no_verify,
+        images=asked.images,
+        force=asked.force,
+        say=progress.say,
+    )

@@ -1,0 +1,72 @@
+"""The proof of a folder, done again from the folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen import forms
+from resgen.artifact.opened import open_folder
+from resgen.artifact.verify import verify as prove
+from resgen.artifact.verify_export import verify_export
+from resgen.errors import ResgenError, UsageError
+from resgen.words.progress import SILENT, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was proven of a folder, as ``--json`` prints it.
+
+    ``unproven`` are the parts of its form that nothing here could run.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    unproven: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was compared, and how closely."""
+        return self.record
+
+    def __str__(self) -> str:
+        if not self.unproven:
+            return f"{self.folder} is proven"
+        return (
+            f"{self.folder}/model.onnx is proven; not run: {', '.join(self.unproven)}"
+        )
+
+
+def verify(
+    folder: str | Path,
+    *,
+    images: str | Path | None = None,
+    batch: Sequence[int] = (),
+    progress: Progress = SILENT,
+) -> Verified:
+    """Prove that a folder holds what its manifest says, and that it computes its spec.
+
+    ``images`` are a folder of pictures to compare on, ``batch`` the sizes of batches.
+    Raises :class:`~resgen.errors.ResgenError` where a file was altered, or computes
+    anything else.
+    """
+    artifact = open_folder(Path(folder))
+    count = artifact.check_hashes()
+    progress.say("files", f"{count} files have the SHA-256 of the manifest")
+    own = None if images is None else Path(images)
+    manifest = artifact.manifest
+    if not artifact.exported:
+        record = prove(artifact, images=own, batches=batch or None, say=progress.say)
+        return Verified(artifact.folder, record, ())
+    if batch:
+        raise UsageError("batch sizes are for what `resgen build` has made")
+    if manifest.form not in forms.names():
+        raise ResgenError(
+            f"{folder} has the form {manifest.form}, which this resgen does not know",
+            hint=f"it knows {', '.join(forms.names())}",
+        )
+    record, ready = verify_export(artifact, own, progress.say)
+    found = forms.find(manifest.form).verify(ready, manifest.made, progress)
+    unproven = tuple(name for name, of_form in found.items() if of_form is None)
+    return Verified(artifact.folder, {**record, **found}, unproven)

@@ -1,0 +1,57 @@
+"""What an artifact can be made into: the type of all forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from resgen.options.group import Group
+from resgen.words.progress import SILENT, Progress
+
+if TYPE_CHECKING:  # the command line lists forms, and waits for nothing else
+    from resgen.artifact.manifest import Exported, FileManifest
+    from resgen.artifact.ready import Ready
+
+#: Makes something of a file, in its folder: the SHA-256 of the files by name, and what
+#: the manifest is to record.
+Finish: TypeAlias = "Callable[[Ready], tuple[Mapping[str, str], Mapping[str, Any]]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a form is told beside its own options.
+
+    ``precisions`` are all that the network's operators have. ``source`` and ``words``
+    are what is exported and the rest of the command that exports it again.
+    """
+
+    precisions: Sequence[str] = ("fp32",)
+    source: str = ""
+    words: tuple[str, ...] = ()
+    progress: Progress = field(default=SILENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A target of ``resgen export``, and what is particular to it.
+
+    ``summary`` is a line for the help. ``prepare`` refuses what cannot be made before
+    anything is written, and gives what makes it of an ONNX file that is proven.
+    ``verify`` holds what a folder has of the form against its ONNX file, and tells
+    what it found; what cannot be run here it says to be not run. ``consumers`` are the
+    engines that quantisers can be placed for, the usual one first. ``of_file`` tells
+    that an ONNX file of anybody's can be made into it, ``of_engine`` makes it of a
+    TensorRT engine into a folder of its own.
+    """
+
+    summary: str
+    options: type[Group]
+    prepare: Callable[[Any, Job], Finish]
+    verify: Callable[[Ready, Mapping[str, Any], Progress], Mapping[str, Any]]
+    consumers: tuple[str, ...] = ("onnxruntime", "tensorrt")
+    of_file: bool = True
+    of_engine: Callable[[Path, Path, Any, Job, bool], Exported[FileManifest]] | None = (
+        None
+    )
