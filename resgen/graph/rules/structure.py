@@ -14,7 +14,7 @@ def names(subject: Subject) -> Iterator[Finding]:
     """Names in a graph are unique, for state_dict keys and ONNX tensors come of them.
 
     Two operators have one name, or operators that share parameters need them in
-    different shapes. In a spec this comes of an `as` that is used twice or of a
+    different shapes, or one has a path beneath another's. In a spec this comes of an `as` that is used twice or of a
     `"share": true` around elements whose inputs differ in channels:
 
         {"share": true, "for": "i", "in": 2,
@@ -32,6 +32,16 @@ def names(subject: Subject) -> Iterator[Finding]:
                 'give each element its own "as"',
             )
         taken.add(node.name)
+    owners = {node.owner for node in graph.nodes if node.owner}
+    for node in graph.nodes:
+        around = _above(node.owner or node.name, owners)
+        if around is not None:
+            yield Finding(
+                node,
+                f'"{node.owner or node.name}" lies beneath "{around}", an operator, '
+                "whose own parts have such paths",
+                'give one of the two another "as"',
+            )
     shapes: dict[str, tuple[int, ...]] = {}
     for parameter in graph.parameters:
         if shapes.setdefault(parameter.name, parameter.shape) != parameter.shape:
@@ -55,6 +65,15 @@ def names(subject: Subject) -> Iterator[Finding]:
                     f"needs it as {_shape(need.shape)}",
                     'do not "share", or give all users the same channels',
                 )
+
+
+def _above(path: str, owners: set[str]) -> str | None:
+    """The operator with parameters that a path lies beneath."""
+    while path:
+        path = path.rpartition(".")[0]
+        if path in owners:
+            return path
+    return None
 
 
 @rule("RG101", "error", "Operators cannot be put in an order")
