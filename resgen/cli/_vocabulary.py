@@ -10,16 +10,21 @@ from typing import Any
 from resgen.ops import VOCABULARY
 from resgen.spec.library import builtin, builtin_files
 from resgen.spec.params import Param
+from resgen.spec.words import words
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A block, stem, head, part, shortcut or operator; ``kind`` is in the singular."""
+    """A definition, an operator or a word; ``kind`` is in the singular.
+
+    A word of the language has an example in place of parameters.
+    """
 
     name: str
     kind: str
     doc: str
     params: Mapping[str, Param]
+    example: str = ""
 
 
 def entries() -> list[Entry]:
@@ -34,15 +39,17 @@ def entries() -> list[Entry]:
                 found.append(Entry(name, folder, made.doc, made.params))
     for name, operator in VOCABULARY.items():
         found.append(Entry(name, "operator", operator.doc, operator.signature))
+    found += [Entry(w.name, "word", w.doc, {}, w.example) for w in words()]
     return found
 
 
 def record(entry: Entry) -> dict[str, Any]:
     """An entry as ``list --json`` prints it."""
+    about = {"name": entry.name, "kind": entry.kind, "doc": entry.doc}
+    if entry.example:
+        return {**about, "example": entry.example}
     return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "doc": entry.doc,
+        **about,
         "parameters": [_parameter(name, p) for name, p in entry.params.items()],
     }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from resgen.cli._vocabulary import Entry
 
 NETWORKS = "networks"
-KINDS = ("blocks", "stems", "heads", "parts", "shortcuts", "operators")
+KINDS = ("blocks", "stems", "heads", "parts", "shortcuts", "operators", "words")
 #: Columns of running text.
 PAGE = 88
 
@@ -28,7 +28,7 @@ PAGE = 88
     epilog="""\b
 Examples:
   resgen list                 the networks, by family
-  resgen list blocks          also stems, heads, parts, shortcuts, operators
+  resgen list blocks          also stems, heads, parts, shortcuts, operators, words
   resgen list bottleneck      one of them, with its parameters"""
 )
 @click.argument("what", metavar="[WHAT]", default=NETWORKS)
@@ -37,8 +37,8 @@ Examples:
 def command(what: str, *, long: bool, as_json: bool) -> None:
     """List the networks at hand, or what networks are made of.
 
-    WHAT is networks, blocks, stems, heads, parts, shortcuts, operators, or the name of
-    one of these.
+    WHAT is networks, blocks, stems, heads, parts, shortcuts, operators, words (of the
+    language of specs), or the name of one of these.
     """
     known = networks()
     if what != NETWORKS:
@@ -120,7 +120,7 @@ def _list_entries(what: str, *, as_json: bool) -> None:
         wide = max(len(entry.name) for entry in chosen)
         for entry in chosen:
             say(fitted(f"{entry.name:<{wide}}   {entry.doc}", width()))
-        say(f"\n`resgen list {chosen[0].name}` shows the parameters of one.")
+        say(f"\n`resgen list {chosen[0].name}` tells more of one.")
 
 
 def _show_entry(entry: Entry) -> None:
@@ -136,5 +136,7 @@ def _show_entry(entry: Entry) -> None:
         say(f"\n  {style(name, bold=True)}: {param}, {given}")
         for line in wrap(param.doc, page - 6):
             say(f"      {line}")
-    if not entry.params:
+    if entry.example:
+        say(f"\n  {entry.example}")
+    elif not entry.params:
         say("\n  It takes no parameters.")

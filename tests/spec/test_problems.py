@@ -295,3 +295,13 @@ def test_every_code_has_a_case() -> None:
     elsewhere = {*RAW, "RG040", "RG041", "RG042", "RG043"}
     reached = {code for code, *_ in CASES} | elsewhere
     assert {e.code for e in (*READING, *BUILDING)} == reached
+
+
+def test_a_path_beneath_an_operator_is_none(tmp_path: Path) -> None:
+    stem = (
+        '[{"op": "conv", "as": "c", "out": 3, "kernel": 1}, '
+        '{"op": "norm", "as": "c.stride"}]'
+    )
+    (error,) = look(tmp_path, written({"stem": stem})).errors
+    assert (error.code, error.place.pointer) == ("RG107", "/stem/1")
+    assert '"c.stride" lies beneath "c"' in error.message

@@ -14,8 +14,9 @@ def names(subject: Subject) -> Iterator[Finding]:
     """Names in a graph are unique, for state_dict keys and ONNX tensors come of them.
 
     Two operators have one name, or operators that share parameters need them in
-    different shapes, or one has a path beneath another's. In a spec this comes of an `as` that is used twice or of a
-    `"share": true` around elements whose inputs differ in channels:
+    different shapes, or one has a path beneath another's. In a spec this comes of an
+    `as` that is used twice or of a `"share": true` around elements whose inputs differ
+    in channels:
 
         {"share": true, "for": "i", "in": 2,
          "body": {"op": "conv", "as": "conv", "out": "8 * (i + 1)", "kernel": 3}}
