@@ -40,20 +40,21 @@ def spans(profiles: Sequence[Profile], asked: int | None) -> Spans:
             hint=f"--max-batch {most}, or export it with another --profile",
         )
     largest = asked or most
-    taken = {n for low, high in batches for n in range(low, min(high, largest) + 1)}
-    if not taken:
-        least = min(low for low, _ in batches)
+    least = min(low for low, _ in batches)
+    if least > largest:
         raise UsageError(
             f"the engine takes batches from {least} on, not {asked}",
             hint="give a larger --max-batch, or export it with another --profile",
         )
-    least = min(taken)
-    missing = sorted(set(range(least, largest + 1)) - taken)
-    if missing:
+    reached = least - 1
+    for low, high in sorted(batches):
+        if low <= reached + 1:
+            reached = max(reached, high)
+    if reached < largest:
         raise ResgenError(
-            f"no profile of the engine takes a batch of {missing[0]}, which Triton "
+            f"no profile of the engine takes a batch of {reached + 1}, which Triton "
             f"would send it: it gathers requests into batches up to {largest}",
-            hint=f"--max-batch {missing[0] - 1}, or export it with profiles that join, "
+            hint=f"--max-batch {reached}, or export it with profiles that join, "
             f"as --profile {least},{largest},{largest}",
         )
     return Spans(least, largest, _warm_up(profiles, (least, largest)))

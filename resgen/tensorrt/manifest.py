@@ -42,6 +42,9 @@ class Span:
     def __post_init__(self) -> None:
         if not 0 < len(self.min) == len(self.opt) == len(self.max):
             raise ValueError("min, opt and max differ in length")
+        for sizes in zip(self.min, self.opt, self.max, strict=True):
+            if not 0 < sizes[0] <= sizes[1] <= sizes[2]:
+                raise ValueError(f"{sizes} are no least, best and largest size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ class EngineManifest:
     def __post_init__(self) -> None:
         if self.flavor not in FLAVORS:
             raise ValueError(f'"{self.flavor}" is no TensorRT that resgen knows')
+        inputs = {frozenset(profile) for profile in self.profiles}
+        if len(inputs) > 1 or frozenset() in inputs:
+            raise ValueError("the profiles are not of the same inputs")
 
 
 ENGINE: Final = Format(

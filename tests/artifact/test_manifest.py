@@ -1,6 +1,5 @@
 """Manifests are typed and sealed: whatever is altered in one is a sentence."""
 
-import copy
 import json
 import re
 from contextlib import suppress
@@ -17,7 +16,7 @@ from resgen.artifact.verify_export import derived
 from resgen.document.schema import schema
 from resgen.errors import ResgenError
 from resgen.graph.precision import Precision
-from tests.manifests import resealed
+from tests.manifests import mutated, mutations, resealed
 
 SPEC = {
     "resgen": 1,
@@ -27,12 +26,6 @@ SPEC = {
     "stages": [{"block": "basic", "width": 8, "depth": 1}],
     "head": {"classes": 3},
 }
-#: What stands in the place of a value, of other types and of its own.
-INSTEAD = [
-    None, True, 0, -1, 3, 10**30, 1e308, 0.5, "", "x", "../../etc/passwd", "/etc/hosts",
-    "\0", "\ud800", "\x1b[2J", "a" * 5000, [], [0], [None], [[]], {}, {"": 0},
-    {"a": {"b": [1]}},
-]  # fmt: skip
 #: Of these, what is tried where each takes a derivation.
 FEW = [None, True, 0, 3, 10**30, "x", "../../etc/passwd", "\0", [], [0], {}]
 
@@ -44,51 +37,6 @@ def folder(tmp_path_factory):
     source = from_spec(resgen.load(SPEC), seed=3)
     export(source, out, Wishes(Precision("int8"), verify=False))
     return out
-
-
-def nested(depth):
-    value = []
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def places(value, at=()):
-    """Every leaf and every container, by the way to it."""
-    yield at
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in items:
-        if isinstance(item, dict | list):
-            yield from places(item, (*at, key))
-        else:
-            yield (*at, key)
-
-
-def mutations(document):
-    for at in places(document):
-        if at:
-            for value in (*INSTEAD, nested(400)):
-                yield at, "replaced", value
-            yield at, "removed", None
-        yield at, "added", None
-
-
-def mutated(document, at, how, value):
-    changed = copy.deepcopy(document)
-    whole = changed
-    for key in at[:-1]:
-        whole = whole[key]
-    if how == "replaced":
-        whole[at[-1]] = value
-    elif how == "removed":
-        del whole[at[-1]]
-    else:
-        inner = whole[at[-1]] if at else changed
-        if isinstance(inner, dict):
-            inner["x\x1b"] = 1
-        elif isinstance(inner, list):
-            inner.append("x")
-    return changed
 
 
 def look(folder):
