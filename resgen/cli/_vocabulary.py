@@ -45,11 +45,12 @@ def entries() -> list[Entry]:
 
 def record(entry: Entry) -> dict[str, Any]:
     """An entry as ``list --json`` prints it."""
-    about = {"name": entry.name, "kind": entry.kind, "doc": entry.doc}
-    if entry.example:
-        return {**about, "example": entry.example}
+    example = {"example": entry.example} if entry.example else {}
     return {
-        **about,
+        "name": entry.name,
+        "kind": entry.kind,
+        "doc": entry.doc,
+        **example,
         "parameters": [_parameter(name, p) for name, p in entry.params.items()],
     }
 

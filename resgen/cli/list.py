@@ -99,7 +99,7 @@ def _list_entries(what: str, *, as_json: bool) -> None:
 
     found = entries()
     kind = what.removesuffix("s") if what in KINDS else None
-    chosen = [e for e in found if kind == e.kind or what == e.name]
+    chosen = [e for e in found if (e.kind == kind if kind else e.name == what)]
     if not chosen:
         names = [
             NETWORKS,

@@ -84,7 +84,7 @@ def test_a_name_of_two_things_shows_both(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("what", "meant"),
-    [("botleneck", "bottleneck"), ("block", "blocks"), ("resnet5O", "resnet50")],
+    [("botleneck", "bottleneck"), ("operator", "operators"), ("resnet5O", "resnet50")],
 )
 def test_what_is_not_there(run: Run, what: str, meant: str) -> None:
     result = run("list", what)
