@@ -31,6 +31,11 @@ class Verified:
         return self.record
 
     def __str__(self) -> str:
+        if not self.record["derived"]:
+            return (
+                f"{self.folder} agrees by numbers only: this version writes other "
+                "files of it, and what it builds anew can be proven"
+            )
         if not self.unproven:
             return f"{self.folder} is proven"
         return (

@@ -18,7 +18,7 @@ from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.opened import Artifact
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
-from resgen.onnxfile.differences import Difference
+from resgen.onnxfile.differences import Difference, Explained
 from resgen.ops.types import Operand
 from resgen.proof.compare import Departure
 from resgen.proof.derivation import (
@@ -67,12 +67,13 @@ def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
 
 def check_derived(
     artifact: Artifact, made: Derivation, say: Say
-) -> tuple[tuple[str, Operand], ...]:
+) -> tuple[tuple[tuple[str, Operand], ...], bool]:
     """Derive every file again and compare it with the one in the folder.
 
-    Returns what the ONNX file's initialisers are computed from. A difference is a
-    :class:`~resgen.proof.compare.Departure` that names it; of files that another
-    version of resgen has written it is only said.
+    Returns what the ONNX file's initialisers are computed from, and whether all is byte
+    for byte what it should be. A difference is a
+    :class:`~resgen.proof.compare.Departure` that names it; how another version of
+    resgen spells a network is only said.
     """
     stated = artifact.manifest.onnx
     version = artifact.manifest.resgen
@@ -92,11 +93,14 @@ def check_derived(
         )
     except UsageError as error:  # such a file cannot have been written
         raise Departure("manifest", f"the manifest is altered: {error}") from error
-    found += _stated("onnx.ir_version", stated.ir_version, plan.model.ir_version)
+    found += _stated(
+        "onnx.ir_version", stated.ir_version, plan.model.ir_version, "resgen"
+    )
     found += differences(plan, made.weights, artifact.model)
-    if _settle(artifact, found, say):
+    exact = _settle(artifact, found, say)
+    if exact:
         say("derived", "every file is byte for byte what its spec and options make")
-    return plan.operands
+    return plan.operands, exact
 
 
 # --- parts ----------------------------------------------------------------------------
@@ -110,8 +114,8 @@ def _settle(artifact: Artifact, found: list[Difference], say: Say) -> bool:
     excused = [
         d
         for d in found
-        if (wrote != __version__ and d.where not in _VERSION)
-        or (d.inferred and another_onnx)
+        if (d.explained and wrote != __version__ and d.where not in _VERSION)
+        or (d.explained == "onnx" and another_onnx)
     ]
     if len(excused) < len(found):
         faults = [d for d in found if d not in excused]
@@ -135,13 +139,13 @@ def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
     text = canonical_bytes(spec)
     yield from text_differences(text + b"\n", artifact.folder / SPEC)
     graph = json.dumps(describe(artifact.graph), indent=1).encode() + b"\n"
-    yield from text_differences(graph, artifact.folder / GRAPH)
+    yield from text_differences(graph, artifact.folder / GRAPH, "resgen")
     yield from _stated("name", manifest.name, spec.name)
     identity = hashlib.sha256(text).hexdigest()
     yield from _stated("spec_sha256", manifest.spec_sha256, identity)
     yield from _stated("input", manifest.input, spec.input)
     passes = made.written.passes
-    yield from _stated("onnx.passes", manifest.onnx.passes, passes)
+    yield from _stated("onnx.passes", manifest.onnx.passes, passes, "resgen")
     for name, entry in manifest.files.items():
         size = (artifact.folder / name).stat().st_size
         yield from _stated(f"files.{name}.bytes", entry.bytes, size)
@@ -153,11 +157,12 @@ def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
             yield Difference(name, f"{name} is no file of a build")
 
 
-def _stated(name: str, stated: Any, derived: Any) -> Iterator[Difference]:
+def _stated(
+    name: str, stated: Any, derived: Any, explained: Explained = ""
+) -> Iterator[Difference]:
     if stated != derived or type(stated) is not type(derived):
-        yield Difference(
-            name, f"the manifest's {name} is {stated!r}; it should be {derived!r}"
-        )
+        message = f"the manifest's {name} is {stated!r}; it should be {derived!r}"
+        yield Difference(name, message, explained)
 
 
 def _drawn(artifact: Artifact, stored: StoredWeights) -> Iterator[Difference]:

@@ -35,7 +35,8 @@ class Subject:
     """What is proven: a model, the graph that it was written from, and how.
 
     ``lowered`` is the graph after its passes, ``operands`` what its initialisers are
-    computed from. ``source`` says where the weights are from.
+    computed from. ``source`` says where the weights are from. ``exact`` tells that all
+    files are byte for byte what they are derived to.
     """
 
     graph: Graph
@@ -45,6 +46,7 @@ class Subject:
     preprocess: Preprocess
     operands: Operands
     source: str
+    exact: bool = True
 
 
 def prove(

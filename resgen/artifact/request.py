@@ -46,6 +46,7 @@ class Made:
     """An ONNX file in a folder that is not at its place yet.
 
     ``source`` holds the spec as exported, ``graph`` is what the file was written from.
+    ``exact`` tells that all files are byte for byte what they are derived to.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Made:
     lowered: Lowered
     graph: Graph
     written: Written
+    exact: bool = True
 
     @property
     def model(self) -> Path:

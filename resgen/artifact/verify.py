@@ -27,10 +27,11 @@ def verify(
     noise and the probe parameters. Returns what was proven; raises ResgenError where
     the model is not what the graph says.
     """
-    proof = prove(derived(artifact, say), batches=batches, images=images, seed=seed)
+    subject = derived(artifact, say)
+    proof = prove(subject, batches=batches, images=images, seed=seed)
     for line in proof.lines:
         say("verify", line)
-    return proof.record
+    return {**proof.record, "derived": subject.exact}
 
 
 def derived(
@@ -45,7 +46,7 @@ def derived(
     passes = [fold_norm] if "fold_norm" in written.passes else []
     folded = apply(graph, *passes)
     weights = check_weights(artifact, graph, say)
-    operands = check_derived(artifact, Derivation(folded, weights), say)
+    operands, exact = check_derived(artifact, Derivation(folded, weights), say)
     return Subject(
         graph,
         folded,
@@ -54,4 +55,5 @@ def derived(
         spec.preprocess,
         operands,
         artifact.manifest.origin,
+        exact,
     )

@@ -31,7 +31,7 @@ def verify_export(
     ``images`` are what the precision is measured on (a folder, or an ``.npz``).
     """
     made = derived(artifact, images, say)
-    record = proof_of(made, say)
+    record = {**proof_of(made, say), "derived": made.exact}
     return record, of_network(made, record)
 
 
@@ -66,7 +66,7 @@ def derived(
         lower = camera(lower, spec.preprocess, size)
     metadata = metadata_at(lowered)
     derivation = Derivation(lower, lowered.weights, metadata)
-    operands = check_derived(artifact, derivation, say)
+    operands, exact = check_derived(artifact, derivation, say)
     name = artifact.model.name
     entry = manifest.files[name]
     model = File(name, entry.bytes, entry.sha256)
@@ -78,4 +78,4 @@ def derived(
         sha256=model.sha256,
         files=(model,),
     )
-    return Made(artifact.folder, source, wishes, lowered, lower, file)
+    return Made(artifact.folder, source, wishes, lowered, lower, file, exact)

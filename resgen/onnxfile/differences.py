@@ -7,8 +7,8 @@ through by their descriptors, so that none is forgotten, in a later ONNX neither
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message  # type: ignore[import-untyped]
@@ -35,32 +35,41 @@ _LABELS: Final = {
 _SHOWN: Final = 60
 
 
+Explained: TypeAlias = Literal["", "resgen", "onnx"]
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One place; ``where`` is the tensor, node or field.
 
-    ``inferred`` is true where only ONNX's own inference of types and shapes says
-    otherwise, which another version of it may.
+    ``explained`` names the package of which another version may write it so: resgen,
+    where it is how a network is spelled, onnx, where it is what its inference of types
+    and shapes says. What no version explains (what the file takes, gives and tells of
+    itself, and its numbers) has none.
     """
 
     where: str
     message: str
-    inferred: bool = False
+    explained: Explained = ""
 
 
 def structure(
     wanted: ModelProto, found: ModelProto, number: Number
 ) -> Iterator[Difference]:
     """Every difference but those of initialisers, which are compared as they lie."""
-    yield from _rest(wanted, found, ("graph", "metadata_props"))
+    yield from _spelled(_rest(wanted, found, ("graph", "metadata_props")))
     yield from _metadata(wanted, found)
-    yield from _nodes(wanted.graph, found.graph, number)
+    yield from _spelled(_nodes(wanted.graph, found.graph, number))
     for kind in ("input", "output", "value_info"):
         yield from _values(
             kind, list(getattr(wanted.graph, kind)), list(getattr(found.graph, kind))
         )
     compared = ("node", "input", "output", "value_info", "initializer")
-    yield from _rest(wanted.graph, found.graph, compared)
+    yield from _spelled(_rest(wanted.graph, found.graph, compared))
+
+
+def _spelled(found: Iterator[Difference]) -> Iterator[Difference]:
+    return (replace(one, explained="resgen") for one in found)
 
 
 def _rest(
@@ -201,6 +210,7 @@ def _values(
     if wanted == found:
         return
     word = "tensor" if kind == "value_info" else kind
+    told_by: Explained = "onnx" if kind == "value_info" else ""
     ours = {value.name: value for value in wanted}
     theirs = {value.name: value for value in found}
     told = False
@@ -213,14 +223,14 @@ def _values(
         if name in theirs and should == _typed(theirs[name]):
             has, should = "says more than its type", "only that"
         message = f'the {word} "{name}" {has}; it should be {should}'
-        yield Difference(name, message, kind == "value_info")
+        yield Difference(name, message, told_by)
     for name in theirs.keys() - ours.keys():
         told = True
         message = f'the {word} "{name}" is not the network\'s'
-        yield Difference(name, message, kind == "value_info")
+        yield Difference(name, message, told_by)
     if not told:
         message = f"the {word}s are repeated or in another order"
-        yield Difference(kind, message, kind == "value_info")
+        yield Difference(kind, message, told_by)
 
 
 def _typed(value: ValueInfoProto) -> str:

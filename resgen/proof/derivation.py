@@ -19,7 +19,7 @@ from resgen.errors import ResgenError
 from resgen.files.compared import ComparedFile, Differs
 from resgen.files.ordinary import reason
 from resgen.graph.ir import Graph
-from resgen.onnxfile.differences import Difference, structure
+from resgen.onnxfile.differences import Difference, Explained, structure
 from resgen.onnxfile.stored import StoredModel, StoredTensor, read_stored
 from resgen.ops.cast import CODES
 from resgen.proof.compare import Departure
@@ -49,13 +49,18 @@ def differences(plan: Plan, weights: Weights, file: Path) -> list[Difference]:
     return []
 
 
-def text_differences(wanted: bytes, file: Path) -> list[Difference]:
-    """The same for a file whose bytes are known."""
+def text_differences(
+    wanted: bytes, file: Path, explained: Explained = ""
+) -> list[Difference]:
+    """The same for a file whose bytes are known.
+
+    ``explained`` is of which package another version may write it otherwise.
+    """
     try:
         with ComparedFile(file) as compared:
             compared.write(wanted)
     except Differs as differs:
-        return [_unaccounted(differs, "its spec makes another")]
+        return [_unaccounted(differs, "its spec makes another", explained)]
     return []
 
 
@@ -83,10 +88,13 @@ def weights_differences(graph: Graph, stored: StoredWeights) -> list[Difference]
 
 
 def _unaccounted(
-    differs: Differs, why: str = "there is what none of its parts accounts for"
+    differs: Differs,
+    why: str = "there is what none of its parts accounts for",
+    explained: Explained = "",
 ) -> Difference:
     name = differs.path.name
-    return Difference(name, f"{name} is altered from byte {differs.offset:,} on: {why}")
+    message = f"{name} is altered from byte {differs.offset:,} on: {why}"
+    return Difference(name, message, explained)
 
 
 def _named(plan: Plan, weights: Weights, stored: StoredModel) -> Iterator[Difference]:
@@ -119,7 +127,8 @@ def _initializers(
     wanted |= {i.name: (CODES[i.dtype], i.shape) for i in plan.initializers}
     for name, (kind, shape) in wanted.items():
         if name not in by_name:
-            yield Difference(name, f"the file lacks the initialiser {name}")
+            message = f"the file lacks the initialiser {name}"
+            yield Difference(name, message, "resgen")
             continue
         head = by_name[name].head
         if (head.data_type, by_name[name].shape) != (kind, shape):
@@ -133,10 +142,12 @@ def _initializers(
             if has.tobytes() != had.tobytes():
                 yield Difference(name, f"the constant {name} is {_few(has)}")
     for name in by_name.keys() - wanted.keys():
-        yield Difference(name, f"the initialiser {name} is not the network's")
+        message = f"the initialiser {name} is not the network's"
+        yield Difference(name, message, "resgen")
     names = [tensor.name for tensor in stored.tensors]
     if names != list(wanted) and by_name.keys() == wanted.keys():
-        yield Difference("", "the initialisers are repeated or in another order")
+        message = "the initialisers are repeated or in another order"
+        yield Difference("", message, "resgen")
 
 
 def _few(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 
+from resgen.api.verify import verify as resgen_verify
 from resgen.artifact.build import build
 from resgen.artifact.make import export
 from resgen.artifact.opened import open_folder
@@ -147,3 +148,54 @@ def test_every_one_of_2000_faults_is_seen(folders, tmp_path):
         print(f"{kind:36} {tried[kind]:4}")
     assert missed == []
     assert len(tried) == len(KINDS)
+
+
+def claimed(folder, version):
+    """Let every place say that another resgen wrote the folder."""
+    model = onnx.load(folder / MODEL)
+    model.producer_version = version
+    for entry in model.metadata_props:
+        if entry.key == "resgen.version":
+            entry.value = version
+    onnx.save(model, folder / MODEL)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["resgen"] = version
+    resealed(path, manifest)
+    mended(folder)
+
+
+@pytest.mark.parametrize("name", ["build", "fp16", "int8"])
+def test_an_older_version_explains_spellings_and_nothing_else(name, folders, tmp_path):
+    folder = shutil.copytree(folders[name], tmp_path / "folder")
+    model = onnx.load(folder / MODEL)
+    model.graph.node[0].doc_string = "as version 0.0.9 wrote it"
+    onnx.save(model, folder / MODEL)
+    claimed(folder, "0.0.9")
+    found = resgen_verify(folder)
+    assert found.record["derived"] is False
+    assert str(found).startswith(f"{folder} agrees by numbers only")
+
+
+@pytest.mark.parametrize("name", ["build", "int8"])
+@pytest.mark.parametrize("key", ["resgen.labels", "resgen.preprocess"])
+def test_no_version_explains_other_labels_or_pictures(name, key, folders, tmp_path):
+    folder = shutil.copytree(folders[name], tmp_path / "folder")
+    model = onnx.load(folder / MODEL)
+    (entry,) = (e for e in model.metadata_props if e.key == key)
+    entry.value = entry.value.replace("cat", "dog").replace("0.485", "0.5")
+    onnx.save(model, folder / MODEL)
+    claimed(folder, "0.0.9")
+    with pytest.raises(ResgenError, match=key):
+        resgen_verify(folder)
+
+
+def test_no_version_explains_another_batch(folders, tmp_path):
+    folder = shutil.copytree(folders["build"], tmp_path / "folder")
+    model = onnx.load(folder / MODEL)
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(model, folder / MODEL)
+    claimed(folder, "0.0.9")
+    with pytest.raises(ResgenError, match="input"):
+        resgen_verify(folder)
