@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,11 @@ def open_folder(folder: Path) -> Artifact:
             hint="`resgen build SPEC` makes one",
         )
     document = read_json(path)
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # names in it become files' and metadata's
+        message = f"{path} was altered: it holds half of a character"
+        raise ResgenError(message, hint="build it anew") from None
     if OF_FILE.marks(document):
         source = OF_FILE.from_json(document, path).source
         raise ResgenError(

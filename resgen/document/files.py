@@ -149,16 +149,10 @@ class Format(Generic[T]):
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; NaN and infinity are refused as JSON does.
-
-    So is half of a character (a surrogate alone), which no file or terminal can take.
-    """
+    """What a JSON file holds; NaN and infinity are refused as JSON does."""
     try:
         text = read_text(path)
-        found = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        if "\\ud" in text.lower():
-            json.dumps(found, ensure_ascii=False).encode()
-        return found
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
         raise ResgenError(f"cannot read {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:

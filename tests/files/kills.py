@@ -53,6 +53,8 @@ def stopped(target: Path, number: signal.Signals, step: int) -> bool:
     """Build in a process that gets the signal at this step; whether there was one."""
     pid = os.fork()
     if pid == 0:
+        # What runs in the background is started deaf to interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         interrupt.listen()
         code = 99
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from resgen.expansion.builder import Limits
 from resgen.expansion.expand import expand
 from resgen.graph.ir import Graph
 from resgen.ops import VOCABULARY
@@ -16,12 +17,12 @@ from resgen.spec.load import load
 from resgen.spec.source import Problems
 
 
-def expanded(source: Path | Mapping[str, Any]) -> Graph:
+def expanded(source: Path | Mapping[str, Any], limits: Limits | None = None) -> Graph:
     """The graph of a spec: a file's, or Python values."""
-    problems = Problems()
+    problems = Problems((limits or Limits()).work)
     spec = load(source, VOCABULARY, problems)
     assert spec is not None, [str(p) for p in problems.items]
-    return expand(spec, problems=problems)
+    return expand(spec, limits=limits, problems=problems)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def network(specs: Path) -> Callable[[str], Graph]:
 def described() -> Callable[..., Graph]:
     """The graph of a small network with some keys of its spec replaced."""
 
-    def make(**keys: Any) -> Graph:
+    def make(*, limits: Limits | None = None, **keys: Any) -> Graph:
         spec: dict[str, Any] = {
             "resgen": 1,
             "name": "small",
@@ -49,6 +50,6 @@ def described() -> Callable[..., Graph]:
             "stages": [{"width": 16, "depth": 2}, {"width": 32, "depth": 2}],
             "head": {"classes": 10},
         }
-        return expanded(spec | keys)
+        return expanded(spec | keys, limits)
 
     return make

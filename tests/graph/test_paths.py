@@ -8,6 +8,7 @@ from math import comb, fsum
 import networkx as nx
 import pytest
 
+from resgen.expansion.builder import Limits
 from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph
 from resgen.graph.paths import paths
@@ -51,7 +52,11 @@ def test_resnet50_as_published(network) -> None:
 
 def deep(described, blocks: int) -> Graph:
     stages = [{"width": 16, "depth": blocks}]
-    return described(stages=stages, defaults={"block": "basic", "shortcut": "identity"})
+    return described(
+        stages=stages,
+        defaults={"block": "basic", "shortcut": "identity"},
+        limits=Limits(operators=100_000),
+    )
 
 
 def test_identity_blocks_follow_the_binomial_law(described) -> None:
