@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from resgen.ops import VOCABULARY
 from resgen.spec.load import load as load_spec
 from resgen.spec.model import Spec
 from resgen.spec.places import Enough, Problems
+from resgen.words.numbers import shape as sizes
 
 Source = str | Path | Mapping[str, Any]
 
@@ -56,6 +58,7 @@ def examine(
                 graph = expand_graph(spec, limits=limits, problems=found)
                 for problem in check_graph(graph):
                     found.add(problem)
+                _warn_of_other_weights(spec, graph, found)
         except RecursionError:
             message = "parts of the spec use one another too deeply"
             found.error("RG051", message, whole)
@@ -65,6 +68,27 @@ def examine(
             found.error("RG012", message, whole)
     problems = sorted(found.items, key=_by_line)
     return Examined(spec, None if found.errors else graph, tuple(problems))
+
+
+def _warn_of_other_weights(spec: Spec, graph: Graph, found: Problems) -> None:
+    """Where a map is flattened, its size decides the shapes of weights.
+
+    A network that changes the input of the one that it extends is then another one,
+    whose published weights and counts are not its own.
+    """
+    own, parent = (spec.members[key].place() for key in ("input", "head"))
+    if own.file == parent.file:
+        return
+    for node in graph.nodes:
+        shape = graph.types[node.inputs[0]].shape
+        if node.op.name == "flatten" and prod(shape[1:]) > 1:
+            message = (
+                f"the network flattens a map of {sizes(shape)}, so at this input it "
+                f"has other weights than {parent.file}"
+            )
+            hint = 'a "global_pool" before it takes every input; those weights do not'
+            found.warning("RG214", message, own, hint)
+            return
 
 
 def load(

@@ -133,6 +133,15 @@ READING: Final = (
 
         {"mean": [123.675, 116.28, 103.53]}    with "scale": 1, or divided by 255
     """),
+    Explanation.of("RG214", "warning", "Another input makes other weights", """
+    The spec changes the input of a network that flattens a map before it is classified,
+    as VGG and AlexNet do: the map's size decides the shape of a weight. Published
+    weights and counts are those of the published input.
+
+        {"extends": "vgg16", "input": [3, 256, 256]}     169.8 M parameters, not 138.4 M
+
+    Keep the input, or pool to one position (`global_pool`) before the classifier.
+    """),
     _error("RG020", "Unknown operator or block", """
     A name is neither an operator, a built-in block, nor one of the spec's `blocks`.
 

@@ -292,7 +292,7 @@ def test_limits_are_named(tmp_path: Path) -> None:
 
 
 def test_every_code_has_a_case() -> None:
-    elsewhere = {*RAW, "RG040", "RG041", "RG042", "RG043"}
+    elsewhere = {*RAW, "RG040", "RG041", "RG042", "RG043", "RG214"}
     reached = {code for code, *_ in CASES} | elsewhere
     assert {e.code for e in (*READING, *BUILDING)} == reached
 
@@ -305,3 +305,13 @@ def test_a_path_beneath_an_operator_is_none(tmp_path: Path) -> None:
     (error,) = look(tmp_path, written({"stem": stem})).errors
     assert (error.code, error.place.pointer) == ("RG107", "/stem/1")
     assert '"c.stride" lies beneath "c"' in error.message
+
+
+def test_another_input_of_a_network_that_flattens_is_another_network() -> None:
+    found = examine("vgg16", ["/input=[3,256,256]"]).problems
+    (told,) = (p for p in found if p.code == "RG214")
+    assert told.severity == "warning"
+    assert "flattens a map of 512 x 8 x 8" in told.message
+    assert [p for p in examine("vgg16").problems if p.code == "RG214"] == []
+    pooled = examine("resnet50", ["/input=[3,64,64]"]).problems
+    assert [p for p in pooled if p.code == "RG214"] == []
