@@ -53,9 +53,9 @@ laid side by side, in order of time, and the networks of several diagnoses."""
 )
 @click.option(
     "--table",
-    type=click.Choice(["runs", "operators", "samples", "parts", "steps", "findings"]),
+    type=click.Choice(["runs", "parts", "operators", "samples", "steps", "findings"]),
     show_default="runs of latencies, parts of a diagnosis",
-    help="For csv: which table; the last three are a diagnosis's.",
+    help="For csv: which table; parts are of both, the last two a diagnosis's.",
 )
 @click.option(
     "--network",

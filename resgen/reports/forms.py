@@ -17,7 +17,7 @@ Form: TypeAlias = Literal["html", "md", "csv", "json"]
 Results: TypeAlias = "Sequence[Record] | Sequence[Diagnosis]"
 
 #: The tables that a kind of result has as CSV, the first one by default.
-LATENCY: Final = ("runs", "operators", "samples")
+LATENCY: Final = ("runs", "parts", "operators", "samples")
 DIAGNOSIS: Final = ("parts", "steps", "findings")
 
 

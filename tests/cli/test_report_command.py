@@ -92,7 +92,7 @@ def test_a_diagnosis_is_rendered_in_every_form(run: Run, saved: Path) -> None:
         (("out", "out", "--format", "json"), 1, "convert them one by one"),
         (("out", "-o", "none/x.html"), 1, "cannot write none/x.html"),
         (("bad.json",), 1, "altered after it was written"),
-        (("out", "--format", "csv", "--table", "parts"), 2, "no table of parts"),
+        (("out", "--format", "csv", "--table", "steps"), 2, "no table of steps"),
     ],
 )
 def test_mistakes(

@@ -11,7 +11,9 @@ import pytest
 from reports.make import NASTY, record, run
 
 from resgen.reports.latency import csv as table
+from resgen.reports.latency.comparison import compare
 from resgen.reports.latency.markdown import render
+from resgen.reports.latency.naming import titles
 from resgen.reports.latency.summary import sentences
 from resgen.words.numbers import digits, flat, interval, scaled, seconds
 
@@ -48,6 +50,42 @@ def test_operators_and_samples_as_csv() -> None:
     assert len(taken) == sum(
         len(run.samples.seconds) for run in one.runs if run.samples is not None
     )
+
+
+def test_parts_as_csv_are_sections_and_blocks() -> None:
+    one = record(depths=(1, 2))
+    told = one.runs[0].breakdown
+    assert told is not None
+    found = rows(table.render([one], "parts"))
+    assert [row["part"] for row in found] == [charge.path for charge in told.charges]
+    blocks = [(r["section"], r["block"]) for r in found if r["kind"] == "block"]
+    assert blocks == [("layer1", "0"), ("layer2", "0"), ("layer2", "1")]
+    outer = [row for row in found if row["kind"] != "block"]
+    assert sum(float(row["share"]) for row in outer) == pytest.approx(1)
+    whole = sum(operator.seconds for operator in told.operators)
+    assert sum(float(row["seconds"]) for row in outer) == pytest.approx(whole)
+
+
+def test_results_are_told_apart_by_what_differs() -> None:
+    one = record()
+    low = replace(one, runs=tuple(replace(run, precision="int8") for run in one.runs))
+    assert titles([one, low]) == ["fp32", "int8"]
+    other = record(name="resnet18")
+    assert titles([one, other]) == ["resnet50", "resnet18"]
+    later = record(created="2026-11-25T12:00:00+00:00")
+    assert titles([one, later]) == ["2026-11-24 12:00", "2026-11-25 12:00"]
+    assert len({*titles([one, low, other, later, one])}) == 5
+
+
+def test_precisions_are_compared_run_by_run() -> None:
+    one = record()
+    low = record(factor=0.5)
+    low = replace(low, runs=tuple(replace(run, precision="int8") for run in low.runs))
+    found = compare([one, low])
+    assert len(found) == len(one.runs)
+    first = next(row for row in found if row.change is not None)
+    assert first.change == pytest.approx(0.5)
+    assert "| fp32 | int8 |" in render([one, low])
 
 
 def test_markdown_has_sound_tables_and_obeys_no_name() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resgen.records.latency import Record, Run
-from resgen.reports.latency.naming import label
+from resgen.reports.latency.naming import rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ def in_order(records: Sequence[Record]) -> list[Record]:
 
 def compare(records: Sequence[Record]) -> list[Row]:
     """The rows, in the order in which runs first appear; columns are ``records``."""
-    tables = [{label(run): run for run in record.runs} for record in records]
+    row_of = rows_of(records)
+    tables = [{row_of(run): run for run in record.runs} for record in records]
     names = dict.fromkeys(name for table in tables for name in table)
     rows = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Tables for a spreadsheet or a data frame: runs, or operators. Seconds and bytes."""
+"""Tables for a spreadsheet or a data frame: runs and what is in them. SI units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 from resgen.records.latency import Record, Run
 from resgen.reports.csv import written
 
-Table: TypeAlias = Literal["runs", "operators", "samples"]
+Table: TypeAlias = Literal["runs", "parts", "operators", "samples"]
 
 _RUN: Final = ("runtime", "device", "precision", "batch", "mode")
 _SUMMARY: Final = (
@@ -19,6 +19,8 @@ _MORE: Final = (
     "throughput", "load_seconds", "first_seconds", "peak_memory", "model_bytes",
     "steady", "stopped", "error",
 )  # fmt: skip
+_CHARGE: Final = ("kind", "label", "seconds", "macs", "bytes", "attainable", "pointer")
+_PART: Final = ("part", "section", "block", "share", *_CHARGE)
 _OPERATOR: Final = (
     "name", "kind", "seconds", "section", "block", "role", "macs", "bytes",
 )  # fmt: skip
@@ -44,6 +46,28 @@ def _run(run: Run) -> Iterator[dict[str, Any]]:
             row.update({f"{name}_low": low, f"{name}_high": high})
     row["notes"] = " ".join(run.notes)
     yield row
+
+
+def _parts(run: Run) -> Iterator[dict[str, Any]]:
+    """Sections, blocks, and what lies in neither.
+
+    The seconds of a section are those of its blocks and of what it has beside them.
+    """
+    found = run.breakdown
+    for charge in found.charges if found is not None else ():
+        section = charge.path if charge.kind == "section" else ""
+        block = ""
+        if charge.kind == "block":
+            section, _, block = charge.path.rpartition(".")
+        whole = found.operator_sum if found is not None else 0.0
+        yield {
+            **{name: getattr(run, name) for name in _RUN},
+            **{name: getattr(charge, name) for name in _CHARGE},
+            "part": charge.path,
+            "section": section,
+            "block": block,
+            "share": charge.seconds / whole if whole else None,
+        }
 
 
 def _operators(run: Run) -> Iterator[dict[str, Any]]:
@@ -72,11 +96,13 @@ _HEADERS: Final[Mapping[Table, tuple[str, ...]]] = {
         *_MORE,
         "notes",
     ),
+    "parts": (*_WHOSE, *_PART),
     "operators": (*_WHOSE, *_OPERATOR, "nodes", "across"),
     "samples": (*_WHOSE, "at", "seconds"),
 }
 _ROWS: Final[Mapping[Table, Callable[[Run], Iterator[dict[str, Any]]]]] = {
     "runs": _run,
+    "parts": _parts,
     "operators": _operators,
     "samples": _samples,
 }

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from resgen.records.latency import Record, Run, Summary
 from resgen.words.numbers import seconds, when
 
 
 def titles(records: Sequence[Record]) -> list[str]:
-    """What tells each result from the others: when, and of what unless all agree."""
-    one = len({record.subject.name for record in records}) == 1
+    """What tells each result from the others: of what, at which precision, or when."""
+    facts = [(r.subject.name, _precisions(r)) for r in records]
+    told = [i for i in (0, 1) if len({fact[i] for fact in facts}) > 1]
+    found = [" ".join(fact[i] for i in told) for fact in facts]
+    if len({*found}) < len(found):
+        dated = zip(found, records, strict=True)
+        found = [f"{words} {when(r.created)}".strip() for words, r in dated]
     return [
-        when(r.created) if one else f"{r.subject.name} {when(r.created)}"
-        for r in records
+        f"{words} ({found[: i + 1].count(words)})" if found.count(words) > 1 else words
+        for i, words in enumerate(found)
     ]
+
+
+def rows_of(records: Sequence[Record]) -> Callable[[Run], str]:
+    """How a run's row is called where results lie side by side.
+
+    A precision that tells results apart heads their columns; in the names of rows it
+    would leave them without a row in common.
+    """
+    each = [{run.precision for run in record.runs} for record in records]
+    apart = len(set().union(*each)) > 1 and all(len(one) == 1 for one in each)
+    return _way if apart else label
+
+
+def _precisions(record: Record) -> str:
+    return ", ".join(dict.fromkeys(run.precision for run in record.runs))
+
+
+def _way(run: Run) -> str:
+    return f"{run.runtime} {run.device} · batch {run.batch} · {run.mode}"
 
 
 def engine(run: Run) -> str:

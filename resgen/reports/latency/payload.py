@@ -7,32 +7,35 @@ is a few digits instead of many.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from resgen.document.files import plain
 from resgen.profiling.knee import knees
 from resgen.records.latency import Record, Run, Samples
-from resgen.reports.latency.naming import engine, label
+from resgen.reports.latency.naming import engine, label, rows_of, titles
 
 
 def payload(records: Sequence[Record]) -> list[dict[str, Any]]:
     """What JSON can hold, one object a result."""
+    row_of = rows_of(records)
     return [
         {
             "name": record.subject.name,
-            "created": record.created,
+            "title": title,
             "parts": plain(record.subject.parts),
-            "runs": list(_runs(record.runs)),
+            "runs": list(_runs(record.runs, row_of)),
         }
-        for record in records
+        for record, title in zip(records, titles(records), strict=True)
     ]
 
 
-def _runs(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+def _runs(
+    runs: Sequence[Run], row_of: Callable[[Run], str]
+) -> Iterator[dict[str, Any]]:
     marked = knees(runs)
     for index, run in enumerate(runs):
-        yield {**_run(run), "knee": index in marked}
+        yield {**_run(run), "row": row_of(run), "knee": index in marked}
 
 
 def _run(run: Run) -> dict[str, Any]:

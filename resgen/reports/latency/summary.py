@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.latency.comparison import compare
 from resgen.reports.latency.doubt import doubt
-from resgen.reports.latency.naming import engine, label
-from resgen.words.numbers import interval, scaled, seconds, share, when
+from resgen.reports.latency.naming import engine, label, titles
+from resgen.words.numbers import interval, scaled, seconds, share
 
 #: Parts of the network that are named as those that take most of the time.
 NAMED = 3
@@ -109,7 +109,8 @@ def _troubles(record: Record) -> Iterator[str]:
 
 def _of_many(records: Sequence[Record]) -> Iterator[str]:
     names = list(dict.fromkeys(record.subject.name for record in records))
-    yield f"{len(records)} results, of {', '.join(names)}."
+    told = ", ".join(titles(records))
+    yield f"{len(records)} results of {', '.join(names)}: {told}."
     rows = [row for row in compare(records) if row.change is not None]
     if rows:
         most = max(rows, key=lambda row: abs((row.change or 1.0) - 1.0))
@@ -125,9 +126,9 @@ def _of_many(records: Sequence[Record]) -> Iterator[str]:
         yield "No run is in more than one of them, so there is nothing to compare."
     # What went wrong in every result is said once.
     troubles: dict[str, list[str]] = {}
-    for record in records:
+    for record, title in zip(records, titles(records), strict=True):
         for trouble in _troubles(record):
-            troubles.setdefault(trouble, []).append(when(record.created))
+            troubles.setdefault(trouble, []).append(title)
     for trouble, times in troubles.items():
         whose = "all results" if len(times) == len(records) else ", ".join(times)
         yield f"In {whose}: {trouble[:1].lower()}{trouble[1:]}"

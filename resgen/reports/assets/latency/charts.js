@@ -79,9 +79,9 @@ const CHARTS = {
   trend({ mode }) {
     if (DATA.length < 2) return null;
     const names = [...new Set(RUNS.filter((run) => run.summary && run.mode === mode)
-      .map((run) => run.label))];
+      .map((run) => run.row))];
     const series = names.flatMap((name, i) => {
-      const runs = RUNS.filter((run) => run.summary && run.label === name);
+      const runs = RUNS.filter((run) => run.summary && run.row === name);
       if (runs.length < 2) return [];
       const first = runs[0].summary.median;
       return [
@@ -94,15 +94,13 @@ const CHARTS = {
       ];
     });
     if (!series.length) return null;
-    const same = DATA.every((r) => r.name === DATA[0].name);
-    const results = DATA.map((r) =>
-      (same ? "" : `${r.name}\n`) + r.created.slice(0, 10));
+    const results = DATA.map((r) => r.title.replaceAll(" ", "\n"));
     return {
       height: 340,
       option: base(`${mode}: medians relative to the first result.`, {
         legend: legend(),
         tooltip: { formatter: ({ seriesName, value }) => lines(
-          `${DATA[value[0]].name} ${when(DATA[value[0]])}`, seriesName,
+          DATA[value[0]].title, seriesName,
           `median ${seconds(value[2])}, ${value[1].toFixed(3)} of the first`,
           `95 % interval ${value.slice(3).map(seconds).join(" to ")}`) },
         grid: { left: 60, right: 40, top: 56, bottom: 44 },

@@ -3,15 +3,13 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 
-const when = ({ created }) => created.slice(0, 16).replace("T", " ");
-
 const RUNS = DATA.flatMap((record, number) =>
   record.runs.map((run) => ({
     ...run,
     record,
     number,
     title: DATA.length > 1
-      ? `${record.name} ${when(record)} · ${run.label}`
+      ? `${record.title} · ${run.label}`
       : run.label,
   })));
 
