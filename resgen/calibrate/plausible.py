@@ -20,6 +20,9 @@ from resgen.spec.model import Preprocess
 SLACK: Final = 0.01
 #: From so many spans beyond on they are refused: bytes lie 25 and more beyond.
 FAR: Final = 20.0
+#: Inputs of a smaller part of the possible range were prepared twice, more likely than
+#: that all pictures are so dull.
+NARROW: Final = 0.1
 #: Neighbouring pixels of photographs correlate by 0.8 and more, those of noise by 0.
 UNRELATED: Final = 0.2
 #: How many inputs are looked at for that.
@@ -54,6 +57,12 @@ def check_inputs(
         )
     low, high = float(array.min()), float(array.max())
     span = greatest - least
+    if high - low < span / 255:
+        raise ResgenError(
+            f"{path} holds numbers from {low:.3g} to {high:.3g}: less than one step of "
+            f"a picture apart; {prepared}",
+            hint="prepare them so, or give a folder of pictures",
+        )
     beyond = max(least - low, high - greatest) / span
     said = f"{path} holds numbers from {low:.3g} to {high:.3g}"
     if beyond > FAR:
@@ -62,6 +71,8 @@ def check_inputs(
             hint="prepare them so, or give a folder of pictures",
         )
     notes = []
+    if high - low < NARROW * span:
+        notes.append(f"{said}, a narrow band of what is possible; {prepared}")
     if beyond > SLACK:
         notes.append(f"{said}, but {prepared}")
     elif low >= 0 and high <= 1 and least < -SLACK * span:

@@ -14,6 +14,12 @@ from resgen.spec.model import INTERPOLATIONS, Preprocess
 from resgen.spec.params import Param
 from resgen.spec.source import Json, Problems, plain
 
+#: What pictures become is below 255 in every preprocessing of the field, Caffe's (whose
+#: numbers are not scaled) included. Beyond these no network computes with it.
+USUAL: Final = 300.0
+GREATEST: Final = 1e6
+#: And a step of a pixel below this is nothing beside the sums that it enters.
+LEAST: Final = 1e-7
 #: Largest size that a picture is resized to, in pixels.
 MAX_SIZE: Final = 1 << 16
 
@@ -95,6 +101,7 @@ def _consistent(
         message = "a mean above 1 where values are scaled to 0 ... 1"
         hint = 'divide mean and std by 255, or say "scale": 1'
         problems.warning("RG016", message, said["mean"].place(), hint)
+    _reached(values, said, problems)
     # What holds unless said may always be said, as the canonical form does.
     usual = "gray" if shape[0] == 1 else "rgb"
     if "color" in said and len(shape) == 3 and values["color"] != usual:
@@ -105,6 +112,34 @@ def _consistent(
             problems.error("RG013", message, said["color"].place())
 
 
+def _reached(values: dict[str, Any], said: Any, problems: Problems) -> None:
+    """What a picture becomes has to be numbers, that differ, of a size to compute with.
+
+    The least and the greatest of (value x scale - mean) / std, value from 0 to 255.
+    """
+    written = [said[key] for key in ("scale", "std", "mean") if key in said]
+    if not written:
+        return
+    place = written[0].place()
+    ends = [
+        (value * values["scale"] - mean) / std
+        for value in (0, 255)
+        for mean, std in zip(values["mean"], values["std"], strict=True)
+    ]
+    largest = max(map(abs, ends))
+    steps = [abs(values["scale"]) / std for std in values["std"]]
+    if not largest < GREATEST or min(steps) < LEAST:
+        message = f"pictures would become numbers from {min(ends):.3g} to "
+        message += f"{max(ends):.3g}, which tell nothing of them"
+        hint = '"scale", "mean" and "std" of (value x scale - mean) / std, value to 255'
+        problems.error("RG013", message, place, hint)
+    elif largest > USUAL:
+        message = f"pictures become numbers up to {largest:,.0f}, and networks are "
+        message += "trained on some units"
+        hint = 'is "scale" the one that goes with "mean" and "std"?'
+        problems.warning("RG016", message, place, hint)
+
+
 def _by_channel(key: str, at: Json, channels: int, binder: Binder) -> tuple[float, ...]:
     items = at.value if isinstance(at.value, list) else []
     values = [_number(item, _NUMBER, binder) for item in items]
@@ -112,8 +147,8 @@ def _by_channel(key: str, at: Json, channels: int, binder: Binder) -> tuple[floa
         message = f'"{key}" is a list of {channels} numbers, one a channel'
         binder.problems.error("RG012", message, at.place())
         raise _Refused
-    if key == "std" and 0 in values:
-        message = '"std" divides, so none of it may be 0'
+    if key == "std" and min(values) <= 0:
+        message = '"std" divides, so all of it is above 0'
         binder.problems.error("RG013", message, at.place())
         raise _Refused
     return tuple(float(value) for value in values)

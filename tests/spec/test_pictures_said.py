@@ -47,6 +47,17 @@ def test_resizing_follows_a_crop_that_is_said() -> None:
         ([3, 64, 64], {"resize": 64, "crop": 72}, "error", "cannot be cut"),
         ([3, 320, 320], {"resize": 256}, "warning", "rim is black"),
         ([3, 64, 64], {"mean": [123.6, 116.2, 103.5]}, "warning", "mean above 1"),
+        ([3, 64, 64], {"scale": 1}, "warning", "pictures become numbers up to 1,1"),
+        ([3, 64, 64], {"scale": 0}, "error", "which tell nothing of them"),
+        ([3, 64, 64], {"scale": 1e30}, "error", "which tell nothing of them"),
+        ([3, 64, 64], {"std": [1e-30] * 3}, "error", "which tell nothing of them"),
+        ([3, 64, 64], {"std": [-1, 1, 1]}, "error", "all of it is above 0"),
+        (
+            [3, 64, 64],
+            {"mean": [0, 1e307, 0], "scale": 1},
+            "error",
+            "which tell nothing of them",
+        ),
         ([3, 64, 64], {"color": "gray"}, "error", "1 channels"),
         ([1, 64, 64], {"color": "rgb"}, "error", "3 channels"),
     ],
@@ -64,7 +75,7 @@ def test_contradictions_are_told_at_their_place(
     [
         {"resize": None},
         {"resize": 72, "crop": 64},
-        {"mean": [123.6, 116.2, 103.5], "scale": 1},
+        {"mean": [123.6, 116.2, 103.5], "std": [58, 57, 57], "scale": 1},
         {"color": "bgr"},
     ],
 )
