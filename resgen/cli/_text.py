@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from math import isfinite
 from typing import Any
@@ -57,6 +56,8 @@ def carries_unicode() -> bool:
 
 def width() -> int:
     """Columns of the terminal; without end where the output goes elsewhere."""
+    import shutil  # brings every kind of archive along
+
     endless = (sys.maxsize, 0)
     size = shutil.get_terminal_size(endless)
     return (
