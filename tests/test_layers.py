@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -71,7 +72,42 @@ HOMES = {
     "onnxruntime": (),
 }
 HEAVY = HOMES.keys()
-LARGEST_FILE = 400
+#: Lines of code that a room may have: what it had when this was written, and a little.
+BUDGET = {
+    "_version": 10,
+    "interrupt": 30,
+    "errors": 90,
+    "words": 140,
+    "options": 200,
+    "files": 650,
+    "document": 320,
+    "records": 400,
+    "spec": 4010,
+    "ops": 2580,
+    "graph": 2410,
+    "expansion": 1560,
+    "weights": 1200,
+    "onnxfile": 850,
+    "lower": 1250,
+    "machine": 1250,
+    "tensorrt": 1460,
+    "runtime": 1110,
+    "pictures": 380,
+    "proof": 1830,
+    "calibrate": 750,
+    "serve": 590,
+    "kit": 1060,
+    "artifact": 2070,
+    "forms": 660,
+    "attribution": 1660,
+    "profiling": 2510,
+    "diagnosis": 3280,
+    "reports": 2530,
+    "api": 1810,
+    "cli": 1820,
+    "__main__": 50,
+    "__init__": 80,
+}
 
 TOP_LEVEL = {
     "resgen",
@@ -190,12 +226,30 @@ def test_what_is_allowed_is_no_breach(name: str, source: str) -> None:
     assert breaches(name, source) == []
 
 
-def test_no_file_is_too_long() -> None:
-    lines = {
-        file.relative_to(ROOT).as_posix(): len(file.read_text("utf-8").splitlines())
-        for file in FILES
-    }
-    assert {name: n for name, n in lines.items() if n > LARGEST_FILE} == {}
+def code_lines(file: Path) -> int:
+    """Lines that hold code: no comment, no text by itself, nothing blank."""
+    lines: set[int] = set()
+    with file.open("rb") as source:
+        begins = True  # of a statement
+        for token in tokenize.tokenize(source.readline):
+            if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
+                begins = True
+            elif token.type in (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING):
+                continue
+            elif not (begins and token.type == tokenize.STRING):
+                lines.update(range(token.start[0], token.end[0] + 1))
+                begins = False
+    return len(lines)
+
+
+def test_every_room_keeps_to_its_budget() -> None:
+    """Who needs more looks for what can go first; splitting a file brings nothing."""
+    spent = dict.fromkeys(BUDGET, 0)
+    for file in FILES:
+        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        spent[room] = spent.get(room, 0) + code_lines(file)
+    assert {room: n for room, n in spent.items() if n > BUDGET.get(room, 0)} == {}
+    assert max(spent.values()) < 0.12 * sum(spent.values())
 
 
 def test_the_top_level_is_what_the_readme_says() -> None:

@@ -8,7 +8,7 @@ definitions when they are first asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resgen.errors import did_you_mean, listed
 from resgen.spec.bind import Binder, describe
@@ -41,6 +41,8 @@ from resgen.spec.source import Json
 if TYPE_CHECKING:
     from resgen.spec.library import Library
 
+#: The preset whose shape follows that of the branch.
+FITTING: Final = "projection"
 _BOOLEAN = Param("boolean")
 _NUMBER = Param("number")
 _COUNT = Param("integer", minimum=0)
@@ -355,8 +357,13 @@ class BodyReader:
         near = did_you_mean(name, choices)
         hint = None if near else "there are: " + listed(choices)
         message = f'"{name}" is not a shortcut{near}'
+        told = self.problems.told
         self.problems.error("RG021", message, at.place(), hint)
-        return None
+        # Whatever was meant, the sum has the shape of its branch: with a shortcut that
+        # fits any, what follows is judged in the same run, and by no guess.
+        self.problems.told = told
+        self.library.shortcut(FITTING)
+        return FITTING
 
     def shortcut_fields(self, at: Json, members: Mapping[str, Json]) -> ShortcutValue:
         """The fields of a shortcut that an object states."""
