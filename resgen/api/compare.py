@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from resgen.api.asked.compare import Comparing
 from resgen.api.measured import (
     Source,
+    command,
     default_runtime,
     device_of,
     named,
@@ -27,50 +27,48 @@ from resgen.profiling.comparison.conditions import (
     parse,
     unmet,
 )
-from resgen.profiling.comparison.versus import Saved, saved, to_json
-from resgen.profiling.comparison.waterfall import Step, waterfall
-from resgen.profiling.documents import REPORT
+from resgen.profiling.comparison.versus import of_saved, recorded, saved
+from resgen.profiling.comparison.waterfall import Waterfall, waterfall
+from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.profiling.engine import Building
 from resgen.profiling.process import Process
 from resgen.profiling.subject import Prepared, prepared
+from resgen.records.comparison import Comparison
 from resgen.records.latency import Breakdown, Record, Run
+from resgen.reports.comparison.terminal import lines
+from resgen.reports.forms import form_of, write
 from resgen.runtime.engines import find
-from resgen.words.numbers import seconds as duration
 from resgen.words.progress import SILENT, Progress
-from resgen.words.terminal import style, unmarked
-
-_COLOURS: Final = {"faster": "green", "slower": "red"}
-_NO_SESSION: Final = (
-    "undecided: the two were measured in different sessions, and nobody knows what "
-    "else has changed"
-)
+from resgen.words.terminal import unmarked
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What came out, as the document of ``--json`` and as lines for a person.
+    """What came out: a table in a terminal, a page's head in a notebook."""
 
-    ``failed`` are the conditions that hold, in words.
-    """
-
-    document: Mapping[str, Any]
-    lines: tuple[str, ...]
-    failed: tuple[str, ...]
+    record: Comparison
 
     @property
     def verdict(self) -> str:
         """``faster``, ``slower``, ``equal`` or ``undecided``: B against A."""
-        return str(self.document["verdict"])
+        return self.record.verdict
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The conditions that hold, in words."""
+        return self.record.failed
 
     def to_dict(self) -> dict[str, Any]:
         """The document of ``resgen compare --json``; times in seconds."""
-        return dict(self.document)
+        return COMPARISON.to_json(self.record)
 
     def __str__(self) -> str:
-        return unmarked("\n".join(self.lines))
+        return unmarked("\n".join(lines(self.record)))
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        from resgen.reports.comparison.html import notebook
+
+        return notebook(self.record)
 
 
 def compare(
@@ -79,8 +77,8 @@ def compare(
     """Say whether ``b`` is faster than ``a``, and which parts make it so.
 
     Both are specs, folders, ONNX files, engines, or saved reports; ``options`` are
-    those of :class:`~resgen.api.asked.compare.Comparing`, which are the command's.
-    Raises :class:`~resgen.errors.ResgenError`.
+    those of :class:`~resgen.api.asked.compare.Comparing`, which are the command's; with
+    ``out`` it is written to a file as well. Raises :class:`~resgen.errors.ResgenError`.
     """
     return run(a, b, Comparing.of(options), progress=progress)
 
@@ -89,10 +87,23 @@ def run(
     a: Source, b: Source, asked: Comparing, *, progress: Progress = SILENT
 ) -> Compared:
     """As :func:`compare`."""
+    if asked.out is not None:
+        form_of(asked.out)
+        if not asked.out.parent.is_dir():
+            raise ResgenError(f"cannot write {asked.out}: its folder does not exist")
+    found = _found(a, b, asked, progress)
+    if asked.out is not None:
+        write([found], asked.out)
+    return Compared(found)
+
+
+def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Comparison:
+    said = command("compare", [a, b], asked)
     conditions = [parse(text) for text in asked.fail_if]
     reports = [Path(named(source)) for source in (a, b) if _is_report(source)]
     if len(reports) == 2:
-        return _reports(REPORT.load(reports[0]), REPORT.load(reports[1]), conditions)
+        ones, others = map(REPORT.load, reports)
+        return _reports(ones, others, conditions, said)
     if reports:
         raise UsageError(
             f"{reports[0]} is a saved report and the other is not: only what is "
@@ -100,29 +111,35 @@ def run(
             hint="name what the report was made of instead; its command says what",
         )
     device = device_of(asked.device, [asked.runtime or ""])
-    ones, others = (wanted_of(source, asked) for source in (a, b))
+    wanted = [wanted_of(source, asked) for source in (a, b)]
     if asked.runtime is not None:
         find(asked.runtime).require(device, "the networks cannot run on it")
     if asked.runtime == "tensorrt":
         building = Building((asked.batch,), asked.shapes, BUILDS)
-        ones, others = (replace(w, building=building) for w in (ones, others))
-    with prepared(ones) as first, prepared(others) as second:
+        wanted = [replace(one, building=building) for one in wanted]
+    with prepared(wanted[0]) as first, prepared(wanted[1]) as second:
         jobs = _distinct(_jobs(asked, (first, second), device))
         progress.say("comparing", _how(*jobs))
         found = measured(*jobs, asked.time, progress=progress.advance)
-        steps: tuple[Step, ...] = ()
+        fall = Waterfall()
         if not _alike(*jobs):
             try:
-                steps = waterfall(*jobs, asked.part)
+                fall = waterfall(*jobs, asked.part)
             except UsageError:
                 raise
             except ResgenError as error:  # the verdict stands without its parts
-                said = f"which parts make the difference is not known: {error.message}"
-                found = replace(found, notes=(*found.notes, said))
+                note = f"which parts make the difference is not known: {error.message}"
+                found = replace(found, notes=(*found.notes, note))
         metrics = _metrics(jobs[1], found)
         failed = unmet(conditions, found.decision.verdict, metrics)
-    document = to_json(*jobs, found, steps, failed)
-    return Compared(document, tuple(_lines(*jobs, found, steps)), tuple(failed))
+        return recorded(
+            *jobs, found, fall, failed, folders=(_folder(a), _folder(b)), command=said
+        )
+
+
+def _folder(source: Source) -> Path | None:
+    path = Path(named(source))
+    return path if isinstance(source, str | Path) and path.is_dir() else None
 
 
 def _is_report(source: Source) -> bool:
@@ -195,53 +212,21 @@ def _metrics(b: Job, found: Measured) -> Any:
     return metrics_of(b.prepared.subject, pooled, b.prepared.model, breakdown)
 
 
-# --- two saved reports ----------------------------------------------------------------
-
-
-def _reports(a: Record, b: Record, conditions: Sequence[Condition]) -> Compared:
+def _reports(
+    a: Record, b: Record, conditions: Sequence[Condition], said: Sequence[str]
+) -> Comparison:
     pairs = saved(a, b)
     found = (
         line
-        for pair in pairs
-        for line in unmet(conditions, "undecided", _saved_metrics(b, pair.b))
+        for _, other in pairs
+        for line in unmet(conditions, "undecided", _saved_metrics(b, other))
     )
-    failed = tuple(dict.fromkeys(found))
-    lines = []
-    for pair in pairs:
-        first, second = map(duration, pair.medians)
-        lines.append(
-            f"{pair.label}: {a.subject.name} {first}, {b.subject.name} {second} "
-            f"({pair.ratio:.3f}x)"
-        )
-    lines.append(_NO_SESSION)
-    lines.append(
-        "next: resgen compare A B on what they were made of measures both side by side"
-    )
-    return Compared(_saved_json(a, b, pairs, failed), tuple(lines), failed)
+    return of_saved(a, b, pairs, tuple(dict.fromkeys(found)), said)
 
 
 def _saved_metrics(record: Record, run: Run) -> Metrics:
     seconds = () if run.samples is None else run.samples.seconds
     return metrics_of(record.subject, seconds, None, lambda: run.breakdown)
-
-
-def _saved_json(
-    a: Record, b: Record, pairs: Sequence[Saved], failed: Sequence[str]
-) -> dict[str, Any]:
-    return {
-        "verdict": "undecided",
-        "why": _NO_SESSION,
-        "a": {"name": a.subject.name, "sha256": a.subject.sha256, "at": a.created},
-        "b": {"name": b.subject.name, "sha256": b.subject.sha256, "at": b.created},
-        "runs": [
-            {"label": p.label, "ratio": p.ratio, "medians": list(p.medians)}
-            for p in pairs
-        ],
-        "failed": list(failed),
-    }
-
-
-# --- what a person sees ---------------------------------------------------------------
 
 
 def _how(a: Job, b: Job) -> str:
@@ -251,39 +236,3 @@ def _how(a: Job, b: Job) -> str:
     return (
         f"{names}\n{a.runtime} {a.device}, {kinds}, batch {a.batch}, {a.mode}{threads}"
     )
-
-
-def _lines(a: Job, b: Job, found: Measured, steps: Sequence[Step]) -> Iterator[str]:
-    decision = found.decision
-    low, high = decision.interval
-    yield (
-        f"{decision.pairs} pairs of processes, ABBA · A/A floor "
-        f"{100 * decision.floor:.1f} % · {found.seconds:.0f} s"
-    )
-    verdict = style(decision.verdict, fg=_COLOURS.get(decision.verdict), bold=True)
-    first, second = found.medians
-    names = [job.prepared.subject.name for job in (a, b)]
-    sentence = {
-        "equal": f"{names[1]} and {names[0]} are {verdict} within the floor",
-        "undecided": f"{names[1]} against {names[0]}: {verdict}",
-    }.get(decision.verdict, f"{names[1]} is {verdict} than {names[0]}")
-    yield (
-        f"{sentence}: {decision.ratio:.3f}x ({100 * decision.level:.0f} % interval "
-        f"{low:.3f} to {high:.3f}), {duration(first)} and {duration(second)}"
-    )
-    if decision.verdict == "undecided":
-        more = found.more_seconds
-        yield (
-            "  more pairs would hardly decide it on this machine"
-            if more is None
-            else f"  about {more:.0f} s more would decide it: --time "
-            f"{found.seconds + more:.0f}"
-        )
-    wide = max((len(step.part) for step in steps), default=0)
-    for step in steps:
-        change = f"{1e3 * step.seconds:+8.3f} ms"
-        yield (f"  {step.part:<{wide}}  {change}   {step.why}".rstrip())
-        for path, changed in step.blocks[:3]:
-            yield (f"  {'':<{wide}}  {1e3 * changed:+8.3f} ms   of it in {path}")
-    for note in found.notes:
-        yield (f"  {note}")

@@ -18,6 +18,7 @@ from resgen.words.terminal import style
 Examples:
   resgen compare resnet50 resnet50d
   resgen compare build/resnet50 build/resnet50-int8 --fail-if slower
+  resgen compare build/resnet50 build/resnet50-int8 -o int8.html
   resgen compare old.onnx new.onnx --fail-if "p99>5ms" --fail-if "macs>4.2G"
   resgen compare monday/report.json tuesday/report.json
 
@@ -40,13 +41,14 @@ Exit code 0 whatever the verdict; 1: a condition of --fail-if holds."""
 def command(a: str, b: str, *, as_json: bool, **given: Any) -> int:
     """Say whether B is faster than A, and which parts make it so."""
     from resgen.api.compare import run
+    from resgen.reports.comparison.terminal import lines
 
     with Progress({"": "preparing"}, err=as_json) as progress:
         found = run(a, b, Comparing(**given), progress=progress)
     if as_json:
         say_json(found.to_dict())
     else:
-        for line in found.lines:
+        for line in lines(found.record):
             say(line)
     for line in found.failed:
         say(f"{style('fails:', fg='red', bold=True)} {line}", err=True)

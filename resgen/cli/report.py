@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +12,6 @@ from resgen.errors import UsageError
 
 if TYPE_CHECKING:
     from resgen.reports.forms import Form
-
-_FORMATS: Final[dict[str, Form]] = {
-    ".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".json": "json"
-}  # fmt: skip
 
 
 @click.command(
@@ -28,7 +24,8 @@ Examples:
 
 A result is report.json of resgen profile, result.json of a kit, or what trtexec wrote
 with --exportTimes, --exportProfile and --exportLayerInfo (files of one engine stand
-next to each other); or diagnosis.json of resgen diagnose. A folder with one of the
+next to each other); diagnosis.json of resgen diagnose, or what resgen compare -o wrote
+as JSON. A folder with one of the
 named files will do. No engine has to be installed. Several latencies of any kind are
 laid side by side, in order of time, and the networks of several diagnoses."""
 )
@@ -53,9 +50,12 @@ laid side by side, in order of time, and the networks of several diagnoses."""
 )
 @click.option(
     "--table",
-    type=click.Choice(["runs", "parts", "operators", "samples", "steps", "findings"]),
-    show_default="runs of latencies, parts of a diagnosis",
-    help="For csv: which table; parts are of both, the last two a diagnosis's.",
+    type=click.Choice(
+        ["runs", "parts", "operators", "samples", "steps", "findings", "pairs"]
+    ),
+    show_default="runs of latencies, else parts",
+    help="For csv: which table; parts are of all, steps and findings of a diagnosis, "
+    "pairs of a comparison.",
 )
 @click.option(
     "--network",
@@ -66,10 +66,10 @@ laid side by side, in order of time, and the networks of several diagnoses."""
 )
 @click.option(
     "--schema",
-    type=click.Choice(["report", "diagnosis"]),
+    type=click.Choice(["report", "diagnosis", "comparison"]),
     is_flag=False,
     flag_value="report",
-    help="Print the JSON Schema of report.json, or diagnosis.json, instead.",
+    help="Print the JSON Schema of report.json, or of another result, instead.",
 )
 def command(
     results: tuple[Path, ...],
@@ -92,11 +92,11 @@ def command(
             "no result is given",
             hint="resgen report DIR, where resgen profile or diagnose wrote it",
         )
-    form = form or _form_of(out)
-    from resgen.reports.forms import forms_of, rendered
+    from resgen.reports.forms import form_of, forms_of, rendered
     from resgen.reports.own import require_own
     from resgen.reports.readers.files import file_of, read
 
+    form = form or ("html" if out is None else form_of(out))
     files = [file_of(path) for path in results]
     found = read(files, network)
     if form == "html" and out is None:
@@ -119,19 +119,7 @@ def command(
 def _say_schema(name: str) -> None:
     from resgen.diagnosis.documents import DIAGNOSIS
     from resgen.document.schema import schema
-    from resgen.profiling.documents import REPORT
+    from resgen.profiling.documents import COMPARISON, REPORT
 
-    say_json(schema(DIAGNOSIS if name == "diagnosis" else REPORT))
-
-
-def _form_of(out: Path | None) -> Form:
-    if out is None:
-        return "html"
-    found = _FORMATS.get(out.suffix.lower())
-    if found is None:
-        known = ", ".join(_FORMATS)
-        raise UsageError(
-            f"{out} does not say by its name what to write ({known})",
-            hint="--format html|md|csv|json says it",
-        )
-    return found
+    formats = {form.name: form for form in (REPORT, DIAGNOSIS, COMPARISON)}
+    say_json(schema(formats[name]))

@@ -1,10 +1,11 @@
-"""The file of what was measured: ``report.json``."""
+"""The files of what was measured: ``report.json``, and of a comparison."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from resgen.document.files import Format
+from resgen.records import comparison
 from resgen.records.latency import FORMAT, Record
 
 REPORT: Final = Format(
@@ -16,4 +17,13 @@ REPORT: Final = Format(
     made_by="resgen profile",
     hint="resgen profile writes report.json; resgen report also reads a kit's\n"
     "result.json and what trtexec exports",
+)
+COMPARISON: Final = Format(
+    mark="resgen_comparison",
+    version=comparison.FORMAT,
+    kind=comparison.Comparison,
+    name="comparison",
+    title="A comparison of resgen's",
+    made_by="resgen compare",
+    hint="resgen compare A B -o comparison.json writes one",
 )

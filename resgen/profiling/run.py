@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from resgen.profiling.bench import Bench, Job, described
@@ -87,7 +86,7 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
         load_seconds=bench.load_seconds,
         first_seconds=bench.first_seconds,
         peak_memory=peak,
-        model_bytes=_size(job, bench),
+        model_bytes=job.prepared.size(bench.engine.takes),
         overhead=share,
         machine=_machine(before, after, len(taken.samples.seconds) * job.batch),
     )
@@ -138,18 +137,3 @@ def _machine(before: Any, after: Any, inputs: int) -> dict[str, Any]:
             "joules_per_input_at_most": spent.joules / inputs,
         }
     return found
-
-
-def _size(job: Job, bench: Bench) -> int | None:
-    """Bytes of what the engine reads, with what an ONNX file keeps beside it."""
-    takes = bench.engine.takes
-    prepared = job.prepared
-    file = prepared.weights if takes == "module" else prepared.file(takes)
-    if file is None:
-        return None
-    beside: list[Path] = []
-    if takes == "onnx":
-        from resgen.onnxfile.external import check_external
-
-        beside = list(check_external(file))
-    return sum(path.stat().st_size for path in (file, *beside))

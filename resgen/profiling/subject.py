@@ -67,6 +67,18 @@ class Prepared:
         """What an engine that takes ``form`` opens."""
         return {"onnx": self.model, "module": self.network, "engine": self.engine}[form]
 
+    def size(self, form: Form) -> int | None:
+        """Bytes of what such an engine reads, what a file keeps beside it included."""
+        file = self.weights if form == "module" else self.file(form)
+        if file is None:
+            return None
+        beside: list[Path] = []
+        if form == "onnx":
+            from resgen.onnxfile.external import check_external
+
+            beside = list(check_external(file))
+        return sum(path.stat().st_size for path in (file, *beside))
+
     @cached_property
     def _stored(self) -> tuple[Graph, Graph, Preprocess, Graph]:
         if self.network is None:

@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from resgen.errors import ResgenError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from resgen.records.comparison import Comparison
     from resgen.records.diagnosis import Diagnosis
     from resgen.records.latency import Record
 
 Form: TypeAlias = Literal["html", "md", "csv", "json"]
 #: Results of one kind.
-Results: TypeAlias = "Sequence[Record] | Sequence[Diagnosis]"
+Results: TypeAlias = "Sequence[Record] | Sequence[Diagnosis] | Sequence[Comparison]"
+
+#: What the name of a file ends in, and the form that it says.
+_ENDINGS: Final[dict[str, Form]] = {
+    ".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".json": "json"
+}  # fmt: skip
 
 #: The tables that a kind of result has as CSV, the first one by default.
 LATENCY: Final = ("runs", "parts", "operators", "samples")
 DIAGNOSIS: Final = ("parts", "steps", "findings")
+COMPARISON: Final = ("parts", "pairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ class Forms:
 
 def forms_of(results: Results) -> Forms:
     """The forms in which these results can be written."""
+    from resgen.records.comparison import Comparison
     from resgen.records.diagnosis import Diagnosis
 
     if isinstance(results[0], Diagnosis):
@@ -52,6 +62,21 @@ def forms_of(results: Results) -> Forms:
             text=diagnosis.DIAGNOSIS.to_text,
         )
     from resgen.profiling import documents as latency
+
+    if isinstance(results[0], Comparison):
+        from resgen.reports.comparison import csv as beside
+        from resgen.reports.comparison import html as boss
+        from resgen.reports.comparison import markdown as words
+
+        return Forms(
+            page="comparison.html",
+            data="comparison.json",
+            tables=COMPARISON,
+            html=boss.render,
+            markdown=words.render,
+            csv=beside.render,
+            text=latency.COMPARISON.to_text,
+        )
     from resgen.reports.latency import csv as rows
     from resgen.reports.latency import html as page
     from resgen.reports.latency import markdown as comment
@@ -89,3 +114,21 @@ def rendered(results: Results, form: Form, table: str | None = None) -> str:
     if form == "csv":
         return forms.csv(results, table or forms.tables[0])
     return forms.markdown(results) if form == "md" else forms.html(results)
+
+
+def form_of(out: Path) -> Form:
+    """The form that a file's name says, else a UsageError."""
+    found = _ENDINGS.get(out.suffix.lower())
+    if found is None:
+        raise UsageError(
+            f"{out} does not say by its name what to write ({', '.join(_ENDINGS)})",
+            hint="--format html|md|csv|json of resgen report says it",
+        )
+    return found
+
+
+def write(results: Results, out: Path) -> None:
+    """Write the form that the file's name says."""
+    from resgen.files.whole import write_text
+
+    write_text(out, rendered(results, form_of(out)))

@@ -10,8 +10,9 @@ from small_subject import find_stand_ins, onnx_file
 import resgen
 from resgen.api import compare as _compare
 from resgen.profiling.comparison.compare import Measured, Pair
-from resgen.profiling.comparison.waterfall import Step
+from resgen.profiling.comparison.waterfall import Waterfall
 from resgen.profiling.statistics.decide import decide, floor
+from resgen.records.comparison import Difference
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def told(monkeypatch):
         decision = decide(ratios, floor(alike), level=0.99)
         found = Measured(tuple(pairs), tuple(same), decision, 12.0, ("a note",))
         monkeypatch.setattr(_compare, "measured", lambda *a, **k: found)
-        monkeypatch.setattr(_compare, "waterfall", lambda *a, **k: steps)
+        monkeypatch.setattr(_compare, "waterfall", lambda *a, **k: Waterfall(steps))
 
     return tell
 
@@ -45,8 +46,8 @@ def test_a_slower_network_is_told_with_its_reasons(run, here, told):
         (here / "mine.json").read_text().replace('"mine"', '"other"')
     )
     steps = (
-        Step("stem", 1.9e-3, 1e-4, "three 3x3 conv instead of one 7x7 conv"),
-        Step("the rest", -1e-4, 1e-3, "within noise"),
+        Difference("stem", 1.9e-3, 1e-4, "three 3x3 conv instead of one 7x7 conv"),
+        Difference("the rest", -1e-4, 1e-3, "within noise"),
     )
     told(SLOWER, steps=steps)
     done = run("compare", "mine.json", "other.json")
@@ -133,6 +134,9 @@ def test_reports_of_two_sessions_are_undecided(run, here):
     document = json.loads(done.stdout)
     assert document["verdict"] == "undecided"
     assert document["runs"][0]["ratio"] > 0
+    reports = ("a/report.json", "b/report.json")
+    assert run("compare", *reports, "-o", "both.html").exit_code == 0
+    assert "which one is faster is not known" in (here / "both.html").read_text("utf-8")
     done = run("compare", "a/report.json", "mine.json")
     assert done.exit_code == 2
     assert "is a saved report and the other is not" in done.stderr
@@ -154,7 +158,7 @@ def test_what_cannot_be_compared_is_said(run, here, words, code, message):
 
 
 def test_parts_are_told_where_the_verdict_is_open(run, files, told):
-    steps = (Step("stem", 1e-5, 3e-5, "within noise"),)
+    steps = (Difference("stem", 1e-5, 3e-5, "within noise"),)
     told([0.9, 1.2, 0.8, 1.3, 1.0, 0.7, 1.4, 1.1], steps=steps)
     done = run("compare", "old.onnx", "new.onnx", "--part", "stem", "--json")
     document = json.loads(done.stdout)
@@ -163,7 +167,7 @@ def test_parts_are_told_where_the_verdict_is_open(run, files, told):
 
 
 def test_python_has_the_same_answer(files, told):
-    told(SLOWER, steps=(Step("stem", 1.9e-3, 1e-4, "three instead of one"),))
+    told(SLOWER, steps=(Difference("stem", 1.9e-3, 1e-4, "three instead of one"),))
     found = resgen.compare("old.onnx", "new.onnx", fail_if=["slower"])
     assert found.verdict == "slower"
     assert found.failed == ("the verdict is slower",)
@@ -171,3 +175,26 @@ def test_python_has_the_same_answer(files, told):
     assert found.to_dict()["verdict"] == "slower"
     with pytest.raises(resgen.ResgenError, match="time: 0 is not a number"):
         resgen.compare("old.onnx", "new.onnx", time=0)
+
+
+@pytest.mark.parametrize("name", ["x.html", "x.md", "x.csv", "x.json"])
+def test_it_is_written_as_the_name_says(run, files, told, name):
+    told(SLOWER, steps=(Difference("stem", 1.9e-3, 1e-4, "three instead of one"),))
+    done = run("compare", "old.onnx", "new.onnx", "-o", name)
+    assert done.exit_code == 0, done.output
+    assert (files / name).stat().st_size > 0
+    if name == "x.json":
+        again = run("report", name, "-o", "again.html")
+        assert again.exit_code == 0, again.output
+        assert "three instead of one" in (files / "again.html").read_text("utf-8")
+        document = json.loads((files / name).read_text("utf-8"))
+        asked = ["resgen", "compare", "old.onnx", "new.onnx", "--out", "x.json"]
+        assert document["command"] == asked
+        assert document["b"]["bytes"] == (files / "new.onnx").stat().st_size
+
+
+@pytest.mark.parametrize("name", ["x.pdf", "none/x.html"])
+def test_where_it_cannot_be_written_is_said_before_anything_runs(run, files, name):
+    done = run("compare", "old.onnx", "new.onnx", "-o", name)
+    assert done.exit_code in (1, 2)
+    assert name in done.stderr

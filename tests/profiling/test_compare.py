@@ -14,7 +14,12 @@ from resgen.profiling.bench import Job
 from resgen.profiling.comparison import compare
 from resgen.profiling.comparison.compare import MOST_FLOOR, Pair, measured
 from resgen.profiling.comparison.conditions import additions, metrics_of, parse, unmet
-from resgen.profiling.comparison.waterfall import by_part, difference, waterfall
+from resgen.profiling.comparison.waterfall import (
+    Waterfall,
+    by_part,
+    difference,
+    waterfall,
+)
 from resgen.profiling.statistics.decide import LEAST_PAIRS
 from resgen.profiling.subject import Wanted, prepared
 from resgen.records.latency import Breakdown, OperatorTime, Part, Subject
@@ -232,7 +237,7 @@ def test_a_waterfall_is_over_the_builds_as_well(monkeypatch, jobs):
             Path(f"{side}{n}") for n in range(4))))
         for job, side in zip(jobs(3, 6), "ab", strict=True)
     )  # fmt: skip
-    assert waterfall(a, b) == ()
+    assert waterfall(a, b) == Waterfall()
     assert opened == ["a0", "b0", "b1", "a1", "a2", "b2"]
 
 
@@ -248,10 +253,15 @@ def test_a_deeper_stage_is_where_the_time_goes(tmp_path):
         prepared(Wanted(str(tmp_path / "small.json"))) as ones,
         prepared(Wanted(str(tmp_path / "deep.json"))) as others,
     ):
-        steps = waterfall(*(Job(subject, "onnxruntime") for subject in (ones, others)))
-    first = steps[0]
+        fall = waterfall(*(Job(subject, "onnxruntime") for subject in (ones, others)))
+    first = fall.steps[0]
     assert first.part == "layer1"
     assert first.seconds > 0
     assert first.why == "64 3x3 conv more"
     assert {path for path, _ in first.blocks} <= {f"layer1.{n}" for n in range(33)}
     assert first.blocks
+    times = {part.path: part for part in fall.parts}
+    assert times["layer1"].second - times["layer1"].first == first.seconds
+    sections = [part.path for part in fall.parts if part.kind == "section"]
+    assert sections == ["stem", "layer1", "layer2", "head"]
+    assert times["layer1.32"].first == 0 < times["layer1.32"].second

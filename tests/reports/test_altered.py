@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reports.beside import comparison
 from reports.diagnosed import arm, diagnosis
 from reports.make import record
 
 from resgen.diagnosis.documents import DIAGNOSIS
 from resgen.document.files import DIGEST, Format, digest
 from resgen.errors import ResgenError
-from resgen.profiling.documents import REPORT
+from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.reports.forms import rendered
 
 VALUES = (
@@ -29,6 +30,7 @@ VALUES = (
 )  # fmt: skip
 DOCUMENTS: dict[str, tuple[Format[Any], Any]] = {
     "report": (REPORT, record(n=10)),
+    "comparison": (COMPARISON, comparison()),
     "diagnosis": (DIAGNOSIS, replace(diagnosis(), arms=(arm(depths=(1, 1), seeds=2),))),
 }
 

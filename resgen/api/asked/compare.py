@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from resgen.api.asked.common import Measuring
 from resgen.options.group import option
-from resgen.options.kinds import choice, number, text, whole
+from resgen.options.kinds import choice, number, path, text, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,4 +46,11 @@ class Comparing(Measuring):
         text("CONDITION"),
         "Exit with 1 if it holds, as in slower or p99>5ms; may be repeated.",
         repeated=True,
+    )
+    out: Path | None = option(
+        "--out",
+        path("FILE"),
+        "Write a page (.html), Markdown (.md), the parts (.csv) or the data (.json).",
+        short="-o",
+        shown="none",
     )

@@ -1,106 +1,149 @@
-"""A comparison as one document: who was compared, how, and what came out."""
+"""A comparison as one record: who was compared, how, and what came out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+from resgen._version import __version__
 from resgen.errors import ResgenError
 from resgen.profiling.bench import Job
-from resgen.profiling.comparison.compare import Measured
-from resgen.profiling.comparison.waterfall import Step
-from resgen.records.latency import Record, Run
+from resgen.profiling.comparison import compare
+from resgen.profiling.comparison.waterfall import Waterfall
+from resgen.profiling.statistics.stats import percentile
+from resgen.records.comparison import (
+    Accuracy,
+    Comparison,
+    Latency,
+    Pair,
+    Shared,
+    Side,
+)
+from resgen.records.latency import Record, Run, Subject
+from resgen.runtime.engines import find
+
+NO_SESSION = (
+    "undecided: the two were measured in different sessions, and nobody knows what "
+    "else has changed"
+)
 
 
-def to_json(
-    a: Job, b: Job, found: Measured, steps: Sequence[Step], failed: Sequence[str]
-) -> dict[str, Any]:
-    """The document of ``resgen compare --json``; times in seconds."""
-    decision = found.decision
-    first, second = found.medians
-    return {
-        "verdict": decision.verdict,
-        "ratio": decision.ratio,
-        "interval": list(decision.interval),
-        "level": decision.level,
-        "p": decision.p,
-        "floor": decision.floor,
-        "pairs": [_pair(pair.first, pair.second) for pair in found.pairs],
-        "alike": [_pair(pair.first, pair.second) for pair in found.alike],
-        "medians": [first, second],
-        "seconds": found.seconds,
-        "more_seconds": found.more_seconds,
-        "a": _subject(a),
-        "b": _subject(b),
-        "device": a.device,
-        "batch": a.batch,
-        "mode": a.mode,
-        "threads": a.threads,
-        "differences": [
-            {
-                "part": step.part,
-                "seconds": step.seconds,
-                "noise": step.noise,
-                "why": step.why,
-                "blocks": [list(block) for block in step.blocks],
-            }
-            for step in steps
-        ],
-        "notes": list(found.notes),
-        "failed": list(failed),
-    }
+def recorded(
+    a: Job,
+    b: Job,
+    found: compare.Measured,
+    fall: Waterfall,
+    failed: Sequence[str],
+    *,
+    folders: tuple[Path | None, Path | None],
+    command: Sequence[str],
+) -> Comparison:
+    """The record of what was measured side by side.
 
-
-def _pair(first: float, second: float) -> dict[str, float]:
-    return {"first": first, "second": second, "ratio": second / first}
-
-
-def _subject(job: Job) -> dict[str, Any]:
-    about = job.prepared.subject
-    return {
-        "name": about.name,
-        "kind": about.kind,
-        "sha256": about.sha256,
-        "macs": about.macs,
-        "weights": about.weights,
-        "runtime": job.runtime,
-        "precision": job.prepared.precision,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Two saved runs of the same kind: what the files say, which is no verdict."""
-
-    a: Run
-    b: Run
-
-    @property
-    def medians(self) -> tuple[float, float]:
-        """Of A and of B, in seconds."""
-        return _median(self.a), _median(self.b)
-
-    @property
-    def ratio(self) -> float:
-        """B's median over A's."""
-        return self.medians[1] / self.medians[0]
-
-    @property
-    def label(self) -> str:
-        """What both ran on, and how."""
-        run = self.b
-        kinds = " and ".join(dict.fromkeys([self.a.precision, run.precision]))
-        return f"{run.runtime} {run.device}, {kinds}, batch {run.batch}, {run.mode}"
-
-
-def saved(a: Record, b: Record) -> list[Saved]:
-    """The runs that both records have; none is a ResgenError.
-
-    Nobody knows what else changed between two sessions, so their ratio is told and not
-    judged.
+    ``folders`` are those that resgen made of either, whose manifests know more.
     """
+    from resgen import machine
+
+    decision = found.decision
+    sides = [
+        _side(job, [(pair.first, pair.second)[i] for pair in found.pairs],
+              sum(len(pair.samples[i]) for pair in found.pairs), folders[i])
+        for i, job in enumerate((a, b))
+    ]  # fmt: skip
+    return Comparison(
+        verdict=decision.verdict,
+        a=sides[0],
+        b=sides[1],
+        command=tuple(command),
+        created=_now(),
+        resgen=__version__,
+        device=a.device,
+        batch=a.batch,
+        mode=a.mode,
+        threads=a.threads,
+        ratio=decision.ratio,
+        interval=decision.interval,
+        level=decision.level,
+        p=decision.p,
+        floor=decision.floor,
+        medians=found.medians,
+        pairs=tuple(map(_pair, found.pairs)),
+        alike=tuple(map(_pair, found.alike)),
+        seconds=found.seconds,
+        more_seconds=found.more_seconds,
+        differences=fall.steps,
+        parts=fall.parts,
+        notes=found.notes,
+        failed=tuple(failed),
+        environment=machine.environment(),
+    )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _pair(pair: compare.Pair) -> Pair:
+    return Pair(pair.first, pair.second, pair.ratio)
+
+
+def _side(
+    job: Job, processes: Sequence[float], samples: int, folder: Path | None
+) -> Side:
+    import numpy as np
+
+    _, ends = percentile(np.asarray(processes), 0.5)
+    return Side(
+        **_known(job.prepared.subject),
+        precision=job.prepared.precision,
+        runtime=job.runtime,
+        bytes=job.prepared.size(find(job.runtime).takes),
+        latency=Latency(median(processes), ends, tuple(processes), samples),
+        accuracy=None if folder is None else _accuracy(folder, job.prepared.precision),
+    )
+
+
+def _known(subject: Subject) -> dict[str, Any]:
+    names = ("name", "sha256", "kind", "weights", "params", "macs")
+    return {name: getattr(subject, name) for name in names}
+
+
+def _accuracy(folder: Path, precision: str) -> Accuracy | None:
+    """What was found when the folder was exported, if it was, at this precision."""
+    from resgen.artifact.opened import open_folder
+
+    manifest = open_folder(folder).manifest
+    if manifest.precision is None or manifest.precision.name != precision:
+        return None
+    found = (manifest.verified or {}).get("accuracy")
+    try:
+        return None if found is None else _shares(found)
+    except (KeyError, TypeError, ValueError):  # a later version writes it otherwise
+        return None
+
+
+def _shares(found: Mapping[str, Any]) -> Accuracy | None:
+    from resgen.proof.accuracy import wilson
+
+    on, known = str(found["measured_on"]), found.get("classes")
+    if known is not None:
+        (exact, right), inputs = known["top1"], known["inputs"]
+        ends = wilson(right, inputs)
+        return Accuracy("right", right / inputs, ends, inputs, on, exact / inputs)
+    if found["top1"] is None:
+        return None
+    same, inputs = found["top1"]
+    return Accuracy("same", same / inputs, wilson(same, inputs), inputs, on)
+
+
+# --- two saved reports ----------------------------------------------------------------
+
+
+def saved(a: Record, b: Record) -> list[tuple[Run, Run]]:
+    """The runs that both records have; none is a ResgenError."""
     ones = {_key(run): run for run in a.runs if run.samples is not None}
     others = {_key(run): run for run in b.runs if run.samples is not None}
     both = [key for key in ones if key in others]
@@ -109,7 +152,51 @@ def saved(a: Record, b: Record) -> list[Saved]:
             f"the two results have no run in common: {_listed(a)}; {_listed(b)}",
             hint="measure both with the same runtime, device, batch and mode",
         )
-    return [Saved(ones[key], others[key]) for key in both]
+    return [(ones[key], others[key]) for key in both]
+
+
+def of_saved(
+    a: Record,
+    b: Record,
+    pairs: Sequence[tuple[Run, Run]],
+    failed: Sequence[str],
+    command: Sequence[str],
+) -> Comparison:
+    """What the files say, which is no verdict.
+
+    Nobody knows what else changed between two sessions, so ratios are told and not
+    judged.
+    """
+    runs = []
+    for one, other in pairs:
+        medians = _median(one), _median(other)
+        runs.append(Shared(_label(one, other), medians[1] / medians[0], medians))
+    return Comparison(
+        verdict="undecided",
+        a=_saved_side(a, pairs[0][0]),
+        b=_saved_side(b, pairs[0][1]),
+        command=tuple(command),
+        created=_now(),
+        resgen=__version__,
+        runs=tuple(runs),
+        why=NO_SESSION,
+        failed=tuple(failed),
+    )
+
+
+def _saved_side(record: Record, run: Run) -> Side:
+    return Side(
+        **_known(record.subject),
+        precision=run.precision,
+        runtime=run.runtime,
+        bytes=run.model_bytes,
+        at=record.created,
+    )
+
+
+def _label(a: Run, b: Run) -> str:
+    kinds = " and ".join(dict.fromkeys([a.precision, b.precision]))
+    return f"{b.runtime} {b.device}, {kinds}, batch {b.batch}, {b.mode}"
 
 
 def _key(run: Run) -> tuple[str, str, int, str]:

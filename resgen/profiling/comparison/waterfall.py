@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from resgen.errors import UsageError, did_you_mean
 from resgen.graph.ir import Graph, Node
@@ -19,6 +19,7 @@ from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import of_build
 from resgen.profiling.process import Process
 from resgen.profiling.worker import Failure
+from resgen.records.comparison import Difference, PartTimes
 from resgen.records.latency import Breakdown
 
 #: Processes of either network.
@@ -31,22 +32,19 @@ _WORDS: Final = ("no", "one", "two", "three", "four", "five", "six")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A part, what B takes more than A in it (seconds), and what was built otherwise.
+class Waterfall:
+    """The parts that differ by more than noise, the largest first, then the rest.
 
-    ``noise`` is the largest change of either side between two processes. ``blocks`` are
-    those of the part that differ by more than their noise, the largest first.
+    ``parts`` are all of them as they were timed, sections in the order of the network,
+    each before its blocks.
     """
 
-    part: str
-    seconds: float
-    noise: float
-    why: str = ""
-    blocks: tuple[tuple[str, float], ...] = ()
+    steps: tuple[Difference, ...] = ()
+    parts: tuple[PartTimes, ...] = ()
 
 
-def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> tuple[Step, ...]:
-    """The parts that differ by more than noise, the largest first, then the rest.
+def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> Waterfall:
+    """Time the parts of both, and say where they differ.
 
     Parts that are ``named`` are told however little they differ; one that neither
     network has is a UsageError. A process that fails is a ResgenError, and so is an
@@ -60,7 +58,8 @@ def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> tuple[Step, ...]:
         if isinstance(answer, Failure):
             raise answer.error()
         taken[side].append(answer)
-    steps = _steps(taken, by_part)
+    found = _timed(taken, by_part, a, b)
+    steps = [*map(_step, found)]
     known = [step.part for step in steps]
     for part in named:
         if part not in known:
@@ -73,10 +72,11 @@ def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> tuple[Step, ...]:
     told = sorted(shown, key=lambda step: -abs(step.seconds))
     hidden = [step for step in steps if step not in shown]
     reasons = _reasons(a, b)
+    inner = _timed(taken, by_block, a, b)
     blocks = sorted(
-        filter(_loud, _steps(taken, by_block)), key=lambda step: -abs(step.seconds)
+        filter(_loud, map(_step, inner)), key=lambda step: -abs(step.seconds)
     )
-    found = [
+    falls = [
         replace(
             step,
             why=reasons.get(step.part, "") or ("" if _loud(step) else QUIET),
@@ -90,27 +90,46 @@ def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> tuple[Step, ...]:
     ]
     if hidden:
         total, noise = sum(s.seconds for s in hidden), sum(s.noise for s in hidden)
-        found.append(Step(REST, total, noise, QUIET))
-    return tuple(found)
+        falls.append(Difference(REST, total, noise, QUIET))
+    return Waterfall(tuple(falls), _in_order([*found, *inner], a, b))
 
 
 Sums = dict[str, float]
 
 
-def _steps(
-    taken: Sequence[Sequence[Breakdown]], sums_of: Callable[[Breakdown], Sums]
-) -> list[Step]:
-    """The change of every part, and how much either side changes by itself."""
+def _timed(
+    taken: Sequence[Sequence[Breakdown]],
+    sums_of: Callable[[Breakdown], Sums],
+    a: Job,
+    b: Job,
+) -> list[PartTimes]:
+    """Every part on both sides, and how much either changes by itself."""
     sides = [[sums_of(breakdown) for breakdown in side] for side in taken]
-    steps = []
+    ones, others = ({p.path: p for p in job.prepared.subject.parts} for job in (a, b))
+    timed = []
     for part in dict.fromkeys(key for side in sides for sums in side for key in sums):
-        ones, others = ([sums.get(part, 0.0) for sums in side] for side in sides)
-        noise = max(max(side) - min(side) for side in (ones, others))
-        steps.append(Step(part, median(others) - median(ones), noise))
-    return steps
+        times = [[sums.get(part, 0.0) for sums in side] for side in sides]
+        noise = max(max(side) - min(side) for side in times)
+        known = [found[part] for found in (ones, others) if part in found]
+        kind: Any = known[0].kind if known else "other"
+        macs = [found[part].macs if part in found else None for found in (ones, others)]
+        first, second = map(median, times)
+        timed.append(PartTimes(part, kind, first, second, noise, (macs[0], macs[1])))
+    return timed
 
 
-def _loud(step: Step) -> bool:
+def _step(part: PartTimes) -> Difference:
+    return Difference(part.path, part.second - part.first, part.noise)
+
+
+def _in_order(parts: Sequence[PartTimes], a: Job, b: Job) -> tuple[PartTimes, ...]:
+    """As they lie in the network; what lies nowhere comes last."""
+    told = [part.path for job in (b, a) for part in job.prepared.subject.parts]
+    places = {path: i for i, path in enumerate(dict.fromkeys(told))}
+    return tuple(sorted(parts, key=lambda part: places.get(part.path, len(places))))
+
+
+def _loud(step: Difference) -> bool:
     return abs(step.seconds) > step.noise
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.diagnosis.documents import DATA, DIAGNOSIS
-from resgen.document.files import read_json
+from resgen.document.files import Format, read_json
 from resgen.errors import ResgenError, UsageError
-from resgen.profiling.documents import REPORT
-from resgen.records.diagnosis import Diagnosis
+from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.records.latency import Record
+from resgen.reports.forms import Results
 from resgen.reports.readers import kit, trtexec
 from resgen.reports.readers.network import beside
 
@@ -19,26 +19,37 @@ from resgen.reports.readers.network import beside
 IN_FOLDER: Final = ("report.json", "result.json", DATA)
 
 
-def read(
-    paths: Sequence[Path], network: Path | None = None
-) -> list[Record] | list[Diagnosis]:
+def read(paths: Sequence[Path], network: Path | None = None) -> Results:
     """The records of files and folders, in the order given.
 
-    Diagnoses and latencies have nothing in common to lay side by side, so both at once
-    are a UsageError.
+    Results of different kinds have nothing in common to lay side by side, so they are a
+    UsageError, and so are several comparisons.
     """
     files = [(path, read_json(path)) for path in map(file_of, paths)]
-    diagnoses = [DIAGNOSIS.marks(document) for _, document in files]
-    if not any(diagnoses):
-        return _latencies(files, network)
-    if not all(diagnoses):
-        one, other = diagnoses.index(True), diagnoses.index(False)
+    kinds = [_kind(document) for _, document in files]
+    other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), None)
+    if other is not None:
         raise UsageError(
-            f"{files[one][0]} is a diagnosis and {files[other][0]} holds latencies: "
-            "they do not go on one page",
+            f"{files[0][0]} {_holds(kinds[0])} and {files[other][0]} "
+            f"{_holds(kinds[other])}: they do not go on one page",
             hint="resgen report each on its own",
         )
-    return [DIAGNOSIS.from_json(document, path) for path, document in files]
+    if kinds[0] is None:
+        return _latencies(files, network)
+    if kinds[0] is COMPARISON and len(files) > 1:
+        raise UsageError(
+            "a page shows one comparison", hint="resgen report each on its own"
+        )
+    return [kinds[0].from_json(document, path) for path, document in files]
+
+
+def _kind(document: Any) -> Format[Any] | None:
+    """The format of what is neither a latency nor of another program."""
+    return next((f for f in (DIAGNOSIS, COMPARISON) if f.marks(document)), None)
+
+
+def _holds(kind: Format[Any] | None) -> str:
+    return "holds latencies" if kind is None else f"is a {kind.name}"
 
 
 def _latencies(files: Sequence[tuple[Path, Any]], network: Path | None) -> list[Record]:

@@ -1,0 +1,119 @@
+"""What a comparison says in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from resgen.records.comparison import Accuracy, Comparison, Side
+from resgen.words.numbers import scaled, seconds
+
+
+def sentence(found: Comparison, verdict: str) -> str:
+    """The verdict (given as it is to be shown) with its figures."""
+    a, b = found.a.name, found.b.name
+    first, second = found.medians or (0.0, 0.0)
+    low, high = found.interval or (0.0, 0.0)
+    said = {
+        "equal": f"{b} and {a} are {verdict} within the floor",
+        "undecided": f"{b} against {a}: {verdict}",
+    }.get(found.verdict, f"{b} is {verdict} than {a}")
+    return (
+        f"{said}: {found.ratio:.3f}x ({100 * (found.level or 0.0):.0f} % interval "
+        f"{low:.3f} to {high:.3f}), {seconds(first)} and {seconds(second)}"
+    )
+
+
+def more(found: Comparison) -> str:
+    """What would decide it."""
+    if found.more_seconds is None:
+        return "more pairs would hardly decide it on this machine"
+    whole = (found.seconds or 0.0) + found.more_seconds
+    return f"about {found.more_seconds:.0f} s more would decide it: --time {whole:.0f}"
+
+
+def verdict(found: Comparison) -> str:
+    """The verdict in one sentence that needs no knowledge of statistics."""
+    a, b = found.a.name, found.b.name
+    if found.ratio is None or found.interval is None or found.medians is None:
+        return (
+            f"{b} and {a} were measured on different occasions, so which one is faster "
+            "is not known."
+        )
+    what = "one input" if found.batch == 1 else f"a batch of {found.batch}"
+    times = " and ".join(map(seconds, found.medians))
+    if found.verdict == "equal":
+        return (
+            f"{b} and {a} are equally fast: they differ by less than {a} from itself "
+            f"({times} for {what})."
+        )
+    if found.verdict == "undecided":
+        return f"Whether {b} is faster than {a} is not decided ({times} for {what})."
+    low, high = sorted(abs(1 - end) for end in found.interval)
+    return (
+        f"{b} takes {_percent(abs(1 - found.ratio))} "
+        f"{'less' if found.verdict == 'faster' else 'more'} time than {a} for {what} "
+        f"(between {_percent(low)} and {_percent(high)})."
+    )
+
+
+def sentences(found: Comparison) -> Iterator[str]:
+    """What else there is to say, the most important first."""
+    a, b = found.a, found.b
+    if a.bytes and b.bytes:
+        yield f"{_sized(a, b, a.bytes, b.bytes)}."
+    for side in (a, b):
+        if told := accuracy(side.accuracy):
+            yield f"{side.name}: {told}."
+    if found.verdict == "undecided" and found.ratio is not None:
+        told = more(found)
+        yield f"{told[:1].upper()}{told[1:]}."
+    loud = [d for d in found.differences if d.why and d.why != "within noise"]
+    for step in loud[:3]:
+        yield (
+            f"{step.part} takes {seconds(abs(step.seconds))} "
+            f"{'more' if step.seconds > 0 else 'less'}: {step.why}."
+        )
+    yield from (f"{note[:1].upper()}{note[1:]}." for note in found.notes)
+    yield from (f"A condition failed: {line}." for line in found.failed)
+
+
+def accuracy(known: Accuracy | None) -> str:
+    """What is known of a side's accuracy; empty where nothing is."""
+    if known is None:
+        return ""
+    low, high = (100 * end for end in known.interval)
+    what = "right" if known.counts == "right" else "of float32's class"
+    told = (
+        f"{_percent(known.share)} of {known.inputs:,} inputs {what} (95 % interval "
+        f"{low:.1f} to {high:.1f} %)"
+    )
+    return told if known.float32 is None else f"{told}, float32 {_share(known)}"
+
+
+def _share(known: Accuracy) -> str:
+    return _percent(known.float32 or 0.0)
+
+
+def facts(found: Comparison) -> str:
+    """How it was measured, in a line."""
+    told = [
+        f"{found.b.runtime} on {found.device}" if found.device else found.b.runtime,
+        f"batch {found.batch}" if found.batch else "",
+        found.mode or "",
+        f"{found.threads} threads" if found.threads and found.device == "cpu" else "",
+    ]
+    return " · ".join(filter(None, told))
+
+
+def _sized(a: Side, b: Side, first: int, second: int) -> str:
+    if first == second:
+        return f"Both files are {scaled(first, 'B')}"
+    grown = "larger" if second > first else "smaller"
+    return (
+        f"{b.name} is {_percent(abs(1 - second / first))} {grown}: "
+        f"{scaled(second, 'B')} instead of {scaled(first, 'B')}"
+    )
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.1f} %"

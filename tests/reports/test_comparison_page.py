@@ -1,0 +1,69 @@
+"""The page of a comparison: before and after, as a boss reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reports.beside import comparison
+from reports.looking import column, inked
+from reports.make import NASTY
+
+from resgen.profiling.documents import COMPARISON
+from resgen.reports.forms import rendered
+
+Open = Callable[..., Any]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_says_what_changed(opened: Open, scheme: str) -> None:
+    page = opened(rendered([comparison()], "html"), color_scheme=scheme)
+    for chart in ("parts", "pairs"):
+        assert inked(page, chart) > 5, chart
+    text = page.locator("main").inner_text()
+    for words in (
+        "resnet50 int8 takes 39.1 % less time than resnet50 fp32 for one input",
+        "between 37.0 % and 41.0 %",
+        "102 MB", "25.7 MB", "20.0 ms", "12.2 ms", "11.8 to 12.6 ms",
+        "76.0 %", "74.0 to 78.0 %", "float32 76.4 %",
+        "resgen compare build/fp32 build/int8 --out boss.html",
+        "Other processes took 12 % of the cores",
+    ):  # fmt: skip
+        assert words in text.replace("\N{NO-BREAK SPACE}", " "), words
+    table = "#where > .scroll table"
+    assert column(page, table, 1) == ["stem", "layer1", "head", "shortcuts"]
+
+
+def test_nothing_runs_out_of_a_phone(opened: Open) -> None:
+    page = opened(rendered([comparison()], "html"))
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.wait_for_function("document.documentElement.scrollWidth <= 360")
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
+def test_no_name_is_obeyed_and_nothing_is_fetched(form: Any) -> None:
+    text = rendered([comparison(NASTY, NASTY)], form)
+    assert "<img" not in text
+    assert not re.search(r"""(src|href)=["']?https?:""", text)
+
+
+def test_parts_of_both_are_rows() -> None:
+    one = comparison()
+    found = list(csv.DictReader(io.StringIO(rendered([one], "csv", "parts"))))
+    assert [row["part"] for row in found] == [part.path for part in one.parts]
+    outer = [row for row in found if row["kind"] != "block"]
+    for share in ("a_share", "b_share"):
+        assert sum(float(row[share]) for row in outer) == pytest.approx(1)
+    for row in found:
+        change = float(row["b_seconds"]) - float(row["a_seconds"])
+        assert float(row["change"]) == pytest.approx(change)
+
+
+def test_a_comparison_survives_its_file(tmp_path: Any) -> None:
+    path = tmp_path / "comparison.json"
+    COMPARISON.save(comparison(), path)
+    assert COMPARISON.load(path) == comparison()
