@@ -92,7 +92,8 @@ class Group:
                 else:
                     found = about.kind.check(given)
             except ValueError as error:
-                raise self.refused(f"{{{name}}}: {error}") from None
+                told = str(error).replace("{", "{{").replace("}", "}}")
+                raise self.refused(f"{{{name}}}: {told}") from None
             object.__setattr__(self, name, found)
         self.refuse()
 

@@ -65,6 +65,8 @@ OPERANDS = {
     "reshape": Apply("reshape", (W, 5, 12)),
     "cast": HALF,
     "scale_of": S,
+    "as_scale": Apply("as_scale", (S, "float32")),
+    "fit_bias": Apply("fit_bias", (S, Apply("multiply", (1e-9, 1.0)), V)),
     "quantize": INTEGERS,
     "dequantize": Apply("dequantize", (INTEGERS, S)),
 }

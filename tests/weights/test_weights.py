@@ -58,6 +58,19 @@ EXPRESSIONS = {
         lambda w, b, v: b.bfloat16().double(),
     ),
     "scale_of": (SCALE, lambda w, b, v: w.flatten(1).abs().amax(1) / 127),
+    "as_scale": (
+        Apply("as_scale", (SCALE, "float32")),
+        lambda w, b, v: (w.flatten(1).abs().amax(1) / 127).clamp(
+            min=torch.finfo(torch.float32).tiny
+        ),
+    ),
+    # The bias is to fit 30 bits and a sign at the scale times the input's step.
+    "fit_bias": (
+        Apply("fit_bias", (SCALE, Apply("multiply", (1e-9, 1.0)), B)),
+        lambda w, b, v: torch.maximum(
+            w.flatten(1).abs().amax(1) / 127, b.abs() / 2**30 / 1e-9
+        ),
+    ),
     "quantize": (
         Apply("multiply", (QUANTIZED, 1.0)),
         lambda w, b, v: torch.round(
