@@ -7,13 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import scipy.stats
 from small_subject import SPEC, find_stand_ins, onnx_file
 
+from resgen.artifact.manifest import Manifest, Onnx, write
 from resgen.errors import ResgenError, UsageError
+from resgen.graph.precision import Precision
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison import compare
 from resgen.profiling.comparison.compare import MOST_FLOOR, Pair, measured
 from resgen.profiling.comparison.conditions import additions, metrics_of, parse, unmet
+from resgen.profiling.comparison.versus import accuracy_of
 from resgen.profiling.comparison.waterfall import (
     Waterfall,
     by_part,
@@ -22,6 +26,8 @@ from resgen.profiling.comparison.waterfall import (
 )
 from resgen.profiling.statistics.decide import LEAST_PAIRS
 from resgen.profiling.subject import Wanted, prepared
+from resgen.proof.accuracy import Accuracy
+from resgen.proof.classes import Classes
 from resgen.records.latency import Breakdown, OperatorTime, Part, Subject
 
 
@@ -265,3 +271,40 @@ def test_a_deeper_stage_is_where_the_time_goes(tmp_path):
     sections = [part.path for part in fall.parts if part.kind == "section"]
     assert sections == ["stem", "layer1", "layer2", "head"]
     assert times["layer1.32"].first == 0 < times["layer1.32"].second
+
+
+def test_the_accuracy_of_an_export_is_read_where_it_is_known(tmp_path):
+    found = Accuracy(
+        judge="onnxruntime", inputs=400, top1=(396, 400), interval=(0.97, 0.997),
+        cosine=0.999, largest=0.1, p999=0.05, snr=30.0, blocks=(),
+    )  # fmt: skip
+    right = Classes(400, (308, 304), None, 0.01, (-0.002, 0.022))
+    exported = Manifest(
+        resgen="0.1.0", name="small", spec_sha256="0" * 64, seed=None,
+        weights="best.pth", adapted=(), input=(3, 8, 8), precision=Precision("int8"),
+        calibration=None, camera=None, onnx=Onnx(21, 10, None, False, ()),
+        verified={"accuracy": {**found.to_json(), "measured_on": "pictures"}},
+        form="onnx", made={}, files={}, versions={},
+    )  # fmt: skip
+
+    def known(manifest, precision="int8"):
+        write(tmp_path, manifest)
+        return accuracy_of(tmp_path, precision)
+
+    same = known(exported)
+    assert (same.counts, same.share, same.inputs) == ("same", 0.99, 400)
+    assert same.interval == pytest.approx(proportion(396, 400))
+    found = replace(found, classes=right)
+    labelled = {"accuracy": {**found.to_json(), "measured_on": "pictures"}}
+    told = known(replace(exported, verified=labelled))
+    assert (told.counts, told.share, told.float32) == ("right", 0.76, 0.77)
+    assert told.interval == pytest.approx(proportion(304, 400))
+    # What was measured at another precision, or of weights that nobody trained.
+    assert known(exported, "fp32") is None
+    assert known(replace(exported, weights="fresh", seed=0)) is None
+    assert known(replace(exported, verified=None)) is None
+
+
+def proportion(count, whole):
+    ends = scipy.stats.binomtest(count, whole).proportion_ci(method="wilson")
+    return ends.low, ends.high

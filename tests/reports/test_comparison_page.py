@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
 from reports.beside import comparison
 from reports.looking import column, inked
 from reports.make import NASTY
 
+from resgen.document.schema import schema
 from resgen.profiling.documents import COMPARISON
 from resgen.reports.forms import rendered
 
@@ -67,3 +70,4 @@ def test_a_comparison_survives_its_file(tmp_path: Any) -> None:
     path = tmp_path / "comparison.json"
     COMPARISON.save(comparison(), path)
     assert COMPARISON.load(path) == comparison()
+    jsonschema.validate(json.loads(path.read_text("utf-8")), schema(COMPARISON))

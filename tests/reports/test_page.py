@@ -54,6 +54,16 @@ def test_the_page_says_what_was_measured(opened: Open) -> None:
         assert page.locator(f"#{chart}").get_attribute("aria-label")
 
 
+def test_several_networks_stand_side_by_side(opened: Open) -> None:
+    one, low = record(), record(factor=0.5)
+    low = replace(low, runs=tuple(replace(run, precision="int8") for run in low.runs))
+    page = opened(render([one, low]))
+    assert column(page, "#networks", 1) == ["fp32", "int8"]
+    assert column(page, "#networks", 5)[0] == "102 MB"
+    assert column(page, "#networks", 8) == ["1.000", "0.500"]
+    assert inked(page, "trend") > 5
+
+
 def test_headers_sort_with_the_mouse_and_the_keyboard(opened: Open) -> None:
     one = record()
     page = opened(render([one]))
@@ -140,7 +150,7 @@ def test_several_results_are_laid_side_by_side(opened: Open) -> None:
     heads = page.locator("#comparison thead th").all_inner_texts()
     dates = [found.group() for h in heads if (found := re.search(r"2026-\d\d-\d\d", h))]
     assert dates == ["2026-11-01", "2026-11-08", "2026-11-15"]
-    assert column(page, "#comparison", 5)[0] == "0.900"
+    assert column(page, "#same", 5)[0] == "0.900"
     assert "no verdict" in page.locator("#summary").inner_text()
 
 

@@ -102,7 +102,9 @@ def _side(
         runtime=job.runtime,
         bytes=job.prepared.size(find(job.runtime).takes),
         latency=Latency(median(processes), ends, tuple(processes), samples),
-        accuracy=None if folder is None else _accuracy(folder, job.prepared.precision),
+        accuracy=None
+        if folder is None
+        else accuracy_of(folder, job.prepared.precision),
     )
 
 
@@ -111,12 +113,17 @@ def _known(subject: Subject) -> dict[str, Any]:
     return {name: getattr(subject, name) for name in names}
 
 
-def _accuracy(folder: Path, precision: str) -> Accuracy | None:
-    """What was found when the folder was exported, if it was, at this precision."""
+def accuracy_of(folder: Path, precision: str) -> Accuracy | None:
+    """What was found when the folder was exported, if it was, at this precision.
+
+    Of weights that nobody trained an accuracy says nothing.
+    """
+    from resgen.artifact.manifest import FRESH
     from resgen.artifact.opened import open_folder
 
     manifest = open_folder(folder).manifest
-    if manifest.precision is None or manifest.precision.name != precision:
+    asked = manifest.precision
+    if manifest.weights == FRESH or asked is None or asked.name != precision:
         return None
     found = (manifest.verified or {}).get("accuracy")
     try:

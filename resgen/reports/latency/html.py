@@ -37,6 +37,7 @@ def render(records: Sequence[Record]) -> str:
     parts = {
         "summary": "".join(f"<li>{escape(line)}</li>" for line in sentences(records)),
         "cards": "".join(_cards(records[0])) if len(records) == 1 else "",
+        "networks": tables.networks(records) if len(records) > 1 else "",
         "comparison": tables.comparison(records) if len(records) > 1 else "",
         "runs": tables.runs(records),
         "notes": "".join(tables.notes(records)),

@@ -10,7 +10,7 @@ from resgen.words.numbers import seconds, when
 
 def titles(records: Sequence[Record]) -> list[str]:
     """What tells each result from the others: of what, at which precision, or when."""
-    facts = [(r.subject.name, _precisions(r)) for r in records]
+    facts = [(r.subject.name, precisions(r)) for r in records]
     told = [i for i in (0, 1) if len({fact[i] for fact in facts}) > 1]
     found = [" ".join(fact[i] for i in told) for fact in facts]
     if len({*found}) < len(found):
@@ -33,7 +33,8 @@ def rows_of(records: Sequence[Record]) -> Callable[[Run], str]:
     return _way if apart else label
 
 
-def _precisions(record: Record) -> str:
+def precisions(record: Record) -> str:
+    """Those of its runs, in a word."""
     return ", ".join(dict.fromkeys(run.precision for run in record.runs))
 
 

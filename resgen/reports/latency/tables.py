@@ -7,7 +7,8 @@ from html import escape
 
 from resgen.records.latency import Record, Run
 from resgen.reports.latency.comparison import compare
-from resgen.reports.latency.naming import engine, label, seen, titles
+from resgen.reports.latency.naming import engine, label, precisions, seen, titles
+from resgen.reports.latency.summary import fastest
 from resgen.reports.tables import Cell, table
 from resgen.words.numbers import flat, interval, scaled, seconds
 
@@ -62,6 +63,40 @@ def _time(value: float | None) -> Cell:
 
 def _size(value: float | None, unit: str = "") -> Cell:
     return ("" if value is None else scaled(value, unit), value)
+
+
+def networks(records: Sequence[Record]) -> str:
+    """What each result is of, and the soonest that it answers one request."""
+    head = [
+        "result", "precision", "parameters", "multiply-adds", "size of its files",
+        "median", "95 % interval", "of the first", "engine",
+    ]  # fmt: skip
+    best = [fastest(record) for record in records]
+    figures = [None if run is None else run.summary for run in best]
+    first = figures[0]
+    rows: list[list[Cell]] = []
+    for record, title, run, found in zip(
+        records, titles(records), best, figures, strict=True
+    ):
+        row: list[Cell] = [
+            (title, None),
+            (precisions(record), None),
+            _size(record.subject.params),
+            _size(record.subject.macs),
+            _size(None if run is None else run.model_bytes, "B"),
+        ]
+        if run is None or found is None:
+            rows.append([*row, ("not measured", None), *[("", None)] * 3])
+            continue
+        times = found.median / first.median if first and first.median else None
+        rows.append([
+            *row,
+            _time(found.median),
+            (interval(found.median_interval), found.median_interval[0]),
+            ("" if times is None else f"{times:.3f}", times),
+            (f"{engine(run)} · batch {run.batch} · {run.mode}", None),
+        ])  # fmt: skip
+    return table("What each result is of", head, rows, text=2)
 
 
 def comparison(records: Sequence[Record]) -> str:
