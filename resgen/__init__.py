@@ -19,9 +19,11 @@ from resgen._version import __version__
 
 if TYPE_CHECKING:
     from resgen.api.build import build
+    from resgen.api.check import check
     from resgen.api.compare import compare
     from resgen.api.diagnose import diagnose
     from resgen.api.export import export
+    from resgen.api.inspect import inspect
     from resgen.api.profile import profile
     from resgen.api.verify import verify
     from resgen.calibrate.lowered import calibrated
@@ -45,11 +47,13 @@ _HOMES = {
     "analyse": "resgen.graph.cost",
     "build": "resgen.api.build",
     "calibrated": "resgen.calibrate.lowered",
+    "check": "resgen.api.check",
     "compare": "resgen.api.compare",
     "diagnose": "resgen.api.diagnose",
     "examine": "resgen.expansion.network",
     "expand": "resgen.expansion.network",
     "export": "resgen.api.export",
+    "inspect": "resgen.api.inspect",
     "load": "resgen.expansion.network",
     "profile": "resgen.api.profile",
     "to_torch": "resgen.lower.torch",
@@ -67,11 +71,13 @@ __all__ = [
     "analyse",
     "build",
     "calibrated",
+    "check",
     "compare",
     "diagnose",
     "examine",
     "expand",
     "export",
+    "inspect",
     "load",
     "profile",
     "to_torch",

@@ -98,6 +98,20 @@ class Problem:
     place: Place
     hint: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As ``resgen check --json`` lists it."""
+        at = self.place
+        return {
+            "file": at.file,
+            "line": at.line,
+            "column": at.column,
+            "pointer": at.pointer,
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
     def __str__(self) -> str:
         at = self.place
         where = f"{at.file}:{at.line}:{at.column}"

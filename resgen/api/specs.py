@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
 
 if TYPE_CHECKING:
-    from resgen.api.asked.making import Writing
+    from resgen.api.asked.common import Reading
     from resgen.expansion.network import Examined, Source
     from resgen.graph.ir import Graph
     from resgen.spec.model import Spec
@@ -36,7 +36,7 @@ def examined(
 
 
 def listed(
-    spec: str,
+    spec: Source,
     assignments: Sequence[str],
     max_operators: int | None,
     max_parameters: int | None,
@@ -45,7 +45,7 @@ def listed(
     try:
         return examined(spec, assignments, max_operators, max_parameters).problems
     except ResgenError as error:
-        place = Place(spec, 1, 1, "")
+        place = Place(str(spec), 1, 1, "")
         return (Problem(UNREADABLE, "error", error.message, place, error.hint),)
 
 
@@ -65,7 +65,7 @@ def network(
     return found.spec, found.graph, found.problems
 
 
-def read_spec(spec: Spec | Source, asked: Writing) -> tuple[Spec, Graph]:
+def read_spec(spec: Spec | Source, asked: Reading) -> tuple[Spec, Graph]:
     """A spec, which may be read already, and its graph; see :func:`network`."""
     from resgen.expansion.network import expand
     from resgen.spec.model import Spec as Read

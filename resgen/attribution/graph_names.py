@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 
 from resgen.attribution.names import Names, Part, Work
-from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph, Node, Scope, Section
+from resgen.ops.base import is_map
 from resgen.ops.cast import Cast
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.quantize import Quantize

@@ -11,8 +11,8 @@ from math import prod
 
 from resgen.attribution.names import Names
 from resgen.attribution.onnx_cost import Costs
-from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph, Node
+from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
 from resgen.records.latency import Part
 from resgen.weights.evaluate import np_dtype

@@ -9,11 +9,12 @@ from typing import Final
 import click
 
 from resgen import interrupt
-from resgen.cli._problems import show, tally
+from resgen.cli._problems import show
 from resgen.cli._text import say
 from resgen.errors import ResgenError, SpecError, did_you_mean
 from resgen.files.ordinary import reason
 from resgen.options.group import Refused
+from resgen.reports.problems.terminal import tally
 from resgen.words.terminal import printable, style
 
 #: What a user or a machine can cause. Anything else is a mistake of resgen's own, and

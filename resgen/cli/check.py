@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from resgen.api.specs import listed
-from resgen.cli._options import json_option, spec_options
-from resgen.cli._problems import record, show, tally
+from resgen.api.asked.check import Checking
+from resgen.cli._options import json_option, options
+from resgen.cli._problems import show
 from resgen.cli._text import say, say_json
-from resgen.errors import Problem
+from resgen.errors import Problem, UsageError
+from resgen.reports.problems.terminal import tally
 
 
 @click.command(
@@ -16,64 +19,93 @@ from resgen.errors import Problem
 Examples:
   resgen check specs/mine.json
   resgen check resnet50 --set /stages/2/depth=23
+  resgen check specs/*.json --format github
   resgen check --explain RG104
 
---explain knows the codes of `resgen diagnose` as well.
+--explain knows the codes of `resgen diagnose` as well. In a workflow of GitHub Actions,
+--format github marks the lines of a pull request; sarif (2.1.0) is what code hosts and
+editors take.
 
 Exit code 0: no errors (there may be warnings); 1: at least one."""
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1)
-@spec_options
-@click.option("--strict", is_flag=True, help="Count warnings as errors.")
+@options(Checking)
 @click.option(
     "--explain", metavar="CODE", help="Tell what a code such as RG104 means, and stop."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    show_default="text",
+    help="How problems are told.",
 )
 @json_option
 def command(
     specs: tuple[str, ...],
-    assignments: tuple[str, ...],
-    max_operators: int | None,
-    max_parameters: int | None,
     *,
-    strict: bool,
     explain: str | None,
+    form: str | None,
     as_json: bool,
+    **given: Any,
 ) -> int:
     """List every mistake of a spec, with its line and a mend.
 
     SPEC is a file or the name of a network that comes with resgen. Problems are printed
     as FILE:LINE:COLUMN: CODE severity: message, which editors can follow.
     """
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json is --format json, and not {form}")
+    form = "json" if as_json else form or "text"
     if explain is not None:
-        return _explain(explain, specs, as_json=as_json)
+        return _explain(explain, specs, form)
     if not specs:
         raise click.UsageError("name a SPEC to check, or a code to --explain")
+    from resgen.api.check import failed, problems_of
+
+    asked = Checking(**given)
     found: list[Problem] = []
     for spec in specs:
-        problems = listed(spec, assignments, max_operators, max_parameters)
+        problems = problems_of(spec, asked)
         found.extend(problems)
-        if not as_json:
-            for problem in problems:
-                show(problem)
-            if not problems:
-                say(f"{spec}: ok")
-    if as_json:
-        say_json([record(problem) for problem in found])
-    elif found:
+        _say(spec, problems, form)
+    if form == "json":
+        say_json([problem.to_dict() for problem in found])
+    elif form == "sarif":
+        from resgen.reports.problems.sarif import document
+
+        say_json(document(found))
+    elif form == "text" and found:
         code = min(found, key=lambda p: p.severity).code  # an error, if there is one
         say(f"{tally(found)}. `resgen check --explain {code}` tells more.")
-    return int(any(strict or problem.severity == "error" for problem in found))
+    return int(failed(found, asked))
 
 
-def _explain(code: str, specs: tuple[str, ...], *, as_json: bool) -> int:
+def _say(spec: str, problems: tuple[Problem, ...], form: str) -> None:
+    """What is said as soon as a spec was read."""
+    if form == "text":
+        for problem in problems:
+            show(problem)
+        if not problems:
+            say(f"{spec}: ok")
+    elif form == "github":
+        from resgen.reports.problems.github import line
+
+        for problem in problems:
+            say(line(problem))
+
+
+def _explain(code: str, specs: tuple[str, ...], form: str) -> int:
     from resgen.diagnosis.verdict.explanations import VERDICT
     from resgen.graph.check import EXPLANATIONS, explain
 
     if specs:
         raise click.UsageError("--explain takes a code and no SPEC")
+    if form not in ("text", "json"):
+        raise UsageError(f"--explain is told as text or json, and not as {form}")
     known = {**EXPLANATIONS, **{found.code: found for found in VERDICT}}
     text = explain(code, known)
-    if as_json:
+    if form == "json":
         found = known[code.upper()]
         fields = ("code", "severity", "title", "text")
         say_json({name: getattr(found, name) for name in fields})

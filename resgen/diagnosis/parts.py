@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph, Node
 from resgen.lower.scopes import Part as Scoped
 from resgen.lower.scopes import home, partition
+from resgen.ops.base import is_map
 from resgen.ops.types import Module
 from resgen.records.diagnosis import Kind, Part
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Final
 
 from resgen.graph.ir import Graph
-from resgen.ops.base import Op
+from resgen.graph.sketch import caption, sketch
+from resgen.ops.base import is_map
 from resgen.ops.types import Window
+from resgen.words.numbers import scaled
+from resgen.words.terminal import printable, unmarked
 
 #: Bytes of one element.
 BYTES: Final = {"float32": 4, "int64": 8}
@@ -21,27 +25,35 @@ BYTES: Final = {"float32": 4, "int64": 8}
 
 @dataclass(frozen=True, slots=True)
 class NodeCost:
-    """Of one operator; ``output_bytes`` is the size of what it yields."""
+    """Of one operator, ``op``, and the shape of what it yields."""
 
     name: str
+    op: str
+    output: tuple[int, ...]
     params: int
     macs: int
-    output_bytes: int
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of what it yields."""
+        return prod(self.output) * BYTES["float32"]
 
 
 @dataclass(frozen=True, slots=True)
 class SectionCost:
     """Of the stem, a stage or the head.
 
-    ``output`` is the shape of its last value, and ``receptive_field`` what one
-    position of it sees of the input, per axis (it may exceed the input: the rest is
-    padding). ``activation_bytes`` is the peak of what is alive while it runs.
+    ``content`` is what it is made of (``3 × bottleneck``), ``output`` the shape of its
+    last value, and ``receptive_field`` what one position of it sees of the input, per
+    axis (it may exceed the input: the rest is padding). ``activation_bytes`` is the
+    peak of what is alive while it runs.
     """
 
     name: str
     kind: str
     pointer: str
     blocks: int
+    content: str
     params: int
     macs: int
     output: tuple[int, ...]
@@ -68,10 +80,16 @@ class Analysis:
     peak_activation_bytes: int
     nodes: int
 
+    def __str__(self) -> str:
+        from resgen.graph.terminal import lines
 
-def is_map(op: Op) -> bool:
-    """Whether it is a convolution or linear map: one whose multiply-adds count."""
-    return type(op).macs is not Op.macs
+        return unmarked("\n".join(lines(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Analysis of {printable(self.name)}: {scaled(self.params)} parameters, "
+            f"{scaled(self.macs, 'MACs')}>"
+        )
 
 
 def analyse(graph: Graph) -> Analysis:
@@ -95,7 +113,7 @@ def node_costs(graph: Graph) -> list[NodeCost]:
     """The cost of every operator, in order."""
     found = zip(graph.nodes, _params(graph), _macs(graph), strict=True)
     return [
-        NodeCost(node.name, params, macs, node.type.size * BYTES["float32"])
+        NodeCost(node.name, node.op.name, node.type.shape, params, macs)
         for node, params, macs in found
     ]
 
@@ -148,13 +166,15 @@ def _sections(
         total.peak = max(total.peak, a)
         total.end = node.name
     end = graph.inputs[0].name
-    for section, total in zip(graph.sections, sums, strict=True):
+    parts = zip(graph.sections, sketch(graph), sums, strict=True)
+    for section, units, total in parts:
         end = total.end or end  # a section without operators passes on what it gets
         yield SectionCost(
             name=section.name,
             kind=section.kind,
             pointer=section.pointer,
             blocks=section.blocks,
+            content=caption(units),
             params=total.params,
             macs=total.macs,
             output=graph.types[end].shape,

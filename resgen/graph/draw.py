@@ -13,8 +13,10 @@ from html import escape
 from math import exp, log, log2, sqrt
 from typing import Final
 
+from resgen.errors import MissingComponent, ResgenError
+from resgen.graph.cost import Analysis, SectionCost, analyse
 from resgen.graph.ir import Graph
-from resgen.graph.sketch import Column, Unit, sketch
+from resgen.graph.sketch import Unit, sketch
 from resgen.ops.types import TensorType
 
 #: Of a longer row of boxes the first and last few are drawn.
@@ -34,6 +36,16 @@ ELISION: Final = 84.0  # what stands for the boxes left out
 LINE: Final = 17.0  # of text
 LETTER: Final = 6.4  # the mean width of one
 NARROWEST: Final = 620.0  # picture
+
+#: Fonts of systems, for a drawing that is to be dots.
+FONTS: Final = (
+    "Segoe UI", "Helvetica Neue", "Arial", "Noto Sans", "DejaVu Sans", "Liberation Sans"
+)  # fmt: skip
+
+_LETTER: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" class="resgen-net" width="20" height="20">'
+    '<text y="15">a</text></svg>'
+)
 
 STYLE: Final = """
 .resgen-net { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -86,7 +98,7 @@ LEGEND: Final = {
 
 def svg(graph: Graph, *, title: str | None = None) -> str:
     """The picture as the text of an SVG file, headed by ``title`` or the name."""
-    columns = sketch(graph)
+    found = analyse(graph)
     entry = graph.inputs[0]
     drawn = _Drawing(max(_side(entry.type), 1.0))
     drawn.column(
@@ -94,35 +106,58 @@ def svg(graph: Graph, *, title: str | None = None) -> str:
         "input",
         ["input", "", _shape(entry.type.shape)],
     )
-    total = sum(column.cost.params for column in columns)
     stages = 0
-    for column in columns:
-        style = column.cost.kind
+    for cost, units in zip(found.sections, sketch(graph), strict=True):
+        style = cost.kind
         if style == "stage":
             style, stages = f"stage{stages % 4}", stages + 1
-        drawn.column(column.units, style, _lines(column, total))
-    macs = sum(column.cost.macs for column in columns)
+        drawn.column(units, style, _lines(cost, found.params))
     facts = (
-        f"{_count(total)} parameters · {_count(macs)} multiply-adds of convolutions "
-        "and linear maps"
+        f"{_count(found.params)} parameters · {_count(found.macs)} multiply-adds of "
+        "convolutions and linear maps"
     )
-    return drawn.document(title or graph.name, facts, _description(graph, columns))
+    return drawn.document(title or graph.name, facts, _description(found))
 
 
-def _lines(column: Column, total: int) -> list[str]:
-    cost = column.cost
+def png(drawing: str) -> bytes:
+    """A drawing as it looks by day, twice as large as its measures.
+
+    Raises :class:`~resgen.errors.MissingComponent` without resvg, and another
+    :class:`~resgen.errors.ResgenError` without a font.
+    """
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError as missing:
+        install = "pip install 'resgen[png]'"
+        why = "a drawing can be an .svg only"
+        raise MissingComponent("resvg", why, install) from missing
+    # What it calls sans-serif need not be there; text without a font is left out.
+    families = ", ".join(f'"{name}"' for name in FONTS)
+    look = f".resgen-net, .resgen-net text {{ font-family: {families} }}"
+
+    def dots(svg: str) -> bytes:
+        return bytes(svg_to_bytes(svg_string=svg, style_sheet=look, zoom=2))
+
+    if dots(_LETTER) == dots(_LETTER.replace("a</text>", "</text>")):
+        raise ResgenError(
+            "no font is here that a .png can be lettered with",
+            hint="install one, such as DejaVu Sans, or draw an .svg",
+        )
+    return dots(drawing)
+
+
+def _lines(cost: SectionCost, total: int) -> list[str]:
     share = f" · {cost.params / total:.0%}" if cost.params * 100 >= total else ""
     params = f"{_count(cost.params)} params{share}" if cost.params else "no parameters"
-    return [cost.name, column.caption, _shape(cost.output), params]
+    return [cost.name, cost.content, _shape(cost.output), params]
 
 
-def _description(graph: Graph, columns: Sequence[Column]) -> str:
+def _description(found: Analysis) -> str:
     parts = [
-        f"{column.cost.name}: {column.caption or 'nothing'}, output "
-        f"{_shape(column.cost.output)}"
-        for column in columns
+        f"{cost.name}: {cost.content or 'nothing'}, output {_shape(cost.output)}"
+        for cost in found.sections
     ]
-    return f"The network {graph.name} from left to right. " + "; ".join(parts) + "."
+    return f"The network {found.name} from left to right. " + "; ".join(parts) + "."
 
 
 class _Drawing:

@@ -17,6 +17,8 @@ from typing import Any, Final
 from resgen.errors import Place
 from resgen.ops.base import Op
 from resgen.ops.types import DType, Initializer, Operand, TensorType, references
+from resgen.words.numbers import count
+from resgen.words.terminal import printable
 
 #: The name of the one input of a spec's network.
 INPUT: Final = "input"
@@ -158,6 +160,18 @@ class Graph:
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """Types of what a node reads, in order."""
         return tuple(self.types[value] for value in node.inputs)
+
+    def __str__(self) -> str:
+        from resgen.graph.cost import analyse
+        from resgen.graph.paths import paths
+        from resgen.graph.terminal import ways
+
+        return f"{analyse(self)}\n{ways(paths(self))}"
+
+    def __repr__(self) -> str:
+        return (
+            f"<Graph of {printable(self.name)}: {count(len(self.nodes), 'operator')}>"
+        )
 
     def _repr_svg_(self) -> str:
         """How a notebook shows it."""

@@ -12,8 +12,8 @@ from itertools import chain
 from math import frexp, ldexp
 from typing import Final
 
-from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph
+from resgen.ops.base import is_map
 
 #: Shares this much smaller than a value's largest are dropped at both ends. Counts are
 #: only ever added, so all that is lost stays far below what a double can tell apart.

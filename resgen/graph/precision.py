@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from resgen.errors import ResgenError, UsageError, did_you_mean
-from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.cast import cast
@@ -15,6 +14,7 @@ from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.passes.quantize import quantize
 from resgen.graph.placement import PLACEMENTS
+from resgen.ops.base import is_map
 from resgen.ops.types import DType
 
 Name: TypeAlias = Literal["fp32", "fp16", "bf16", "int8", "fp8"]

@@ -1,4 +1,4 @@
-"""What a picture of a network shows of it: sections made of a few units.
+"""What a picture or a table of a network shows of it: sections made of a few units.
 
 A unit is a block of a stage, or outside blocks a single operator that computes or
 changes the size of the map (a convolution, a linear map, a pooling).
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from resgen.graph.cost import SectionCost, analyse, is_map
 from resgen.graph.ir import Graph, Node
+from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
 
 
@@ -31,25 +31,12 @@ class Unit:
     shortcut: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A section, its units in order and its cost."""
-
-    units: tuple[Unit, ...]
-    caption: str
-    cost: SectionCost
-
-
-def sketch(graph: Graph) -> list[Column]:
-    """The columns of the picture, from stem to head."""
-    sections: dict[int, list[Node]] = {}
+def sketch(graph: Graph) -> list[tuple[Unit, ...]]:
+    """The units of every section in order, from stem to head."""
+    sections: dict[int, list[Node]] = {i: [] for i in range(len(graph.sections))}
     for node in graph.nodes:
-        sections.setdefault(node.origin.section, []).append(node)
-    found = []
-    for index, cost in enumerate(analyse(graph).sections):
-        units = tuple(_units(graph, sections.get(index, [])))
-        found.append(Column(units, _caption(units), cost))
-    return found
+        sections[node.origin.section].append(node)
+    return [tuple(_units(graph, nodes)) for nodes in sections.values()]
 
 
 def _units(graph: Graph, nodes: list[Node]) -> Iterator[Unit]:
@@ -104,7 +91,7 @@ def _shortcut(nodes: list[Node]) -> str | None:
     return "resized" if beside else "identity"
 
 
-def _caption(units: tuple[Unit, ...]) -> str:
+def caption(units: tuple[Unit, ...]) -> str:
     """What a section is made of: ``3 × bottleneck``, ``7×7 conv, max pool``."""
     blocks = [unit.label for unit in units if unit.kind == "block"]
     if blocks:

@@ -228,6 +228,11 @@ def signature(op: type[Op]) -> Signature:
     }
 
 
+def is_map(op: Op) -> bool:
+    """Whether it is a convolution or linear map: one whose multiply-adds count."""
+    return type(op).macs is not Op.macs
+
+
 # --- helpers that several operators share ---------------------------------------------
 
 

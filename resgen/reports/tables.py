@@ -44,6 +44,14 @@ def table(
     )
 
 
+def plain(
+    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], text: int
+) -> str:
+    """A :func:`table` of words alone."""
+    cells = [[(word, None) for word in row] for row in rows]
+    return table(caption, head, cells, text=text)
+
+
 def _cell(cell: Cell, side: str) -> str:
     shown, value = cell
     key = "" if value is None else f' data-value="{value!r}"'

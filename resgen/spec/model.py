@@ -7,6 +7,7 @@ evaluated: expressions are parsed, names are bound, and that is all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,9 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from resgen.spec.expr import Expr
 from resgen.spec.params import Param, Signature
-from resgen.spec.source import Json
+from resgen.spec.source import Json, plain
+from resgen.words.numbers import count, shape
+from resgen.words.terminal import TEXT, fitted, printable
 
 # --- values ---------------------------------------------------------------------------
 
@@ -301,6 +304,10 @@ class Preprocess:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
 
+#: Members that a reader of a spec wants to see, beside its stages.
+_SHOWN: Final = ("stem", "defaults", "precision")
+
+
 @dataclass(frozen=True, eq=False)
 class Spec:
     """One network, resolved: nothing of it refers to another file any more.
@@ -325,6 +332,22 @@ class Spec:
     labels: tuple[str, ...] | None
     members: Mapping[str, Json] = field(repr=False)
     used: Mapping[tuple[str, str], Definition] = field(repr=False)
+
+    def __str__(self) -> str:
+        """A line for each of its parts; ``resgen.inspect`` tells what they come to."""
+        rows = [(f"/{key}", at) for key, at in self.members.items() if key in _SHOWN]
+        rows += [(stage.at.pointer, stage.at) for stage in self.stages]
+        rows.append(("/head", self.members["head"]))
+        lines = (
+            fitted(f"{pointer:<12} {json.dumps(plain(at), ensure_ascii=False)}", TEXT)
+            for pointer, at in rows
+        )
+        title = f"{printable(self.name)}    input {shape(self.input)}"
+        return "\n".join((title, *map(printable, lines)))
+
+    def __repr__(self) -> str:
+        stages = count(len(self.stages), "stage")
+        return f"<Spec of {printable(self.name)}: {stages}>"
 
     @cached_property
     def definitions(self) -> Mapping[str, Definition]:

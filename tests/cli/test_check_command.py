@@ -7,7 +7,10 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
+import jsonschema
 import pytest
 from click.testing import Result
 
@@ -94,6 +97,137 @@ def test_json_is_one_list_of_all_problems_of_all_files(run: Run, bad: Path) -> N
 def test_json_of_a_clean_spec_is_an_empty_list(run: Run, here: Path) -> None:
     result = run("check", "mine.json", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+
+
+#: Of SARIF 2.1.0 (OASIS, 2020), what its sections 3.13 to 3.51 require of these parts.
+SARIF: dict[str, Any] = {
+    "type": "object",
+    "required": ["version", "runs"],
+    "additionalProperties": False,
+    "properties": {
+        "$schema": {"type": "string", "format": "uri"},
+        "version": {"const": "2.1.0"},
+        "runs": {"type": "array", "items": {"$ref": "#/$defs/run"}},
+    },
+    "$defs": {
+        "message": {"type": "object", "required": ["text"]},
+        "run": {
+            "type": "object",
+            "required": ["tool", "results"],
+            "properties": {
+                "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                "tool": {
+                    "required": ["driver"],
+                    "properties": {"driver": {"$ref": "#/$defs/component"}},
+                },
+                "results": {"type": "array", "items": {"$ref": "#/$defs/result"}},
+            },
+        },
+        "component": {
+            "required": ["name"],
+            "properties": {
+                "rules": {
+                    "type": "array",
+                    "uniqueItems": True,
+                    "items": {
+                        "required": ["id"],
+                        "properties": {
+                            "shortDescription": {"$ref": "#/$defs/message"},
+                            "help": {"$ref": "#/$defs/message"},
+                            "defaultConfiguration": {
+                                "properties": {"level": {"$ref": "#/$defs/level"}}
+                            },
+                        },
+                    },
+                }
+            },
+        },
+        "level": {"enum": ["none", "note", "warning", "error"]},
+        "result": {
+            "required": ["message", "ruleId", "locations"],
+            "properties": {
+                "level": {"$ref": "#/$defs/level"},
+                "message": {"$ref": "#/$defs/message"},
+                "ruleIndex": {"type": "integer", "minimum": 0},
+                "locations": {
+                    "type": "array",
+                    "items": {
+                        "required": ["physicalLocation"],
+                        "properties": {
+                            "physicalLocation": {
+                                "required": ["artifactLocation", "region"],
+                                "properties": {"region": {"$ref": "#/$defs/region"}},
+                            }
+                        },
+                    },
+                },
+            },
+        },
+        "region": {
+            "required": ["startLine"],
+            "properties": {
+                name: {"type": "integer", "minimum": 1}
+                for name in ("startLine", "startColumn", "endColumn")
+            },
+        },
+    },
+}
+
+
+def test_sarif_is_what_its_standard_says(run: Run, bad: Path) -> None:
+    result = run("check", "bad.json", "mine.json", "--format", "sarif")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    jsonschema.Draft202012Validator(SARIF).validate(found)
+    (ran,) = found["runs"]
+    rules = ran["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == ["RG021", "RG104"]
+    for each in ran["results"]:
+        assert rules[each["ruleIndex"]]["id"] == each["ruleId"]
+    place = ran["results"][0]["locations"][0]["physicalLocation"]
+    line = bad.read_text("utf-8").splitlines()[place["region"]["startLine"] - 1]
+    begin, end = (place["region"][name] - 1 for name in ("startColumn", "endColumn"))
+    assert line[begin:end] == '"projecton"'
+    assert place["artifactLocation"]["uri"] == "bad.json"
+
+
+def test_sarif_of_nothing_is_a_run_without_results(run: Run, here: Path) -> None:
+    found = json.loads(run("check", "mine.json", "--format", "sarif").stdout)
+    assert found["runs"][0]["results"] == []
+
+
+def test_sarif_names_files_as_addresses(run: Run, bad: Path) -> None:
+    odd = bad.rename(bad.with_name("a b%\u00fc.json"))
+    for name, meant in ((odd.name, odd.name), (odd, odd.as_uri())):
+        found = json.loads(run("check", name, "--format", "sarif").stdout)
+        place = found["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+        assert unquote(place["artifactLocation"]["uri"]) == unquote(meant)
+        assert " " not in place["artifactLocation"]["uri"]
+
+
+def test_github_marks_the_line(run: Run, bad: Path) -> None:
+    result = run("check", "bad.json", "mine.json", "--format", "github")
+    assert result.exit_code == 1
+    first, second = result.stdout.splitlines()
+    place = "file=bad.json,line=7,col=32,endColumn=43,title=RG021"
+    assert first.startswith(f'::error {place}::"projecton" is not a shortcut')
+    assert second.startswith("::error file=bad.json,line=8,")
+    assert "%0Ause " in second, "the mend is a line of its own"
+
+
+def test_github_obeys_no_name_of_a_file(run: Run, bad: Path) -> None:
+    odd = bad.rename(bad.with_name("a,b::100%.json")).name
+    for line in run("check", odd, "--format", "github").stdout.splitlines():
+        properties = line.split("::")[1].removeprefix("error ").split(",")
+        assert properties[0] == "file=a%2Cb%3A%3A100%25.json"
+
+
+def test_json_is_a_format_as_well(run: Run, bad: Path) -> None:
+    asked = ("check", "bad.json", "--format")
+    assert run(*asked, "json").stdout == run("check", "bad.json", "--json").stdout
+    assert run(*asked, "text").stdout == run("check", "bad.json").stdout
+    wrong = run(*asked, "sarif", "--json")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
 
 
 def test_warnings_pass_unless_strict(run: Run, here: Path) -> None:

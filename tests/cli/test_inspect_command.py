@@ -70,7 +70,7 @@ def test_the_table_says_what_matters(run: Run) -> None:
     shown = run("inspect", "resnet50").stdout
     for text in (
         "25.56 M", "4.09 GMACs", "3 x 224 x 224", "6 x bottleneck", "35.8 %",
-        "1024 x 14 x 14", "1000 classes", "102.4 MB", "65,536 paths",
+        "1024 x 14 x 14", "7x7 conv, max pool", "102.4 MB", "65,536 paths",
     ):  # fmt: skip
         assert text in shown
     rows = [line for line in shown.splitlines() if " %" in line]
@@ -98,6 +98,94 @@ def test_a_diagram_is_drawn_beside_the_table(run: Run, here: Path) -> None:
     root = ElementTree.parse(here / "mine.svg").getroot()
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert sorted(p.name for p in here.iterdir()) == ["mine.json", "mine.svg"]
+
+
+def test_a_diagram_as_dots(run: Run, here: Path) -> None:
+    from PIL import Image, ImageChops
+
+    assert run("inspect", "mine.json", "--diagram", "mine.png").exit_code == 0
+    assert run("inspect", "mine.json", "--diagram", "mine.svg").exit_code == 0
+    root = ElementTree.parse(here / "mine.svg").getroot()
+    with Image.open(here / "mine.png") as picture:
+        assert picture.size == tuple(
+            2 * int(root.attrib[n]) for n in ("width", "height")
+        )
+        # The name of the network is written where the drawing has it.
+        title = picture.convert("RGB").crop((50, 36, 200, 70))
+    white = Image.new("RGB", title.size, "white")
+    assert ImageChops.difference(title, white).getbbox() is not None
+
+
+def test_dots_need_a_component(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    result = run("inspect", "mine.json", "--diagram", "mine.png")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "pip install 'resgen[png]'" in result.stderr
+    assert not (here / "mine.png").exists()
+
+
+def test_every_operator_has_a_row_and_they_come_to_the_whole(run: Run) -> None:
+    shown = run("inspect", "resnet20_cifar", "--operators", "--json").stdout
+    found = json.loads(shown)
+    rows = found["operators"]
+    assert len(rows) == found["nodes"]
+    for what in ("params", "macs"):
+        assert sum(row[what] for row in rows) == found[what]
+    first = rows[0]  # 3x3 from 3 to 16 channels of 32 x 32
+    assert (first["operator"], first["output"]) == ("conv", [16, 32, 32])
+    assert (first["params"], first["macs"]) == (3 * 16 * 9, 3 * 16 * 9 * 32 * 32)
+    table = run("inspect", "resnet20_cifar", "--operators", env={"COLUMNS": "80"})
+    assert max(map(len, table.stdout.splitlines())) <= 80
+    assert all(f"  {row['operator']} " in table.stdout for row in rows)
+
+
+def test_several_values_side_by_side(run: Run) -> None:
+    words = ("--vary", "/stages/2/depth=6,23", "--vary", "/head/classes=1000, 10")
+    result = run("inspect", "resnet50", *words, "--json")
+    found = json.loads(result.stdout)["variants"]
+    assert [v["set"] for v in found] == [
+        ["/stages/2/depth=6", "/head/classes=1000"],
+        ["/stages/2/depth=6", "/head/classes=10"],
+        ["/stages/2/depth=23", "/head/classes=1000"],
+        ["/stages/2/depth=23", "/head/classes=10"],
+    ]
+    # ResNet-50 and ResNet-101 as torchvision publishes them, and with ten classes.
+    fewer = 990 * 2049
+    assert [v["params"] for v in found] == [
+        25_557_032, 25_557_032 - fewer, 44_549_160, 44_549_160 - fewer
+    ]  # fmt: skip
+    shown = run("inspect", "resnet50", *words).stdout
+    assert "/stages/2/depth" in shown
+    assert "44.55 M" in shown
+
+
+def test_a_variant_that_is_no_network_says_why(run: Run) -> None:
+    words = ("--vary", "/stages/2/shortcut=projection,identity")
+    result = run("inspect", "resnet50", *words)
+    assert result.exit_code == 1
+    assert "RG104: " in result.stdout
+    good, bad = json.loads(run("inspect", "resnet50", *words, "--json").stdout)[
+        "variants"
+    ]
+    assert good["params"] == 25_557_032
+    assert [problem["code"] for problem in bad["problems"]] == ["RG104"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("/stages/2/depth=", "is not of the form /POINTER=VALUE,..."),
+        ("/stages/2/depth=4,,6", "is not of the form"),
+        ("depth=4", "is not of the form"),
+        ("/a=" + ",".join(map(str, range(129))), "129 networks; 128 are the most"),
+    ],
+)
+def test_what_cannot_be_varied(run: Run, value: str, said: str) -> None:
+    result = run("inspect", "resnet50", "--vary", value)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
 
 
 def test_a_diagram_never_replaces_a_spec(run: Run, here: Path) -> None:

@@ -9,10 +9,10 @@ import networkx as nx
 import pytest
 
 from resgen.expansion.builder import Limits
-from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph
 from resgen.graph.paths import paths
 from resgen.graph.views import view
+from resgen.ops.base import is_map
 
 
 def enumerated(graph: Graph) -> Counter[int]:

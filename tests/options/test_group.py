@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resgen.api.asked.check import Checking
 from resgen.api.asked.compare import Comparing
 from resgen.api.asked.diagnose import Diagnosing
+from resgen.api.asked.inspect import Inspecting
 from resgen.api.asked.profile import Profiling
 from resgen.cli._options import options
 from resgen.errors import UsageError
@@ -58,6 +60,28 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "time": st.floats(1, 86400),
         "part": st.lists(st.sampled_from(["stem", "layer1"]), max_size=2),
         "fail_if": st.lists(st.sampled_from(["slower", "p99>5ms"]), max_size=2),
+    },
+    Checking: {
+        "set": st.just(["/a=1"]),
+        "max_parameters": st.integers(1, 10**12),
+        "strict": st.booleans(),
+    },
+    Inspecting: {
+        "set": st.just(["/a=1"]),
+        "max_operators": st.integers(1, 99),
+        "operators": st.booleans(),
+        "vary": st.lists(
+            st.tuples(
+                st.sampled_from(["/a", "/b/0"]),
+                st.lists(
+                    st.sampled_from(["1", "x", 2, [1, 2], {"a": 'b"],'}, "p,q"]),
+                    min_size=1,
+                    max_size=3,
+                ),
+            ),
+            max_size=2,
+        ),
+        "diagram": st.sampled_from([Path("x.svg"), Path("-a b.PNG")]),
     },
     Diagnosing: {
         "set": st.lists(st.sampled_from(["/a=1", "/b=[]"]), max_size=2),
@@ -145,6 +169,8 @@ def test_the_command_line_is_told_the_option() -> None:
 
 
 def test_what_python_has_is_taken() -> None:
+    changed = Profiling(set={"/a/b": 3, "/c": [1, "x"], "/d": "identity"})
+    assert changed.set == ("/a/b=3", '/c=[1, "x"]', "/d=identity")
     asked = Profiling(batch=8, shape={"x": (3, 8, 8)}, runtime="torch", out="new")
     assert asked.batch == (8,)
     assert asked.shapes == {"x": (3, 8, 8)}

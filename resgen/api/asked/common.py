@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,13 +11,16 @@ from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.options.group import Group, option
-from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
+from resgen.options.kinds import FLAG, Kind, choice, path, several, text, whole
 from resgen.weights.loading import Loading
 
 _CHANGE: Final = "/stages/2/depth=23"
+_VARIED: Final = "/stages/2/depth=4,6,8"
 
 
 def _changed(value: Any) -> str:
+    if isinstance(value, tuple) and len(value) == 2:  # what Python has
+        value = f"{value[0]}={_word(value[1])}"
     if not isinstance(value, str) or not value.startswith("/") or "=" not in value:
         raise ValueError(
             f'"{value}" is not of the form /POINTER=VALUE, such as {_CHANGE}'
@@ -26,6 +30,54 @@ def _changed(value: Any) -> str:
 
 #: A change of a spec: a JSON Pointer (RFC 6901) and what is to stand there.
 CHANGE: Final = Kind("/POINTER=VALUE", _changed, _changed)
+
+
+def _word(value: Any) -> str:
+    """A value as the command line writes it; a text is one already."""
+    try:
+        return value if isinstance(value, str) else json.dumps(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is nothing that JSON has") from None
+
+
+def _apart(words: str) -> list[str]:
+    """What stands between commas, but for those of JSON."""
+    found, depth, quoted, escaped = [""], 0, False, False
+    for sign in words:
+        if sign == "," and not depth and not quoted:
+            found.append("")
+            continue
+        found[-1] += sign
+        if sign == '"' and not escaped:
+            quoted = not quoted
+        elif not quoted:
+            depth += (sign in "[{") - (sign in "]}")
+        escaped = sign == "\\" and not escaped
+    return [each.strip() for each in found]
+
+
+def _varied(value: Any) -> tuple[str, tuple[str, ...]]:
+    if isinstance(value, str):
+        pointer, _, words = value.partition("=")
+        values = _apart(words)
+    elif isinstance(value, tuple) and len(value) == 2:
+        pointer, given = str(value[0]), value[1]
+        values = [_word(each).strip() for each in several(given)]
+        values = [v if len(_apart(v)) == 1 else json.dumps(v) for v in values]
+    else:
+        pointer, values = "", []
+    if pointer[:1] != "/" or not values or not all(values):
+        shown = value if isinstance(value, str) else repr(value)
+        raise ValueError(
+            f'"{shown}" is not of the form /POINTER=VALUE,..., such as {_VARIED}'
+        )
+    return pointer, tuple(dict.fromkeys(values))
+
+
+#: A place in a spec, and the values that it is to have in turn.
+VARIED: Final = Kind(
+    "/POINTER=VALUE,...", _varied, _varied, lambda v: f"{v[0]}={','.join(v[1])}"
+)
 
 
 def _sized(value: Any) -> tuple[str, tuple[int, ...]]:
@@ -73,6 +125,24 @@ class Changing(Group):
         CHANGE,
         f"Change a part of the spec, as in {_CHANGE}; may be repeated.",
         repeated=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Changing):
+    """A spec with some of it changed, and how large its network may be."""
+
+    max_operators: int | None = option(
+        "--max-operators",
+        whole(),
+        "Refuse a network with more operators.",
+        shown="16,000",
+    )
+    max_parameters: int | None = option(
+        "--max-parameters",
+        whole(),
+        "Refuse a network with more parameters.",
+        shown="2,000,000,000",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import PRECISION, Changing, Making, out
+from resgen.api.asked.common import PRECISION, Making, Reading, out
 from resgen.options.group import option
 from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
 
@@ -46,22 +46,10 @@ SHARE: Final = Kind("SHARE", _share, _share, repr)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Writing(Making, Changing):
+class Writing(Making, Reading):
     """Where a network is written to, with what weights, and how its ONNX file is."""
 
     out: Path | None = out("The folder to make.", "build/NAME")
-    max_operators: int | None = option(
-        "--max-operators",
-        whole(),
-        "Refuse a network with more operators.",
-        shown="16,000",
-    )
-    max_parameters: int | None = option(
-        "--max-parameters",
-        whole(),
-        "Refuse a network with more parameters.",
-        shown="2,000,000,000",
-    )
     seed: int = option("--seed", whole(0), "For fresh weights.", default=0)
     batch: int | None = option(
         "--batch",

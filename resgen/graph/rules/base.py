@@ -11,11 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from resgen.errors import Severity
-from resgen.graph.cost import is_map
 from resgen.graph.explanations import Explanation
 from resgen.graph.ir import Graph, Node, Section
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
+from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
 
 if TYPE_CHECKING:

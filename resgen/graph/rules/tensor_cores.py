@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from resgen.errors import Place
-from resgen.graph.cost import is_map
 from resgen.graph.ir import Graph, Node
 from resgen.graph.rules.base import Finding, Subject, rule
+from resgen.ops.base import is_map
 
 #: How many channels tensor cores multiply at a time; widths between are padded.
 GRIDS: Final = {"": 8, "fp16": 8, "bf16": 8, "int8": 16, "fp8": 16}

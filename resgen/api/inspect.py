@@ -1,0 +1,254 @@
+"""What a network costs and what shapes it has, before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import log10
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
+
+from resgen.api.asked.inspect import Inspecting
+from resgen.api.specs import examined, network, read_spec
+from resgen.errors import Problem, ResgenError
+from resgen.expansion.network import Source
+from resgen.graph import terminal
+from resgen.graph.cost import Analysis, NodeCost, analyse, node_costs
+from resgen.graph.paths import Paths, paths
+from resgen.pictures.words import told
+from resgen.spec.model import Spec
+from resgen.words.numbers import in_unit, unit_of
+from resgen.words.terminal import TEXT, fitted, printable, style, table, unmarked
+
+if TYPE_CHECKING:
+    from resgen.graph.ir import Graph
+
+#: A count of more digits is written as a power of ten: JSON readers refuse it.
+_DIGITS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A network with other values, as ``set`` has them, or why there is none."""
+
+    set: tuple[str, ...]
+    analysis: Analysis | None
+    problems: tuple[Problem, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``--json`` lists it."""
+        found = self.analysis
+        told: dict[str, Any] = (
+            {"problems": [problem.to_dict() for problem in self.problems]}
+            if found is None
+            else _document(found)
+        )
+        return {"set": list(self.set), **told}
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A network, and what it costs.
+
+    ``operators`` and ``variants`` are there where they were asked for, ``warnings``
+    where the spec was read.
+    """
+
+    spec: Spec
+    graph: Graph
+    analysis: Analysis
+    paths: Paths
+    warnings: tuple[Problem, ...]
+    operators: tuple[NodeCost, ...]
+    variants: tuple[Variant, ...]
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The spec with all that it extends and uses."""
+        from resgen.spec.canonical import canonical_form
+
+        return canonical_form(self.spec)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``resgen inspect --json`` prints."""
+        ways = self.paths
+        found = {
+            **_document(self.analysis),
+            "paths": {
+                "count": ways.count if log10(ways.count) < _DIGITS else None,
+                "log10_count": log10(ways.count),
+                "shortest": ways.shortest,
+                "longest": ways.longest,
+            },
+        }
+        if self.operators:
+            found["operators"] = [
+                {
+                    "name": each.name,
+                    "operator": each.op,
+                    "output": list(each.output),
+                    "params": each.params,
+                    "macs": each.macs,
+                }
+                for each in self.operators
+            ]
+        if self.variants:
+            found["variants"] = [variant.to_dict() for variant in self.variants]
+        return found
+
+    def lines(self, width: int = TEXT) -> Iterator[str]:
+        """What the terminal shows, in so many columns."""
+        yield from terminal.lines(self.analysis, width)
+        yield terminal.ways(self.paths)
+        pictures = f"pictures: {told(self.spec.preprocess, self.spec.input)}"
+        yield from wrap(pictures, width, subsequent_indent="  ")
+        if self.operators:
+            yield ""
+            yield from terminal.operators(self.operators, width)
+        if self.variants:
+            yield ""
+            yield from _side_by_side(self.variants, width)
+
+    def __str__(self) -> str:
+        return unmarked("\n".join(self.lines()))
+
+    def _repr_html_(self) -> str:
+        from resgen.graph.draw import svg
+        from resgen.reports.tables import plain
+
+        rows = terminal.rows(self.analysis)
+        drawn = svg(self.graph) + plain(self.analysis.name, terminal.HEAD, rows, 3)
+        if not self.variants:
+            return drawn
+        head, *rows = _rows(self.variants)
+        return drawn + plain("side by side", head, rows, len(head) - _COSTS)
+
+
+def inspect(source: Spec | Source, **options: Any) -> Inspected:
+    """Count parameters, MACs, shapes and memory, by stage.
+
+    ``source`` is a spec: its file, its name in the zoo, itself as JSON values, or what
+    :func:`resgen.load` read. ``options`` are those of
+    :class:`~resgen.api.asked.inspect.Inspecting`, which are the command's. Printed it
+    is a table; a notebook shows the drawing as well.
+
+    >>> found = inspect("resnet50", vary={"/stages/2/depth": [6, 23]})
+    >>> found.analysis.params
+    25557032
+    >>> [variant.analysis.params for variant in found.variants]
+    [25557032, 44549160]
+
+    Raises :class:`~resgen.errors.ResgenError`; a variant that is no network says why.
+    """
+    return run(source, Inspecting.of(options))
+
+
+def run(source: Spec | Source, asked: Inspecting) -> Inspected:
+    """As :func:`inspect`."""
+    limits = (asked.max_operators, asked.max_parameters)
+    warnings: tuple[Problem, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    if isinstance(source, Spec):
+        if asked.vary:
+            raise asked.refused(
+                "{vary} changes a spec while it is read, and this was read already"
+            )
+        spec, graph = read_spec(source, asked)
+    else:
+        spec, graph, warnings = network(source, asked.set, *limits)
+        variants = tuple(_variants(source, asked))
+    if asked.diagram is not None:
+        _draw(graph, asked.diagram)
+    operators = tuple(node_costs(graph)) if asked.operators else ()
+    analysis, ways = analyse(graph), paths(graph)
+    return Inspected(spec, graph, analysis, ways, warnings, operators, variants)
+
+
+def _variants(source: Source, asked: Inspecting) -> Iterator[Variant]:
+    """All combinations of the values that are varied."""
+    if not asked.vary:
+        return
+    each = ([f"{pointer}={v}" for v in values] for pointer, values in asked.vary)
+    for changes in product(*each):
+        found = examined(
+            source,
+            (*asked.set, *changes),
+            asked.max_operators,
+            asked.max_parameters,
+        )
+        analysis = None if found.graph is None else analyse(found.graph)
+        yield Variant(changes, analysis, found.problems)
+
+
+def _draw(graph: Graph, path: Path) -> None:
+    from resgen.files.whole import write_bytes
+    from resgen.graph.draw import png, svg
+
+    if not path.parent.is_dir():
+        raise ResgenError(f"the folder of {path} does not exist")
+    drawn = svg(graph)
+    write_bytes(path, png(drawn) if path.suffix.lower() == ".png" else drawn.encode())
+
+
+def _document(found: Analysis) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "params": found.params,
+        "macs": found.macs,
+        "input": list(found.input),
+        "outputs": {name: list(sizes) for name, sizes in found.outputs},
+        "stages": [
+            {
+                "name": section.name,
+                "kind": section.kind,
+                "pointer": section.pointer,
+                "params": section.params,
+                "macs": section.macs,
+                "output": list(section.output),
+                "receptive_field": list(section.receptive_field),
+                "peak_activation_bytes": section.activation_bytes,
+            }
+            for section in found.sections
+        ],
+        "weight_bytes": found.weight_bytes,
+        "peak_activation_bytes": found.peak_activation_bytes,
+        "nodes": found.nodes,
+    }
+
+
+#: Columns of a variant's costs.
+_COSTS: Final = 4
+
+
+def _side_by_side(variants: Sequence[Variant], width: int) -> Iterator[str]:
+    rows = _rows(variants)
+    for number, line in enumerate(table(rows, left=len(rows[0]) - _COSTS)):
+        cut = fitted(line, width)
+        yield style(cut, dim=True) if number == 0 else cut
+    told = (_why(each) for each in variants if each.analysis is None)
+    for why in dict.fromkeys(told):
+        yield fitted(f"  {printable(why)}", width)
+
+
+def _rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
+    pointers = (change.partition("=")[0] for change in variants[0].set)
+    head = (*pointers, "params", "MACs", "weights", "live memory")
+    return [head, *map(_row, variants)]
+
+
+def _why(variant: Variant) -> str:
+    first = next(each for each in variant.problems if each.severity == "error")
+    return f"{first.code}: {first.message}"
+
+
+def _row(variant: Variant) -> tuple[str, ...]:
+    values = (change.partition("=")[2].strip('"') for change in variant.set)
+    found = variant.analysis
+    if found is None:
+        return (*values, _why(variant).partition(":")[0], "", "", "")
+    units = (("params", ""), ("macs", "MACs"), ("weight_bytes", "B"))
+    costs = [(getattr(found, name), unit) for name, unit in units]
+    costs.append((found.peak_activation_bytes, "B"))
+    return (*values, *(in_unit(n, unit_of(n, unit)) for n, unit in costs))

@@ -1,0 +1,1 @@
+"""Problems of specs, in the forms that people and programs read."""
