@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 from resgen._version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from resgen.api.build import build
     from resgen.api.check import check
     from resgen.api.compare import compare
     from resgen.api.diagnose import diagnose
     from resgen.api.export import export
     from resgen.api.inspect import inspect
+    from resgen.api.list import list  # noqa: A004 (the command's name)
     from resgen.api.profile import profile
     from resgen.api.verify import verify
     from resgen.calibrate.lowered import calibrated
@@ -54,6 +57,7 @@ _HOMES = {
     "expand": "resgen.expansion.network",
     "export": "resgen.api.export",
     "inspect": "resgen.api.inspect",
+    "list": "resgen.api.list",
     "load": "resgen.expansion.network",
     "profile": "resgen.api.profile",
     "to_torch": "resgen.lower.torch",
@@ -78,6 +82,7 @@ __all__ = [
     "expand",
     "export",
     "inspect",
+    "list",
     "load",
     "profile",
     "to_torch",
@@ -94,5 +99,5 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def __dir__() -> list[str]:
+def __dir__() -> Sequence[str]:
     return __all__

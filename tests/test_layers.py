@@ -103,8 +103,8 @@ BUDGET = {
     "profiling": 2510,
     "diagnosis": 3280,
     "reports": 2680,
-    "api": 1900,
-    "cli": 1500,
+    "api": 2200,
+    "cli": 1320,
     "__main__": 50,
     "__init__": 80,
 }

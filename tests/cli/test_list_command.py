@@ -10,7 +10,9 @@ import jsonschema
 import pytest
 from click.testing import Result
 
+from resgen.diagnosis.verdict.explanations import VERDICT
 from resgen.expansion.network import load
+from resgen.graph.check import EXPLANATIONS
 from resgen.ops import VOCABULARY
 from resgen.spec.library import builtin_files
 
@@ -82,9 +84,42 @@ def test_a_name_of_two_things_shows_both(run: Run) -> None:
     assert kinds == {"operator", "shortcut"}
 
 
+def test_every_code_is_listed_and_explained(run: Run) -> None:
+    listed = json.loads(run("list", "codes", "--json").stdout)
+    found = {entry["name"]: entry for entry in listed}
+    assert found.keys() == {*EXPLANATIONS, *(each.code for each in VERDICT)}
+    explained = json.loads(run("check", "--explain", "RG104", "--json").stdout)
+    assert found["RG104"]["text"] == explained["text"]
+    assert found["RG104"]["severity"] == "error"
+    shown = run("list", "codes").stdout.splitlines()
+    assert any(
+        line.split(maxsplit=1) == ["RG104", explained["title"]] for line in shown
+    )
+    page = run("list", "rg104").stdout
+    assert explained["title"] in page
+    assert '{"width": 512, "depth": 4, "shortcut": "identity"}' in page
+
+
+def test_forms_are_those_that_export_makes(run: Run) -> None:
+    found = json.loads(run("list", "forms", "--json").stdout)
+    assert {"onnx", "tensorrt", "triton"} <= {entry["name"] for entry in found}
+    refused = run("export", "mine.json", "--to", "nothing").stderr
+    assert all(f"'{entry['name']}'" in refused for entry in found)
+    help_ = " ".join(run("export", "--help").stdout.split())
+    (triton,) = json.loads(run("list", "triton", "--json").stdout)
+    for each in triton["parameters"]:
+        assert "--" + each["name"].replace("_", "-") in help_
+        assert each["doc"].rstrip(".") in help_
+
+
 @pytest.mark.parametrize(
     ("what", "meant"),
-    [("botleneck", "bottleneck"), ("operator", "operators"), ("resnet5O", "resnet50")],
+    [
+        ("code", "codes"),
+        ("botleneck", "bottleneck"),
+        ("operator", "operators"),
+        ("resnet5O", "resnet50"),
+    ],
 )
 def test_what_is_not_there(run: Run, what: str, meant: str) -> None:
     result = run("list", what)

@@ -220,7 +220,7 @@ def test_memory_that_runs_out_within_a_library_is_a_sentence(
     def fails(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr("resgen.cli.list.networks", fails)
+    monkeypatch.setattr("resgen.api.list.networks", fails)
     done = run("list")
     assert done.exit_code == 1
     assert "this machine has too little memory for it (exit 1)" in done.stderr
@@ -232,6 +232,6 @@ def test_any_other_error_of_a_library_is_a_mistake_of_ours(
     def fails() -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr("resgen.cli.list.networks", fails)
+    monkeypatch.setattr("resgen.api.list.networks", fails)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run("list")

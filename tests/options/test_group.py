@@ -16,6 +16,7 @@ from resgen.api.asked.check import Checking
 from resgen.api.asked.compare import Comparing
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.asked.inspect import Inspecting
+from resgen.api.asked.list import Listing
 from resgen.api.asked.profile import Profiling
 from resgen.cli._options import options
 from resgen.errors import UsageError
@@ -66,6 +67,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "max_parameters": st.integers(1, 10**12),
         "strict": st.booleans(),
     },
+    Listing: {"long": st.booleans()},
     Inspecting: {
         "set": st.just(["/a=1"]),
         "max_operators": st.integers(1, 99),

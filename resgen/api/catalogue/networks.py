@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,39 @@ from resgen.spec import zoo
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network of the zoo; ``family`` is its folder, "" for the top one."""
+    """A network of the zoo; ``family`` is its folder, "" for the top one.
+
+    ``params`` and ``macs`` take a graph to count, and are None unless that was done.
+    """
 
     name: str
     family: str
     doc: str
     input: tuple[int, ...]
     file: Path
+    params: int | None = None
+    macs: int | None = None
+
+    def counted(self) -> Network:
+        """With its costs."""
+        from resgen.expansion.network import expand, load
+        from resgen.graph.cost import analyse
+
+        found = analyse(expand(load(self.name)))
+        return replace(self, params=found.params, macs=found.macs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``resgen list --json`` has it."""
+        found = {
+            "name": self.name,
+            "family": self.family,
+            "doc": self.doc,
+            "input": list(self.input),
+            "file": str(self.file),
+        }
+        if self.params is None:
+            return found
+        return {**found, "params": self.params, "macs": self.macs}
 
 
 def networks() -> list[Network]:
@@ -31,15 +57,6 @@ def networks() -> list[Network]:
         doc, sizes = says.get("doc", ""), tuple(says.get("input", ()))
         found.append(Network(name, family, doc, sizes, path))
     return sorted(found, key=lambda n: (n.family, _natural(n.name)))
-
-
-def costs(name: str) -> tuple[int, int]:
-    """Parameters and MACs, which take a graph to count."""
-    from resgen.expansion.network import expand, load
-    from resgen.graph.cost import analyse
-
-    found = analyse(expand(load(name)))
-    return found.params, found.macs
 
 
 @cache

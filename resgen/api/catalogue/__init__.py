@@ -1,0 +1,1 @@
+"""What comes with resgen: networks, and what they are made of."""

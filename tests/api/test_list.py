@@ -1,0 +1,29 @@
+"""``resgen.list``: what the command lists, as a function."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import resgen
+from resgen.cli import main
+
+
+@pytest.mark.parametrize("what", ["networks", "blocks", "codes", "forms", "bottleneck"])
+def test_the_function_lists_what_the_command_lists(what: str) -> None:
+    found = resgen.list(what)
+    done = CliRunner().invoke(main, ["list", what, "--json"], catch_exceptions=False)
+    assert found.to_dict() == json.loads(done.stdout)
+    assert len(found) == len(found.items)
+    told = str(found)
+    assert all(item.name in told for item in found)
+    assert max(map(len, told.splitlines())) <= 88
+    assert found.items[0].name in found._repr_html_()
+
+
+def test_without_a_word_it_is_networks() -> None:
+    assert resgen.list() == resgen.list("networks")
+    with pytest.raises(resgen.ResgenError, match=r"^long is for networks"):
+        resgen.list("blocks", long=True)
