@@ -122,7 +122,7 @@ def run(
         warn(precision_findings(source.graph, each))
         job = replace(job, precisions=tuple(sorted({*each.values()})))
         finish = form.prepare(chosen, job)
-        return _network(source, wanted, to, full, finish, progress)
+        return _network(source, wanted, to, full, chosen, finish, progress)
     path = Path(source)
     _refuse(asked, path, _OF_FILES, "says how a network is written")
     if path.suffix == ".onnx":
@@ -233,6 +233,7 @@ def _network(
     wanted: Precision,
     to: str,
     asked: Exporting,
+    chosen: Group,
     finish: Finish,
     progress: Progress,
 ) -> Exported[Manifest]:
@@ -256,6 +257,7 @@ def _network(
         asked.out or Path("build", name),
         wishes,
         form=to,
+        options=chosen.to_json(),
         finish=finish,
         force=asked.force,
         say=progress.say,

@@ -61,6 +61,8 @@ def verify(
     progress.say("files", f"{count} files have the SHA-256 of the manifest")
     own = None if images is None else Path(images)
     manifest = artifact.manifest
+    if manifest.verified is None:
+        progress.say("files", "made without a proof: this is the first")
     if not artifact.exported:
         record = prove(artifact, images=own, batches=batch or None, say=progress.say)
         return Verified(artifact.folder, record, ())
@@ -71,7 +73,8 @@ def verify(
             f"{folder} has the form {manifest.form}, which this resgen does not know",
             hint=f"it knows {', '.join(forms.names())}",
         )
-    record, ready = verify_export(artifact, own, progress.say)
-    found = forms.find(manifest.form).verify(ready, manifest.made, progress)
+    form = forms.find(manifest.form)
+    record, ready = verify_export(artifact, own, form, progress.say)
+    found = form.verify(ready, manifest.made, progress)
     unproven = tuple(name for name, of_form in found.items() if of_form is None)
     return Verified(artifact.folder, {**record, **found}, unproven)

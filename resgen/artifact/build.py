@@ -148,6 +148,7 @@ def build(
             ),
             verified=record,
             form="onnx",
+            options={},
             made={},
             files=entries(stage, files),
             versions=versions(verify),

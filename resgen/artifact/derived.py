@@ -37,6 +37,11 @@ _MOST: Final = 3
 #: What in an ONNX file says which resgen wrote it.
 _VERSION: Final = ("producer_version", "resgen.version")
 
+#: What the manifest of a build says of forms and precisions, which are an export's.
+_OF_BUILD: Final[Mapping[str, Any]] = {
+    "form": "onnx", "camera": None, "options": {}, "made": {},
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
@@ -61,7 +66,7 @@ def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
     found = weights_differences(held, stored)
     if not found and artifact.manifest.weights == FRESH:
         found = list(_drawn(artifact, stored))
-    _settle(artifact, found, say)
+    settle(artifact, found, say)
     return stored
 
 
@@ -97,16 +102,10 @@ def check_derived(
         "onnx.ir_version", stated.ir_version, plan.model.ir_version, "resgen"
     )
     found += differences(plan, made.weights, artifact.model)
-    exact = _settle(artifact, found, say)
-    if exact:
-        say("derived", "every file is byte for byte what its spec and options make")
-    return plan.operands, exact
+    return plan.operands, settle(artifact, found, say)
 
 
-# --- parts ----------------------------------------------------------------------------
-
-
-def _settle(artifact: Artifact, found: list[Difference], say: Say) -> bool:
+def settle(artifact: Artifact, found: list[Difference], say: Say) -> bool:
     """Refuse what differs, unless another version explains it; whether nothing does."""
     wrote = artifact.manifest.resgen
     onnx = artifact.manifest.versions.get("onnx")
@@ -133,6 +132,9 @@ def _settle(artifact: Artifact, found: list[Difference], say: Say) -> bool:
     return not excused
 
 
+# --- parts ----------------------------------------------------------------------------
+
+
 def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
     """What the manifest states, and the files beside the weights and the model."""
     manifest, spec = artifact.manifest, artifact.spec
@@ -155,6 +157,11 @@ def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
     if not artifact.exported:
         for name in sorted(manifest.files.keys() - own - {f"{MODEL}.data"}):
             yield Difference(name, f"{name} is no file of a build")
+        for name, stated in (
+            ("form", manifest.form), ("camera", manifest.camera),
+            ("options", manifest.options), ("made", manifest.made),
+        ):  # fmt: skip
+            yield from _stated(name, stated, _OF_BUILD[name])
 
 
 def _stated(

@@ -40,7 +40,10 @@ class Form:
     ``summary`` is a line for the help. ``prepare`` refuses what cannot be made before
     anything is written, and gives what makes it of an ONNX file that is proven.
     ``verify`` holds what a folder has of the form against its ONNX file, and tells
-    what it found; what cannot be run here it says to be not run. ``consumers`` are the
+    what it found; what cannot be run here it says to be not run. ``again`` gives what
+    makes the same files again in another folder, of what the manifest records and of
+    the file where it lies; ``prepare`` does where it is None. ``owns`` are the folders
+    that hold nothing but what the form makes. ``consumers`` are the
     engines that quantisers can be placed for, the usual one first. ``of_file`` tells
     that an ONNX file of anybody's can be made into it, ``of_engine`` makes it of a
     TensorRT engine into a folder of its own.
@@ -50,6 +53,8 @@ class Form:
     options: type[Group]
     prepare: Callable[[Any, Job], Finish]
     verify: Callable[[Ready, Mapping[str, Any], Progress], Mapping[str, Any]]
+    again: Callable[[Any, Mapping[str, Any], Ready, Job], Finish] | None = None
+    owns: tuple[str, ...] = ()
     consumers: tuple[str, ...] = ("onnxruntime", "tensorrt")
     of_file: bool = True
     of_engine: Callable[[Path, Path, Any, Job, bool], Exported[FileManifest]] | None = (

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from resgen._version import __version__
@@ -53,6 +54,7 @@ from resgen.lower.onnx import write
 from resgen.onnxfile.external import check_external
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.weights.safetensors import write_safetensors
+from resgen.words.terminal import printable
 
 Say = Callable[[str, str], None]
 
@@ -63,6 +65,7 @@ def export(
     wishes: Wishes,
     *,
     form: str = "onnx",
+    options: Mapping[str, Any] = MappingProxyType({}),
     finish: Finish = lambda ready: ({}, {}),
     force: bool = False,
     say: Say = lambda label, text: None,
@@ -119,7 +122,7 @@ def export(
             proof = proof_of(made, say)
         more, record = finish(of_network(made, proof))
         files.update(more)
-        manifest = _manifest(made, files, proof, form, record)
+        manifest = _manifest(made, files, proof, form, options, record)
         write_manifest(stage, manifest)
     return Exported(Path(out), manifest, time.perf_counter() - begin)
 
@@ -238,6 +241,7 @@ def _manifest(
     files: Mapping[str, str],
     proof: Mapping[str, Any],
     form: str,
+    options: Mapping[str, Any],
     record: Mapping[str, Any],
 ) -> Manifest:
     source, wishes = made.source, made.wishes
@@ -251,7 +255,7 @@ def _manifest(
         adapted=source.adapted,
         input=source.spec.input,
         precision=made.lowered.wanted,
-        calibration=source.calibration or Calibration(origin, wishes.method),
+        calibration=source.calibration or Calibration(printable(origin), wishes.method),
         camera=wishes.camera,
         onnx=Onnx(
             made.written.opset,
@@ -262,6 +266,7 @@ def _manifest(
         ),
         verified=dict(proof) or None,
         form=form,
+        options=options,
         made=record,
         files=entries(made.folder, files),
         versions=versions(bool(proof)),

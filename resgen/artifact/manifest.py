@@ -7,14 +7,18 @@ spec, its weights and what is stated here; and of what was made of somebody's fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from resgen.artifact.metadata import RECORDED
+from resgen.calibrate.ranges import Method
 from resgen.document.files import Format
 from resgen.files.ownership import MANIFEST
 from resgen.graph.precision import Precision
+from resgen.words.terminal import printable
 
 FORMAT: Final = 1
 M = TypeVar("M", bound="Manifest | FileManifest", covariant=True)
@@ -56,7 +60,11 @@ class Calibration:
     """What the ranges of a quantised network are from, and how."""
 
     origin: str
-    method: str
+    method: Method
+
+    def __post_init__(self) -> None:
+        if not self.origin or printable(self.origin) != self.origin:
+            raise ValueError(f"ranges are from nothing called {self.origin!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,8 @@ class Manifest:
     the file has it. ``precision`` is null where nothing but fp32 was asked for.
     ``camera`` are height and width of the pictures that the file takes instead of
     prepared inputs. ``verified`` is what was proven, and how closely; null where the
-    proof was left out. ``form`` is what was made of the ONNX file, and ``made`` what
-    there is to say of that.
+    proof was left out. ``form`` is what was made of the ONNX file, ``options`` how that
+    was asked for, and ``made`` what there is to say of it.
     """
 
     resgen: str
@@ -85,6 +93,7 @@ class Manifest:
     onnx: Onnx
     verified: Mapping[str, Any] | None
     form: str
+    options: Mapping[str, Any]
     made: Mapping[str, Any]
     files: Mapping[str, Entry]
     versions: Mapping[str, str]
@@ -92,6 +101,11 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _check_names(self.files)
+        _check_versions(self.versions)
+        if (self.precision is None) != (self.calibration is None):
+            raise ValueError("a precision and what its ranges are from go together")
+        if self.adapted and self.weights == FRESH:
+            raise ValueError("fresh weights are adapted to nothing")
         fresh = self.weights == FRESH
         if fresh == (self.seed is None) or (self.seed or 0) < 0:
             raise ValueError(f"weights {self.weights} with the seed {self.seed}")
@@ -126,6 +140,14 @@ def _check_names(names: Iterable[str]) -> None:
         # An empty part stands where a path begins at the root.
         if {"", ".", ".."} & {*name.split("/")} or "\0" in name:
             raise ValueError(f'"{name}" is no file of the folder')
+
+
+def _check_versions(versions: Mapping[str, str]) -> None:
+    """Refuse versions of what takes no part, and what is no version."""
+    for name, version in versions.items():
+        known = name in ("python", *RECORDED)
+        if not known or not re.fullmatch(r"\d[\w.+!-]*", version, re.ASCII):
+            raise ValueError(f"there is no version {version!r} of {name!r}")
 
 
 @dataclass(frozen=True, slots=True)

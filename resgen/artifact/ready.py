@@ -38,7 +38,8 @@ class Ready:
 
     ``precisions`` are all that its operators have, the narrowest last. ``locate`` finds
     the line of the spec that an ONNX node is from. ``trial`` gives inputs of a batch
-    size and what the network makes of them in float32; ``tolerance`` is how far another
+    size and what the network makes of them in float32, which ``exact`` gives for any
+    inputs of the file; ``tolerance`` is how far another
     engine may be off, as a share of an output's range. ``sizes`` are the inputs' shapes
     without the batch, as the spec states them. ``identity`` holds the hashes of the
     file and of what it keeps beside it.
@@ -50,6 +51,7 @@ class Ready:
     locate: Locate
     labels: tuple[str, ...] | None
     trial: Callable[[int], tuple[Feeds, Feeds]]
+    exact: Callable[[Feeds], Feeds]
     tolerance: float
     sizes: Mapping[str, tuple[int, ...]]
     identity: Fingerprint
@@ -95,6 +97,7 @@ def of_network(made: Made, proof: Mapping[str, Any]) -> Ready:
         locate_from_graph(made.graph),
         made.source.spec.labels,
         lambda batch: _trial(made, batch),
+        lambda feeds: _exact(made, feeds),
         2 * measured + FLOORS[lowered.narrowest],
         {given.name: given.type.shape for given in made.graph.inputs},
         _identity(made.written),
@@ -105,7 +108,8 @@ def of_file(model: Path, name: str) -> Ready:
     """A file that somebody else wrote."""
     return Ready(
         model, name, ("fp32",), nowhere, None,
-        lambda batch: _foreign_trial(model, batch), FLOORS["fp16"], {},
+        lambda batch: _foreign_trial(model, batch),
+        lambda feeds: _foreign(model, feeds), FLOORS["fp16"], {},
         fingerprint(model),
     )  # fmt: skip
 
@@ -119,23 +123,30 @@ def _identity(written: Written) -> Fingerprint:
 def _trial(made: Made, batch: int) -> tuple[Feeds, Feeds]:
     """Samples as the file takes them, and the float32 network's outputs."""
     calibrator = made.lowered.calibrator
-    exact, size = calibrator.folded, made.wishes.camera
-    if size is not None:
-        exact = camera(exact, made.source.spec.preprocess, size)
     (given,) = made.graph.inputs
-    if size is not None:
+    if made.wishes.camera is not None:
         shape = (batch, *given.type.shape)
         inputs = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     else:
         first = next(calibrator.samples.batches(min(batch, calibrator.samples.count)))
         inputs = np.concatenate([first] * -(-batch // len(first)))[:batch]
+    outputs = _exact(made, {given.name: inputs})
+    dtype = np_dtype(given.type.dtype)
+    return {given.name: inputs.astype(dtype)}, outputs
+
+
+def _exact(made: Made, feeds: Feeds) -> Feeds:
+    """The float32 network's outputs."""
+    exact, size = made.lowered.calibrator.folded, made.wishes.camera
+    if size is not None:
+        exact = camera(exact, made.source.spec.preprocess, size)
+    (given,) = exact.inputs
+    dtype = np_dtype(given.type.dtype)
     with temporary_folder() as folder:
         path = Path(folder) / MODEL
         write(exact, made.lowered.weights, path)
         with OnnxRuntimeSession(path) as session:
-            outputs = session.run({given.name: inputs})
-    dtype = np_dtype(given.type.dtype)
-    return {given.name: inputs.astype(dtype)}, outputs
+            return session.run({n: each.astype(dtype) for n, each in feeds.items()})
 
 
 def _foreign_trial(model: Path, batch: int) -> tuple[Feeds, Feeds]:
@@ -155,3 +166,9 @@ def _foreign_trial(model: Path, batch: int) -> tuple[Feeds, Feeds]:
             noise = generator.standard_normal(sizes, np.float32)
             feeds[name] = noise.astype(np_dtype(session.dtypes[name]))
         return feeds, session.run(feeds)
+
+
+def _foreign(model: Path, feeds: Feeds) -> Feeds:
+    """What ONNX Runtime makes of inputs."""
+    with OnnxRuntimeSession(model, any_placement=True) as session:
+        return session.run(feeds)

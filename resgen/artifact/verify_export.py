@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from resgen.artifact.derived import Derivation, check_derived, check_weights
+from resgen.artifact.form import Form
 from resgen.artifact.judged import proof_of
 from resgen.artifact.make import metadata_at
 from resgen.artifact.opened import Artifact
 from resgen.artifact.ready import Ready, of_network
+from resgen.artifact.remade import check_made
 from resgen.artifact.request import Made, Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.lowered import Calibrator
@@ -24,14 +26,17 @@ Say = Callable[[str, str], None]
 
 
 def verify_export(
-    artifact: Artifact, images: Path | None, say: Say
+    artifact: Artifact, images: Path | None, form: Form, say: Say
 ) -> tuple[dict[str, Any], Ready]:
     """Prove and measure the ONNX file again: what was found, and the file for its form.
 
     ``images`` are what the precision is measured on (a folder, or an ``.npz``).
     """
     made = derived(artifact, images, say)
-    record = {**proof_of(made, say), "derived": made.exact}
+    same = check_made(artifact, made, form, say)
+    if made.exact and same:
+        say("derived", "every file is byte for byte what its spec and options make")
+    record = {**proof_of(made, say), "derived": made.exact and same}
     return record, of_network(made, record)
 
 

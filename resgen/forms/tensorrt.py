@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import UsageError
@@ -15,7 +15,7 @@ from resgen.tensorrt.profiles import Span, format_profile, parse_profile
 from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
-    from resgen.artifact.ready import Ready
+    from resgen.artifact.ready import Feeds, Ready
     from resgen.tensorrt.manifest import EngineManifest
     from resgen.tensorrt.targets import Division
 
@@ -146,6 +146,67 @@ def make(
     return files, record
 
 
+@dataclass(frozen=True, slots=True)
+class OfEngine:
+    """What the manifest records of an engine."""
+
+    targets: tuple[str, ...]
+    flavor: str
+    tensorrt: str
+    cached: bool
+    speed_measured: Literal[False]
+
+
+@dataclass(frozen=True, slots=True)
+class OfKit:
+    """What the manifest records of a kit."""
+
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was made: either or both."""
+
+    engine: OfEngine | None = None
+    kit: OfKit | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine is None and self.kit is None:
+            raise ValueError("there is neither an engine nor a kit")
+
+
+def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> Finish:
+    """The kit of a folder; its engine is held by its own manifest.
+
+    The kit is written with the inputs and outputs that it holds, once the outputs are
+    those of the float32 network: calibration may have chosen the inputs.
+    """
+    from resgen.document.decoding import Misfit, decode
+    from resgen.tensorrt.targets import parse_targets
+
+    try:
+        told: Record = decode(Record, dict(made))
+    except Misfit as error:
+        raise UsageError(f"the manifest's made{error.pointer}: {error}") from None
+    each = [*(told.engine.targets if told.engine else ())]
+    each += told.kit.targets if told.kit else ()
+    asked = parse_targets(options.target) if options.target else None
+    if (asked is None and told.kit) or (asked and sorted(each) != sorted({*asked})):
+        raise UsageError(f"the targets {options.target} are not {', '.join(each)}")
+
+    def finish(there: Ready) -> tuple[dict[str, str], dict[str, Any]]:
+        files: dict[str, str] = {}
+        if told.engine:
+            files.update(_held(ready, told.engine))
+        if told.kit:
+            kept = replace(there, trial=lambda batch: _kept(ready, batch))
+            files.update(_kit(kept, options, told.kit.targets))
+        return files, dict(made)
+
+    return finish
+
+
 def verify(
     ready: Ready, made: Mapping[str, Any], progress: Progress
 ) -> Mapping[str, Any]:
@@ -197,6 +258,53 @@ def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
     return {"largest": largest, "allowed": ready.tolerance}
 
 
+def _held(ready: Ready, told: OfEngine) -> dict[str, str]:
+    """The hashes of an engine that its own manifest vouches for, and of that."""
+    from resgen.files.hashed import sha256_of
+    from resgen.tensorrt.cache import ENGINE
+    from resgen.tensorrt.manifest import manifest_of, vouched
+
+    engine = ready.folder / ENGINE
+    its = vouched(engine)
+    if (its.targets, its.flavor, its.tensorrt) != (
+        told.targets,
+        told.flavor,
+        told.tensorrt,
+    ) or its.onnx.sha256 != ready.identity.sha256:
+        raise UsageError(f"the manifest of {ENGINE} tells of another engine")
+    file = manifest_of(engine)
+    return {ENGINE: its.engine.sha256, file.name: sha256_of(file)}
+
+
+def _kept(ready: Ready, batch: int) -> tuple[Feeds, Feeds]:
+    """The inputs and outputs of a kit, where the network makes the ones of the others.
+
+    Inputs that the file takes as float16 were rounded to it after the network had them.
+    """
+    import numpy as np
+
+    from resgen.kit.write import EXPECTED, INPUTS, read_arrays
+    from resgen.proof.compare import Departure
+
+    inputs, expected = (
+        read_arrays(ready.folder / KIT / name) for name in (INPUTS, EXPECTED)
+    )
+    if any(each.ndim == 0 or len(each) != batch for each in inputs.values()):
+        raise UsageError(f"{KIT}/{INPUTS} is not a batch of {batch}")
+    computed = ready.exact(inputs)
+    for name in computed.keys() | expected.keys():
+        if name in computed and name in expected:
+            wanted, found = computed[name], expected[name]
+            if wanted.shape == found.shape and wanted.dtype == found.dtype:
+                span = float(np.ptp(wanted)) or 1.0
+                apart = np.abs(found.astype(np.float64) - wanted).max() / span
+                if apart <= ready.tolerance or np.array_equal(found, wanted, True):
+                    continue
+        raise Departure(name, f'"{name}" of {KIT}/{EXPECTED} is not what the network '
+                        f"makes of {KIT}/{INPUTS}")  # fmt: skip
+    return inputs, expected
+
+
 def _slower(manifest: EngineManifest) -> str:
     """That fp16 has less to do, as far as the builder's log says so."""
     from resgen.tensorrt.twin import more_work
@@ -243,5 +351,7 @@ FORM = Form(
     Options,
     prepare,
     verify,
+    again,
+    owns=(KIT,),
     consumers=("tensorrt",),
 )

@@ -68,14 +68,6 @@ def verify(
     ready: Ready, made: Mapping[str, Any], progress: Progress
 ) -> Mapping[str, Any]:
     """Triton is not run; the model that it is given is the one that was proven."""
-    from resgen.files.hashed import sha256_of
-
-    served = sorted((ready.folder / REPOSITORY).glob("*/*/model.onnx"))
-    if not served or any(sha256_of(p) != ready.identity.sha256 for p in served):
-        raise ResgenError(
-            f"{ready.folder / REPOSITORY} does not hold the folder's model.onnx",
-            hint="export it again",
-        )
     progress.say("triton", "not run; its model is the file that was proven")
     return {"triton": None}
 
@@ -229,6 +221,7 @@ FORM = Form(
     Options,
     prepare,
     verify,
+    owns=(REPOSITORY,),
     consumers=("onnxruntime",),
     of_engine=serve_engine,
 )

@@ -141,6 +141,38 @@ class Group:
                 found += [f"{about.word}={text}"] if dashed else [about.word, text]
         return tuple(found)
 
+    def to_json(self) -> dict[str, Any]:
+        """The fields that are not at their defaults, as the command writes them."""
+        found: dict[str, Any] = {}
+        for name, about, value in self.given():
+            if about.is_flag:
+                found[name] = value
+            elif about.repeated:
+                found[name] = [about.kind.write(each) for each in value]
+            else:
+                found[name] = about.kind.write(value)
+        return found
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """What :meth:`to_json` gave; anything else is a ValueError."""
+        known = dict(options_of(cls))
+        try:
+            read = {
+                name: value
+                if known[name].is_flag
+                else [known[name].kind.read(each) for each in value]
+                if known[name].repeated
+                else known[name].kind.read(value)
+                for name, value in told.items()
+            }
+            found = cls.of(read)
+        except (UsageError, ArithmeticError, LookupError, TypeError, AttributeError):
+            found = None
+        if found is None or found.to_json() != told:
+            raise ValueError(f"there are no options {dict(told)!r}")
+        return found
+
 
 def options_of(group: type[Group]) -> tuple[tuple[str, Option], ...]:
     """The options of a group by the name of their field, in the order of its help."""

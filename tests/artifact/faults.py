@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 Draw = np.random.Generator
@@ -598,4 +599,96 @@ OF_MANIFEST: dict[str, Callable[[Path, Draw], None]] = {
     "manifest: ends": stated("precision", "low_ends", value=True, of=("fp16",)),
     "manifest: camera": stated("camera", value=[9, 9]),
     "manifest: bytes": stated("files", MODEL, "bytes", value=1),
+    "manifest: form": stated("form", value="tensorrt"),
+    "manifest: form that is none": stated("form", value="coreml"),
+    "manifest: made": stated("made", value={"a": 1}),
+    "manifest: options": stated("options", value={"instances": "3"}),
+    "manifest: no calibration": stated("calibration", value=None),
+    "manifest: origin": stated("calibration", "origin", value="a\x1b[2J"),
+    "manifest: method": stated("calibration", "method", value="guess"),
+    "manifest: adapted": stated("adapted", value=["conv1 is new"]),
+    "manifest: version of numpy": stated("versions", "numpy", value="new"),
+    "manifest: no version": document(
+        "manifest.json", lambda m: m["versions"].update(left="1.0")
+    ),
+}
+
+
+def rewritten(name, change):
+    """A file that a form has made, where the folder has it."""
+
+    def fault(folder, draw):
+        path = pick(draw, sorted(folder.glob(name)))
+        path.write_bytes(change(path.read_bytes()))
+
+    return fault
+
+
+def added(place, listed=False):
+    """A file in a folder of a form, and its name in the manifest."""
+
+    def fault(folder, draw):
+        path = pick(draw, sorted(folder.glob(place.rpartition("/")[0].split("/")[0])))
+        inner = place.split("/")[1:]
+        if inner[0] == "*":
+            path = pick(draw, sorted(path.iterdir()))
+            inner = inner[1:]
+        path = path.joinpath(*inner)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"anything")
+        if listed:
+            name = path.relative_to(folder).as_posix()
+            document("manifest.json", lambda m: m["files"].update({name: {}}))(
+                folder, draw
+            )
+
+    return fault
+
+
+def negated(name):
+    def fault(folder, draw):
+        path = pick(draw, sorted(folder.glob(name)))
+        model = onnx.load(path)
+        tensor = tensor_of(model, draw, kinds=FLOATS)
+        array = -numpy_helper.to_array(tensor)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+        path.write_bytes(model.SerializeToString())
+
+    return fault
+
+
+def answers(folder, draw):
+    path = pick(draw, folder.glob("kit/expected.npz"))
+    with np.load(path) as arrays:
+        moved = {name: arrays[name] + np.ptp(arrays[name]) for name in arrays.files}
+    np.savez(path, **moved)
+
+
+def words(data):
+    return data + b"\nimport os; os.system('true')\n"
+
+
+#: What a form has made; the manifest's hashes are mended.
+OF_FORM = {
+    "served model": negated("repository/*/1/model.onnx"),
+    "backend": rewritten(
+        "repository/*/config.pbtxt", lambda t: t.replace(b"onnxruntime", b"python")
+    ),
+    "labels that are served": rewritten("repository/*/labels.txt", lambda t: t[::-1]),
+    "program listed": added("repository/*/1/model.py", listed=True),
+    "version not listed": added("repository/*/2/model.onnx"),
+    "model not listed": added("repository/other/1"),
+    "kit's script": rewritten("kit/build_and_time.py", words),
+    "kit's model": negated("kit/model.onnx"),
+    "kit's settings": rewritten(
+        "kit/kit.json", lambda t: t.replace(b'"level": null', b'"level": 0')
+    ),
+    "kit's words": rewritten("kit/README.txt", words),
+    "kit's answers": answers,
+    "kit's answers that are none": rewritten("kit/expected.npz", lambda t: t[:40]),
+    "file beside a kit": added("kit/sitecustomize.py"),
+    "nothing made": stated("made", value={}),
+    "another target": stated("made", "kit", "targets", value=["sm_75"]),
+    "how it was asked": stated("options", value={"instances": "4"}),
+    "a form of another": stated("form", value="onnx"),
 }

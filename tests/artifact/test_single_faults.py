@@ -16,10 +16,13 @@ import numpy as np
 import onnx
 import pytest
 
+from resgen import forms
+from resgen.api.export import export as resgen_export
 from resgen.api.verify import verify as resgen_verify
 from resgen.artifact.build import build
 from resgen.artifact.make import export
 from resgen.artifact.opened import open_folder
+from resgen.artifact.remade import check_made
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import from_spec
 from resgen.artifact.verify import derived as of_build
@@ -30,6 +33,7 @@ from resgen.graph.precision import Precision
 from tests.artifact.faults import (
     MODEL,
     OF_FOLDER,
+    OF_FORM,
     OF_MANIFEST,
     OF_MODEL,
     Inapplicable,
@@ -62,11 +66,22 @@ def folders(tmp_path_factory):
     return {path.name: path for path in sorted(home.iterdir())}
 
 
+@pytest.fixture(scope="module")
+def formed(tmp_path_factory):
+    home = tmp_path_factory.mktemp("formed")
+    resgen_export(SPEC, home / "triton", to="triton", max_batch=4)
+    resgen_export(
+        SPEC, home / "kit", to="tensorrt", target="jetson-orin", precision="fp16"
+    )
+    return {path.name: path for path in sorted(home.iterdir())}
+
+
 def check(folder):
     artifact = open_folder(folder)
     artifact.check_hashes()
     if artifact.exported:
-        of_export(artifact, None)
+        form = forms.find(artifact.manifest.form)
+        check_made(artifact, of_export(artifact, None), form, lambda label, text: None)
     else:
         of_build(artifact)
 
@@ -139,6 +154,52 @@ def test_every_single_fault_is_seen(folders, tmp_path):
     tried, missed = judge(folders, tmp_path, len(KINDS), seed=0)
     assert missed == []
     assert len(tried) >= 90
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["triton", "kit"])
+def test_what_a_form_made_is_what_it_makes_again(name, formed):
+    assert resgen_verify(formed[name]).record["derived"] is True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OF_FORM)
+def test_every_fault_of_what_a_form_made_is_seen(kind, formed, tmp_path):
+    tried = 0
+    for name, healthy in formed.items():
+        folder = shutil.copytree(healthy, tmp_path / name)
+        before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        try:
+            OF_FORM[kind](folder, np.random.default_rng(0))
+        except Inapplicable:
+            continue
+        after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        assert after != before
+        tried += 1
+        mended(folder)
+        with pytest.raises(ResgenError):
+            check(folder)
+    assert tried
+
+
+@pytest.mark.slow
+def test_another_version_made_other_texts_but_serves_the_proven_file(formed, tmp_path):
+    folder = shutil.copytree(formed["triton"], tmp_path / "folder")
+    (config,) = folder.glob("repository/*/config.pbtxt")
+    config.write_text(config.read_text() + "# as before\n")
+    model = onnx.load(folder / MODEL)
+    model.graph.node[0].doc_string = "as version 0.0.9 wrote it"
+    onnx.save(model, folder / MODEL)
+    claimed(folder, "0.0.9")
+    shutil.copy(folder / MODEL, config.parent / "1" / MODEL)
+    mended(folder)
+    found = resgen_verify(folder)
+    assert found.record["derived"] is False
+    served = config.parent / "1" / MODEL
+    served.write_bytes(served.read_bytes() + b"\x08\x08")
+    mended(folder)
+    with pytest.raises(ResgenError, match="altered"):
+        resgen_verify(folder)
 
 
 @pytest.mark.soak

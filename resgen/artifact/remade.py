@@ -1,0 +1,100 @@
+"""What a form has made of an ONNX file, against what it makes of it again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from resgen.artifact.derived import Say, settle
+from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
+from resgen.artifact.form import Form, Job
+from resgen.artifact.opened import Artifact
+from resgen.artifact.ready import of_network
+from resgen.artifact.request import Made
+from resgen.errors import UsageError
+from resgen.files.aside import temporary_folder
+from resgen.files.hashed import sha256_of
+from resgen.onnxfile.differences import Difference
+from resgen.onnxfile.external import check_external
+from resgen.proof.compare import Departure
+
+
+def check_made(artifact: Artifact, made: Made, form: Form, say: Say) -> bool:
+    """Whether all that a form has made of the ONNX file is what it makes of it again.
+
+    The form works in a folder of its own, as the manifest's options ask. The folder
+    holds these files, byte for byte, and no others where the form keeps its own; a
+    difference is a :class:`~resgen.proof.compare.Departure` that names it, except that
+    another version of resgen may write other bytes, which is said.
+    """
+    manifest = artifact.manifest
+    try:
+        options = form.options.from_json(manifest.options)
+        ready = of_network(made, manifest.verified or {})
+        job = Job(precisions=ready.precisions)
+        finish = (
+            form.again(options, manifest.made, ready, job)
+            if form.again
+            else form.prepare(options, job)
+        )
+        with temporary_folder() as folder:
+            own = _copied(artifact.model, Path(folder))
+            there = replace(ready, model=Path(folder) / MODEL)
+            files, record = finish(there)
+    except (UsageError, ValueError, TypeError, AttributeError) as error:
+        # No command has asked for it: it can only have been written by hand.
+        raise Departure("manifest", f"{artifact.folder} was altered: {error}") from None
+    found = [*_named(artifact, form, {*own, *files}), *_told(artifact, record)]
+    for name in sorted(files.keys() & manifest.files.keys()):
+        if manifest.files[name].sha256 != files[name]:
+            # A copy of the file that was proven is one, whoever wrote it.
+            copy = files[name] in own.values()
+            message = f"{name} is not what {manifest.form} makes of {MODEL}"
+            found.append(Difference(name, message, "" if copy else "resgen"))
+    return settle(artifact, found, say)
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _copied(model: Path, folder: Path) -> dict[str, str]:
+    """Copy an ONNX file with what it keeps beside it; the SHA-256 of each, by name."""
+    home = model.parent.resolve()
+    found = {}
+    for path in (model, *check_external(model)):
+        name = MODEL if path == model else path.resolve().relative_to(home).as_posix()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+        found[name] = sha256_of(folder / name)
+    return found
+
+
+def _named(artifact: Artifact, form: Form, made: set[str]) -> Iterator[Difference]:
+    """Files that are missing in the manifest, or that nothing has made."""
+    manifest = artifact.manifest
+    listed = manifest.files.keys()
+    made = {SPEC, GRAPH, WEIGHTS, *made}
+    for name in sorted(made - listed):
+        yield Difference(name, f"the manifest does not name {name}")
+    there = {
+        path.relative_to(artifact.folder).as_posix()
+        for owned in form.owns
+        for path in (artifact.folder / owned).rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    for name in sorted((listed | there) - made):
+        yield Difference(name, f"{name} is no file that {manifest.form} makes")
+
+
+def _told(artifact: Artifact, record: Mapping[str, Any]) -> Iterator[Difference]:
+    """What the manifest says of what was made."""
+    told, should = (
+        json.dumps(each, sort_keys=True) for each in (artifact.manifest.made, record)
+    )
+    if told != should:
+        message = f"the manifest's made is {told}; it should be {should}"
+        yield Difference("made", message, "resgen")
