@@ -7,9 +7,11 @@ from contextlib import suppress
 import pytest
 
 import resgen
+from resgen import forms
 from resgen.artifact.make import export
 from resgen.artifact.manifest import NETWORK
 from resgen.artifact.opened import open_folder
+from resgen.artifact.remade import check_made
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import from_folder, from_spec
 from resgen.artifact.verify_export import derived
@@ -40,11 +42,12 @@ def folder(tmp_path_factory):
 
 
 def look(folder):
-    """All that opening, hashing and deriving read of a manifest."""
+    """All that opening, hashing, deriving and its form read of a manifest."""
     artifact = open_folder(folder)
     artifact.check_hashes()
     from_folder(folder)
-    derived(artifact, None)
+    made = derived(artifact, None)
+    check_made(artifact, made, forms.find("onnx"), lambda label, text: None)
 
 
 @pytest.fixture
@@ -110,7 +113,7 @@ def test_with_the_digest_made_anew_it_is_held_against_the_files(folder, restored
 
     An option of its usual value may be left out, and int8 has no low type for its ends.
     """
-    free = {"verified", "versions", "made", "form", "calibration", "adapted", "weights"}
+    free = {"verified", "versions", "calibration", "form"}
     passed = []
     for at, how, value in mutations(restored):
         document = mutated(restored, at, how, value)
