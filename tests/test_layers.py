@@ -78,7 +78,7 @@ BUDGET = {
     "interrupt": 30,
     "errors": 110,
     "words": 140,
-    "options": 200,
+    "options": 220,
     "files": 650,
     "document": 320,
     "records": 400,
