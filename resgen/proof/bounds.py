@@ -41,7 +41,9 @@ from resgen.ops.multiply import Multiply
 from resgen.ops.norm import Norm
 from resgen.ops.pad import Pad
 from resgen.ops.pad_channels import PadChannels
-from resgen.ops.reduce import ReduceMax, ReduceMean, ReduceSum
+from resgen.ops.reduce_max import ReduceMax
+from resgen.ops.reduce_mean import ReduceMean
+from resgen.ops.reduce_sum import ReduceSum
 from resgen.ops.reshape import Reshape
 from resgen.ops.resize import Resize
 from resgen.ops.reverse_channels import ReverseChannels

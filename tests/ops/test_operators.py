@@ -24,7 +24,7 @@ from resgen.lower import modules
 from resgen.lower.onnx import OLDEST_OPSET
 from resgen.lower.torch import to_torch
 from resgen.ops import OPERATORS
-from resgen.ops.base import Case, Op, ShapeError, signature
+from resgen.ops.base import REGISTRY, Case, Op, ShapeError, signature
 from resgen.ops.blur_pool import BlurPool
 from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.flatten import Flatten
@@ -106,9 +106,18 @@ def test_every_attribute_is_described() -> None:
             assert attribute.doc, name
 
 
+def test_an_operator_lies_in_the_file_of_its_name() -> None:
+    """Otherwise it is not found by its name, and nothing would say so."""
+    list(OPERATORS)  # imports every file
+    assert {name: op.__module__ for name, op in REGISTRY.items()} == {
+        name: f"resgen.ops.{name}" for name in OPERATORS
+    }
+
+
 def test_operators_need_no_framework() -> None:
     code = (
         "import sys, resgen.ops\n"
+        "list(resgen.ops.OPERATORS)\n"
         "heavy = {'torch', 'onnx', 'onnxruntime', 'numpy'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )

@@ -1,18 +1,18 @@
-"""Sum, mean and maximum over one axis."""
+"""What the operators share that put one value in the place of an axis."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
+from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute
 from resgen.ops.reshaping import check_axis
 from resgen.ops.types import Function, TensorType, Value
 
 
 @dataclass(frozen=True)
-class _Reduce(Op):
-    """What the three share: the axis is gone afterwards."""
+class Reduce(Op):
+    """An operator whose axis is gone afterwards."""
 
     #: The torch function, the ONNX operator, and since when that takes its axes as an
     #: input instead of an attribute.
@@ -43,24 +43,3 @@ class _Reduce(Op):
     @classmethod
     def samples(cls) -> tuple[Case, ...]:
         return Case(cls(), ((2, 3, 4, 5),)), Case(cls(axis=2), ((4, 5, 6),))
-
-
-@operator("reduce_sum")
-class ReduceSum(_Reduce):
-    """Sum over one axis, which is gone afterwards."""
-
-    spelled = ("torch.sum", "ReduceSum", 13)
-
-
-@operator("reduce_mean")
-class ReduceMean(_Reduce):
-    """Mean over one axis, which is gone afterwards."""
-
-    spelled = ("torch.mean", "ReduceMean", 18)
-
-
-@operator("reduce_max")
-class ReduceMax(_Reduce):
-    """Maximum over one axis, which is gone afterwards."""
-
-    spelled = ("torch.amax", "ReduceMax", 18)
