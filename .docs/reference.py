@@ -13,7 +13,7 @@ from page import Page, code, fenced, plain, table
 
 import resgen
 from resgen.cli import main
-from resgen.diagnosis.verdict.explanations import VERDICT
+from resgen.diagnosis.verdict.findings import VERDICT
 from resgen.graph.check import EXPLANATIONS
 
 #: What codes with the same first digit are about.
@@ -27,7 +27,7 @@ ABOUT = {
 
 def codes() -> Page:
     """Every code, as `resgen check --explain CODE` tells it."""
-    names = sorted({*EXPLANATIONS, *(found.code for found in VERDICT)})
+    names = sorted({*EXPLANATIONS, *VERDICT})
     text = [
         "# What every code means",
         "`resgen check` and `resgen diagnose` give every problem a code that keeps its "

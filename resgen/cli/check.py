@@ -96,14 +96,14 @@ def _say(spec: str, problems: tuple[Problem, ...], form: str) -> None:
 
 
 def _explain(code: str, specs: tuple[str, ...], form: str) -> int:
-    from resgen.diagnosis.verdict.explanations import VERDICT
+    from resgen.diagnosis.verdict.findings import VERDICT
     from resgen.graph.check import EXPLANATIONS, explain
 
     if specs:
         raise click.UsageError("--explain takes a code and no SPEC")
     if form not in ("text", "json"):
         raise UsageError(f"--explain is told as text or json, and not as {form}")
-    known = {**EXPLANATIONS, **{found.code: found for found in VERDICT}}
+    known = {**EXPLANATIONS, **VERDICT}
     text = explain(code, known)
     if form == "json":
         found = known[code.upper()]

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from click.testing import Result
 
-from resgen.diagnosis.verdict.explanations import VERDICT
+from resgen.diagnosis.verdict.findings import VERDICT
 from resgen.graph.check import EXPLANATIONS
 
 Run = Callable[..., Result]
@@ -337,7 +337,7 @@ def test_a_long_line_is_shown_around_its_fault(run: Run, here: Path) -> None:
     assert len(shown[at - 1]) < 130
 
 
-@pytest.mark.parametrize("code", sorted([*EXPLANATIONS, *(e.code for e in VERDICT)]))
+@pytest.mark.parametrize("code", sorted([*EXPLANATIONS, *VERDICT]))
 def test_every_code_is_explained(run: Run, code: str) -> None:
     result = run("check", "--explain", code.lower())
     assert result.exit_code == 0

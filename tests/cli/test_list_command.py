@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from click.testing import Result
 
-from resgen.diagnosis.verdict.explanations import VERDICT
+from resgen.diagnosis.verdict.findings import VERDICT
 from resgen.expansion.network import load
 from resgen.graph.check import EXPLANATIONS
 from resgen.ops import VOCABULARY
@@ -87,7 +87,7 @@ def test_a_name_of_two_things_shows_both(run: Run) -> None:
 def test_every_code_is_listed_and_explained(run: Run) -> None:
     listed = json.loads(run("list", "codes", "--json").stdout)
     found = {entry["name"]: entry for entry in listed}
-    assert found.keys() == {*EXPLANATIONS, *(each.code for each in VERDICT)}
+    assert found.keys() == {*EXPLANATIONS, *VERDICT}
     explained = json.loads(run("check", "--explain", "RG104", "--json").stdout)
     assert found["RG104"]["text"] == explained["text"]
     assert found["RG104"]["severity"] == "error"

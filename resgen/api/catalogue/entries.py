@@ -73,10 +73,10 @@ def _words() -> Iterator[Entry]:
 
 
 def _codes() -> Iterator[Entry]:
-    from resgen.diagnosis.verdict.explanations import VERDICT
+    from resgen.diagnosis.verdict.findings import VERDICT
     from resgen.graph.check import EXPLANATIONS
 
-    for code in (*EXPLANATIONS.values(), *VERDICT):
+    for code in (*EXPLANATIONS.values(), *VERDICT.values()):
         yield Entry(
             code.code, "code", code.title, severity=code.severity, text=code.text
         )

@@ -158,6 +158,14 @@ class Figures:
         adding = [i for i in self.blocks if self.measures[i].shortcut is not None]
         return 2 * len(adding) >= len(self.blocks)
 
+    @property
+    def preset(self) -> str:
+        """The shortcut that suits its blocks, by name."""
+        label = self.parts[self.blocks[0]].label
+        return "preact" if label.startswith("preact") else "projection"
+
+    # --- from block to block ----------------------------------------------------------
+
     def lost(self, values: Sequence[float] | None) -> Reading | None:
         """How many fold a value falls from the first block to the last."""
         if values is None or len(values) < 2:

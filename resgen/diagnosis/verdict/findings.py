@@ -5,12 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 from statistics import median_low
+from typing import Final
 
-from resgen.diagnosis.verdict.figures import Figures, Reading
-from resgen.diagnosis.verdict.mends import Traits
-from resgen.diagnosis.verdict.rules import RULES, Rule
+from resgen.diagnosis.verdict.backward import (
+    dominates,
+    explodes,
+    head_overshoots,
+    overshoots,
+    shatters,
+)
+from resgen.diagnosis.verdict.figures import Figures
+from resgen.diagnosis.verdict.forward import (
+    alike,
+    dead,
+    fades,
+    grows,
+    not_finite,
+    undershoots,
+    vanishes,
+)
+from resgen.diagnosis.verdict.rule import Rule
+from resgen.graph.explanations import Explanation
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Finding, Moment, Part
+
+#: In the order of causes: a rule that others explain comes after them.
+RULES: Final[tuple[Rule, ...]] = (
+    not_finite, dead, grows, vanishes, fades, undershoots, dominates, explodes,
+    shatters, overshoots, head_overshoots, alike,
+)  # fmt: skip
+#: What every code of a diagnosis means: ``resgen check --explain RG402``.
+VERDICT: Final[dict[str, Explanation]] = {
+    code: next(rule.explanation for rule in RULES if rule.code == code)
+    for code in sorted({rule.code for rule in RULES})
+}
 
 
 def findings(
@@ -33,28 +61,24 @@ def findings(
     ]
     found: dict[str, Finding] = {}
     for rule in RULES:
-        if rule.code in found or rule.explained_by & found.keys():
+        if rule.code in found or rule.unless & found.keys():
             continue
-        readings = [(r, f) for f in seen if (r := rule.reading(f)) is not None]
-        if 2 * len(readings) <= len(seen):
+        held = [one for figures in seen if (one := rule.ask(figures)) is not None]
+        if 2 * len(held) <= len(seen):
             continue
-        value = median_low(reading.value for reading, _ in readings)
-        reading, figures = next(pair for pair in readings if pair[0].value == value)
-        found[rule.code] = _finding(rule, reading, figures, Traits.of(figures))
+        value = median_low(one.reading.value for one in held)
+        one = next(one for one in held if one.reading.value == value)
+        first, last = parts[one.reading.first], parts[one.reading.last]
+        found[rule.code] = Finding(
+            code=rule.code,
+            message=one.message,
+            hint=one.hint,
+            first=first.path,
+            last=last.path,
+            value=value if isfinite(value) else None,
+            threshold=rule.threshold.value,
+            source=rule.threshold.source,
+            pointer=last.pointer,
+            place=last.place,
+        )
     return tuple(found.values())
-
-
-def _finding(rule: Rule, reading: Reading, figures: Figures, traits: Traits) -> Finding:
-    first, last = figures.parts[reading.first], figures.parts[reading.last]
-    return Finding(
-        code=rule.code,
-        message=rule.message(reading, figures),
-        hint=rule.hint(reading, figures, traits),
-        first=first.path,
-        last=last.path,
-        value=reading.value if isfinite(reading.value) else None,
-        threshold=rule.threshold.value,
-        source=rule.threshold.source,
-        pointer=last.pointer,
-        place=last.place,
-    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from resgen.diagnosis.verdict.explanations import VERDICT
+from resgen.diagnosis.verdict.findings import VERDICT
 from resgen.records.diagnosis import Diagnosis
 from resgen.reports import page
 from resgen.reports.diagnosis import tables
@@ -66,7 +66,7 @@ def notebook(diagnosis: Diagnosis) -> str:
 def _card(one: Titled) -> str:
     """The verdict in words: a code means nothing to whoever reads its first page."""
     codes = [finding.code for finding in one.arm.findings]
-    titles = [known.title for known in VERDICT if known.code in codes]
+    titles = [known.title for code, known in VERDICT.items() if code in codes]
     more = (*codes, f"{scaled(one.arm.params)} parameters")
     return page.card("; ".join(titles) or verdict(one), one.title, " · ".join(more))
 
