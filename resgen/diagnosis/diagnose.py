@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,13 +14,13 @@ from resgen._version import __version__
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.initial import at_start
 from resgen.diagnosis.lengths import lengths
-from resgen.diagnosis.lines import line_of
 from resgen.diagnosis.parts import parts_of
 from resgen.diagnosis.verdict.findings import findings
-from resgen.errors import ResgenError
+from resgen.errors import Place, ResgenError
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Arm, Diagnosis, Finding, Lengths, Part, Run
 from resgen.spec.model import Spec
+from resgen.spec.source import Json
 
 #: Steps done, steps in all, and what is under way.
 Report: TypeAlias = Callable[[int, int, str], None]
@@ -265,3 +266,31 @@ def _trained(
 def _joined(start: Run, run: Run) -> Run:
     """A run with what was seen before its first step."""
     return replace(run, moments=(*start.moments, *run.moments))
+
+
+#: A key that a hint writes: ``"shortcut": "projection"``.
+_KEY = re.compile(r'"(\w+)": ')
+
+
+def line_of(spec: Spec, finding: Finding) -> Place | None:
+    """Where the spec says what the finding's hint would say otherwise.
+
+    The stage that the finding is about comes before ``defaults``, as it does in the
+    language. None where neither says anything of it.
+    """
+    objects = [_at(spec, finding.pointer or ""), spec.members.get("defaults")]
+    for key in _KEY.findall(finding.hint):
+        for holder in objects:
+            if holder is not None and isinstance(holder.value, dict):
+                found = holder.value.get(key)
+                if found is not None:
+                    return found.place(key=True)
+    return None
+
+
+def _at(spec: Spec, pointer: str) -> Json | None:
+    """The stage of ``/stages/2``."""
+    words = pointer.split("/")
+    if len(words) < 3 or words[1] != "stages" or not words[2].isdigit():
+        return None
+    return spec.stages[int(words[2])].at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import resgen
-from resgen.diagnosis.lines import line_of
+from resgen.diagnosis.diagnose import line_of
 from resgen.records.diagnosis import Finding
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from resgen.diagnosis.data.dataset import Examples, Labels
-from resgen.diagnosis.data.outputs import Scores
+from resgen.diagnosis.data.dataset import Examples, Labels, Scores
 from resgen.diagnosis.data.pictures import resizing
 from resgen.errors import ResgenError
 from resgen.files.arrays import read_arrays

@@ -16,7 +16,6 @@ from typing import Any, Final, TypeAlias
 import torch
 
 from resgen.diagnosis.seen.gains import gains
-from resgen.diagnosis.seen.hooks import Hook, on_gradient
 from resgen.diagnosis.seen.numbers import (
     correlation,
     is_weight,
@@ -287,3 +286,34 @@ def _replaced(value: Any, old: Tensor, new: Tensor) -> Any:
     if isinstance(value, dict):
         return {key: _replaced(item, old, new) for key, item in value.items()}
     return value
+
+
+class Hook:
+    """A hook that belongs to one module and not to its copies.
+
+    People copy and save a model in the middle of a loop; what watches it cannot be
+    pickled and has no business in the copy, where it does nothing instead.
+    """
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call = call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Nothing, ()
+
+
+class _Nothing:
+    """What a :class:`Hook` is in a copy."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def on_gradient(
+    x: torch.Tensor, hook: Callable[[torch.Tensor], torch.Tensor | None]
+) -> Any:
+    """Call ``hook`` with the gradient of ``x``; what it returns takes its place."""
+    return x.register_hook(hook)  # type: ignore[no-untyped-call]

@@ -21,8 +21,7 @@ import torch
 from resgen._version import __version__
 from resgen.diagnosis.documents import DIAGNOSIS
 from resgen.diagnosis.seen.found import found_parts
-from resgen.diagnosis.seen.hooks import Hook
-from resgen.diagnosis.seen.observer import Observer, module_at
+from resgen.diagnosis.seen.observer import Hook, Observer, module_at
 from resgen.errors import ResgenError, UsageError
 from resgen.records.diagnosis import (
     Arm,

@@ -8,9 +8,8 @@ from math import isfinite, log
 import torch
 
 from resgen.diagnosis.data.dataset import Dataset
-from resgen.diagnosis.training.learner import sgd
+from resgen.diagnosis.training.learner import finite, loss_of, seed_noise, sgd
 from resgen.diagnosis.training.options import Trainee
-from resgen.diagnosis.training.passes import finite, loss_of, seed_noise
 from resgen.diagnosis.training.train import Report
 from resgen.lower.torch import to_torch
 from resgen.records.diagnosis import RangeTest

@@ -7,6 +7,7 @@ what the training depended on, so that it is whole or not there.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -19,7 +20,6 @@ from safetensors.torch import save_file
 
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.training.learner import Learner
-from resgen.diagnosis.training.names import file_name
 from resgen.diagnosis.training.options import (
     EVALUATIONS,
     MOMENTS,
@@ -35,6 +35,8 @@ from resgen.files.ordinary import reason
 from resgen.files.whole import make_folder, unwritable, whole
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Run
+from resgen.weights.checkpoint import from_state_dict
+from resgen.weights.safetensors import write_safetensors
 
 #: Key of the metadata, and the version of what lies under it.
 MARK: Final = "resgen_training"
@@ -226,3 +228,28 @@ def _load(learner: Learner, tensors: Mapping[str, torch.Tensor]) -> None:
 
 def _unknown(path: Path, why: str) -> ResgenError:
     return ResgenError(f"{path} is no state of training: {why}", hint=_FRESH)
+
+
+def file_name(name: str, seed: int) -> str:
+    """A file for a network and a seed, whatever the network is called.
+
+    >>> file_name("resnet20 (plain)", 3)
+    'resnet20-plain-seed3.safetensors'
+    """
+    plain = re.sub(r"[^\w.+]+", "-", name).strip("-.")
+    return f"{plain or 'network'}-seed{seed}.safetensors"
+
+
+def keep(learners: Sequence[Learner], folder: Path) -> tuple[Path, ...]:
+    """Write the weights of each run that stayed finite; the files."""
+    files = []
+    make_folder(folder)
+    for learner in learners:
+        if learner.left is not None:
+            continue
+        path = folder / file_name(learner.trainee.name, learner.seed)
+        weights = from_state_dict(learner.module.state_dict())
+        with whole(path) as aside:
+            write_safetensors(aside, learner.trainee.graph, weights)
+        files.append(path)
+    return tuple(files)

@@ -13,8 +13,7 @@ import torch
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.training.learner import Learner
 from resgen.diagnosis.training.options import Options, Trainee
-from resgen.diagnosis.training.state import TRAINING, States
-from resgen.diagnosis.training.weights import keep
+from resgen.diagnosis.training.state import TRAINING, States, keep
 from resgen.records.diagnosis import Run
 
 #: Steps that one network takes before the next has its turn.

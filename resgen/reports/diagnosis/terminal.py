@@ -8,8 +8,7 @@ from math import log, log10
 from pathlib import Path
 from typing import Final
 
-from resgen.diagnosis.training.outcome import learns
-from resgen.diagnosis.training.summary import accuracy
+from resgen.diagnosis.training.summary import accuracy, learns
 from resgen.records.diagnosis import Arm, Diagnosis, Finding, Measures
 from resgen.reports.diagnosis.arms import Spread, blocks, by_depth, fade, over
 from resgen.reports.diagnosis.wording import number

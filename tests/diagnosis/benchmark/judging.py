@@ -18,7 +18,7 @@ from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.initial import at_start
 from resgen.diagnosis.parts import parts_of
 from resgen.diagnosis.training.options import Options, Trainee
-from resgen.diagnosis.training.outcome import learns
+from resgen.diagnosis.training.summary import learns
 from resgen.diagnosis.training.train import train
 from resgen.diagnosis.verdict.figures import Figures
 from resgen.diagnosis.verdict.findings import findings

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as oracle
 
-from resgen.diagnosis.training.outcome import learns
-from resgen.diagnosis.training.summary import accuracy, estimate
+from resgen.diagnosis.training.summary import accuracy, estimate, learns
 from resgen.errors import MissingComponent
 from resgen.proof.accuracy import wilson
 from resgen.records.diagnosis import Evaluation, Run
