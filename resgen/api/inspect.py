@@ -116,14 +116,16 @@ class Inspected:
 
     def _repr_html_(self) -> str:
         from resgen.graph.draw import svg
-        from resgen.reports.tables import plain
+        from resgen.reports.tables import Table
 
         rows = terminal.rows(self.analysis)
-        drawn = svg(self.graph) + plain(self.analysis.name, terminal.HEAD, rows, 3)
+        table = Table.words(self.analysis.name, terminal.HEAD, rows, left=3)
+        drawn = svg(self.graph) + table.html()
         if not self.variants:
             return drawn
         head, *rows = _rows(self.variants)
-        return drawn + plain("side by side", head, rows, len(head) - _COSTS)
+        left = len(head) - _COSTS
+        return drawn + Table.words("side by side", head, rows, left).html()
 
 
 def inspect(source: Spec | Source, **options: Any) -> Inspected:

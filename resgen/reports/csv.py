@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 #: What the text of a formula begins with, in one spreadsheet or another.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table of some kind of result: its header, and its rows from such results."""
+
+    header: Sequence[str]
+    rows: Callable[[Any], Iterable[Mapping[str, Any]]]
+
+    def written(self, results: Any) -> str:
+        """Its text; what a row lacks, or knows as None, is an empty field."""
+        return written(self.header, self.rows(results))
 
 
 def written(header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

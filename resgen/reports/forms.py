@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from resgen.records.comparison import Comparison
     from resgen.records.diagnosis import Diagnosis
     from resgen.records.latency import Record
+    from resgen.reports.csv import Sheet
 
 Form: TypeAlias = Literal["html", "md", "csv", "json"]
 #: Results of one kind.
@@ -24,22 +25,19 @@ _ENDINGS: Final[dict[str, Form]] = {
     ".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".json": "json"
 }  # fmt: skip
 
-#: The tables that a kind of result has as CSV, the first one by default.
-LATENCY: Final = ("runs", "parts", "operators", "samples")
-DIAGNOSIS: Final = ("parts", "steps", "findings")
-COMPARISON: Final = ("parts", "pairs")
-
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """The forms of one kind of result; ``page`` is what its HTML file is called."""
+    """The forms of one kind of result; ``page`` is what its HTML file is called.
+
+    ``sheets`` are its tables as CSV.
+    """
 
     page: str
     data: str
-    tables: tuple[str, ...]
+    sheets: Mapping[str, Sheet]
     html: Callable[[Any], str]
     markdown: Callable[[Any], str]
-    csv: Callable[[Any, Any], str]
     text: Callable[[Any], str]
 
 
@@ -55,10 +53,9 @@ def forms_of(results: Results) -> Forms:
         return Forms(
             page=diagnosis.PAGE,
             data=diagnosis.DATA,
-            tables=DIAGNOSIS,
+            sheets=csv.SHEETS,
             html=html.render,
             markdown=markdown.render,
-            csv=csv.render,
             text=diagnosis.DIAGNOSIS.to_text,
         )
     from resgen.profiling import documents as latency
@@ -71,10 +68,9 @@ def forms_of(results: Results) -> Forms:
         return Forms(
             page="comparison.html",
             data="comparison.json",
-            tables=COMPARISON,
+            sheets=beside.SHEETS,
             html=boss.render,
             markdown=words.render,
-            csv=beside.render,
             text=latency.COMPARISON.to_text,
         )
     from resgen.reports.latency import csv as rows
@@ -84,10 +80,9 @@ def forms_of(results: Results) -> Forms:
     return Forms(
         page="report.html",
         data="report.json",
-        tables=LATENCY,
+        sheets=rows.SHEETS,
         html=page.render,
         markdown=comment.render,
-        csv=rows.render,
         text=latency.REPORT.to_text,
     )
 
@@ -99,10 +94,10 @@ def rendered(results: Results, form: Form, table: str | None = None) -> str:
     ResgenError, since such a file holds one.
     """
     forms = forms_of(results)
-    if table is not None and table not in forms.tables:
+    if table is not None and table not in forms.sheets:
         raise UsageError(
             f"these results have no table of {table}",
-            hint=f"theirs are {', '.join(forms.tables)}",
+            hint=f"theirs are {', '.join(forms.sheets)}",
         )
     if form == "json":
         if len(results) != 1:
@@ -112,7 +107,7 @@ def rendered(results: Results, form: Form, table: str | None = None) -> str:
             )
         return forms.text(results[0])
     if form == "csv":
-        return forms.csv(results, table or forms.tables[0])
+        return forms.sheets[table or next(iter(forms.sheets))].written(results)
     return forms.markdown(results) if form == "md" else forms.html(results)
 
 

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-
-def table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], left: int
-) -> Iterator[str]:
-    """The lines of a table, its first ``left`` columns flush left."""
-    yield f"| {' | '.join(map(text, head))} |"
-    yield "|" + "".join(" --- |" if i < left else " ---: |" for i in range(len(head)))
-    for row in rows:
-        yield f"| {' | '.join(map(text, row))} |"
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 
 
 def text(words: str) -> str:
@@ -21,3 +12,17 @@ def text(words: str) -> str:
     for sign in "\\`*_[]|":
         plain = plain.replace(sign, f"\\{sign}")
     return plain.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def folded(summary: str, body: Iterable[str]) -> Iterator[str]:
+    """Lines that a click unfolds."""
+    yield from ["", f"<details><summary>{text(summary)}</summary>", ""]
+    yield from body
+    yield from ["", "</details>"]
+
+
+def fenced(command: Sequence[str]) -> Iterator[str]:
+    """A command as code; nothing if there is none."""
+    if command:
+        # A fence longer than any that the command could hold.
+        yield from ["", "````sh", shlex.join(command), "````"]

@@ -8,7 +8,8 @@ it to fetch anything.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -22,17 +23,19 @@ _SCRIPTS: Final = ("words.js", "plots.js", "shell.js")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one kind of page holds; ``title``, ``name`` and ``facts`` are plain text.
+    """What a page holds; ``title``, ``name`` and ``facts`` are plain text.
 
-    ``sections`` are the ids of the body's sections and what leads to them. ``body`` is
-    HTML, ``data`` what its ``scripts`` (assets, run in this order) draw.
+    ``kind`` is the folder of its assets. ``sections`` are the ids of the body's
+    sections and what leads to them, ``parts`` the HTML that the body is filled with,
+    ``data`` what its ``scripts`` (run in this order) draw.
     """
 
+    kind: str
     title: str
     name: str
     facts: str
     sections: Mapping[str, str]
-    body: str
+    parts: Mapping[str, str]
     data: Any
     scripts: Sequence[str]
 
@@ -50,12 +53,14 @@ def render(page: Page) -> str:
                 f'<a href="#{section}">{escape(words)}</a>\n'
                 for section, words in page.sections.items()
             ),
-            "body": page.body,
+            "body": fill(asset(f"{page.kind}/body.html"), page.parts),
             "version": __version__,
             "style": asset("page.css"),
             "data": _embedded(page.data),
             "library": asset("echarts.min.js"),
-            "script": "".join(map(asset, (*_SCRIPTS, *page.scripts))),
+            "script": "".join(
+                map(asset, (*_SCRIPTS, *(f"{page.kind}/{js}" for js in page.scripts)))
+            ),
         },
     )
 
@@ -78,6 +83,18 @@ def card(figure: str, what: str, more: str) -> str:
         f'<div class="card"><dt>{escape(what)}</dt><dd class="figure">'
         f'{escape(figure)}</dd><dd class="more">{escape(more)}</dd></div>'
     )
+
+
+def items(lines: Iterable[str]) -> str:
+    """Plain lines as those of a list."""
+    return "".join(f"<li>{escape(line)}</li>" for line in lines)
+
+
+def again(command: Sequence[str], what: str) -> str:
+    """The command that makes a result anew; nothing if it is not known."""
+    if not command:
+        return ""
+    return f"<p>{what}</p><pre><code>{escape(shlex.join(command))}</code></pre>"
 
 
 def asset(name: str) -> str:

@@ -125,7 +125,7 @@ def test_sentences_say_what_became_of_the_training() -> None:
     cut = arm(seeds=2)
     runs = (cut.runs[0], replace(cut.runs[1], stopped="interrupted"))
     (told,) = sentences(titled([diagnosis(replace(cut, runs=runs))]))
-    assert "Interrupted, so 1 of 2 runs" in told
+    assert "interrupted, so 1 of 2 runs" in told
 
 
 def test_arms_of_one_name_are_told_apart() -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from reports.make import NASTY, record, run
 
-from resgen.reports.latency import csv as table
+from resgen.reports.forms import rendered
 from resgen.reports.latency.comparison import compare
 from resgen.reports.latency.markdown import render
 from resgen.reports.latency.naming import titles
@@ -24,7 +24,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_runs_as_csv_are_exact() -> None:
     one = record()
-    found = rows(table.render([one]))
+    found = rows(rendered([one], "csv"))
     assert len(found) == len(one.runs)
     for row, measured in zip(found, one.runs, strict=True):
         assert row["network"] == "resnet50"
@@ -40,13 +40,13 @@ def test_operators_and_samples_as_csv() -> None:
     one = record(name=NASTY)
     told = one.runs[0].breakdown
     assert told is not None
-    found = rows(table.render([one], "operators"))
+    found = rows(rendered([one], "csv", "operators"))
     assert [row["name"] for row in found] == [op.name for op in told.operators]
     assert [float(row["seconds"]) for row in found] == [
         op.seconds for op in told.operators
     ]
     assert found[0]["network"] == NASTY
-    taken = rows(table.render([one], "samples"))
+    taken = rows(rendered([one], "csv", "samples"))
     assert len(taken) == sum(
         len(run.samples.seconds) for run in one.runs if run.samples is not None
     )
@@ -56,7 +56,7 @@ def test_parts_as_csv_are_sections_and_blocks() -> None:
     one = record(depths=(1, 2))
     told = one.runs[0].breakdown
     assert told is not None
-    found = rows(table.render([one], "parts"))
+    found = rows(rendered([one], "csv", "parts"))
     assert [row["part"] for row in found] == [charge.path for charge in told.charges]
     blocks = [(r["section"], r["block"]) for r in found if r["kind"] == "block"]
     assert blocks == [("layer1", "0"), ("layer2", "0"), ("layer2", "1")]

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from resgen.records.comparison import Comparison
-from resgen.reports.csv import written
-
-Table: TypeAlias = Literal["parts", "pairs"]
-
-_PARTS: Final = (
-    "a", "b", "part", "kind", "a_seconds", "b_seconds", "change", "noise", "a_share",
-    "b_share", "a_macs", "b_macs", "why",
-)  # fmt: skip
-_PAIRS: Final = ("a", "b", "alike", "first", "second", "ratio")
+from resgen.reports.csv import Sheet
 
 
-def render(found: Sequence[Comparison], table: Table = "parts") -> str:
-    """The table; what is not known is an empty field."""
-    one = found[0]
-    rows = _parts(one) if table == "parts" else _pairs(one)
-    names = {"a": one.a.name, "b": one.b.name}
-    header = _PARTS if table == "parts" else _PAIRS
-    return written(header, [{**names, **row} for row in rows])
-
-
-def _parts(one: Comparison) -> list[dict[str, Any]]:
+def _parts(found: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
+    (one,) = found
     reasons = {step.part: step.why for step in one.differences}
     outer = [part for part in one.parts if part.kind != "block"]
     wholes = sum(p.first for p in outer), sum(p.second for p in outer)
-    return [
-        {
+    for part in one.parts:
+        yield {
+            "a": one.a.name,
+            "b": one.b.name,
             "part": part.path,
             "kind": part.kind,
             "a_seconds": part.first,
@@ -44,13 +30,28 @@ def _parts(one: Comparison) -> list[dict[str, Any]]:
             "b_macs": part.macs[1],
             "why": reasons.get(part.path),
         }
-        for part in one.parts
-    ]
 
 
-def _pairs(one: Comparison) -> list[dict[str, Any]]:
-    return [
-        {"alike": alike, "first": p.first, "second": p.second, "ratio": p.ratio}
-        for alike, pairs in (("no", one.pairs), ("yes", one.alike))
-        for p in pairs
-    ]
+def _pairs(found: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
+    (one,) = found
+    for alike, pairs in (("no", one.pairs), ("yes", one.alike)):
+        for p in pairs:
+            yield {
+                "a": one.a.name,
+                "b": one.b.name,
+                "alike": alike,
+                "first": p.first,
+                "second": p.second,
+                "ratio": p.ratio,
+            }
+
+
+#: The first one is written unless another is named.
+SHEETS: Final[Mapping[str, Sheet]] = {
+    "parts": Sheet(
+        ("a", "b", "part", "kind", "a_seconds", "b_seconds", "change", "noise",
+         "a_share", "b_share", "a_macs", "b_macs", "why"),
+        _parts,
+    ),
+    "pairs": Sheet(("a", "b", "alike", "first", "second", "ratio"), _pairs),
+}  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
@@ -10,10 +9,10 @@ from typing import Final
 from resgen.document.files import plain
 from resgen.records.comparison import Comparison, Side
 from resgen.reports import page
-from resgen.reports.comparison import rows
+from resgen.reports.comparison import tables
 from resgen.reports.comparison.wording import facts, sentence, sentences, verdict
-from resgen.reports.page import card
-from resgen.reports.tables import Cell, pairs, table
+from resgen.reports.page import again, card, items
+from resgen.reports.tables import pairs
 from resgen.words.numbers import flat, interval, scaled, seconds, when
 
 _SECTIONS: Final = {
@@ -23,7 +22,6 @@ _SECTIONS: Final = {
     "evidence": "How it was measured",
     "environment": "Environment",
 }
-_SCRIPTS: Final = ("comparison/charts.js",)
 
 
 def render(found: Sequence[Comparison]) -> str:
@@ -32,32 +30,33 @@ def render(found: Sequence[Comparison]) -> str:
     parts = {
         "verdict": escape(verdict(one)),
         "cards": "".join(_cards(one)),
-        "sentences": "".join(f"<li>{escape(line)}</li>" for line in sentences(one)),
-        "facts": _facts(one),
-        "runs": _runs(one),
-        "parts": _parts(one),
+        "sentences": items(sentences(one)),
+        "facts": tables.facts(one).html(),
+        "runs": tables.runs(one).html() if one.runs else "",
+        "parts": _parts(one) if one.parts else "",
         "how": escape(_how(one)),
-        "command": escape(shlex.join(one.command)),
+        "command": again(one.command, "This compares them again:"),
         "environment": pairs(flat(one.environment), "the machine and its software"),
     }
     names = f"{one.a.name} and {one.b.name}"
     created = f"compared {when(one.created)} UTC"
     return page.render(
         page.Page(
+            kind="comparison",
             title=f"{names}: before and after",
             name=f"{one.b.name} against {one.a.name}",
             facts=" · ".join(filter(None, (facts(one), created))),
             sections=_SECTIONS,
-            body=page.fill(page.asset("comparison/body.html"), parts),
+            parts=parts,
             data=_data(one),
-            scripts=_SCRIPTS,
+            scripts=("charts.js",),
         )
     )
 
 
 def notebook(one: Comparison) -> str:
     """The verdict for a notebook's cell, above what is known of both."""
-    return f"<p><b>{escape(verdict(one))}</b></p>{_facts(one)}"
+    return f"<p><b>{escape(verdict(one))}</b></p>{tables.facts(one).html()}"
 
 
 def _cards(one: Comparison) -> Iterator[str]:
@@ -103,35 +102,9 @@ def _accuracy(side: Side) -> str:
     )
 
 
-def _facts(one: Comparison) -> str:
-    cells: list[list[Cell]] = [
-        [(cell, None) for cell in row] for row in rows.facts(one)
-    ]
-    head = ("what", f"{one.a.name} (A)", f"{one.b.name} (B)")
-    return table("Before and after", head, cells, text=3)
-
-
-def _runs(one: Comparison) -> str:
-    if not one.runs:
-        return ""
-    cells: list[list[Cell]] = [
-        [(run.label, None), *((seconds(m), m) for m in run.medians),
-         (f"{run.ratio:.3f}", run.ratio)]
-        for run in one.runs
-    ]  # fmt: skip
-    return table("Runs that both have", ("run", "A", "B", "B / A"), cells, text=1)
-
-
 def _parts(one: Comparison) -> str:
-    if not one.parts:
-        return ""
-    all_of_them = table("Sections and blocks", rows.PARTS, rows.parts(one, blocks=True),
-                        text=2)  # fmt: skip
-    return (
-        table("Operator times by part", rows.PARTS, rows.parts(one, blocks=False),
-              text=2)
-        + f"<details><summary>Every block</summary>{all_of_them}</details>"
-    )  # fmt: skip
+    sections, blocks = (tables.parts(one, blocks=x).html() for x in (False, True))
+    return f"{sections}<details><summary>Every block</summary>{blocks}</details>"
 
 
 def _how(one: Comparison) -> str:

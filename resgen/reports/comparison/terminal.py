@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from resgen.records.comparison import Comparison
+from resgen.reports.comparison import tables
 from resgen.reports.comparison.wording import accuracy, more, sentence
-from resgen.words.numbers import scaled, seconds
+from resgen.words.numbers import scaled
 from resgen.words.terminal import style
 
 _COLOURS: Final = {"faster": "green", "slower": "red"}
@@ -43,12 +44,9 @@ def lines(found: Comparison) -> Iterator[str]:
 
 
 def _saved(found: Comparison) -> Iterator[str]:
-    for run in found.runs:
-        first, second = map(seconds, run.medians)
-        yield (
-            f"{run.label}: {found.a.name} {first}, {found.b.name} {second} "
-            f"({run.ratio:.3f}x)"
-        )
+    if found.runs:
+        yield f"A is {found.a.name}, B is {found.b.name}"
+        yield from tables.runs(found).lines()
     if found.why is not None:
         yield found.why
     told = "on what they were made of measures both side by side"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resgen.records.comparison import Accuracy, Comparison, Side
-from resgen.words.numbers import scaled, seconds
+from resgen.words.numbers import scaled, seconds, share
 
 
 def sentence(found: Comparison, verdict: str) -> str:
@@ -50,9 +50,9 @@ def verdict(found: Comparison) -> str:
         return f"Whether {b} is faster than {a} is not decided ({times} for {what})."
     low, high = sorted(abs(1 - end) for end in found.interval)
     return (
-        f"{b} takes {_percent(abs(1 - found.ratio))} "
+        f"{b} takes {share(abs(1 - found.ratio), 1)} "
         f"{'less' if found.verdict == 'faster' else 'more'} time than {a} for {what} "
-        f"(between {_percent(low)} and {_percent(high)})."
+        f"(between {share(low, 1)} and {share(high, 1)})."
     )
 
 
@@ -84,14 +84,12 @@ def accuracy(known: Accuracy | None) -> str:
     low, high = (100 * end for end in known.interval)
     what = "right" if known.counts == "right" else "of float32's class"
     told = (
-        f"{_percent(known.share)} of {known.inputs:,} inputs {what} (95 % interval "
+        f"{share(known.share, 1)} of {known.inputs:,} inputs {what} (95 % interval "
         f"{low:.1f} to {high:.1f} %)"
     )
-    return told if known.float32 is None else f"{told}, float32 {_share(known)}"
-
-
-def _share(known: Accuracy) -> str:
-    return _percent(known.float32 or 0.0)
+    if known.float32 is None:
+        return told
+    return f"{told}, float32 {share(known.float32, 1)}"
 
 
 def facts(found: Comparison) -> str:
@@ -110,10 +108,6 @@ def _sized(a: Side, b: Side, first: int, second: int) -> str:
         return f"Both files are {scaled(first, 'B')}"
     grown = "larger" if second > first else "smaller"
     return (
-        f"{b.name} is {_percent(abs(1 - second / first))} {grown}: "
+        f"{b.name} is {share(abs(1 - second / first), 1)} {grown}: "
         f"{scaled(second, 'B')} instead of {scaled(first, 'B')}"
     )
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.1f} %"

@@ -9,7 +9,7 @@ from math import inf
 from statistics import fmean, median
 from typing import Final
 
-from resgen.records.diagnosis import Arm, Diagnosis, Moment, Run
+from resgen.records.diagnosis import Arm, Diagnosis, Measures, Moment, Run
 from resgen.words.numbers import when
 
 #: What a part is measured by, as :class:`~resgen.records.diagnosis.Measures` names it.
@@ -22,14 +22,15 @@ MEASURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Titled:
-    """An arm, and what tells it from all others on the page.
+    """An arm, and what tells it from all others in the report.
 
-    ``watched`` if it is of somebody's own training, whose beginning was not judged.
+    ``classes`` are those of its data; None if it is of somebody's own training, whose
+    beginning was not judged.
     """
 
     title: str
     arm: Arm
-    watched: bool
+    classes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def titled(diagnoses: Sequence[Diagnosis]) -> list[Titled]:
         for number, title in enumerate(dated, 1)
     ]
     return [
-        Titled(title, arm, watched=one.data is None)
+        Titled(title, arm, None if one.data is None else one.data.classes)
         for title, (_, one, arm) in zip(numbered, found, strict=True)
     ]
 
@@ -115,6 +116,30 @@ def fade(arm: Arm, step: int = 0) -> Spread | None:
         begin, end = moment.parts[first].gradient, moment.parts[last].gradient
         ratios.append(begin / end if begin is not None and end else None)
     return over(ratios)
+
+
+def growth(arm: Arm) -> Spread | None:
+    """The variance of activations at the last block over that at the first."""
+    first, last = blocks(arm)[0], blocks(arm)[-1]
+    ends = [(m.parts[first].variance, m.parts[last].variance) for m in at(arm, 0)]
+    return over(b / a if a and b is not None else None for a, b in ends)
+
+
+def brought(arm: Arm) -> Spread | None:
+    """How much of the sums' second moment the branches bring: the median block's."""
+    seeds = (over(map(_of_sum, moment.parts)) for moment in at(arm, 0))
+    return over(None if seen is None else seen.middle for seen in seeds)
+
+
+def _of_sum(m: Measures) -> float | None:
+    if m.branch is None or m.shortcut is None or not m.branch + m.shortcut:
+        return None
+    return m.branch**2 / (m.branch**2 + m.shortcut**2)
+
+
+def adds(arm: Arm) -> bool:
+    """Whether a part of it adds a shortcut to a branch."""
+    return any(m.shortcut is not None for at_once in at(arm, 0) for m in at_once.parts)
 
 
 def curve(runs: Sequence[Run], width: int) -> list[tuple[int, Spread | None]]:

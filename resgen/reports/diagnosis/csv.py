@@ -4,32 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from resgen.records.diagnosis import Arm, Diagnosis, Finding
-from resgen.reports.csv import written
+from resgen.reports.csv import Sheet
 from resgen.reports.diagnosis.arms import MEASURES, titled
-
-Table: TypeAlias = Literal["parts", "steps", "findings"]
-
-_HEADERS: Final[Mapping[Table, tuple[str, ...]]] = {
-    "parts": (
-        "network", "seed", "step", "index", "part", "kind", "label", "pointer",
-        *MEASURES, "nonfinite",
-    ),
-    "steps": ("network", "seed", "step", "loss", "held_back_loss", "correct", "count"),
-    "findings": ("network", *(field.name for field in fields(Finding))),
-}  # fmt: skip
-
-
-def render(diagnoses: Sequence[Diagnosis], table: Table = "parts") -> str:
-    """The table of all networks; what is not known or not finite is empty."""
-    rows = (
-        {"network": one.title, **row}
-        for one in titled(diagnoses)
-        for row in _ROWS[table](one.arm)
-    )
-    return written(_HEADERS[table], rows)
 
 
 def _parts(arm: Arm) -> Iterator[dict[str, Any]]:
@@ -71,8 +50,29 @@ def _findings(arm: Arm) -> Iterator[dict[str, Any]]:
         yield asdict(finding)
 
 
-_ROWS: Final[Mapping[Table, Callable[[Arm], Iterator[dict[str, Any]]]]] = {
-    "parts": _parts,
-    "steps": _steps,
-    "findings": _findings,
-}
+def _sheet(
+    header: Sequence[str], of: Callable[[Arm], Iterator[dict[str, Any]]]
+) -> Sheet:
+    """One that has rows of every network."""
+
+    def rows(diagnoses: Sequence[Diagnosis]) -> Iterator[dict[str, Any]]:
+        for one in titled(diagnoses):
+            yield from ({"network": one.title, **row} for row in of(one.arm))
+
+    return Sheet(("network", *header), rows)
+
+
+#: The first one is written unless another is named.
+SHEETS: Final[Mapping[str, Sheet]] = {
+    "parts": _sheet(
+        (
+            "seed", "step", "index", "part", "kind", "label", "pointer", *MEASURES,
+            "nonfinite",
+        ),
+        _parts,
+    ),
+    "steps": _sheet(
+        ("seed", "step", "loss", "held_back_loss", "correct", "count"), _steps
+    ),
+    "findings": _sheet([field.name for field in fields(Finding)], _findings),
+}  # fmt: skip

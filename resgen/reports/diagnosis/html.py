@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
 from resgen.diagnosis.verdict.findings import VERDICT
-from resgen.records.diagnosis import Diagnosis
+from resgen.records.diagnosis import Diagnosis, Finding
 from resgen.reports import page
 from resgen.reports.diagnosis import tables
 from resgen.reports.diagnosis.arms import Titled, titled
 from resgen.reports.diagnosis.payload import payload
-from resgen.reports.diagnosis.wording import facts, sentences, verdict
+from resgen.reports.diagnosis.wording import details, facts, sentences, verdict
+from resgen.reports.page import again, items
 from resgen.reports.tables import pairs
 from resgen.words.numbers import flat, scaled, when
 
@@ -27,7 +27,6 @@ _SECTIONS: Final = {
     "settings": "Data and settings",
     "environment": "Environment",
 }
-_SCRIPTS: Final = ("diagnosis/charts.js", "diagnosis/page.js")
 
 
 def render(diagnoses: Sequence[Diagnosis]) -> str:
@@ -36,31 +35,56 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
     names = " · ".join(one.title for one in arms)
     parts = {
         "cards": "".join(map(_card, arms)),
-        "summary": "".join(f"<li>{escape(line)}</li>" for line in sentences(arms)),
-        "findings": "".join(tables.findings(arms)),
-        "runs": tables.runs(arms),
-        "parts": tables.parts(arms),
+        "summary": items(sentences(arms)),
+        "figures": tables.figures(diagnoses).html(),
+        "findings": "".join(map(_findings, arms)),
+        "runs": tables.runs(arms).html() if any(map(_trained, arms)) else "",
+        "parts": tables.parts(arms).html(),
         "settings": "".join(_settings(diagnoses)),
         "environment": "".join(_environments(diagnoses)),
     }
     return page.render(
         page.Page(
+            kind="diagnosis",
             title=f"{names}: gradients by depth",
             name=names,
             facts=facts(diagnoses),
             sections=_SECTIONS,
-            body=page.fill(page.asset("diagnosis/body.html"), parts),
+            parts=parts,
             data=payload(arms),
-            scripts=_SCRIPTS,
+            scripts=("charts.js", "page.js"),
         )
     )
 
 
 def notebook(diagnosis: Diagnosis) -> str:
-    """The findings for a notebook's cell, below what they come to."""
+    """The figures and findings for a notebook's cell, below what they come to."""
     arms = titled([diagnosis])
-    lines = "".join(f"<li>{escape(line)}</li>" for line in sentences(arms))
-    return f"<ul>{lines}</ul>{''.join(tables.findings(arms))}"
+    table = tables.figures([diagnosis]).html()
+    return f"<ul>{items(sentences(arms))}</ul>{table}{''.join(map(_findings, arms))}"
+
+
+def _trained(one: Titled) -> bool:
+    return any(run.losses for run in one.arm.runs)
+
+
+def _findings(one: Titled) -> str:
+    """What is wrong with a network, and what mends it."""
+    if not one.arm.findings:
+        return ""
+    found = "".join(map(_finding, one.arm.findings))
+    return f"<div><h3>{escape(one.title)}</h3>{found}</div>"
+
+
+def _finding(finding: Finding) -> str:
+    rows = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(words)}</dd></div>"
+        for name, words in details(finding)
+    )
+    return (
+        f'<article class="finding"><p><b>{escape(finding.code)}</b> '
+        f"{escape(finding.message)}</p><dl>{rows}</dl></article>"
+    )
 
 
 def _card(one: Titled) -> str:
@@ -74,10 +98,8 @@ def _card(one: Titled) -> str:
 def _settings(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     for one in diagnoses:
         yield from _title(one, diagnoses)
-        yield tables.settings(one)
-        if one.command:
-            yield "<p>This does it again:</p>"
-            yield f"<pre><code>{escape(shlex.join(one.command))}</code></pre>"
+        yield pairs(tables.settings(one), "data and settings")
+        yield again(one.command, "This does it again:")
 
 
 def _environments(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from resgen.records.diagnosis import Diagnosis
-from resgen.reports.diagnosis.arms import Titled, by_depth, steps, titled
+from resgen.reports.diagnosis import tables
+from resgen.reports.diagnosis.arms import Titled, titled
 from resgen.reports.diagnosis.wording import NAMES, details, facts, sentences
-from resgen.reports.markdown import table, text
-from resgen.words.numbers import figure, flat
+from resgen.reports.markdown import fenced, folded, text
+from resgen.reports.tables import Table
+from resgen.words.numbers import flat
 
 #: What a comment has room for.
-_MEASURES = ("variance", "gradient", "relative_gradient", "correlation", "gain", "dead")
+_MEASURES: Final = (
+    "variance", "gradient", "relative_gradient", "correlation", "gain", "dead",
+)  # fmt: skip
 
 
 def render(diagnoses: Sequence[Diagnosis]) -> str:
@@ -21,12 +25,15 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
     names = " · ".join(one.title for one in arms)
     lines = [f"## Gradients by depth: {text(names)}", "", text(facts(diagnoses)), ""]
     lines += [f"- {text(sentence)}" for sentence in sentences(arms)]
+    lines += ["", *tables.figures(diagnoses).markdown()]
     for one in arms:
         lines += _findings(one)
     for one in arms:
-        lines += _parts(one)
+        columns = ("part", "what", *(NAMES[name] for name in _MEASURES))
+        seen = tables.parts([one]).only(*columns)
+        lines += folded(f"Parts of {one.title}", seen.markdown())
     for diagnosis in diagnoses:
-        lines += _settings(diagnosis)
+        lines += folded("Settings and environment", _settings(diagnosis))
     return "\n".join(lines) + "\n"
 
 
@@ -39,29 +46,7 @@ def _findings(one: Titled) -> Iterator[str]:
             yield f"  - {name}: {text(words)}"
 
 
-def _parts(one: Titled) -> Iterator[str]:
-    seen = steps(one.arm)
-    if not seen:
-        return
-    columns = [
-        ["" if spread is None else figure(spread.middle) for spread in spreads]
-        for spreads in (by_depth(one.arm, seen[0], name) for name in _MEASURES)
-    ]
-    rows = [
-        (part.path, part.label, *cells)
-        for part, *cells in zip(one.arm.parts, *columns, strict=True)
-    ]
-    yield from ["", f"<details><summary>Parts of {text(one.title)}</summary>", ""]
-    yield from table(("part", "what", *(NAMES[n] for n in _MEASURES)), rows, left=2)
-    yield from ["", "</details>"]
-
-
 def _settings(diagnosis: Diagnosis) -> Iterator[str]:
-    yield from ["", "<details><summary>Settings and environment</summary>", ""]
-    rows = [*flat(diagnosis.settings), *flat(diagnosis.environment)]
-    if rows:
-        yield from table(("what", "value"), rows, left=2)
-    if diagnosis.command:
-        # A fence longer than any that the command could hold.
-        yield from ["", "````sh", shlex.join(diagnosis.command), "````"]
-    yield from ["", "</details>"]
+    rows = [*tables.settings(diagnosis), *flat(diagnosis.environment)]
+    yield from Table.words("", ("what", "value"), rows, 2).markdown()
+    yield from fenced(diagnosis.command)

@@ -1,45 +1,171 @@
-"""The tables and findings of a diagnosis that stand in its page as text."""
+"""The tables of a diagnosis, which page, Markdown and terminal lay out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
+from math import log, log10
+from typing import Final
 
-from resgen.records.diagnosis import Diagnosis, Finding, Run
-from resgen.reports.diagnosis.arms import MEASURES, Titled, at, by_depth, steps
-from resgen.reports.diagnosis.wording import NAMES, details, number, percent
-from resgen.reports.tables import Cell, pairs, table
-from resgen.words.numbers import figure, flat, shape
+from resgen.diagnosis.training.summary import accuracy
+from resgen.proof.accuracy import wilson
+from resgen.records.diagnosis import Arm, Diagnosis, Run
+from resgen.reports.diagnosis.arms import (
+    MEASURES,
+    Spread,
+    Titled,
+    adds,
+    at,
+    blocks,
+    brought,
+    by_depth,
+    fade,
+    growth,
+    over,
+    steps,
+    titled,
+)
+from resgen.reports.diagnosis.wording import NAMES, number, shares, spread
+from resgen.reports.tables import Cell, Table
+from resgen.words.numbers import count, figure, flat, shape, share
+
+#: Bars of a small chart, lowest first, and what stands for them in other encodings.
+_BARS: Final = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS: Final = "12345678"
+#: Columns of a small chart.
+_CHART: Final = 28
 
 
-def findings(arms: Sequence[Titled]) -> Iterator[str]:
-    """What is wrong with each network, and what mends it."""
-    for one in arms:
-        if one.arm.findings:
-            yield f"<div><h3>{escape(one.title)}</h3>"
-            yield from map(_finding, one.arm.findings)
-            yield "</div>"
+# --- networks side by side ------------------------------------------------------------
 
 
-def _finding(finding: Finding) -> str:
-    rows = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(words)}</dd></div>"
-        for name, words in details(finding)
-    )
-    return (
-        f'<article class="finding"><p><b>{escape(finding.code)}</b> '
-        f"{escape(finding.message)}</p><dl>{rows}</dl></article>"
-    )
+def figures(diagnoses: Sequence[Diagnosis], *, unicode: bool = True) -> Table:
+    """The networks before training, side by side: medians over the seeds.
+
+    ``unicode`` tells that bars can be drawn.
+    """
+    found = titled(diagnoses)
+    arms = [one.arm for one in found]
+    several = any(len(blocks(arm)) > 1 for arm in arms)
+    rows = [("gradient, by block", *_charts(arms, "gradient", unicode))]
+    if several:
+        rows += [("  first block over last", *(spread(fade(arm)) for arm in arms))]
+    rows += [("variance, by block", *_charts(arms, "variance", unicode))]
+    if several:
+        rows += [("  last block over first", *(spread(growth(arm)) for arm in arms))]
+    common = [_block(arm, "alike", -1) for arm in arms]
+    agree = [_block(arm, "correlation", 0) for arm in arms]
+    rows += [
+        ("common to all inputs, at end", *map(shares, common)),
+        ("neighbours' gradients agree", *(spread(x, _correlation) for x in agree)),
+    ]
+    if any(map(adds, arms)):
+        rows += [("branches' share of sums", *(shares(brought(arm)) for arm in arms))]
+    classes = {s["classes"] for s in (d.settings for d in diagnoses) if "classes" in s}
+    guessing = ", ".join(f"{log(n):.2f}" for n in sorted(classes))
+    if guessing:
+        rows += [(f"loss (guessing: {guessing})", *map(_first_loss, arms))]
+    names = [one.title for one in found]
+    return Table.words("Before training", ("", *names), rows, left=1)
 
 
-def parts(arms: Sequence[Titled]) -> str:
+def training(diagnosis: Diagnosis) -> Table:
+    """What short training came to, side by side; no rows where there was none."""
+    found = titled([diagnosis])
+    arms = [one.arm for one in found]
+    rows: list[tuple[str, ...]] = []
+    if diagnosis.settings.get("steps"):
+        step = _evaluated(arms)
+        name = "accuracy" if step is None else f"accuracy after {count(step, 'step')}"
+        rows += [(name, *(_accuracy(arm, step) for arm in arms))]
+    if any(arm.range_test is not None for arm in arms):
+        rows += [
+            ("learning rate, fastest fall", *(_rate(arm, "steepest") for arm in arms)),
+            ("learning rate, too high at", *(_rate(arm, "limit") for arm in arms)),
+        ]
+    names = [one.title for one in found]
+    return Table.words("Short training", ("", *names), rows, left=1)
+
+
+def _charts(arms: Sequence[Arm], measure: str, unicode: bool) -> Iterator[str]:
+    """A small chart for each network from its first block to its last, on one scale.
+
+    The scale is logarithmic.
+    """
+    rows = [[by_depth(arm, 0, measure)[i] for i in blocks(arm)] for arm in arms]
+    levels = [log10(s.middle) for row in rows for s in row if s and s.middle > 0]
+    if not levels:
+        yield from ("not finite" for _ in arms)
+        return
+    # Less than a decade from end to end is drawn as the little that it is.
+    low = min(levels)
+    span = max(max(levels) - low, 1.0)
+    bars = _BARS if unicode else _PLAIN_BARS
+    for row in rows:
+        if len(row) > _CHART:
+            row = [row[i * len(row) // _CHART] for i in range(_CHART)]
+        yield "".join(
+            bars[round((log10(s.middle) - low) / span * 7)] if s and s.middle > 0
+            else "?" if s is None else bars[0]
+            for s in row
+        )  # fmt: skip
+
+
+def _block(arm: Arm, measure: str, block: int) -> Spread | None:
+    return by_depth(arm, 0, measure)[blocks(arm)[block]]
+
+
+def _first_loss(arm: Arm) -> str:
+    seen = over(moment.loss for moment in at(arm, 0))
+    return spread(seen) if seen else "not finite"
+
+
+def _correlation(value: float) -> str:
+    # What rounds to zero has no sign.
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+def _evaluated(arms: Sequence[Arm]) -> int | None:
+    """The last step after which every run that stayed finite was evaluated."""
+    kept = [run for arm in arms for run in arm.runs if run.left is None]
+    seen = [{one.step for one in run.evaluations} for run in kept]
+    return max(set.intersection(*seen), default=None) if seen else None
+
+
+def _accuracy(arm: Arm, step: int | None) -> str:
+    lost = sum(run.left is not None for run in arm.runs)
+    seen = [e for r in arm.runs if r.left is None for e in r.evaluations]
+    ends = [evaluation for evaluation in seen if evaluation.step == step]
+    told = accuracy(ends) if ends else None
+    words = []
+    if told is not None:
+        interval = told.interval or (told.mean, told.mean)
+        words.append(shares(Spread(told.mean, *interval, told.count)))
+    if lost:
+        words.append(f"{lost} of {len(arm.runs)} diverged")
+    return " ".join(words) or "-"
+
+
+def _rate(arm: Arm, which: str) -> str:
+    test = arm.range_test
+    if test is None:
+        return "-"
+    found: float | None = getattr(test, which)
+    if found is not None:
+        return figure(found)
+    return "none" if which == "steepest" else f"over {test.rates[-1]:g}"
+
+
+# --- parts and runs -------------------------------------------------------------------
+
+
+def parts(arms: Sequence[Titled]) -> Table:
     """One row a part of a network, as it was when it was first looked at."""
     head = [
         "network", "part", "what", *(NAMES[name] for name in MEASURES), "not finite",
         "in the spec",
     ]  # fmt: skip
     rows = [row for one in arms for row in _parts(one)]
-    return table("Every part, medians over the seeds", head, rows, text=3)
+    return Table("Every part, medians over the seeds", head, rows, left=3)
 
 
 def _parts(one: Titled) -> Iterator[list[Cell]]:
@@ -53,10 +179,10 @@ def _parts(one: Titled) -> Iterator[list[Cell]]:
         lost = sum(moment.parts[i].nonfinite for moment in moments)
         cells: list[Cell] = [(one.title, None), (part.path, None), (part.label, None)]
         for name in MEASURES:
-            spread = columns[name][i]
+            found = columns[name][i]
             taken = any(known is not None for known in columns[name])
-            if spread is not None:
-                cells.append((figure(spread.middle), spread.middle))
+            if found is not None:
+                cells.append((figure(found.middle), found.middle))
             else:
                 cells.append(("not finite" if taken and lost else "", None))
         cells.append((f"{lost:,}" if lost else "", float(lost) if lost else None))
@@ -64,19 +190,19 @@ def _parts(one: Titled) -> Iterator[list[Cell]]:
         yield cells
 
 
-def runs(arms: Sequence[Titled]) -> str:
+def runs(arms: Sequence[Titled]) -> Table:
     """One row a trained network: where its loss and accuracy came to."""
     head = [
         "network", "seed", "ended", "steps", "first loss", "last loss",
         "held-back loss", "accuracy", "95 % interval",
     ]  # fmt: skip
-    rows = [
+    rows: list[list[Cell]] = [
         [(one.title, None), (str(run.seed), float(run.seed)), *_run(run)]
         for one in arms
         for run in one.arm.runs
         if run.losses
     ]
-    return table("Every training run", head, rows, text=3) if rows else ""
+    return Table("Every training run", head, rows, left=3)
 
 
 def _run(run: Run) -> list[Cell]:
@@ -91,15 +217,13 @@ def _run(run: Run) -> list[Cell]:
     ]
     if not run.evaluations or not run.evaluations[-1].count:
         return [*cells, ("", None), ("", None), ("", None)]
-    from resgen.proof.accuracy import wilson
-
     seen = run.evaluations[-1]
-    share = seen.correct / seen.count
+    right = seen.correct / seen.count
     low, high = wilson(seen.correct, seen.count)
     return [
         *cells,
         (number(seen.loss), seen.loss),
-        (percent(share), share),
+        (share(right, 1), right),
         (f"{100 * low:.1f} to {100 * high:.1f} %", low),
     ]
 
@@ -111,7 +235,7 @@ def _loss(run: Run, step: int) -> Cell:
     return (number(loss) if loss is not None or lost else "", loss)
 
 
-def settings(diagnosis: Diagnosis) -> str:
+def settings(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     """What was learned from, and what else decided the figures."""
     rows: list[tuple[str, str]] = []
     data = diagnosis.data
@@ -125,5 +249,4 @@ def settings(diagnosis: Diagnosis) -> str:
             *(("note", note) for note in data.notes),
         ]
     rows += [(name.replace("_", " "), text) for name, text in flat(diagnosis.settings)]
-    rows += [("note", note) for note in diagnosis.notes]
-    return pairs(rows, "data and settings")
+    return rows + [("note", note) for note in diagnosis.notes]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from resgen.records.diagnosis import Diagnosis, Finding, Run
+from resgen.diagnosis.training.summary import learns
+from resgen.records.diagnosis import Diagnosis, Finding
 from resgen.reports.diagnosis.arms import Spread, Titled, accuracy, fade, steps
-from resgen.words.numbers import figure
+from resgen.words.numbers import count, figure, when
 
 #: How a measure is called where there is room for few words.
 NAMES: Final[Mapping[str, str]] = {
@@ -29,7 +30,7 @@ NAMES: Final[Mapping[str, str]] = {
 
 def verdict(one: Titled) -> str:
     """``ok``, the codes, or that training was only watched: that has no verdict."""
-    if one.watched:
+    if one.classes is None:
         return "watched"
     return ", ".join(finding.code for finding in one.arm.findings) or "ok"
 
@@ -51,44 +52,62 @@ def _of(one: Titled) -> Iterator[str]:
     ratio = fade(arm, seen[0]) if seen else None
     if ratio is not None:
         yield (
-            "The gradient's norm at the first block is "
-            f"{spread(ratio)} times that at the last."
+            f"The gradient's norm at the first block is {spread(ratio)} times that at "
+            f"the last{_seeds(ratio)}."
         )
-    told = accuracy(arm.runs)
-    if told:
+    if told := accuracy(arm.runs):
         step, right = told[-1]
         yield (
-            f"After {step:,} steps it tells {spread(right, percent)} of the held-back "
-            "data right."
+            f"After {step:,} steps it tells {shares(right)} of the held-back data "
+            f"right{_seeds(right)}."
         )
-    yield from _troubles(arm.runs)
+    if came := outcome(one):
+        yield f"{came[:1].upper()}{came[1:]}."
 
 
-def _troubles(runs: Sequence[Run]) -> Iterator[str]:
+def outcome(one: Titled) -> str:
+    """What training came to; empty where there was none."""
+    runs = one.arm.runs
     lost = [run for run in runs if run.left is not None]
-    if lost:
-        which = ", ".join(f"seed {run.seed} at step {run.left:,}" for run in lost)
-        yield f"The loss left the finite numbers: {which}."
+    where = ", ".join(f"seed {run.seed} at step {run.left:,}" for run in lost)
+    left = f"the loss left the finite numbers, {where}"
     cut = sum(run.stopped == "interrupted" for run in runs)
     if cut:
-        yield f"Interrupted, so {cut} of {len(runs)} runs are shorter than asked."
+        told = f"interrupted, so {cut} of {len(runs)} runs are shorter than asked"
+        return f"in training: {told}; {left}" if lost else f"in training: {told}"
+    done = max((len(run.losses) for run in runs), default=0)
+    if not done or one.classes is None:
+        return f"in training: {left}" if lost else ""
+    match learns(runs, one.classes):
+        case "diverges":
+            return f"in training: {left}"
+        case "learns":
+            return "in training: it learns" + (f", but {left}" if lost else "")
+        case _:
+            return f"in training: after {count(done, 'step')} it has learned little"
 
 
-def percent(share: float) -> str:
-    """Per cent, with one digit after the point."""
-    return f"{100 * share:.1f} %"
-
-
-def spread(of: Spread, write: Callable[[float], str] = figure) -> str:
-    """The median, and the ends where there are several seeds.
+def spread(
+    of: Spread | None, write: Callable[[float], str] = figure, unit: str = ""
+) -> str:
+    """The median, with the ends where they differ.
 
     >>> spread(Spread(28.3, 25.0, 31.2, 3))
-    '28.3 (25.0 to 31.2 over 3 seeds)'
+    '28.3 (25.0 to 31.2)'
     """
-    if of.seeds < 2:
-        return write(of.middle)
-    ends = f"{write(of.low)} to {write(of.high)}"
-    return f"{write(of.middle)} ({ends} over {of.seeds} seeds)"
+    if of is None:
+        return "-"
+    low, middle, high = map(write, (of.low, of.middle, of.high))
+    return middle + unit + (f" ({low} to {high})" if low != high else "")
+
+
+def shares(of: Spread | None) -> str:
+    """The same of shares, in per cent."""
+    return spread(of, lambda part: f"{100 * part:.1f}", " %")
+
+
+def _seeds(of: Spread) -> str:
+    return f", over {of.seeds} seeds" if of.seeds > 1 else ""
 
 
 def number(value: float | None) -> str:
@@ -123,9 +142,9 @@ def facts(diagnoses: Sequence[Diagnosis]) -> str:
     trained = max((len(r.losses) for arm in one.arms for r in arm.runs), default=0)
     words = [
         one.data.origin if one.data is not None else "",
-        f"{seeds} {'seed' if seeds == 1 else 'seeds'}",
+        count(seeds, "seed"),
         f"{trained:,} training steps" if trained else "",
-        f"{one.created[:16].replace('T', ' ')} UTC",
+        f"{when(one.created)} UTC",
         f"resgen {one.resgen}",
     ]
     return " · ".join(word for word in words if word)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from resgen.records.latency import Record, Run
-from resgen.reports.csv import written
-
-Table: TypeAlias = Literal["runs", "parts", "operators", "samples"]
+from resgen.reports.csv import Sheet
 
 _RUN: Final = ("runtime", "device", "precision", "batch", "mode")
+_WHOSE: Final = ("network", "created", *_RUN)
 _SUMMARY: Final = (
     "n", "min", "median", "mean", "iqr", "p90", "p95", "p99", "drift", "drift_p",
 )  # fmt: skip
@@ -20,32 +19,23 @@ _MORE: Final = (
     "steady", "stopped", "error",
 )  # fmt: skip
 _CHARGE: Final = ("kind", "label", "seconds", "macs", "bytes", "attainable", "pointer")
-_PART: Final = ("part", "section", "block", "share", *_CHARGE)
 _OPERATOR: Final = (
     "name", "kind", "seconds", "section", "block", "role", "macs", "bytes",
 )  # fmt: skip
 
 
-def render(records: Sequence[Record], table: Table = "runs") -> str:
-    """The table of all records; what is not known is an empty field."""
-    rows = [
-        {"network": record.subject.name, "created": record.created, **row}
-        for record in records
-        for run in record.runs
-        for row in _ROWS[table](run)
-    ]
-    return written(_HEADERS[table], rows)
+def _picked(of: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in names}
 
 
-def _run(run: Run) -> Iterator[dict[str, Any]]:
-    row = {name: getattr(run, name) for name in (*_RUN, *_MORE)}
+def _runs(run: Run) -> Iterator[dict[str, Any]]:
+    row = _picked(run, _MORE)
     if run.summary is not None:
-        row.update({name: getattr(run.summary, name) for name in _SUMMARY})
+        row |= _picked(run.summary, _SUMMARY)
         for name in _ENDS:
             low, high = getattr(run.summary, f"{name}_interval") or (None, None)
-            row.update({f"{name}_low": low, f"{name}_high": high})
-    row["notes"] = " ".join(run.notes)
-    yield row
+            row |= {f"{name}_low": low, f"{name}_high": high}
+    yield {**row, "notes": " ".join(run.notes)}
 
 
 def _parts(run: Run) -> Iterator[dict[str, Any]]:
@@ -61,8 +51,7 @@ def _parts(run: Run) -> Iterator[dict[str, Any]]:
             section, _, block = charge.path.rpartition(".")
         whole = found.operator_sum if found is not None else 0.0
         yield {
-            **{name: getattr(run, name) for name in _RUN},
-            **{name: getattr(charge, name) for name in _CHARGE},
+            **_picked(charge, _CHARGE),
             "part": charge.path,
             "section": section,
             "block": block,
@@ -73,8 +62,7 @@ def _parts(run: Run) -> Iterator[dict[str, Any]]:
 def _operators(run: Run) -> Iterator[dict[str, Any]]:
     for operator in run.breakdown.operators if run.breakdown is not None else ():
         yield {
-            **{name: getattr(run, name) for name in _RUN},
-            **{name: getattr(operator, name) for name in _OPERATOR},
+            **_picked(operator, _OPERATOR),
             "nodes": " ".join(operator.nodes),
             "across": " ".join(operator.across),
         }
@@ -82,27 +70,37 @@ def _operators(run: Run) -> Iterator[dict[str, Any]]:
 
 def _samples(run: Run) -> Iterator[dict[str, Any]]:
     if run.samples is not None:
-        same = {name: getattr(run, name) for name in _RUN}
         for at, took in zip(run.samples.at, run.samples.seconds, strict=True):
-            yield {**same, "at": at, "seconds": took}
+            yield {"at": at, "seconds": took}
 
 
-_WHOSE: Final = ("network", "created", *_RUN)
-_HEADERS: Final[Mapping[Table, tuple[str, ...]]] = {
-    "runs": (
-        *_WHOSE,
-        *_SUMMARY,
-        *(f"{name}_{end}" for name in _ENDS for end in ("low", "high")),
-        *_MORE,
-        "notes",
+def _sheet(
+    header: Sequence[str], of: Callable[[Run], Iterator[dict[str, Any]]]
+) -> Sheet:
+    """One that has rows of every run."""
+
+    def rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+        for record in records:
+            for run in record.runs:
+                whose = {"network": record.subject.name, "created": record.created}
+                whose |= _picked(run, _RUN)
+                yield from ({**whose, **row} for row in of(run))
+
+    return Sheet((*_WHOSE, *header), rows)
+
+
+#: The first one is written unless another is named.
+SHEETS: Final[Mapping[str, Sheet]] = {
+    "runs": _sheet(
+        (
+            *_SUMMARY,
+            *(f"{name}_{end}" for name in _ENDS for end in ("low", "high")),
+            *_MORE,
+            "notes",
+        ),
+        _runs,
     ),
-    "parts": (*_WHOSE, *_PART),
-    "operators": (*_WHOSE, *_OPERATOR, "nodes", "across"),
-    "samples": (*_WHOSE, "at", "seconds"),
-}
-_ROWS: Final[Mapping[Table, Callable[[Run], Iterator[dict[str, Any]]]]] = {
-    "runs": _run,
-    "parts": _parts,
-    "operators": _operators,
-    "samples": _samples,
+    "parts": _sheet(("part", "section", "block", "share", *_CHARGE), _parts),
+    "operators": _sheet((*_OPERATOR, "nodes", "across"), _operators),
+    "samples": _sheet(("at", "seconds"), _samples),
 }

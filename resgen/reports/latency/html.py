@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
@@ -14,7 +13,7 @@ from resgen.reports.latency.comparison import in_order
 from resgen.reports.latency.naming import engine, percentile
 from resgen.reports.latency.payload import payload
 from resgen.reports.latency.summary import busiest, fastest, sentences
-from resgen.reports.page import card
+from resgen.reports.page import again, card, items
 from resgen.reports.tables import pairs
 from resgen.words.numbers import flat, interval, scaled, seconds, shape, when
 
@@ -27,39 +26,43 @@ _SECTIONS: Final = {
     "operators": "Operators",
     "environment": "Environment",
 }
-_SCRIPTS: Final = ("latency/measured.js", "latency/charts.js", "latency/page.js")
 
 
 def render(records: Sequence[Record]) -> str:
     """The page of one result, or of several side by side in order of time."""
     records = in_order(records)
     names = ", ".join(dict.fromkeys(record.subject.name for record in records))
+    several = len(records) > 1
+    notes = "".join(
+        f"<li><b>{escape(name)}</b>: {escape(told)}</li>"
+        for name, told in tables.notes(records)
+    )
     parts = {
-        "summary": "".join(f"<li>{escape(line)}</li>" for line in sentences(records)),
-        "cards": "".join(_cards(records[0])) if len(records) == 1 else "",
-        "networks": tables.networks(records) if len(records) > 1 else "",
-        "comparison": tables.comparison(records) if len(records) > 1 else "",
-        "runs": tables.runs(records),
-        "notes": "".join(tables.notes(records)),
+        "summary": items(sentences(records)),
+        "cards": "" if several else "".join(_cards(records[0])),
+        "networks": tables.networks(records).html() if several else "",
+        "comparison": tables.comparison(records).html() if several else "",
+        "runs": tables.runs(records).html(),
+        "notes": f"<h3>Notes</h3><ul>{notes}</ul>" if notes else "",
         "environment": "".join(_environments(records)),
     }
     return page.render(
         page.Page(
+            kind="latency",
             title=f"{names}: latency",
             name=names,
             facts=_facts(records),
             sections=_SECTIONS,
-            body=page.fill(page.asset("latency/body.html"), parts),
+            parts=parts,
             data=payload(records),
-            scripts=_SCRIPTS,
+            scripts=("measured.js", "charts.js", "page.js"),
         )
     )
 
 
 def notebook(record: Record) -> str:
     """The runs as a table for a notebook's cell, below what they come to."""
-    lines = "".join(f"<li>{escape(line)}</li>" for line in sentences([record]))
-    return f"<ul>{lines}</ul>{tables.runs([record])}"
+    return f"<ul>{items(sentences([record]))}</ul>{tables.runs([record]).html()}"
 
 
 def _facts(records: Sequence[Record]) -> str:
@@ -116,6 +119,4 @@ def _environments(records: Sequence[Record]) -> Iterator[str]:
             yield "<details><summary>Settings and state of each run</summary>"
             yield pairs(settings, "settings and state of each run")
             yield "</details>"
-        if record.command:
-            yield "<p>This measures it again:</p>"
-            yield f"<pre><code>{escape(shlex.join(record.command))}</code></pre>"
+        yield again(record.command, "This measures it again:")

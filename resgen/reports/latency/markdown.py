@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from resgen.records.latency import Breakdown, Record, Run
-from resgen.reports.latency.comparison import compare, in_order
+from resgen.reports.latency import tables
+from resgen.reports.latency.comparison import in_order
 from resgen.reports.latency.doubt import ABOVE, above
-from resgen.reports.latency.naming import engine, label, percentile, seen, titles
+from resgen.reports.latency.naming import label
 from resgen.reports.latency.summary import sentences
-from resgen.reports.markdown import table, text
-from resgen.words.numbers import flat, interval, scaled, seconds, share, when
+from resgen.reports.markdown import fenced, folded, text
+from resgen.reports.tables import Table
+from resgen.words.numbers import flat, seconds, share, when
 
 
 def render(records: Sequence[Record]) -> str:
@@ -21,107 +22,39 @@ def render(records: Sequence[Record]) -> str:
     lines = [f"## Latency of {text(', '.join(names))}", ""]
     lines += [f"- {text(sentence)}" for sentence in sentences(records)]
     if len(records) > 1:
-        lines += ["", *_comparison(records)]
+        lines += ["", *tables.comparison(records).markdown()]
     for record in records:
         if len(records) > 1:
-            lines += [
-                "",
-                f"### {text(record.subject.name)}, {text(when(record.created))}",
-            ]
+            name, measured = text(record.subject.name), text(when(record.created))
+            lines += ["", f"### {name}, {measured}"]
         lines += ["", *_record(record)]
     return "\n".join(lines) + "\n"
 
 
 def _record(record: Record) -> Iterator[str]:
-    head = (
-        "on",
-        "batch",
-        "mode",
-        "median",
-        "95 % interval",
-        "p95",
-        "p99",
-        "n",
-        "per s",
-    )
-    yield from table(head, [_run(run) for run in record.runs], left=3)
+    yield from tables.runs([record]).only(*tables.FIGURES).markdown()
     yield ""
-    for run in record.runs:
-        if seen(run):
-            yield f"- {text(label(run))}: {text(seen(run))}"
+    for name, told in tables.notes([record]):
+        yield f"- {text(name)}: {text(told)}"
     for run in record.runs:
         if run.breakdown is not None:
-            yield ""
-            yield from _breakdown(run, run.breakdown)
-    yield from ["", "<details><summary>Environment and command</summary>", ""]
-    rows = flat(record.environment)
-    yield from table(("what", "value"), rows, left=2)
-    if record.command:
-        # A fence longer than any that the command could hold.
-        yield from ["", "````sh", shlex.join(record.command), "````"]
-    yield from ["", "</details>"]
-
-
-def _run(run: Run) -> tuple[str, ...]:
-    first = (engine(run), str(run.batch), run.mode)
-    figures = run.summary
-    if figures is None:
-        return (*first, "not measured", "", "", "", "", "")
-    return (
-        *first,
-        seconds(figures.median) + ("" if run.steady else " (unsteady)"),
-        interval(figures.median_interval),
-        percentile(figures, "p95"),
-        percentile(figures, "p99"),
-        f"{figures.n:,}",
-        "" if run.throughput is None else scaled(run.throughput),
-    )
+            body = _breakdown(run, run.breakdown)
+            yield from folded(f"Where the time goes: {label(run)}", body)
+    yield from folded("Environment and command", _environment(record))
 
 
 def _breakdown(run: Run, breakdown: Breakdown) -> Iterator[str]:
-    yield f"<details><summary>Where the time goes: {text(label(run))}</summary>"
-    yield ""
-    rows = [
-        (
-            charge.path,
-            charge.label or "",
-            seconds(charge.seconds),
-            share(charge.seconds, breakdown.operator_sum),
-            "" if charge.macs is None else scaled(charge.macs),
-            ""
-            if charge.attainable is None
-            else share(charge.attainable, charge.seconds),
-        )
-        for charge in breakdown.charges
-        if charge.kind != "block"
-    ]
-    head = ("part", "what", "time", "share", "MACs", "of the attainable")
-    yield from table(head, rows, left=2)
-    yield ""
+    yield from (*tables.parts(run).markdown(), "")
     if above(breakdown):
-        yield f"{ABOVE[:1].upper()}{ABOVE[1:]}."
-        yield ""
+        yield from (f"{ABOVE[:1].upper()}{ABOVE[1:]}.", "")
     yield (
         f"{text(breakdown.source)}; the operators' sum is "
         f"{seconds(breakdown.operator_sum)}, {share(breakdown.coverage, 1)} of it "
         "charged to parts of the network."
     )
-    yield from ["", "</details>"]
 
 
-def _comparison(records: Sequence[Record]) -> Iterator[str]:
-    head = (
-        "run",
-        *titles(records),
-        "last / first",
-    )
-    rows = [
-        (
-            row.name,
-            *("" if r is None or not r.summary else seconds(r.summary.median)
-              for r in row.runs),
-            "" if row.change is None else f"{row.change:.3f}",
-        )
-        for row in compare(records)
-    ]  # fmt: skip
-    yield from table(head, rows, left=1)
+def _environment(record: Record) -> Iterator[str]:
+    rows = flat(record.environment)
+    yield from Table.words("", ("what", "value"), rows, 2).markdown()
+    yield from fenced(record.command)

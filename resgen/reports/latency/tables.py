@@ -1,31 +1,35 @@
-"""The tables of a latency report that stand in its page as text."""
+"""The tables of a latency report, which page, Markdown and terminal lay out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from resgen.records.latency import Record, Run
 from resgen.reports.latency.comparison import compare
+from resgen.reports.latency.doubt import doubt
 from resgen.reports.latency.naming import engine, label, precisions, seen, titles
 from resgen.reports.latency.summary import fastest
-from resgen.reports.tables import Cell, table
-from resgen.words.numbers import flat, interval, scaled, seconds
+from resgen.reports.tables import Cell, Table, size, time
+from resgen.words.numbers import flat, interval, share
+
+#: Columns of the runs' table that fit where there is no room for all.
+FIGURES = ("engine", "batch", "mode", "median", "95 % interval", "p95", "p99",
+           "inputs/s", "samples", "machine")  # fmt: skip
 
 
-def runs(records: Sequence[Record]) -> str:
+def runs(records: Sequence[Record]) -> Table:
     """One row a run: what ran, and its figures."""
     several = ["result"] if len(records) > 1 else []
     head = [
         *several, "engine", "batch", "mode", "median", "95 % interval", "p95", "p99",
-        "inputs/s", "samples", "peak memory", "min", "mean", "IQR", "p90", "model",
-        "load", "first",
+        "inputs/s", "samples", "machine", "peak memory", "min", "mean", "IQR", "p90",
+        "model", "load", "first",
     ]  # fmt: skip
     rows = []
     for record, title in zip(records, titles(records), strict=True):
         who: list[Cell] = [(title, None)] if several else []
         rows += [[*who, *_run(run)] for run in record.runs]
-    return table("Every run and its figures", head, rows, text=len(several) + 3)
+    return Table("Every run and its figures", head, rows, left=len(several) + 3)
 
 
 def _run(run: Run) -> list[Cell]:
@@ -36,36 +40,28 @@ def _run(run: Run) -> list[Cell]:
     ]
     figures = run.summary
     if figures is None:
-        return [*found, ("not measured", None), *[("", None)] * 13]
-    mark = "" if run.steady else " ⚠ unsteady"
+        return [*found, ("not measured", None), *[("", None)] * 14]
     return [
         *found,
-        (seconds(figures.median) + mark, figures.median),
+        time(figures.median),
         (interval(figures.median_interval), figures.median_interval[0]),
-        _time(figures.p95),
-        _time(figures.p99),
-        _size(run.throughput),
+        time(figures.p95),
+        time(figures.p99),
+        size(run.throughput),
         (f"{figures.n:,}", figures.n),
-        _size(run.peak_memory, "B"),
-        _time(figures.min),
-        _time(figures.mean),
-        _time(figures.iqr),
-        _time(figures.p90),
-        _size(run.model_bytes, "B"),
-        _time(run.load_seconds),
-        _time(run.first_seconds),
+        ("" if run.steady else "⚠ unsteady", None),
+        size(run.peak_memory, "B"),
+        time(figures.min),
+        time(figures.mean),
+        time(figures.iqr),
+        time(figures.p90),
+        size(run.model_bytes, "B"),
+        time(run.load_seconds),
+        time(run.first_seconds),
     ]
 
 
-def _time(value: float | None) -> Cell:
-    return ("" if value is None else seconds(value), value)
-
-
-def _size(value: float | None, unit: str = "") -> Cell:
-    return ("" if value is None else scaled(value, unit), value)
-
-
-def networks(records: Sequence[Record]) -> str:
+def networks(records: Sequence[Record]) -> Table:
     """What each result is of, and the soonest that it answers one request."""
     head = [
         "result", "precision", "parameters", "multiply-adds", "size of its files",
@@ -81,9 +77,9 @@ def networks(records: Sequence[Record]) -> str:
         row: list[Cell] = [
             (title, None),
             (precisions(record), None),
-            _size(record.subject.params),
-            _size(record.subject.macs),
-            _size(None if run is None else run.model_bytes, "B"),
+            size(record.subject.params),
+            size(record.subject.macs),
+            size(None if run is None else run.model_bytes, "B"),
         ]
         if run is None or found is None:
             rows.append([*row, ("not measured", None), *[("", None)] * 3])
@@ -91,50 +87,65 @@ def networks(records: Sequence[Record]) -> str:
         times = found.median / first.median if first and first.median else None
         rows.append([
             *row,
-            _time(found.median),
+            time(found.median),
             (interval(found.median_interval), found.median_interval[0]),
             ("" if times is None else f"{times:.3f}", times),
             (f"{engine(run)} · batch {run.batch} · {run.mode}", None),
         ])  # fmt: skip
-    return table("What each result is of", head, rows, text=2)
+    return Table("What each result is of", head, rows, left=2)
 
 
-def comparison(records: Sequence[Record]) -> str:
+def comparison(records: Sequence[Record]) -> Table:
     """The same runs in several results, side by side."""
-    head = [
-        "run",
-        *titles(records),
-        "last / first",
+    head = ["run", *titles(records), "last / first"]
+    rows: list[list[Cell]] = [
+        [
+            (row.name, None),
+            *(
+                time(run.summary.median if run and run.summary else None)
+                for run in row.runs
+            ),
+            ("" if row.change is None else f"{row.change:.3f}", row.change),
+        ]
+        for row in compare(records)
     ]
-    rows: list[list[Cell]] = []
-    for row in compare(records):
-        cells: list[Cell] = [(row.name, None)]
-        for run in row.runs:
-            if run is None or run.summary is None:
-                cells.append(("", None))
-            else:
-                median = run.summary.median
-                cells.append(_time(median))
-        change = row.change
-        cells.append(("" if change is None else f"{change:.3f}", change))
-        rows.append(cells)
-    return table("Medians of the same runs, in order of time", head, rows, text=1)
+    return Table("Medians of the same runs, in order of time", head, rows, left=1)
 
 
-def notes(records: Sequence[Record]) -> Iterator[str]:
-    """What was seen beside the figures: errors, and what explains a figure."""
-    several = len(records) > 1
-    lines = [
-        f"<li><b>{escape(f'{title} · ' if several else '')}{escape(label(run))}</b>: "
-        f"{escape(seen(run))}</li>"
-        for record, title in zip(records, titles(records), strict=True)
-        for run in record.runs
-        if seen(run)
+def parts(run: Run) -> Table:
+    """Where the time of a run goes, section by section; nothing where it is unknown.
+
+    What is attainable is left out where the times themselves are doubtful.
+    """
+    found, sure = run.breakdown, doubt(run) is None
+    charges = [] if found is None else [
+        c for c in found.charges if c.kind != "block" and c.seconds
+    ]  # fmt: skip
+    whole = 0.0 if found is None else found.operator_sum
+    head = ("part", "what", "time", "share", "MACs", "of the attainable")
+    rows: list[list[Cell]] = [
+        [
+            (charge.path, None),
+            (charge.label or "", None),
+            time(charge.seconds),
+            (share(charge.seconds, whole), charge.seconds),
+            size(charge.macs),
+            (share(charge.attainable, charge.seconds), charge.attainable)
+            if sure and charge.attainable
+            else ("", None),
+        ]
+        for charge in charges
     ]
-    if lines:
-        yield "<h3>Notes</h3><ul>"
-        yield from lines
-        yield "</ul>"
+    return Table("Where the time goes", head, rows, left=2)
+
+
+def notes(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Of which run, and what was seen beside its figures: errors, what explains one."""
+    for record, title in zip(records, titles(records), strict=True):
+        for run in record.runs:
+            if told := seen(run):
+                whose = f"{title} · " if len(records) > 1 else ""
+                yield f"{whose}{label(run)}", told
 
 
 def settings(run: Run) -> list[tuple[str, str]]:

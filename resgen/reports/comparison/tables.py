@@ -1,4 +1,4 @@
-"""The tables of a comparison, as words: what every form lays out in its own way."""
+"""The tables of a comparison, which page, Markdown and terminal lay out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 from resgen.records.comparison import Comparison, Side
 from resgen.reports.comparison.wording import accuracy
-from resgen.reports.tables import Cell
-from resgen.words.numbers import interval, scaled, seconds, share, when
+from resgen.reports.tables import Cell, Table, size, time
+from resgen.words.numbers import interval, seconds, share, when
 
 
 def _latency(side: Side) -> str:
@@ -19,17 +19,13 @@ def _latency(side: Side) -> str:
     return f"{seconds(side.latency.median)}{more}"
 
 
-def _count(value: int | None, unit: str = "") -> str:
-    return "" if value is None else scaled(value, unit)
-
-
 _FACTS: Final[dict[str, Callable[[Side], str]]] = {
     "latency": _latency,
-    "size of its files": lambda side: _count(side.bytes, "B"),
+    "size of its files": lambda side: size(side.bytes, "B")[0],
     "accuracy": lambda side: accuracy(side.accuracy),
     "precision": lambda side: side.precision,
-    "parameters": lambda side: _count(side.params),
-    "multiply-adds": lambda side: _count(side.macs),
+    "parameters": lambda side: size(side.params)[0],
+    "multiply-adds": lambda side: size(side.macs)[0],
     "weights": lambda side: side.weights or "",
     "runtime": lambda side: side.runtime,
     "made of": lambda side: side.kind,
@@ -38,18 +34,31 @@ _FACTS: Final[dict[str, Callable[[Side], str]]] = {
 }
 
 
-def facts(found: Comparison) -> list[tuple[str, str, str]]:
+def facts(found: Comparison) -> Table:
     """What is known of A and of B; a fact that neither has is left out."""
     rows = [(name, told(found.a), told(found.b)) for name, told in _FACTS.items()]
-    return [row for row in rows if row[1] or row[2]]
+    head = ("what", f"{found.a.name} (A)", f"{found.b.name} (B)")
+    known = [row for row in rows if row[1] or row[2]]
+    return Table.words("Before and after", head, known, left=3)
 
 
-PARTS: Final = ("part", "what changed", "A", "B", "change", "noise", "share of A",
-                "share of B", "MACs of A", "MACs of B")  # fmt: skip
+def runs(found: Comparison) -> Table:
+    """The runs that two saved results both have."""
+    rows: list[list[Cell]] = [
+        [
+            (run.label, None),
+            *map(time, run.medians),
+            (f"{run.ratio:.3f}", run.ratio),
+        ]
+        for run in found.runs
+    ]
+    return Table("Runs that both have", ("run", "A", "B", "B / A"), rows, left=1)
 
 
-def parts(found: Comparison, *, blocks: bool) -> list[list[Cell]]:
-    """Operator times by part, under :data:`PARTS`."""
+def parts(found: Comparison, *, blocks: bool) -> Table:
+    """Operator times by part, of sections alone or of ``blocks`` as well."""
+    head = ("part", "what changed", "A", "B", "change", "noise", "share of A",
+            "share of B", "MACs of A", "MACs of B")  # fmt: skip
     reasons = {step.part: step.why for step in found.differences}
     outer = [part for part in found.parts if part.kind != "block"]
     whole, wholes = (sum(p.first for p in outer), sum(p.second for p in outer))
@@ -60,12 +69,13 @@ def parts(found: Comparison, *, blocks: bool) -> list[list[Cell]]:
         rows.append([
             (part.path, None),
             (reasons.get(part.path, "" if loud else "within noise"), None),
-            (seconds(part.first), part.first),
-            (seconds(part.second), part.second),
+            time(part.first),
+            time(part.second),
             (f"{1e3 * change:+.3f} ms", change),
-            (seconds(part.noise), part.noise),
+            time(part.noise),
             (share(part.first, whole), part.first),
             (share(part.second, wholes), part.second),
-            *((_count(macs), macs) for macs in part.macs),
+            *map(size, part.macs),
         ])  # fmt: skip
-    return rows
+    caption = "Sections and blocks" if blocks else "Operator times by part"
+    return Table(caption, head, rows, left=2)

@@ -1,0 +1,56 @@
+"""A table is made once: page, Markdown and terminal show the same figures."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from reports.beside import comparison
+from reports.diagnosed import diagnosis
+from reports.make import NASTY, record
+
+from resgen.reports.comparison import tables as compared
+from resgen.reports.diagnosis import tables as diagnosed
+from resgen.reports.latency import tables as latencies
+from resgen.reports.tables import Table
+from resgen.words.terminal import unmarked
+
+TABLES = {
+    "runs": latencies.runs([record(), record(name=NASTY)]),
+    "parts of a run": latencies.parts(record().runs[0]),
+    "sides": compared.facts(comparison(NASTY)),
+    "parts of both": compared.parts(comparison(), blocks=True),
+    "figures": diagnosed.figures([diagnosis()]),
+    "parts of networks": diagnosed.parts(diagnosed.titled([diagnosis()])),
+}
+
+
+def words(line: str) -> list[str]:
+    """What is left of a line without what a form lays around its cells."""
+    return line.replace("\\", "").replace("|", " ").split()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_form_shows_the_same(name: str) -> None:
+    table = TABLES[name]
+    page = [
+        words(unescape(re.sub(r"<[^>]*>", " ", row)))
+        for row in re.findall(r"<tr>(.*?)</tr>", table.html())
+    ]
+    marked = [words(unescape(line)) for line in table.markdown()]
+    shown = [words(unmarked(line)) for line in table.lines()]
+    assert page == [marked[0], *marked[2:]] == shown
+    assert len(page) == len(table.rows) + 1
+
+
+def test_a_column_without_a_word_is_not_shown() -> None:
+    table = Table.words("all", ("name", "note", "size"), [("a", "", "1")], left=2)
+    assert list(table.markdown()) == ["| name | size |", "| --- | ---: |", "| a | 1 |"]
+    assert list(table.only("note", "size").markdown())[1] == "| ---: |"
+
+
+def test_a_table_without_rows_keeps_its_head() -> None:
+    table = Table.words("none", ("name", "size"), [], left=1)
+    assert list(table.markdown()) == ["| name | size |", "| --- | ---: |"]
+    assert unmarked(next(table.lines())) == "name  size"
