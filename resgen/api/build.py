@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from resgen.api.asked.making import Building
 from resgen.api.specs import folder_name, read_spec
-from resgen.artifact.build import build as make
+from resgen.artifact.make import make
 from resgen.artifact.manifest import Exported, Manifest
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import from_spec
 from resgen.expansion.network import Source
 from resgen.graph.ir import Graph
 from resgen.spec.model import Spec
@@ -49,21 +50,22 @@ def run(
     progress: Progress = SILENT,
 ) -> Exported[Manifest]:
     """As :func:`build`, of a spec that was read."""
-    return make(
-        spec,
-        asked.out or Path("build", folder_name(spec.name)),
-        graph=graph,
-        weights=asked.weights,
-        state_dict=state_dict,
-        **asdict(asked.loading),
-        preprocess=asked.preprocess,
-        seed=asked.seed,
+    wishes = Wishes(
+        keep_batchnorm=asked.keep_batchnorm,
         batch=asked.batch,
         opset=asked.opset,
         dynamic=asked.dynamic,
-        keep_batchnorm=asked.keep_batchnorm,
-        verify=not asked.no_verify,
         images=asked.images,
-        force=asked.force,
-        say=progress.say,
+        verify=not asked.no_verify,
     )
+    source = from_spec(
+        spec,
+        graph=graph,
+        weights=asked.weights,
+        state_dict=state_dict,
+        how=asked.loading,
+        preprocess=asked.preprocess,
+        seed=asked.seed,
+    )
+    place = asked.out or Path("build", folder_name(spec.name))
+    return make(source, place, wishes, force=asked.force, say=progress.say)

@@ -11,8 +11,7 @@ from resgen import forms
 from resgen.api.asked.making import Exporting
 from resgen.api.specs import folder_name, read_spec
 from resgen.artifact.form import Finish, Form, Job
-from resgen.artifact.make import export as make
-from resgen.artifact.make import export_file
+from resgen.artifact.make import make, make_of_file
 from resgen.artifact.manifest import Exported, FileManifest, Manifest
 from resgen.artifact.opened import open_folder
 from resgen.artifact.request import Wishes
@@ -127,12 +126,12 @@ def run(
     _refuse(asked, path, _OF_FILES, "says how a network is written")
     if path.suffix == ".onnx":
         if not form.of_file:
-            raise UsageError(f"{path} is an ONNX file already")
+            raise UsageError(f"{path} is an ONNX file, and {to} is made of a network")
         if not path.is_file():
             raise ResgenError(f"{path} does not exist")
         finish = form.prepare(chosen, job)
         place = asked.out or Path("build", f"{path.stem}-{to}")
-        return export_file(path, place, to, finish, force=asked.force)
+        return make_of_file(path, place, to, finish, force=asked.force)
     if form.of_engine is None:
         able = [name for name in forms.names() if forms.find(name).of_engine]
         raise UsageError(f"{path} is an engine already; it can go to {able[0]}")
@@ -251,14 +250,14 @@ def _network(
         verify=not asked.no_verify,
         evaluation=asked.evaluate,
         tolerated=asked.tolerate,
+        form=to,
+        options=chosen.to_json(),
     )
     return make(
         source,
         asked.out or Path("build", name),
         wishes,
-        form=to,
-        options=chosen.to_json(),
-        finish=finish,
+        finish,
         force=asked.force,
         say=progress.say,
         progress=progress.advance,

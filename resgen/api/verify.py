@@ -10,8 +10,7 @@ from typing import Any
 from resgen import forms
 from resgen.artifact.opened import open_folder
 from resgen.artifact.verify import verify as prove
-from resgen.artifact.verify_export import verify_export
-from resgen.errors import ResgenError, UsageError
+from resgen.errors import ResgenError
 from resgen.words.progress import SILENT, Progress
 
 
@@ -63,18 +62,13 @@ def verify(
     manifest = artifact.manifest
     if manifest.verified is None:
         progress.say("files", "made without a proof: this is the first")
-    if not artifact.exported:
-        record = prove(artifact, images=own, batches=batch or None, say=progress.say)
-        return Verified(artifact.folder, record, ())
-    if batch:
-        raise UsageError("batch sizes are for what `resgen build` has made")
     if manifest.form not in forms.names():
         raise ResgenError(
             f"{folder} has the form {manifest.form}, which this resgen does not know",
             hint=f"it knows {', '.join(forms.names())}",
         )
     form = forms.find(manifest.form)
-    record, ready = verify_export(artifact, own, form, progress.say)
-    found = form.verify(ready, manifest.made, progress)
+    made = prove(artifact, form, images=own, batches=batch, say=progress.say)
+    found = form.verify(made, manifest.made, progress)
     unproven = tuple(name for name, of_form in found.items() if of_form is None)
-    return Verified(artifact.folder, {**record, **found}, unproven)
+    return Verified(artifact.folder, {**made.proof, **found}, unproven)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +13,7 @@ from resgen._version import __version__
 from resgen.artifact.describe import describe
 from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
 from resgen.artifact.manifest import FRESH
-from resgen.artifact.metadata import metadata_of, versions
+from resgen.artifact.metadata import versions
 from resgen.artifact.opened import Artifact
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
@@ -26,7 +25,7 @@ from resgen.proof.derivation import (
     text_differences,
     weights_differences,
 )
-from resgen.spec.canonical import canonical_bytes, digest
+from resgen.spec.canonical import canonical_bytes
 from resgen.weights.evaluate import Weights
 from resgen.weights.initialize import initialize
 from resgen.weights.safetensors import StoredWeights
@@ -36,24 +35,6 @@ Say = Callable[[str, str], None]
 _MOST: Final = 3
 #: What in an ONNX file says which resgen wrote it.
 _VERSION: Final = ("producer_version", "resgen.version")
-
-#: What the manifest of a build says of forms and precisions, which are an export's.
-_OF_BUILD: Final[Mapping[str, Any]] = {
-    "form": "onnx", "camera": None, "options": {}, "made": {},
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """What a folder's files follow from.
-
-    ``written`` is the graph that the ONNX file was written from, ``metadata`` what it
-    says beside what the spec does.
-    """
-
-    written: Graph
-    weights: Weights
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
@@ -71,37 +52,38 @@ def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
 
 
 def check_derived(
-    artifact: Artifact, made: Derivation, say: Say
+    artifact: Artifact,
+    graph: Graph,
+    weights: Weights,
+    metadata: Mapping[str, str],
+    say: Say,
 ) -> tuple[tuple[tuple[str, Operand], ...], bool]:
     """Derive every file again and compare it with the one in the folder.
 
-    Returns what the ONNX file's initialisers are computed from, and whether all is byte
-    for byte what it should be. A difference is a
-    :class:`~resgen.proof.compare.Departure` that names it; how another version of
-    resgen spells a network is only said.
+    ``graph`` is what the ONNX file was written from. Returns what the file's
+    initialisers are computed from, and whether all is byte for byte what it should be.
+    A difference is a :class:`~resgen.proof.compare.Departure` that names it; how
+    another version of resgen spells a network is only said.
     """
     stated = artifact.manifest.onnx
-    version = artifact.manifest.resgen
-    found = list(_documents(artifact, made))
-    metadata = metadata_of(artifact.spec, digest(artifact.spec), version)
-    metadata.update(made.metadata)
+    found = list(_documents(artifact, graph.passes))
     from resgen.lower.onnx import derive
 
     try:
         plan = derive(
-            made.written,
+            graph,
             opset=stated.opset,
             batch=stated.batch,
             dynamic=stated.dynamic,
             metadata=metadata,
-            version=version,
+            version=artifact.manifest.resgen,
         )
     except UsageError as error:  # such a file cannot have been written
         raise Departure("manifest", f"the manifest is altered: {error}") from error
     found += _stated(
         "onnx.ir_version", stated.ir_version, plan.model.ir_version, "resgen"
     )
-    found += differences(plan, made.weights, artifact.model)
+    found += differences(plan, weights, artifact.model)
     return plan.operands, settle(artifact, found, say)
 
 
@@ -135,7 +117,7 @@ def settle(artifact: Artifact, found: list[Difference], say: Say) -> bool:
 # --- parts ----------------------------------------------------------------------------
 
 
-def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
+def _documents(artifact: Artifact, passes: tuple[str, ...]) -> Iterator[Difference]:
     """What the manifest states, and the files beside the weights and the model."""
     manifest, spec = artifact.manifest, artifact.spec
     text = canonical_bytes(spec)
@@ -146,7 +128,6 @@ def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
     identity = hashlib.sha256(text).hexdigest()
     yield from _stated("spec_sha256", manifest.spec_sha256, identity)
     yield from _stated("input", manifest.input, spec.input)
-    passes = made.written.passes
     yield from _stated("onnx.passes", manifest.onnx.passes, passes, "resgen")
     for name, entry in manifest.files.items():
         size = (artifact.folder / name).stat().st_size
@@ -154,14 +135,6 @@ def _documents(artifact: Artifact, made: Derivation) -> Iterator[Difference]:
     own = {SPEC, GRAPH, WEIGHTS, MODEL}
     for name in sorted(own - manifest.files.keys()):
         yield Difference(name, f"the manifest does not name {name}")
-    if not artifact.exported:
-        for name in sorted(manifest.files.keys() - own - {f"{MODEL}.data"}):
-            yield Difference(name, f"{name} is no file of a build")
-        for name, stated in (
-            ("form", manifest.form), ("camera", manifest.camera),
-            ("options", manifest.options), ("made", manifest.made),
-        ):  # fmt: skip
-            yield from _stated(name, stated, _OF_BUILD[name])
 
 
 def _stated(

@@ -1,10 +1,13 @@
-"""The names of what a folder holds."""
+"""The names of what a folder holds, and how an ONNX file comes into one."""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Final
 
 from resgen.files import ownership
+from resgen.onnxfile.external import check_external
 
 SPEC: Final = "spec.json"
 GRAPH: Final = "graph.json"
@@ -13,3 +16,15 @@ MODEL: Final = "model.onnx"
 MANIFEST: Final = ownership.MANIFEST
 #: What every build and export of a network holds.
 NAMES: Final = (SPEC, GRAPH, WEIGHTS, MODEL, MANIFEST)
+
+
+def copied(model: Path, folder: Path) -> tuple[str, ...]:
+    """Copy an ONNX file with what it keeps beside it; their names, its own first."""
+    names = {MODEL: model}
+    for path in check_external(model):
+        home = model.parent.resolve()
+        names[path.resolve().relative_to(home).as_posix()] = path
+    for name, path in names.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+    return tuple(names)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from resgen.artifact.judging import slowdown, with_statistics
-from resgen.artifact.proof import Subject, prove
-from resgen.artifact.request import Made
+from resgen.artifact.proof import prove
+from resgen.artifact.ready import Made
 from resgen.calibrate.lowered import Calibrator, Lowered
 from resgen.calibrate.samples import Samples
 from resgen.graph.precision import QUANTIZED
@@ -40,15 +38,17 @@ Say = Callable[[str, str], None]
 PROBED = 2
 
 
-def proof_of(made: Made, say: Say) -> dict[str, Any]:
+def proof_of(made: Made, say: Say, batches: Sequence[int] = ()) -> dict[str, Any]:
     """Prove the file, measure its precision, and refuse it where either fails.
+
+    ``batches`` are sizes that a float32 file is run at, where they are to be others.
 
     Fresh weights are nobody's: what a precision does to them is measured on a copy with
     statistics of the inputs in its batch norms, and said; nothing is refused.
     """
     load_torch("there is nothing to verify against")
-    if made.lowered.narrowest == "fp32" and made.wishes.camera is None:
-        return _as_built(made, say)
+    if made.wishes.exact(made.graph):
+        return prove(made, say, batches)
     record = _same_function(made, say)
     if made.wishes.camera is not None:
         record["camera"] = _camera(made, say)
@@ -105,25 +105,6 @@ def _measured_on(lowered: Lowered) -> str:
     return f"{said}, which ranges are from, too: --evaluate takes others"
 
 
-def _as_built(made: Made, say: Say) -> dict[str, Any]:
-    """A float32 file is proven as a build's is."""
-    source = made.source
-    proof = prove(
-        Subject(
-            source.graph,
-            made.graph,
-            made.model,
-            source.weights,
-            source.spec.preprocess,
-            made.written.initializers,
-            source.said,
-        )
-    )
-    for line in proof.lines:
-        say("verify", line)
-    return proof.record
-
-
 def _same_function(made: Made, say: Say) -> dict[str, Any]:
     """The file against its graph: every number, and every operator by itself."""
     stored = read_stored(made.model)
@@ -132,7 +113,7 @@ def _same_function(made: Made, say: Say) -> dict[str, Any]:
     prove_initializers(stored, operands, made.lowered.weights)
     batch = _probes(made)
     weights = probe_weights(made.lowered)
-    count = prove_locally(made.graph, stored, operands, weights, batch)
+    count = prove_locally(made.file_graph, stored, operands, weights, batch)
     say(
         "verify",
         f"PyTorch = the file, operator by operator on probe parameters: {count} "
@@ -156,20 +137,14 @@ def _camera(made: Made, say: Say) -> dict[str, Any]:
 def _probes(made: Made) -> Array:
     """A few inputs as the file takes them."""
     samples = made.lowered.calibrator.samples
-    fixed = made.wishes.batch
-    count = fixed or min(PROBED, samples.count)
-    if made.wishes.camera is not None:
-        (given,) = made.graph.inputs
-        generator = np.random.default_rng(0)
-        return generator.integers(0, 256, (count, *given.type.shape), np.uint8)
-    first = next(samples.batches(min(count, samples.count)))
-    whole = np.concatenate([first] * -(-count // len(first)))[:count]
-    return whole.astype(np_dtype(made.graph.inputs[0].type.dtype))
+    count = made.wishes.batch or min(PROBED, samples.count)
+    dtype = np_dtype(made.file_graph.inputs[0].type.dtype)
+    return made.inputs(count).astype(dtype)
 
 
 def _measured(made: Made) -> Accuracy:
     lowered = made.lowered
-    types = {node.type.dtype for node in made.graph.nodes}
+    types = {node.type.dtype for node in made.file_graph.nodes}
     if made.wishes.camera is not None or "bfloat16" in types:
         return lowered.measured()
     own = lowered.wanted.consumer == "onnxruntime"

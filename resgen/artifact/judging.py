@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 
 from resgen.artifact.folder import MODEL
-from resgen.artifact.request import Made, Wishes
+from resgen.artifact.ready import Made, as_taken
+from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.lowered import Lowered
 from resgen.calibrate.samples import Samples, gather
 from resgen.errors import UsageError
-from resgen.graph.passes.camera import camera
-from resgen.graph.precision import QUANTIZED, precisions
+from resgen.graph.precision import QUANTIZED
 from resgen.lower.onnx import write
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import np_dtype
@@ -34,8 +34,9 @@ SLOWER: Final = 1.05
 
 def unable(source: Source, wishes: Wishes) -> str | None:
     """What to say of a precision of which the file's engine has no kernels, if any."""
-    found = precisions(source.graph, wishes.precision).values()
-    if wishes.precision.consumer != "onnxruntime" or "bf16" not in found:
+    wanted = wishes.precision
+    served = wanted is not None and wanted.consumer == "onnxruntime"
+    if not served or "bf16" not in wishes.precisions(source.graph):
         return None
     return (
         "ONNX Runtime has no bfloat16 convolution on the CPU and will not load this "
@@ -51,7 +52,7 @@ def inputs_of(source: Source, wishes: Wishes) -> tuple[Samples, Samples | None]:
     judged = None
     if wishes.evaluation is not None:
         judged = gather(wishes.evaluation, *given, labels=labels)
-    elif set(precisions(source.graph, wishes.precision).values()) & set(QUANTIZED):
+    elif wishes.precisions(source.graph) & {*QUANTIZED}:
         samples, judged = samples.split()
     if wishes.tolerated is not None and (judged or samples).targets is None:
         raise UsageError(
@@ -100,17 +101,12 @@ def slowdown(made: Made) -> float | None:
     written for.
     """
     lowered = made.lowered
-    types = {node.type.dtype for node in made.graph.nodes}
+    types = {node.type.dtype for node in made.file_graph.nodes}
     if lowered.wanted.consumer != "onnxruntime" or "bfloat16" in types:
         return None
-    exact, size = lowered.calibrator.folded, made.wishes.camera
-    if size is not None:
-        exact = camera(exact, made.source.spec.preprocess, size)
-    (given,) = made.graph.inputs
-    shape = (made.wishes.batch or 1, *given.type.shape)
-    x = np.zeros(shape, np.uint8)
-    if size is None:
-        x = np.concatenate([lowered.calibrator.samples.take(0)[None]] * shape[0])
+    exact = as_taken(lowered.calibrator.folded, made.source, made.wishes)
+    (given,) = made.file_graph.inputs
+    x = made.inputs(made.wishes.batch or 1)
     with TemporaryDirectory(prefix="resgen-") as folder:
         path = Path(folder) / MODEL
         write(exact, lowered.weights, path, batch=made.wishes.batch)

@@ -1,18 +1,18 @@
-"""A network written at a precision, and judged: a folder with an ONNX file in it.
+"""One way for everything that is made: a network's spec and weights become a folder.
 
-What other forms need (an engine, a serving repository) is made from that file, into the
-same folder, before it appears.
+Its ONNX file is written at the precision that is asked for and proven; what other forms
+need (an engine, a serving repository) is made from there, into the same folder, before
+it appears. Every step says what it did through ``say``; nothing is at the target before
+the proof holds.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from resgen._version import __version__
@@ -24,6 +24,7 @@ from resgen.artifact.folder import (
     NAMES,
     SPEC,
     WEIGHTS,
+    copied,
 )
 from resgen.artifact.form import Finish
 from resgen.artifact.judged import proof_of
@@ -39,19 +40,20 @@ from resgen.artifact.manifest import (
 from resgen.artifact.manifest import write as write_manifest
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.mixed import with_kept
-from resgen.artifact.ready import of_file, of_network
-from resgen.artifact.request import Made, Wishes
+from resgen.artifact.ready import Made, Ready, as_written, calibrator_of, lowered_by
+from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.bisect import bisect
-from resgen.calibrate.lowered import Calibrator, Lowered, Progress
+from resgen.calibrate.lowered import Lowered, Progress
 from resgen.expansion.network import expand
 from resgen.files.hashed import HashedFile
 from resgen.files.place import staged
-from resgen.graph.passes.camera import camera
-from resgen.graph.precision import QUANTIZED
+from resgen.graph.ir import Graph
 from resgen.graph.sizes import check_sizes
 from resgen.lower.onnx import write
-from resgen.onnxfile.external import check_external
+from resgen.ops.norm import Norm
+from resgen.pictures.find import pictures_of
+from resgen.pictures.words import told
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.weights.safetensors import write_safetensors
 from resgen.words.terminal import printable
@@ -59,75 +61,54 @@ from resgen.words.terminal import printable
 Say = Callable[[str, str], None]
 
 
-def export(
+def make(
     source: Source,
     out: str | Path,
     wishes: Wishes,
-    *,
-    form: str = "onnx",
-    options: Mapping[str, Any] = MappingProxyType({}),
     finish: Finish = lambda ready: ({}, {}),
+    *,
     force: bool = False,
     say: Say = lambda label, text: None,
     progress: Progress = lambda step, done, total: None,
 ) -> Exported[Manifest]:
-    """Write a network at a precision to the folder ``out``.
+    """Make what is asked for of a network, in the folder ``out``.
 
-    Raises :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too
-    much, and other :class:`~resgen.errors.ResgenError` where something does not fit;
-    then nothing is left.
+    ``finish`` makes the form of the file. Without ``wishes.verify`` nothing is proven,
+    and torch is not imported unless something is calibrated. Raises
+    :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too much, and
+    other :class:`~resgen.errors.ResgenError` where something does not fit or the proof
+    fails; then nothing is left.
     """
     begin = time.perf_counter()
     if wishes.dynamic:
         check_sizes(source.graph)
-    samples, judged = inputs_of(source, wishes)
-    calibrator = Calibrator(
-        source.graph,
-        {p.name: source.weights[p.name] for p in source.graph.parameters},
-        samples,
-        wishes.method,
-        learned=source.weights,
-        progress=progress,
-        judged=judged,
-    )
-    say("weights", source.said)
+    if wishes.images is not None:
+        pictures_of(wishes.images)  # without any it is a mistake to hear of at once
+    spec = source.spec
+    read = Path(spec.at.source.file)
+    say("spec", f"{read}  ok  (sha256 {digest(spec)[:12]}...)")
+    say("graph", _graph_line(source.graph))
+    say("pictures", told(spec.preprocess, spec.input))
+    say("weights", _weights_line(source))
     for note in source.adapted:
         say("weights", note)
-    if wishes.search:
-        lowered, _ = bisect(
-            calibrator, wishes.precision, lambda text: say("bisect", text)
-        )
-        source, lowered = _kept(source, lowered, wishes, say)
-    else:
-        lowered = calibrator.at(wishes.precision)
-    if any(p.name.endswith(".quantize.scale") for p in lowered.graph.parameters):
-        learned = lowered.weights.keys() <= source.weights.keys()
-        before = source.calibration
-        kept = f"kept, from {before.origin}" if before else "learned in training"
-        say("ranges", kept if learned else f"from {samples.origin}")
-    refused = unable(source, wishes)
-    if refused is not None:
-        say("engine", refused)
-    if lowered.narrowest != "fp32":
-        for note in samples.notes:
-            say("inputs", note)
-    read = Path(source.spec.at.source.file)
-    with staged(Path(out), force=force, names=NAMES, source=read) as stage:
-        made = _written(stage, source, wishes, lowered)
+    place = Path(out)
+    before = read if read.is_file() else None
+    with staged(place, force=force, names=NAMES, source=before) as stage:
+        made = _written(stage, *_lowered(source, wishes, say, progress), wishes)
         say("onnx", _onnx_line(made))
-        files = _plain_files(stage, made)
+        files = _plain_files(made)
         files.update({file.name: file.sha256 for file in made.written.files})
-        proof: dict[str, Any] = {}
         if wishes.verify:
-            proof = proof_of(made, say)
-        more, record = finish(of_network(made, proof))
+            made = replace(made, proof=proof_of(made, say))
+        more, record = finish(made)
         files.update(more)
-        manifest = _manifest(made, files, proof, form, options, record)
+        manifest = _manifest(made, files, record)
         write_manifest(stage, manifest)
-    return Exported(Path(out), manifest, time.perf_counter() - begin)
+    return Exported(place, manifest, time.perf_counter() - begin)
 
 
-def export_file(
+def make_of_file(
     model: Path,
     out: str | Path,
     form: str,
@@ -140,17 +121,10 @@ def export_file(
     The file comes along as it is, with what it keeps beside it.
     """
     begin = time.perf_counter()
-    beside = check_external(model)
     names = (MODEL, MANIFEST)
     with staged(Path(out), force=force, names=names, source=model) as stage:
-        home = model.parent.resolve()
-        copied = {MODEL: model}
-        for path in beside:
-            copied[path.resolve().relative_to(home).as_posix()] = path
-        for name, path in copied.items():
-            (stage / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, stage / name)
-        ready = of_file(stage / MODEL, model.stem)
+        copied(model, stage)
+        ready = Ready(stage, model.stem)
         own = {MODEL: ready.identity.sha256, **ready.identity.external}
         more, record = finish(ready)
         manifest = FileManifest(
@@ -169,45 +143,48 @@ def export_file(
 # --- parts ----------------------------------------------------------------------------
 
 
-def _kept(
-    source: Source, lowered: Lowered, wishes: Wishes, say: Say
+def _lowered(
+    source: Source, wishes: Wishes, say: Say, progress: Progress
 ) -> tuple[Source, Lowered]:
-    """The spec with what the search has kept; the file is written from that spec."""
-    keep = lowered.wanted.keep[len(wishes.precision.keep) :]
-    if not keep:
-        say("bisect", "nothing needs a higher precision")
-        return source, lowered
-    between = lowered.wanted.between
-    spec, changes = with_kept(source.spec, source.graph, keep, between)
-    for pointer, value in changes.items():
-        say("bisect", f'"set": {{"{pointer}": {json.dumps(value)}}}')
-    graph = expand(spec)
-    changed = replace(source, spec=spec, graph=graph)
-    calibrator = Calibrator(
-        graph,
-        lowered.calibrator.weights,
-        lowered.calibrator.samples,
-        wishes.method,
-        learned=lowered.weights,
-        judged=lowered.calibrator.judged,
+    """The network at its precision; with a search, of a spec that says what it found.
+
+    The file is written from that spec.
+    """
+    samples, judged = inputs_of(source, wishes)
+    calibrator = calibrator_of(
+        source, wishes, samples, judged=judged, progress=progress
     )
-    return changed, calibrator.at(wishes.precision)
+    if wishes.search and wishes.precision is not None:
+        found, _ = bisect(
+            calibrator, wishes.precision, lambda text: say("bisect", text)
+        )
+        keep = found.wanted.keep[len(wishes.precision.keep) :]
+        if keep:
+            between = found.wanted.between
+            spec, changes = with_kept(source.spec, source.graph, keep, between)
+            for pointer, value in changes.items():
+                say("bisect", f'"set": {{"{pointer}": {json.dumps(value)}}}')
+            source = replace(source, spec=spec, graph=expand(spec))
+            calibrator = replace(calibrator, graph=source.graph, learned=found.weights)
+        else:
+            say("bisect", "nothing needs a higher precision")
+    lowered = lowered_by(calibrator, wishes)
+    if any(p.name.endswith(".quantize.scale") for p in lowered.graph.parameters):
+        learned = lowered.weights.keys() <= source.weights.keys()
+        before = source.calibration
+        kept = f"kept, from {before.origin}" if before else "learned in training"
+        say("ranges", kept if learned else f"from {samples.origin}")
+    refused = unable(source, wishes)
+    if refused is not None:
+        say("engine", refused)
+    if lowered.narrowest != "fp32":
+        for note in samples.notes:
+            say("inputs", note)
+    return source, lowered
 
 
-def metadata_at(lowered: Lowered) -> dict[str, str]:
-    """What travels inside the ONNX file of its precision."""
-    found: dict[str, str] = {"resgen.precision": lowered.wanted.name}
-    if lowered.narrowest in QUANTIZED:
-        found["resgen.for"] = lowered.wanted.consumer
-    return found
-
-
-def _written(stage: Path, source: Source, wishes: Wishes, lowered: Lowered) -> Made:
-    graph = lowered.shipped
-    if wishes.camera is not None:
-        graph = camera(graph, source.spec.preprocess, wishes.camera)
-    metadata = metadata_of(source.spec, digest(source.spec))
-    metadata.update(metadata_at(lowered))
+def _written(stage: Path, source: Source, lowered: Lowered, wishes: Wishes) -> Made:
+    graph = as_written(lowered, source, wishes)
     written = write(
         graph,
         lowered.weights,
@@ -215,37 +192,35 @@ def _written(stage: Path, source: Source, wishes: Wishes, lowered: Lowered) -> M
         opset=wishes.opset,
         batch=wishes.batch,
         dynamic=wishes.dynamic,
-        metadata=metadata,
+        metadata=metadata_of(source, wishes),
     )
-    return Made(stage, source, wishes, lowered, graph, written)
+    return Made(stage, source.spec.name, source, wishes, lowered, graph, written)
 
 
-def _plain_files(stage: Path, made: Made) -> dict[str, str]:
+def _plain_files(made: Made) -> dict[str, str]:
     """Spec, graph and weights (scales included), with the SHA-256 of each."""
     texts = {
         SPEC: canonical_bytes(made.source.spec),
-        GRAPH: json.dumps(describe(made.source.graph), indent=1).encode(),
+        GRAPH: json.dumps(describe(made.graph), indent=1).encode(),
     }
     found: dict[str, str] = {}
     for name, text in texts.items():
-        with HashedFile(stage / name) as file:
+        with HashedFile(made.folder / name) as file:
             file.write(text + b"\n")
             found[name] = file.sha256
-    lowered = made.lowered
-    found[WEIGHTS] = write_safetensors(stage / WEIGHTS, lowered.graph, lowered.weights)
+    graph, weights = made.lowered.graph, made.weights
+    found[WEIGHTS] = write_safetensors(made.folder / WEIGHTS, graph, weights)
     return found
 
 
 def _manifest(
-    made: Made,
-    files: Mapping[str, str],
-    proof: Mapping[str, Any],
-    form: str,
-    options: Mapping[str, Any],
-    record: Mapping[str, Any],
+    made: Made, files: Mapping[str, str], record: Mapping[str, Any]
 ) -> Manifest:
-    source, wishes = made.source, made.wishes
-    origin = made.lowered.calibrator.samples.origin
+    source, wishes, written = made.source, made.wishes, made.written
+    calibration = None
+    if wishes.precision is not None:
+        origin = printable(made.lowered.calibrator.samples.origin)
+        calibration = source.calibration or Calibration(origin, wishes.method)
     return Manifest(
         resgen=__version__,
         name=source.spec.name,
@@ -254,28 +229,52 @@ def _manifest(
         weights=source.origin,
         adapted=source.adapted,
         input=source.spec.input,
-        precision=made.lowered.wanted,
-        calibration=source.calibration or Calibration(printable(origin), wishes.method),
+        precision=wishes.precision,
+        calibration=calibration,
         camera=wishes.camera,
         onnx=Onnx(
-            made.written.opset,
-            made.written.ir_version,
+            written.opset,
+            written.ir_version,
             wishes.batch,
             wishes.dynamic,
-            made.graph.passes,
+            made.file_graph.passes,
         ),
-        verified=dict(proof) or None,
-        form=form,
-        options=options,
+        verified=made.proof or None,
+        form=wishes.form,
+        options=wishes.options,
         made=record,
         files=entries(made.folder, files),
-        versions=versions(bool(proof)),
+        versions=versions(wishes.verify),
     )
 
 
+# --- what is said ---------------------------------------------------------------------
+
+
+def _graph_line(graph: Graph) -> str:
+    additions = sum(node.op.name == "add" for node in graph.nodes)
+    return f"{len(graph.nodes)} operators, {additions} residual additions"
+
+
+def _weights_line(source: Source) -> str:
+    count = sum(p.size for p in source.graph.parameters if p.trainable)
+    return f"{count:,} parameters, {source.said}"
+
+
 def _onnx_line(made: Made) -> str:
-    count = sum(node.op.name == "quantize" for node in made.graph.nodes)
-    parts = [f"opset {made.written.opset}", made.lowered.wanted.name]
-    if count:
-        parts.append(f"{count} quantisers placed for {made.lowered.wanted.consumer}")
-    return ", ".join((*parts, f"{made.written.bytes / 1e6:.1f} MB"))
+    def norms(of: Graph) -> int:
+        return sum(isinstance(n.op, Norm) and n.op.type == "batch" for n in of.nodes)
+
+    kept = norms(made.file_graph)
+    folded = norms(made.graph) - kept
+    placed = sum(node.op.name == "quantize" for node in made.file_graph.nodes)
+    wanted = made.wishes.precision
+    said = {
+        f"opset {made.written.opset}": True,
+        "" if wanted is None else wanted.name: wanted is not None,
+        f"{folded} batch norms folded": folded,
+        f"{kept} batch norms kept": kept,
+        f"{placed} quantisers placed for {made.lowered.wanted.consumer}": placed,
+        f"{made.written.bytes / 1e6:.1f} MB": True,
+    }
+    return ", ".join(text for text, holds in said.items() if holds)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from resgen.artifact.metadata import RECORDED
 from resgen.calibrate.ranges import Method
 from resgen.document.files import Format
 from resgen.files.ownership import MANIFEST
@@ -24,6 +23,8 @@ FORMAT: Final = 1
 M = TypeVar("M", bound="Manifest | FileManifest", covariant=True)
 #: Sizes are 32 bits wide in what reads ONNX files.
 LARGEST_BATCH: Final = 2**31
+#: Packages whose versions are recorded, where they took part.
+RECORDED: Final = ("numpy", "onnx", "onnxruntime", "torch")
 #: What ``weights`` says where nobody trained them.
 FRESH: Final = "fresh"
 

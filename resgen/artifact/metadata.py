@@ -9,28 +9,33 @@ from dataclasses import asdict
 from importlib import metadata
 
 from resgen._version import __version__
-from resgen.spec.canonical import canonical_bytes
-from resgen.spec.model import Spec
-
-#: Packages whose versions a manifest records, where they took part.
-RECORDED = ("numpy", "onnx", "onnxruntime", "torch")
+from resgen.artifact.manifest import RECORDED
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import Source
+from resgen.graph.precision import QUANTIZED
+from resgen.spec.canonical import canonical_bytes, digest
 
 
 def metadata_of(
-    spec: Spec, identity: str, version: str = __version__
+    source: Source, wishes: Wishes, version: str = __version__
 ) -> dict[str, str]:
     """What travels inside the ONNX file, so that it can be run without us.
 
     ``version`` is that of the resgen that wrote it.
     """
+    spec = source.spec
     found = {
         "resgen.version": version,
         "resgen.spec": canonical_bytes(spec).decode(),
-        "resgen.spec_sha256": identity,
+        "resgen.spec_sha256": digest(spec),
         "resgen.preprocess": json.dumps(asdict(spec.preprocess)),
     }
     if spec.labels is not None:
         found["resgen.labels"] = json.dumps(list(spec.labels), ensure_ascii=False)
+    if wishes.precision is not None:
+        found["resgen.precision"] = wishes.precision.name
+        if wishes.precisions(source.graph) & {*QUANTIZED}:
+            found["resgen.for"] = wishes.precision.consumer
     return found
 
 

@@ -35,11 +35,6 @@ class Artifact:
         """The safetensors file."""
         return self.folder / WEIGHTS
 
-    @property
-    def exported(self) -> bool:
-        """Whether ``resgen export`` made it, and not ``resgen build``."""
-        return self.manifest.precision is not None
-
     @cached_property
     def spec(self) -> Spec:
         """The spec that it was built from."""

@@ -1,88 +1,56 @@
-"""A build's model put to the proof, and what is said and recorded of it."""
+"""A float32 file put to the proof, and what is said and recorded of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from resgen.artifact.folder import WEIGHTS
+from resgen.artifact.ready import Made
 from resgen.errors import ResgenError
-from resgen.graph.ir import Graph
 from resgen.pictures.find import pictures_of
 from resgen.pictures.words import takes_pictures
 from resgen.proof.compare import Agreement
 from resgen.proof.gate import Verification
 from resgen.proof.gate import prove as prove_file
-from resgen.proof.initializers import Operands
-from resgen.spec.model import Preprocess
-from resgen.weights.evaluate import Weights
+from resgen.weights.safetensors import StoredWeights
 
+Say = Callable[[str, str], None]
 #: A user's pictures are compared this many at a time.
 BATCH: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a manifest records, and the lines that a person reads."""
+def prove(made: Made, say: Say, batches: Sequence[int]) -> dict[str, Any]:
+    """Prove a file; see :func:`resgen.proof.gate.prove`. What a manifest records.
 
-    record: dict[str, Any]
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is proven: a model, the graph that it was written from, and how.
-
-    ``lowered`` is the graph after its passes, ``operands`` what its initialisers are
-    computed from. ``source`` says where the weights are from. ``exact`` tells that all
-    files are byte for byte what they are derived to.
+    All pictures of a folder of the user's own are used, where one is named.
     """
-
-    graph: Graph
-    lowered: Graph
-    model: Path
-    weights: Weights
-    preprocess: Preprocess
-    operands: Operands
-    source: str
-    exact: bool = True
-
-
-def prove(
-    subject: Subject,
-    *,
-    batches: Sequence[int] | None = None,
-    images: Path | None = None,
-    seed: int = 0,
-) -> Proof:
-    """Prove a model; see :func:`resgen.proof.gate.prove`.
-
-    ``images`` is a folder of the user's own, all of which are used.
-    """
-    graph = subject.graph
+    graph, source, images = made.graph, made.source, made.wishes.images
+    preprocess = source.spec.preprocess
     own = None if images is None else pictures_of(images)
-    if own and not takes_pictures(subject.preprocess, graph.inputs[0].type.shape):
+    if own and not takes_pictures(preprocess, graph.inputs[0].type.shape):
         raise ResgenError(
             f"the input of {graph.name} is no picture, so images cannot verify it",
             hint="leave out --images: random inputs are used",
         )
-    if own and batches is None:
+    if own and not batches:
         # All of them, and one input of noise, in batches that any memory holds.
         whole, rest = divmod(len(own), BATCH)
         batches = (1, *(BATCH,) * whole, *((rest,) if rest else ()))
     done = prove_file(
         graph,
-        subject.lowered,
-        subject.model,
-        subject.weights,
-        subject.preprocess,
-        subject.operands,
+        made.file_graph,
+        made.model,
+        StoredWeights(made.folder / WEIGHTS),
+        preprocess,
+        made.written.initializers,
         batches=batches,
         images=own,
-        seed=seed,
+        seed=source.seed or 0,
     )
-    return Proof(done.to_json(), tuple(_lines(done, subject.source)))
+    for line in _lines(done, source.said):
+        say("verify", line)
+    return done.to_json()
 
 
 def _lines(done: Verification, source: str) -> list[str]:

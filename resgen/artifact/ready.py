@@ -1,27 +1,33 @@
-"""An ONNX file that is ready for what else is to be made of it."""
+"""An ONNX file in a folder that is not at its place yet: what forms are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from resgen.artifact.folder import MODEL
-from resgen.artifact.request import Made
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import Source
+from resgen.calibrate.lowered import Calibrator, Lowered, Progress
+from resgen.calibrate.samples import Samples
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
+from resgen.graph.passes import apply
 from resgen.graph.passes.camera import camera
-from resgen.graph.precision import precisions
+from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.precision import NAMES, Precision
 from resgen.lower.onnx import Written, write
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.tensorrt.build import Locate, nowhere
 from resgen.tensorrt.files import Fingerprint, fingerprint
-from resgen.weights.evaluate import np_dtype
+from resgen.weights.evaluate import Weights, np_dtype
 
 #: How far an engine's output may be off, as a share of its range, on top of what the
 #: precision itself was measured to cost.
@@ -32,34 +38,174 @@ FLOORS: Final[Mapping[str, float]] = {
 Feeds = Mapping[str, Array]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ready:
-    """A file in a folder that is not at its place yet.
+    """A file that somebody else wrote, in the folder where forms write beside it.
 
-    ``precisions`` are all that its operators have, the narrowest last. ``locate`` finds
-    the line of the spec that an ONNX node is from. ``trial`` gives inputs of a batch
-    size and what the network makes of them in float32, which ``exact`` gives for any
-    inputs of the file; ``tolerance`` is how far another
-    engine may be off, as a share of an output's range. ``sizes`` are the inputs' shapes
-    without the batch, as the spec states them. ``identity`` holds the hashes of the
-    file and of what it keeps beside it.
+    Of such a file no more is known than what it says. :class:`Made` is a network's.
     """
 
-    model: Path
+    folder: Path
     name: str
-    precisions: tuple[str, ...]
-    locate: Locate
-    labels: tuple[str, ...] | None
-    trial: Callable[[int], tuple[Feeds, Feeds]]
-    exact: Callable[[Feeds], Feeds]
-    tolerance: float
-    sizes: Mapping[str, tuple[int, ...]]
-    identity: Fingerprint
 
     @property
-    def folder(self) -> Path:
-        """Where what is made of the file goes."""
-        return self.model.parent
+    def model(self) -> Path:
+        """The ONNX file."""
+        return self.folder / MODEL
+
+    @property
+    def graph(self) -> Graph | None:
+        """The network as its spec states it, where there is one."""
+        return None
+
+    @property
+    def weights(self) -> Weights:
+        """The parameters of ``graph`` by name."""
+        return {}
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Names of the classes, where the spec has any."""
+        return None
+
+    @property
+    def sizes(self) -> Mapping[str, tuple[int, ...]]:
+        """The inputs' shapes without the batch, as far as a spec states them."""
+        return {}
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """All that the file's operators have, the narrowest last."""
+        return ("fp32",)
+
+    @property
+    def tolerance(self) -> float:
+        """How far another engine may be off, as a share of an output's range."""
+        return FLOORS["fp16"]
+
+    @property
+    def locate(self) -> Locate:
+        """Finds the line of the spec that an ONNX node is from."""
+        return nowhere
+
+    @cached_property
+    def identity(self) -> Fingerprint:
+        """The hashes of the file and of what it keeps beside it."""
+        return fingerprint(self.model)
+
+    def trial(self, batch: int) -> tuple[Feeds, Feeds]:
+        """Inputs of a batch size as the file takes them, and their outputs in float32.
+
+        Here noise, and what ONNX Runtime makes of it.
+        """
+        generator = np.random.default_rng(0)
+        with OnnxRuntimeSession(self.model, any_placement=True) as session:
+            feeds = {}
+            for name, shape in session.inputs.items():
+                rest = shape[1:]
+                if None in rest:
+                    raise ResgenError(
+                        f'the input "{name}" of {self.model.name} has open sizes, so '
+                        "no test inputs can be made",
+                        hint="export it with a fixed height and width",
+                    )
+                sizes = (shape[0] or batch, *(n for n in rest if n is not None))
+                noise = generator.standard_normal(sizes, np.float32)
+                feeds[name] = noise.astype(np_dtype(session.dtypes[name]))
+            return feeds, session.run(feeds)
+
+    def exact(self, feeds: Feeds) -> Feeds:
+        """The outputs in float32 of any inputs of the file."""
+        with OnnxRuntimeSession(self.model, any_placement=True) as session:
+            return session.run(feeds)
+
+
+@dataclass(frozen=True)
+class Made(Ready):
+    """A network's file, and all that it was made of.
+
+    ``source`` holds the spec as exported, ``file_graph`` is what the file was written
+    from. ``derived`` tells that all files are byte for byte what they follow from,
+    ``proof`` what was proven and measured of the file so far.
+    """
+
+    source: Source
+    wishes: Wishes
+    lowered: Lowered
+    file_graph: Graph
+    written: Written
+    derived: bool = True
+    proof: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The network as its spec states it."""
+        return self.source.graph
+
+    @property
+    def weights(self) -> Weights:
+        """Its parameters by name, with the scales that its precision adds."""
+        return self.lowered.weights
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Names of the classes, where the spec has any."""
+        return self.source.spec.labels
+
+    @property
+    def sizes(self) -> Mapping[str, tuple[int, ...]]:
+        """The inputs' shapes without the batch."""
+        return {given.name: given.type.shape for given in self.file_graph.inputs}
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """All that the operators have, the narrowest last."""
+        found = self.wishes.precisions(self.lowered.calibrator.folded)
+        return tuple(sorted(found, key=NAMES.index))
+
+    @property
+    def tolerance(self) -> float:
+        """How far another engine may be off, beyond what the precision costs."""
+        measured = (self.proof.get("accuracy") or {}).get("largest") or 0.0
+        return 2 * measured + FLOORS[self.lowered.narrowest]
+
+    @cached_property
+    def locate(self) -> Locate:
+        """Finds the line of the spec that an ONNX node is from."""
+        return locate_from_graph(self.file_graph)
+
+    @cached_property
+    def identity(self) -> Fingerprint:
+        """The hashes that were taken while the file was written."""
+        model, *beside = self.written.files
+        return Fingerprint(model.sha256, {file.name: file.sha256 for file in beside})
+
+    def trial(self, batch: int) -> tuple[Feeds, Feeds]:
+        """Samples as the file takes them, and the float32 network's outputs."""
+        (given,) = self.file_graph.inputs
+        inputs = self.inputs(batch)
+        outputs = self.exact({given.name: inputs})
+        return {given.name: inputs.astype(np_dtype(given.type.dtype))}, outputs
+
+    def inputs(self, batch: int) -> Array:
+        """So many samples, some more than once; of a camera noise."""
+        if self.wishes.camera is not None:
+            shape = (batch, *self.file_graph.inputs[0].type.shape)
+            return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        samples = self.lowered.calibrator.samples
+        first = next(samples.batches(min(batch, samples.count)))
+        return np.concatenate([first] * -(-batch // len(first)))[:batch]
+
+    def exact(self, feeds: Feeds) -> Feeds:
+        """The float32 network's outputs."""
+        folded = self.lowered.calibrator.folded
+        exact = as_taken(folded, self.source, self.wishes)
+        dtype = np_dtype(exact.inputs[0].type.dtype)
+        with temporary_folder() as folder:
+            path = Path(folder) / MODEL
+            write(exact, self.weights, path)
+            with OnnxRuntimeSession(path) as session:
+                return session.run({n: each.astype(dtype) for n, each in feeds.items()})
 
 
 def locate_from_graph(graph: Graph) -> Locate:
@@ -84,91 +230,53 @@ def locate_from_graph(graph: Graph) -> Locate:
     return locate
 
 
-def of_network(made: Made, proof: Mapping[str, Any]) -> Ready:
-    """A file that was written from a spec."""
-    lowered = made.lowered
-    each = precisions(lowered.calibrator.folded, lowered.wanted)
-    found = {*each.values(), lowered.narrowest} - {lowered.narrowest}
-    measured = (proof.get("accuracy") or {}).get("largest") or 0.0
-    return Ready(
-        made.model,
-        made.source.spec.name,
-        (*sorted(found), lowered.narrowest),
-        locate_from_graph(made.graph),
-        made.source.spec.labels,
-        lambda batch: _trial(made, batch),
-        lambda feeds: _exact(made, feeds),
-        2 * measured + FLOORS[lowered.narrowest],
-        {given.name: given.type.shape for given in made.graph.inputs},
-        _identity(made.written),
+# --- from a network to its file -------------------------------------------------------
+
+
+def calibrator_of(
+    source: Source,
+    wishes: Wishes,
+    samples: Samples,
+    *,
+    judged: Samples | None = None,
+    progress: Progress = lambda step, done, total: None,
+) -> Calibrator:
+    """What lowers a network: without a precision, to float32 in every part."""
+    graph, weights = source.graph, source.weights
+    if wishes.precision is None:
+        nodes = tuple(replace(node, precision="") for node in graph.nodes)
+        graph = replace(graph, nodes=nodes)
+    else:
+        weights = {p.name: weights[p.name] for p in graph.parameters}
+    return Calibrator(
+        graph,
+        weights,
+        samples,
+        wishes.method,
+        learned=source.weights,
+        progress=progress,
+        judged=judged,
     )
 
 
-def of_file(model: Path, name: str) -> Ready:
-    """A file that somebody else wrote."""
-    return Ready(
-        model, name, ("fp32",), nowhere, None,
-        lambda batch: _foreign_trial(model, batch),
-        lambda feeds: _foreign(model, feeds), FLOORS["fp16"], {},
-        fingerprint(model),
-    )  # fmt: skip
+def lowered_by(calibrator: Calibrator, wishes: Wishes) -> Lowered:
+    """The network at the precision that is asked for."""
+    if wishes.precision is None:
+        return Lowered(calibrator, Precision(), calibrator.graph, calibrator.weights)
+    return calibrator.at(wishes.precision)
 
 
-def _identity(written: Written) -> Fingerprint:
-    """The hashes that were taken while the file was written."""
-    model, *beside = written.files
-    return Fingerprint(model.sha256, {file.name: file.sha256 for file in beside})
+def as_written(lowered: Lowered, source: Source, wishes: Wishes) -> Graph:
+    """The graph that the file is written from."""
+    graph = lowered.shipped
+    if wishes.precision is None:
+        graph = lowered.graph
+        graph = graph if wishes.keep_batchnorm else apply(graph, fold_norm)
+    return as_taken(graph, source, wishes)
 
 
-def _trial(made: Made, batch: int) -> tuple[Feeds, Feeds]:
-    """Samples as the file takes them, and the float32 network's outputs."""
-    calibrator = made.lowered.calibrator
-    (given,) = made.graph.inputs
-    if made.wishes.camera is not None:
-        shape = (batch, *given.type.shape)
-        inputs = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    else:
-        first = next(calibrator.samples.batches(min(batch, calibrator.samples.count)))
-        inputs = np.concatenate([first] * -(-batch // len(first)))[:batch]
-    outputs = _exact(made, {given.name: inputs})
-    dtype = np_dtype(given.type.dtype)
-    return {given.name: inputs.astype(dtype)}, outputs
-
-
-def _exact(made: Made, feeds: Feeds) -> Feeds:
-    """The float32 network's outputs."""
-    exact, size = made.lowered.calibrator.folded, made.wishes.camera
-    if size is not None:
-        exact = camera(exact, made.source.spec.preprocess, size)
-    (given,) = exact.inputs
-    dtype = np_dtype(given.type.dtype)
-    with temporary_folder() as folder:
-        path = Path(folder) / MODEL
-        write(exact, made.lowered.weights, path)
-        with OnnxRuntimeSession(path) as session:
-            return session.run({n: each.astype(dtype) for n, each in feeds.items()})
-
-
-def _foreign_trial(model: Path, batch: int) -> tuple[Feeds, Feeds]:
-    """Noise for a file's inputs, and what ONNX Runtime makes of it."""
-    generator = np.random.default_rng(0)
-    with OnnxRuntimeSession(model, any_placement=True) as session:
-        feeds = {}
-        for name, shape in session.inputs.items():
-            rest = shape[1:]
-            if None in rest:
-                raise ResgenError(
-                    f'the input "{name}" of {model.name} has open sizes, so no test '
-                    "inputs can be made",
-                    hint="export it with a fixed height and width",
-                )
-            sizes = (shape[0] or batch, *(n for n in rest if n is not None))
-            noise = generator.standard_normal(sizes, np.float32)
-            feeds[name] = noise.astype(np_dtype(session.dtypes[name]))
-        return feeds, session.run(feeds)
-
-
-def _foreign(model: Path, feeds: Feeds) -> Feeds:
-    """What ONNX Runtime makes of inputs."""
-    with OnnxRuntimeSession(model, any_placement=True) as session:
-        return session.run(feeds)
+def as_taken(graph: Graph, source: Source, wishes: Wishes) -> Graph:
+    """The graph with what prepares a camera's pictures before it, if that is asked."""
+    if wishes.camera is None:
+        return graph
+    return camera(graph, source.spec.preprocess, wishes.camera)

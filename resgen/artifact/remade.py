@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from resgen.artifact.derived import Say, settle
-from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
+from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS, copied
 from resgen.artifact.form import Form, Job
 from resgen.artifact.opened import Artifact
-from resgen.artifact.ready import of_network
-from resgen.artifact.request import Made
+from resgen.artifact.ready import Made
 from resgen.errors import UsageError
 from resgen.files.aside import temporary_folder
 from resgen.files.hashed import sha256_of
 from resgen.onnxfile.differences import Difference
-from resgen.onnxfile.external import check_external
 from resgen.proof.compare import Departure
 
 
@@ -34,17 +31,16 @@ def check_made(artifact: Artifact, made: Made, form: Form, say: Say) -> bool:
     manifest = artifact.manifest
     try:
         options = form.options.from_json(manifest.options)
-        ready = of_network(made, manifest.verified or {})
-        job = Job(precisions=ready.precisions)
+        job = Job(precisions=made.precisions)
         finish = (
-            form.again(options, manifest.made, ready, job)
+            form.again(options, manifest.made, made, job)
             if form.again
             else form.prepare(options, job)
         )
         with temporary_folder() as folder:
-            own = _copied(artifact.model, Path(folder))
-            there = replace(ready, model=Path(folder) / MODEL)
-            files, record = finish(there)
+            names = copied(artifact.model, Path(folder))
+            own = {name: sha256_of(Path(folder, name)) for name in names}
+            files, record = finish(replace(made, folder=Path(folder)))
     except (UsageError, ValueError, TypeError, AttributeError) as error:
         # No command has asked for it: it can only have been written by hand.
         raise Departure("manifest", f"{artifact.folder} was altered: {error}") from None
@@ -59,18 +55,6 @@ def check_made(artifact: Artifact, made: Made, form: Form, say: Say) -> bool:
 
 
 # --- parts ----------------------------------------------------------------------------
-
-
-def _copied(model: Path, folder: Path) -> dict[str, str]:
-    """Copy an ONNX file with what it keeps beside it; the SHA-256 of each, by name."""
-    home = model.parent.resolve()
-    found = {}
-    for path in (model, *check_external(model)):
-        name = MODEL if path == model else path.resolve().relative_to(home).as_posix()
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / name)
-        found[name] = sha256_of(folder / name)
-    return found
 
 
 def _named(artifact: Artifact, form: Form, made: set[str]) -> Iterator[Difference]:

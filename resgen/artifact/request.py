@@ -1,63 +1,58 @@
-"""An ONNX file on its way: how it is wanted, and what it was made of."""
+"""How an artifact is wanted."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from resgen.artifact.folder import MODEL
-from resgen.artifact.source import Source
-from resgen.calibrate.lowered import Lowered
 from resgen.calibrate.ranges import Method
 from resgen.graph.ir import Graph
-from resgen.graph.precision import Precision
-from resgen.lower.onnx import Written
+from resgen.graph.precision import Precision, precisions
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How the ONNX file is to be.
+    """What is to be made of a network.
 
-    ``batch`` fixes the batch size, ``dynamic`` opens the spatial sizes, ``opset`` asks
-    for a version of the operators. ``calibration`` is a folder of pictures or an .npz
-    file, ``method`` how ranges come from it. ``evaluation`` is another of either, which
-    the precision is judged on, and ``tolerated`` the share of top-1 that it may lose
-    there. ``camera`` is the height and width of the
-    pictures that the file takes instead of prepared inputs. With ``search`` parts are
-    kept in higher precision until the tolerance holds; without ``verify`` nothing is
-    judged.
+    ``precision`` is that of the ONNX file; None is float32 throughout, whatever the
+    spec says of its parts, and with ``keep_batchnorm`` its norms stay. ``batch`` fixes
+    the batch size, ``dynamic`` opens the spatial sizes, ``opset`` asks for a version of
+    the operators. ``camera`` is the height and width of the pictures that the file
+    takes instead of prepared inputs.
+
+    ``calibration`` is a folder of pictures or an .npz file, ``method`` how ranges come
+    from it. ``evaluation`` is another of either, which the precision is judged on, and
+    ``tolerated`` the share of top-1 that it may lose there. With ``search`` parts are
+    kept in higher precision until the tolerance holds. ``images`` is a folder of
+    pictures that a float32 file is proven on. Without ``verify`` nothing is judged.
+
+    ``form`` is what is made of the file, and ``options`` what that was asked.
     """
 
-    precision: Precision = field(default_factory=Precision)
+    precision: Precision | None = None
+    keep_batchnorm: bool = False
     batch: int | None = None
     opset: int | None = None
     dynamic: bool = False
+    camera: tuple[int, int] | None = None
     calibration: Path | None = None
     method: Method = "minmax"
-    camera: tuple[int, int] | None = None
-    search: bool = False
-    verify: bool = True
     evaluation: Path | None = None
     tolerated: float | None = None
+    search: bool = False
+    images: Path | None = None
+    verify: bool = True
+    form: str = "onnx"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
+    def precisions(self, graph: Graph) -> set[str]:
+        """Those that the operators of a network will have."""
+        if self.precision is None:
+            return {"fp32"}
+        return {*precisions(graph, self.precision).values()}
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An ONNX file in a folder that is not at its place yet.
-
-    ``source`` holds the spec as exported, ``graph`` is what the file was written from.
-    ``exact`` tells that all files are byte for byte what they are derived to.
-    """
-
-    folder: Path
-    source: Source
-    wishes: Wishes
-    lowered: Lowered
-    graph: Graph
-    written: Written
-    exact: bool = True
-
-    @property
-    def model(self) -> Path:
-        """The ONNX file."""
-        return self.folder / MODEL
+    def exact(self, graph: Graph) -> bool:
+        """Whether the file is to compute what the network does, up to rounding."""
+        return self.precisions(graph) == {"fp32"} and self.camera is None

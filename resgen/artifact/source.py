@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.artifact.choose import choose
-from resgen.artifact.manifest import Calibration
+from resgen.artifact.manifest import FRESH, Calibration
 from resgen.artifact.opened import open_folder
+from resgen.errors import UsageError
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision, at_precision
 from resgen.pictures.configuration import as_expected
 from resgen.spec.model import Spec
+from resgen.weights import checkpoint
 from resgen.weights.evaluate import Weights
 from resgen.weights.finite import require_finite
-from resgen.weights.loading import Loading
+from resgen.weights.initialize import initialize
+from resgen.weights.loading import Loaded, Loading
 from resgen.weights.safetensors import StoredWeights
 
 #: What the names of learned scales end in.
@@ -44,7 +46,7 @@ class Source:
     @property
     def fresh(self) -> bool:
         """Whether nobody trained the weights."""
-        return self.origin == "fresh"
+        return self.origin == FRESH
 
     @property
     def said(self) -> str:
@@ -76,8 +78,8 @@ def from_spec(
         trained = at_precision(graph, wanted)
     how = how or Loading()
     spec = as_expected(spec, preprocess, weights)
-    loaded, origin = choose(trained, weights, state_dict, seed, how, spec)
-    seed_used = seed if origin == "fresh" else None
+    loaded, origin = _chosen(trained, weights, state_dict, seed, how, spec)
+    seed_used = seed if origin == FRESH else None
     return Source(spec, graph, loaded.arrays, origin, seed_used, loaded.notes)
 
 
@@ -100,3 +102,23 @@ def from_folder(folder: Path, *, scales: bool = False) -> Source:
         told.adapted,
         told.calibration if scales else None,
     )
+
+
+def _chosen(
+    graph: Graph,
+    weights: Path | str | None,
+    state_dict: Mapping[str, Any] | None,
+    seed: int,
+    how: Loading,
+    spec: Spec,
+) -> tuple[Loaded, str]:
+    """The weights, and where they come from: ``fresh`` where ``seed`` drew them."""
+    if weights is not None and state_dict is not None:
+        raise UsageError("weights come from a file or from a state_dict, not from both")
+    if weights is not None:
+        path = Path(weights)
+        return checkpoint.load(path, graph, how, spec=spec, seed=seed), path.name
+    if state_dict is not None:
+        state = checkpoint.checked_state(state_dict)
+        return checkpoint.fit(state, graph, how, spec=spec, seed=seed), "state_dict"
+    return Loaded(initialize(graph.parameters, seed)), FRESH

@@ -1,61 +1,97 @@
-"""``resgen verify``: the proof of a build, done again."""
+"""``resgen verify``: the proof of a folder, done again from the folder alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from resgen.artifact.derived import Derivation, check_derived, check_weights
+from resgen.artifact.derived import check_derived, check_weights
+from resgen.artifact.form import Form
+from resgen.artifact.judged import proof_of
+from resgen.artifact.metadata import metadata_of
 from resgen.artifact.opened import Artifact
-from resgen.artifact.proof import Subject, prove
-from resgen.graph.passes import apply
-from resgen.graph.passes.fold_norm import fold_norm
+from resgen.artifact.ready import Made, as_written, calibrator_of, lowered_by
+from resgen.artifact.remade import check_made
+from resgen.artifact.request import Wishes
+from resgen.artifact.source import Source
+from resgen.calibrate.samples import gather
+from resgen.errors import UsageError
+from resgen.graph.precision import at_precision
+from resgen.lower.onnx import Written
+from resgen.onnxfile.write import File
+
+Say = Callable[[str, str], None]
 
 
 def verify(
     artifact: Artifact,
+    form: Form,
     *,
     images: Path | None = None,
-    batches: Sequence[int] | None = None,
-    seed: int = 0,
-    say: Callable[[str, str], None] = lambda label, text: None,
-) -> dict[str, Any]:
-    """Prove the model of a folder whose hashes have been checked.
+    batches: Sequence[int] = (),
+    say: Say = lambda label, text: None,
+) -> Made:
+    """Prove the files of a folder whose hashes have been checked.
 
-    ``images`` is a folder of pictures, ``batches`` the batch sizes, ``seed`` draws the
-    noise and the probe parameters. Returns what was proven; raises ResgenError where
-    the model is not what the graph says.
+    ``images`` is a folder of pictures that the file is compared on, or measured on at
+    its precision (which an ``.npz`` does as well); ``batches`` are the batch sizes of a
+    float32 file. Returns the file with what was proven, for its form; raises
+    ResgenError where anything is not what the spec says.
     """
-    subject = derived(artifact, say)
-    if subject.exact:
+    made = derived(artifact, images, say)
+    if batches and not made.wishes.exact(made.graph):
+        raise UsageError("batch sizes are for a file that computes in float32")
+    same = check_made(artifact, made, form, say) and made.derived
+    if same:
         say("derived", "every file is byte for byte what its spec and options make")
-    proof = prove(subject, batches=batches, images=images, seed=seed)
-    for line in proof.lines:
-        say("verify", line)
-    return {**proof.record, "derived": subject.exact}
+    record = proof_of(made, say, batches)
+    return replace(made, derived=same, proof={**record, "derived": same})
 
 
 def derived(
-    artifact: Artifact, say: Callable[[str, str], None] = lambda label, text: None
-) -> Subject:
-    """What the model of a build is proven against, once its files are what it makes.
+    artifact: Artifact,
+    images: Path | None = None,
+    say: Say = lambda label, text: None,
+) -> Made:
+    """What a folder is proven against, once its files are what its manifest makes.
 
     Errors as those of :func:`resgen.artifact.derived.check_derived`.
     """
-    graph, spec = artifact.graph, artifact.spec
-    written = artifact.manifest.onnx
-    passes = [fold_norm] if "fold_norm" in written.passes else []
-    folded = apply(graph, *passes)
-    weights = check_weights(artifact, graph, say)
-    operands, exact = check_derived(artifact, Derivation(folded, weights), say)
-    return Subject(
-        graph,
-        folded,
-        artifact.model,
-        weights,
-        spec.preprocess,
-        operands,
-        artifact.manifest.origin,
-        exact,
+    manifest, graph, spec = artifact.manifest, artifact.graph, artifact.spec
+    written, wanted = manifest.onnx, manifest.precision
+    wishes = Wishes(
+        wanted,
+        keep_batchnorm="fold_norm" not in written.passes,
+        batch=written.batch,
+        opset=written.opset,
+        dynamic=written.dynamic,
+        camera=manifest.camera,
+        images=images,
+        form=manifest.form,
+        options=manifest.options,
     )
+    held = graph if wanted is None else at_precision(graph, wanted)
+    weights = check_weights(artifact, held, say)
+    source = Source(spec, graph, weights, manifest.weights, manifest.seed)
+    measured = None if wishes.exact(graph) else images
+    samples = gather(measured, graph, spec.preprocess)
+    lowered = lowered_by(calibrator_of(source, wishes, samples), wishes)
+    file_graph = as_written(lowered, source, wishes)
+    metadata = metadata_of(source, wishes, manifest.resgen)
+    operands, exact = check_derived(
+        artifact, file_graph, lowered.weights, metadata, say
+    )
+    entry = manifest.files[artifact.model.name]
+    file = Written(
+        opset=written.opset,
+        ir_version=written.ir_version,
+        bytes=entry.bytes,
+        initializers=operands,
+        sha256=entry.sha256,
+        files=(File(artifact.model.name, entry.bytes, entry.sha256),),
+    )
+    return Made(
+        artifact.folder, spec.name, source, wishes, lowered, file_graph, file, exact,
+        manifest.verified or {},
+    )  # fmt: skip

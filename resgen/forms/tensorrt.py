@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from resgen.artifact.form import Finish, Form, Job
@@ -200,8 +200,7 @@ def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> 
         if told.engine:
             files.update(_held(ready, told.engine))
         if told.kit:
-            kept = replace(there, trial=lambda batch: _kept(ready, batch))
-            files.update(_kit(kept, options, told.kit.targets))
+            files.update(_kit(there, options, told.kit.targets, ready))
         return files, dict(made)
 
     return finish
@@ -316,7 +315,10 @@ def _slower(manifest: EngineManifest) -> str:
     return f"not measured; {'; '.join(more)}: expect fp16 to be faster there"
 
 
-def _kit(ready: Ready, options: Options, targets: Sequence[str]) -> dict[str, str]:
+def _kit(
+    ready: Ready, options: Options, targets: Sequence[str], kept: Ready | None = None
+) -> dict[str, str]:
+    """Write a kit, with the inputs and outputs of one that is ``kept``."""
     from resgen.files.hashed import sha256_of
     from resgen.kit.profiles import shapes_of
     from resgen.kit.write import write_kit
@@ -326,7 +328,7 @@ def _kit(ready: Ready, options: Options, targets: Sequence[str]) -> dict[str, st
     profiles = resolve(options.profile, shapes)
     first = next(iter(shapes))
     batch = shapes[first][0] or (profiles[0][first][1][0] if profiles else 1)
-    inputs, expected = ready.trial(batch)
+    inputs, expected = _kept(kept, batch) if kept else ready.trial(batch)
     written = write_kit(
         ready.model,
         ready.folder / KIT,

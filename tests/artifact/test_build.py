@@ -19,8 +19,7 @@ import torch
 from safetensors.numpy import load_file
 
 import resgen
-from resgen.artifact.opened import Artifact, open_folder
-from resgen.artifact.verify import verify
+from resgen.artifact.opened import open_folder
 from resgen.errors import ResgenError
 
 TINY = {
@@ -35,11 +34,9 @@ TINY = {
 FILES = {"spec.json", "graph.json", "weights.safetensors", "model.onnx"}
 
 
-def checked(folder: Path) -> Artifact:
-    """A folder whose files are those of its manifest, as `resgen verify` opens it."""
-    artifact = open_folder(folder)
-    artifact.check_hashes()
-    return artifact
+def verified(folder: Path, **options):
+    """What `resgen verify` has to say of a folder."""
+    return resgen.verify(folder, **options).record
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +196,7 @@ def test_verify_refuses_an_altered_file(spec, tmp_path, name):
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(bytes(data))
     with pytest.raises(ResgenError, match=f"{name} is not the file"):
-        verify(checked(folder))
+        verified(folder)
 
 
 def test_verify_takes_pictures_and_batch_sizes(built, tmp_path):
@@ -208,11 +205,11 @@ def test_verify_takes_pictures_and_batch_sizes(built, tmp_path):
     for i in range(3):
         picture = np.random.default_rng(i).integers(0, 255, (30, 40, 3), np.uint8)
         Image.fromarray(picture).save(tmp_path / f"{i}.png")
-    record = verify(checked(built.folder), images=tmp_path)
+    record = verified(built.folder, images=tmp_path)
     assert (record["pictures"], record["random"]) == (3, 1)
-    assert verify(checked(built.folder), batches=(1, 2, 5))["batches"] == [1, 2, 5]
+    assert verified(built.folder, batch=(1, 2, 5))["batches"] == [1, 2, 5]
     with pytest.raises(ResgenError, match="no images"):
-        verify(checked(built.folder), images=built.folder)
+        verified(built.folder, images=built.folder)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +236,7 @@ def test_every_form_of_the_file_is_proven(spec, tmp_path, options):
     model = onnx.load(built.folder / "model.onnx")
     kinds = [node.op_type for node in model.graph.node]
     assert ("BatchNormalization" in kinds) is options.get("keep_batchnorm", False)
-    assert verify(checked(built.folder))["verdict"] == "equal"
+    assert verified(built.folder)["verdict"] == "equal"
 
 
 def test_dynamic_sizes_run_at_other_sizes(spec, tmp_path):
@@ -279,7 +276,7 @@ def test_many_pictures_are_compared_in_bounded_batches(built, tmp_path):
     picture = np.zeros((40, 40, 3), np.uint8)
     for at in range(19):
         Image.fromarray(picture + at).save(tmp_path / f"{at:02}.png")
-    record = verify(checked(built.folder), images=tmp_path)
+    record = verified(built.folder, images=tmp_path)
     assert (record["pictures"], record["random"]) == (19, 1)
     assert sum(record["batches"]) == 20
     assert max(record["batches"]) <= 8

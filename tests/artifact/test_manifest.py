@@ -8,13 +8,13 @@ import pytest
 
 import resgen
 from resgen import forms
-from resgen.artifact.make import export
+from resgen.artifact.make import make
 from resgen.artifact.manifest import NETWORK
 from resgen.artifact.opened import open_folder
 from resgen.artifact.remade import check_made
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import from_folder, from_spec
-from resgen.artifact.verify_export import derived
+from resgen.artifact.verify import derived
 from resgen.document.schema import schema
 from resgen.errors import ResgenError
 from resgen.graph.precision import Precision
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
     """A network in int8, which has all that a manifest can state."""
     out = tmp_path_factory.mktemp("manifest") / "out"
     source = from_spec(resgen.load(SPEC), seed=3)
-    export(source, out, Wishes(Precision("int8"), verify=False))
+    make(source, out, Wishes(Precision("int8"), verify=False))
     return out
 
 
@@ -46,7 +46,7 @@ def look(folder):
     artifact = open_folder(folder)
     artifact.check_hashes()
     from_folder(folder)
-    made = derived(artifact, None)
+    made = derived(artifact)
     check_made(artifact, made, forms.find("onnx"), lambda label, text: None)
 
 

@@ -19,14 +19,12 @@ import pytest
 from resgen import forms
 from resgen.api.export import export as resgen_export
 from resgen.api.verify import verify as resgen_verify
-from resgen.artifact.build import build
-from resgen.artifact.make import export
+from resgen.artifact.make import make
 from resgen.artifact.opened import open_folder
 from resgen.artifact.remade import check_made
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import from_spec
-from resgen.artifact.verify import derived as of_build
-from resgen.artifact.verify_export import derived as of_export
+from resgen.artifact.verify import derived
 from resgen.errors import ResgenError
 from resgen.expansion.network import load
 from resgen.graph.precision import Precision
@@ -59,10 +57,9 @@ KINDS = (*OF_MODEL, *OF_FOLDER, *OF_MANIFEST)
 def folders(tmp_path_factory):
     home = tmp_path_factory.mktemp("healthy")
     spec = load(SPEC)
-    build(spec, home / "build", verify=False)
-    for name in ("fp32", "fp16", "int8"):
-        wishes = Wishes(Precision(name), verify=False)
-        export(from_spec(spec), home / name, wishes)
+    precisions = {"build": None} | {n: Precision(n) for n in ("fp32", "fp16", "int8")}
+    for name, precision in precisions.items():
+        make(from_spec(spec), home / name, Wishes(precision, verify=False))
     return {path.name: path for path in sorted(home.iterdir())}
 
 
@@ -79,11 +76,8 @@ def formed(tmp_path_factory):
 def check(folder):
     artifact = open_folder(folder)
     artifact.check_hashes()
-    if artifact.exported:
-        form = forms.find(artifact.manifest.form)
-        check_made(artifact, of_export(artifact, None), form, lambda label, text: None)
-    else:
-        of_build(artifact)
+    form = forms.find(artifact.manifest.form)
+    check_made(artifact, derived(artifact), form, lambda label, text: None)
 
 
 def mended(folder):

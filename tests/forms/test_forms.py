@@ -14,6 +14,7 @@ import resgen
 from resgen import forms
 from resgen.cli import main
 from resgen.errors import ResgenError, UsageError
+from tests.manifests import resealed
 
 SPEC = {
     "resgen": 1,
@@ -73,21 +74,71 @@ def verify(ready, made, progress):
 
 FORM = Form("the file as text", Options, prepare, verify)
 '''
+#: Another, which is made of the graph and run by what proves it.
+OF_GRAPH = '''
+"""The network as PyTorch's module."""
+
+from dataclasses import dataclass
+
+from resgen.artifact.form import Form
+from resgen.options.group import Group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Group):
+    """It has none."""
+
+
+def prepare(options, job):
+    def make(ready):
+        import torch
+
+        from resgen.files.hashed import sha256_of
+        from resgen.lower.torch import to_torch
+
+        path = ready.folder / "module.pt"
+        torch.save(to_torch(ready.graph, ready.weights).eval(), path)
+        return {path.name: sha256_of(path)}, {}
+
+    return make
+
+
+def verify(ready, made, progress):
+    import numpy as np
+    import torch
+
+    from resgen.errors import ResgenError
+
+    module = torch.load(ready.folder / "module.pt", weights_only=False)
+    feeds, expected = ready.trial(2)
+    with torch.no_grad():
+        found = module(*map(torch.from_numpy, feeds.values())).numpy()
+    (wanted,) = expected.values()
+    share = float(np.abs(found - wanted).max() / np.ptp(wanted))
+    if share > ready.tolerance:
+        raise ResgenError("module.pt computes something else")
+    return {"module": {"largest": share}}
+
+
+FORM = Form("PyTorch's module", Options, prepare, verify, of_file=False)
+'''
 
 
 @pytest.fixture
 def added(tmp_path, monkeypatch):
-    """One new file, in a folder that the package looks into."""
+    """Two new files, in a folder that the package looks into."""
     home = tmp_path / "added"
     home.mkdir()
     (home / "text.py").write_text(SOURCE)
+    (home / "module.py").write_text(OF_GRAPH)
     monkeypatch.setattr(forms, "__path__", [*forms.__path__, str(home)])
-    for name in ("resgen.forms.text", "resgen.cli.export"):
+    ours = ("resgen.forms.text", "resgen.forms.module", "resgen.cli.export")
+    for name in ours:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.json").write_text(json.dumps(SPEC))
     yield tmp_path
-    for name in ("resgen.forms.text", "resgen.cli.export"):
+    for name in ours:
         sys.modules.pop(name, None)
 
 
@@ -136,6 +187,26 @@ def test_its_own_proof_is_asked(added):
     assert resgen.verify("out").unproven == ("text",)
     (added / "added" / "text.py").unlink()
     with pytest.raises(ResgenError, match="has the form text, which this resgen"):
+        resgen.verify("out")
+
+
+def test_a_form_of_the_graph_is_run_by_its_proof(added):
+    made = resgen.export(SPEC, "out", to="module")
+    found = resgen.verify("out")
+    assert found.unproven == ()
+    assert found.record["module"]["largest"] < 1e-5
+    with pytest.raises(UsageError, match="is an ONNX file, and module is made of"):
+        resgen.export("out/model.onnx", "again", to="module")
+    # Another network's module, in a folder whose hashes fit, is no module of this one.
+    (added / "out" / "module.pt").unlink()
+    other = resgen.export(SPEC, "other", to="module", seed=1)
+    assert made.manifest.files["module.pt"] != other.manifest.files["module.pt"]
+    (other.folder / "module.pt").rename(added / "out" / "module.pt")
+    manifest = json.loads((added / "out" / "manifest.json").read_text())
+    entry = other.manifest.files["module.pt"]
+    manifest["files"]["module.pt"] = {"bytes": entry.bytes, "sha256": entry.sha256}
+    resealed(added / "out" / "manifest.json", manifest)
+    with pytest.raises(ResgenError, match=r"module\.pt"):
         resgen.verify("out")
 
 
