@@ -204,6 +204,61 @@ def test_interrupted_training_is_reported_and_resumed(
     assert "steps 20, not 30" in other.stderr
 
 
+#: A diagnosis that is terminated when something of it has been called.
+TERMINATED = """
+import os, signal, sys
+from {module} import {holder} as holder
+called = holder.{name}
+def and_then(*given, **more):
+    made = called(*given, **more)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return made
+holder.{name} = and_then
+sys.argv = ["resgen", "diagnose", "small.json", "--train", "20", "--seeds", "1",
+            "--threads", "1", "--no-lr-test", "-o", "out"]
+from resgen.__main__ import run
+run()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "holder", "name", "left"),
+    [
+        (
+            "resgen.diagnosis.training.learner",
+            "Learner",
+            "advance",
+            {"diagnosis.html", "diagnosis.json", "small-seed0.safetensors"},
+        ),
+        ("resgen.diagnosis.training", "state", "save_file", set()),
+    ],
+    ids=["in training", "while its state is written"],
+)
+def test_terminated_training_ends_in_order(
+    small: Path, module: str, holder: str, name: str, left: set[str]
+) -> None:
+    program = TERMINATED.format(module=module, holder=holder, name=name)
+    done = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    _, said = done.communicate()
+    assert done.returncode == 143, said
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):  # nobody of its session is left
+        os.killpg(done.pid, 0)
+    assert {path.name for path in (small / "out").rglob("*") if path.is_file()} == left
+    assert (small / "out").exists() == bool(left)
+    if left:
+        (one,) = DIAGNOSIS.load(small / "out/diagnosis.json").arms[0].runs
+        assert (one.stopped, len(one.losses)) == ("interrupted", 5)
+        assert "--resume goes on" in said
+
+
 def test_interrupted_before_training_leaves_nothing(
     run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

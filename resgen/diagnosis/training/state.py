@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -103,19 +104,26 @@ class States:
         Of one that is, the file of an earlier step stays.
         """
         make_folder(self._folder)
-        for learner in learners:
-            if learner.whole:
-                content = {
-                    "settings": self._settings[learner.trainee.name],
-                    "run": plain(learner.run()),
-                }
-                metadata = {MARK: str(FORMAT), "content": json.dumps(content)}
-                path = self._path(learner.trainee.name, learner.seed)
-                with whole(path) as aside:
-                    try:
-                        save_file(_tensors(learner), aside, metadata)
-                    except SafetensorError as error:  # a full disk is no OSError there
-                        raise ResgenError(f"cannot write {path}: {error}") from error
+        try:
+            for learner in learners:
+                if learner.whole:
+                    self._save(learner)
+        finally:
+            with suppress(OSError):
+                self._folder.rmdir()  # only if it is empty
+
+    def _save(self, learner: Learner) -> None:
+        content = {
+            "settings": self._settings[learner.trainee.name],
+            "run": plain(learner.run()),
+        }
+        metadata = {MARK: str(FORMAT), "content": json.dumps(content)}
+        path = self._path(learner.trainee.name, learner.seed)
+        with whole(path) as aside:
+            try:
+                save_file(_tensors(learner), aside, metadata)
+            except SafetensorError as error:  # a full disk is no OSError there
+                raise ResgenError(f"cannot write {path}: {error}") from error
 
     def restore(self, learners: Sequence[Learner]) -> None:
         """Give every run the state of its file; one without a file begins anew."""
