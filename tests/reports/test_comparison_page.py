@@ -45,6 +45,13 @@ def test_nothing_runs_out_of_a_phone(opened: Open) -> None:
     page = opened(rendered([comparison()], "html"))
     page.set_viewport_size({"width": 360, "height": 700})
     page.wait_for_function("document.documentElement.scrollWidth <= 360")
+    # Before and after are seen at once, and no word of them is broken.
+    sides = page.locator("#sides .scroll").first
+    assert sides.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
+    one_line = sides.locator("td", has_text="parameters").bounding_box()["height"]
+    assert one_line < 40
+    command = page.locator("pre code")
+    assert command.bounding_box()["width"] <= 360
 
 
 @pytest.mark.parametrize("form", ["html", "md"])

@@ -36,10 +36,10 @@ _FACTS: Final[dict[str, Callable[[Side], str]]] = {
 
 def facts(found: Comparison) -> Table:
     """What is known of A and of B; a fact that neither has is left out."""
-    rows = [(name, told(found.a), told(found.b)) for name, told in _FACTS.items()]
     head = ("what", f"{found.a.name} (A)", f"{found.b.name} (B)")
-    known = [row for row in rows if row[1] or row[2]]
-    return Table.words("Before and after", head, known, left=3)
+    told = [(name, of(found.a), of(found.b)) for name, of in _FACTS.items()]
+    rows = [(name, a or "–", b or "–") for name, a, b in told if a or b]
+    return Table.words("Before and after", head, rows, left=3)
 
 
 def runs(found: Comparison) -> Table:

@@ -65,7 +65,7 @@ def figures(diagnoses: Sequence[Diagnosis], *, unicode: bool = True) -> Table:
     if guessing:
         rows += [(f"loss (guessing: {guessing})", *map(_first_loss, arms))]
     names = [one.title for one in found]
-    return Table.words("Before training", ("", *names), rows, left=1)
+    return Table.words("Before training", ("figure", *names), rows, left=1)
 
 
 def training(diagnosis: Diagnosis) -> Table:
@@ -83,7 +83,7 @@ def training(diagnosis: Diagnosis) -> Table:
             ("learning rate, too high at", *(_rate(arm, "limit") for arm in arms)),
         ]
     names = [one.title for one in found]
-    return Table.words("Short training", ("", *names), rows, left=1)
+    return Table.words("Short training", ("figure", *names), rows, left=1)
 
 
 def _charts(arms: Sequence[Arm], measure: str, unicode: bool) -> Iterator[str]:

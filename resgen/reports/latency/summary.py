@@ -108,9 +108,10 @@ def _troubles(record: Record) -> Iterator[str]:
 
 
 def _of_many(records: Sequence[Record]) -> Iterator[str]:
-    names = list(dict.fromkeys(record.subject.name for record in records))
+    names = ", ".join(dict.fromkeys(record.subject.name for record in records))
     told = ", ".join(titles(records))
-    yield f"{len(records)} results of {', '.join(names)}: {told}."
+    of = "" if told == names else f" of {names}"
+    yield f"{len(records)} results{of}: {told}."
     rows = [row for row in compare(records) if row.change is not None]
     if rows:
         most = max(rows, key=lambda row: abs((row.change or 1.0) - 1.0))

@@ -32,12 +32,11 @@ const CHARTS = {
     const { pairs, alike, interval } = DATA;
     if (!pairs.length) return null;
     const dots = (name, rows, i) => ({ name, type: "scatter", symbolSize: 10,
-      color: category(i), symbol: i ? "circle" : "emptyCircle",
+      itemStyle: { color: i ? category(i) : "transparent", borderColor: category(i),
+        borderWidth: 2 },
       data: rows.map((pair, at) => [at + 1, pair.ratio, pair.first, pair.second]) });
-    const ends = (value, label, type) => ({ yAxis: value, lineStyle: { type },
-      label: { formatter: label, position: "insideEndTop", color: css("--soft") } });
-    const marks = [ends(1, "no difference", "solid"),
-      ...(interval || []).map((end) => ends(end, "", "dashed"))];
+    const line = (value, type) => ({ yAxis: value, lineStyle: { type } });
+    const marks = [line(1, "solid"), ...(interval || []).map((end) => line(end, "dashed"))];
     return {
       height: 300,
       option: base(`Ratios of ${pairs.length} pairs: ${pairs.map((pair) =>
@@ -47,11 +46,12 @@ const CHARTS = {
           seriesName, `${value[1].toFixed(3)}x`,
           `${seconds(value[2])} and ${seconds(value[3])}`) },
         grid: { left: 60, right: 24, top: 40, bottom: 44 },
-        xAxis: axis({ type: "value", name: "pair", minInterval: 1, min: 0 }),
+        xAxis: axis({ type: "value", name: "pair", minInterval: 1, min: 0,
+          max: Math.max(pairs.length, alike.length) + 1 }),
         yAxis: axis({ type: "value", scale: true, axisLabel: { formatter: "{value}x" } }),
         series: [
           { ...dots("B over A", pairs, 1), markLine: { silent: true, symbol: "none",
-            data: marks, lineStyle: { color: css("--soft") } } },
+            label: { show: false }, data: marks, lineStyle: { color: css("--soft") } } },
           ...(alike.length ? [dots("A over A", alike, 0)] : []),
         ],
       }),
