@@ -18,6 +18,7 @@ MODULES = sorted(
 
 
 @pytest.mark.parametrize("name", MODULES)
+@pytest.mark.slow
 def test_examples_give_what_they_say(name: str) -> None:
     found = doctest.testmod(import_module(name))
     assert found.attempted

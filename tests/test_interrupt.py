@@ -71,6 +71,7 @@ except KeyboardInterrupt:
     assert (done.stdout, done.stderr) == ("143\n", "")
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     program = PROGRAM.format(module="click", number=int(signal.SIGTERM), then=RAISE)
     done = subprocess.run(
@@ -83,6 +84,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 
 @pytest.mark.parametrize("command", [["list"], ["check", "resnet50"], ["--help"]])
+@pytest.mark.slow
 def test_an_output_that_is_closed_is_an_error(command: list[str]) -> None:
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "resgen", *command],
@@ -127,6 +129,7 @@ asked.ask("settle", 1.0, progress=lambda share: os.kill(os.getpid(), signal.SIGK
 @pytest.mark.skipif(
     not hasattr(os, "pidfd_open"), reason="waits for no child of its own"
 )
+@pytest.mark.slow
 def test_a_worker_dies_with_whoever_asks_it() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE

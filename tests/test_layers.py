@@ -176,6 +176,7 @@ def breaches(name: str, source: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_imports_keep_the_direction_of_the_layers() -> None:
     found = [
         breach
@@ -242,6 +243,7 @@ def code_lines(file: Path) -> int:
     return len(lines)
 
 
+@pytest.mark.slow
 def test_every_room_keeps_to_its_budget() -> None:
     """Who needs more looks for what can go first; splitting a file brings nothing."""
     spent = dict.fromkeys(BUDGET, 0)
@@ -286,6 +288,7 @@ pathlib.Path(out).write_text(json.dumps([code, sorted(sys.modules)]))
         "schema",
     ],
 )
+@pytest.mark.slow
 def test_looking_imports_neither_torch_nor_onnx(command: str, tmp_path: Path) -> None:
     out = tmp_path / "modules.json"
     done = subprocess.run(

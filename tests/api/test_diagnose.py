@@ -13,6 +13,7 @@ from resgen.diagnosis.documents import DIAGNOSIS
 QUICK = {"seeds": 1, "threads": 1, "batch": 16}
 
 
+@pytest.mark.slow
 def test_a_spec_is_diagnosed_and_shown(tmp_path: Path) -> None:
     found = resgen.diagnose(SPEC, **QUICK)
     assert found.folder is None

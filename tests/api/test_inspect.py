@@ -59,6 +59,7 @@ def test_printed_they_show_what_inspect_shows() -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet50", "preact_resnet1001_cifar"])
+@pytest.mark.slow
 def test_nothing_that_is_looked_at_fills_the_screen(name: str) -> None:
     spec = resgen.load(name)
     graph = resgen.expand(spec)

@@ -14,6 +14,7 @@ from resgen.profiling.documents import REPORT
 QUICK = {"time": 0.3, "threads": 1, "no_operators": True}
 
 
+@pytest.mark.slow
 def test_a_spec_is_profiled_and_shown(tmp_path: Path) -> None:
     found = resgen.profile(SPEC, **QUICK)
     assert found.folder is None  # nothing is written unless it was asked for
@@ -25,6 +26,7 @@ def test_a_spec_is_profiled_and_shown(tmp_path: Path) -> None:
     assert REPORT.from_json(found.to_dict(), Path("report.json")) == found.record
 
 
+@pytest.mark.slow
 def test_the_report_goes_where_it_was_asked_for(tmp_path: Path) -> None:
     found = resgen.profile(
         SPEC, out=tmp_path / "new", set=["/stages/0/depth=2"], **QUICK

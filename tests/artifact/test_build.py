@@ -169,6 +169,7 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "resgen", "build", "resnet50", "-o", "o"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -230,6 +231,7 @@ def test_folders_that_are_no_build(tmp_path, content, message):
     "options",
     [{"batch": 2}, {"dynamic": True}, {"keep_batchnorm": True}, {"opset": 20}],
 )
+@pytest.mark.slow
 def test_every_form_of_the_file_is_proven(spec, tmp_path, options):
     built = resgen.build(spec, tmp_path / "o", **options)
     assert built.manifest.verified["verdict"] == "equal"
@@ -252,6 +254,7 @@ def test_dynamic_sizes_run_at_other_sizes(spec, tmp_path):
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.ptp(theirs))
 
 
+@pytest.mark.slow
 def test_torchs_exporter_is_a_second_opinion(spec, tmp_path):
     """Two exporters that share no code write files that compute the same."""
     ours = resgen.build(spec, tmp_path / "ours").folder

@@ -32,6 +32,7 @@ def digits():
     return images, data.target[order]
 
 
+@pytest.mark.slow
 def test_trained_network_is_as_good_in_onnx(digits, tmp_path):
     images, targets = digits
     train, test = slice(0, 1400), slice(1400, None)

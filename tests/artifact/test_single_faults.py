@@ -221,6 +221,7 @@ def claimed(folder, version):
 
 
 @pytest.mark.parametrize("name", ["build", "fp16", "int8"])
+@pytest.mark.slow
 def test_an_older_version_explains_spellings_and_nothing_else(name, folders, tmp_path):
     folder = shutil.copytree(folders[name], tmp_path / "folder")
     model = onnx.load(folder / MODEL)

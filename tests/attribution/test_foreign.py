@@ -57,6 +57,7 @@ def numbered(path, out):
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("how", ["names", "notes", "weights"])
+@pytest.mark.slow
 def test_a_resnet_of_torchvision_is_charged_to_its_layers(peers, tmp_path, how):
     model = peers.torchvision.models.resnet18()
     path = exported(model, tmp_path / "m.onnx", dynamo=how != "names")
@@ -91,6 +92,7 @@ def test_a_resnet_of_torchvision_is_charged_to_its_layers(peers, tmp_path, how):
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("dynamo", [True, False])
+@pytest.mark.slow
 def test_timms_stages_of_stages_are_told_from_blocks(peers, tmp_path, dynamo):
     model = peers.timm.create_model("mobilenetv3_small_050")
     names, found = charged(exported(model, tmp_path / "m.onnx", dynamo=dynamo))

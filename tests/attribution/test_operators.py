@@ -55,6 +55,7 @@ def profiled(tmp_path):
         ("preact_resnet110_cifar", "fp32", 0.9),
     ],
 )
+@pytest.mark.slow
 def test_onnxruntimes_time_is_charged_and_all_work_is_found(
     profiled, name, precision, least
 ):
@@ -69,6 +70,7 @@ def test_onnxruntimes_time_is_charged_and_all_work_is_found(
     ("name", "precision"),
     [("resnet50", "fp32"), ("resnet18", "int8"), ("densenet121", "fp32")],
 )
+@pytest.mark.slow
 def test_openvinos_time_is_charged_and_all_work_is_found(profiled, name, precision):
     pytest.importorskip("openvino")
     graph, found = profiled(name, precision, batch=2, profile=profile_openvino)
@@ -77,6 +79,7 @@ def test_openvinos_time_is_charged_and_all_work_is_found(profiled, name, precisi
     assert sum(op.macs or 0 for op in found.operators) == 2 * analyse(graph).macs
 
 
+@pytest.mark.slow
 def test_what_openvino_fuses_is_what_it_computes(profiled):
     pytest.importorskip("openvino")
     _, found = profiled("resnet18", profile=profile_openvino)
@@ -97,6 +100,7 @@ def test_openvino_names_the_file_that_it_does_not_load(tmp_path):
         profile_openvino(path, {})
 
 
+@pytest.mark.slow
 def test_what_onnxruntime_fuses_is_what_it_computes(profiled):
     _, found = profiled("resnet18")
     computed = {op.nodes: op for op in found.operators}
@@ -109,6 +113,7 @@ def test_what_onnxruntime_fuses_is_what_it_computes(profiled):
     assert last.bytes == 4 * (3 * 64 * 56 * 56 + 64 * 64 * 9 + 64)
 
 
+@pytest.mark.slow
 def test_bytes_are_what_onnxruntime_counts(tmp_path):
     graph = at_precision(resgen.expand(resgen.load("resnet18")), Precision())
     path = tmp_path / "model.onnx"
@@ -167,6 +172,7 @@ def test_a_file_that_does_not_run_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "seresnet50"])
+@pytest.mark.slow
 def test_torch_runs_each_operator_once_under_its_own_name(name):
     graph = resgen.expand(resgen.load(name))
     module = resgen.to_torch(graph).eval()

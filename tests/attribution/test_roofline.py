@@ -21,6 +21,7 @@ MADE_UP = Ceilings(
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])
+@pytest.mark.slow
 def test_the_ceilings_are_those_of_an_independent_loop(runtime):
     found = ceilings(runtime, "cpu", "fp32", 1, seconds=0.2)
     assert found.compute_burst >= found.compute_sustained > 0

@@ -23,6 +23,7 @@ def digits():
 @pytest.mark.parametrize(
     "blocks", [("layer1.0",), ("layer2.1",), ("layer1.0", "layer2.1"), BLOCKS]
 )
+@pytest.mark.slow
 def test_it_names_the_blocks_that_were_sabotaged(digits, blocks, consumer):
     weights = sabotaged(digits.weights, blocks, 1000)
     calibrator = Calibrator(digits.graph, weights, digits.known)

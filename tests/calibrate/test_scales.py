@@ -70,6 +70,7 @@ def test_symmetric_scales_by_hand(least, greatest, name, scale):
 @given(
     st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32)
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_range_is_covered_and_zero_is_exact(a, b):
     least, greatest = min(a, b), max(a, b)
     made, at = found("onnxruntime", (least, greatest))

@@ -107,6 +107,7 @@ def test_two_of_one_name_are_told_apart(run, here, told):
     assert "mine (B) and mine (A) are equal within the floor" in both.stdout
 
 
+@pytest.mark.slow
 def test_real_processes_give_a_real_verdict(run, files, monkeypatch):
     find_stand_ins(monkeypatch)
     onnx_file(files / "fast.onnx", "x-3")
@@ -119,6 +120,7 @@ def test_real_processes_give_a_real_verdict(run, files, monkeypatch):
     assert "slow is slower than fast" in done.stdout
 
 
+@pytest.mark.slow
 def test_reports_of_two_sessions_are_undecided(run, here):
     for name in ("a", "b"):
         words = ("--time", "0.3", "--threads", "1", "--no-operators", "-o", name)

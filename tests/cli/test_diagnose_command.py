@@ -78,6 +78,7 @@ def cells(stdout: str, row: str) -> list[str]:
 # --- what it is for -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_plain_network_beside_its_residual_one(run: Run, small: Path) -> None:
     words = ("--set", "/input=[3,16,16]", *ONE)
     done = run("diagnose", "plain56_cifar", "--against", "resnet56_cifar", *words)
@@ -126,6 +127,7 @@ def test_json_is_the_document_and_nothing_else(run: Run, small: Path) -> None:
     assert str(small) not in (small / "out/diagnosis.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_that_knows_ascii_only(small: Path) -> None:
     command = [sys.executable, "-m", "resgen", "diagnose", "small.json", *ONE]
     told = {**os.environ, "COLUMNS": "44", "PYTHONIOENCODING": "ascii"}
@@ -148,6 +150,7 @@ def test_a_narrow_terminal_that_knows_ascii_only(small: Path) -> None:
 # --- training -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_training_and_its_weights(run: Run, small: Path) -> None:
     words = ("--train", "20", "--keep-weights", *ONE)
     done = run("diagnose", "small.json", *words)
@@ -160,6 +163,7 @@ def test_training_and_its_weights(run: Run, small: Path) -> None:
     assert built.exit_code == 0, built.output
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_kept_and_marked(run: Run, small: Path) -> None:
     done = run("diagnose", "small.json", "--lr", "1e6", "--train", "12", *ONE)
     assert done.exit_code == 0, done.output
@@ -172,6 +176,7 @@ def test_a_run_that_diverges_is_kept_and_marked(run: Run, small: Path) -> None:
     assert said in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_interrupted_training_is_reported_and_resumed(
     run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -459,6 +464,7 @@ main()
 @pytest.mark.parametrize(
     ("module", "extra"), [("torch", "torch"), ("sklearn", "diagnose")]
 )
+@pytest.mark.slow
 def test_without_a_component(small: Path, module: str, extra: str) -> None:
     command = [sys.executable, "-c", WITHOUT, module, "diagnose", "small.json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -487,6 +493,7 @@ def test_a_log_is_told_how_far_training_is(
     assert "small, seed 0: 5 of 5" in done.stderr
 
 
+@pytest.mark.slow
 def test_resumed_training_keeps_its_threads(
     run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

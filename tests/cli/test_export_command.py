@@ -38,6 +38,7 @@ def kinds(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8", "fp8"])
+@pytest.mark.slow
 def test_every_precision_is_a_whole_valid_file(
     run: Run, here: Path, precision: str
 ) -> None:
@@ -51,6 +52,7 @@ def test_every_precision_is_a_whole_valid_file(
     assert run("verify", folder).exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_file_is_smaller_and_computes_nearly_the_same(run: Run, here: Path) -> None:
     sizes, outputs = {}, {}
     x = np.random.default_rng(0).standard_normal((2, 3, 32, 32), np.float32)
@@ -66,6 +68,7 @@ def test_the_file_is_smaller_and_computes_nearly_the_same(run: Run, here: Path) 
     assert np.abs(outputs["int8"] - outputs["fp32"]).max() < 0.1 * reach
 
 
+@pytest.mark.slow
 def test_json_is_the_manifest_with_what_was_measured(run: Run, here: Path) -> None:
     result = run("export", "mine.json", "--to", "onnx", "--precision", "int8", "--json")
     found = json.loads(result.stdout)
@@ -77,6 +80,7 @@ def test_json_is_the_manifest_with_what_was_measured(run: Run, here: Path) -> No
     assert all(block["snr"] > 12 for block in accuracy["blocks"])
 
 
+@pytest.mark.slow
 def test_a_build_is_exported_with_its_own_weights(run: Run, here: Path) -> None:
     run("build", "mine.json", "--no-verify", "--seed", 5)
     run("export", "build/mine", "--to", "onnx", "--precision", "fp16", "-o", "out")
@@ -85,6 +89,7 @@ def test_a_build_is_exported_with_its_own_weights(run: Run, here: Path) -> None:
     assert all(np.array_equal(built[name], taken[name]) for name in built)
 
 
+@pytest.mark.slow
 def test_calibration_images_decide_the_scales(run: Run, here: Path) -> None:
     shape = (300, 3, 32, 32)
     for name, factor in (("near", 1.0), ("far", 10.0)):
@@ -114,6 +119,7 @@ def sabotaged(here: Path) -> None:
 
 
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
+@pytest.mark.slow
 def test_a_precision_that_destroys_is_refused_and_bisected(
     run: Run, here: Path, consumer: str
 ) -> None:
@@ -137,6 +143,7 @@ def test_a_precision_that_destroys_is_refused_and_bisected(
     assert again.exit_code == 0
 
 
+@pytest.mark.slow
 def test_an_engine_and_a_kit_for_what_cannot_be_built(run: Run, here: Path) -> None:
     pytest.importorskip("tensorrt_rtx")
     cache = {"RESGEN_CACHE": str(here / "cache")}
@@ -169,6 +176,7 @@ def test_a_file_for_one_engine_is_not_run_by_another(run: Run, here: Path) -> No
     assert "written for TensorRT" in result.stderr
 
 
+@pytest.mark.slow
 def test_ends_and_camera_change_what_the_file_takes(run: Run, here: Path) -> None:
     run("export", "mine.json", "--to", "onnx", "--precision", "fp16", "--ends", "low",
         "-o", "low")  # fmt: skip
@@ -182,6 +190,7 @@ def test_ends_and_camera_change_what_the_file_takes(run: Run, here: Path) -> Non
     assert (taken.type, taken.shape[1:]) == ("tensor(uint8)", [48, 64, 3])
 
 
+@pytest.mark.slow
 def test_quantisation_leaves_the_parts_that_are_kept(run: Run, here: Path) -> None:
     run("export", "mine.json", "--to", "onnx", "--precision", "int8", "-o", "out",
         "--keep", "first", "--keep", "layer2")  # fmt: skip

@@ -51,6 +51,7 @@ def test_paths_are_counted(run: Run) -> None:
     assert (found["shortest"], found["longest"]) == (6, 50)
 
 
+@pytest.mark.slow
 def test_more_paths_than_json_can_count(run: Run, here: Path) -> None:
     deep = ("inspect", "mine.json", "--set", "/stages/1/depth=1100")
     ways = json.loads(run(*deep, "--json").stdout)["paths"]

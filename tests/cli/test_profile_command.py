@@ -19,6 +19,7 @@ from resgen.profiling.documents import REPORT
 QUICK = ("--time", "0.4", "--threads", "1")
 
 
+@pytest.mark.slow
 def test_a_network_is_measured_and_reported(run, here):
     done = run("profile", "mine.json", *QUICK)
     assert done.exit_code == 0, done.output
@@ -44,6 +45,7 @@ def test_a_runtime_that_nothing_here_is_is_no_crash(run, here, monkeypatch):
     assert "no runtime that is here runs mine on cpu" in done.stderr
 
 
+@pytest.mark.slow
 def test_json_is_the_report_and_nothing_else(run, here):
     done = run(
         "profile", "mine.json", *QUICK, "--json", "-o", "out", "--batch", "1,2",
@@ -57,6 +59,7 @@ def test_json_is_the_report_and_nothing_else(run, here):
     assert "samples" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_report_leaves_out_where_files_lie(run, here, tmp_path):
     done = run("profile", tmp_path / "mine.json", *QUICK, "--no-operators", "-o", "a")
     assert done.exit_code == 0, done.output
@@ -67,6 +70,7 @@ def test_a_report_leaves_out_where_files_lie(run, here, tmp_path):
     assert str(tmp_path) in (here / "b/report.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_foreign_file_is_charged_by_its_names(run, here):
     onnx_file(here / "tiny.onnx")
     done = run("profile", "tiny.onnx", *QUICK)
@@ -74,6 +78,7 @@ def test_a_foreign_file_is_charged_by_its_names(run, here):
     assert re.search(r"^  layer1 .* %", done.stdout, re.M)
 
 
+@pytest.mark.slow
 def test_a_runtime_that_gives_nothing_costs_the_exit_code(run, here, monkeypatch):
     find_stand_ins(monkeypatch)
     onnx_file(here / "tiny.onnx")
@@ -144,6 +149,7 @@ def test_what_is_not_there_is_named(run, here):
     assert run("profile", "no.engine").exit_code == 1
 
 
+@pytest.mark.slow
 def test_open_sizes_are_asked_for(run, here):
     onnx_file(here / "open.onnx", open_sizes=True)
     done = run("profile", "open.onnx", *QUICK)
@@ -154,6 +160,7 @@ def test_open_sizes_are_asked_for(run, here):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+@pytest.mark.slow
 def test_an_interrupt_saves_what_was_measured(here):
     onnx_file(here / "tiny.onnx")
     process = subprocess.Popen(

@@ -149,6 +149,7 @@ def test_an_encoding_that_lacks_a_character(here: Path) -> None:
     assert "r\u00e9seau \\u6f22".encode("latin-1") in done.stdout
 
 
+@pytest.mark.slow
 def test_json_is_json_in_any_encoding(here: Path) -> None:
     name = "r\u00e9seau \u6f22 \u0153"
     (here / "named.json").write_text(
@@ -165,6 +166,7 @@ def test_json_is_json_in_any_encoding(here: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing_and_says_so(here: Path) -> None:
     with subprocess.Popen(
         [*PROGRAM, "build", "resnet152", "--no-verify", "-o", "out/it"],

@@ -120,6 +120,7 @@ def test_no_engine_is_imported(saved: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["report", "profile", "diagnose"])
+@pytest.mark.slow
 def test_a_page_of_somebodys_is_not_overwritten_unasked(
     run: Run, saved: Path, command: str
 ) -> None:

@@ -51,6 +51,7 @@ def inert(text: str) -> bool:
 
 
 @pytest.mark.parametrize("command", ["check", "inspect", "build"])
+@pytest.mark.slow
 def test_the_name_of_a_file_is_not_obeyed(command: str, tmp_path: Path) -> None:
     name = f"a{OBEYED}.json"
     (tmp_path / name).write_text(json.dumps({**SPEC, "stages": [{"widht": 8}]}))

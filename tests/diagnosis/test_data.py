@@ -311,6 +311,7 @@ def test_too_few_for_a_batch() -> None:
 # --- outputs --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_output_is_named_where_there_are_several() -> None:
     net = Builder((1, 8, 8))
     net.add("conv", Conv(out=6, kernel=3, padding=1))

@@ -35,6 +35,7 @@ def one_thread() -> Any:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_both_networks_see_the_same_from_every_seed() -> None:
     spec = resgen.load(TINY)
     plain = without_shortcuts(spec)
@@ -82,6 +83,7 @@ def test_the_first_loss_is_that_of_the_module() -> None:
     assert run.moments[0].loss == pytest.approx(wanted.item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_loss_of_one_of_several_outputs() -> None:
     net = Builder((1, 8, 8))
     net.add("conv", Conv(out=6, kernel=3, padding=1))

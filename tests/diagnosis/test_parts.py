@@ -78,6 +78,7 @@ PUBLISHED = {"resnet18": 8, "densenet121": 58, "convnext_tiny": 18, "vgg16": 13}
 
 
 @pytest.mark.parametrize("name", ZOO)
+@pytest.mark.slow
 def test_every_part_of_the_zoo_fires_once_and_in_order(name: str) -> None:
     graph = resgen.expand(resgen.load(name))
     blocks = sum(section.blocks for section in graph.sections)

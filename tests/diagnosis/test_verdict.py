@@ -121,6 +121,7 @@ def seen(name: str) -> Start:
 
 
 @pytest.mark.parametrize("name", FAULTY)
+@pytest.mark.slow
 def test_a_fault_is_found_and_its_hint_mends_it(name: str) -> None:
     spec, codes, mend = FAULTY[name]
     (finding,) = seen(name).findings()
@@ -188,6 +189,7 @@ CLEAR = {
 
 
 @pytest.mark.parametrize("name", CLEAR)
+@pytest.mark.slow
 def test_batch_seed_classes_and_width_do_not_decide(name: str) -> None:
     spec, codes = CLEAR[name]
     assert start(spec, seeds=[0], batch=128).codes == codes
@@ -201,6 +203,7 @@ def test_batch_seed_classes_and_width_do_not_decide(name: str) -> None:
     assert start(wide, seeds=[2]).codes == codes
 
 
+@pytest.mark.slow
 def test_plain_and_residual_networks_of_the_paper() -> None:
     """He et al. 2015, section 4.2: what the whole diagnosis is about."""
     assert start("plain56_cifar", seeds=[0]).codes == ["RG402"]

@@ -62,6 +62,7 @@ def test_verdict_and_training_agree_on_networks_held_back() -> None:
 
 
 @pytest.mark.parametrize("name", FEW)
+@pytest.mark.slow
 def test_the_verdict_is_the_golden_one(name: str) -> None:
     assert (started(name).codes or "ok") == TRAINED[name]["verdict"]
 

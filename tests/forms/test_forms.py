@@ -155,6 +155,7 @@ def test_a_form_is_found_by_its_file(added):
     assert "For text: How far." in told
 
 
+@pytest.mark.slow
 def test_it_is_exported_proven_and_profiled(added):
     made = run("export", "small.json", "--to", "text", "--indent-by", 2, "-o", "out")
     assert made.exit_code == 0, made.output
@@ -216,6 +217,7 @@ def test_no_unknown_form_is_taken_for_another(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_its_precision(tmp_path):
     """Exported once more it is the same file, bit for bit, to whatever form."""
     first = resgen.export(SPEC, tmp_path / "a", precision="int8", seed=3, batch=2)

@@ -183,6 +183,7 @@ sys.exit(bool(check(graph)) or "networkx" in sys.modules)
 KNOWN = {"res2net50_26w_4s": ["RG210", "RG210"]}
 
 
+@pytest.mark.slow
 def test_the_zoo_is_clean(network, specs: Path) -> None:
     found = {}
     for path in sorted(specs.rglob("*.json")):

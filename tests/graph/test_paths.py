@@ -59,6 +59,7 @@ def deep(described, blocks: int) -> Graph:
     )
 
 
+@pytest.mark.slow
 def test_identity_blocks_follow_the_binomial_law(described) -> None:
     # Veit et al. 2016: n blocks make 2^n paths, binomially distributed.
     blocks = 1200

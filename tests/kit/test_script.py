@@ -55,12 +55,14 @@ def test_a_good_engine_is_built_checked_and_timed(make_kit, run_script):
 @pytest.mark.parametrize(
     ("target", "told"), [("sm_87", False), ("sm_72, sm_87", False), ("sm_90", True)]
 )
+@pytest.mark.slow
 def test_another_device_than_was_meant_is_told(make_kit, run_script, target, told):
     done = run_script(make_kit(target=target))
     assert done.returncode == 0
     assert (f"the kit was written for {target}" in done.stdout) == told
 
 
+@pytest.mark.slow
 def test_samples_are_raw_and_in_the_order_of_time(make_kit, run_script):
     kit = make_kit()
     assert run_script(kit).returncode == 0
@@ -80,6 +82,7 @@ def test_samples_are_raw_and_in_the_order_of_time(make_kit, run_script):
     assert layers["layers"][0]["ms"] == [0.5] * 20
 
 
+@pytest.mark.slow
 def test_a_run_is_one_launch_where_it_can_be_recorded(
     make_kit, run_script, monkeypatch
 ):
@@ -96,6 +99,7 @@ def test_a_run_is_one_launch_where_it_can_be_recorded(
 
 
 @pytest.mark.parametrize("version", ["8.6.2.3", "9.0.1"])
+@pytest.mark.slow
 def test_a_tensorrt_that_is_too_old_is_told_before_anything_is_built(
     make_kit, run_script, version
 ):
@@ -125,6 +129,7 @@ def test_the_power_mode_of_a_jetson_is_kept(tmp_path):
     assert read_board(other) == {"power_mode": None, "clocks_pinned": None}
 
 
+@pytest.mark.slow
 def test_every_profile_is_timed(make_kit, run_script):
     sizes = [((1, 3, 4, 4),) * 3, ((1, 3, 4, 4), (8, 3, 4, 4), (16, 3, 4, 4))]
     kit = make_kit(profiles=[{"input": size} for size in sizes])
@@ -135,6 +140,7 @@ def test_every_profile_is_timed(make_kit, run_script):
     assert result_of(kit)["kit"]["test_profile"] == 1
 
 
+@pytest.mark.slow
 def test_float32_is_computed_without_tf32(make_kit, run_script):
     for precision, cleared in (("fp32", ["TF32"]), ("fp16", [])):
         kit = make_kit(precision, precision=precision)
@@ -208,6 +214,7 @@ def test_without_a_gpu_nothing_is_built(make_kit, run_script, devices):
     "name", ["model.onnx", "inputs.npz", "expected.npz", "kit.json"]
 )
 @pytest.mark.parametrize("how", ["cut", "gone"])
+@pytest.mark.slow
 def test_a_damaged_file_is_named_before_anything_is_built(
     make_kit, run_script, name, how
 ):
@@ -234,6 +241,7 @@ def test_a_kit_without_a_key_is_damaged(make_kit, run_script):
     assert "tolerances" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_tensorrt_the_command_that_brings_it_is_named(make_kit):
     kit = make_kit()
     # -I: no PYTHONPATH; -S: no site-packages, so no numpy either.
@@ -257,6 +265,7 @@ def test_without_tensorrt_the_command_that_brings_it_is_named(make_kit):
     assert "TensorRT is not installed: pip install tensorrt" in done.stderr
 
 
+@pytest.mark.slow
 def test_wrong_usage_is_exit_code_2(make_kit, run_script):
     assert run_script(make_kit(), "--runs", "0").returncode == 2
 

@@ -50,6 +50,7 @@ def difference(graph: Graph) -> float:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(specs())
+@pytest.mark.slow
 def test_drawn_networks_agree(spec: dict[str, Any]) -> None:
     examined = examine(spec)
     assert examined.errors == ()

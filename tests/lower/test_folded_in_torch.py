@@ -191,6 +191,7 @@ def test_it_trains(image, precision):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.slow
 def test_it_is_an_ordinary_module(image, precision):
     graph = residual()
     low = at_precision(graph, Precision(precision, "onnxruntime"))

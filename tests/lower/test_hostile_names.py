@@ -98,6 +98,7 @@ def test_what_is_no_name_is_refused_at_its_place(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.slow
 def test_what_is_accepted_can_be_built(name: str) -> None:
     x = torch.ones(1, 3, 8, 8)
     for made in named(name):

@@ -628,6 +628,7 @@ def test_edits_of_a_graph_survive_copies(pair: Any, image: torch.Tensor) -> None
         assert torch.equal(made(image), before * 3)
 
 
+@pytest.mark.slow
 def test_compiles_without_a_graph_break(pair: Any, image: torch.Tensor) -> None:
     model = pair[0].eval()
     torch._dynamo.reset()

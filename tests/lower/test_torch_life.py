@@ -79,6 +79,7 @@ def test_compiled_training_is_the_same(model: nn.Module, images: torch.Tensor) -
         torch.testing.assert_close(buffer, statistics[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_export_with_an_open_batch(model: nn.Module, images: torch.Tensor) -> None:
     model.eval()
     batch = torch.export.Dim("batch", min=1, max=64)

@@ -109,6 +109,7 @@ def test_a_snapshot_is_cheap() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_load_by_others_is_seen_and_own_load_is_not() -> None:
     before = snapshot()
     if "busy" not in before:

@@ -111,6 +111,7 @@ def test_a_part_is_cut_out_of_the_whole(interpolation, opset):
     after=st.integers(10, 4000),
     interpolation=st.sampled_from(["bilinear", "bicubic", "lanczos"]),
 )
+@pytest.mark.slow
 def test_two_digits_hold_a_weight_and_sum_exactly(before, after, interpolation):
     rows = taps(before, after, interpolation, True)
     parts = digits(rows)

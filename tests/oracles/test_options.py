@@ -164,6 +164,7 @@ def test_option(option: str, resnet: Callable[..., nn.Module]) -> None:
     assert_twins(twin(spec(**said), resnet(**theirs)))
 
 
+@pytest.mark.slow
 def test_output_stride_of_torchvision(peers: ModuleType) -> None:
     torch.manual_seed(0)
     resnet = peers.torchvision.models.resnet
@@ -196,6 +197,7 @@ def test_what_starts_at_zero(block: str, peers: ModuleType) -> None:
     assert {name for name, p in weights.items() if not p.any()} == zero
 
 
+@pytest.mark.slow
 def test_drop_path_grows_with_depth(resnet: Callable[..., nn.Module]) -> None:
     from timm.layers import DropPath as Theirs
 
@@ -218,6 +220,7 @@ def test_drop_path_grows_with_depth(resnet: Callable[..., nn.Module]) -> None:
 
 
 @pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.slow
 def test_weight_standardisation(norm: str, peers: ModuleType) -> None:
     """As Big Transfer has it (Kolesnikov et al. 2019), which pads its stem itself."""
     from timm.layers import BatchNormAct2d, GroupNormAct, StdConv2d
@@ -302,6 +305,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.slow
 def test_networks_of_timm(name: str, peers: ModuleType) -> None:
     torch.manual_seed(0)
     peer = peers.timm.create_model(name, num_classes=CLASSES)

@@ -100,6 +100,7 @@ def hooked_macs(peer: nn.Module, shape: tuple[int, ...]) -> int:
 
 
 @pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.slow
 def test_training(name: str, peers: ModuleType) -> None:
     pair = small(name, peers)
     assert_twins(pair, onnx=False)

@@ -39,6 +39,7 @@ TIMM = [
 
 @pytest.mark.peers
 @pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.slow
 def test_torchvision(name: str, peers: ModuleType) -> None:
     torch.manual_seed(0)
     size = SIZES.get(name, SIZE)
@@ -48,6 +49,7 @@ def test_torchvision(name: str, peers: ModuleType) -> None:
 
 @pytest.mark.peers
 @pytest.mark.parametrize("name", TIMM)
+@pytest.mark.slow
 def test_timm(name: str, peers: ModuleType) -> None:
     torch.manual_seed(0)
     size = SIZES.get(name, SIZE)

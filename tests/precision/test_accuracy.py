@@ -80,6 +80,7 @@ def test_it_really_learned_something(digits, exact):
         f"{value.name}-{value.consumer}" if isinstance(value, Precision) else None
     ),
 )
+@pytest.mark.slow
 def test_a_precision_costs_little(digits, exact, tmp_path, wanted, points):
     made = lowered(digits, wanted)
     found = digits.share(scores(digits, made, tmp_path))

@@ -57,6 +57,7 @@ def scales_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=str)
+@pytest.mark.slow
 def test_they_cost_nothing_and_every_scale_can_be_divided_by(killed, tmp_path, wanted):
     digits, weights = killed
     made = Calibrator(digits.graph, weights, digits.known).at(wanted)
@@ -84,6 +85,7 @@ def test_they_cost_nothing_and_every_scale_can_be_divided_by(killed, tmp_path, w
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, 1e-40, float("inf"), float("nan")])
+@pytest.mark.slow
 def test_a_stored_scale_that_cannot_be_divided_by_is_named(killed, tmp_path, value):
     digits, weights = killed
     made = Calibrator(digits.graph, weights, digits.known).at(WANTED[1])

@@ -75,6 +75,7 @@ def before_casts(graph: Graph, value: str) -> str:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.slow
 def test_tensorrt_gets_what_its_parser_takes(name):
     """Symmetric scales and float biases, and one side of an addition left alone."""
     graph = at_precision(network(name), Precision("int8", "tensorrt"))
@@ -114,6 +115,7 @@ def test_tensorrt_gets_what_its_parser_takes(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.slow
 def test_onnxruntime_gets_additions_whole(name):
     """Unsigned activations with zero points, and every side of an addition in bytes."""
     graph = at_precision(network(name), Precision("int8", "onnxruntime"))
@@ -134,6 +136,7 @@ def test_onnxruntime_gets_additions_whole(name):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+@pytest.mark.slow
 def test_onnxruntime_runs_it_all_in_integers(name, tmp_path):
     graph = network(name)
     shape = graph.inputs[0].type.shape
@@ -271,6 +274,7 @@ def test_dead_channels_and_dead_values_get_positive_scales(tmp_path):
         assert np.isfinite(made.measured().largest)
 
 
+@pytest.mark.slow
 def test_reduced_weights_have_seven_bits(digits):
     made = Calibrator(digits.graph, digits.weights, digits.known)
     for reduce_range, greatest in ((False, 127), (True, 63)):
@@ -287,6 +291,7 @@ def test_reduced_weights_have_seven_bits(digits):
 
 @pytest.mark.parametrize("name", ["int8", "fp8"])
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
+@pytest.mark.slow
 def test_a_value_named_as_its_parameter_can_be_quantised(name, consumer):
     """LayerScale's is: nothing in a module may lie below a parameter."""
     graph = network("convnext_tiny")

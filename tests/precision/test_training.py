@@ -67,6 +67,7 @@ def one_bright_picture(digits, factor: float) -> Calibrator:
         ("tensorrt", one_bright_picture, 40, 2),
     ],
 )
+@pytest.mark.slow
 def test_it_wins_back_half_of_what_was_lost(
     digits, tmp_path, consumer, harmed, factor, epochs
 ):
@@ -112,6 +113,7 @@ def test_a_scale_that_training_has_broken_is_named(digits, value):
 
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
 @pytest.mark.parametrize("name", ["fp16", "bf16", "int8", "fp8"])
+@pytest.mark.slow
 def test_names_of_parameters_stay_and_all_are_trained(digits, name, consumer):
     """A float32 checkpoint loads, all but the scales, and everything has a gradient."""
     wanted = Precision(name, consumer)

@@ -46,6 +46,7 @@ def jobs(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_what_is_slower_is_called_slower(jobs):
     # So much slower that a machine which is busy with other tests cannot hide it; how
     # little is enough on a quiet one is in test_comparisons_soak.py.
@@ -247,6 +248,7 @@ def test_a_waterfall_is_over_the_builds_as_well(monkeypatch, jobs):
     assert opened == ["a0", "b0", "b1", "a1", "a2", "b2"]
 
 
+@pytest.mark.slow
 def test_a_deeper_stage_is_where_the_time_goes(tmp_path):
     import json
 

@@ -122,6 +122,7 @@ def wrong(decisions: list[Decision]) -> int:
 
 @pytest.mark.parametrize("pairs", [8, 14])
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
+@pytest.mark.slow
 def test_false_alarms(noise: Noise, pairs: int) -> None:
     cases = 1000
     decisions = comparisons(noise, pairs, 0, cases)
@@ -137,6 +138,7 @@ def test_false_alarms_in_many(noise: Noise, pairs: int) -> None:
     assert wrong(decisions) <= oracle.binom.ppf(0.999, cases, 1 - LEVEL)
 
 
+@pytest.mark.slow
 def test_false_alarms_without_a_floor() -> None:
     """The level is the test's own: the floor is a second guard, not the only one."""
     rng = np.random.default_rng(5)
@@ -196,6 +198,7 @@ def test_the_same_is_found_equal_in_time() -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02])
+@pytest.mark.slow
 def test_advice_on_more_pairs_leads_to_a_verdict(delay: float) -> None:
     rng = np.random.default_rng(9)
     decided, asked = 0, 0
@@ -328,6 +331,7 @@ def verdicts(builds: int, effect: float, *, count: bool = True) -> Counter[str]:
 
 
 @pytest.mark.parametrize("builds", [3, 4])
+@pytest.mark.slow
 def test_builds_that_differ_are_no_difference_of_networks(builds: int) -> None:
     found = verdicts(builds, 0.0)
     assert found["faster"] + found["slower"] <= 0.02 * found.total()

@@ -35,6 +35,7 @@ def saved(tmp_path: Path) -> Path:
     ],
     ids=["whole", "no runs", "names", "letters"],
 )
+@pytest.mark.slow
 def test_a_record_survives_its_file(one: Record, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     REPORT.save(one, path)

@@ -119,6 +119,7 @@ def test_whoever_builds_sees_the_gpu_that_is_measured(monkeypatch, listed, seen)
     assert visible(1) == seen
 
 
+@pytest.mark.slow
 def test_an_engine_is_built_in_a_process_that_is_gone_by_then(gpu, spec, monkeypatch):
     """One that stayed would be another program on the GPU beside the measurement."""
     gpu()
@@ -133,6 +134,7 @@ def bench(subject, session):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.slow
 def test_layers_are_charged_to_the_blocks_of_the_spec(gpu, spec, precision):
     gpu()
     with prepared(Wanted(str(spec), precision, building=Building())) as subject:
@@ -159,6 +161,7 @@ def test_layers_are_charged_to_the_blocks_of_the_spec(gpu, spec, precision):
         assert not any("Cast" in name and "Conc" in name for name in macs)
 
 
+@pytest.mark.slow
 def test_a_run_has_its_samples_and_then_its_layers(gpu, spec, monkeypatch):
     gpu()
     monkeypatch.setattr("resgen.runtime.tensorrt.TensorRtSession", Running)
@@ -172,6 +175,7 @@ def test_a_run_has_its_samples_and_then_its_layers(gpu, spec, monkeypatch):
     assert found.ceilings.compute_burst > 0
 
 
+@pytest.mark.slow
 def test_the_command_builds_what_is_not_there(gpu, spec, tmp_path, monkeypatch):
     if device.present() is not None:
         pytest.skip("a GPU is here")
@@ -215,6 +219,7 @@ def test_a_foreign_file_gets_an_engine_and_its_own_hierarchy(gpu, tmp_path):
         assert "layer1" in {c.path for c in found.charges if c.seconds}
 
 
+@pytest.mark.slow
 def test_every_batch_size_has_a_profile_of_its_own(gpu, spec):
     gpu()
     with prepared(Wanted(str(spec), building=Building((1, 4)))) as subject:
@@ -223,6 +228,7 @@ def test_every_batch_size_has_a_profile_of_its_own(gpu, spec):
         assert all(p.min == p.max == p.opt for p in profiles)
 
 
+@pytest.mark.slow
 def test_an_engine_of_another_precision_is_not_the_folders(gpu, spec, tmp_path):
     import resgen
 
@@ -237,6 +243,7 @@ def test_an_engine_of_another_precision_is_not_the_folders(gpu, spec, tmp_path):
         assert vouched(subject.engine).flags["precision"] == "fp32"
 
 
+@pytest.mark.slow
 def test_a_profiler_that_reports_nothing_is_an_error(gpu, spec):
     gpu()
     with prepared(Wanted(str(spec), building=Building())) as subject:
@@ -260,6 +267,7 @@ def calls(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_a_comparison_builds_several_of_each(gpu, calls, spec):
     if device.present() is not None:
         pytest.skip("a GPU is here")
@@ -271,6 +279,7 @@ def test_a_comparison_builds_several_of_each(gpu, calls, spec):
     assert len(calls) == 2 * compare.BUILDS
 
 
+@pytest.mark.slow
 def test_an_engine_is_built_once_and_several_are_built_anew(gpu, calls, tmp_path):
     gpu()
     model = onnx_file(tmp_path / "tiny.onnx")
@@ -312,6 +321,7 @@ def test_inputs_of_several_sizes_are_refused(gpu, tmp_path):
         engines_of(model, tmp_path, "fp32", Building(shapes=shapes))
 
 
+@pytest.mark.slow
 def test_pairs_take_turns_among_the_builds(gpu, spec, monkeypatch):
     gpu()
     opened = []

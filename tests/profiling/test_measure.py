@@ -41,6 +41,7 @@ def small(tmp_path_factory):
         yield subject
 
 
+@pytest.mark.slow
 def test_a_network_of_a_spec_on_two_engines(small, tmp_path):
     said = []
     record = profile(
@@ -77,6 +78,7 @@ def test_what_is_timed_carries_numbers_of_unit_size(small):
     assert 0.1 < np.abs(logits).mean() < 10
 
 
+@pytest.mark.slow
 def test_the_median_is_that_of_a_bare_loop_beside_it(small):
     import onnxruntime
 
@@ -97,6 +99,7 @@ def test_the_median_is_that_of_a_bare_loop_beside_it(small):
     assert ours == pytest.approx(np.quantile(bare, 0.05), rel=0.25)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_costs_its_own_row_only(tiny):
     record = profile(tiny, options("null", "stand_in_engines.dying", "onnxruntime"))
     first, dead, last = record.runs
@@ -107,6 +110,7 @@ def test_a_process_that_dies_costs_its_own_row_only(tiny):
     assert not all_failed(record.runs, "null")
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_says_so_and_the_sweep_goes_on(tiny):
     record = profile(tiny, options("stand_in_engines.hungry", batches=(1, 4, 2)))
     assert [run.error and run.error.split(" (")[0] for run in record.runs] == [
@@ -120,6 +124,7 @@ def test_where_nothing_was_measured_the_first_error_is_raised(tiny):
     assert found.value.hint == "be quiet"
 
 
+@pytest.mark.slow
 def test_an_interrupt_hands_over_what_was_measured(tiny, monkeypatch):
     whole = profile(tiny, options("null")).runs[0]
     answers = [whole, KeyboardInterrupt(whole)]
@@ -140,6 +145,7 @@ def test_an_interrupt_hands_over_what_was_measured(tiny, monkeypatch):
     assert not isinstance(stop.value, Interrupted)
 
 
+@pytest.mark.slow
 def test_throughput_finds_the_knee(tiny):
     record = profile(
         tiny, options("null", mode="throughput", batches=(1, 2, 64), lanes=1)
@@ -152,6 +158,7 @@ def test_throughput_finds_the_knee(tiny):
     assert many.settings["in_flight"] == 1
 
 
+@pytest.mark.slow
 def test_pace_and_cold_caches_are_told(tiny):
     limits = Limits(
         seconds=0.3, warm_up=0.1, least_seconds=0.1, half_width=0.0, interval=0.02
@@ -162,6 +169,7 @@ def test_pace_and_cold_caches_are_told(tiny):
     assert any("caches flushed" in note for note in run.notes)
 
 
+@pytest.mark.slow
 def test_open_sizes_are_asked_for(tmp_path):
     path = onnx_file(tmp_path / "open.onnx", open_sizes=True)
     with prepared(Wanted(str(path))) as subject:
@@ -173,6 +181,7 @@ def test_open_sizes_are_asked_for(tmp_path):
         assert run.error is None
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_nothing_is_measured(tmp_path):
     path = onnx_file(tmp_path / "idle.onnx")
     model = onnx.load(path)

@@ -163,6 +163,7 @@ def test_the_hosts_clock_starts_when_the_flush_is_over(mode):
     assert device.log == ["flush", "wait"]
 
 
+@pytest.mark.slow
 def test_a_cold_processor_writes_more_than_its_last_cache(tmp_path):
     for name, size in (("index0", "48K"), ("index3", "36M"), ("index9", "strange")):
         (tmp_path / name).mkdir()
@@ -335,6 +336,7 @@ def test_inputs_that_cannot_be_made_say_what_to_do(declared, shapes, error, mess
 # --- several requests at once ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_as_many_requests_get_through_as_there_are_lanes_for():
     works = [lambda: time.sleep(0.01)] * 3
     limits = Limits(seconds=1.0, warm_up=1.0, half_width=0.0)
@@ -354,6 +356,7 @@ def test_a_lane_that_fails_ends_all_of_them():
         flow([lambda: spin(0.001), fail], Limits(seconds=5.0))
 
 
+@pytest.mark.slow
 def test_the_machine_is_looked_at_between_warm_up_and_samples():
     at = []
     taken, _ = flow(
@@ -366,6 +369,7 @@ def test_the_machine_is_looked_at_between_warm_up_and_samples():
 
 
 @pytest.mark.parametrize("where", ["warm-up", "samples"])
+@pytest.mark.slow
 def test_an_interrupt_keeps_samples_and_not_what_warmed_up(where):
     """Requests that ended before any sample was wanted are none."""
 

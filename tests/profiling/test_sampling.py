@@ -61,6 +61,7 @@ def test_warm_up_that_never_settles_ends_and_says_so():
     assert taken.warm_up["seconds"] == pytest.approx(2.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_it_stops_as_soon_as_the_median_is_known():
     taken = World(noisy()).sample(Limits(seconds=1000, least_seconds=0.2))
     assert taken.stopped == "narrow"
@@ -85,6 +86,7 @@ def test_slow_calls_still_give_a_sample():
     assert taken.warm_up["calls"] == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_discarded_and_time_stamps_are_those_of_the_calls():
     spikes = World(lambda n: 0.1 if n % 50 == 49 else 1e-3)
     taken = spikes.sample(Limits(seconds=3.0, half_width=0.0))
@@ -96,6 +98,7 @@ def test_nothing_is_discarded_and_time_stamps_are_those_of_the_calls():
     assert taken.samples.at[0] == 0.0
 
 
+@pytest.mark.slow
 def test_correlated_neighbours_are_blocks():
     drawn = random.Random(1)
     level = [0.0]
@@ -109,6 +112,7 @@ def test_correlated_neighbours_are_blocks():
     assert World(seconds).sample(limits).samples.block > 10
 
 
+@pytest.mark.slow
 def test_a_camera_paces_the_calls_and_drops_what_comes_late():
     world = World(noisy(median=5e-3))
     taken = world.sample(Limits(seconds=4.0, half_width=0.0, interval=1 / 30))
@@ -187,6 +191,7 @@ def test_sampling_costs_less_than_a_hundredth_of_a_millisecond():
     assert 0 < overhead(host_timed) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_least_samples_agree_with_a_bare_loop():
     # Minima, since a busy machine only ever adds.
     rows = np.random.default_rng(0).normal(size=(120, 120))

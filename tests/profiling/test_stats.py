@@ -41,6 +41,7 @@ def inside(interval: tuple[float, float], value: float) -> bool:
     ("rho", "n", "least"), [(0, 30, 0.93), (0, 1000, 0.93), (0.5, 100, 0.88),
                             (0.5, 1000, 0.92), (0.9, 1000, 0.86)]
 )  # fmt: skip
+@pytest.mark.slow
 def test_interval_contains_the_median(rho: float, n: int, least: float) -> None:
     # Heavy to the right, as times are; the true median is 1.
     runs = np.exp(0.05 * correlated(rho, n))
@@ -48,6 +49,7 @@ def test_interval_contains_the_median(rho: float, n: int, least: float) -> None:
     assert np.mean(hits) >= least
 
 
+@pytest.mark.slow
 def test_interval_in_two_modes() -> None:
     slow = correlated(0.8, 2000) > oracle.norm.ppf(0.7)
     times = 1 + 0.3 * slow + 0.01 * correlated(0, 2000, seed=8)
@@ -124,6 +126,7 @@ def test_percentile_intervals_are_binomial(share: float) -> None:
 
 
 @pytest.mark.parametrize("rho", [0, 0.5, 0.8])
+@pytest.mark.slow
 def test_percentile_intervals_contain_the_percentile(rho: float) -> None:
     runs = np.exp(0.05 * correlated(rho, 2000))
     for share in (0.9, 0.95, 0.99):

@@ -35,6 +35,7 @@ def job(tmp_path, monkeypatch):
         yield make
 
 
+@pytest.mark.slow
 def test_a_run_comes_back_whole(job):
     shares = []
     with Process() as process:
@@ -61,6 +62,7 @@ def test_memory_is_that_of_the_process_alone(tmp_path):
     assert peak_memory(tmp_path / "none") is None
 
 
+@pytest.mark.slow
 def test_turns_are_answered_one_by_one(job):
     with Process() as process:
         assert process.ask("open", job()) is None
@@ -93,6 +95,7 @@ def test_out_of_memory_names_the_batch(job):
     assert failure.message == "out of memory at batch 4"
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_asking_process_brings_what_was_measured(job):
     long = Limits(seconds=60.0, warm_up=0.1, half_width=0.0)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -143,6 +146,7 @@ def test_an_answer_that_nobody_understands_ends_the_process(job, monkeypatch):
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), RuntimeError("at {}")])
+@pytest.mark.slow
 def test_samples_outlive_the_explanation_of_them(job, monkeypatch, raised):
     import resgen.profiling.run
 
@@ -160,6 +164,7 @@ def test_samples_outlive_the_explanation_of_them(job, monkeypatch, raised):
     assert found.notes[-1] == f"no times of single operators: {why}"
 
 
+@pytest.mark.slow
 def test_the_machine_is_described_around_the_samples(job, monkeypatch):
     from resgen import machine
     from resgen.profiling.run import run
@@ -181,6 +186,7 @@ def test_the_machine_is_described_around_the_samples(job, monkeypatch):
     assert after == before + 1 + found.summary.n
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_not_read_says_so(job):
     from resgen.profiling.run import run
 

@@ -20,6 +20,8 @@ from resgen.ops.linear import Linear
 from resgen.proof.local import prove_locally
 from resgen.weights.initialize import initialize
 
+pytestmark = pytest.mark.slow
+
 #: Engines run no newer opset; bfloat16 needs 22, formats of 8 bits up to 21.
 NEWEST = 22
 PRECISIONS = [

@@ -23,6 +23,7 @@ Open = Callable[..., Any]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.slow
 def test_the_page_says_what_changed(opened: Open, scheme: str) -> None:
     page = opened(rendered([comparison()], "html"), color_scheme=scheme)
     for chart in ("parts", "pairs"):
@@ -41,6 +42,7 @@ def test_the_page_says_what_changed(opened: Open, scheme: str) -> None:
     assert column(page, table, 1) == ["stem", "layer1", "head", "shortcuts"]
 
 
+@pytest.mark.slow
 def test_nothing_runs_out_of_a_phone(opened: Open) -> None:
     page = opened(rendered([comparison()], "html"))
     page.set_viewport_size({"width": 360, "height": 700})

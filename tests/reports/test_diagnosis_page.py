@@ -32,6 +32,7 @@ def option(page: Any, chart: str) -> Any:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.slow
 def test_every_chart_is_drawn_in_light_and_dark(opened: Open, scheme: str) -> None:
     page = opened(render([diagnosis()]), color_scheme=scheme)
     for chart in CHARTS:
@@ -40,6 +41,7 @@ def test_every_chart_is_drawn_in_light_and_dark(opened: Open, scheme: str) -> No
     assert page.locator("html").get_attribute("data-theme") == scheme
 
 
+@pytest.mark.slow
 def test_the_verdict_stands_first_in_words(opened: Open) -> None:
     page = opened(render([diagnosis()]))
     text = page.locator("#summary").inner_text()
@@ -58,6 +60,7 @@ def test_the_verdict_stands_first_in_words(opened: Open) -> None:
     assert "--against plain" in page.locator("#settings pre").inner_text()
 
 
+@pytest.mark.slow
 def test_lines_are_medians_and_bands_all_of_the_seeds(opened: Open) -> None:
     one = arm(seeds=3)
     page = opened(render([diagnosis(one)]))
@@ -67,6 +70,7 @@ def test_lines_are_medians_and_bands_all_of_the_seeds(opened: Open) -> None:
     assert line["data"][4] == pytest.approx([4, middle, low, high], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_another_step_is_chosen(opened: Open) -> None:
     page = opened(render([diagnosis()]))
     before = option(page, "gradient")
@@ -74,6 +78,7 @@ def test_another_step_is_chosen(opened: Open) -> None:
     assert option(page, "gradient") != before
 
 
+@pytest.mark.slow
 def test_headers_of_the_parts_sort(opened: Open) -> None:
     page = opened(render([diagnosis()]))
     head = page.locator("#parts thead th", has_text=re.compile(r"^gradient\s*$"))
@@ -86,6 +91,7 @@ def test_headers_of_the_parts_sort(opened: Open) -> None:
     assert column(page, "#parts", 2)[-1] == "stem"
 
 
+@pytest.mark.slow
 def test_hovering_tells_what_is_there(opened: Open) -> None:
     page = opened(render([diagnosis()]))
     canvas = page.locator("#gradient canvas")
@@ -97,6 +103,7 @@ def test_hovering_tells_what_is_there(opened: Open) -> None:
     assert re.search(r"resnet20, plain, layer\d\.\d: [\d.]+ \(", tip.inner_text())
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_are_gaps_and_words(opened: Open) -> None:
     page = opened(render([broken()]))
     series = option(page, "gradient")["series"]
@@ -107,6 +114,7 @@ def test_numbers_that_are_not_finite_are_gaps_and_words(opened: Open) -> None:
     assert "left the finite numbers" in page.locator("#summary").inner_text()
 
 
+@pytest.mark.slow
 def test_a_survivor_is_not_taken_for_the_median(opened: Open) -> None:
     """Two of three seeds are lost, so there is no finite median of the loss."""
     one = arm()
@@ -150,6 +158,7 @@ def never_looked_at() -> Diagnosis:
         (never_looked_at, (), CHARTS),
     ],
 )
+@pytest.mark.slow
 def test_what_is_not_there_is_not_shown(
     opened: Open,
     made: Callable[[], Diagnosis],
@@ -166,6 +175,7 @@ def test_what_is_not_there_is_not_shown(
         assert link.is_visible() is section.is_visible()
 
 
+@pytest.mark.slow
 def test_a_watched_training_has_no_verdict(opened: Open) -> None:
     page = opened(render([watched()]))
     text = page.locator("#summary").inner_text()
@@ -174,6 +184,7 @@ def test_a_watched_training_has_no_verdict(opened: Open) -> None:
     assert page.locator("#step option").count() == 12  # of a hundred
 
 
+@pytest.mark.slow
 def test_networks_of_other_depths_share_an_axis(opened: Open) -> None:
     deep = arm("resnet56", (9, 9, 9))
     page = opened(
@@ -187,6 +198,7 @@ def test_networks_of_other_depths_share_an_axis(opened: Open) -> None:
             assert [one["data"][0][0], one["data"][-1][0]] == [0, 1]
 
 
+@pytest.mark.slow
 def test_names_are_never_obeyed(opened: Open) -> None:
     one = arm(NASTY, plain=True)
     parts = tuple(replace(part, path=NASTY, label=NASTY) for part in one.parts)
@@ -211,6 +223,7 @@ def test_names_are_never_obeyed(opened: Open) -> None:
     assert page.locator("img").count() == 0
 
 
+@pytest.mark.slow
 def test_what_is_printed_is_light_and_whole(opened: Open) -> None:
     page = opened(render([diagnosis()]), color_scheme="dark")
     page.emulate_media(media="print")

@@ -34,6 +34,7 @@ def rows(text: str) -> list[dict[str, str]]:
     [diagnosis(), broken(), replace(diagnosis(arm(NASTY)), data=None, notes=())],
     ids=["whole", "not finite", "watched"],
 )
+@pytest.mark.slow
 def test_a_diagnosis_survives_its_file(one: Diagnosis, tmp_path: Path) -> None:
     DIAGNOSIS.save(one, tmp_path / DATA)
     assert read([tmp_path]) == [one]

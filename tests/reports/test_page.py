@@ -21,6 +21,7 @@ CHARTS = ("medians", "load", "distribution", "order", "icicle", "network", "roof
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.slow
 def test_every_chart_is_drawn_in_light_and_dark(opened: Open, scheme: str) -> None:
     page = opened(render([record()]), color_scheme=scheme)
     for chart in CHARTS:
@@ -32,6 +33,7 @@ def test_every_chart_is_drawn_in_light_and_dark(opened: Open, scheme: str) -> No
     assert page.locator("html").get_attribute("data-theme") != scheme
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_measured(opened: Open) -> None:
     one = record()
     page = opened(render([one]))
@@ -54,6 +56,7 @@ def test_the_page_says_what_was_measured(opened: Open) -> None:
         assert page.locator(f"#{chart}").get_attribute("aria-label")
 
 
+@pytest.mark.slow
 def test_several_networks_stand_side_by_side(opened: Open) -> None:
     one, low = record(), record(factor=0.5)
     low = replace(low, runs=tuple(replace(run, precision="int8") for run in low.runs))
@@ -64,6 +67,7 @@ def test_several_networks_stand_side_by_side(opened: Open) -> None:
     assert inked(page, "trend") > 5
 
 
+@pytest.mark.slow
 def test_headers_sort_with_the_mouse_and_the_keyboard(opened: Open) -> None:
     one = record()
     page = opened(render([one]))
@@ -84,6 +88,7 @@ def test_headers_sort_with_the_mouse_and_the_keyboard(opened: Open) -> None:
         assert column(page, "#runs", 4)[-1] == "not measured"
 
 
+@pytest.mark.slow
 def test_hovering_tells_what_is_there(opened: Open) -> None:
     page = opened(render([record()]))
     box = page.locator("#icicle canvas").bounding_box()
@@ -96,6 +101,7 @@ def test_hovering_tells_what_is_there(opened: Open) -> None:
     assert re.search(r"stage.*ms, \d+\.\d %", tip.inner_text(), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_a_click_looks_closer_and_a_button_shows_all_again(opened: Open) -> None:
     page = opened(render([record()]))
     canvas = page.locator("#icicle canvas")
@@ -110,6 +116,7 @@ def test_a_click_looks_closer_and_a_button_shows_all_again(opened: Open) -> None
     assert page.locator("#icicle canvas").screenshot() == before
 
 
+@pytest.mark.slow
 def test_operators_are_filtered(opened: Open) -> None:
     page = opened(render([record()]))
     page.locator("#filter").fill("layer3.1")
@@ -118,6 +125,7 @@ def test_operators_are_filtered(opened: Open) -> None:
     assert page.locator("#shown").inner_text().startswith("4 of ")
 
 
+@pytest.mark.slow
 def test_another_run_is_chosen(opened: Open) -> None:
     page = opened(render([record()]))
     before = page.locator("#order canvas").screenshot()
@@ -125,6 +133,7 @@ def test_another_run_is_chosen(opened: Open) -> None:
     assert page.locator("#order canvas").screenshot() != before
 
 
+@pytest.mark.slow
 def test_no_sample_is_left_out(opened: Open) -> None:
     one = record(n=1500)
     page = opened(render([one]))
@@ -139,6 +148,7 @@ def test_no_sample_is_left_out(opened: Open) -> None:
         assert began == pytest.approx(measured.samples.at, abs=0.51e-9)
 
 
+@pytest.mark.slow
 def test_several_results_are_laid_side_by_side(opened: Open) -> None:
     days = ((1, 1.0), (8, 1.05), (15, 0.9))
     results = [
@@ -154,6 +164,7 @@ def test_several_results_are_laid_side_by_side(opened: Open) -> None:
     assert "no verdict" in page.locator("#summary").inner_text()
 
 
+@pytest.mark.slow
 def test_the_knee_of_a_sweep_is_marked(opened: Open) -> None:
     """The smallest batch that reaches 95 % of the best throughput, of each engine."""
     runs = [run("onnxruntime", b, "throughput", median=m)
@@ -169,6 +180,7 @@ def test_the_knee_of_a_sweep_is_marked(opened: Open) -> None:
     assert "knee at" not in page.locator("#load").get_attribute("aria-label")
 
 
+@pytest.mark.slow
 def test_parts_without_an_output_are_not_in_the_strip(opened: Open) -> None:
     """Of a file with open sizes nobody knows how large a map is."""
     one = record()
@@ -180,6 +192,7 @@ def test_parts_without_an_output_are_not_in_the_strip(opened: Open) -> None:
     assert page.locator('[data-chart="network"]').is_hidden()
 
 
+@pytest.mark.slow
 def test_modes_are_not_mixed_in_a_figure(opened: Open) -> None:
     page = opened(render([record()]))
     label = page.locator("#medians").get_attribute("aria-label")
@@ -187,6 +200,7 @@ def test_modes_are_not_mixed_in_a_figure(opened: Open) -> None:
     assert "throughput" not in label
 
 
+@pytest.mark.slow
 def test_names_are_never_obeyed(opened: Open) -> None:
     one = record(name=NASTY)
     one = replace(
@@ -210,6 +224,7 @@ def test_names_are_never_obeyed(opened: Open) -> None:
     assert page.locator("img").count() == 0
 
 
+@pytest.mark.slow
 def test_what_is_printed_is_light_and_whole(opened: Open) -> None:
     page = opened(render([record()]), color_scheme="dark")
     page.emulate_media(media="print")
@@ -242,12 +257,14 @@ def test_what_is_printed_is_light_and_whole(opened: Open) -> None:
     ],
     ids=["no run", "an error", "one sample", "no operator", "no samples", "no time"],
 )
+@pytest.mark.slow
 def test_what_is_not_there_is_not_drawn(opened: Open, runs: Any) -> None:
     page = opened(render([replace(record(), runs=runs)]))
     assert page.locator("h1").inner_text() == "resnet50"
     assert page.locator("#distribution").is_visible() is any(r.samples for r in runs)
 
 
+@pytest.mark.slow
 def test_a_deep_network_with_all_its_samples_is_small_and_quick(opened: Open) -> None:
     deep = record("resnet152", RESNET152, n=5000)
     begin = time.perf_counter()

@@ -121,6 +121,7 @@ def test_what_is_missing_says_how_to_get_it(monkeypatch):
     assert list(present("cpu")) == []
 
 
+@pytest.mark.slow
 def test_what_is_here_is_found_with_its_version():
     here = list(present("cpu"))
     assert {"onnxruntime", "torch", "torch-compile"} <= set(here)

@@ -198,6 +198,7 @@ def test_an_engine_that_is_missing_says_how_to_get_it(graph, file, monkeypatch):
 
 
 @pytest.mark.parametrize("first", ["", "import resgen.cli as c; c.main(['doctor'])"])
+@pytest.mark.slow
 def test_no_identifier_is_left_in_the_cache_of_the_user(
     first: str, file: Path, tmp_path: Path
 ) -> None:

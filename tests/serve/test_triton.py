@@ -252,6 +252,7 @@ def test_names_of_tensors_may_hold_anything(tmp_path, parsed):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
+@pytest.mark.slow
 def test_any_text_survives_quoting(text):
     pytest.importorskip("google.protobuf")
     from google.protobuf.wrappers_pb2 import StringValue
@@ -327,6 +328,7 @@ def test_a_file_that_points_outside_is_refused(tmp_path):
         written(model, tmp_path / "repo")
 
 
+@pytest.mark.slow
 def test_a_file_for_another_engine_is_named(tmp_path):
     model = saved(tmp_path / "m.onnx")
     proto = onnx.load(model)

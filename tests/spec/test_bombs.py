@@ -66,6 +66,7 @@ def test_repetitions_in_one_another_end(
         answered(examine(path))
 
 
+@pytest.mark.slow
 def test_the_largest_networks_of_the_zoo_are_far_from_the_allowance() -> None:
     charged: list[Problems] = []
 

@@ -100,6 +100,7 @@ def conditions(draw: st.DrawFn, depth: int = 3) -> str:
 
 
 @given(numbers() | conditions())
+@pytest.mark.slow
 def test_means_what_python_means(text: str) -> None:
     ours, error = attempt(text)
     if error is not None and re.search("too large|exponent|more than 32", str(error)):

@@ -129,12 +129,14 @@ def check(source: Any) -> None:
 
 @FEW
 @given(mutants())
+@pytest.mark.slow
 def test_mutants_end_in_a_graph_or_in_problems(spec: dict[str, Any]) -> None:
     check(spec)
 
 
 @settings(FEW, max_examples=100)
 @given(st.data())
+@pytest.mark.slow
 def test_truncated_files_end_in_problems(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
@@ -148,6 +150,7 @@ def test_truncated_files_end_in_problems(
 
 @settings(FEW, max_examples=100)
 @given(valid_specs())
+@pytest.mark.slow
 def test_the_canonical_form_is_the_same_network(spec: dict[str, Any]) -> None:
     first = examine(spec)
     assert first.errors == ()

@@ -237,6 +237,7 @@ ODD: tuple[Any, ...] = (0, 3, 7, "1/3", "x", "here", [], [3], {"op": "conv"}, "s
 
 
 @pytest.mark.parametrize("block", list(builtin_files()["block"]))
+@pytest.mark.slow
 def test_a_built_in_definition_is_never_named(block: str) -> None:
     made = builtin(VOCABULARY).block(block)
     assert made is not None

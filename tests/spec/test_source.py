@@ -110,6 +110,7 @@ anything = st.recursive(
 
 
 @given(anything, st.sampled_from([None, 1, "\t"]), st.booleans())
+@pytest.mark.slow
 def test_reads_what_the_standard_decoder_reads(
     value: Any, indent: int | str | None, ascii_: bool
 ) -> None:
@@ -122,6 +123,7 @@ def test_reads_what_the_standard_decoder_reads(
 
 
 @given(anything.filter(lambda value: value != ""))
+@pytest.mark.slow
 def test_every_place_holds_its_value(value: Any) -> None:
     text = json.dumps(value, indent=1)
     ours, _ = problems_of(text)
@@ -180,6 +182,7 @@ def agrees(text: str) -> None:
         max_size=4,
     )
 )
+@pytest.mark.slow
 def test_a_mutated_spec_is_refused_as_the_standard_decoder_does(
     edits: list[tuple[int, int, str]],
 ) -> None:
@@ -195,6 +198,7 @@ def test_short_nonsense_is_refused_as_the_standard_decoder_does(text: str) -> No
 
 
 @given(st.binary(max_size=200))
+@pytest.mark.slow
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     ours, found = problems_of(data)
     try:
@@ -356,6 +360,7 @@ def test_problems_are_kept_once_and_in_order() -> None:
 
 
 @given(anything)
+@pytest.mark.slow
 def test_python_values_become_json(value: Any) -> None:
     ours = from_plain(value, "given")
     assert same(plain(ours), json.loads(json.dumps(value)))
@@ -375,6 +380,7 @@ def test_python_values_that_json_cannot_say() -> None:
 
 
 @given(st.lists(st.text() | st.integers(0, 99)))
+@pytest.mark.slow
 def test_pointers_are_escaped(parts: list[str | int]) -> None:
     pointer = pointer_of(*parts)
     read_back = [

@@ -60,6 +60,7 @@ def maps_of(path):
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.slow
 def test_every_family_becomes_an_engine(name, precision, network, rtx):
     path, _ = network(name, precision, FAMILIES[name])
     built = build(path, request(rtx, "sm_86", "sm_89", precision=precision))
@@ -73,6 +74,7 @@ def test_every_family_becomes_an_engine(name, precision, network, rtx):
     assert {layer["precision"] for layer in maps} <= {precision}
 
 
+@pytest.mark.slow
 def test_refused_pairs_are_those_that_tensorrt_refuses(network, rtx, monkeypatch):
     monkeypatch.setattr(building, "check_precisions", lambda *_: None)
     refused, told = set(), set()
@@ -106,6 +108,7 @@ def test_a_precision_that_a_target_lacks_is_found_in_the_file(network, rtx):
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.slow
 def test_an_engine_takes_several_profiles(precision, network, rtx):
     path, _ = network(CIFAR, precision, dynamic=True)
     texts = ["1x3x32x32,1x3x32x32,1x3x32x32", "2x3x32x32,8x3x40x40,16x3x64x48"]
@@ -118,6 +121,7 @@ def test_an_engine_takes_several_profiles(precision, network, rtx):
     assert shapes == [[list(s) for s in p["input"]] for p in built.profiles]
 
 
+@pytest.mark.slow
 def test_an_open_batch_has_a_profile_and_a_fixed_one_has_none(network, rtx):
     path, _ = network(CIFAR)
     (profile,) = build(path, request(rtx)).profiles
@@ -128,6 +132,7 @@ def test_an_open_batch_has_a_profile_and_a_fixed_one_has_none(network, rtx):
         build(path, request(rtx, profiles=["1,8,16"]))
 
 
+@pytest.mark.slow
 def test_settings_reach_the_builder(network, rtx, monkeypatch):
     trt = load(rtx, "")
     set_limit = trt.IBuilderConfig.set_memory_pool_limit
@@ -143,6 +148,7 @@ def test_settings_reach_the_builder(network, rtx, monkeypatch):
     assert seen == [(trt.MemoryPoolType.WORKSPACE, 1 << 26)]
 
 
+@pytest.mark.slow
 def test_progress_is_told_to_the_end(network, rtx):
     path, _ = network(CIFAR)
     told = []
@@ -152,6 +158,7 @@ def test_progress_is_told_to_the_end(network, rtx):
     assert told[-1][0] in (told[-1][1], told[-1][1] - 1)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_build(network, rtx):
     path, _ = network("resnet18")
     steps = []

@@ -92,6 +92,7 @@ def files_in(folder: Path):
 # --- the manifest ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_manifest_says_what_the_engine_is(export, model, tmp_path):
     made = export(
         targets=("sm_86", "sm_120"),
@@ -125,6 +126,7 @@ def test_the_manifest_says_what_the_engine_is(export, model, tmp_path):
     assert vouched(made.engine) == made.manifest
 
 
+@pytest.mark.slow
 def test_what_was_altered_is_not_vouched_for(export):
     made = export()
     whole, told = made.engine.read_bytes(), made.manifest_file.read_text()
@@ -150,6 +152,7 @@ def test_what_was_altered_is_not_vouched_for(export):
             assert made.manifest.rebuild in refused.value.hint
 
 
+@pytest.mark.slow
 def test_an_engine_for_other_machines_says_what_differs(export, monkeypatch):
     made = export()
     manifest = vouched(made.engine)
@@ -179,6 +182,7 @@ def test_an_engine_for_other_machines_says_what_differs(export, monkeypatch):
 # --- the cache ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_built_is_not_built_again(export, builds, model, tmp_path):
     first = export()
     again = export(out="again")
@@ -191,6 +195,7 @@ def test_what_was_built_is_not_built_again(export, builds, model, tmp_path):
     assert not export(rebuild=True).cached
 
 
+@pytest.mark.slow
 def test_a_file_that_its_writer_has_hashed_is_not_read_for_that(
     export, model, monkeypatch
 ):
@@ -202,6 +207,7 @@ def test_a_file_that_its_writer_has_hashed_is_not_read_for_that(
     assert made.manifest.onnx.sha256 == known.sha256
 
 
+@pytest.mark.slow
 def test_whatever_changes_the_engine_is_built(export, builds, graph, tmp_path):
     export()
     other = tmp_path / "other.onnx"
@@ -220,6 +226,7 @@ def test_whatever_changes_the_engine_is_built(export, builds, graph, tmp_path):
     assert len(builds) == 8
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_is_built_again(export, builds, cache):
     for damage in (
         lambda folder: (folder / "facts.json").write_text("{"),
@@ -261,6 +268,7 @@ def change(path, old, new):
     path.write_text(text.replace(old, new, 1), "utf-8")
 
 
+@pytest.mark.slow
 def test_an_engine_given_out_is_no_part_of_the_cache(export):
     first, again = export(), export(out="again")
     flip(first.engine)
@@ -283,6 +291,7 @@ print(made.cached)
 """
 
 
+@pytest.mark.slow
 def test_two_builds_at_once_do_the_work_once(model, tmp_path, cache):
     running = []
     for name in ("a", "b"):
@@ -299,6 +308,7 @@ def test_two_builds_at_once_do_the_work_once(model, tmp_path, cache):
 # --- what goes wrong ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_leaves_nothing(export, cache, tmp_path):
     """A limit on the size of files stands for the disk."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -327,6 +337,7 @@ def heard():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing(export, cache, tmp_path, heard):
     def interrupt(done, total):
         if done == 1:
@@ -347,6 +358,7 @@ def outside(graph, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_external_data_belong_to_the_model(export, outside, builds):
     made = export(onnx=outside)
     data = outside.with_name("model.onnx.data")
@@ -378,6 +390,7 @@ def test_external_data_outside_the_folder_or_cut_short_are_refused(
     assert not builds
 
 
+@pytest.mark.slow
 def test_a_file_for_another_engine_is_named_before_it_is_parsed(
     export, graph, builds, tmp_path
 ):

@@ -15,6 +15,7 @@ from resgen.tensorrt.twin import half_layers, more_work, without_quantisers
 CIFAR = "resnet20_cifar"
 
 
+@pytest.mark.slow
 def test_without_its_quantisers_a_file_computes_the_same_network(network):
     path, _ = network(CIFAR, "int8")
     twin = without_quantisers(onnx.load(path))

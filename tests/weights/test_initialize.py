@@ -63,10 +63,12 @@ def drawn_elsewhere(root: Path, **environment: str) -> str:
     return run.stdout.strip()
 
 
+@pytest.mark.slow
 def test_draws_are_pinned(root: Path) -> None:
     assert drawn_elsewhere(root) == PINNED
 
 
+@pytest.mark.slow
 def test_the_processor_changes_nothing(root: Path) -> None:
     """With every vector extension off that this processor has and NumPy can leave."""
     config = np.show_config(mode="dicts")
@@ -136,6 +138,7 @@ def test_shapes_and_types() -> None:
     ],
     ids=["normal", "cut at 2", "cut at 0.7", "uniform"],
 )
+@pytest.mark.slow
 def test_distribution(init: Initializer, expected: stats.rv_continuous) -> None:
     size = 1_000_000
     weights = draw(init, size)
@@ -150,6 +153,7 @@ def test_distribution(init: Initializer, expected: stats.rv_continuous) -> None:
     assert weights.max() <= np.float32(high)
 
 
+@pytest.mark.slow
 def test_tails() -> None:
     """Counts beyond 3 to 5 standard deviations of 10^7 draws, within Poisson's noise.
 

@@ -319,6 +319,7 @@ def other_files(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_other_files_are_named_as_what_they_are(tmp_path, graph):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -340,6 +341,7 @@ def test_a_network_as_onnx_is_named(tmp_path, graph):
             load(path, graph)
 
 
+@pytest.mark.slow
 def test_the_way_out_of_torchscript_works(tmp_path, graph, state, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = resgen.to_torch(graph)
@@ -360,6 +362,7 @@ def test_what_a_file_is_counts_and_not_its_name(tmp_path, graph, state):
         equal(load(tmp_path / name, graph), state)
 
 
+@pytest.mark.slow
 def test_from_python(tmp_path, state):
     spec, _ = network(head={"classes": 3})
     torch.save(state, tmp_path / "a.pth")

@@ -49,6 +49,7 @@ def test_golden_file_lists_the_zoo():
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
+@pytest.mark.slow
 def test_published_size(name):
     found = resgen.examine(name)
     assert {p.code for p in found.problems} == KNOWN_WARNINGS.get(name, set())
@@ -59,6 +60,7 @@ def test_published_size(name):
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
+@pytest.mark.slow
 def test_builds_and_agrees(name, tmp_path):
     spec = resgen.load(name, [smallest(name)])
     built = resgen.build(spec, tmp_path / name)

@@ -89,6 +89,7 @@ def test_a_wrapper_is_looked_through(peers, wrap):
 
 
 @pytest.mark.parametrize("name", ["resnet20_cifar", "densenet121", "convnext_tiny"])
+@pytest.mark.slow
 def test_ours_without_its_graph(name):
     graph = resgen.expand(resgen.load(name))
     weights = {p.name: np.zeros(p.shape, p.dtype) for p in graph.parameters}

@@ -50,6 +50,7 @@ def peak(call):
 
 @pytest.mark.parametrize("thorough", [False, True])
 @pytest.mark.parametrize("stages", [LEVEL, FALLING])
+@pytest.mark.slow
 def test_one_copy_of_the_largest_activation(stages, thorough):
     model = resgen.to_torch(resgen.expand(resgen.load({**SPEC, "stages": stages})))
     paths = [part.path for part in found_parts(model)]

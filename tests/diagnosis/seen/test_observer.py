@@ -102,6 +102,7 @@ def test_outputs_and_gradients_are_those_of_hooks_and_autograd(model):
         assert measures.dead is None
 
 
+@pytest.mark.slow
 def test_looking_changes_nothing(model, graph):
     other = resgen.to_torch(graph, seed=0)
     x, y = batch()
@@ -149,6 +150,7 @@ def test_neighbours_are_compared_input_by_input(model):
 
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("out", [6, 5])
+@pytest.mark.slow
 def test_gains_are_those_of_the_jacobians(monkeypatch, in_place, out):
     """For a linear map the mean of |J^T v|^2/|v|^2 is |J|_F^2 over its outputs."""
     monkeypatch.setattr(observer, "PROBES", 2000)
@@ -183,6 +185,7 @@ def test_gain_of_a_whole_nonlinear_block(monkeypatch, model):
     assert found.gain == pytest.approx(float(jacobian.norm()) / math.sqrt(size), 0.05)
 
 
+@pytest.mark.slow
 def test_stem_and_head_have_gains_too(monkeypatch):
     monkeypatch.setattr(observer, "PROBES", 2000)
     torch.manual_seed(0)
@@ -334,6 +337,7 @@ def test_a_path_that_leads_nowhere(model):
         Observer(model, ["layer9"])
 
 
+@pytest.mark.slow
 def test_a_compiled_module_shows_the_gradients_of_its_parameters():
     model = nn.Sequential(nn.Linear(3, 3), Block(3))
     x = torch.rand(4, 3)

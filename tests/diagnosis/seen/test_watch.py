@@ -244,6 +244,7 @@ def test_watching_may_go_on_later(model):
     assert [m.step for m in run_of(seen).moments] == [0, 2, 4]
 
 
+@pytest.mark.slow
 def test_what_torch_compile_returns_can_be_watched(model):
     compiled = torch.compile(model, backend="eager")
     with watch(compiled, every=2) as seen:

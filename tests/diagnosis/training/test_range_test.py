@@ -22,6 +22,7 @@ from resgen.diagnosis.training.range_test import (
 )
 
 
+@pytest.mark.slow
 def test_rates_grow_by_the_same_factor(trainee: Trainee, data: Dataset) -> None:
     torch.manual_seed(3)
     begin = torch.random.get_rng_state()

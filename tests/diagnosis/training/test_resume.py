@@ -31,6 +31,7 @@ def stop_at(turns: int) -> Callable[[int, int, str], None]:
     return report
 
 
+@pytest.mark.slow
 def test_it_is_bit_for_bit_the_same(
     trainee: Trainee, dropping: Trainee, data: Dataset, tmp_path: Path
 ) -> None:
@@ -58,6 +59,7 @@ def test_it_is_bit_for_bit_the_same(
     assert again.runs == whole.runs
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_within_a_step_goes_back_to_its_file(
     trainee: Trainee, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +84,7 @@ def test_a_run_that_is_stopped_within_a_step_goes_back_to_its_file(
     assert made.runs == whole.runs
 
 
+@pytest.mark.slow
 def test_an_error_loses_nothing(
     trainee: Trainee, data: Dataset, tmp_path: Path
 ) -> None:
@@ -95,6 +98,7 @@ def test_an_error_loses_nothing(
     assert made.runs == train([trainee], data, OPTIONS).runs
 
 
+@pytest.mark.slow
 def test_other_options_are_refused(
     tiny: dict[str, Any], trainee: Trainee, data: Dataset, tmp_path: Path
 ) -> None:

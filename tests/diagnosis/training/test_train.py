@@ -16,6 +16,7 @@ from resgen.diagnosis.training.train import train
 from resgen.errors import ResgenError
 
 
+@pytest.mark.slow
 def test_a_residual_network_learns_digits(trainee: Trainee, data: Dataset) -> None:
     seen: list[tuple[int, int, str]] = []
     made = train([trainee], data, Options(160), report=lambda *step: seen.append(step))
@@ -58,6 +59,7 @@ def test_losses_are_those_of_a_plain_loop(trainee: Trainee, data: Dataset) -> No
     assert run.evaluations[-1].correct == told.sum()
 
 
+@pytest.mark.slow
 def test_each_run_is_what_it_would_be_alone(
     trainee: Trainee, dropping: Trainee, data: Dataset
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_run_that_diverges_is_kept_and_the_others_go_on(
     assert all("wild" not in path.name for path in made.weights)
 
 
+@pytest.mark.slow
 def test_an_interruption_leaves_all_equally_far(
     trainee: Trainee, dropping: Trainee, data: Dataset
 ) -> None:
