@@ -54,7 +54,8 @@ def staged(
     """
     place = _resolved(target)
     try:
-        if source is not None and Path(os.path.realpath(source)).is_relative_to(place):
+        held = source and place.is_dir() and Path(os.path.realpath(source))
+        if source and held and held.is_relative_to(place):
             raise UsageError(
                 f"{target} holds {source.name}, which this is made from, and would be "
                 "replaced",

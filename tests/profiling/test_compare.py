@@ -286,7 +286,7 @@ def test_the_accuracy_of_an_export_is_read_where_it_is_known(tmp_path):
         weights="best.pth", adapted=(), input=(3, 8, 8), precision=Precision("int8"),
         calibration=None, camera=None, onnx=Onnx(21, 10, None, False, ()),
         verified={"accuracy": {**found.to_json(), "measured_on": "pictures"}},
-        form="onnx", made={}, files={}, versions={},
+        form="onnx", options={}, made={}, files={}, versions={},
     )  # fmt: skip
 
     def known(manifest, precision="int8"):
