@@ -38,6 +38,7 @@ def test_it_names_the_blocks_that_were_sabotaged(digits, blocks, consumer):
     assert same >= 0.98 * count
 
 
+@pytest.mark.slow
 def test_a_healthy_network_keeps_nothing(digits):
     calibrator = Calibrator(digits.graph, digits.weights, digits.known)
     found, _ = bisect(calibrator, Precision("int8", "onnxruntime"))

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 from small_subject import SPEC, find_stand_ins, onnx_file
 
-from resgen.artifact.manifest import Manifest, Onnx, write
+from resgen.artifact.manifest import Calibration, Manifest, Onnx, write
 from resgen.errors import ResgenError, UsageError
 from resgen.graph.precision import Precision
 from resgen.profiling.bench import Job
@@ -284,7 +284,8 @@ def test_the_accuracy_of_an_export_is_read_where_it_is_known(tmp_path):
     exported = Manifest(
         resgen="0.1.0", name="small", spec_sha256="0" * 64, seed=None,
         weights="best.pth", adapted=(), input=(3, 8, 8), precision=Precision("int8"),
-        calibration=None, camera=None, onnx=Onnx(21, 10, None, False, ()),
+        calibration=Calibration("photos", "minmax"), camera=None,
+        onnx=Onnx(21, 10, None, False, ()),
         verified={"accuracy": {**found.to_json(), "measured_on": "pictures"}},
         form="onnx", options={}, made={}, files={}, versions={},
     )  # fmt: skip
