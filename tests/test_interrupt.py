@@ -110,17 +110,17 @@ def test_no_file_becomes_a_stream_that_was_closed(tmp_path: Path) -> None:
 #: A worker that computes for ever, and whoever asks it, who is killed meanwhile.
 PARENT = """
 import os, signal
-from resgen.profiling import process
-process._PROGRAM = '''
-from resgen.profiling import worker
-def busy(self, seconds):
-    self._answers.give("progress", 0.5)
-    while True:
-        pass
-worker.Worker.settle = busy
-worker.main()
+from resgen.machine import process
+process.program = lambda worker: '''
+from resgen.machine import process
+class Busy(process.Worker):
+    def settle(self, seconds):
+        self._answers.give("progress", 0.5)
+        while True:
+            pass
+process.main(Busy)
 '''
-asked = process.Process()
+asked = process.Process(process.Worker)
 print(asked._process.pid, flush=True)
 asked.ask("settle", 1.0, progress=lambda share: os.kill(os.getpid(), signal.SIGKILL))
 """

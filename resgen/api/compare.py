@@ -16,8 +16,11 @@ from resgen.api.measured import (
     named,
     wanted_of,
 )
+from resgen.artifact.engines import Building
+from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError, UsageError
 from resgen.machine.cores import available_cores
+from resgen.machine.process import Process
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import BUILDS, Measured, measured
 from resgen.profiling.comparison.conditions import (
@@ -30,9 +33,7 @@ from resgen.profiling.comparison.conditions import (
 from resgen.profiling.comparison.versus import of_saved, recorded, saved
 from resgen.profiling.comparison.waterfall import Waterfall, waterfall
 from resgen.profiling.documents import COMPARISON, REPORT
-from resgen.profiling.engine import Building
-from resgen.profiling.process import Process
-from resgen.profiling.subject import Prepared, prepared
+from resgen.profiling.worker import Worker
 from resgen.records.comparison import Comparison
 from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.comparison.terminal import lines
@@ -205,7 +206,7 @@ def _metrics(b: Job, found: Measured) -> Any:
     pooled = [s for pair in found.pairs for s in pair.samples[1]]
 
     def breakdown() -> Breakdown | None:
-        with Process() as process:
+        with Process(Worker) as process:
             answer = process.ask("charge", b)
         return answer if isinstance(answer, Breakdown) else None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from resgen import forms
 from resgen.api.asked.common import Measuring, Weighing
 from resgen.api.specs import network
 from resgen.errors import ResgenError
@@ -13,7 +14,7 @@ from resgen.options.group import Group
 from resgen.weights.loading import Loading
 
 if TYPE_CHECKING:
-    from resgen.profiling.subject import Prepared, Wanted
+    from resgen.artifact.measured import Prepared, Wanted
 
 #: A spec (its file, its name in the zoo, or itself as JSON values), a folder that
 #: resgen made, an ONNX file, or an engine.
@@ -29,7 +30,8 @@ def wanted_of(
     changes: Sequence[str] = (),
 ) -> Wanted:
     """What a source stands for, its spec read and checked."""
-    from resgen.profiling.subject import Wanted
+    from resgen.artifact.measured import Wanted
+    from resgen.artifact.opened import open_folder
 
     read, name = None, named(source)
     path = Path(name)
@@ -41,10 +43,16 @@ def wanted_of(
     if not is_file:
         spec, graph, _ = network(source, changes, None, None)
         read = spec, graph
+    made: dict[str, Path] = {}
+    if is_file and path.is_dir():
+        form = open_folder(path).manifest.form
+        if form in forms.names():
+            opens = forms.find(form).opens
+            made = {takes: path / file for takes, file in opens.items()}
     weights = None if weighing is None else weighing.weights
     how = Loading() if weighing is None else weighing.loading
     return Wanted(
-        name, asked.precision, weights, how, tuple(changes), read, asked.shapes
+        name, asked.precision, weights, how, tuple(changes), read, asked.shapes, made
     )
 
 

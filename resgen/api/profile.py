@@ -16,14 +16,14 @@ from resgen.api.measured import (
     wanted_of,
 )
 from resgen.api.specs import folder_name
+from resgen.artifact.engines import Building
+from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError
 from resgen.files.whole import write_text
 from resgen.profiling.documents import REPORT
-from resgen.profiling.engine import Building
 from resgen.profiling.measure import Interrupted, Options, all_failed
 from resgen.profiling.measure import profile as measure
 from resgen.profiling.sampling import Limits
-from resgen.profiling.subject import Prepared, prepared
 from resgen.records.latency import Record
 from resgen.reports.latency.terminal import brief, lines
 from resgen.reports.own import require_own

@@ -43,7 +43,8 @@ class Form:
     what it found; what cannot be run here it says to be not run. ``again`` gives what
     makes the same files again in another folder, of what the manifest records and of
     the file where it lies; ``prepare`` does where it is None. ``owns`` are the folders
-    that hold nothing but what the form makes. ``consumers`` are the
+    that hold nothing but what the form makes. ``opens`` are the files that
+    engines of :mod:`resgen.runtime` run, by what those take. ``consumers`` are the
     engines that quantisers can be placed for, the usual one first. ``of_file`` tells
     that an ONNX file of anybody's can be made into it, ``of_engine`` makes it of a
     TensorRT engine into a folder of its own.
@@ -55,6 +56,7 @@ class Form:
     verify: Callable[[Ready, Mapping[str, Any], Progress], Mapping[str, Any]]
     again: Callable[[Any, Mapping[str, Any], Ready, Job], Finish] | None = None
     owns: tuple[str, ...] = ()
+    opens: Mapping[str, str] = field(default_factory=dict)
     consumers: tuple[str, ...] = ("onnxruntime", "tensorrt")
     of_file: bool = True
     of_engine: Callable[[Path, Path, Any, Job, bool], Exported[FileManifest]] | None = (

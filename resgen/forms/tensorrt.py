@@ -355,5 +355,6 @@ FORM = Form(
     verify,
     again,
     owns=(KIT,),
+    opens={"engine": "model.engine"},
     consumers=("tensorrt",),
 )

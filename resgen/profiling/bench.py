@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from resgen.artifact.measured import Prepared
 from resgen.errors import ResgenError
 from resgen.profiling.feeds import feeds_of
 from resgen.profiling.modes import Device, Timed, timed
 from resgen.profiling.sampling import Limits
-from resgen.profiling.subject import Prepared
 from resgen.records.latency import Mode
 from resgen.runtime.base import Array, Session
 from resgen.runtime.engines import Opening, find
@@ -163,6 +163,8 @@ def _nothing(title: str, takes: str, prepared: Prepared) -> tuple[str]:
             f"{name} has no TensorRT engine here; `resgen export --to tensorrt` makes "
             "a folder with one",
         )
+    if takes not in ("onnx", "module"):
+        return (f"{name} has nothing for {title} here, which takes {takes}",)
     if prepared.engine is not None and prepared.model is None:
         return (f"{title} does not run TensorRT's engine {name}",)
     return (f"{title} runs networks of a spec, and {name} is a file",)

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from resgen.artifact.measured import AS_BUILT
 from resgen.attribution import foreign, operators, roofline
 from resgen.attribution.attribute import charge
 from resgen.attribution.graph_names import names_of_graph
 from resgen.attribution.names import Names
 from resgen.errors import ResgenError
 from resgen.profiling.bench import Bench
-from resgen.profiling.subject import AS_BUILT
 from resgen.records.latency import Breakdown, Ceilings, OperatorTime
 
 #: Runs whose operator times are taken: enough for a steady figure of each, and of a

@@ -7,10 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from resgen.errors import ResgenError, UsageError
-from resgen.runtime.base import Array, Session, Shape, describe
-
-#: The key of a shape that holds for every input.
-ANY = ""
+from resgen.runtime.base import ANY, Array, Session, Shape, describe
 
 
 def feeds_of(

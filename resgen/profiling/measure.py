@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from resgen._version import __version__
+from resgen.artifact.measured import Prepared
+from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
 from resgen.profiling.knee import knees
-from resgen.profiling.process import Process
 from resgen.profiling.sampling import Limits
-from resgen.profiling.subject import Prepared
-from resgen.profiling.worker import Failure
+from resgen.profiling.worker import Worker
 from resgen.records.latency import Mode, Record, Run
 from resgen.runtime.engines import find
 
@@ -123,7 +123,7 @@ def _job(
 
 
 def _measured(job: Job, label: str, progress: Progress) -> Run | Failure:
-    with Process() as process:
+    with Process(Worker) as process:
         found: Run | Failure = process.ask(
             "measure",
             job,

@@ -7,7 +7,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
@@ -17,6 +17,8 @@ Array: TypeAlias = NDArray[Any]
 Self = TypeVar("Self", bound="Session")  # typing has it from Python 3.11 on
 #: Sizes of all axes, the batch first; None is an axis whose size is open.
 Shape: TypeAlias = tuple[int | None, ...]
+#: The key that holds for every input, where sizes are given by input.
+ANY: Final = ""
 
 
 class Session(ABC):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from resgen.errors import MissingComponent, UsageError, did_you_mean
 from resgen.machine.device import number_of, required
@@ -31,9 +31,6 @@ _CARRY: Final = (
     "`resgen export SOURCE --to tensorrt --target GPU` makes an engine or a kit to "
     "carry to one"
 )
-
-#: What an engine reads: an ONNX file, PyTorch's module, or an engine's own file.
-Form: TypeAlias = Literal["onnx", "module", "engine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +52,14 @@ class Opening:
 class Engine:
     """How an engine is found and opened.
 
+    It ``takes`` an ONNX file (``onnx``), PyTorch's ``module``, TensorRT's ``engine``,
+    or what a form makes for it, by the name that the form gives that.
     ``packages`` are import names of which one is needed, ``extra`` what of resgen
     installs one. ``settings`` are what it is told, for the report.
     """
 
     title: str
-    takes: Form
+    takes: str
     devices: tuple[str, ...]
     packages: tuple[str, ...]
     extra: str
@@ -134,11 +133,11 @@ def find(name: str) -> Engine:
     return found
 
 
-def present(device: str, form: Form | None = None) -> Iterator[str]:
+def present(device: str, takes: str | None = None) -> Iterator[str]:
     """Names of the engines that are installed and run on a device."""
     kind = device.partition(":")[0]
     for name in names():
         engine = find(name)
-        fits = form is None or engine.takes == form
+        fits = takes in (None, engine.takes)
         if fits and engine.installed and kind in engine.devices:
             yield name

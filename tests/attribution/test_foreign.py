@@ -9,6 +9,7 @@ import torch
 from small_subject import onnx_file
 
 import resgen
+from resgen.artifact.measured import Wanted, prepared
 from resgen.attribution.attribute import charge
 from resgen.attribution.foreign import (
     names_of_layers,
@@ -21,7 +22,6 @@ from resgen.attribution.parts import parts_of, parts_of_file
 from resgen.errors import ResgenError
 from resgen.graph.cost import analyse
 from resgen.lower.onnx import write
-from resgen.profiling.subject import Wanted, prepared
 from resgen.weights.initialize import initialize
 
 #: What every exporter calls the parts of a ResNet-18.

@@ -15,6 +15,7 @@ from resgen import forms
 from resgen.cli import main
 from resgen.errors import ResgenError, UsageError
 from tests.manifests import resealed
+from tests.small_subject import find_stand_ins
 
 SPEC = {
     "resgen": 1,
@@ -72,7 +73,9 @@ def verify(ready, made, progress):
     return {"text": None}
 
 
-FORM = Form("the file as text", Options, prepare, verify)
+FORM = Form(
+    "the file as text", Options, prepare, verify, opens={"text": "model.txt"}
+)
 '''
 #: Another, which is made of the graph and run by what proves it.
 OF_GRAPH = '''
@@ -156,7 +159,7 @@ def test_a_form_is_found_by_its_file(added):
 
 
 @pytest.mark.slow
-def test_it_is_exported_proven_and_profiled(added):
+def test_it_is_exported_proven_and_profiled(added, monkeypatch):
     made = run("export", "small.json", "--to", "text", "--indent-by", 2, "-o", "out")
     assert made.exit_code == 0, made.output
     manifest = json.loads((added / "out" / "manifest.json").read_text())
@@ -165,11 +168,26 @@ def test_it_is_exported_proven_and_profiled(added):
     proven = run("verify", "out")
     assert proven.exit_code == 0, proven.output
     assert "out/model.onnx is proven; not run: text" in proven.output
+    find_stand_ins(monkeypatch)
     measured = run(
-        "profile", "out", "--runtime", "onnxruntime", "--time", 0.2, "--no-operators",
-        "-o", "report",
+        "profile", "out", "--runtime", "onnxruntime",
+        "--runtime", "stand_in_engines.reading",
+        "--time", 0.2, "--no-operators", "-o", "report",
     )  # fmt: skip
     assert measured.exit_code == 0, measured.output
+    runs = json.loads((added / "report" / "report.json").read_text())["runs"]
+    by_name = {run["runtime"]: run for run in runs}
+    size = (added / "out" / "model.txt").stat().st_size
+    assert by_name["stand_in_engines.reading"]["model_bytes"] == size
+    assert not by_name["onnxruntime"]["error"]
+
+
+@pytest.mark.slow
+def test_what_no_form_has_made_is_not_opened(added, monkeypatch):
+    find_stand_ins(monkeypatch)
+    resgen.build(SPEC, "plain", verify=False)
+    with pytest.raises(ResgenError, match="has nothing for Reading here"):
+        resgen.profile("plain", runtime="stand_in_engines.reading", time=0.2)
 
 
 def test_from_python_it_takes_its_own_options(added):
@@ -191,6 +209,7 @@ def test_its_own_proof_is_asked(added):
         resgen.verify("out")
 
 
+@pytest.mark.slow
 def test_a_form_of_the_graph_is_run_by_its_proof(added):
     made = resgen.export(SPEC, "out", to="module")
     found = resgen.verify("out")

@@ -11,6 +11,7 @@ import scipy.stats
 from small_subject import SPEC, find_stand_ins, onnx_file
 
 from resgen.artifact.manifest import Calibration, Manifest, Onnx, write
+from resgen.artifact.measured import Wanted, prepared
 from resgen.errors import ResgenError, UsageError
 from resgen.graph.precision import Precision
 from resgen.profiling.bench import Job
@@ -25,7 +26,6 @@ from resgen.profiling.comparison.waterfall import (
     waterfall,
 )
 from resgen.profiling.statistics.decide import LEAST_PAIRS
-from resgen.profiling.subject import Wanted, prepared
 from resgen.proof.accuracy import Accuracy
 from resgen.proof.classes import Classes
 from resgen.records.latency import Breakdown, OperatorTime, Part, Subject
@@ -228,6 +228,9 @@ def test_a_waterfall_is_over_the_builds_as_well(monkeypatch, jobs):
     opened = []
 
     class Charged:
+        def __init__(self, worker):
+            pass
+
         def __enter__(self):
             return self
 

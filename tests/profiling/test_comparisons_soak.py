@@ -13,9 +13,9 @@ from collections import Counter
 import pytest
 from small_subject import find_stand_ins
 
+from resgen.artifact.measured import Wanted, prepared
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import measured
-from resgen.profiling.subject import Wanted, prepared
 
 pytestmark = pytest.mark.soak
 SHARE = float(os.environ.get("RESGEN_SOAK_SHARE", "1"))

@@ -15,18 +15,18 @@ import pytest
 from click.testing import CliRunner
 from small_subject import SPEC, onnx_file
 
+from resgen.artifact.engines import Building, engines_of, visible
+from resgen.artifact.measured import Wanted, prepared
 from resgen.cli import main
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.machine import device
 from resgen.machine.device import Device
+from resgen.machine.process import Process
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison import compare
-from resgen.profiling.engine import Building, engines_of, visible
 from resgen.profiling.explain import charged, explained
-from resgen.profiling.process import Process
 from resgen.profiling.run import run
 from resgen.profiling.sampling import Limits
-from resgen.profiling.subject import Wanted, prepared
 from resgen.runtime.engines import find
 from resgen.runtime.tensorrt import TensorRtSession
 from resgen.tensorrt.manifest import vouched
@@ -236,9 +236,11 @@ def test_an_engine_of_another_precision_is_not_the_folders(gpu, spec, tmp_path):
     folder = tmp_path / "exported"
     resgen.export(resgen.load(str(spec)), folder, precision="fp16", verify=False)
     (folder / "model.engine").write_bytes(b"an engine at fp16")
-    with prepared(Wanted(str(folder))) as subject:
+    made = {"engine": folder / "model.engine"}
+    with prepared(Wanted(str(folder), made=made)) as subject:
         assert subject.engine == folder / "model.engine"
-    with prepared(Wanted(str(folder), "fp32", building=Building())) as subject:
+    wanted = Wanted(str(folder), "fp32", made=made, building=Building())
+    with prepared(wanted) as subject:
         assert subject.engine != folder / "model.engine"
         assert vouched(subject.engine).flags["precision"] == "fp32"
 
@@ -328,6 +330,9 @@ def test_pairs_take_turns_among_the_builds(gpu, spec, monkeypatch):
 
     class Quick:
         """A process that always takes as long."""
+
+        def __init__(self, worker):
+            pass
 
         def __enter__(self):
             return self

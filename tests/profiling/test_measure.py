@@ -10,12 +10,12 @@ import onnx
 import pytest
 from small_subject import SPEC, find_stand_ins, onnx_file
 
+from resgen.artifact.measured import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.profiling import measure
 from resgen.profiling.documents import REPORT
 from resgen.profiling.measure import Interrupted, Options, all_failed, profile
 from resgen.profiling.sampling import Limits
-from resgen.profiling.subject import Wanted, prepared
 from resgen.records.latency import Run
 
 QUICK = Limits(seconds=0.3, warm_up=0.2, least_seconds=0.1)

@@ -11,11 +11,11 @@ import time
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
+from resgen.artifact.measured import Wanted, prepared
+from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Bench, Job, peak_memory
-from resgen.profiling.process import Process
 from resgen.profiling.sampling import Limits
-from resgen.profiling.subject import Wanted, prepared
-from resgen.profiling.worker import Failure
+from resgen.profiling.worker import Worker
 from resgen.records.latency import Run
 from resgen.runtime.engines import Engine
 from resgen.runtime.null import NullSession
@@ -38,7 +38,7 @@ def job(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_run_comes_back_whole(job):
     shares = []
-    with Process() as process:
+    with Process(Worker) as process:
         run = process.ask("measure", job(batch=2), progress=shares.append)
     assert isinstance(run, Run)
     assert run.error is None
@@ -64,7 +64,7 @@ def test_memory_is_that_of_the_process_alone(tmp_path):
 
 @pytest.mark.slow
 def test_turns_are_answered_one_by_one(job):
-    with Process() as process:
+    with Process(Worker) as process:
         assert process.ask("open", job()) is None
         assert process.ask("settle", 0.05) is None
         first, second = (process.ask("block", 0.05) for _ in range(2))
@@ -74,13 +74,13 @@ def test_turns_are_answered_one_by_one(job):
 
 
 def test_what_an_engine_writes_is_no_answer_and_its_error_is(job):
-    with Process() as process:
+    with Process(Worker) as process:
         failure = process.ask("measure", job("stand_in_engines.shouting"))
     assert failure == Failure("Shouting does not load tiny", "be quiet")
 
 
 def test_a_death_is_told_by_its_signal(job):
-    with Process() as process:
+    with Process(Worker) as process:
         failure = process.ask("measure", job("stand_in_engines.dying"))
         assert isinstance(failure, Failure)
         assert "died by SIGSEGV" in failure.message
@@ -89,7 +89,7 @@ def test_a_death_is_told_by_its_signal(job):
 
 
 def test_out_of_memory_names_the_batch(job):
-    with Process() as process:
+    with Process(Worker) as process:
         failure = process.ask("measure", job("stand_in_engines.hungry", batch=4))
     assert failure.memory
     assert failure.message == "out of memory at batch 4"
@@ -115,7 +115,7 @@ def test_an_interrupt_of_the_asking_process_brings_what_was_measured(job):
     killer = threading.Thread(target=interrupt)
     killer.start()
     try:
-        with Process() as process, pytest.raises(KeyboardInterrupt) as stop:
+        with Process(Worker) as process, pytest.raises(KeyboardInterrupt) as stop:
             process.ask("measure", job(limits=long), progress=progress)
     finally:
         killer.join()
@@ -127,15 +127,15 @@ def test_an_interrupt_of_the_asking_process_brings_what_was_measured(job):
 
 
 def test_a_process_that_nobody_asks_ends(job):
-    with Process() as process:
+    with Process(Worker) as process:
         process.ask("open", job())
         inner = process._process
     assert inner.poll() is not None
 
 
 def test_an_answer_that_nobody_understands_ends_the_process(job, monkeypatch):
-    monkeypatch.setattr("resgen.profiling.process.PATIENCE", 0.1)
-    with Process() as process:
+    monkeypatch.setattr("resgen.machine.process.PATIENCE", 0.1)
+    with Process(Worker) as process:
         assert process.ask("open", job()) is None
         # As if an interrupt had come in the middle of an answer.
         inner = process._process

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from small_subject import SPEC, onnx_file
 
+from resgen.artifact.measured import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
-from resgen.profiling.subject import Wanted, prepared
 from resgen.runtime import engines
 from resgen.runtime.engines import Engine, Opening, find, names, present
 from resgen.runtime.null import NullSession

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
-from resgen.profiling.process import Process
 from resgen.profiling.statistics.decide import (
     LEAST_PAIRS,
     LEVEL,
@@ -26,7 +26,7 @@ from resgen.profiling.statistics.decide import (
     floor,
     schedule,
 )
-from resgen.profiling.worker import Failure
+from resgen.profiling.worker import Worker
 
 #: Pairs that both ran A. Fewer leave the floor to chance: of four pairs it is more than
 #: twice the noise between pairs, of six a third more.
@@ -181,7 +181,7 @@ class _Contest:
             if same
             else (of_build(self.a, number), of_build(self.b, number))
         )
-        with Process() as one, Process() as other:
+        with Process(Worker) as one, Process(Worker) as other:
             sides = (_Side(one, jobs[0]), _Side(other, jobs[1]))
             for side in sides:
                 side.process.tell("open", side.job)

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from resgen.errors import UsageError, did_you_mean
 from resgen.graph.ir import Graph, Node
+from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import of_build
-from resgen.profiling.process import Process
-from resgen.profiling.worker import Failure
+from resgen.profiling.worker import Worker
 from resgen.records.comparison import Difference, PartTimes
 from resgen.records.latency import Breakdown
 
@@ -53,7 +53,7 @@ def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> Waterfall:
     taken: tuple[list[Breakdown], ...] = ([], [])
     for turn in range(2 * ROUNDS):
         side = (0, 1, 1, 0)[turn % 4]
-        with Process() as process:
+        with Process(Worker) as process:
             answer = process.ask("charge", of_build((a, b)[side], turn // 2))
         if isinstance(answer, Failure):
             raise answer.error()

@@ -1,34 +1,90 @@
-"""A fresh process to measure in, seen from the one that asks.
+"""A fresh process to work in, from both of its sides.
 
-It may die (an engine's native code, a system short of memory) without taking the
-measurement of the others along, and says so by its signal.
+It may die (an engine's native code, a system short of memory) without taking whoever
+asks along, and says so by its signal. It is asked over its standard input and answers
+on what was its standard output, in pickles; what a library prints goes to standard
+error instead. An answer is a pair: ``progress`` with a share, ``done`` with the result,
+or ``failed`` with a :class:`Failure`.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from threading import Thread
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
-from resgen.profiling.worker import Failure
+from resgen.errors import ResgenError
 
-#: Not `-m`, under which the worker's classes would be those of another module.
-_PROGRAM: Final = "from resgen.profiling.worker import main; main()"
 #: The last lines of what a process wrote that are shown when it dies.
 LAST_LINES: Final = 3
 #: Seconds that a process whose answers ended is given to end itself.
 PATIENCE: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a process has no answer, as a ResgenError would say it."""
+
+    message: str
+    hint: str | None = None
+    exit_code: int = 1
+    memory: bool = False
+
+    def error(self) -> ResgenError:
+        """The exception that it was, or would have been."""
+        found = ResgenError(self.message, hint=self.hint)
+        found.exit_code = self.exit_code
+        return found
+
+
+class Answers:
+    """The pipe back to the process that asks."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+
+    def give(self, kind: str, value: Any) -> None:
+        """One answer, at once and whole."""
+        pickle.dump((kind, value), self._pipe)
+        self._pipe.flush()
+
+
+class Worker:
+    """What can be asked: the names of its methods, with their arguments."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    def explain(self, error: BaseException) -> Failure:
+        """The failure in words."""
+        if isinstance(error, ResgenError):
+            return Failure(error.message, error.hint, error.exit_code)
+        return Failure(f"{type(error).__name__}: {error}")
+
+
+def program(worker: type[Worker]) -> str:
+    """What Python runs for a worker.
+
+    Not `-m`, under which the worker's classes would be those of another module.
+    """
+    return (
+        f"from {worker.__module__} import {worker.__name__}; "
+        f"from {__name__} import main; main({worker.__name__})"
+    )
+
+
 class Process:
-    """A worker (:mod:`resgen.profiling.worker`); a context manager that ends it.
+    """A process in which a worker answers; a context manager that ends it.
 
     ``environment`` is what it has beside this process's own.
 
@@ -36,10 +92,12 @@ class Process:
     so that what was measured comes back whole.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, worker: type[Worker], environment: Mapping[str, str] | None = None
+    ) -> None:
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # till close()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM],
+            [sys.executable, "-c", program(worker)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -53,7 +111,7 @@ class Process:
         *arguments: Any,
         progress: Callable[[float], None] = lambda share: None,
     ) -> Any:
-        """The answer, or a :class:`~resgen.profiling.worker.Failure`.
+        """The answer, or a :class:`Failure`.
 
         An interrupt of this process is passed on: the answer is then what the worker
         has so far, and KeyboardInterrupt is raised with it as its argument.
@@ -139,3 +197,47 @@ class Process:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+# --- in the process -------------------------------------------------------------------
+
+
+def serve(worker: Worker, questions: BinaryIO, answers: Answers) -> None:
+    """Answer until nobody asks."""
+    while True:
+        try:
+            name, arguments = pickle.load(questions)
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            continue  # nothing was under way
+        method: Callable[..., Any] = getattr(worker, name)
+        try:
+            answer: tuple[str, Any] = "done", method(*arguments)
+        except KeyboardInterrupt:
+            answer = "failed", Failure("interrupted", exit_code=130)
+        except Exception as error:  # whatever it raises fails this question alone
+            answer = "failed", worker.explain(error)
+        answers.give(*answer)
+
+
+def _end_with_parent() -> None:
+    """Wait until the asking process is gone, however it ended, and go with it."""
+    if hasattr(select, "poll"):
+        other_end = select.poll()
+        other_end.register(sys.stdin.fileno(), 0)  # a hang-up is always told
+        other_end.poll()
+        os._exit(1)
+
+
+def main(worker: type[Worker]) -> None:
+    """Take standard output for the answers, and serve."""
+    # A shell that starts programs in the background has them ignore interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    Thread(target=_end_with_parent, daemon=True).start()
+    pipe = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    answers = Answers(pipe)
+    serve(worker(answers), sys.stdin.buffer, answers)
+    pipe.flush()
+    os._exit(0)  # engines take long to free what the system frees at once

@@ -15,26 +15,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from resgen.artifact.engines import Building, engines_of
+from resgen.artifact.folder import MODEL, WEIGHTS
 from resgen.errors import ResgenError, UsageError
 from resgen.files.aside import temporary_folder
-from resgen.profiling.engine import Building, engines_of
-from resgen.profiling.feeds import ANY
 from resgen.records.latency import Subject
-from resgen.runtime.engines import Form
+from resgen.runtime.base import ANY
 from resgen.weights.loading import Loading
 
 if TYPE_CHECKING:
     import torch
 
     from resgen.artifact.source import Source
+    from resgen.calibrate.lowered import Lowered
     from resgen.graph.ir import Graph
     from resgen.graph.precision import Name, Precision
     from resgen.runtime.base import Array, Shape
     from resgen.spec.model import Preprocess, Spec
 
-MODEL: Final = "model.onnx"
-ENGINE: Final = "model.engine"
-WEIGHTS: Final = "weights.safetensors"
 NETWORK: Final = "network.pickle"
 #: Inputs that probe parameters are settled on.
 SETTLED_ON: Final = 2
@@ -51,7 +49,8 @@ class Prepared:
     ``model`` is an ONNX file, ``engine`` TensorRT's; ``network`` holds the graph at its
     precision, with ``weights`` beside it. ``origin`` is the ONNX file that the engine
     was built from. ``builds`` are engines of several builds, ``engine`` the first of
-    them. What is None cannot be had.
+    them. What is None cannot be had. ``others`` are what a form has made, by what the
+    engines that open it take.
     """
 
     subject: Subject
@@ -62,21 +61,23 @@ class Prepared:
     weights: Path | None = None
     origin: Path | None = None
     builds: tuple[Path, ...] = ()
+    others: Mapping[str, Path] = field(default_factory=dict)
 
-    def file(self, form: Form) -> Path | None:
-        """What an engine that takes ``form`` opens."""
-        return {"onnx": self.model, "module": self.network, "engine": self.engine}[form]
+    def file(self, takes: str) -> Path | None:
+        """What an engine that ``takes`` this opens."""
+        own = {"onnx": self.model, "module": self.network, "engine": self.engine}
+        return own[takes] if takes in own else self.others.get(takes)
 
-    def size(self, form: Form) -> int | None:
+    def size(self, takes: str) -> int | None:
         """Bytes of what such an engine reads, what a file keeps beside it included."""
-        file = self.weights if form == "module" else self.file(form)
+        file = self.weights if takes == "module" else self.file(takes)
         if file is None:
             return None
-        beside: list[Path] = []
-        if form == "onnx":
+        beside: tuple[Path, ...] = ()
+        if takes == "onnx":
             from resgen.onnxfile.external import check_external
 
-            beside = list(check_external(file))
+            beside = check_external(file)
         return sum(path.stat().st_size for path in (file, *beside))
 
     @cached_property
@@ -128,8 +129,9 @@ class Wanted:
     else fp32. ``weights`` is a checkpoint, taken ``how`` is said, without which
     a spec gets probe parameters.
     ``network`` is the spec and its graph where they were read already. ``shapes`` are
-    sizes of inputs without the batch, for axes that a file leaves open. With
-    ``building`` TensorRT's engine is built where there is none.
+    sizes of inputs without the batch, for axes that a file leaves open. ``made`` are
+    the files that a folder's form has made, by what the engines that open them take.
+    With ``building`` TensorRT's engine is built where there is none.
     """
 
     source: str
@@ -139,6 +141,7 @@ class Wanted:
     assignments: tuple[str, ...] = ()
     network: tuple[Spec, Graph] | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    made: Mapping[str, Path] = field(default_factory=dict)
     building: Building | None = None
 
 
@@ -229,88 +232,98 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 
 def _network(wanted: Wanted, folder: Path) -> Prepared:
     """A spec or a folder, written once more at its precision."""
-    from resgen.artifact.source import from_folder, from_spec
+    from resgen.artifact.ready import as_written, calibrator_of, lowered_by
+    from resgen.artifact.request import Wishes
     from resgen.attribution.parts import parts_of, total
-    from resgen.expansion.network import load
-    from resgen.graph.precision import QUANTIZED, Precision
+    from resgen.calibrate.samples import Samples, gather
+    from resgen.graph.precision import QUANTIZED
+    from resgen.lower.onnx import write
     from resgen.spec.canonical import digest
+    from resgen.weights.safetensors import write_safetensors
 
-    path = Path(wanted.source)
-    precision = Precision(wanted.precision or "fp32")
-    engine = None
-    if path.is_dir():
-        if wanted.weights or wanted.assignments:
-            raise UsageError(
-                f"--weights and --set change what {path} was built from",
-                hint="profile the spec instead",
-            )
-        source = from_folder(path)
-        precision = _precision(path, wanted)
-        same = precision == _precision(path, replace(wanted, precision=None))
-        engine = path / ENGINE if same and (path / ENGINE).is_file() else None
+    source, precision, made = _source(wanted)
+    graph, origin = source.graph, source.origin
+    if source.fresh:
+        weights, inputs = probes(graph)
+        source = replace(source, weights=weights)
+        samples = Samples(len(inputs), "probes", False, lambda i: inputs[i])
     else:
-        spec, known = wanted.network or (load(wanted.source, wanted.assignments), None)
-        source = from_spec(spec, graph=known, weights=wanted.weights, how=wanted.how)
-    lowered, weights = _lowered(source, precision)
-    graph = _write(folder, source, lowered, weights, precision)
-    own: Graph = graph
-    origin: Path | None = folder / MODEL if engine is None else None
-    if precision.name in QUANTIZED and (engine or wanted.building):
-        build = folder / "tensorrt" if engine is None else None
-        own, origin = _for_engine(build, source, precision)
-    stored = pickle.dumps((lowered, graph, source.spec.preprocess, own))
-    (folder / NETWORK).write_bytes(stored)
-    parts = parts_of(source.graph)
+        samples = gather(None, graph, source.spec.preprocess)
+
+    def written(consumer: str, model: Path | None) -> tuple[Lowered, Graph]:
+        """The network for a consumer, its file at ``model`` if that is named."""
+        wishes = Wishes(precision and replace(precision, consumer=consumer))
+        lowered = lowered_by(calibrator_of(source, wishes, samples), wishes)
+        file_graph = as_written(lowered, source, wishes)
+        if model is not None:
+            write(file_graph, lowered.weights, model)
+        return lowered, file_graph
+
+    lowered, file_graph = written("onnxruntime", folder / MODEL)
+    write_safetensors(folder / WEIGHTS, lowered.graph, lowered.weights)
+    others = dict(made)
+    engine = others.pop("engine", None)
+    of_engine, built_from = file_graph, None if engine else folder / MODEL
+    if lowered.wanted.name in QUANTIZED and (engine or wanted.building):
+        # Its quantisers lie elsewhere.
+        if engine is None:
+            built_from = folder / "tensorrt" / MODEL
+            built_from.parent.mkdir()
+        _, of_engine = written("tensorrt", built_from)
+    stored = (lowered.graph, file_graph, source.spec.preprocess, of_engine)
+    (folder / NETWORK).write_bytes(pickle.dumps(stored))
+    parts = parts_of(graph)
     subject = Subject(
         name=source.spec.name,
-        kind="folder" if path.is_dir() else "spec",
+        kind="folder" if Path(wanted.source).is_dir() else "spec",
         sha256=digest(source.spec),
         input=source.spec.input,
-        params=sum(p.size for p in source.graph.parameters if p.trainable),
+        params=sum(p.size for p in graph.parameters if p.trainable),
         macs=total(part.macs for part in parts if part.kind == "section"),
-        weights=PROBE if source.fresh else source.origin,
+        weights=PROBE if source.fresh else origin,
         parts=parts,
     )
     return Prepared(
         subject,
-        precision.name,
+        lowered.wanted.name,
         model=folder / MODEL,
         engine=engine,
         network=folder / NETWORK,
         weights=folder / WEIGHTS,
-        origin=origin,
+        origin=built_from,
+        others=others,
     )
 
 
-def _precision(folder: Path, wanted: Wanted) -> Precision:
-    """What a folder was exported at, unless another one is asked for."""
+def _source(wanted: Wanted) -> tuple[Source, Precision | None, Mapping[str, Path]]:
+    """The network, its precision, and what there is of it at that precision.
+
+    A folder has the one that it was exported at, unless another is asked for.
+    """
     from resgen.artifact.opened import open_folder
+    from resgen.artifact.source import from_folder, from_spec
+    from resgen.expansion.network import load
     from resgen.graph.precision import Precision
 
-    told = open_folder(folder).manifest.precision
-    if wanted.precision is not None or told is None:
-        return Precision(wanted.precision or "fp32")
-    return replace(told, consumer="onnxruntime")
-
-
-def _lowered(source: Source, precision: Precision) -> tuple[Graph, dict[str, Array]]:
-    """The graph at a precision, and its weights: the user's, or probes."""
-    from resgen.calibrate.lowered import Calibrator
-    from resgen.calibrate.samples import Samples, gather
-
-    graph = source.graph
-    if not source.fresh:
-        weights = {p.name: source.weights[p.name] for p in graph.parameters}
-        samples = gather(None, graph, source.spec.preprocess)
-        learned = source.weights
-    else:
-        weights, inputs = probes(graph)
-        samples = Samples(len(inputs), "probes", False, lambda i: inputs[i])
-        learned = {}
-    if precision.name == "fp32" and not precision.keep:
-        return graph, weights
-    made = Calibrator(graph, weights, samples, learned=learned).at(precision)
-    return made.graph, dict(made.weights)
+    asked = None if wanted.precision in (None, "fp32") else Precision(wanted.precision)
+    path = Path(wanted.source)
+    if not path.is_dir():
+        spec, known = wanted.network or (load(wanted.source, wanted.assignments), None)
+        source = from_spec(spec, graph=known, weights=wanted.weights, how=wanted.how)
+        return source, asked, {}
+    if wanted.weights or wanted.assignments:
+        raise UsageError(
+            f"--weights and --set change what {path} was built from",
+            hint="profile the spec instead",
+        )
+    told = open_folder(path).manifest.precision or Precision()
+    placed = told.consumer
+    told = replace(told, consumer="onnxruntime")
+    own = None if told == Precision() else told
+    same = wanted.precision is None or asked == own
+    made = {takes: file for takes, file in wanted.made.items() if file.is_file()}
+    source = from_folder(path, scales=same and placed == told.consumer)
+    return source, own if same else asked, made if same else {}
 
 
 def probes(graph: Graph, seed: int = 0) -> tuple[dict[str, Array], Array]:
@@ -332,44 +345,3 @@ def probes(graph: Graph, seed: int = 0) -> tuple[dict[str, Array], Array]:
     with torch.no_grad():
         settle(graph, module, {given.name: torch.from_numpy(inputs)})
     return drawn, inputs
-
-
-def _write(
-    folder: Path,
-    source: Source,
-    lowered: Graph,
-    weights: dict[str, Array],
-    precision: Precision,
-) -> Graph:
-    """Write the file and the weights; the graph that the file was written from."""
-    from resgen.graph.passes import apply
-    from resgen.graph.passes.fold_norm import fold_norm
-    from resgen.graph.precision import as_shipped
-    from resgen.lower.onnx import write
-    from resgen.weights.safetensors import write_safetensors
-
-    plain = lowered is source.graph
-    graph = apply(lowered, fold_norm) if plain else as_shipped(lowered, precision)
-    write(graph, weights, folder / MODEL)
-    write_safetensors(folder / WEIGHTS, lowered, weights)
-    return graph
-
-
-def _for_engine(
-    folder: Path | None, source: Source, precision: Precision
-) -> tuple[Graph, Path | None]:
-    """A quantised network as TensorRT wants it, whose quantisers lie elsewhere.
-
-    With a ``folder`` its file is written there.
-    """
-    from resgen.graph.precision import as_shipped, at_precision
-    from resgen.lower.onnx import write
-
-    precision = replace(precision, consumer="tensorrt")
-    if folder is None:
-        return as_shipped(at_precision(source.graph, precision), precision), None
-    lowered, weights = _lowered(source, precision)
-    graph = as_shipped(lowered, precision)
-    folder.mkdir()
-    write(graph, weights, folder / MODEL)
-    return graph, folder / MODEL

@@ -10,8 +10,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from resgen.errors import MissingComponent, UsageError
+from resgen.machine.process import Failure, Process, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,16 @@ class Building:
     device: str = "cuda:0"
 
 
+class Builder(Worker):
+    """What is asked of a process that builds."""
+
+    def build(self, model: Path, out: Path, options: Mapping[str, Any]) -> Path:
+        """An engine of an ONNX file, as :func:`export_engine` makes it."""
+        from resgen.tensorrt.export import export_engine
+
+        return export_engine(model, out, **options).engine
+
+
 def engines_of(
     model: Path, folder: Path, precision: str, building: Building
 ) -> tuple[Path, ...]:
@@ -38,8 +50,6 @@ def engines_of(
     builds for it, has exit code 3.
     """
     from resgen.machine.device import number_of, required
-    from resgen.profiling.process import Process
-    from resgen.profiling.worker import Failure
     from resgen.tensorrt.flavor import FLAVORS
     from resgen.tensorrt.targets import divided
 
@@ -62,7 +72,8 @@ def engines_of(
         "remember": not several,
     }
     found = []
-    with Process({"CUDA_VISIBLE_DEVICES": visible(number)}) as process:
+    alone = {"CUDA_VISIBLE_DEVICES": visible(number)}
+    with Process(Builder, alone) as process:
         for build in range(building.builds):
             made = process.ask("build", model, folder / f"build-{build}", options)
             if isinstance(made, Failure):
