@@ -228,7 +228,7 @@ def test_names_are_never_obeyed(opened: Open) -> None:
 def test_what_is_printed_is_light_and_whole(opened: Open) -> None:
     page = opened(render([record()]), color_scheme="dark")
     page.emulate_media(media="print")
-    assert page.locator("html").get_attribute("data-theme") == "light"
+    page.locator("html[data-theme=light]").wait_for()  # the page hears of it later
     assert page.locator("nav").is_hidden()
     table = page.locator("#table .scroll")
     assert table.evaluate("(e) => getComputedStyle(e).maxHeight") == "none"
