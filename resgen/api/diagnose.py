@@ -16,10 +16,11 @@ from resgen.api.measured import MODELS, Source, command, named
 from resgen.api.memory import needed, require, told
 from resgen.api.specs import folder_name, network
 from resgen.diagnosis.data.gather import gather
-from resgen.diagnosis.diagnose import Asked, Subject
+from resgen.diagnosis.diagnose import Subject
 from resgen.diagnosis.diagnose import diagnose as look
 from resgen.diagnosis.documents import DATA, DIAGNOSIS, PAGE, without_folders
 from resgen.diagnosis.plain import without_shortcuts
+from resgen.diagnosis.training.options import Options
 from resgen.errors import ResgenError, UsageError
 from resgen.expansion.network import expand
 from resgen.files.ordinary import reason
@@ -129,25 +130,25 @@ def run(
     progress.say("networks", "\n".join(map(_network_line, subjects)))
     progress.say("data", _data_line(dataset, batch))
     progress.say("looking", _how(asked))
-    wanted = Asked(
-        seeds=asked.seeds,
+    options = Options(
+        steps=asked.train or 0,
+        seeds=tuple(range(asked.seeds)),
         batch=batch,
         rate=asked.lr,
-        steps=asked.train or 0,
-        folder=folder,
-        resume=asked.resume,
-        keep_weights=asked.keep_weights,
-        rate_test=not asked.no_lr_test,
         threads=_thread_count(asked, folder),
     )
     with _writable(folder), told(batch):
         done = look(
             subjects,
             dataset,
-            wanted,
+            options,
+            folder=folder,
+            resume=asked.resume,
+            keep_weights=asked.keep_weights,
+            rate_test=not asked.no_lr_test,
             command=command("diagnose", [source], asked),
             environment=machine,
-            report=lambda at, total, text: progress.advance(text, at, total),
+            progress=progress,
         )
         if folder is not None:
             _write(without_folders(done.diagnosis), folder)

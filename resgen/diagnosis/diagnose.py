@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from resgen._version import __version__
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.initial import at_start
 from resgen.diagnosis.lengths import lengths
 from resgen.diagnosis.parts import parts_of
+from resgen.diagnosis.training.options import Options, Trainee
 from resgen.diagnosis.verdict.findings import findings
 from resgen.errors import Place, ResgenError
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Arm, Diagnosis, Finding, Lengths, Part, Run
 from resgen.spec.model import Spec
 from resgen.spec.source import Json
-
-#: Steps done, steps in all, and what is under way.
-Report: TypeAlias = Callable[[int, int, str], None]
+from resgen.words.progress import SILENT, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +45,6 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """How to look: ``seeds`` is how many, ``rate`` the learning rate, ``steps`` those
-    of training, none unless said. ``folder`` keeps the state of training.
-    ``rate_test`` looks for the learning rates that a trained network bears; ``threads``
-    are those of one operator, None as torch has them.
-    """
-
-    seeds: int = 3
-    batch: int = 64
-    rate: float = 0.05
-    steps: int = 0
-    folder: Path | None = None
-    resume: bool = False
-    keep_weights: bool = False
-    rate_test: bool = True
-    threads: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Done:
     """A diagnosis; ``interrupted`` if training was, ``weights`` files that it kept."""
 
@@ -76,97 +56,113 @@ class Done:
 def diagnose(
     subjects: Sequence[Subject],
     dataset: Dataset,
-    asked: Asked,
+    options: Options,
     *,
+    folder: Path | None = None,
+    resume: bool = False,
+    keep_weights: bool = False,
+    rate_test: bool = True,
     command: Sequence[str] = (),
     environment: Mapping[str, Any] | None = None,
-    report: Report = lambda done, total, text: None,
+    progress: Progress = SILENT,
 ) -> Done:
     """Look at every network from every seed, on the same inputs; train them if asked.
 
-    An interruption of training is told and not raised: what was seen until then is in
-    the diagnosis. What does not fit the data is a ResgenError.
+    ``folder``, ``resume`` and ``keep_weights`` are those of
+    :func:`~resgen.diagnosis.training.train.train`; ``rate_test`` looks for the learning
+    rates that a trained network bears. An interruption of training is told and not
+    raised: what was seen until then is in the diagnosis. What does not fit the data is
+    a ResgenError.
     """
     for subject in subjects:
         dataset.require(subject.graph)
-    with _threads(asked.threads) as threads:
-        return _diagnosed(
-            subjects, dataset, asked, threads, command, environment or {}, report
-        )
+    interrupted = False
+    weights: tuple[Path, ...] = ()
+    with _threads(options.threads):
+        arms = _initial(subjects, dataset, options, progress)
+        if options.steps:
+            from resgen.diagnosis.training.train import train
+
+            trainees = [
+                Trainee(subject.name, subject.graph, tuple(p.path for p in arm.parts))
+                for subject, arm in zip(subjects, arms, strict=True)
+            ]
+            trained = train(
+                trainees,
+                dataset,
+                options,
+                folder=folder,
+                resume=resume,
+                keep_weights=keep_weights,
+                progress=progress,
+            )
+            interrupted, weights = trained.interrupted, trained.weights
+            arms = [
+                replace(arm, runs=tuple(map(_joined, arm.runs, runs)))
+                for arm, runs in zip(arms, trained.runs, strict=True)
+            ]
+            if rate_test and not interrupted:
+                try:
+                    arms = _swept(arms, trainees, dataset, options.batch, progress)
+                except KeyboardInterrupt:
+                    interrupted = True
+    diagnosis = Diagnosis(
+        arms=tuple(arms),
+        data=dataset.about,
+        settings={
+            "learning_rate": options.rate,
+            "batch": options.batch,
+            "seeds": len(options.seeds),
+            "steps": options.steps,
+            "threads": options.threads,
+            "output": dataset.scores.name,
+            "classes": dataset.scores.classes,
+        },
+        environment=dict(environment or {}),
+        command=tuple(command),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        resgen=__version__,
+    )
+    return Done(diagnosis, interrupted, weights)
 
 
 @contextmanager
-def _threads(wanted: int | None) -> Iterator[int]:
+def _threads(wanted: int) -> Iterator[None]:
     """So many threads for each of torch's operators, and as before afterwards."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
+    torch.set_num_threads(wanted)
     try:
-        yield wanted or before
+        yield
     finally:
         torch.set_num_threads(before)
 
 
-def _diagnosed(
-    subjects: Sequence[Subject],
-    dataset: Dataset,
-    asked: Asked,
-    threads: int,
-    command: Sequence[str],
-    environment: Mapping[str, Any],
-    report: Report,
-) -> Done:
-    arms = _initial(subjects, dataset, asked, report)
-    done = Done(
-        Diagnosis(
-            arms=arms,
-            data=dataset.about,
-            settings={
-                "learning_rate": asked.rate,
-                "batch": asked.batch,
-                "seeds": asked.seeds,
-                "steps": asked.steps,
-                "threads": threads,
-                "output": dataset.scores.name,
-                "classes": dataset.scores.classes,
-            },
-            environment=dict(environment),
-            command=tuple(command),
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            resgen=__version__,
-        )
-    )
-    if not asked.steps:
-        return done
-    return _trained(done, subjects, dataset, asked, threads, report)
-
-
 def _initial(
-    subjects: Sequence[Subject], dataset: Dataset, asked: Asked, report: Report
-) -> tuple[Arm, ...]:
-    arms = []
-    total = len(subjects) * asked.seeds
-    for i, subject in enumerate(subjects):
-        parts = parts_of(subject.graph)
+    subjects: Sequence[Subject], dataset: Dataset, options: Options, progress: Progress
+) -> list[Arm]:
+    """Every network before its first step."""
+    arms: list[Arm] = []
+    total = len(subjects) * len(options.seeds)
+    for subject in subjects:
+        graph, parts = subject.graph, parts_of(subject.graph)
         if not parts:
             raise ResgenError(
                 f"{subject.name} has no parameters, so there is nothing to diagnose"
             )
-        runs = []
-        for seed in range(asked.seeds):
-            report(i * asked.seeds + seed, total, f"{subject.name}, seed {seed}")
-            moment = at_start(
-                subject.graph, parts, dataset, seed=seed, batch=asked.batch
-            )
+        runs: list[Run] = []
+        for seed in options.seeds:
+            done = len(arms) * len(options.seeds) + len(runs)
+            progress.advance(f"{subject.name}, seed {seed}", done, total)
+            moment = at_start(graph, parts, dataset, seed=seed, batch=options.batch)
             runs.append(Run(seed, (moment,)))
-        moments = [run.moments[0] for run in runs]
         found = findings(
             parts,
-            moments,
+            [run.moments[0] for run in runs],
             classes=dataset.scores.classes,
-            learning_rate=asked.rate,
-            graph=subject.graph,
+            learning_rate=options.rate,
+            graph=graph,
         )
         arms.append(
             Arm(
@@ -180,8 +176,8 @@ def _initial(
                 lengths=_lengths(parts, runs),
             )
         )
-    report(total, total, "")
-    return tuple(arms)
+    progress.advance("", total, total)
+    return arms
 
 
 def _pointed(finding: Finding, spec: Spec | None) -> Finding:
@@ -208,59 +204,20 @@ def _lengths(parts: Sequence[Part], runs: Sequence[Run]) -> Lengths | None:
     return lengths(branches, shortcuts)
 
 
-def _trained(
-    done: Done,
-    subjects: Sequence[Subject],
+def _swept(
+    arms: Sequence[Arm],
+    trainees: Sequence[Trainee],
     dataset: Dataset,
-    asked: Asked,
-    threads: int,
-    report: Report,
-) -> Done:
-    """The same networks after short training, with the rates that they bear."""
-    from resgen.diagnosis.training.options import Options, Trainee
+    batch: int,
+    progress: Progress,
+) -> list[Arm]:
+    """The same with the learning rates that they bear."""
     from resgen.diagnosis.training.range_test import range_test
-    from resgen.diagnosis.training.train import train
 
-    arms = done.diagnosis.arms
-    trainees = [
-        Trainee(subject.name, subject.graph, tuple(part.path for part in arm.parts))
-        for subject, arm in zip(subjects, arms, strict=True)
+    swept = (range_test(x, dataset, batch=batch, progress=progress) for x in trainees)
+    return [
+        replace(arm, range_test=found) for arm, found in zip(arms, swept, strict=True)
     ]
-    options = Options(
-        steps=asked.steps,
-        seeds=tuple(range(asked.seeds)),
-        batch=asked.batch,
-        rate=asked.rate,
-        threads=threads,
-    )
-    trained = train(
-        trainees,
-        dataset,
-        options,
-        folder=asked.folder,
-        resume=asked.resume,
-        keep_weights=asked.keep_weights,
-        report=report,
-    )
-    arms = tuple(
-        replace(arm, runs=tuple(map(_joined, arm.runs, runs)))
-        for arm, runs in zip(arms, trained.runs, strict=True)
-    )
-    interrupted = trained.interrupted
-    if asked.rate_test and not interrupted:
-        try:
-            arms = tuple(
-                replace(
-                    arm,
-                    range_test=range_test(
-                        trainee, dataset, batch=asked.batch, report=report
-                    ),
-                )
-                for arm, trainee in zip(arms, trainees, strict=True)
-            )
-        except KeyboardInterrupt:
-            interrupted = True
-    return Done(replace(done.diagnosis, arms=arms), interrupted, trained.weights)
 
 
 def _joined(start: Run, run: Run) -> Run:

@@ -11,6 +11,7 @@ from resgen.errors import ResgenError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resgen.document.files import Format
     from resgen.records.comparison import Comparison
     from resgen.records.diagnosis import Diagnosis
     from resgen.records.latency import Record
@@ -28,17 +29,20 @@ _ENDINGS: Final[dict[str, Form]] = {
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """The forms of one kind of result; ``page`` is what its HTML file is called.
+    """The forms of one kind of result; ``sheets`` are its tables as CSV.
 
-    ``sheets`` are its tables as CSV.
+    The first sheet is written unless another is named.
     """
 
-    page: str
-    data: str
+    format: Format[Any]
     sheets: Mapping[str, Sheet]
     html: Callable[[Any], str]
     markdown: Callable[[Any], str]
-    text: Callable[[Any], str]
+
+    @property
+    def page(self) -> str:
+        """What its HTML file is called."""
+        return f"{self.format.name}.html"
 
 
 def forms_of(results: Results) -> Forms:
@@ -47,44 +51,23 @@ def forms_of(results: Results) -> Forms:
     from resgen.records.diagnosis import Diagnosis
 
     if isinstance(results[0], Diagnosis):
-        from resgen.diagnosis import documents as diagnosis
+        from resgen.diagnosis.documents import DIAGNOSIS
         from resgen.reports.diagnosis import csv, html, markdown
 
-        return Forms(
-            page=diagnosis.PAGE,
-            data=diagnosis.DATA,
-            sheets=csv.SHEETS,
-            html=html.render,
-            markdown=markdown.render,
-            text=diagnosis.DIAGNOSIS.to_text,
-        )
-    from resgen.profiling import documents as latency
+        return Forms(DIAGNOSIS, csv.SHEETS, html.render, markdown.render)
+    from resgen.profiling.documents import COMPARISON, REPORT
 
     if isinstance(results[0], Comparison):
         from resgen.reports.comparison import csv as beside
         from resgen.reports.comparison import html as boss
         from resgen.reports.comparison import markdown as words
 
-        return Forms(
-            page="comparison.html",
-            data="comparison.json",
-            sheets=beside.SHEETS,
-            html=boss.render,
-            markdown=words.render,
-            text=latency.COMPARISON.to_text,
-        )
+        return Forms(COMPARISON, beside.SHEETS, boss.render, words.render)
     from resgen.reports.latency import csv as rows
     from resgen.reports.latency import html as page
     from resgen.reports.latency import markdown as comment
 
-    return Forms(
-        page="report.html",
-        data="report.json",
-        sheets=rows.SHEETS,
-        html=page.render,
-        markdown=comment.render,
-        text=latency.REPORT.to_text,
-    )
+    return Forms(REPORT, rows.SHEETS, page.render, comment.render)
 
 
 def rendered(results: Results, form: Form, table: str | None = None) -> str:
@@ -101,11 +84,12 @@ def rendered(results: Results, form: Form, table: str | None = None) -> str:
         )
     if form == "json":
         if len(results) != 1:
+            name = forms.format.name
             raise ResgenError(
-                f"a {forms.data} holds one result, and these are {len(results)}",
+                f"a {name}.json holds one result, and these are {len(results)}",
                 hint="convert them one by one",
             )
-        return forms.text(results[0])
+        return forms.format.to_text(results[0])
     if form == "csv":
         return forms.sheets[table or next(iter(forms.sheets))].written(results)
     return forms.markdown(results) if form == "md" else forms.html(results)

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diagnosis.hearing import Hearing
 from digits import SPEC
 from hand_graph import Builder
 
 import resgen
 from resgen.diagnosis.data.gather import gather
-from resgen.diagnosis.diagnose import Asked, Subject, diagnose
+from resgen.diagnosis.diagnose import Subject, diagnose
 from resgen.diagnosis.plain import without_shortcuts
+from resgen.diagnosis.training.options import Options
 from resgen.errors import ResgenError
 from resgen.ops.conv import Conv
 from resgen.ops.flatten import Flatten
@@ -48,8 +50,8 @@ def test_both_networks_see_the_same_from_every_seed() -> None:
     done = diagnose(
         subjects,
         data,
-        Asked(seeds=2),
-        report=lambda at, total, text: heard.append((at, total)),
+        Options(seeds=(0, 1)),
+        progress=Hearing(lambda done, total, text: heard.append((done, total))),
     )
     assert not done.interrupted
     residual, stack = done.diagnosis.arms
@@ -63,7 +65,7 @@ def test_both_networks_see_the_same_from_every_seed() -> None:
     # Weights of one seed are drawn by name, so stems of both begin alike.
     for one, other in zip(residual.runs, stack.runs, strict=True):
         assert one.moments[0].parts[0].variance == other.moments[0].parts[0].variance
-    again = diagnose(subjects, data, Asked(seeds=2)).diagnosis
+    again = diagnose(subjects, data, Options(seeds=(0, 1))).diagnosis
     assert again.arms == done.diagnosis.arms
 
 
@@ -74,9 +76,7 @@ def test_the_first_loss_is_that_of_the_module() -> None:
     spec = resgen.load(TINY)
     graph = resgen.expand(spec)
     data = gather("digits", graph, spec.preprocess)
-    (run,) = (
-        diagnose([Subject("tiny", graph)], data, Asked(seeds=1)).diagnosis.arms[0].runs
-    )
+    (run,) = diagnose([Subject("tiny", graph)], data, Options()).diagnosis.arms[0].runs
     images, labels = neighbours(data.batch(0, 64))
     scores = resgen.to_torch(graph, seed=0)(torch.from_numpy(images))
     wanted = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels))
@@ -93,7 +93,7 @@ def test_the_loss_of_one_of_several_outputs() -> None:
     graph = net.graph(("features", "conv"), ("scores", "fc"))
     pre = resgen.load(TINY).preprocess
     data = gather("digits", graph, pre, output="scores")
-    done = diagnose([Subject("two", graph)], data, Asked(seeds=1, steps=3))
+    done = diagnose([Subject("two", graph)], data, Options(steps=3))
     found = done.diagnosis
     assert found.settings["output"] == "scores"
     assert found.settings["classes"] == 12
@@ -107,4 +107,4 @@ def test_a_network_that_does_not_fit_the_data_is_refused() -> None:
     data = gather("digits", resgen.expand(spec), spec.preprocess)
     other = resgen.expand(resgen.load({**TINY, "head": {"classes": 7}}))
     with pytest.raises(ResgenError, match="gives N x 7"):
-        diagnose([Subject("tiny", other)], data, Asked(seeds=1))
+        diagnose([Subject("tiny", other)], data, Options())

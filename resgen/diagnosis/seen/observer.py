@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import hypot, isfinite
-from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 import torch
@@ -98,12 +97,7 @@ class Observer:
         self.attach()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.detach()
 
     def measures(self) -> tuple[Measures, ...]:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from math import hypot, isfinite, sqrt
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
 import torch
@@ -135,12 +134,7 @@ class Watch:
         self.handle = self.model.register_forward_pre_hook(Hook(self._arrive))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.handle.remove()
         self._finish()
         self.stopped = "finished" if kind is None else "interrupted"

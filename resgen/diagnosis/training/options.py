@@ -33,10 +33,11 @@ class Trainee:
 class Options:
     """What is the same for all networks: ``rate`` is the learning rate, constant.
 
-    ``threads`` decides the order of sums, and so their last digits.
+    ``steps`` are those of training. ``threads`` are those of one operator, which decide
+    the order of sums, and so their last digits.
     """
 
-    steps: int
+    steps: int = 0
     seeds: tuple[int, ...] = (0,)
     batch: int = 64
     rate: float = 0.05

@@ -10,9 +10,9 @@ import torch
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.training.learner import finite, loss_of, seed_noise, sgd
 from resgen.diagnosis.training.options import Trainee
-from resgen.diagnosis.training.train import Report
 from resgen.lower.torch import to_torch
 from resgen.records.diagnosis import RangeTest
+from resgen.words.progress import SILENT, Progress
 
 LEAST = 1e-5
 MOST = 1.0
@@ -32,7 +32,7 @@ def range_test(
     *,
     seed: int = 0,
     batch: int = 64,
-    report: Report = lambda done, total, text: None,
+    progress: Progress = SILENT,
 ) -> RangeTest:
     """Train once while the learning rate grows from 1e-5 to 1, by the same factor.
 
@@ -56,7 +56,8 @@ def range_test(
             value = loss.item()
             rates.append(rate)
             losses.append(finite(value))
-            report(step + 1, STEPS, f"{trainee.name}, learning rate {rate:.1e}")
+            text = f"{trainee.name}, learning rate {rate:.1e}"
+            progress.advance(text, step + 1, STEPS)
             if not isfinite(value) or beyond(losses):
                 limit = rate
                 break

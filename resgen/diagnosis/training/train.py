@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import torch
 
@@ -15,14 +15,12 @@ from resgen.diagnosis.training.learner import Learner
 from resgen.diagnosis.training.options import Options, Trainee
 from resgen.diagnosis.training.state import TRAINING, States, keep
 from resgen.records.diagnosis import Run
+from resgen.words.progress import SILENT, Progress
 
 #: Steps that one network takes before the next has its turn.
 TURN: Final = 5
 #: Seconds after which the state of all is saved again.
 SAVED_EVERY: Final = 20.0
-
-#: Steps done, steps in all, and which network took the last.
-Report: TypeAlias = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def train(
     folder: Path | None = None,
     resume: bool = False,
     keep_weights: bool = False,
-    report: Report = lambda done, total, text: None,
+    progress: Progress = SILENT,
 ) -> Trained:
     """Train every network from every seed, on the same batches in the same order.
 
@@ -77,7 +75,7 @@ def train(
     try:
         # What the caller draws from torch's random numbers is left as it was.
         with torch.random.fork_rng(devices=[]):
-            _take_turns(learners, options, states, report)
+            _take_turns(learners, options, states, progress)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -94,7 +92,10 @@ def train(
 
 
 def _take_turns(
-    learners: Sequence[Learner], options: Options, states: States | None, report: Report
+    learners: Sequence[Learner],
+    options: Options,
+    states: States | None,
+    progress: Progress,
 ) -> None:
     total = len(learners) * options.steps
     saved = time.monotonic()
@@ -106,7 +107,8 @@ def _take_turns(
                 continue
             learner.advance(until)
             done = sum(options.steps if x.stopped else x.done for x in learners)
-            report(done, total, f"{learner.trainee.name}, seed {learner.seed}")
+            text = f"{learner.trainee.name}, seed {learner.seed}"
+            progress.advance(text, done, total)
         if states is not None and time.monotonic() - saved > SAVED_EVERY:
             states.save(learners)
             saved = time.monotonic()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diagnosis.hearing import Hearing
 
 import resgen
 from resgen.diagnosis.data.dataset import Dataset
@@ -28,7 +29,10 @@ def test_rates_grow_by_the_same_factor(trainee: Trainee, data: Dataset) -> None:
     begin = torch.random.get_rng_state()
     seen: list[int] = []
     found = range_test(
-        trainee, data, batch=32, report=lambda done, total, text: seen.append(done)
+        trainee,
+        data,
+        batch=32,
+        progress=Hearing(lambda done, total, text: seen.append(done)),
     )
     assert torch.equal(torch.random.get_rng_state(), begin)
     np.testing.assert_allclose(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnosis.hearing import Hearing
 
 import resgen
 from resgen.diagnosis.data.dataset import Dataset
@@ -19,8 +19,8 @@ from resgen.errors import ResgenError, UsageError
 OPTIONS = Options(24, (0, 1), 16)
 
 
-def stop_at(turns: int) -> Callable[[int, int, str], None]:
-    """A report that interrupts at its n-th call."""
+def stop_at(turns: int) -> Hearing:
+    """Somebody who interrupts at its n-th call."""
     left = [turns]
 
     def report(done: int, total: int, text: str) -> None:
@@ -28,7 +28,7 @@ def stop_at(turns: int) -> Callable[[int, int, str], None]:
         if left[0] == 0:
             raise KeyboardInterrupt
 
-    return report
+    return Hearing(report)
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_it_is_bit_for_bit_the_same(
     # Interrupted in the middle of a turn, twice.
     parts = [
         train(networks, data, OPTIONS, folder=tmp_path / "b", resume=i > 0,
-              report=stop_at(6), keep_weights=True)
+              progress=stop_at(6), keep_weights=True)
         for i in range(2)
     ]  # fmt: skip
     assert [part.interrupted for part in parts] == [True, True]
@@ -93,7 +93,7 @@ def test_an_error_loses_nothing(
             raise ResgenError("the disk with the pictures is gone")
 
     with pytest.raises(ResgenError, match="is gone"):
-        train([trainee], data, OPTIONS, folder=tmp_path, report=fail)
+        train([trainee], data, OPTIONS, folder=tmp_path, progress=Hearing(fail))
     made = train([trainee], data, OPTIONS, folder=tmp_path, resume=True)
     assert made.runs == train([trainee], data, OPTIONS).runs
 
@@ -102,7 +102,7 @@ def test_an_error_loses_nothing(
 def test_other_options_are_refused(
     tiny: dict[str, Any], trainee: Trainee, data: Dataset, tmp_path: Path
 ) -> None:
-    train([trainee], data, OPTIONS, folder=tmp_path, report=stop_at(3))
+    train([trainee], data, OPTIONS, folder=tmp_path, progress=stop_at(3))
 
     def resumed(said: str, **changes: Any) -> None:
         options = replace(OPTIONS, **changes.pop("options", {}))
@@ -129,7 +129,7 @@ def test_files_that_are_no_state(
 ) -> None:
     with pytest.raises(ResgenError, match="no training to resume in"):
         train([trainee], data, OPTIONS, folder=tmp_path, resume=True)
-    train([trainee], data, OPTIONS, folder=tmp_path, report=stop_at(1))
+    train([trainee], data, OPTIONS, folder=tmp_path, progress=stop_at(1))
     path = tmp_path / "training" / "tiny-seed1.safetensors"
     assert sorted(file.name for file in path.parent.iterdir()) == [
         "tiny-seed0.safetensors", "tiny-seed1.safetensors",

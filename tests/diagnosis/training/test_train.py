@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diagnosis.hearing import Hearing
 
 import resgen
 from resgen.diagnosis.data.dataset import Dataset
@@ -19,7 +20,9 @@ from resgen.errors import ResgenError
 @pytest.mark.slow
 def test_a_residual_network_learns_digits(trainee: Trainee, data: Dataset) -> None:
     seen: list[tuple[int, int, str]] = []
-    made = train([trainee], data, Options(160), report=lambda *step: seen.append(step))
+    made = train(
+        [trainee], data, Options(160), progress=Hearing(lambda *step: seen.append(step))
+    )
     ((run,),) = made.runs
     assert (run.stopped, run.left, made.interrupted) == ("finished", None, False)
     assert len(run.losses) == 160
@@ -102,7 +105,9 @@ def test_an_interruption_leaves_all_equally_far(
         if done >= 60:
             raise KeyboardInterrupt
 
-    made = train([trainee, dropping], data, Options(40, (0, 1), 16), report=stop)
+    made = train(
+        [trainee, dropping], data, Options(40, (0, 1), 16), progress=Hearing(stop)
+    )
     runs = [run for own in made.runs for run in own]
     assert made.interrupted
     assert {run.stopped for run in runs} == {"interrupted"}
