@@ -27,6 +27,7 @@ from resgen.proof.derivation import (
 )
 from resgen.spec.canonical import canonical_bytes
 from resgen.weights.evaluate import Weights
+from resgen.weights.finite import require_finite
 from resgen.weights.initialize import initialize
 from resgen.weights.safetensors import StoredWeights
 
@@ -40,11 +41,13 @@ _VERSION: Final = ("producer_version", "resgen.version")
 def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
     """The weights of a folder, once they are known to be all that the graph names.
 
-    Fresh ones are drawn again from their seed. Errors as those of
-    :func:`check_derived`.
+    One that is no number is named, as an earlier version took such. Fresh ones are
+    drawn again from their seed. Errors as those of :func:`check_derived`.
     """
     stored = StoredWeights(artifact.weights)
     found = weights_differences(held, stored)
+    if not found:
+        require_finite(held, stored, str(artifact.weights))
     if not found and artifact.manifest.weights == FRESH:
         found = list(_drawn(artifact, stored))
     settle(artifact, found, say)

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from resgen.calibrate.ranges import Method
 from resgen.document.files import Format
-from resgen.files.ownership import MANIFEST
+from resgen.files.ownership import MANIFEST, MARKS
 from resgen.graph.precision import Precision
 from resgen.words.terminal import printable
 
@@ -166,7 +166,7 @@ class Exported(Generic[M]):
 
 
 NETWORK: Final = Format(
-    mark="resgen_manifest",
+    mark=MARKS[0],
     version=FORMAT,
     kind=Manifest,
     name="manifest",
@@ -175,7 +175,7 @@ NETWORK: Final = Format(
     hint="`resgen build SPEC` makes a folder with one",
 )
 OF_FILE: Final = Format(
-    mark="resgen_file_manifest",
+    mark=MARKS[1],
     version=FORMAT,
     kind=FileManifest,
     name="manifest",

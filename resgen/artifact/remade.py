@@ -43,7 +43,10 @@ def check_made(artifact: Artifact, made: Made, form: Form, say: Say) -> bool:
             files, record = finish(replace(made, folder=Path(folder)))
     except (UsageError, ValueError, TypeError, AttributeError) as error:
         # No command has asked for it: it can only have been written by hand.
-        raise Departure("manifest", f"{artifact.folder} was altered: {error}") from None
+        why = str(error)
+        if isinstance(error, TypeError | AttributeError):
+            why = "what its manifest records of the proof is no record of one"
+        raise Departure("manifest", f"{artifact.folder} was altered: {why}") from None
     found = [*_named(artifact, form, {*own, *files}), *_told(artifact, record)]
     for name in sorted(files.keys() & manifest.files.keys()):
         if manifest.files[name].sha256 != files[name]:

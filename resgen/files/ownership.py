@@ -20,6 +20,8 @@ from resgen.files.hashed import sha256_of
 from resgen.files.ordinary import read_bytes
 
 MANIFEST: Final = "manifest.json"
+#: The keys by which a manifest of resgen's is told: of a network, and of a file.
+MARKS: Final = ("resgen_manifest", "resgen_file_manifest")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 #: What a file is known by until it changes: inode, size, time of the last change.
 Signature = tuple[int, int, int]
@@ -47,7 +49,7 @@ def listed(folder: Path) -> Mapping[str, str]:
         manifest = json.loads(read_bytes(folder / MANIFEST))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("resgen"), str):
+    if not isinstance(manifest, dict) or not manifest.keys() & {*MARKS}:
         return {}
     files = manifest.get("files")
     if not isinstance(files, dict) or not files or not all(map(_entry, files.values())):

@@ -15,6 +15,7 @@ from collections import Counter
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import load_file
 
 from resgen import forms
 from resgen.api.export import export as resgen_export
@@ -231,6 +232,26 @@ def test_an_older_version_explains_spellings_and_nothing_else(name, folders, tmp
     found = resgen_verify(folder)
     assert found.record["derived"] is False
     assert str(found).startswith(f"{folder} agrees by numbers only")
+
+
+@pytest.mark.parametrize("name", ["build", "int8"])
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_a_folder_of_old_with_no_numbers_names_where(
+    name, value, said, folders, tmp_path
+):
+    """Once such weights were taken, and called an overflow of the network."""
+    folder = shutil.copytree(folders[name], tmp_path / "folder")
+    arrays = load_file(folder / "weights.safetensors")
+    weight = next(n for n in arrays if n.endswith("1.weight") and arrays[n].ndim == 4)
+    content = (folder / "weights.safetensors").read_bytes()
+    before = arrays[weight].tobytes()
+    arrays[weight].flat[3] = value
+    assert content.count(before) == 1
+    after = content.replace(before, arrays[weight].tobytes())
+    (folder / "weights.safetensors").write_bytes(after)
+    mended(folder)
+    with pytest.raises(ResgenError, match=rf"{weight} in .*holds {said} \(1 of"):
+        resgen_verify(folder)
 
 
 @pytest.mark.parametrize("name", ["build", "int8"])

@@ -33,7 +33,7 @@ def make(target: Path, text: str) -> None:
             (stage / name).write_text(text)
             digest = sha256(text.encode()).hexdigest()
             entries[name] = {"bytes": len(text), "sha256": digest}
-        manifest = {"resgen": "1", "name": text, "files": entries}
+        manifest = {"resgen_manifest": 1, "name": text, "files": entries}
         (stage / "manifest.json").write_text(json.dumps(manifest))
 
 

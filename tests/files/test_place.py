@@ -22,7 +22,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(text)
         digest = sha256(text.encode()).hexdigest()
         entries[name] = {"bytes": len(text), "sha256": digest}
-    manifest = {"resgen": "1", "files": entries}
+    manifest = {"resgen_manifest": 1, "files": entries}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -59,9 +59,18 @@ def test_an_earlier_output_is_replaced_and_nothing_stays_aside(tmp_path: Path) -
     [
         '{"files": ["dist", ".git"]}',
         '{"files": {"dist": {"bytes": 1, "sha256": "0"}}}',
-        '{"resgen": "1", "files": ["dist"]}',
-        '{"resgen": "1", "files": {"dist": "x"}}',
-        '{"resgen": {"x": 1}, "files": {}}',
+        '{"resgen_manifest": 1, "files": ["dist"]}',
+        '{"resgen_manifest": 1, "files": {"dist": "x"}}',
+        '{"resgen_manifest": {"x": 1}, "files": {}}',
+        # As a tool may write it that knows of resgen.
+        json.dumps(
+            {
+                "resgen": "1",
+                "files": {
+                    "dist/app.js": {"bytes": 4, "sha256": sha256(b"mine").hexdigest()}
+                },
+            }
+        ),
         "[" * 100_000,
         "null",
         "{",
