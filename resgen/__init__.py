@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from resgen.api.check import check
     from resgen.api.compare import compare
     from resgen.api.diagnose import diagnose
+    from resgen.api.doctor import doctor
     from resgen.api.export import export
     from resgen.api.inspect import inspect
     from resgen.api.list import list  # noqa: A004 (the command's name)
+    from resgen.api.predict import predict
     from resgen.api.profile import profile
+    from resgen.api.report import report
     from resgen.api.verify import verify
     from resgen.calibrate.lowered import calibrated
     from resgen.diagnosis.seen.watch import watch
@@ -53,13 +56,16 @@ _HOMES = {
     "check": "resgen.api.check",
     "compare": "resgen.api.compare",
     "diagnose": "resgen.api.diagnose",
+    "doctor": "resgen.api.doctor",
     "examine": "resgen.expansion.network",
     "expand": "resgen.expansion.network",
     "export": "resgen.api.export",
     "inspect": "resgen.api.inspect",
     "list": "resgen.api.list",
     "load": "resgen.expansion.network",
+    "predict": "resgen.api.predict",
     "profile": "resgen.api.profile",
+    "report": "resgen.api.report",
     "to_torch": "resgen.lower.torch",
     "verify": "resgen.api.verify",
     "watch": "resgen.diagnosis.seen.watch",
@@ -78,13 +84,16 @@ __all__ = [
     "check",
     "compare",
     "diagnose",
+    "doctor",
     "examine",
     "expand",
     "export",
     "inspect",
     "list",
     "load",
+    "predict",
     "profile",
+    "report",
     "to_torch",
     "verify",
     "watch",

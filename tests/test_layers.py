@@ -77,8 +77,8 @@ BUDGET = {
     "_version": 10,
     "interrupt": 30,
     "errors": 110,
-    "words": 140,
-    "options": 220,
+    "words": 150,
+    "options": 230,
     "files": 650,
     "document": 320,
     "records": 400,
@@ -104,9 +104,9 @@ BUDGET = {
     "diagnosis": 3280,
     "reports": 2680,
     "api": 2200,
-    "cli": 1320,
+    "cli": 1200,
     "__main__": 50,
-    "__init__": 80,
+    "__init__": 100,
 }
 
 TOP_LEVEL = {

@@ -23,7 +23,6 @@ def build(
     out: str | Path | None = None,
     *,
     state_dict: Mapping[str, Any] | None = None,
-    verify: bool = True,
     progress: Progress = SILENT,
     **options: Any,
 ) -> Exported[Manifest]:
@@ -36,7 +35,7 @@ def build(
     torch is not imported. Raises :class:`~resgen.errors.ResgenError` when the weights
     do not fit, the proof fails or the folder cannot be written; then nothing is left.
     """
-    asked = Building.of({**options, "out": out, "no_verify": not verify})
+    asked = Building.of({**options, "out": out})
     read, graph = read_spec(spec, asked)
     return run(read, graph, asked, state_dict=state_dict, progress=progress)
 
@@ -56,7 +55,7 @@ def run(
         opset=asked.opset,
         dynamic=asked.dynamic,
         images=asked.images,
-        verify=not asked.no_verify,
+        verify=asked.verify,
     )
     source = from_spec(
         spec,

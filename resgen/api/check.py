@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from resgen.api.asked.check import Checking
+from resgen.api.asked.looking import Checking
 from resgen.api.specs import listed
 from resgen.errors import Problem
 from resgen.expansion.network import Source
 from resgen.reports.problems import terminal
-from resgen.words.terminal import unmarked
+from resgen.words.terminal import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Shown):
     """All problems that there are; ``failed`` where the command's exit code is 1."""
 
     problems: tuple[Problem, ...]
@@ -37,20 +37,12 @@ class Checked:
             yield from terminal.lines(problem)
         yield terminal.tally(self.problems) or "ok"
 
-    def __str__(self) -> str:
-        return unmarked("\n".join(self.lines()))
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(str(self))}</pre>"
-
 
 def check(*specs: Source, **options: Any) -> Checked:
     """Find every mistake of specs, each with its place and a mend.
 
     A spec is a file, the name of a network that comes along, or JSON values.
-    ``options`` are those of :class:`~resgen.api.asked.check.Checking`, which are the
+    ``options`` are those of :class:`~resgen.api.asked.looking.Checking`, which are the
     command's. Nothing is raised for what a spec can have wrong.
 
     >>> found = check("resnet50", set={"/stages/2/shortcut": "identity"})
@@ -58,13 +50,8 @@ def check(*specs: Source, **options: Any) -> Checked:
     ['RG104']
     """
     asked = Checking.of(options)
-    found = [problem for spec in specs for problem in problems_of(spec, asked)]
+    found = [problem for spec in specs for problem in listed(spec, asked)]
     return Checked(tuple(found), failed(found, asked))
-
-
-def problems_of(spec: Source, asked: Checking) -> tuple[Problem, ...]:
-    """Those of one spec."""
-    return listed(spec, asked.set, asked.max_operators, asked.max_parameters)
 
 
 def failed(problems: list[Problem], asked: Checking) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,11 @@ from resgen.reports.comparison.terminal import lines
 from resgen.reports.forms import form_of, write
 from resgen.runtime.engines import find
 from resgen.words.progress import SILENT, Progress
-from resgen.words.terminal import unmarked
+from resgen.words.terminal import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Shown):
     """What came out: a table in a terminal, a page's head in a notebook."""
 
     record: Comparison
@@ -63,8 +63,9 @@ class Compared:
         """The document of ``resgen compare --json``; times in seconds."""
         return COMPARISON.to_json(self.record)
 
-    def __str__(self) -> str:
-        return unmarked("\n".join(lines(self.record)))
+    def lines(self) -> Iterator[str]:
+        """What the terminal shows."""
+        return lines(self.record)
 
     def _repr_html_(self) -> str:
         from resgen.reports.comparison.html import notebook

@@ -10,7 +10,7 @@ from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.api.asked.common import require_folder
+from resgen.api.asked.common import Reading, require_folder
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.measured import MODELS, Source, command, named
 from resgen.api.memory import needed, require, told
@@ -34,7 +34,7 @@ from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
 from resgen.words.numbers import count, scaled
 from resgen.words.progress import SILENT, Progress
-from resgen.words.terminal import unmarked
+from resgen.words.terminal import TEXT, Shown
 
 if TYPE_CHECKING:
     from resgen.diagnosis.data.dataset import Dataset
@@ -52,7 +52,7 @@ LEAST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosed:
+class Diagnosed(Shown):
     """What was seen; ``folder`` holds its report and the kept ``weights``, if any.
 
     ``interrupted`` tells that the user ended training before it was done.
@@ -72,8 +72,9 @@ class Diagnosed:
         """The document of ``diagnosis.json``."""
         return DIAGNOSIS.to_json(without_folders(self.diagnosis))
 
-    def __str__(self) -> str:
-        return unmarked("\n".join(lines(self.diagnosis)))
+    def lines(self, width: int = TEXT, *, unicode: bool = True) -> Iterator[str]:
+        """What the terminal shows, in so many columns; curves need ``unicode``."""
+        return lines(self.diagnosis, width, unicode=unicode)
 
     def _repr_html_(self) -> str:
         from resgen.reports.diagnosis.html import notebook
@@ -170,7 +171,7 @@ def _read(source: Source, changes: tuple[str, ...]) -> tuple[Spec, Subject]:
             raise ResgenError(
                 f"{path} holds no spec.json, so it is no folder that resgen made"
             )
-    spec, graph, _ = network(source, changes, None, None)
+    spec, graph, _ = network(source, Reading(set=changes))
     return spec, Subject(spec.name, graph, digest(spec), spec=spec)
 
 

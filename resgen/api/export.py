@@ -26,7 +26,7 @@ from resgen.words.progress import SILENT, Progress
 
 Done = Exported[Manifest] | Exported[FileManifest]
 #: What a file of anybody's is asked too: the rest says how a network is written.
-_OF_FILES = ("out", "force", "seed", "max_operators", "max_parameters", "no_verify")
+_OF_FILES = ("out", "force", "seed", "max_operators", "max_parameters", "verify")
 #: What says which network it is.
 _OF_SPECS = ("weights", "preprocess", "set")
 
@@ -37,7 +37,6 @@ def export(
     *,
     to: str = "onnx",
     state_dict: Mapping[str, Any] | None = None,
-    verify: bool = True,
     progress: Progress = SILENT,
     **options: Any,
 ) -> Done:
@@ -58,7 +57,7 @@ def export(
     own = {name for name, _ in options_of(form.options)}
     chosen = form.options.of({k: v for k, v in options.items() if k in own})
     rest = {k: v for k, v in options.items() if k not in own}
-    asked = Exporting.of({**rest, "out": out, "no_verify": not verify})
+    asked = Exporting.of({**rest, "out": out})
     if isinstance(source, Spec | Mapping) or not is_made(source):
         started = start(*read_spec(source, asked), asked, to, state_dict)
         return run(started, to, asked, chosen, progress=progress)
@@ -169,13 +168,11 @@ def _precision(asked: Exporting, to: str, form: Form) -> Precision:
 
 
 def _consumer(asked: Exporting, to: str, form: Form) -> str:
-    if asked.consumer is None:
+    if asked.for_ is None:
         return form.consumers[0]
-    if asked.consumer not in form.consumers:
-        raise asked.refused(
-            f"{to} refuses quantisers that are placed for {asked.consumer}"
-        )
-    return asked.consumer
+    if asked.for_ not in form.consumers:
+        raise asked.refused(f"{to} refuses quantisers that are placed for {asked.for_}")
+    return asked.for_
 
 
 def _opened(
@@ -196,7 +193,7 @@ def _opened(
         return from_folder(path), _precision(asked, to, form), asked
     told = open_folder(path).manifest
     own = told.precision or Precision()
-    usual = own.consumer in form.consumers and asked.consumer is None
+    usual = own.consumer in form.consumers and asked.for_ is None
     wanted = replace(
         own,
         consumer=own.consumer if usual else _consumer(asked, to, form),
@@ -247,7 +244,7 @@ def _network(
         method=asked.method,
         camera=asked.camera,
         search=asked.bisect,
-        verify=not asked.no_verify,
+        verify=asked.verify,
         evaluation=asked.evaluate,
         tolerated=asked.tolerate,
         form=to,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log10
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.api.asked.inspect import Inspecting
+from resgen.api.asked.looking import Inspecting
 from resgen.api.specs import examined, network, read_spec
 from resgen.errors import Problem, ResgenError
 from resgen.expansion.network import Source
@@ -20,7 +20,7 @@ from resgen.graph.paths import Paths, paths
 from resgen.pictures.words import told
 from resgen.spec.model import Spec
 from resgen.words.numbers import in_unit, unit_of
-from resgen.words.terminal import TEXT, fitted, printable, style, table, unmarked
+from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
 if TYPE_CHECKING:
     from resgen.graph.ir import Graph
@@ -49,7 +49,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(Shown):
     """A network, and what it costs.
 
     ``operators`` and ``variants`` are there where they were asked for, ``warnings``
@@ -111,9 +111,6 @@ class Inspected:
             yield ""
             yield from _side_by_side(self.variants, width)
 
-    def __str__(self) -> str:
-        return unmarked("\n".join(self.lines()))
-
     def _repr_html_(self) -> str:
         from resgen.graph.draw import svg
         from resgen.reports.tables import Table
@@ -133,7 +130,7 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
 
     ``source`` is a spec: its file, its name in the zoo, itself as JSON values, or what
     :func:`resgen.load` read. ``options`` are those of
-    :class:`~resgen.api.asked.inspect.Inspecting`, which are the command's. Printed it
+    :class:`~resgen.api.asked.looking.Inspecting`, which are the command's. Printed it
     is a table; a notebook shows the drawing as well.
 
     >>> found = inspect("resnet50", vary={"/stages/2/depth": [6, 23]})
@@ -149,7 +146,6 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
 
 def run(source: Spec | Source, asked: Inspecting) -> Inspected:
     """As :func:`inspect`."""
-    limits = (asked.max_operators, asked.max_parameters)
     warnings: tuple[Problem, ...] = ()
     variants: tuple[Variant, ...] = ()
     if isinstance(source, Spec):
@@ -159,7 +155,7 @@ def run(source: Spec | Source, asked: Inspecting) -> Inspected:
             )
         spec, graph = read_spec(source, asked)
     else:
-        spec, graph, warnings = network(source, asked.set, *limits)
+        spec, graph, warnings = network(source, asked)
         variants = tuple(_variants(source, asked))
     if asked.diagram is not None:
         _draw(graph, asked.diagram)
@@ -174,12 +170,7 @@ def _variants(source: Source, asked: Inspecting) -> Iterator[Variant]:
         return
     each = ([f"{pointer}={v}" for v in values] for pointer, values in asked.vary)
     for changes in product(*each):
-        found = examined(
-            source,
-            (*asked.set, *changes),
-            asked.max_operators,
-            asked.max_parameters,
-        )
+        found = examined(source, replace(asked, set=(*asked.set, *changes), vary=()))
         analysis = None if found.graph is None else analyse(found.graph)
         yield Variant(changes, analysis, found.problems)
 

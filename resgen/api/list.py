@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any, Final
 
-from resgen.api.asked.list import Listing
+from resgen.api.asked.looking import Listing
 from resgen.api.catalogue.entries import Entry, entries
 from resgen.api.catalogue.networks import Network, networks
 from resgen.errors import UsageError, did_you_mean
 from resgen.words.numbers import in_unit, shape, unit_of
-from resgen.words.terminal import TEXT, fitted, style, table, unmarked
+from resgen.words.terminal import TEXT, Shown, fitted, style, table
 
 NETWORKS: Final = "networks"
 #: What else can be listed as a whole; an entry's kind is the singular.
@@ -24,7 +24,7 @@ KINDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Shown):
     """What was found: all of a kind, or what goes by one name (``whole`` is False)."""
 
     items: tuple[Network | Entry, ...]
@@ -55,22 +55,14 @@ class Listed:
                 yield fitted(f"{entry.name:<{wide}}   {entry.doc}", width)
             yield f"\n`resgen list {found[0].name}` tells more of one."
 
-    def __str__(self) -> str:
-        return unmarked("\n".join(self.lines()))
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(str(self))}</pre>"
-
 
 def list(what: str = NETWORKS, **options: Any) -> Listed:  # noqa: A001 (the command's)
     """List the networks at hand, or what networks are made of.
 
     ``what`` is networks, blocks, stems, heads, parts, shortcuts, operators, words (of
     the language of specs), codes (of problems), forms (of exports), or the name of one
-    of these. With ``long`` the parameters and MACs of networks are counted, which takes
-    seconds.
+    of these. ``options`` are those of :class:`~resgen.api.asked.looking.Listing`, which
+    are the command's.
 
     >>> [entry.name for entry in list("RG104")]
     ['RG104']

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resgen import forms
-from resgen.api.asked.common import Measuring, Weighing
+from resgen.api.asked.common import Measuring, Reading, Weighing
 from resgen.api.specs import network
 from resgen.errors import ResgenError
 from resgen.options.group import Group
@@ -27,7 +27,7 @@ def wanted_of(
     source: Source,
     asked: Measuring,
     weighing: Weighing | None = None,
-    changes: Sequence[str] = (),
+    changes: tuple[str, ...] = (),
 ) -> Wanted:
     """What a source stands for, its spec read and checked."""
     from resgen.artifact.measured import Wanted
@@ -41,7 +41,7 @@ def wanted_of(
         path.is_dir() or path.suffix in MODELS
     )
     if not is_file:
-        spec, graph, _ = network(source, changes, None, None)
+        spec, graph, _ = network(source, Reading(set=changes))
         read = spec, graph
     made: dict[str, Path] = {}
     if is_file and path.is_dir():

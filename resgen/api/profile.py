@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,14 +31,14 @@ from resgen.reports.own import require_own
 from resgen.runtime.engines import find, present
 from resgen.words.numbers import scaled
 from resgen.words.progress import SILENT, Progress
-from resgen.words.terminal import unmarked
+from resgen.words.terminal import TEXT, Shown
 
 PAGE: Final = "report.html"
 DATA: Final = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Profiled:
+class Profiled(Shown):
     """What was measured; ``folder`` holds its report, where one was asked for.
 
     ``interrupted`` tells that the user ended it before it was done, ``failed`` that a
@@ -53,8 +54,9 @@ class Profiled:
         """The document of ``report.json``."""
         return REPORT.to_json(self.record)
 
-    def __str__(self) -> str:
-        return unmarked("\n".join(lines(self.record)))
+    def lines(self, width: int = TEXT) -> Iterator[str]:
+        """What the terminal shows, in so many columns."""
+        return lines(self.record, width)
 
     def _repr_html_(self) -> str:
         from resgen.reports.latency.html import notebook
@@ -66,8 +68,8 @@ def profile(source: Source, *, progress: Progress = SILENT, **options: Any) -> P
     """Measure how fast a network runs, and where the time goes.
 
     ``source`` is a spec, a folder, an ONNX file or an engine; ``options`` are those of
-    :class:`Profiling`, which are the command's. A report is written where ``out`` says.
-    Raises :class:`~resgen.errors.ResgenError`.
+    :class:`~resgen.api.asked.profile.Profiling`, which are the command's. A report is
+    written where ``out`` says. Raises :class:`~resgen.errors.ResgenError`.
     """
     return run(source, Profiling.of(options), progress=progress)
 
@@ -163,8 +165,8 @@ def _options(asked: Profiling, subject: Prepared, device: str) -> Options:
         shapes=asked.shapes,
         lanes=asked.in_flight or 2,
         cold=asked.cold_l2,
-        graph=not asked.no_cuda_graph,
-        breakdown=not asked.no_operators,
+        graph=asked.cuda_graph,
+        breakdown=asked.operators,
     )
 
 

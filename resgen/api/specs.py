@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,44 +18,29 @@ if TYPE_CHECKING:
 UNREADABLE = "RG006"
 
 
-def examined(
-    spec: Source,
-    assignments: Sequence[str],
-    max_operators: int | None,
-    max_parameters: int | None,
-) -> Examined:
+def examined(spec: Source, asked: Reading) -> Examined:
     """What :func:`resgen.examine` finds; names that are misspelt get a hint."""
     from resgen.expansion.builder import Limits
     from resgen.expansion.network import examine
 
-    given = {"operators": max_operators, "parameters": max_parameters}
+    given = {"operators": asked.max_operators, "parameters": asked.max_parameters}
     limits = Limits(**{key: n for key, n in given.items() if n is not None})
-    found = examine(spec, assignments, limits=limits)
+    found = examine(spec, asked.set, limits=limits)
     return replace(found, problems=tuple(map(_suggest, found.problems)))
 
 
-def listed(
-    spec: Source,
-    assignments: Sequence[str],
-    max_operators: int | None,
-    max_parameters: int | None,
-) -> tuple[Problem, ...]:
+def listed(spec: Source, asked: Reading) -> tuple[Problem, ...]:
     """All problems of a spec, that the zoo has no such network included."""
     try:
-        return examined(spec, assignments, max_operators, max_parameters).problems
+        return examined(spec, asked).problems
     except ResgenError as error:
         place = Place(str(spec), 1, 1, "")
         return (Problem(UNREADABLE, "error", error.message, place, error.hint),)
 
 
-def network(
-    spec: Source,
-    assignments: Sequence[str],
-    max_operators: int | None,
-    max_parameters: int | None,
-) -> tuple[Spec, Graph, tuple[Problem, ...]]:
+def network(spec: Source, asked: Reading) -> tuple[Spec, Graph, tuple[Problem, ...]]:
     """A spec without errors, its graph and its warnings; otherwise a ResgenError."""
-    found = examined(spec, assignments, max_operators, max_parameters)
+    found = examined(spec, asked)
     if found.spec is None or found.graph is None:
         first = found.problems[0]
         if first.code == UNREADABLE:
@@ -71,8 +55,7 @@ def read_spec(spec: Spec | Source, asked: Reading) -> tuple[Spec, Graph]:
     from resgen.spec.model import Spec as Read
 
     if not isinstance(spec, Read):
-        limits = (asked.max_operators, asked.max_parameters)
-        return network(spec, asked.set, *limits)[:2]
+        return network(spec, asked)[:2]
     if asked.set:
         raise asked.refused(
             "{set} changes a spec while it is read, and this was read already",

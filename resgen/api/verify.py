@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from resgen import forms
+from resgen.api.asked.looking import Verifying
 from resgen.artifact.opened import open_folder
 from resgen.artifact.verify import verify as prove
 from resgen.errors import ResgenError
 from resgen.words.progress import SILENT, Progress
+from resgen.words.terminal import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Shown):
     """What was proven of a folder, as ``--json`` prints it.
 
     ``unproven`` are the parts of its form that nothing here could run.
@@ -29,36 +31,33 @@ class Verified:
         """What was compared, and how closely."""
         return self.record
 
-    def __str__(self) -> str:
+    def lines(self) -> Iterator[str]:
+        """What the terminal shows."""
         if not self.record["derived"]:
-            return (
+            yield (
                 f"{self.folder} agrees by numbers only: this version writes other "
                 "files of it, and what it builds anew can be proven"
             )
-        if not self.unproven:
-            return f"{self.folder} is proven"
-        return (
-            f"{self.folder}/model.onnx is proven; not run: {', '.join(self.unproven)}"
-        )
+        elif self.unproven:
+            unrun = ", ".join(self.unproven)
+            yield f"{self.folder}/model.onnx is proven; not run: {unrun}"
+        else:
+            yield f"{self.folder} is proven"
 
 
 def verify(
-    folder: str | Path,
-    *,
-    images: str | Path | None = None,
-    batch: Sequence[int] = (),
-    progress: Progress = SILENT,
+    folder: str | Path, *, progress: Progress = SILENT, **options: Any
 ) -> Verified:
     """Prove that a folder holds what its manifest says, and that it computes its spec.
 
-    ``images`` are a folder of pictures to compare on, ``batch`` the sizes of batches.
-    Raises :class:`~resgen.errors.ResgenError` where a file was altered, or computes
-    anything else.
+    ``options`` are those of :class:`~resgen.api.asked.looking.Verifying`, which are the
+    command's. Raises :class:`~resgen.errors.ResgenError` where a file was altered, or
+    computes anything else.
     """
+    asked = Verifying.of(options)
     artifact = open_folder(Path(folder))
     count = artifact.check_hashes()
     progress.say("files", f"{count} files have the SHA-256 of the manifest")
-    own = None if images is None else Path(images)
     manifest = artifact.manifest
     if manifest.verified is None:
         progress.say("files", "made without a proof: this is the first")
@@ -68,7 +67,9 @@ def verify(
             hint=f"it knows {', '.join(forms.names())}",
         )
     form = forms.find(manifest.form)
-    made = prove(artifact, form, images=own, batches=batch, say=progress.say)
+    made = prove(
+        artifact, form, images=asked.images, batches=asked.batch, say=progress.say
+    )
     found = form.verify(made, manifest.made, progress)
     unproven = tuple(name for name, of_form in found.items() if of_form is None)
     return Verified(artifact.folder, {**made.proof, **found}, unproven)

@@ -8,7 +8,7 @@ spec, its weights and what is stated here; and of what was made of somebody's fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -17,7 +17,7 @@ from resgen.calibrate.ranges import Method
 from resgen.document.files import Format
 from resgen.files.ownership import MANIFEST, MARKS
 from resgen.graph.precision import Precision
-from resgen.words.terminal import printable
+from resgen.words.terminal import Shown, printable, style
 
 FORMAT: Final = 1
 M = TypeVar("M", bound="Manifest | FileManifest", covariant=True)
@@ -152,7 +152,7 @@ def _check_versions(versions: Mapping[str, str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Exported(Generic[M]):
+class Exported(Shown, Generic[M]):
     """What has been made at its place, and the seconds that it took."""
 
     folder: Path
@@ -163,6 +163,10 @@ class Exported(Generic[M]):
         """The manifest with the folder and the seconds, as ``--json`` prints it."""
         told = _format(self.manifest).to_json(self.manifest)
         return {"folder": str(self.folder), "seconds": self.seconds, **told}
+
+    def lines(self) -> Iterator[str]:
+        """What the terminal shows."""
+        yield f"{style(f'{self.folder}/', bold=True)}  in {self.seconds:.1f} s"
 
 
 NETWORK: Final = Format(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from resgen.pictures.words import takes_pictures, told
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import np_dtype
+from resgen.words.terminal import Shown, printable, style
+
+#: Columns of a bar that stands for 100 %.
+BAR: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,48 @@ class Prediction:
     classes: tuple[Class, ...] = ()
     failed: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As ``resgen predict --json`` lists it."""
+        if self.failed is not None:
+            return {"image": str(self.image), "error": self.failed}
+        return {
+            "image": str(self.image),
+            "classes": [asdict(each) for each in self.classes],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """What a terminal shows of a picture that has an answer."""
+        if self.failed is not None:
+            return
+        yield style(printable(self.image.name), bold=True)
+        for best in self.classes:
+            label = best.label
+            name = f"class {best.index}" if label is None else printable(label)
+            bar = "#" * round(BAR * best.probability)
+            yield f"  {100 * best.probability:5.1f} %  {bar:<{BAR}}  {name}"
+
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class Predicted(Shown):
     """What was found, and what was done to the pictures first."""
 
     pictures: str
     predictions: tuple[Prediction, ...]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What was wrong with pictures that have no answer."""
+        return tuple(p.failed for p in self.predictions if p.failed is not None)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """What ``resgen predict --json`` prints."""
+        return [each.to_dict() for each in self.predictions]
+
+    def lines(self) -> Iterator[str]:
+        """The answers, and what was wrong."""
+        for each in self.predictions:
+            yield from each.lines()
+        yield from self.failed
 
 
 def predict(folder: Path, images: Sequence[Path], top: int = 5) -> Predicted:

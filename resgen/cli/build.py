@@ -12,7 +12,6 @@ from resgen.cli._options import json_option, options, spec_argument
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
-from resgen.words.terminal import style
 
 #: What goes on after each step has been said.
 _NEXT = {"": "starting", "graph": "weights", "weights": "writing ONNX"}
@@ -38,10 +37,9 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
     SPEC is a file or the name of a network that comes with resgen.
     """
     asked = Building(**given)
-    limits = (asked.max_operators, asked.max_parameters)
-    read, graph, warnings = network(spec, asked.set, *limits)
+    read, graph, warnings = network(spec, asked)
     summarize(warnings, spec)
-    then = _NEXT if asked.no_verify else {**_NEXT, **_PROOF}
+    then = {**_NEXT, **_PROOF} if asked.verify else _NEXT
     with Progress(then, err=as_json) as progress:
         from resgen.api.build import run
 
@@ -49,6 +47,7 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
     if as_json:
         say_json(built.to_dict())
         return
-    say(f"{style(f'{built.folder}/', bold=True)}  in {built.seconds:.1f} s")
+    for line in built.lines():
+        say(line)
     proof = f"resgen verify {built.folder}"
     say(f"next: {proof} · resgen profile {built.folder}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from resgen.api.asked.check import Checking
+from resgen.api.asked.looking import Checking
 from resgen.cli._options import json_option, options
 from resgen.cli._problems import show
 from resgen.cli._text import say, say_json
@@ -61,12 +61,13 @@ def command(
         return _explain(explain, specs, form)
     if not specs:
         raise click.UsageError("name a SPEC to check, or a code to --explain")
-    from resgen.api.check import failed, problems_of
+    from resgen.api.check import failed
+    from resgen.api.specs import listed
 
     asked = Checking(**given)
     found: list[Problem] = []
     for spec in specs:
-        problems = problems_of(spec, asked)
+        problems = listed(spec, asked)
         found.extend(problems)
         _say(spec, problems, form)
     if form == "json":

@@ -41,14 +41,13 @@ Exit code 0 whatever the verdict; 1: a condition of --fail-if holds."""
 def command(a: str, b: str, *, as_json: bool, **given: Any) -> int:
     """Say whether B is faster than A, and which parts make it so."""
     from resgen.api.compare import run
-    from resgen.reports.comparison.terminal import lines
 
     with Progress({"": "preparing"}, err=as_json) as progress:
         found = run(a, b, Comparing(**given), progress=progress)
     if as_json:
         say_json(found.to_dict())
     else:
-        for line in lines(found.record):
+        for line in found.lines():
             say(line)
     for line in found.failed:
         say(f"{style('fails:', fg='red', bold=True)} {line}", err=True)

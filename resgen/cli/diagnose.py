@@ -52,9 +52,9 @@ def command(source: str, *, as_json: bool, **given: Any) -> int | None:
     if as_json:
         say_json(found.to_dict())
     else:
-        from resgen.reports.diagnosis.terminal import lines, then
+        from resgen.reports.diagnosis.terminal import then
 
-        for line in lines(found.diagnosis, width(), unicode=carries_unicode()):
+        for line in found.lines(width(), unicode=carries_unicode()):
             say(line)
         say()
         for path in found.weights:

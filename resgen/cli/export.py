@@ -17,7 +17,6 @@ from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 from resgen.errors import Problem, UsageError
 from resgen.options.group import options_of
-from resgen.words.terminal import style
 
 if TYPE_CHECKING:
     from resgen.artifact.source import Source
@@ -89,8 +88,7 @@ def command(source: str, to: str, *, as_json: bool, **given: Any) -> None:
     with Progress(_THEN, err=as_json) as progress:
         started: Source | str = source
         if not is_made(source):
-            limits = (asked.max_operators, asked.max_parameters)
-            spec, graph, warnings = network(source, asked.set, *limits)
+            spec, graph, warnings = network(source, asked)
             started = start(spec, graph, asked, to)
 
         def warn(found: Sequence[Problem]) -> None:
@@ -104,4 +102,5 @@ def command(source: str, to: str, *, as_json: bool, **given: Any) -> None:
     if as_json:
         say_json(exported.to_dict())
         return
-    say(f"{style(f'{exported.folder}/', bold=True)}  in {exported.seconds:.1f} s")
+    for line in exported.lines():
+        say(line)

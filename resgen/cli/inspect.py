@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from resgen.api.asked.inspect import Inspecting
+from resgen.api.asked.looking import Inspecting
 from resgen.cli._options import json_option, options, spec_argument
 from resgen.cli._problems import summarize
 from resgen.cli._text import say, say_json, width

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any
 
 import click
 
-from resgen.cli._options import Whole, folder_argument, json_option
+from resgen.api.asked.looking import Predicting
+from resgen.cli._options import folder_argument, json_option, options
 from resgen.cli._text import say, say_json
 from resgen.errors import ResgenError
-from resgen.words.terminal import printable, style
-
-#: Columns of a bar that stands for 100 %.
-BAR: Final = 20
-
-if TYPE_CHECKING:
-    from resgen.artifact.predict import Prediction
+from resgen.words.terminal import style
 
 
 @click.command(
@@ -34,30 +29,27 @@ Fresh weights know no classes: build with --weights FILE first."""
     required=True,
     type=click.Path(path_type=Path),
 )
-@click.option(
-    "--top",
-    metavar="N",
-    type=Whole(),
-    default=5,
-    help="How many classes to show of each picture.",
-)
+@options(Predicting)
 @json_option
-def command(folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool) -> None:
+def command(
+    folder: str, images: tuple[Path, ...], *, as_json: bool, **given: Any
+) -> None:
     """Name the likeliest classes of pictures.
 
     DIR is a folder that `resgen build` has made. Pictures are prepared as its spec
-    says, and run by ONNX Runtime.
+    says, and run by ONNX Runtime; a folder stands for the pictures in it.
     """
-    from resgen.artifact.predict import predict
+    from resgen.api.predict import predict
 
-    found = predict(folder, list(images), top=top)
+    found = predict(folder, images, **given)
     if as_json:
-        say_json([_record(prediction) for prediction in found.predictions])
+        say_json(found.to_dict())
     else:
         say(style(f"pictures: {found.pictures}", dim=True), err=True)
         for prediction in found.predictions:
-            _show(prediction)
-    failed = [p.failed for p in found.predictions if p.failed is not None]
+            for line in prediction.lines():
+                say(line)
+    failed = found.failed
     if len(failed) == 1:
         raise ResgenError(failed[0])
     if failed:
@@ -65,25 +57,3 @@ def command(folder: Path, images: tuple[Path, ...], top: int, *, as_json: bool) 
             f"{len(failed)} of {len(found.predictions)} pictures have no answer:\n"
             + "\n".join(f"  {why}" for why in failed)
         )
-
-
-def _show(prediction: Prediction) -> None:
-    if prediction.failed is not None:
-        return
-    say(style(printable(prediction.image.name), bold=True))
-    for best in prediction.classes:
-        label = f"class {best.index}" if best.label is None else printable(best.label)
-        bar = "#" * round(BAR * best.probability)
-        say(f"  {100 * best.probability:5.1f} %  {bar:<{BAR}}  {label}")
-
-
-def _record(prediction: Prediction) -> dict[str, object]:
-    if prediction.failed is not None:
-        return {"image": str(prediction.image), "error": prediction.failed}
-    return {
-        "image": str(prediction.image),
-        "classes": [
-            {"index": c.index, "label": c.label, "probability": c.probability}
-            for c in prediction.classes
-        ],
-    }

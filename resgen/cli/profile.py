@@ -51,9 +51,7 @@ def command(source: str, *, as_json: bool, **given: Any) -> int | None:
         say_json(found.to_dict())
     else:
         say()
-        from resgen.reports.latency.terminal import lines
-
-        for line in lines(found.record, width()):
+        for line in found.lines(width()):
             say(line)
         took = time.perf_counter() - begin
         say(f"\n{style(f'{found.folder}/', bold=True)}  in {took:.1f} s")

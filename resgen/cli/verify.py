@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from resgen.cli._options import Whole, folder_argument, images_option, json_option
+from resgen.api.asked.looking import Verifying
+from resgen.cli._options import folder_argument, json_option, options
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 
@@ -23,19 +24,9 @@ Examples:
 Exit code 0: PyTorch and ONNX Runtime agree and no file has changed; 1: otherwise."""
 )
 @folder_argument
-@images_option
-@click.option(
-    "--batch",
-    "batches",
-    metavar="N",
-    multiple=True,
-    type=Whole(),
-    help="Compare at this batch size; may be repeated.",
-)
+@options(Verifying)
 @json_option
-def command(
-    folder: Path, images: Path | None, batches: tuple[int, ...], *, as_json: bool
-) -> None:
+def command(folder: str, *, as_json: bool, **given: Any) -> None:
     """Prove a build or an export again, on more images.
 
     DIR is a folder that `resgen build` or `resgen export` has made. Its files must be
@@ -44,7 +35,7 @@ def command(
     with Progress(_NEXT, err=as_json) as progress:
         from resgen.api.verify import verify
 
-        found = verify(folder, images=images, batch=batches, progress=progress)
+        found = verify(folder, progress=progress, **given)
     if as_json:
         say_json(found.to_dict())
     else:

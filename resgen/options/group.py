@@ -29,7 +29,7 @@ class Option:
 
     ``word`` is the option (``--batch``), ``short`` a shorter one (``-o``), ``shown``
     what the help gives as its default where that is no value, ``repeated`` whether it
-    may be given several times.
+    may be given several times. A flag whose default is True is a ``--no-`` word.
     """
 
     word: str
@@ -60,7 +60,7 @@ def option(
     if repeated:
         default = ()
     elif kind is FLAG:
-        default = False
+        default = bool(default)
     about = Option(word, kind, help, short, shown, repeated, default)
     return field(default=default, metadata={_KEY: about})
 
@@ -112,8 +112,9 @@ class Group:
 
     def refused(self, message: str, *, hint: str | None = None) -> Refused:
         """The error of a message and a hint that name fields in braces."""
-        words = {name: about.word for name, about in options_of(type(self))}
-        names = {name: name for name in words}
+        about = dict(options_of(type(self)))
+        words = {name: each.word for name, each in about.items()}
+        names = {n: f"{n}=False" if a.default is True else n for n, a in about.items()}
         said, typed = (
             (message.format(**each), hint and hint.format(**each))
             for each in (names, words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -38,6 +38,8 @@ class Forms:
     sheets: Mapping[str, Sheet]
     html: Callable[[Any], str]
     markdown: Callable[[Any], str]
+    lines: Callable[[Any], Iterable[str]]
+    notebook: Callable[[Any], str]
 
     @property
     def page(self) -> str:
@@ -52,22 +54,40 @@ def forms_of(results: Results) -> Forms:
 
     if isinstance(results[0], Diagnosis):
         from resgen.diagnosis.documents import DIAGNOSIS
-        from resgen.reports.diagnosis import csv, html, markdown
+        from resgen.reports.diagnosis import csv, html, markdown, terminal
 
-        return Forms(DIAGNOSIS, csv.SHEETS, html.render, markdown.render)
+        return Forms(
+            DIAGNOSIS,
+            csv.SHEETS,
+            html.render,
+            markdown.render,
+            terminal.lines,
+            html.notebook,
+        )
     from resgen.profiling.documents import COMPARISON, REPORT
 
     if isinstance(results[0], Comparison):
         from resgen.reports.comparison import csv as beside
         from resgen.reports.comparison import html as boss
         from resgen.reports.comparison import markdown as words
+        from resgen.reports.comparison import terminal as verdict
 
-        return Forms(COMPARISON, beside.SHEETS, boss.render, words.render)
+        return Forms(
+            COMPARISON,
+            beside.SHEETS,
+            boss.render,
+            words.render,
+            verdict.lines,
+            boss.notebook,
+        )
     from resgen.reports.latency import csv as rows
     from resgen.reports.latency import html as page
     from resgen.reports.latency import markdown as comment
+    from resgen.reports.latency import terminal as figures
 
-    return Forms(REPORT, rows.SHEETS, page.render, comment.render)
+    return Forms(
+        REPORT, rows.SHEETS, page.render, comment.render, figures.lines, page.notebook
+    )
 
 
 def rendered(results: Results, form: Form, table: str | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 #: Columns of a text that is read as one.
@@ -55,6 +55,24 @@ def painted(text: str) -> str:
 def unmarked(text: str) -> str:
     """The text without our marks, nothing in it obeyed."""
     return visible(text).translate(dict.fromkeys(_ANSI))
+
+
+class Shown:
+    """A result that prints as the terminal shows it, and so stands in a notebook."""
+
+    __slots__ = ()
+
+    def lines(self) -> Iterable[str]:
+        """What the terminal shows."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return unmarked("\n".join(self.lines()))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def in_json(text: str) -> str:

@@ -11,7 +11,7 @@ import resgen
 from resgen.profiling.documents import REPORT
 
 #: Short, and without the engine's profiler.
-QUICK = {"time": 0.3, "threads": 1, "no_operators": True}
+QUICK = {"time": 0.3, "threads": 1, "operators": False}
 
 
 @pytest.mark.slow

@@ -180,6 +180,18 @@ def test_predict_json_is_one_document(run: Run, built: Path) -> None:
     assert all(c["label"] == ["no", "yes", "maybe"][c["index"]] for c in classes)
 
 
+def test_predict_from_python_answers_alike(run: Run, built: Path) -> None:
+    (built.parent / "no.png").write_bytes(b"no picture")
+    told = json.loads(run("predict", "out", "cat.png", "no.png", "--json").stdout)
+    found = resgen.predict("out", ["cat.png", "no.png"])
+    assert found.to_dict() == told
+    assert found.failed == (told[1]["error"],)
+    assert str(found).splitlines()[0] == "cat.png"
+    assert "maybe" in found._repr_html_()
+    (best,) = resgen.predict("out", "cat.png", top=1).predictions
+    assert best.classes == found.predictions[0].classes[:1]
+
+
 def test_what_is_done_to_pictures_is_told(run: Run, built: Path) -> None:
     words = "resize to 32 x 32 (bilinear), RGB, / 255, mean"
     stem = ("mine.json", "--set", '/preprocess={"resize": null}')

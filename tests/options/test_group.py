@@ -12,17 +12,36 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resgen.api.asked.check import Checking
 from resgen.api.asked.compare import Comparing
 from resgen.api.asked.diagnose import Diagnosing
-from resgen.api.asked.inspect import Inspecting
-from resgen.api.asked.list import Listing
+from resgen.api.asked.looking import (
+    Checking,
+    Inspecting,
+    Listing,
+    Predicting,
+    Reporting,
+    Verifying,
+)
+from resgen.api.asked.making import Building, Exporting
 from resgen.api.asked.profile import Profiling
 from resgen.cli._options import options
 from resgen.errors import UsageError
+from resgen.forms import tensorrt, triton
 from resgen.options.group import Group, Refused, options_of
 from resgen.options.kinds import FLAG
 
+#: Fields that build and export share.
+WRITING: dict[str, st.SearchStrategy[Any]] = {
+    "set": st.just(["/a=1"]),
+    "max_operators": st.integers(1, 99),
+    "weights": st.sampled_from([Path("w.pth"), Path("-odd name.pth")]),
+    "preprocess": st.just(Path("config.json")),
+    "out": st.sampled_from([Path("new"), Path("a b/new")]),
+    "seed": st.integers(0, 99),
+    "batch": st.integers(1, 2**31 - 1),
+    "opset": st.integers(1, 99),
+    "force": st.booleans(),
+}
 #: Groups of all commands, and values of each field that go together.
 VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
     Profiling: {
@@ -45,7 +64,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "time": st.floats(0.1, 86400),
         "rate": st.floats(0.01, 1e6),
         "cold_l2": st.booleans(),
-        "no_operators": st.booleans(),
+        "operators": st.booleans(),
         "weights": st.sampled_from([Path("w.pth"), Path("-odd name.pth")]),
         "out": st.sampled_from([Path("new"), Path("a b/new")]),
         "with_paths": st.booleans(),
@@ -62,12 +81,55 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "part": st.lists(st.sampled_from(["stem", "layer1"]), max_size=2),
         "fail_if": st.lists(st.sampled_from(["slower", "p99>5ms"]), max_size=2),
     },
+    Building: {
+        **WRITING,
+        "dynamic": st.booleans(),
+        "keep_batchnorm": st.booleans(),
+        "verify": st.booleans(),
+    },
+    Exporting: {
+        **WRITING,
+        "verify": st.booleans(),
+        "precision": st.sampled_from(["int8", "fp16"]),
+        "for_": st.sampled_from(["onnxruntime", "tensorrt"]),
+        "keep": st.lists(st.sampled_from(["first", "layer1.0", "-x"]), max_size=2),
+        "ends": st.sampled_from(["float32", "low"]),
+        "calibration": st.just(Path("photos")),
+        "method": st.just("percentile"),
+        "evaluate": st.just(Path("x y.npz")),
+        "tolerate": st.floats(0, 1),
+        "camera": st.tuples(st.integers(1, 99999), st.integers(1, 99999)),
+    },
+    tensorrt.Options: {
+        "target": st.sampled_from(["jetson-orin", "l4,rtx-4090"]),
+        "profile": st.just(["1,8,64"]),
+        "workspace": st.integers(1, 9999),
+        "optimization_level": st.integers(0, 5),
+        "rebuild": st.booleans(),
+    },
+    triton.Options: {
+        "max_batch": st.integers(1, 99),
+        "instances": st.integers(1, 9),
+        "threads": st.integers(1, 9),
+        "versions": st.integers(1, 9),
+    },
     Checking: {
         "set": st.just(["/a=1"]),
         "max_parameters": st.integers(1, 10**12),
         "strict": st.booleans(),
     },
     Listing: {"long": st.booleans()},
+    Verifying: {
+        "images": st.just(Path("photos")),
+        "batch": st.lists(st.integers(1, 99), max_size=3),
+    },
+    Predicting: {"top": st.integers(1, 99)},
+    Reporting: {
+        "out": st.sampled_from([Path("x.html"), Path("-a b.md")]),
+        "format": st.sampled_from(["html", "csv"]),
+        "table": st.just("operators"),
+        "network": st.just(Path("spec.json")),
+    },
     Inspecting: {
         "set": st.just(["/a=1"]),
         "max_operators": st.integers(1, 99),
@@ -132,7 +194,9 @@ def test_every_field_is_an_option_and_unsaid_ones_are_no_words(
     words = [about.word for _, about in options_of(group)]
     assert len(set(words)) == len(words)
     for name, about in options_of(group):
-        assert about.word == "--" + name.replace("_", "-")
+        # A word of Python's own bears an underscore there (PEP 8): ``for_``.
+        word = name.rstrip("_").replace("_", "-")
+        assert about.word == ("--no-" if about.default is True else "--") + word
         assert about.kind is FLAG or about.kind.metavar
 
 

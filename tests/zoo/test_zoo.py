@@ -88,5 +88,5 @@ def test_builds_and_agrees_at_full_size(name, tmp_path):
 @pytest.mark.parametrize("name", sorted(set(GOLDEN) - OVERFLOWING))
 def test_exports_at_every_precision(name, precision, consumer, tmp_path):
     spec = resgen.load(name, [smallest(name)])
-    done = resgen.export(spec, tmp_path / name, precision=precision, consumer=consumer)
+    done = resgen.export(spec, tmp_path / name, precision=precision, for_=consumer)
     assert done.manifest.verified["verdict"] == "equal"

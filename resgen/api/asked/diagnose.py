@@ -52,8 +52,11 @@ class Diagnosing(Changing):
         "How many threads one operator uses.",
         shown="the cores that nobody else keeps busy; with --resume as before",
     )
-    no_lr_test: bool = option(
-        "--no-lr-test", FLAG, "With --train: leave out the test of learning rates."
+    lr_test: bool = option(
+        "--no-lr-test",
+        FLAG,
+        "With --train: leave out the test of learning rates.",
+        default=True,
     )
     output: str | None = option(
         "--output",
@@ -73,8 +76,8 @@ class Diagnosing(Changing):
     def refuse(self) -> None:
         """What has no effect is refused."""
         if self.train is None:
-            for name in ("resume", "keep_weights", "no_lr_test"):
-                if getattr(self, name):
+            for name, _, _ in self.given():
+                if name in ("resume", "keep_weights", "lr_test"):
                     raise self.refused(
                         f"{{{name}}} is for training", hint="add {train} STEPS"
                     )

@@ -66,10 +66,11 @@ class Writing(Making, Reading):
         "Version of the ONNX operators.",
         shown="the lowest that will do",
     )
-    no_verify: bool = option(
+    verify: bool = option(
         "--no-verify",
         FLAG,
         "Skip the proof, for which torch and onnxruntime are needed.",
+        default=True,
     )
     force: bool = option(
         "--force", FLAG, "Keep what others put into the folder, and go on."
@@ -93,8 +94,8 @@ class Building(Writing):
     def refuse(self) -> None:
         """Pictures are for the proof."""
         super().refuse()
-        if self.images is not None and self.no_verify:
-            raise self.refused("{images} are for the proof, which {no_verify} skips")
+        if self.images is not None and not self.verify:
+            raise self.refused("{images} are for the proof, which {verify} skips")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class Exporting(Writing):
         "Of every operator that the spec does not give another.",
         shown="a folder's own, else fp32",
     )
-    consumer: str | None = option(
+    for_: str | None = option(
         "--for",
         choice("onnxruntime", "tensorrt"),
         "The engine that quantisers are placed for.",
@@ -171,7 +172,7 @@ class Exporting(Writing):
         super().refuse()
         if self.camera and self.dynamic:
             raise self.refused("{camera} states one size, so nothing is {dynamic}")
-        if self.bisect and (self.no_verify or self.precision not in ("int8", "fp8")):
+        if self.bisect and (not self.verify or self.precision not in ("int8", "fp8")):
             raise self.refused("{bisect} searches for what int8 or fp8 cannot have")
         if self.reduce_range and self.precision not in (None, "int8"):
             raise self.refused(

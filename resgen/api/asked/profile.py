@@ -70,15 +70,17 @@ class Profiling(Changing, Weighing, Measuring):
     in_flight: int | None = option(
         "--in-flight", whole(), "For throughput: requests at once.", shown="2"
     )
-    no_cuda_graph: bool = option(
+    cuda_graph: bool = option(
         "--no-cuda-graph",
         FLAG,
         "For compute: launch every kernel instead of replaying a CUDA graph.",
+        default=True,
     )
-    no_operators: bool = option(
+    operators: bool = option(
         "--no-operators",
         FLAG,
         "Leave out the engine's own profiler: no times of stages and blocks.",
+        default=True,
     )
     out: Path | None = out(
         "The folder for report.html and report.json.", "build/NAME-profile"
@@ -92,8 +94,8 @@ class Profiling(Changing, Weighing, Measuring):
         super().refuse()
         if self.in_flight is not None and self.mode != "throughput":
             raise self.refused("{in_flight} is for {mode} throughput")
-        if self.no_cuda_graph and self.mode != "compute":
-            raise self.refused("{no_cuda_graph} is for {mode} compute")
+        if not self.cuda_graph and self.mode != "compute":
+            raise self.refused("{cuda_graph} is for {mode} compute")
         if self.mode == "throughput" and (self.rate or self.cold_l2):
             raise self.refused(
                 "{mode} throughput has no time between requests to be paced or to "

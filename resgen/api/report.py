@@ -1,0 +1,82 @@
+"""Saved results as a page, or in another form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen.api.asked.looking import Reporting
+from resgen.errors import UsageError
+from resgen.files.whole import write_text
+from resgen.options.kinds import several
+from resgen.reports.forms import Form, Results, form_of, forms_of, rendered
+from resgen.reports.own import require_own
+from resgen.reports.readers.files import file_of, read
+from resgen.words.terminal import Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Reported(Shown):
+    """Results that were read, and what was made of them.
+
+    ``text`` is in the form; ``path`` is the file that holds it, where it was written.
+    """
+
+    results: Results
+    form: Form
+    text: str
+    path: Path | None
+
+    def to_dict(self) -> list[Any]:
+        """The documents of the results."""
+        form = forms_of(self.results).format
+        return [form.to_json(one) for one in self.results]
+
+    def lines(self) -> Iterator[str]:
+        """What the results come to, each as the terminal shows it."""
+        show = forms_of(self.results).lines
+        for number, one in enumerate(self.results):
+            if number:
+                yield ""
+            yield from show(one)
+
+    def _repr_html_(self) -> str:
+        return "".join(map(forms_of(self.results).notebook, self.results))
+
+
+def report(results: str | Path | Iterable[str | Path], **options: Any) -> Reported:
+    """Render saved results: a page that opens from disk, Markdown, CSV or JSON.
+
+    ``results`` are files or folders that :func:`resgen.profile`, ``diagnose`` and
+    ``compare`` wrote, kits, or trtexec; ``options`` are those of
+    :class:`~resgen.api.asked.looking.Reporting`, which are the command's. A page goes
+    where the command writes it, another form to ``out``, or it is ``text`` alone.
+    Raises :class:`~resgen.errors.ResgenError`.
+    """
+    return run([Path(each) for each in several(results)], Reporting.of(options))
+
+
+def run(results: list[Path], asked: Reporting) -> Reported:
+    """As :func:`report`."""
+    if not results:
+        raise UsageError(
+            "no result is given",
+            hint="resgen report DIR, where resgen profile or diagnose wrote it",
+        )
+    out = asked.out
+    form: Form = asked.format or ("html" if out is None else form_of(out))
+    files = [file_of(path) for path in results]
+    found = read(files, asked.network)
+    if form == "html" and out is None:
+        alone = len(results) == 1
+        folder = results[0] if results[0].is_dir() else results[0].parent
+        out = (folder if alone else Path()) / forms_of(found).page
+        require_own(out.parent, out.name)
+    text = rendered(found, form, asked.table)
+    if out is not None:
+        if any(out.resolve() == path.resolve() for path in files):
+            raise UsageError(f"{out} is one of the results, and would be overwritten")
+        write_text(out, text)
+    return Reported(found, form, text, out)

@@ -1,0 +1,82 @@
+"""Every command is a function with the same options, and the other way round."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+from typing import Any
+
+import click
+import pytest
+from options.test_group import VALUES
+
+import resgen
+from resgen import forms
+from resgen.cli import main
+from resgen.options.group import Group, options_of
+
+#: How a command's result is printed, where the methods of the function's result do it.
+PRINTED = {
+    "check": {"explain", "form"},
+    "inspect": {"resolved"},
+    "report": {"schema"},
+}
+#: What no word can hold, so that only Python has it.
+PYTHON = {"state_dict", "progress"}
+COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"schema"})
+
+
+def of_command(name: str) -> set[str]:
+    """Options of the command."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    found = {p.name for p in command.params if isinstance(p, click.Option)}
+    return {str(each) for each in found - {"as_json"} - PRINTED.get(name, set())}
+
+
+def groups_of(name: str) -> list[type[Group]]:
+    """The groups that the documentation of the function names, and of forms."""
+    told = inspect.getdoc(getattr(resgen, name)) or ""
+    found = re.findall(r":class:`~(resgen\.api\.asked\.\w+)\.(\w+)`", told)
+    groups: list[type[Group]] = [getattr(import_module(at), of) for at, of in found]
+    if name == "export":
+        groups += [forms.find(form).options for form in forms.names()]
+    return groups
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_and_its_function_have_the_same_options(name: str) -> None:
+    parameters = inspect.signature(getattr(resgen, name)).parameters.values()
+    own = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+    asked = {each for group in groups_of(name) for each, _ in options_of(group)}
+    assert of_command(name) == own - PYTHON | asked
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_function_takes_each_of_them_and_nothing_else(name: str) -> None:
+    function: Any = getattr(resgen, name)
+    needed = [
+        "nowhere"
+        for each in inspect.signature(function).parameters.values()
+        if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+    ]
+    for option in of_command(name) - {"to"}:
+        takers = [
+            {"to": form} if name == "export" else {}
+            for form in forms.names()
+            if name != "export"
+            or option in dict(options_of(forms.find(form).options))
+            or form == "onnx"
+        ]
+        with pytest.raises(resgen.ResgenError) as refused:
+            function(*needed, **takers[-1], **{option: object()})
+        assert refused.value.message.startswith(option)
+    if name != "doctor":
+        with pytest.raises(resgen.ResgenError, match='there is no option "speling"'):
+            function(*needed, speling=1)
+
+
+def test_the_words_of_every_group_are_tested() -> None:
+    groups = {group for name in COMMANDS for group in groups_of(name)}
+    assert {group for group in groups if options_of(group)} == set(VALUES)
