@@ -89,7 +89,7 @@ BUDGET = {
     "weights": 1200,
     "onnxfile": 850,
     "lower": 1250,
-    "machine": 1400,
+    "machine": 1540,
     "tensorrt": 1460,
     "runtime": 1110,
     "pictures": 380,
@@ -104,7 +104,7 @@ BUDGET = {
     "diagnosis": 3280,
     "reports": 2680,
     "api": 2200,
-    "cli": 1200,
+    "cli": 980,
     "__main__": 50,
     "__init__": 100,
 }
