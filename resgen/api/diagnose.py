@@ -146,7 +146,7 @@ def run(
             folder=folder,
             resume=asked.resume,
             keep_weights=asked.keep_weights,
-            rate_test=not asked.no_lr_test,
+            rate_test=asked.lr_test,
             command=command("diagnose", [source], asked),
             environment=machine,
             progress=progress,
