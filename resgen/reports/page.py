@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from typing import Any, Final
@@ -21,45 +20,39 @@ from resgen._version import __version__
 _SCRIPTS: Final = ("words.js", "plots.js", "shell.js")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What a page holds; ``title``, ``name`` and ``facts`` are plain text.
+def render(
+    kind: str,
+    *,
+    title: str,
+    name: str,
+    facts: str,
+    sections: Mapping[str, str],
+    parts: Mapping[str, str],
+    data: Any,
+    scripts: Sequence[str],
+) -> str:
+    """The text of a page; ``title``, ``name`` and ``facts`` are plain text.
 
     ``kind`` is the folder of its assets. ``sections`` are the ids of the body's
     sections and what leads to them, ``parts`` the HTML that the body is filled with,
     ``data`` what its ``scripts`` (run in this order) draw.
     """
-
-    kind: str
-    title: str
-    name: str
-    facts: str
-    sections: Mapping[str, str]
-    parts: Mapping[str, str]
-    data: Any
-    scripts: Sequence[str]
-
-
-def render(page: Page) -> str:
-    """The page's text."""
+    links = (f'<a href="#{at}">{escape(words)}</a>\n' for at, words in sections.items())
     return fill(
         asset("page.html"),
         {
-            "title": escape(page.title),
-            "name": escape(page.name),
-            "facts": escape(page.facts),
-            "first": next(iter(page.sections)),
-            "sections": "".join(
-                f'<a href="#{section}">{escape(words)}</a>\n'
-                for section, words in page.sections.items()
-            ),
-            "body": fill(asset(f"{page.kind}/body.html"), page.parts),
+            "title": escape(title),
+            "name": escape(name),
+            "facts": escape(facts),
+            "first": next(iter(sections)),
+            "sections": "".join(links),
+            "body": fill(asset(f"{kind}/body.html"), parts),
             "version": __version__,
             "style": asset("page.css"),
-            "data": _embedded(page.data),
+            "data": _embedded(data),
             "library": asset("echarts.min.js"),
             "script": "".join(
-                map(asset, (*_SCRIPTS, *(f"{page.kind}/{js}" for js in page.scripts)))
+                map(asset, (*_SCRIPTS, *(f"{kind}/{name}" for name in scripts)))
             ),
         },
     )

@@ -88,8 +88,9 @@ class Table:
     def lines(self) -> Iterator[str]:
         """Its lines on a terminal, the first one bold."""
         shown = self._told()
-        words = [[terminal.printable(word) for word, _ in row] for row in shown.rows]
-        head, *rest = terminal.table([shown.head, *words], shown.left)
+        words = [shown.head, *([word for word, _ in row] for row in shown.rows)]
+        safe = [[*map(terminal.printable, row)] for row in words]
+        head, *rest = terminal.table(safe, shown.left)
         yield terminal.style(head, bold=True)
         yield from rest
 

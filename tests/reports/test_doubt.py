@@ -8,9 +8,8 @@ import pytest
 from reports.make import breakdown, parts, record, run
 
 from resgen.records.latency import Run
-from resgen.reports.latency.doubt import above, doubt
 from resgen.reports.latency.markdown import render
-from resgen.reports.latency.summary import sentences
+from resgen.reports.latency.summary import above, doubt, sentences
 
 
 def summed(times: float) -> Run:

@@ -8,7 +8,6 @@ the mean square of the singular values; Saxe et al. 2014 say why it should be ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 
 import torch
@@ -20,23 +19,17 @@ from resgen.diagnosis.seen.sums import Sum
 Tensor = torch.Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Gains:
-    """Of a whole part, and of the two sides of its sum."""
-
-    whole: float | None
-    branch: float | None
-    shortcut: float | None
-
-
 def gains(
     out: Tensor,
     source: GradientEdge,
     total: Sum | None,
     probes: int,
     draw: torch.Generator,
-) -> Gains:
+) -> dict[str, float | None]:
     """Root mean squares over probes, from the output back to ``source``.
+
+    They are of the whole part and of the two sides of its sum, by the names of
+    :class:`~resgen.records.diagnosis.Measures`.
 
     No gradient of a parameter is computed, and the graph stays for the backward pass.
     A sum that the output does not come of is as good as none.
@@ -60,7 +53,11 @@ def gains(
         branches.append(b)
         shortcuts.append(s)
         del at, branch, shortcut
-    return Gains(_root_mean(whole), _root_mean(branches), _root_mean(shortcuts))
+    return {
+        "gain": _root_mean(whole),
+        "branch_gain": _root_mean(branches),
+        "shortcut_gain": _root_mean(shortcuts),
+    }
 
 
 def _back(

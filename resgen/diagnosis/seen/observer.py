@@ -192,12 +192,9 @@ class Observer:
         if passing.source is not None and x.requires_grad:
             self.probing = True
             try:
-                gain = gains(x, passing.source, total, PROBES, self._draw(x.device))
+                values |= gains(x, passing.source, total, PROBES, self._draw(x.device))
             finally:
                 self.probing = False
-            values.update(
-                gain=gain.whole, branch_gain=gain.branch, shortcut_gain=gain.shortcut
-            )
 
     def _draw(self, device: torch.device) -> torch.Generator:
         """Where the random vectors on this device come from."""

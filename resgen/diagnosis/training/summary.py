@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 from typing import Final, Literal, TypeAlias
@@ -15,45 +14,23 @@ from resgen.records.diagnosis import Evaluation, Run
 LEVEL: Final = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean over ``count`` seeds; ``interval`` is None where nothing can be said."""
+def accuracy(
+    evaluations: Sequence[Evaluation],
+) -> tuple[float, tuple[float, float]] | None:
+    """The mean share told right over the seeds, an evaluation each, and its interval.
 
-    mean: float
-    interval: tuple[float, float] | None
-    count: int
-
-
-def estimate(values: Sequence[float | None]) -> Estimate | None:
-    """The mean of the finite values and its t-interval (Student 1908).
-
-    None if there is no finite value; no interval for a single one.
+    With several seeds it is their t-interval (Student 1908), cut at 0 and 1; with one
+    seed the Wilson interval of its count (Wilson 1927), which knows nothing of other
+    seeds. None without a seed.
     """
-    found = [value for value in values if value is not None]
-    if not found:
+    if not evaluations:
         return None
-    n, mean = len(found), fmean(found)
+    shares = [one.correct / one.count for one in evaluations]
+    n, mean = len(shares), fmean(shares)
     if n == 1:
-        return Estimate(mean, None, 1)
-    half = _quantile(n - 1) * stdev(found) / sqrt(n)
-    return Estimate(mean, (mean - half, mean + half), n)
-
-
-def accuracy(evaluations: Sequence[Evaluation]) -> Estimate | None:
-    """The share told right, over one evaluation for each seed.
-
-    With several seeds it is their t-interval, cut at 0 and 1; with one seed the Wilson
-    interval of its count (Wilson 1927), which knows nothing of other seeds.
-    """
-    if len(evaluations) == 1:
-        (only,) = evaluations
-        share = only.correct / only.count
-        return Estimate(share, wilson(only.correct, only.count), 1)
-    found = estimate([e.correct / e.count for e in evaluations])
-    if found is None or found.interval is None:
-        return found
-    low, high = found.interval
-    return Estimate(found.mean, (max(low, 0.0), min(high, 1.0)), found.count)
+        return mean, wilson(evaluations[0].correct, evaluations[0].count)
+    half = _quantile(n - 1) * stdev(shares) / sqrt(n)
+    return mean, (max(mean - half, 0.0), min(mean + half, 1.0))
 
 
 def _quantile(freedom: int) -> float:

@@ -49,7 +49,7 @@ def explodes(figures: Figures) -> Held | None:
     The same code is given where the first step of the optimiser is too long for the
     network, though no scale is lost: then a smaller `--lr` mends it.
     """
-    found = EXPLODES.passed(figures.grown_backward(figures.reach))
+    found = EXPLODES.passed(figures.rise(figures.reach, back=True))
     if found is None:
         return None
     return Held(
@@ -90,7 +90,7 @@ def dominates(figures: Figures) -> Held | None:
 
     A `scale` above 1 on the shortcut is the usual reason: lower it.
     """
-    grown = EXPLODES.passed(figures.grown_backward(figures.reach))
+    grown = EXPLODES.passed(figures.rise(figures.reach, back=True))
     share = figures.shortcut
     if grown is None or share is None or share >= DOMINATES.value:
         return None
@@ -124,7 +124,7 @@ def shatters(figures: Figures) -> Held | None:
 
         "defaults": {"shortcut": "projection", "norm": "batch"}
     """
-    found = SHATTERS.passed(figures.grown_backward(figures.reach))
+    found = SHATTERS.passed(figures.rise(figures.reach, back=True))
     if found is None or "batch" in figures.norms:
         return None
     known = figures.correlation

@@ -8,7 +8,7 @@ of the optimiser with the loss.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf, log, sqrt
 from statistics import median
@@ -166,31 +166,30 @@ class Figures:
 
     # --- from block to block ----------------------------------------------------------
 
-    def lost(self, values: Sequence[float] | None) -> Reading | None:
-        """How many fold a value falls from the first block to the last."""
+    def rise(
+        self, values: Sequence[float] | None, *, back: bool = False
+    ) -> Reading | None:
+        """How many fold a value grows from first to last block, or on its way back."""
+        return self._change(values, -1 if back else 1, back)
+
+    def fall(
+        self, values: Sequence[float] | None, *, back: bool = False
+    ) -> Reading | None:
+        """How many fold it falls."""
+        return self._change(values, 1 if back else -1, back)
+
+    def _change(
+        self, values: Sequence[float] | None, sign: int, back: bool
+    ) -> Reading | None:
         if values is None or len(values) < 2:
             return None
-        return self._reading([-log(max(v, TINY)) for v in values])
-
-    def gained(self, values: Sequence[float] | None) -> Reading | None:
-        """How many fold a value grows from the first block to the last."""
-        if values is None or len(values) < 2:
-            return None
-        return self._reading([log(max(v, TINY)) for v in values])
-
-    def grown_backward(self, values: Sequence[float] | None) -> Reading | None:
-        """How many fold a value grows from the last block back to the first."""
-        return _turned(self.lost(values))
-
-    def lost_backward(self, values: Sequence[float] | None) -> Reading | None:
-        """How many fold a value falls from the last block back to the first."""
-        return _turned(self.gained(values))
-
-    def _reading(self, logs: Sequence[float]) -> Reading:
+        logs = [sign * log(max(v, TINY)) for v in values]
         change = logs[-1] - logs[0]
         first, last = shortest(logs)
         value = exp(change) if change < LONGEST else inf
         rate = exp((logs[last] - logs[first]) / (last - first))
+        if back:
+            first, last = last, first
         return Reading(value, self.blocks[first], self.blocks[last], rate)
 
     def _each(self, of: Callable[[Measures], float | None]) -> list[float] | None:
@@ -215,11 +214,6 @@ def shortest(logs: Sequence[float]) -> tuple[int, int]:
         ),
         key=lambda span: (span[1] - span[0], span[0]),
     )
-
-
-def _turned(found: Reading | None) -> Reading | None:
-    """The same, said from its end."""
-    return found and replace(found, first=found.last, last=found.first)
 
 
 def _compared(parts: Sequence[Part]) -> list[int]:

@@ -126,7 +126,7 @@ def grows(figures: Figures) -> Held | None:
     """
     if overshoots.ask(figures) is None and head_overshoots.ask(figures) is None:
         return None
-    found = GROWS.passed(figures.gained(figures.scale))
+    found = GROWS.passed(figures.rise(figures.scale))
     if found is None:
         return None
     return Held(
@@ -164,8 +164,8 @@ def vanishes(figures: Figures) -> Held | None:
     have no gradient in their weights at first; that is no fault, since the gradient
     passes their shortcuts.
     """
-    faded = FADES.passed(figures.lost(figures.told))
-    found = VANISHES.passed(figures.lost_backward(figures.gradient))
+    faded = FADES.passed(figures.fall(figures.told))
+    found = VANISHES.passed(figures.fall(figures.gradient, back=True))
     if faded is None or found is None:
         return None
     return Held(
@@ -189,7 +189,7 @@ FADES: Final = Threshold(
 @grows.also(FADES, unless=SCALE)
 def fades(figures: Figures) -> Held | None:
     """A scale that is lost downward."""
-    found = FADES.passed(figures.lost(figures.told))
+    found = FADES.passed(figures.fall(figures.told))
     if found is None:
         return None
     return Held(
@@ -250,7 +250,7 @@ def alike(figures: Figures) -> Held | None:
     Batch norm takes away what all inputs of a batch have in common.
     """
     common = figures.common
-    found = ALIKE.passed(figures.gained(common))
+    found = ALIKE.passed(figures.rise(common))
     if common is None or found is None:
         return None
     begin, end, first, last = (

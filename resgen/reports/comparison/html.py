@@ -41,16 +41,14 @@ def render(found: Sequence[Comparison]) -> str:
     names = f"{one.a.name} and {one.b.name}"
     created = f"compared {when(one.created)} UTC"
     return page.render(
-        page.Page(
-            kind="comparison",
-            title=f"{names}: before and after",
-            name=f"{one.b.name} against {one.a.name}",
-            facts=" · ".join(filter(None, (facts(one), created))),
-            sections=_SECTIONS,
-            parts=parts,
-            data=_data(one),
-            scripts=("charts.js",),
-        )
+        "comparison",
+        title=f"{names}: before and after",
+        name=f"{one.b.name} against {one.a.name}",
+        facts=" · ".join(filter(None, (facts(one), created))),
+        sections=_SECTIONS,
+        parts=parts,
+        data=_data(one),
+        scripts=("charts.js",),
     )
 
 

@@ -44,16 +44,14 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
         "environment": "".join(_environments(diagnoses)),
     }
     return page.render(
-        page.Page(
-            kind="diagnosis",
-            title=f"{names}: gradients by depth",
-            name=names,
-            facts=facts(diagnoses),
-            sections=_SECTIONS,
-            parts=parts,
-            data=payload(arms),
-            scripts=("charts.js", "page.js"),
-        )
+        "diagnosis",
+        title=f"{names}: gradients by depth",
+        name=names,
+        facts=facts(diagnoses),
+        sections=_SECTIONS,
+        parts=parts,
+        data=payload(arms),
+        scripts=("charts.js", "page.js"),
     )
 
 

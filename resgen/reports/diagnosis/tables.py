@@ -135,11 +135,8 @@ def _accuracy(arm: Arm, step: int | None) -> str:
     lost = sum(run.left is not None for run in arm.runs)
     seen = [e for r in arm.runs if r.left is None for e in r.evaluations]
     ends = [evaluation for evaluation in seen if evaluation.step == step]
-    told = accuracy(ends) if ends else None
-    words = []
-    if told is not None:
-        interval = told.interval or (told.mean, told.mean)
-        words.append(shares(Spread(told.mean, *interval, told.count)))
+    told = accuracy(ends)
+    words = [] if told is None else [shares(Spread(told[0], *told[1], len(ends)))]
     if lost:
         words.append(f"{lost} of {len(arm.runs)} diverged")
     return " ".join(words) or "-"

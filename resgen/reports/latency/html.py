@@ -9,8 +9,7 @@ from typing import Final
 from resgen.records.latency import Record
 from resgen.reports import page
 from resgen.reports.latency import tables
-from resgen.reports.latency.comparison import in_order
-from resgen.reports.latency.naming import engine, percentile
+from resgen.reports.latency.naming import engine, in_order, percentile
 from resgen.reports.latency.payload import payload
 from resgen.reports.latency.summary import busiest, fastest, sentences
 from resgen.reports.page import again, card, items
@@ -47,16 +46,14 @@ def render(records: Sequence[Record]) -> str:
         "environment": "".join(_environments(records)),
     }
     return page.render(
-        page.Page(
-            kind="latency",
-            title=f"{names}: latency",
-            name=names,
-            facts=_facts(records),
-            sections=_SECTIONS,
-            parts=parts,
-            data=payload(records),
-            scripts=("measured.js", "charts.js", "page.js"),
-        )
+        "latency",
+        title=f"{names}: latency",
+        name=names,
+        facts=_facts(records),
+        sections=_SECTIONS,
+        parts=parts,
+        data=payload(records),
+        scripts=("measured.js", "charts.js", "page.js"),
     )
 
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.latency import tables
-from resgen.reports.latency.comparison import in_order
-from resgen.reports.latency.doubt import ABOVE, above
-from resgen.reports.latency.naming import label
-from resgen.reports.latency.summary import sentences
+from resgen.reports.latency.naming import in_order, label
+from resgen.reports.latency.summary import ABOVE, above, sentences
 from resgen.reports.markdown import fenced, folded, text
 from resgen.reports.tables import Table
 from resgen.words.numbers import flat, seconds, share, when

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resgen.records.latency import Record, Run
-from resgen.reports.latency.comparison import compare
-from resgen.reports.latency.doubt import doubt
-from resgen.reports.latency.naming import engine, label, precisions, seen, titles
-from resgen.reports.latency.summary import fastest
+from resgen.reports.latency.naming import (
+    compare,
+    engine,
+    label,
+    precisions,
+    seen,
+    titles,
+)
+from resgen.reports.latency.summary import doubt, fastest
 from resgen.reports.tables import Cell, Table, size, time
 from resgen.words.numbers import flat, interval, share
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from resgen.records.latency import Record, Run
 from resgen.reports.latency import tables
-from resgen.reports.latency.doubt import ABOVE, above, doubt
 from resgen.reports.latency.naming import label
+from resgen.reports.latency.summary import ABOVE, above, doubt
 from resgen.words.numbers import seconds, share
 from resgen.words.terminal import TEXT, style
 

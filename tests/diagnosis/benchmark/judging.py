@@ -62,10 +62,10 @@ class Start:
             self.graph, self.parts, self.moments[0], classes=CLASSES, rate=RATE
         )
         changes = {
-            "gradient_grows": seen.grown_backward(seen.reach),
-            "told_fades": seen.lost(seen.told),
-            "scale_grows": seen.gained(seen.scale),
-            "alike_grows": seen.gained(seen.common),
+            "gradient_grows": seen.rise(seen.reach, back=True),
+            "told_fades": seen.fall(seen.told),
+            "scale_grows": seen.rise(seen.scale),
+            "alike_grows": seen.rise(seen.common),
         }
         found = {name: c and c.value for name, c in changes.items()}
         found["alike"] = seen.alike
