@@ -128,14 +128,14 @@ def run(
             raise UsageError(f"{path} is an ONNX file, and {to} is made of a network")
         if not path.is_file():
             raise ResgenError(f"{path} does not exist")
-        finish = form.prepare(chosen, job)
-        place = asked.out or Path("build", f"{path.stem}-{to}")
-        return make_of_file(path, place, to, finish, force=asked.force)
-    if form.of_engine is None:
+        finish, name = form.prepare(chosen, job), path.stem
+    elif form.of_engine is None:
         able = [name for name in forms.names() if forms.find(name).of_engine]
         raise UsageError(f"{path} is an engine already; it can go to {able[0]}")
-    place = asked.out or Path("build", f"{path.resolve().parent.name}-{to}")
-    return form.of_engine(path, place, chosen, job, asked.force)
+    else:
+        finish, name = form.of_engine(path, chosen, job), path.resolve().parent.name
+    place = asked.out or Path("build", f"{name}-{to}")
+    return make_of_file(path, place, to, finish, force=asked.force)
 
 
 # --- parts ----------------------------------------------------------------------------

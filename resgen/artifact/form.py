@@ -11,7 +11,6 @@ from resgen.options.group import Group
 from resgen.words.progress import SILENT, Progress
 
 if TYPE_CHECKING:  # the command line lists forms, and waits for nothing else
-    from resgen.artifact.manifest import Exported, FileManifest
     from resgen.artifact.ready import Ready
 
 #: Makes something of a file, in its folder: the SHA-256 of the files by name, and what
@@ -46,8 +45,8 @@ class Form:
     that hold nothing but what the form makes. ``opens`` are the files that
     engines of :mod:`resgen.runtime` run, by what those take. ``consumers`` are the
     engines that quantisers can be placed for, the usual one first. ``of_file`` tells
-    that an ONNX file of anybody's can be made into it, ``of_engine`` makes it of a
-    TensorRT engine into a folder of its own.
+    that an ONNX file of anybody's can be made into it, ``of_engine`` gives what makes
+    it of a TensorRT engine.
     """
 
     summary: str
@@ -59,6 +58,4 @@ class Form:
     opens: Mapping[str, str] = field(default_factory=dict)
     consumers: tuple[str, ...] = ("onnxruntime", "tensorrt")
     of_file: bool = True
-    of_engine: Callable[[Path, Path, Any, Job, bool], Exported[FileManifest]] | None = (
-        None
-    )
+    of_engine: Callable[[Path, Any, Job], Finish] | None = None

@@ -109,28 +109,33 @@ def make(
 
 
 def make_of_file(
-    model: Path,
+    path: Path,
     out: str | Path,
     form: str,
     finish: Finish,
     *,
     force: bool = False,
 ) -> Exported[FileManifest]:
-    """Make something of an ONNX file that somebody else wrote, in the folder ``out``.
+    """Make something of a file that was made before, in the folder ``out``.
 
-    The file comes along as it is, with what it keeps beside it.
+    An ONNX file comes along as it is, with what it keeps beside it. An engine does not:
+    its form takes what it needs of it.
     """
     begin = time.perf_counter()
-    names = (MODEL, MANIFEST)
-    with staged(Path(out), force=force, names=names, source=model) as stage:
-        copied(model, stage)
-        ready = Ready(stage, model.stem)
-        own = {MODEL: ready.identity.sha256, **ready.identity.external}
+    engine = path.suffix != ".onnx"
+    name = path.resolve().parent.name if engine else path.stem
+    names = (MANIFEST,) if engine else (MODEL, MANIFEST)
+    with staged(Path(out), force=force, names=names, source=path) as stage:
+        ready = Ready(stage, name)
+        own = {}
+        if not engine:
+            copied(path, stage)
+            own = {MODEL: ready.identity.sha256, **ready.identity.external}
         more, record = finish(ready)
         manifest = FileManifest(
             __version__,
-            model.stem,
-            model.name,
+            name,
+            path.name,
             form,
             record,
             entries(stage, {**own, **more}),

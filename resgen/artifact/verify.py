@@ -16,10 +16,11 @@ from resgen.artifact.remade import check_made
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.samples import gather
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 from resgen.graph.precision import at_precision
 from resgen.lower.onnx import Written
 from resgen.onnxfile.write import File
+from resgen.proof.compare import Departure
 
 Say = Callable[[str, str], None]
 
@@ -71,7 +72,11 @@ def derived(
         form=manifest.form,
         options=manifest.options,
     )
-    held = graph if wanted is None else at_precision(graph, wanted)
+    try:
+        held = graph if wanted is None else at_precision(graph, wanted)
+    except ResgenError as error:  # no command has made a folder of it
+        message = f"{artifact.folder} was altered: {error}"
+        raise Departure("manifest", message) from None
     weights = check_weights(artifact, held, say)
     source = Source(spec, graph, weights, manifest.weights, manifest.seed)
     measured = None if wishes.exact(graph) else images

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from resgen.options.kinds import choice, whole
 from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
-    from resgen.artifact.manifest import Exported, FileManifest
     from resgen.artifact.ready import Ready
-    from resgen.serve.config import Serving, Tensor
+    from resgen.serve.config import Kind, Serving, Tensor
     from resgen.serve.spans import Profile
 
 #: The folder that Triton is given, beside what it was made from.
@@ -76,43 +74,18 @@ def make(
     ready: Ready, options: Options, job: Job
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Write the repository beside the file; hashes, and what the manifest records."""
-    from resgen.files.hashed import sha256_of
-    from resgen.serve.triton import model_name, tensors_of, write_repository
+    from resgen.serve.triton import tensors_of
 
-    name = model_name(ready.name)
-    out = ready.folder / REPOSITORY
     inputs, outputs = tensors_of(ready.model, ready.name)
-    written = write_repository(
-        ready.model,
-        out,
-        name=name,
-        kind="onnx",
-        inputs=inputs,
-        outputs=outputs,
-        serving=_of_file(options, inputs, outputs, ready.sizes),
-        labels=ready.labels,
-    )
-    job.progress.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
-    files = {
-        path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
-    }
-    return files, {"model": name, "kind": "onnx"}
+    serving = _of_file(options, inputs, outputs, ready.sizes)
+    return _written(ready, ready.model, (inputs, outputs), serving, ready.labels, job)
 
 
-def serve_engine(
-    engine: Path, out: Path, options: Options, job: Job, force: bool
-) -> Exported[FileManifest]:
-    """Write the repository of an engine that lies beside its ONNX file."""
-    from resgen._version import __version__
-    from resgen.artifact.manifest import Exported, FileManifest, entries, write
-    from resgen.artifact.metadata import versions
-    from resgen.files.hashed import sha256_of
-    from resgen.files.ownership import MANIFEST
-    from resgen.files.place import staged
-    from resgen.serve.triton import labels_of, model_name, tensors_of, write_repository
+def of_engine(engine: Path, options: Options, job: Job) -> Finish:
+    """Of an engine that lies beside its ONNX file."""
+    from resgen.serve.triton import labels_of, tensors_of
     from resgen.tensorrt.manifest import vouched
 
-    begin = time.perf_counter()
     profiles = vouched(engine).profiles
     onnx = engine.with_suffix(".onnx")
     if not onnx.is_file():
@@ -120,40 +93,54 @@ def serve_engine(
             f"{engine} has no {onnx.name} beside it, which says what it takes and gives"
         )
     inputs, outputs = tensors_of(onnx)
-    name = model_name(engine.resolve().parent.name)
     serving, least = _of_engine(options, inputs, outputs, profiles)
-    with staged(out, force=force, names=(MANIFEST,), source=engine) as stage:
-        written = write_repository(
-            engine,
-            stage / REPOSITORY,
-            name=name,
-            kind="tensorrt",
-            inputs=inputs,
-            outputs=outputs,
-            serving=serving,
-            labels=labels_of(onnx),
-        )
-        files = {
-            path.relative_to(stage).as_posix(): sha256_of(path) for path in written
-        }
-        manifest = FileManifest(
-            __version__,
-            name,
-            engine.name,
-            "triton",
-            {"model": name, "kind": "tensorrt"},
-            entries(stage, files),
-            versions(verified=False),
-        )
-        write(stage, manifest)
-    job.progress.say("triton", f"tritonserver --model-repository {out / REPOSITORY}")
-    if least > 1:
-        job.progress.say(
-            "batch",
-            f"requests for fewer than {least} inputs fail: the engine takes no smaller "
-            "batch",
-        )
-    return Exported(out, manifest, time.perf_counter() - begin)
+
+    def finish(ready: Ready) -> tuple[dict[str, str], dict[str, Any]]:
+        labels = labels_of(onnx)
+        made = _written(ready, engine, (inputs, outputs), serving, labels, job)
+        if least > 1:
+            job.progress.say(
+                "batch",
+                f"requests for fewer than {least} inputs fail: the engine takes no "
+                "smaller batch",
+            )
+        return made
+
+    return finish
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _written(
+    ready: Ready,
+    model: Path,
+    ends: tuple[Sequence[Tensor], Sequence[Tensor]],
+    serving: Serving,
+    labels: tuple[str, ...] | None,
+    job: Job,
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """The repository of a file or an engine: hashes, and what the manifest records."""
+    from resgen.files.hashed import sha256_of
+    from resgen.serve.triton import model_name, write_repository
+
+    name = model_name(ready.name)
+    kind: Kind = "onnx" if model == ready.model else "tensorrt"
+    written = write_repository(
+        model,
+        ready.folder / REPOSITORY,
+        name=name,
+        kind=kind,
+        inputs=ends[0],
+        outputs=ends[1],
+        serving=serving,
+        labels=labels,
+    )
+    job.progress.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
+    files = {
+        path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
+    }
+    return files, {"model": name, "kind": kind}
 
 
 def _of_engine(
@@ -223,5 +210,5 @@ FORM = Form(
     verify,
     owns=(REPOSITORY,),
     consumers=("onnxruntime",),
-    of_engine=serve_engine,
+    of_engine=of_engine,
 )

@@ -130,6 +130,13 @@ def test_with_the_digest_made_anew_it_is_held_against_the_files(folder, restored
     assert not passed, "\n".join(map(str, passed))
 
 
+def test_a_part_that_nobody_has_is_a_sentence_about_the_folder(folder, restored):
+    document = mutated(restored, ("precision", "keep"), "replaced", ["nothing"])
+    resealed(folder / "manifest.json", document)
+    with pytest.raises(ResgenError, match='out was altered: "nothing" is no part'):
+        look(folder)
+
+
 def test_a_manifest_that_was_cut_is_a_sentence(folder, restored):
     path = folder / "manifest.json"
     text = path.read_text()
