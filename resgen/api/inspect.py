@@ -14,8 +14,9 @@ from resgen.api.asked.looking import Inspecting
 from resgen.api.specs import examined, network, read_spec
 from resgen.errors import Problem, ResgenError
 from resgen.expansion.network import Source
-from resgen.graph import terminal
-from resgen.graph.cost import Analysis, NodeCost, analyse, node_costs
+from resgen.graph import analysis
+from resgen.graph.analysis import Analysis, NodeCost
+from resgen.graph.cost import analyse, node_costs
 from resgen.graph.paths import Paths, paths
 from resgen.pictures.words import told
 from resgen.spec.model import Spec
@@ -100,13 +101,13 @@ class Inspected(Shown):
 
     def lines(self, width: int = TEXT) -> Iterator[str]:
         """What the terminal shows, in so many columns."""
-        yield from terminal.lines(self.analysis, width)
-        yield terminal.ways(self.paths)
+        yield from analysis.lines(self.analysis, width)
+        yield str(self.paths)
         pictures = f"pictures: {told(self.spec.preprocess, self.spec.input)}"
         yield from wrap(pictures, width, subsequent_indent="  ")
         if self.operators:
             yield ""
-            yield from terminal.operators(self.operators, width)
+            yield from analysis.operators(self.operators, width)
         if self.variants:
             yield ""
             yield from _side_by_side(self.variants, width)
@@ -115,8 +116,8 @@ class Inspected(Shown):
         from resgen.graph.draw import svg
         from resgen.reports.tables import Table
 
-        rows = terminal.rows(self.analysis)
-        table = Table.words(self.analysis.name, terminal.HEAD, rows, left=3)
+        rows = analysis.rows(self.analysis)
+        table = Table.words(self.analysis.name, analysis.HEAD, rows, left=3)
         drawn = svg(self.graph) + table.html()
         if not self.variants:
             return drawn

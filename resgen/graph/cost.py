@@ -9,87 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Final
 
+from resgen.graph.analysis import BYTES, Analysis, NodeCost, SectionCost
 from resgen.graph.ir import Graph
 from resgen.graph.sketch import caption, sketch
 from resgen.ops.base import is_map
 from resgen.ops.types import Window
-from resgen.words.numbers import scaled
-from resgen.words.terminal import printable, unmarked
-
-#: Bytes of one element.
-BYTES: Final = {"float32": 4, "int64": 8}
-
-
-@dataclass(frozen=True, slots=True)
-class NodeCost:
-    """Of one operator, ``op``, and the shape of what it yields."""
-
-    name: str
-    op: str
-    output: tuple[int, ...]
-    params: int
-    macs: int
-
-    @property
-    def output_bytes(self) -> int:
-        """The size of what it yields."""
-        return prod(self.output) * BYTES["float32"]
-
-
-@dataclass(frozen=True, slots=True)
-class SectionCost:
-    """Of the stem, a stage or the head.
-
-    ``content`` is what it is made of (``3 × bottleneck``), ``output`` the shape of its
-    last value, and ``receptive_field`` what one position of it sees of the input, per
-    axis (it may exceed the input: the rest is padding). ``activation_bytes`` is the
-    peak of what is alive while it runs.
-    """
-
-    name: str
-    kind: str
-    pointer: str
-    blocks: int
-    content: str
-    params: int
-    macs: int
-    output: tuple[int, ...]
-    receptive_field: tuple[int, ...]
-    activation_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """Of a whole network.
-
-    ``weight_bytes`` counts every stored tensor, statistics included;
-    ``peak_activation_bytes`` the values that are alive at once when operators run one
-    after the other and each value is freed after its last use.
-    """
-
-    name: str
-    params: int
-    macs: int
-    input: tuple[int, ...]
-    outputs: tuple[tuple[str, tuple[int, ...]], ...]
-    sections: tuple[SectionCost, ...]
-    weight_bytes: int
-    peak_activation_bytes: int
-    nodes: int
-
-    def __str__(self) -> str:
-        from resgen.graph.terminal import lines
-
-        return unmarked("\n".join(lines(self)))
-
-    def __repr__(self) -> str:
-        return (
-            f"<Analysis of {printable(self.name)}: {scaled(self.params)} parameters, "
-            f"{scaled(self.macs, 'MACs')}>"
-        )
 
 
 def analyse(graph: Graph) -> Analysis:

@@ -14,7 +14,8 @@ from math import exp, log, log2, sqrt
 from typing import Final
 
 from resgen.errors import MissingComponent, ResgenError
-from resgen.graph.cost import Analysis, SectionCost, analyse
+from resgen.graph.analysis import Analysis, SectionCost
+from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.graph.sketch import Unit, sketch
 from resgen.ops.types import TensorType

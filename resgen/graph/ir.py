@@ -8,7 +8,7 @@ graph: nodes refer to them, several nodes may use one. networkx views of it are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -162,11 +162,7 @@ class Graph:
         return tuple(self.types[value] for value in node.inputs)
 
     def __str__(self) -> str:
-        from resgen.graph.cost import analyse
-        from resgen.graph.paths import paths
-        from resgen.graph.terminal import ways
-
-        return f"{analyse(self)}\n{ways(paths(self))}"
+        return shown["text"](self)
 
     def __repr__(self) -> str:
         return (
@@ -175,6 +171,9 @@ class Graph:
 
     def _repr_svg_(self) -> str:
         """How a notebook shows it."""
-        from resgen.graph.draw import svg
+        return shown["svg"](self)
 
-        return svg(self)
+
+#: What a terminal and a notebook show of a graph. The package puts it here, since what
+#: draws and counts is made of graphs.
+shown: Final[dict[str, Callable[[Graph], str]]] = {}

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from math import frexp, ldexp
+from math import frexp, ldexp, log10
 from typing import Final
 
 from resgen.graph.ir import Graph
 from resgen.ops.base import is_map
+from resgen.words.numbers import count
 
 #: Shares this much smaller than a value's largest are dropped at both ends. Counts are
 #: only ever added, so all that is lost stays far below what a double can tell apart.
@@ -32,6 +33,16 @@ class Paths:
     shortest: int
     longest: int
     distribution: tuple[float, ...]
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            layers = count(self.longest, "weighted layer")
+            return f"one path from input to output, through {layers}"
+        few = self.count < 100_000
+        return (
+            f"{f'{self.count:,}' if few else _power(self.count)} paths from input to "
+            f"output, through {self.shortest:,} to {self.longest:,} weighted layers"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +118,18 @@ def _meet(found: list[_Lengths], crossed: int) -> _Lengths:
     scale = ldexp(1.0, -shift)
     shares = [scale * share for share in total[low:high]]
     return _Lengths(start + low + crossed, exponent + shift, shares)
+
+
+def _power(number: int) -> str:
+    """A number too long to read.
+
+    >>> _power(123_456)
+    '1.2 x 10^5'
+    """
+    exponent = int(log10(number))
+    mantissa = f"{10 ** (log10(number) - exponent):.1f}"
+    return (
+        f"1.0 x 10^{exponent + 1}"
+        if mantissa == "10.0"
+        else f"{mantissa} x 10^{exponent}"
+    )

@@ -11,7 +11,8 @@ from pathlib import Path
 from clock import report
 
 from resgen.expansion.network import examine
-from resgen.graph.cost import Analysis, analyse
+from resgen.graph.analysis import Analysis
+from resgen.graph.cost import analyse
 
 spec = Path(sys.argv[1])
 

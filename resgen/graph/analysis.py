@@ -1,19 +1,87 @@
-"""What a network costs, as a terminal shows it."""
+"""What a network costs, as records, and as a terminal shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import log10
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from math import prod
+from typing import Final
 
-from resgen.words.numbers import count, in_unit, shape, unit_of
-from resgen.words.terminal import TEXT, fitted, style, table
+from resgen.words.numbers import count, in_unit, scaled, shape, unit_of
+from resgen.words.terminal import TEXT, fitted, printable, style, table, unmarked
 
-if TYPE_CHECKING:
-    from resgen.graph.cost import Analysis, NodeCost
-    from resgen.graph.paths import Paths
+#: Bytes of one element.
+BYTES: Final = {"float32": 4, "int64": 8}
 
 
+@dataclass(frozen=True, slots=True)
+class NodeCost:
+    """Of one operator, ``op``, and the shape of what it yields."""
+
+    name: str
+    op: str
+    output: tuple[int, ...]
+    params: int
+    macs: int
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of what it yields."""
+        return prod(self.output) * BYTES["float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class SectionCost:
+    """Of the stem, a stage or the head.
+
+    ``content`` is what it is made of (``3 × bottleneck``), ``output`` the shape of its
+    last value, and ``receptive_field`` what one position of it sees of the input, per
+    axis (it may exceed the input: the rest is padding). ``activation_bytes`` is the
+    peak of what is alive while it runs.
+    """
+
+    name: str
+    kind: str
+    pointer: str
+    blocks: int
+    content: str
+    params: int
+    macs: int
+    output: tuple[int, ...]
+    receptive_field: tuple[int, ...]
+    activation_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Of a whole network.
+
+    ``weight_bytes`` counts every stored tensor, statistics included;
+    ``peak_activation_bytes`` the values that are alive at once when operators run one
+    after the other and each value is freed after its last use.
+    """
+
+    name: str
+    params: int
+    macs: int
+    input: tuple[int, ...]
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    sections: tuple[SectionCost, ...]
+    weight_bytes: int
+    peak_activation_bytes: int
+    nodes: int
+
+    def __str__(self) -> str:
+        return unmarked("\n".join(lines(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Analysis of {printable(self.name)}: {scaled(self.params)} parameters, "
+            f"{scaled(self.macs, 'MACs')}>"
+        )
+
+
+#: Columns of the table of sections.
 HEAD: Final = (
     "stage", "blocks", "output", "params", "MACs", "receptive field", "live memory"
 )  # fmt: skip
@@ -56,18 +124,6 @@ def rows(found: Analysis) -> list[tuple[str, ...]]:
     ]
 
 
-def ways(found: Paths) -> str:
-    """How many paths there are, and how long."""
-    if found.count == 1:
-        layers = count(found.longest, "weighted layer")
-        return f"one path from input to output, through {layers}"
-    few = found.count < 100_000
-    return (
-        f"{f'{found.count:,}' if few else _power(found.count)} paths from input to "
-        f"output, through {found.shortest:,} to {found.longest:,} weighted layers"
-    )
-
-
 def operators(found: Sequence[NodeCost], width: int = TEXT) -> Iterator[str]:
     """A row for each operator, in the order in which they run; 0 is left out."""
     head = ("name", "operator", "output", "params", "MACs")
@@ -101,18 +157,3 @@ def _narrowed(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
     spare = max(len(row[1]) for row in rows) - max(wide - width, 0)
     cut = [(row[0], fitted(row[1], max(spare, 8)), *row[2:]) for row in rows]
     return list(table(cut, left=3))
-
-
-def _power(number: int) -> str:
-    """A number too long to read.
-
-    >>> _power(123_456)
-    '1.2 x 10^5'
-    """
-    exponent = int(log10(number))
-    mantissa = f"{10 ** (log10(number) - exponent):.1f}"
-    return (
-        f"1.0 x 10^{exponent + 1}"
-        if mantissa == "10.0"
-        else f"{mantissa} x 10^{exponent}"
-    )
