@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,7 +177,6 @@ def breaches(name: str, source: str) -> list[str]:
     return found
 
 
-@pytest.mark.slow
 def test_imports_keep_the_direction_of_the_layers() -> None:
     found = [
         breach
@@ -186,6 +186,28 @@ def test_imports_keep_the_direction_of_the_layers() -> None:
         )
     ]
     assert not found, "\n".join(found)
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Imports within functions and for types alone count as well."""
+    modules = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): file
+        for file in FILES
+    }
+    arrows = nx.DiGraph()
+    for module, file in modules.items():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                named = [f"{node.module}.{alias.name}" for alias in node.names]
+                arrows.add_edges_from(
+                    (module, name if name in modules else node.module) for name in named
+                )
+            elif isinstance(node, ast.Import):
+                arrows.add_edges_from((module, alias.name) for alias in node.names)
+    circles = [c for c in nx.strongly_connected_components(arrows) if len(c) > 1]
+    assert circles == [], circles
 
 
 @pytest.mark.parametrize(
@@ -243,7 +265,6 @@ def code_lines(file: Path) -> int:
     return len(lines)
 
 
-@pytest.mark.slow
 def test_every_room_keeps_to_its_budget() -> None:
     """Who needs more looks for what can go first; splitting a file brings nothing."""
     spent = dict.fromkeys(BUDGET, 0)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from resgen.errors import Place
-from resgen.expansion.builder import Val
+from resgen.expansion.builder import Builder, Val
+from resgen.expansion.calls import Calls
 from resgen.expansion.evaluate import Frame, ShortcutChoice, Stop, number
 from resgen.expansion.site import Site
 from resgen.ops.drop_path import DropPath
@@ -25,12 +26,11 @@ from resgen.spec.model import (
     Residual,
     Scalar,
     ShortcutValue,
+    Spec,
     Text,
 )
 from resgen.spec.params import Param
-
-if TYPE_CHECKING:
-    from resgen.expansion.interpret import Interpreter
+from resgen.spec.places import Problems
 
 _NUMBER = Param("number")
 _RATE = Param("number", minimum=0, maximum=1)
@@ -50,10 +50,36 @@ class Rules:
     scale: tuple[Scalar | Body, Frame] | None = None
 
 
+class Runner(Protocol):
+    """What a residual element asks of what runs bodies, which it is a part of."""
+
+    spec: Spec
+    builder: Builder
+    problems: Problems
+    calls: Calls
+
+    def body(self, body: Body, x: Val, frame: Frame, site: Site) -> Val: ...
+
+    def merged(self, kind: str, values: list[Val], place: Place, site: Site) -> Val: ...
+
+    def lend(
+        self, frame: Frame, offered: Offered, positions: Mapping[str, Any]
+    ) -> Frame: ...
+
+    def frame(
+        self,
+        made: Definition,
+        given: Offered,
+        place: Place,
+        outer: Mapping[str, Any],
+        inner: Mapping[str, Any],
+    ) -> Frame: ...
+
+
 class ShortcutRules:
     """Resolves shortcuts and runs residual elements."""
 
-    def __init__(self, interpreter: Interpreter) -> None:
+    def __init__(self, interpreter: Runner) -> None:
         self.interpreter = interpreter
 
     @staticmethod
