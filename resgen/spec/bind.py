@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from resgen.errors import closest, did_you_mean, listed
 from resgen.spec import expr, paths
@@ -26,9 +26,6 @@ from resgen.spec.model import (
 )
 from resgen.spec.params import Param
 from resgen.spec.source import Json, Problems
-
-if TYPE_CHECKING:
-    from resgen.spec.body import BodyReader
 
 #: Names that every expression may use.
 POSITIONS: Final = frozenset(
@@ -102,6 +99,14 @@ def describe(value: Any) -> str:
     return "a list" if isinstance(value, (list, tuple)) else "an object"
 
 
+class Bodies(Protocol):
+    """Reads arguments that are bodies, for which arguments have to be bound in turn."""
+
+    def body(self, at: Json) -> Argument: ...
+
+    def shortcut(self, at: Json) -> Argument | None: ...
+
+
 class Binder:
     """Turns JSON into arguments; ``known`` are the names that expressions may use.
 
@@ -113,7 +118,7 @@ class Binder:
         self.known: frozenset[str] | None = None
         #: Names that a definition mentions and nothing declares; each is told once.
         self.undeclared: set[str] = set()
-        self.bodies: BodyReader  # set by the reader that owns this binder
+        self.bodies: Bodies  # set by the reader that owns this binder
         self._memo: dict[tuple[int, int], tuple[Json, Param, Argument | None]] = {}
 
     # --- expressions ------------------------------------------------------------------

@@ -8,7 +8,7 @@ definitions when they are first asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from resgen.errors import did_you_mean, listed
 from resgen.spec.bind import Binder, describe
@@ -19,6 +19,7 @@ from resgen.spec.model import (
     TAPS,
     Argument,
     Body,
+    Definition,
     Element,
     For,
     Form,
@@ -38,9 +39,6 @@ from resgen.spec.model import (
 from resgen.spec.params import OperatorEntry, Param, Vocabulary
 from resgen.spec.source import Json
 
-if TYPE_CHECKING:
-    from resgen.spec.library import Library
-
 #: The preset whose shape follows that of the branch.
 FITTING: Final = "projection"
 _BOOLEAN = Param("boolean")
@@ -48,10 +46,30 @@ _NUMBER = Param("number")
 _COUNT = Param("integer", minimum=0)
 
 
+class Definitions(Protocol):
+    """Blocks and shortcuts by their names: the library, whose bodies are read here."""
+
+    def block(self, name: str) -> Definition | None: ...
+
+    def shortcut(self, name: str) -> Definition | None: ...
+
+    def block_names(self) -> list[str]: ...
+
+    def shortcut_names(self) -> list[str]: ...
+
+    def says(self, operator: str) -> bool: ...
+
+    def arguments(
+        self, made: Definition, arguments: Mapping[str, Json], at: Json
+    ) -> dict[str, Argument]: ...
+
+
 class BodyReader:
     """Reads bodies, elements and shortcuts."""
 
-    def __init__(self, binder: Binder, operators: Vocabulary, library: Library) -> None:
+    def __init__(
+        self, binder: Binder, operators: Vocabulary, library: Definitions
+    ) -> None:
         self.binder = binder
         self.problems = binder.problems
         self.operators = operators
