@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from resgen.machine.examine import Examination, examine
+from resgen.machine.examination import Examination
+from resgen.machine.examine import examine
 
 
 def doctor() -> Examination:

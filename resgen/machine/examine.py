@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,47 +15,15 @@ from resgen.machine.components import (
     components,
 )
 from resgen.machine.environment import environment
+from resgen.machine.examination import Advice, Examination
 from resgen.machine.files import Tree
 from resgen.machine.state import snapshot
 from resgen.machine.steadiness import unsteady
-from resgen.words.terminal import TEXT, Shown
 
 #: Seconds for which the machine is watched.
 WATCHED: Final = 0.5
 _NVIDIA: Final = "0x10de"
 _DISPLAY: Final = "0x03"
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Something to change: what was seen, and a command or what else mends it."""
-
-    seen: str
-    mend: str
-
-
-@dataclass(frozen=True, slots=True)
-class Examination(Shown):
-    """What was found; ``now`` is what made the machine unsteady while it was watched.
-
-    ``gpus`` are the states of the GPUs, in the order of the environment's.
-    """
-
-    environment: dict[str, Any]
-    components: tuple[Component, ...]
-    gpus: tuple[dict[str, Any], ...]
-    now: tuple[str, ...]
-    advice: tuple[Advice, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """What ``resgen doctor --json`` prints."""
-        return asdict(self)
-
-    def lines(self, width: int = TEXT) -> Iterator[str]:
-        """What the terminal shows, in so many columns."""
-        from resgen.machine.terminal import lines
-
-        return lines(self, width)
 
 
 def examine(*, root: Path = Path("/")) -> Examination:

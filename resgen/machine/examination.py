@@ -1,19 +1,47 @@
-"""What ``resgen doctor`` found, as a terminal shows it."""
+"""What ``resgen doctor`` found, as a record, and as a terminal shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from resgen.machine.components import Component
 from resgen.words.numbers import count
-from resgen.words.terminal import TEXT, fitted, printable, style, table
-
-if TYPE_CHECKING:
-    from resgen.machine.components import Component
-    from resgen.machine.examine import Examination
+from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
 _COLORS: Final = {"ok": "green", "missing": "yellow", "broken": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something to change: what was seen, and a command or what else mends it."""
+
+    seen: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examination(Shown):
+    """What was found; ``now`` is what made the machine unsteady while it was watched.
+
+    ``gpus`` are the states of the GPUs, in the order of the environment's.
+    """
+
+    environment: dict[str, Any]
+    components: tuple[Component, ...]
+    gpus: tuple[dict[str, Any], ...]
+    now: tuple[str, ...]
+    advice: tuple[Advice, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``resgen doctor --json`` prints."""
+        return asdict(self)
+
+    def lines(self, width: int = TEXT) -> Iterator[str]:
+        """What the terminal shows, in so many columns."""
+        return lines(self, width)
 
 
 def lines(found: Examination, width: int = TEXT) -> Iterator[str]:
