@@ -25,7 +25,7 @@ def adapted(
 
     None says that more differs than the head and the input's channels.
     """
-    made = {n: v for n, v in weights.items() if n not in misfit.extra}
+    made = {n: v for n, v in weights.items() if n in graph.parameter}
     notes: list[str] = []
     head, first = _of_head(graph), _of_input(graph)
     fresh: list[Parameter] = []
@@ -69,7 +69,7 @@ def _channels_differ(value: Any, parameter: Parameter) -> bool:
 
 
 def _plain(value: Any) -> Array:
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray | np.generic):
         value = value.detach().float().cpu().numpy()
     found: Array = value.astype(np.float32)
     return found

@@ -94,7 +94,7 @@ def fit(
     misfit = compare(graph.parameters, named)
     if how.ignore_extra and misfit.extra:
         notes += [f"{name}: left out" for name in misfit.extra]
-        named = {n: v for n, v in named.items() if n not in misfit.extra}
+        named = {n: v for n, v in named.items() if n in graph.parameter}
         misfit = compare(graph.parameters, named)
     if how.adapt and misfit and (half := adapted(graph, named, misfit, seed)):
         named, more = half
@@ -120,7 +120,7 @@ def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
     converted: Counter[str] = Counter()
     for name, value in state.items():
         dtype = str(value.dtype).removeprefix("torch.")
-        if not isinstance(value, np.ndarray):
+        if not isinstance(value, np.ndarray | np.generic):
             value = _array(name, value)
         if value.dtype.kind == "f" and dtype != "float32":
             converted[dtype] += 1

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import Parameter
-from resgen.weights.names import LISTED, common_prefix, counts_batches
+from resgen.weights.names import LISTED, common_prefix, counts_batches, short
 
 #: Beyond how many missing names none is suggested for an unexpected one.
 SUGGESTED: Final = 200
@@ -76,19 +76,17 @@ def refusal(
         *_listed(
             "missing from the weights",
             misfit.missing,
-            lambda name: f"{name} ({shape(wanted[name].shape)})",
+            lambda name: f"({shape(wanted[name].shape)})",
         ),
         *_listed(
             "not of this network",
             misfit.extra,
-            lambda name: (
-                f"{name} ({shape(weights[name].shape)})" + did_you_mean(name, meant)
-            ),
+            lambda name: f"({shape(weights[name].shape)})" + did_you_mean(name, meant),
         ),
         *_listed(
             "of another shape or type",
             misfit.changed,
-            lambda name: f"{name} is {_differs(weights[name], wanted[name])}",
+            lambda name: f"is {_differs(weights[name], wanted[name])}",
         ),
     ]
     return ResgenError("\n".join(lines), hint=hint)
@@ -110,16 +108,18 @@ def _differs(value: Any, parameter: Parameter) -> str:
 def _alike(names: Sequence[str]) -> str:
     """What names look like, by two of them."""
     begin = common_prefix(names)
-    told = " and ".join(f'"{name}"' for name in names[:2])
-    return f'all begin with "{begin}", as {told}' if begin else f"they are {told}, ..."
+    told = " and ".join(f'"{short(name)}"' for name in names[:2])
+    if begin:
+        return f'all begin with "{short(begin)}", as {told}'
+    return f"they are {told}, ..."
 
 
-def _listed(title: str, names: Sequence[str], entry: Callable[[str], str]) -> list[str]:
-    """A heading and the first few names, or nothing if there are none."""
+def _listed(title: str, names: Sequence[str], what: Callable[[str], str]) -> list[str]:
+    """A heading and the first few names, each with what is told of it, if any."""
     if not names:
         return []
     lines = [f"  {title} ({len(names)}):"]
-    lines += [f"    {entry(name)}" for name in names[:LISTED]]
+    lines += [f"    {short(name)} {what(name)}" for name in names[:LISTED]]
     if len(names) > LISTED:
         lines.append(f"    and {len(names) - LISTED} more")
     return lines

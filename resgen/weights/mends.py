@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
@@ -13,12 +13,14 @@ from resgen.spec.model import Spec
 from resgen.weights.adapting import adapted
 from resgen.weights.fitting import Misfit, compare
 
-#: Orders of axes that other frameworks store a convolution's (out, in, ...) in: what
-#: brings it to PyTorch's, by the order of axes.
-_ORDERS = {
-    "(out, height, width, in), as MLX does": (0, 3, 1, 2),
-    "(height, width, in, out), as TensorFlow and Flax do": (3, 2, 0, 1),
-}
+#: What brings the axes of other frameworks to PyTorch's (out, in, ...), by the number
+#: of axes: theirs are (out, ..., in), and (..., in, out).
+_ORDERS: Final[Mapping[str, Mapping[int, tuple[int, ...]]]] = {
+    "MLX": {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)},
+    "TensorFlow and Flax": {
+        2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1), 5: (4, 3, 0, 1, 2),
+    },
+}  # fmt: skip
 
 
 def mend(
@@ -72,18 +74,20 @@ def _fits(
 def _other_order(
     graph: Graph, weights: Mapping[str, Any], misfit: Misfit
 ) -> str | None:
-    """What to do where all that differs is the order of a convolution's axes."""
+    """What to do where all that differs is the order of the axes."""
     pairs = [
         (tuple(weights[name].shape), graph.parameter[name].shape)
         for name in misfit.changed
     ]
-    for said, axes in _ORDERS.items():
+    for who, orders in _ORDERS.items():
         if pairs and all(
-            len(found) == len(axes) and tuple(found[i] for i in axes) == wanted
-            for found, wanted in pairs
+            len(found) in orders and tuple(found[i] for i in orders[len(found)]) == want
+            for found, want in pairs
         ):
+            ranks = sorted({len(found) for found, _ in pairs}, reverse=True)
+            told = [f"array.transpose{orders[n]} at {n} axes" for n in ranks]
             return (
-                f"their convolutions are stored as {said}; array.transpose{axes} "
-                "makes them PyTorch's"
+                f"their axes are in the order of {who}; {', '.join(told)} makes them "
+                "PyTorch's"
             )
     return None

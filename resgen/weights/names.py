@@ -2,7 +2,7 @@
 
 No names of keys or wrappers are known here: a set of weights is a mapping with tensors
 in it, wherever it lies, and its prefix is what its names have in front of the
-network's.
+network's. Names whose parts "/" separates, as JAX writes them, are read with dots.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import join
 from typing import Any, Final
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Parameter
 from resgen.weights.loading import Loading
+from resgen.words.terminal import fitted, printable
 
 #: How many names of each kind a message spells out.
 LISTED: Final = 10
@@ -25,13 +27,14 @@ MAPPINGS: Final = 10_000
 #: Components that wrappers put anywhere into a name: torch.compile, FSDP, activation
 #: checkpoints, Lightning's Fabric.
 _WRAPPERS: Final = re.compile(
-    r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module"
-    r"|_forward_module)\."
+    # The look behind stands after the underline, which is quickly found.
+    r"_(?<![^.]_)(orig_mod|fsdp_wrapped_module|checkpoint_wrapped_module"
+    r"|forward_module)\."
 )
 #: How the moving average of the weights is called, by a part of a word or a key.
 _AVERAGED: Final = re.compile(r"(?i)(?<![a-z])(ema|swa|avg|averaged?)(?![a-z])")
-#: The longest name that is compared from every place in it.
-_LONGEST: Final = 1000
+#: Characters of a name that a message shows.
+_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class Found:
     @property
     def said(self) -> str:
         """How a message calls them."""
-        names = f'"{self.prefix}..."' if self.prefix else ""
-        return " ".join(part for part in (self.path, names) if part) or "the file's own"
+        names = f'"{short(self.prefix)}..."' if self.prefix else ""
+        parts = filter(None, (short(self.path), names))
+        return " ".join(parts) or "the file's own"
 
     def named(self) -> dict[str, Any]:
         """The values without the prefix; strays that lack it keep their names."""
@@ -77,7 +81,12 @@ def find(
     """
     sets = list(_sets(saved))
     if not sets:
-        raise ResgenError(f"{origin} holds {contents(saved)}, but no weights by name")
+        raise ResgenError(
+            f"{origin} holds {contents(saved)}, but no weights by name",
+            hint="an optimizer's state holds none; name the file of the model"
+            if isinstance(saved, Mapping) and "param_groups" in saved
+            else None,
+        )
     if how.key is not None:
         key = how.key.strip("/")
         chosen = [s for s in sets if s[0] == key or s[0].startswith(f"{key}/")]
@@ -121,11 +130,12 @@ def _chosen(
     if others := [f for f in whole if not _same(f, best)]:
         each = [best, *others]
         by_key = len({f.path for f in each}) > 1
-        option = f"--key {best.path or '/'}" if by_key else f"--prefix {best.prefix}"
+        one = best if by_key else max(each, key=lambda f: len(f.prefix))
+        option = ("--key", one.path or "/") if by_key else ("--prefix", one.prefix)
         raise ResgenError(
             f"{origin} holds {len(each)} sets of weights that fit the network: "
             f"{_listed([f.said for f in each])}",
-            hint=f"{option} takes the first",
+            hint=f"{join(option)} takes {one.said}",
         )
     # Names of other whole sets in the same mapping are not extra ones of this.
     others = [f for f in found if f.path == best.path and f.fits >= needed > 0]
@@ -151,6 +161,11 @@ def contents(saved: object) -> str:
     if not isinstance(saved, Mapping):
         return f"a {type(saved).__name__}"
     return _listed([str(key) for key in saved]) if saved else "nothing"
+
+
+def short(name: str) -> str:
+    """A name of any file for a message: on one line, and no longer than is read."""
+    return fitted(printable(name[: _SHOWN + 1]), _SHOWN)
 
 
 def common_prefix(names: Sequence[str]) -> str:
@@ -188,13 +203,22 @@ def _sets(saved: object) -> Iterator[tuple[str, dict[str, Any]]]:
                 items = list(enumerate(value))
             tensors = {str(k): v for k, v in items if is_tensor(v)}
             if isinstance(value, Mapping) and any(v.ndim for v in tensors.values()):
-                yield path, {_WRAPPERS.sub("", k): v for k, v in tensors.items()}
+                yield path, _respelt(tensors)
             deeper += [
                 (f"{path}/{k}".lstrip("/"), v)
                 for k, v in items
                 if isinstance(v, Mapping | list | tuple)
             ]
         level = deeper
+
+
+def _respelt(tensors: dict[str, Any]) -> dict[str, Any]:
+    """The tensors by their names without wrappers, and with dots between the parts."""
+    if tensors and all("/" in name and "." not in name for name in tensors):
+        tensors = {k.strip("/").replace("/", "."): v for k, v in tensors.items()}
+    # What is there with a wrapper and without is two sets, and neither is dropped.
+    bare = {name: _WRAPPERS.sub("", name) for name in tensors}
+    return {k if bare[k] in tensors else bare[k]: v for k, v in tensors.items()}
 
 
 def _prefixed(
@@ -211,9 +235,11 @@ def _prefixed(
             begin += "."
         return [_counted(path, begin, own, wanted)] if own else []
     tally: Counter[str] = Counter()
+    lengths = {len(name) for name in wanted}
     for name in values:
-        if len(name) <= _LONGEST:
-            tally.update(name[:i] for i in range(len(name)) if name[i:] in wanted)
+        # A cut before the name would count from its end.
+        cuts = (len(name) - n for n in lengths if n <= len(name))
+        tally.update(name[:cut] for cut in cuts if name[cut:] in wanted)
     # One accidental match makes no prefix beside one that most names have.
     most = max(tally.values(), default=0)
     likely = [p for p, n in tally.items() if 2 * n >= most] or [""]
@@ -249,10 +275,10 @@ def _address(value: Any) -> object:
 
 def _begin(names: Sequence[str]) -> str:
     if common := common_prefix(names):
-        return f'all begin with "{common}"'
+        return f'all begin with "{short(common)}"'
     return f"they are {_listed(names)}"
 
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
+    return ", ".join(map(short, names[:LISTED])) + more

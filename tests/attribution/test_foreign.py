@@ -252,6 +252,24 @@ def test_numbered_parts_are_blocks_where_they_hold_several_maps(maps, path, plac
     assert Hierarchy(maps).place(path) == place
 
 
+@pytest.mark.parametrize("scopes", ["{-2: 1}", "{'': 'layer1', 'a': 2}", "[", "7"])
+def test_notes_and_names_that_are_no_paths_hide_no_others(tmp_path, scopes):
+    graph = resgen.expand(resgen.load("resnet20_cifar"))
+    plain, marked = tmp_path / "plain.onnx", tmp_path / "marked.onnx"
+    write(graph, initialize(graph.parameters, 0), plain)
+    model = onnx.load(plain)
+    model.producer_name = "another"
+    onnx.save(model, plain)
+    first, last = model.graph.node[0], model.graph.node[-1]
+    first.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=scopes)
+    last.name = "/" + "a." * 30_000 + "b/Gemm"
+    onnx.save(model, marked)
+    before, after = (names_of_onnx(path).works for path in (plain, marked))
+    blocks = {n: work.block for n, work in before.items() if work.block is not None}
+    assert len(blocks) > 20
+    assert {n: after[n].block for n in blocks} == blocks
+
+
 def test_what_is_no_file_is_named(tmp_path):
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"\xffno model")

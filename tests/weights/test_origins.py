@@ -74,6 +74,48 @@ def test_wrappers_within_names(graph, state):
     equal(fit(given, graph), state)
 
 
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        lambda n: n.replace(".", "/"),
+        lambda n: "/model/" + n.replace(".", "/"),
+        lambda n: "model/" + n,
+        lambda n: "my net." + n,
+        lambda n: "r\u00e9seau.\u7f51." + n,
+        lambda n: "a." * 15_000 + n,
+        lambda n: "." * 30_000 + n,
+    ],
+)
+def test_names_of_any_characters(graph, state, spelt):
+    equal(fit({spelt(n): v for n, v in state.items()}, graph), state)
+
+
+@pytest.mark.parametrize("name", ["x\x1b[31m\n\ny", "\u202etxt", "\ud800", "z" * 10**6])
+def test_names_of_any_characters_are_told_in_one_line(graph, state, name):
+    for given in ({**state, name: torch.ones(3)}, {name: torch.ones(3)}):
+        with pytest.raises(ResgenError) as error:
+            fit(given, graph)
+        lines = error.value.message.splitlines()
+        assert max(map(len, lines)) < 300
+        assert all(line.isprintable() for line in lines)
+
+
+def test_what_is_there_with_a_wrapper_and_without_is_two_sets(graph, state):
+    both = {**state, **{f"_orig_mod.{n}": v + 1 for n, v in state.items()}}
+    with pytest.raises(ResgenError, match="holds 2 sets of weights") as error:
+        fit(both, graph)
+    assert "--prefix _orig_mod. takes" in str(error.value.hint)
+    found = fit(both, graph, Loading(prefix="_orig_mod."))
+    equal(found, {n: v + 1 for n, v in state.items()})
+
+
+def test_an_optimizers_state_is_no_weights(graph, state):
+    steps = {i: {"exp_avg": v} for i, v in enumerate(state.values())}
+    with pytest.raises(ResgenError, match="holds state, param_groups") as error:
+        fit({"state": steps, "param_groups": [{"lr": 0.1}]}, graph)
+    assert "an optimizer's state" in str(error.value.hint)
+
+
 def test_a_stray_is_told_with_its_name(graph, state):
     given = {f"net.{n}": v for n, v in state.items()} | {"loss.w": torch.ones(3)}
     with pytest.raises(ResgenError) as error:
@@ -225,13 +267,19 @@ def test_the_number_of_classes_is_a_mend_where_the_spec_takes_it(state):
     assert "--set" not in str(error.value.hint)
 
 
-@pytest.mark.parametrize("axes", [(0, 2, 3, 1), (2, 3, 1, 0)])
-def test_another_order_of_axes_is_named(graph, state, axes):
-    given = {n: v.permute(axes) if v.ndim == 4 else v for n, v in state.items()}
+@pytest.mark.parametrize(
+    "orders", [{4: (0, 2, 3, 1)}, {4: (2, 3, 1, 0)}, {4: (2, 3, 1, 0), 2: (1, 0)}]
+)
+def test_another_order_of_axes_is_named(graph, state, orders):
+    given = {
+        n: v.permute(orders[v.ndim]) if v.ndim in orders else v
+        for n, v in state.items()
+    }
     with pytest.raises(ResgenError) as error:
         fit(given, graph)
-    back = tuple(int(i) for i in np.argsort(axes))
-    assert f"array.transpose{back}" in str(error.value.hint)
+    for rank, axes in orders.items():
+        back = tuple(int(i) for i in np.argsort(axes))
+        assert f"array.transpose{back} at {rank} axes" in str(error.value.hint)
 
 
 # --- by half on purpose --------------------------------------------------------------
