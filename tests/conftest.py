@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,8 @@ from hypothesis import settings
 settings.register_profile("resgen", deadline=None, derandomize=True)
 settings.load_profile("resgen")
 
+#: Seconds that a core is wanted for, and the share of it that a quiet machine gives.
+SPIN, QUIET = 0.1, 0.97
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -27,6 +30,19 @@ def root() -> Path:
 def specs(root: Path) -> Path:
     """The folder of the zoo."""
     return root / "specs"
+
+
+@pytest.fixture(autouse=True)
+def quiet(request: pytest.FixtureRequest) -> None:
+    """Skip what is marked ``quiet`` where others take some of the processor."""
+    if request.node.get_closest_marker("quiet") is None:
+        return
+    begin, ran = time.perf_counter(), time.thread_time()
+    while time.perf_counter() < begin + SPIN:
+        pass
+    share = (time.thread_time() - ran) / (time.perf_counter() - begin)
+    if share < QUIET:
+        pytest.skip(f"the machine is loaded: {share:.0%} of a core is there for it")
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from resgen.profiling.worker import Worker
 
 TESTS = Path(__file__).parent
 SPEC = {
@@ -55,3 +58,49 @@ def find_stand_ins(monkeypatch) -> None:
     inherited = os.environ.get("PYTHONPATH")
     both = os.pathsep.join(filter(None, [str(TESTS), inherited]))
     monkeypatch.setenv("PYTHONPATH", both)
+
+
+class Here:
+    """Answers as a process to measure in does, and takes no time to start.
+
+    What real processes add (that they die, that they differ) is in test_worker.py and
+    test_comparisons_soak.py.
+    """
+
+    def __init__(self, environment=None):
+        self._worker = Worker(self)
+        self._answer = None
+        self._progress = None
+
+    def __enter__(self):
+        gc.freeze()  # a new process has little to collect before it samples
+        return self
+
+    def __exit__(self, *_):
+        gc.unfreeze()
+
+    def give(self, kind, value):
+        """What the worker tells while it measures."""
+        if self._progress is not None:
+            self._progress(value)
+
+    def ask(self, name, *arguments, progress=None):
+        self._progress = progress
+        self.tell(name, *arguments)
+        return self.hear()
+
+    def tell(self, name, *arguments):
+        try:
+            self._answer = getattr(self._worker, name)(*arguments)
+        except Exception as error:
+            self._answer = self._worker.explain(error)
+
+    def hear(self):
+        return self._answer
+
+
+def measure_here(monkeypatch) -> None:
+    """Let this process measure, and no other start."""
+    find_stand_ins(monkeypatch)
+    for module in ("measure", "comparison.compare", "comparison.waterfall"):
+        monkeypatch.setattr(f"resgen.profiling.{module}.Process", Here)

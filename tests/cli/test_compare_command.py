@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from small_subject import find_stand_ins, onnx_file
+from small_subject import measure_here, onnx_file
 
 import resgen
 from resgen.api import compare as _compare
@@ -108,12 +108,12 @@ def test_two_of_one_name_are_told_apart(run, here, told):
 
 
 @pytest.mark.slow
-def test_real_processes_give_a_real_verdict(run, files, monkeypatch):
-    find_stand_ins(monkeypatch)
-    onnx_file(files / "fast.onnx", "x-3")
-    onnx_file(files / "slow.onnx", "x-6")
+def test_what_is_measured_gives_the_verdict(run, files, monkeypatch):
+    measure_here(monkeypatch)
+    onnx_file(files / "fast.onnx", "x-2")
+    onnx_file(files / "slow.onnx", "x-20")
     done = run(
-        "compare", "fast.onnx", "slow.onnx", "--time", "5",
+        "compare", "fast.onnx", "slow.onnx", "--time", "1",
         "--runtime", "stand_in_engines.named", "--fail-if", "slower",
     )  # fmt: skip
     assert done.exit_code == 1, done.output
@@ -121,7 +121,8 @@ def test_real_processes_give_a_real_verdict(run, files, monkeypatch):
 
 
 @pytest.mark.slow
-def test_reports_of_two_sessions_are_undecided(run, here):
+def test_reports_of_two_sessions_are_undecided(run, here, monkeypatch):
+    measure_here(monkeypatch)
     for name in ("a", "b"):
         words = ("--time", "0.3", "--threads", "1", "--no-operators", "-o", name)
         assert run("profile", "mine.json", *words).exit_code == 0

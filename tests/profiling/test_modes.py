@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -69,9 +71,19 @@ def spinning(milliseconds=2.0):
     )
 
 
-def test_latency_is_the_hosts_time_of_one_run():
-    call = timed(spinning(), feeds(), "latency").call
-    assert min(call() for _ in range(5)) == pytest.approx(2e-3, rel=0.1)
+def test_latency_is_the_hosts_time_of_one_run(monkeypatch):
+    now = [0]
+
+    def wait(seconds):
+        now[0] += round(seconds * 1e9)
+
+    clock = SimpleNamespace(perf_counter_ns=lambda: now[0])
+    monkeypatch.setattr("resgen.profiling.modes.time", clock)
+    session = NullSession(
+        SHAPE, {"output": (None, 10)}, seconds=lambda: 2e-3, wait=wait
+    )
+    call = timed(session, feeds(), "latency").call
+    assert [call() for _ in range(5)] == pytest.approx([2e-3] * 5)
 
 
 def test_on_a_processor_compute_says_that_it_is_latency():
@@ -338,11 +350,17 @@ def test_inputs_that_cannot_be_made_say_what_to_do(declared, shapes, error, mess
 
 @pytest.mark.slow
 def test_as_many_requests_get_through_as_there_are_lanes_for():
-    works = [lambda: time.sleep(0.01)] * 3
-    limits = Limits(seconds=1.0, warm_up=1.0, half_width=0.0)
-    taken, per_second = flow(works, limits)
-    # One lane lets at most 100 through, three at most 300; a busy machine fewer.
-    assert 120 < per_second <= 300
+    together, met = threading.Barrier(3), []
+
+    def work():  # which three have to begin before one of them can end
+        with suppress(threading.BrokenBarrierError):  # when they stop
+            met.append(together.wait(1.0))
+        time.sleep(0.01)
+
+    limits = Limits(seconds=0.5, warm_up=0.5, half_width=0.0)
+    taken, per_second = flow([work] * 3, limits)
+    assert set(met) == {0, 1, 2}
+    assert 3 <= per_second <= 300
     assert min(taken.samples.seconds) >= 0.01
     assert list(taken.samples.at) == sorted(taken.samples.at)
 

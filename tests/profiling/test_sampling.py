@@ -187,11 +187,13 @@ def test_the_share_of_time_is_told():
     assert shares[-1] == 1.0
 
 
+@pytest.mark.quiet
 def test_sampling_costs_less_than_a_hundredth_of_a_millisecond():
     assert 0 < overhead(host_timed) < 1e-5
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 def test_the_least_samples_agree_with_a_bare_loop():
     # Minima, since a busy machine only ever adds.
     rows = np.random.default_rng(0).normal(size=(120, 120))
