@@ -36,14 +36,10 @@ def parts_of(graph: Graph) -> tuple[Part, ...]:
     """
     root = partition(graph)
     uses = Counter(home(node) for node in graph.nodes if node.operands)
-    chosen = list(_chosen(graph, root, uses))
-    if not chosen:
-        alone = (n for n in graph.nodes if n.operands and _is_module(graph, n, uses))
-        return tuple(_operator(graph, node) for node in alone)
-    return tuple(
-        _scope(graph, step) if isinstance(step, Scoped) else _operator(graph, step)
-        for step in chosen
-    )
+    chosen = list(_chosen(graph, root, uses)) or [
+        node for node in graph.nodes if node.operands and _is_module(graph, node, uses)
+    ]
+    return tuple(_part(graph, step) for step in chosen)
 
 
 def _chosen(
@@ -104,23 +100,13 @@ def _nodes(scope: Scoped) -> Iterator[Node]:
 # --- what is said of a part -----------------------------------------------------------
 
 
-def _scope(graph: Graph, scope: Scoped) -> Part:
-    nodes = list(_nodes(scope))
+def _part(graph: Graph, step: Scoped | Node) -> Part:
+    nodes = [step] if isinstance(step, Node) else list(_nodes(step))
     kind = _kind(graph, nodes[0])
-    label = scope.scope.definition or kind
-    return Part(
-        scope.path, kind, label, _pointer(graph, nodes[0]), _place(graph, nodes)
-    )
-
-
-def _operator(graph: Graph, node: Node) -> Part:
-    return Part(
-        home(node),
-        _kind(graph, node),
-        node.op.name,
-        _pointer(graph, node),
-        _place(graph, [node]),
-    )
+    pointer, place = _pointer(graph, nodes[0]), _place(graph, nodes)
+    if isinstance(step, Node):
+        return Part(home(step), kind, step.op.name, pointer, place)
+    return Part(step.path, kind, step.scope.definition or kind, pointer, place)
 
 
 def _end(node: Node) -> str:

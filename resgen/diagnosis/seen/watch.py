@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from math import hypot, isfinite, sqrt
 from pathlib import Path
@@ -39,33 +39,14 @@ class Writer(Protocol):
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> Any: ...
 
 
-def _rms(measures: Measures) -> float | None:
-    """Root mean square of the output."""
-    if measures.mean is None or measures.variance is None:
-        return None
-    return hypot(measures.mean, sqrt(max(measures.variance, 0.0)))
+#: Figures that a writer gets, by the first word of the tag; after it the path of the
+#: part. The root mean square of its output, ``activation``, is another.
+_SCALARS: Final = (
+    "gradient", "parameter_gradient", "relative_gradient", "branch", "shortcut",
+)  # fmt: skip
 
 
-#: What a writer gets, by the first word of the tag; the rest is the path of the part.
-_SCALARS: Final[dict[str, Callable[[Measures], float | None]]] = {
-    "activation": _rms,
-    "gradient": lambda m: m.gradient,
-    "parameter_gradient": lambda m: m.parameter_gradient,
-    "relative_gradient": lambda m: m.relative_gradient,
-    "branch": lambda m: m.branch,
-    "shortcut": lambda m: m.shortcut,
-}
-
-
-def watch(
-    model: torch.nn.Module,
-    *,
-    every: int = 10,
-    parts: Sequence[Part | str] | None = None,
-    writer: Writer | None = None,
-    path: str | Path | None = None,
-    name: str | None = None,
-) -> Watch:
+class Watch:
     """Record how signals and gradients pass through ``model`` while it is trained::
 
         with resgen.watch(model, path="seen.json") as seen:
@@ -87,20 +68,16 @@ def watch(
     (give what ``torch.compile`` returns) only the gradients of parameters are seen.
     Gradients are those of what ``backward`` is called on, be it scaled or not.
     """
-    return Watch(model, every, parts, writer, path, name)
-
-
-class Watch:
-    """A training loop that is watched; made by :func:`watch`."""
 
     def __init__(
         self,
         model: torch.nn.Module,
-        every: int,
-        parts: Sequence[Part | str] | None,
-        writer: Writer | None,
-        path: str | Path | None,
-        name: str | None,
+        *,
+        every: int = 10,
+        parts: Sequence[Part | str] | None = None,
+        writer: Writer | None = None,
+        path: str | Path | None = None,
+        name: str | None = None,
     ) -> None:
         if every < 1:
             raise UsageError(f"every {every}th step is none", hint="every=10 is usual")
@@ -228,8 +205,9 @@ class Watch:
         self._look_for_nonfinite(moment)
         if self.writer is not None:
             for part, measures in zip(self.parts, moment.parts, strict=True):
-                for tag, figure in _SCALARS.items():
-                    value = figure(measures)
+                figures = {name: getattr(measures, name) for name in _SCALARS}
+                figures["activation"] = _rms(measures)
+                for tag, value in figures.items():
                     if value is not None:
                         self.writer.add_scalar(f"{tag}/{part.path}", value, moment.step)
 
@@ -257,6 +235,17 @@ class Watch:
                     f"{part.path} are not finite; it is the first part with such values"
                 )
                 return
+
+
+#: As a person calls it.
+watch = Watch
+
+
+def _rms(measures: Measures) -> float | None:
+    """Root mean square of the output."""
+    if measures.mean is None or measures.variance is None:
+        return None
+    return hypot(measures.mean, sqrt(max(measures.variance, 0.0)))
 
 
 def _parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from math import isfinite
 from typing import Literal
 
@@ -97,14 +98,11 @@ class Learner:
         seed_noise(self.seed, self.done)
         self.optimizer.zero_grad()
         output = self._dataset.scores.name
-        if not recorded:
+        seen = Observer(self.module, self.trainee.paths) if recorded else None
+        with seen or nullcontext():
             loss = loss_of(self.module, batch, output)
             loss.backward()  # type: ignore[no-untyped-call]
-            return loss.item(), None
-        with Observer(self.module, self.trainee.paths) as seen:
-            loss = loss_of(self.module, batch, output)
-            loss.backward()  # type: ignore[no-untyped-call]
-        return loss.item(), seen.measures()
+        return loss.item(), None if seen is None else seen.measures()
 
 
 def sgd(module: torch.nn.Module, rate: float) -> torch.optim.SGD:

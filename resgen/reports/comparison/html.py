@@ -7,13 +7,13 @@ from html import escape
 from typing import Final
 
 from resgen.document.files import plain
-from resgen.records.comparison import Comparison, Side
+from resgen.records.comparison import Comparison
 from resgen.reports import page
 from resgen.reports.comparison import tables
 from resgen.reports.comparison.wording import facts, sentence, sentences, verdict
 from resgen.reports.page import again, card, items
 from resgen.reports.tables import pairs
-from resgen.words.numbers import flat, interval, scaled, seconds, when
+from resgen.words.numbers import flat, interval, scaled, seconds, share, when
 
 _SECTIONS: Final = {
     "summary": "Verdict",
@@ -82,22 +82,19 @@ def _cards(one: Comparison) -> Iterator[str]:
             f"size of {b.name}",
             f"{b.bytes / a.bytes:.2f} × the {scaled(a.bytes, 'B')} of {a.name}",
         )
-    yield from map(_accuracy, filter(lambda side: side.accuracy, (a, b)))
-
-
-def _accuracy(side: Side) -> str:
-    known = side.accuracy
-    if known is None:
-        return ""
-    low, high = known.interval
-    what = "told right" if known.counts == "right" else "in float32's class"
-    ends = f"{100 * low:.1f} to {100 * high:.1f} % at 95 %"
-    than = "" if known.float32 is None else f" · float32 {100 * known.float32:.1f} %"
-    return card(
-        f"{100 * known.share:.1f} %",
-        f"{what} by {side.name}",
-        f"{ends}{than} · {known.inputs:,} inputs",
-    )
+    for side in (a, b):
+        if known := side.accuracy:
+            low, high = known.interval
+            what = "told right" if known.counts == "right" else "in float32's class"
+            than = "" if known.float32 is None else (
+                f" · float32 {share(known.float32, 1)}"
+            )  # fmt: skip
+            yield card(
+                share(known.share, 1),
+                f"{what} by {side.name}",
+                f"{100 * low:.1f} to {share(high, 1)} at 95 %{than} · "
+                f"{known.inputs:,} inputs",
+            )
 
 
 def _parts(one: Comparison) -> str:

@@ -7,6 +7,7 @@ from math import log, log10
 from typing import Final
 
 from resgen.diagnosis.training.summary import accuracy
+from resgen.diagnosis.verdict.rule import coefficient
 from resgen.proof.accuracy import wilson
 from resgen.records.diagnosis import Arm, Diagnosis, Run
 from resgen.reports.diagnosis.arms import (
@@ -56,7 +57,7 @@ def figures(diagnoses: Sequence[Diagnosis], *, unicode: bool = True) -> Table:
     agree = [_block(arm, "correlation", 0) for arm in arms]
     rows += [
         ("common to all inputs, at end", *map(shares, common)),
-        ("neighbours' gradients agree", *(spread(x, _correlation) for x in agree)),
+        ("neighbours' gradients agree", *(spread(x, coefficient) for x in agree)),
     ]
     if any(map(adds, arms)):
         rows += [("branches' share of sums", *(shares(brought(arm)) for arm in arms))]
@@ -117,11 +118,6 @@ def _block(arm: Arm, measure: str, block: int) -> Spread | None:
 def _first_loss(arm: Arm) -> str:
     seen = over(moment.loss for moment in at(arm, 0))
     return spread(seen) if seen else "not finite"
-
-
-def _correlation(value: float) -> str:
-    # What rounds to zero has no sign.
-    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _evaluated(arms: Sequence[Arm]) -> int | None:
