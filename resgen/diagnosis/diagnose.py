@@ -8,18 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from resgen._version import __version__
-from resgen.diagnosis.data.dataset import Dataset
-from resgen.diagnosis.initial import at_start
-from resgen.diagnosis.lengths import lengths
+from resgen.diagnosis.data.dataset import Batch, Dataset
+from resgen.diagnosis.lengths import lengths_of
 from resgen.diagnosis.parts import parts_of
 from resgen.diagnosis.training.options import Options, Trainee
 from resgen.diagnosis.verdict.findings import findings
 from resgen.errors import Place, ResgenError
 from resgen.graph.ir import Graph
-from resgen.records.diagnosis import Arm, Diagnosis, Finding, Lengths, Part, Run
+from resgen.records.diagnosis import Arm, Diagnosis, Finding, Moment, Part, Run
 from resgen.spec.model import Spec
 from resgen.spec.source import Json
 from resgen.words.progress import SILENT, Progress
@@ -173,7 +174,7 @@ def _initial(
                 parts=parts,
                 runs=tuple(runs),
                 findings=tuple(_pointed(one, subject.spec) for one in found),
-                lengths=_lengths(parts, runs),
+                lengths=lengths_of(parts, runs[0].moments[0]),
             )
         )
     progress.advance("", total, total)
@@ -185,23 +186,6 @@ def _pointed(finding: Finding, spec: Spec | None) -> Finding:
     if at is None:
         return finding
     return replace(finding, place=f"{at.file}:{at.line}:{at.column}")
-
-
-def _lengths(parts: Sequence[Part], runs: Sequence[Run]) -> Lengths | None:
-    """Of the first seed; None where a gain is missing, or nothing has a shortcut."""
-    branches, shortcuts = [], []
-    for part, seen in zip(parts, runs[0].moments[0].parts, strict=True):
-        if part.kind != "block":
-            continue
-        # All paths through a block without a shortcut pass what it does.
-        branch = seen.gain if seen.shortcut is None else seen.branch_gain
-        if branch is None or (seen.shortcut is not None and seen.shortcut_gain is None):
-            return None
-        branches.append(branch)
-        shortcuts.append(seen.shortcut_gain)
-    if not any(gain is not None for gain in shortcuts):
-        return None
-    return lengths(branches, shortcuts)
 
 
 def _swept(
@@ -251,3 +235,47 @@ def _at(spec: Spec, pointer: str) -> Json | None:
     if len(words) < 3 or words[1] != "stages" or not words[2].isdigit():
         return None
     return spec.stages[int(words[2])].at
+
+
+def at_start(
+    graph: Graph, parts: tuple[Part, ...], dataset: Dataset, *, seed: int, batch: int
+) -> Moment:
+    """What is seen of the parts before the first step, with the weights of ``seed``.
+
+    The batch is the first that training takes, its second half replaced by neighbours
+    of the first half, since gradients of neighbours tell whether they shatter.
+    """
+    from resgen.diagnosis.seen.observer import Observer
+    from resgen.diagnosis.training.learner import finite, loss_of, seed_noise
+    from resgen.lower.torch import to_torch
+
+    module = to_torch(graph, seed=seed)
+    near = neighbours(dataset.batch(0, batch))
+    seed_noise(seed, 0)
+    paths = [part.path for part in parts]
+    with Observer(module, paths, thorough=True, pairs=True, seed=seed) as seen:
+        loss = loss_of(module, near, dataset.scores.name)
+        loss.backward()  # type: ignore[no-untyped-call]
+    return Moment(0, finite(loss.item()), seen.measures())
+
+
+#: Noise that makes a neighbour, in standard deviations of the input itself.
+DISTANCE: Final = 0.1
+
+
+def neighbours(batch: Batch) -> Batch:
+    """The first half of a batch, followed by a neighbour of each: x + 0.1 s(x) noise.
+
+    Gradients of neighbours that point elsewhere are shattered: Balduzzi et al. 2017,
+    "The Shattered Gradients Problem: If resnets are the answer, then what is the
+    question?", who look at grids of inputs. s is the standard deviation over the
+    elements of one input, the noise is normal. Labels are those of the originals; an
+    odd batch loses its last.
+    """
+    half = len(batch.labels) // 2
+    images, labels = batch.images[:half], batch.labels[:half]
+    noise = np.random.default_rng(0).standard_normal(images.shape, np.float32)
+    axes = tuple(range(1, images.ndim))
+    scale = np.float32(DISTANCE) * images.std(axis=axes, keepdims=True)
+    near = images + scale * noise
+    return Batch(np.concatenate([images, near]), np.concatenate([labels, labels]))

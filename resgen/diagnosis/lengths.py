@@ -13,7 +13,24 @@ from math import isfinite
 
 import numpy as np
 
-from resgen.records.diagnosis import Lengths
+from resgen.records.diagnosis import Lengths, Moment, Part
+
+
+def lengths_of(parts: Sequence[Part], moment: Moment) -> Lengths | None:
+    """Of what was seen; None where a gain is missing, or nothing has a shortcut."""
+    branches, shortcuts = [], []
+    for part, seen in zip(parts, moment.parts, strict=True):
+        if part.kind != "block":
+            continue
+        # All paths through a block without a shortcut pass what it does.
+        branch = seen.gain if seen.shortcut is None else seen.branch_gain
+        if branch is None or (seen.shortcut is not None and seen.shortcut_gain is None):
+            return None
+        branches.append(branch)
+        shortcuts.append(seen.shortcut_gain)
+    if not any(gain is not None for gain in shortcuts):
+        return None
+    return lengths(branches, shortcuts)
 
 
 def lengths(

@@ -14,7 +14,7 @@ from PIL import Image
 import resgen
 from resgen.diagnosis.data.dataset import Dataset, split
 from resgen.diagnosis.data.gather import gather
-from resgen.diagnosis.initial import DISTANCE, neighbours
+from resgen.diagnosis.diagnose import DISTANCE, neighbours
 from resgen.diagnosis.training.options import Options, Trainee
 from resgen.diagnosis.training.train import train
 from resgen.errors import MissingComponent, ResgenError, UsageError

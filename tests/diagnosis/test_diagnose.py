@@ -71,7 +71,7 @@ def test_both_networks_see_the_same_from_every_seed() -> None:
 
 def test_the_first_loss_is_that_of_the_module() -> None:
     """Against cross-entropy of the same weights and the same inputs."""
-    from resgen.diagnosis.initial import neighbours
+    from resgen.diagnosis.diagnose import neighbours
 
     spec = resgen.load(TINY)
     graph = resgen.expand(spec)

@@ -30,7 +30,6 @@ def range_test(
     trainee: Trainee,
     dataset: Dataset,
     *,
-    seed: int = 0,
     batch: int = 64,
     progress: Progress = SILENT,
 ) -> RangeTest:
@@ -41,7 +40,7 @@ def range_test(
     stops where the smoothed loss is four times its least, or the loss is not finite.
     """
     dataset.require(trainee.graph)
-    module = to_torch(trainee.graph, seed=seed)
+    module = to_torch(trainee.graph, seed=0)
     optimizer = sgd(module, LEAST)
     rates: list[float] = []
     losses: list[float | None] = []
@@ -50,7 +49,7 @@ def range_test(
         for step in range(STEPS):
             rate = LEAST * (MOST / LEAST) ** (step / (STEPS - 1))
             optimizer.param_groups[0]["lr"] = rate
-            seed_noise(seed, step)
+            seed_noise(0, step)
             optimizer.zero_grad()
             loss = loss_of(module, dataset.batch(step, batch), dataset.scores.name)
             value = loss.item()

@@ -88,8 +88,8 @@ def rule(
 # --- numbers as one reads them aloud --------------------------------------------------
 
 
-def rounded(value: float, digits: int = 2) -> str:
-    """A number with so many significant digits and thousands set off.
+def rounded(value: float) -> str:
+    """A number with two significant digits and thousands set off.
 
     >>> rounded(3912.7), rounded(0.0347), rounded(2.96e13)
     ('3,900', '0.035', '3e+13')
@@ -98,9 +98,8 @@ def rounded(value: float, digits: int = 2) -> str:
         return "0" if value == 0 else "infinitely"
     size = floor(log10(abs(value)))
     if not -5 < size < 6:
-        return f"{value:.{digits - 1}g}"
-    kept = round(value, digits - 1 - size)
-    return f"{kept:,.{max(digits - 1 - size, 0)}f}"
+        return f"{value:.1g}"
+    return f"{round(value, 1 - size):,.{max(1 - size, 0)}f}"
 
 
 def fold(reading: Reading) -> str:

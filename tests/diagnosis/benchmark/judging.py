@@ -15,7 +15,7 @@ from diagnosis.benchmark.networks import NETWORKS, held_back
 import resgen
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.data.gather import gather
-from resgen.diagnosis.initial import at_start
+from resgen.diagnosis.diagnose import at_start
 from resgen.diagnosis.parts import parts_of
 from resgen.diagnosis.training.options import Options, Trainee
 from resgen.diagnosis.training.summary import learns
