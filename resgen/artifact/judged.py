@@ -1,21 +1,24 @@
-"""An exported ONNX file put to the proof, and what is said and recorded of it."""
+"""An ONNX file put to the proof, and what is said and recorded of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
+from resgen.artifact.folder import WEIGHTS
 from resgen.artifact.judging import slowdown, with_statistics
-from resgen.artifact.proof import prove
 from resgen.artifact.ready import Made
 from resgen.calibrate.lowered import Calibrator, Lowered
 from resgen.calibrate.samples import Samples
+from resgen.errors import ResgenError
 from resgen.graph.precision import QUANTIZED
 from resgen.onnxfile.stored import read_stored
+from resgen.pictures.find import pictures_of
+from resgen.pictures.words import takes_pictures
 from resgen.proof.accuracy import ENOUGH, Accuracy, wilson
 from resgen.proof.camera import verify_camera
 from resgen.proof.classes import Classes, verdict
-from resgen.proof.gate import settle
+from resgen.proof.gate import Verification, prove, settle
 from resgen.proof.initializers import prove_initializers
 from resgen.proof.local import prove_locally
 from resgen.proof.probe import draw
@@ -28,14 +31,16 @@ from resgen.proof.tolerance import (
     judge_loss,
     named,
 )
-from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.runtime.torch import load_torch
 from resgen.weights.evaluate import Weights, np_dtype
+from resgen.weights.safetensors import StoredWeights
 
 Say = Callable[[str, str], None]
 #: Inputs that operators are compared on, one by one.
-PROBED = 2
+PROBED: Final = 2
+#: A user's pictures are compared this many at a time.
+BATCH: Final = 8
 
 
 def proof_of(made: Made, say: Say, batches: Sequence[int] = ()) -> dict[str, Any]:
@@ -48,7 +53,7 @@ def proof_of(made: Made, say: Say, batches: Sequence[int] = ()) -> dict[str, Any
     """
     load_torch("there is nothing to verify against")
     if made.wishes.exact(made.graph):
-        return prove(made, say, batches)
+        return _proven(made, say, batches)
     record = _same_function(made, say)
     if made.wishes.camera is not None:
         record["camera"] = _camera(made, say)
@@ -72,7 +77,9 @@ def proof_of(made: Made, say: Say, batches: Sequence[int] = ()) -> dict[str, Any
         accuracy = _measured(made)
     calibrator = made.lowered.calibrator
     measured_on = calibrator.judged or calibrator.samples
-    say("accuracy", _measured_on(made.lowered))
+    seen = calibrator.judged is None and made.lowered.narrowest in QUANTIZED
+    why = ", which ranges are from, too: --evaluate takes others" if seen else ""
+    say("accuracy", f"measured on {measured_on.origin}{why}")
     for line in accuracy_lines(accuracy, made.lowered.narrowest):
         say("accuracy", line)
     record["accuracy"] = {**accuracy.to_json(), "measured_on": measured_on.origin}
@@ -94,15 +101,37 @@ def proof_of(made: Made, say: Say, batches: Sequence[int] = ()) -> dict[str, Any
     return record
 
 
-def _measured_on(lowered: Lowered) -> str:
-    """Whether calibration has seen what the figures are from."""
-    calibrator = lowered.calibrator
-    if calibrator.judged is not None:
-        return f"measured on {calibrator.judged.origin}"
-    said = f"measured on {calibrator.samples.origin}"
-    if lowered.narrowest not in QUANTIZED:
-        return said
-    return f"{said}, which ranges are from, too: --evaluate takes others"
+def _proven(made: Made, say: Say, batches: Sequence[int]) -> dict[str, Any]:
+    """Prove a file; see :func:`resgen.proof.gate.prove`. What a manifest records.
+
+    All pictures of a folder of the user's own are used, where one is named.
+    """
+    graph, source, images = made.graph, made.source, made.wishes.images
+    preprocess = source.spec.preprocess
+    own = None if images is None else pictures_of(images)
+    if own and not takes_pictures(preprocess, graph.inputs[0].type.shape):
+        raise ResgenError(
+            f"the input of {graph.name} is no picture, so images cannot verify it",
+            hint="leave out --images: random inputs are used",
+        )
+    if own and not batches:
+        # All of them, and one input of noise, in batches that any memory holds.
+        whole, rest = divmod(len(own), BATCH)
+        batches = (1, *(BATCH,) * whole, *((rest,) if rest else ()))
+    done = prove(
+        graph,
+        made.file_graph,
+        made.model,
+        StoredWeights(made.folder / WEIGHTS),
+        preprocess,
+        made.written.initializers,
+        batches=batches,
+        images=own,
+        seed=source.seed or 0,
+    )
+    for line in proof_lines(done, source.said):
+        say("verify", line)
+    return done.to_json()
 
 
 def _same_function(made: Made, say: Say) -> dict[str, Any]:
@@ -111,7 +140,9 @@ def _same_function(made: Made, say: Say) -> dict[str, Any]:
     operands = made.written.initializers
     check_scales(stored)
     prove_initializers(stored, operands, made.lowered.weights)
-    batch = _probes(made)
+    count = made.wishes.batch or min(PROBED, made.lowered.calibrator.samples.count)
+    dtype = np_dtype(made.file_graph.inputs[0].type.dtype)
+    batch = made.inputs(count).astype(dtype)
     weights = probe_weights(made.lowered)
     count = prove_locally(made.file_graph, stored, operands, weights, batch)
     say(
@@ -132,14 +163,6 @@ def _camera(made: Made, say: Say) -> dict[str, Any]:
         "steps",
     )
     return found.to_json()
-
-
-def _probes(made: Made) -> Array:
-    """A few inputs as the file takes them."""
-    samples = made.lowered.calibrator.samples
-    count = made.wishes.batch or min(PROBED, samples.count)
-    dtype = np_dtype(made.file_graph.inputs[0].type.dtype)
-    return made.inputs(count).astype(dtype)
 
 
 def _measured(made: Made) -> Accuracy:
@@ -168,6 +191,39 @@ def probe_weights(lowered: Lowered, seed: int = 0) -> Weights:
     few = Samples(len(first), "probes", False, lambda i: first[i])
     probing = Calibrator(graph, drawn, few)
     return probing.at(lowered.wanted).weights
+
+
+# --- what is said ---------------------------------------------------------------------
+
+
+def proof_lines(done: Verification, source: str) -> list[str]:
+    """What a person reads of a proof of weights from ``source``."""
+    total = done.pictures + done.random
+    kinds = [f"{done.pictures} photographs"] if done.pictures else []
+    kinds.append(f"{done.random} random")
+    batches = ", ".join(map(str, dict.fromkeys(done.batches)))
+    same = ""
+    if done.probe.top1 is not None:
+        same = ", the same class for {} of {}".format(*done.probe.top1)
+    lines = [
+        f"PyTorch = ONNX Runtime on probe parameters, {total} inputs "
+        f"({' and '.join(kinds)}; batches {batches})",
+        f"largest difference {done.probe.relative:.1e} of the output's range "
+        f"(allowed {done.probe.tolerance:.0e}){same}",
+    ]
+    if done.tensors:
+        lines.append(
+            f"{done.tensors} tensors within rounding, {done.initializers} initialisers "
+            f"as the graph says"
+        )
+    shipped = done.shipped
+    if not shipped.finite:
+        lines.append(f"these weights ({source}) overflow, so only probes were compared")
+        return lines
+    lines.append(f"on these weights ({source}) {shipped.relative:.1e}")
+    if source.startswith("fresh"):
+        lines.append("fresh weights know no classes: --weights FILE brings real ones")
+    return lines
 
 
 def class_lines(found: Classes, tolerated: float | None) -> list[str]:

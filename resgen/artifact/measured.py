@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from resgen._version import __version__
 from resgen.artifact.engines import Building, engines_of
 from resgen.artifact.folder import MODEL, WEIGHTS
 from resgen.errors import ResgenError, UsageError
@@ -42,12 +43,23 @@ PROBE: Final = "probe"
 AS_BUILT: Final = "as built"
 
 
+class Graphs(NamedTuple):
+    """A network at its precision, of which PyTorch's module is made; as its ONNX file
+    and TensorRT's engine were written from it; and how a picture becomes its input.
+    """
+
+    lowered: Graph
+    of_file: Graph
+    of_engine: Graph
+    preprocess: Preprocess
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Files to open, and what is known of them without opening any.
 
-    ``model`` is an ONNX file, ``engine`` TensorRT's; ``network`` holds the graph at its
-    precision, with ``weights`` beside it. ``origin`` is the ONNX file that the engine
+    ``model`` is an ONNX file, ``engine`` TensorRT's; ``network`` holds the graphs of a
+    spec, with ``weights`` beside it. ``origin`` is the ONNX file that the engine
     was built from. ``builds`` are engines of several builds, ``engine`` the first of
     them. What is None cannot be had. ``others`` are what a form has made, by what the
     engines that open it take.
@@ -81,44 +93,23 @@ class Prepared:
         return sum(path.stat().st_size for path in (file, *beside))
 
     @cached_property
-    def _stored(self) -> tuple[Graph, Graph, Preprocess, Graph]:
+    def graphs(self) -> Graphs:
+        """The graphs of a network, which are not known of a file."""
         if self.network is None:
             raise ResgenError(f"{self.subject.name} is a file, not a network of a spec")
         # Written by this run into a folder of its own.
-        content = self.network.read_bytes()
-        stored: tuple[Graph, Graph, Preprocess, Graph] = pickle.loads(content)
-        return stored
-
-    @property
-    def graph(self) -> Graph:
-        """The graph at its precision, of which PyTorch's module is made."""
-        return self._stored[0]
-
-    @property
-    def file_graph(self) -> Graph:
-        """The graph that the ONNX file was written from, its norms folded."""
-        return self._stored[1]
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """How a picture becomes an input."""
-        return self._stored[2]
-
-    @property
-    def engine_graph(self) -> Graph:
-        """The graph that TensorRT's engine was built from, by way of a file."""
-        return self._stored[3]
+        found: Graphs = pickle.loads(self.network.read_bytes())
+        return found
 
     def module(self) -> tuple[Graph, torch.nn.Module]:
         """The graph and PyTorch's module of it."""
         from resgen.lower.torch import to_torch
         from resgen.weights.safetensors import StoredWeights
 
-        if self.weights is None:
-            raise ResgenError(f"{self.subject.name} is a file, not a network of a spec")
-        stored = StoredWeights(self.weights)
-        arrays = {p.name: stored[p.name] for p in self.graph.parameters}
-        return self.graph, to_torch(self.graph, arrays)
+        graph = self.graphs.lowered
+        stored = StoredWeights(self.weights or "")
+        arrays = {p.name: stored[p.name] for p in graph.parameters}
+        return graph, to_torch(graph, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +222,7 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 
 
 def _network(wanted: Wanted, folder: Path) -> Prepared:
-    """A spec or a folder, written once more at its precision."""
+    """A spec or a folder, written once more where the folder's own file is not it."""
     from resgen.artifact.ready import as_written, calibrator_of, lowered_by
     from resgen.artifact.request import Wishes
     from resgen.attribution.parts import parts_of, total
@@ -259,19 +250,20 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
             write(file_graph, lowered.weights, model)
         return lowered, file_graph
 
-    lowered, file_graph = written("onnxruntime", folder / MODEL)
-    write_safetensors(folder / WEIGHTS, lowered.graph, lowered.weights)
     others = dict(made)
-    engine = others.pop("engine", None)
-    of_engine, built_from = file_graph, None if engine else folder / MODEL
+    model, engine = others.pop("onnx", None), others.pop("engine", None)
+    lowered, file_graph = written("onnxruntime", None if model else folder / MODEL)
+    model = model or folder / MODEL
+    write_safetensors(folder / WEIGHTS, lowered.graph, lowered.weights)
+    of_engine, built_from = file_graph, None if engine else model
     if lowered.wanted.name in QUANTIZED and (engine or wanted.building):
         # Its quantisers lie elsewhere.
         if engine is None:
             built_from = folder / "tensorrt" / MODEL
             built_from.parent.mkdir()
         _, of_engine = written("tensorrt", built_from)
-    stored = (lowered.graph, file_graph, source.spec.preprocess, of_engine)
-    (folder / NETWORK).write_bytes(pickle.dumps(stored))
+    graphs = Graphs(lowered.graph, file_graph, of_engine, source.spec.preprocess)
+    (folder / NETWORK).write_bytes(pickle.dumps(graphs))
     parts = parts_of(graph)
     subject = Subject(
         name=source.spec.name,
@@ -286,7 +278,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     return Prepared(
         subject,
         lowered.wanted.name,
-        model=folder / MODEL,
+        model=model,
         engine=engine,
         network=folder / NETWORK,
         weights=folder / WEIGHTS,
@@ -298,7 +290,8 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
 def _source(wanted: Wanted) -> tuple[Source, Precision | None, Mapping[str, Path]]:
     """The network, its precision, and what there is of it at that precision.
 
-    A folder has the one that it was exported at, unless another is asked for.
+    A folder has the one that it was exported at, unless another is asked for. Its ONNX
+    file is opened as it is where it holds somebody's weights and takes any batch.
     """
     from resgen.artifact.opened import open_folder
     from resgen.artifact.source import from_folder, from_spec
@@ -308,22 +301,28 @@ def _source(wanted: Wanted) -> tuple[Source, Precision | None, Mapping[str, Path
     asked = None if wanted.precision in (None, "fp32") else Precision(wanted.precision)
     path = Path(wanted.source)
     if not path.is_dir():
-        spec, known = wanted.network or (load(wanted.source, wanted.assignments), None)
-        source = from_spec(spec, graph=known, weights=wanted.weights, how=wanted.how)
+        spec, graph = wanted.network or (load(wanted.source, wanted.assignments), None)
+        source = from_spec(spec, graph=graph, weights=wanted.weights, how=wanted.how)
         return source, asked, {}
     if wanted.weights or wanted.assignments:
         raise UsageError(
             f"--weights and --set change what {path} was built from",
             hint="profile the spec instead",
         )
-    told = open_folder(path).manifest.precision or Precision()
-    placed = told.consumer
-    told = replace(told, consumer="onnxruntime")
+    manifest = open_folder(path).manifest
+    told = replace(manifest.precision or Precision(), consumer="onnxruntime")
+    placed = manifest.precision in (None, told)
     own = None if told == Precision() else told
-    same = wanted.precision is None or asked == own
+    if wanted.precision is not None and asked != own:
+        return from_folder(path), asked, {}
+    source = from_folder(path, scales=placed)
     made = {takes: file for takes, file in wanted.made.items() if file.is_file()}
-    source = from_folder(path, scales=same and placed == told.consumer)
-    return source, own if same else asked, made if same else {}
+    written = manifest.onnx
+    ours = manifest.resgen == __version__ and "fold_norm" in written.passes
+    fixed = written.batch or written.dynamic or manifest.camera
+    if ours and placed and not source.fresh and not fixed:
+        made["onnx"] = path / MODEL
+    return source, own, made
 
 
 def probes(graph: Graph, seed: int = 0) -> tuple[dict[str, Array], Array]:

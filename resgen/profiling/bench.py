@@ -90,7 +90,7 @@ class Bench:
             self.feeds,
             job.mode,
             device=self.device,
-            preprocess=prepared.preprocess if prepared.network else None,
+            preprocess=prepared.graphs.preprocess if prepared.network else None,
             cold=job.cold,
             graph=job.graph,
         )

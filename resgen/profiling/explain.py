@@ -112,7 +112,7 @@ def _names_of_file(bench: Bench) -> Names:
     prepared = bench.job.prepared
     if prepared.network is None and prepared.model is not None:
         return foreign.names_of_onnx(prepared.model, bench.job.shapes)
-    return names_of_graph(prepared.file_graph)
+    return names_of_graph(prepared.graphs.of_file)
 
 
 def _tensorrt(bench: Bench) -> Read:
@@ -127,7 +127,7 @@ def _tensorrt(bench: Bench) -> Read:
         raise ResgenError(f"the profiler of {session.name} reported no layer")
     found = operators.from_layers(times, layers)
     if prepared.network is not None:
-        names = names_of_graph(prepared.engine_graph)
+        names = names_of_graph(prepared.graphs.of_engine)
     elif prepared.origin is not None:
         names = foreign.names_of_onnx(prepared.origin, bench.job.shapes)
     else:

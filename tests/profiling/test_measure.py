@@ -241,3 +241,25 @@ def test_a_file_is_written_already():
         prepared(Wanted("x.onnx", precision="int8")).__enter__()
     with pytest.raises(ResgenError, match=r"x\.onnx does not exist"):
         prepared(Wanted("x.onnx")).__enter__()
+
+
+@pytest.mark.parametrize("precision", [None, "int8"])
+def test_a_folder_of_somebodys_weights_is_opened_as_it_is(tmp_path, precision):
+    """What was exported is timed, and not something that is made in its place."""
+    import resgen
+
+    graph = resgen.expand(resgen.load(SPEC))
+    trained = resgen.to_torch(graph).state_dict()
+    make = resgen.export if precision else resgen.build
+    how = {"precision": precision} if precision else {}
+    folder = make(SPEC, tmp_path / "a", state_dict=trained, verify=False, **how).folder
+    with prepared(Wanted(str(folder))) as subject:
+        assert subject.model == folder / "model.onnx"
+        assert subject.precision == (precision or "fp32")
+    with prepared(Wanted(str(folder), "fp16")) as subject:
+        assert subject.model != folder / "model.onnx"
+    # Numbers of weights that nobody trained die out or overflow.
+    fresh = make(SPEC, tmp_path / "b", verify=False, **how).folder
+    with prepared(Wanted(str(fresh))) as subject:
+        assert subject.model != fresh / "model.onnx"
+        assert subject.subject.weights == "probe"

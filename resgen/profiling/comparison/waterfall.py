@@ -157,7 +157,7 @@ def _reasons(a: Job, b: Job) -> dict[str, str]:
     """What each part of B has that A has not, and the other way round."""
     if a.prepared.network is None or b.prepared.network is None:
         return {}
-    ones, others = (_built(job.prepared.graph) for job in (a, b))
+    ones, others = (_built(job.prepared.graphs.lowered) for job in (a, b))
     return {
         part: difference(ones.get(part, Counter()), others.get(part, Counter()))
         for part in ones | others
