@@ -16,7 +16,7 @@ def text(words: str) -> str:
 
 def folded(summary: str, body: Iterable[str]) -> Iterator[str]:
     """Lines that a click unfolds."""
-    yield from ["", f"<details><summary>{text(summary)}</summary>", ""]
+    yield from ["", f"<details><summary>{text(summary)}</summary>"]
     yield from body
     yield from ["", "</details>"]
 

@@ -29,7 +29,8 @@ def size(value: float | None, unit: str = "") -> Cell:
 class Table:
     """Rows under a head, the first ``left`` columns flush left and the others right.
 
-    A column that is empty in every row says nothing and is not shown.
+    What says nothing is not shown: a column that is empty in every row, and a table
+    without rows.
     """
 
     caption: str
@@ -59,6 +60,8 @@ class Table:
 
     def html(self) -> str:
         """A table of the page, whose headers a script makes to sort it."""
+        if not self.rows:
+            return ""
         shown = self._told()
         sides = ["" if i < shown.left else ' class="n"' for i in range(len(shown.head))]
         names = "".join(
@@ -75,8 +78,11 @@ class Table:
         )
 
     def markdown(self) -> Iterator[str]:
-        """Its lines in Markdown."""
+        """Its lines in Markdown, the first one empty."""
+        if not self.rows:
+            return
         shown = self._told()
+        yield ""
         yield f"| {' | '.join(map(markdown.text, shown.head))} |"
         sides = (
             " --- |" if i < shown.left else " ---: |" for i in range(len(shown.head))
@@ -87,6 +93,8 @@ class Table:
 
     def lines(self) -> Iterator[str]:
         """Its lines on a terminal, the first one bold."""
+        if not self.rows:
+            return
         shown = self._told()
         words = [shown.head, *([word for word, _ in row] for row in shown.rows)]
         safe = [[*map(terminal.printable, row)] for row in words]
@@ -96,8 +104,6 @@ class Table:
 
     def _told(self) -> Table:
         columns = range(len(self.head))
-        if not self.rows:
-            return self
         return self._at([i for i in columns if any(row[i][0] for row in self.rows)])
 
     def _at(self, columns: Sequence[int]) -> Table:

@@ -32,7 +32,7 @@ def render(found: Sequence[Comparison]) -> str:
         "cards": "".join(_cards(one)),
         "sentences": items(sentences(one)),
         "facts": tables.facts(one).html(),
-        "runs": tables.runs(one).html() if one.runs else "",
+        "runs": tables.runs(one).html(),
         "parts": _parts(one) if one.parts else "",
         "how": escape(_how(one)),
         "command": again(one.command, "This compares them again:"),

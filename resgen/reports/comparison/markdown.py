@@ -20,11 +20,9 @@ def _lines(one: Comparison) -> Iterator[str]:
     yield from (f"## {text(names[1])} against {text(names[0])}", "")
     yield from (f"**{text(verdict(one))}**", "")
     yield from (f"- {text(line)}" for line in sentences(one))
-    yield from ("", *tables.facts(one).markdown())
-    if one.runs:
-        yield from ("", *tables.runs(one).markdown())
-    if one.parts:
-        yield from ("", *tables.parts(one, blocks=False).markdown())
+    yield from tables.facts(one).markdown()
+    yield from tables.runs(one).markdown()
+    yield from tables.parts(one, blocks=False).markdown()
     yield ""
     if one.ratio is not None:
         yield f"{text(sentence(one, one.verdict))}; {text(facts(one))}."

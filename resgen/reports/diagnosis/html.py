@@ -38,7 +38,7 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
         "summary": items(sentences(arms)),
         "figures": tables.figures(diagnoses).html(),
         "findings": "".join(map(_findings, arms)),
-        "runs": tables.runs(arms).html() if any(map(_trained, arms)) else "",
+        "runs": tables.runs(arms).html(),
         "parts": tables.parts(arms).html(),
         "settings": "".join(_settings(diagnoses)),
         "environment": "".join(_environments(diagnoses)),
@@ -60,10 +60,6 @@ def notebook(diagnosis: Diagnosis) -> str:
     arms = titled([diagnosis])
     table = tables.figures([diagnosis]).html()
     return f"<ul>{items(sentences(arms))}</ul>{table}{''.join(map(_findings, arms))}"
-
-
-def _trained(one: Titled) -> bool:
-    return any(run.losses for run in one.arm.runs)
 
 
 def _findings(one: Titled) -> str:

@@ -25,7 +25,7 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
     names = " · ".join(one.title for one in arms)
     lines = [f"## Gradients by depth: {text(names)}", "", text(facts(diagnoses)), ""]
     lines += [f"- {text(sentence)}" for sentence in sentences(arms)]
-    lines += ["", *tables.figures(diagnoses).markdown()]
+    lines += tables.figures(diagnoses).markdown()
     for one in arms:
         lines += _findings(one)
     for one in arms:

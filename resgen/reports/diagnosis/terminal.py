@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from resgen.errors import Place
 from resgen.records.diagnosis import Diagnosis, Finding
 from resgen.reports.diagnosis import tables
 from resgen.reports.diagnosis.arms import Titled, adds, titled
 from resgen.reports.diagnosis.wording import details, outcome
+from resgen.reports.problems.terminal import quoted
 from resgen.reports.tables import Table
-from resgen.words.terminal import TEXT, blank, fitted, printable, style, unmarked
+from resgen.words.terminal import TEXT, printable, style, unmarked
 
 
 def lines(
@@ -68,7 +71,8 @@ def _verdict(one: Titled, width: int) -> Iterator[str]:
         where = f"{printable(finding.place)}: " if finding.place else ""
         yield f"{name}: {where}{code}"
         yield from _paragraph(finding.message, width)
-        yield from _quoted(finding)
+        for place in _place(finding):
+            yield from quoted(place)
         yield from _paragraph(f"mend: {told['mend']}", width)
         yield from _paragraph(f"measured {told['measured']}", width, dim=True)
 
@@ -78,18 +82,11 @@ def _paragraph(text: str, width: int, *, dim: bool = False) -> Iterator[str]:
         yield "  " + (style(line, dim=True) if dim else line)
 
 
-def _quoted(finding: Finding) -> Iterator[str]:
+def _place(finding: Finding) -> Iterator[Place]:
     """The line of the spec that the finding is about, if the file is still there."""
-    file, _, rest = (finding.place or "").rpartition(":")
+    file, _, column = (finding.place or "").rpartition(":")
     file, _, line = file.rpartition(":")
-    if not file or not line.isdigit() or not rest.isdigit():
-        return
-    try:
-        text = Path(file).read_text("utf-8").splitlines()[int(line) - 1]
-    except (OSError, ValueError, IndexError):
-        return
-    shown = fitted(printable(text), TEXT)
-    yield f"{line:>9} | {shown}"
-    column = int(rest) - 1
-    if column < len(shown):
-        yield f"{'':>9} | {blank(shown[:column])}^"
+    if file and line.isdigit() and column.isdigit():
+        with suppress(OSError, ValueError, IndexError):
+            text = Path(file).read_text("utf-8").splitlines()[int(line) - 1]
+            yield Place(file, int(line), int(column), "", text)

@@ -20,12 +20,12 @@ def render(records: Sequence[Record]) -> str:
     lines = [f"## Latency of {text(', '.join(names))}", ""]
     lines += [f"- {text(sentence)}" for sentence in sentences(records)]
     if len(records) > 1:
-        lines += ["", *tables.comparison(records).markdown()]
+        lines += tables.comparison(records).markdown()
     for record in records:
         if len(records) > 1:
             name, measured = text(record.subject.name), text(when(record.created))
             lines += ["", f"### {name}, {measured}"]
-        lines += ["", *_record(record)]
+        lines += _record(record)
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from resgen.errors import Problem
+from resgen.errors import Place, Problem
 from resgen.words.numbers import count
 from resgen.words.terminal import blank, columns, printable, style
 
@@ -23,12 +23,12 @@ def lines(problem: Problem) -> Iterator[str]:
     where = style(f"{file}:{place.line}:{place.column}", bold=True)
     what = style(f"{problem.code} {problem.severity}", fg=color)
     yield f"{where}: {what}: {printable(problem.message)}"
-    yield from quoted(problem)
+    yield from quoted(place, problem.hint or "")
 
 
-def quoted(problem: Problem) -> Iterator[str]:
+def quoted(place: Place, hint: str = "") -> Iterator[str]:
     """The line of the spec, with carets under the fault, and the hint after them."""
-    place, hint = problem.place, printable(problem.hint or "")
+    hint = printable(hint)
     if not place.text:
         if hint:
             yield f"{'':{_GUTTER}}   {hint}"
