@@ -18,7 +18,7 @@ from resgen.pictures.words import takes_pictures
 from resgen.proof.accuracy import ENOUGH, Accuracy, wilson
 from resgen.proof.camera import verify_camera
 from resgen.proof.classes import Classes, verdict
-from resgen.proof.gate import Verification, prove, settle
+from resgen.proof.gate import Verification, probed, prove
 from resgen.proof.initializers import prove_initializers
 from resgen.proof.local import prove_locally
 from resgen.proof.probe import draw
@@ -177,19 +177,12 @@ def _measured(made: Made) -> Accuracy:
 
 def probe_weights(lowered: Lowered, seed: int = 0) -> Weights:
     """Parameters in which every part of the network shows, with scales to suit."""
-    import torch
-
-    from resgen.lower.torch import to_torch
-
     calibrator = lowered.calibrator
-    graph = calibrator.graph
-    drawn = dict(draw(graph, seed))
-    module = to_torch(graph, drawn).eval()
     first = next(calibrator.samples.batches(min(PROBED, calibrator.samples.count)))
-    with torch.no_grad():
-        settle(graph, module, {graph.inputs[0].name: torch.from_numpy(first)})
+    drawn = dict(draw(calibrator.graph, seed))
+    probed(calibrator.graph, drawn, first)
     few = Samples(len(first), "probes", False, lambda i: first[i])
-    probing = Calibrator(graph, drawn, few)
+    probing = Calibrator(calibrator.graph, drawn, few)
     return probing.at(lowered.wanted).weights
 
 

@@ -40,7 +40,14 @@ from resgen.artifact.manifest import (
 from resgen.artifact.manifest import write as write_manifest
 from resgen.artifact.metadata import metadata_of, versions
 from resgen.artifact.mixed import with_kept
-from resgen.artifact.ready import Made, Ready, as_written, calibrator_of, lowered_by
+from resgen.artifact.ready import (
+    Made,
+    Ready,
+    as_written,
+    calibrator_of,
+    lowered_by,
+    made_of,
+)
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.bisect import bisect
@@ -199,7 +206,7 @@ def _written(stage: Path, source: Source, lowered: Lowered, wishes: Wishes) -> M
         dynamic=wishes.dynamic,
         metadata=metadata_of(source, wishes),
     )
-    return Made(stage, source.spec.name, source, wishes, lowered, graph, written)
+    return made_of(stage, source, wishes, lowered, written)
 
 
 def _plain_files(made: Made) -> dict[str, str]:

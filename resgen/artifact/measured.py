@@ -325,22 +325,17 @@ def _source(wanted: Wanted) -> tuple[Source, Precision | None, Mapping[str, Path
     return source, own, made
 
 
-def probes(graph: Graph, seed: int = 0) -> tuple[dict[str, Array], Array]:
+def probes(graph: Graph) -> tuple[dict[str, Array], Array]:
     """Probe parameters, and the inputs that they were settled on."""
     import numpy as np
 
-    from resgen.proof.gate import settle
+    from resgen.proof.gate import probed
     from resgen.proof.probe import draw
     from resgen.runtime.torch import load_torch
 
-    torch = load_torch("fresh weights cannot be given a realistic size: --weights FILE")
-    from resgen.lower.torch import to_torch
-
-    (given,) = graph.inputs
-    generator = np.random.default_rng(seed)
-    inputs = generator.standard_normal((SETTLED_ON, *given.type.shape), np.float32)
-    drawn: dict[str, Array] = dict(draw(graph, seed))
-    module = to_torch(graph, drawn).eval()
-    with torch.no_grad():
-        settle(graph, module, {given.name: torch.from_numpy(inputs)})
+    load_torch("fresh weights cannot be given a realistic size: --weights FILE")
+    shape = (SETTLED_ON, *graph.inputs[0].type.shape)
+    inputs = np.random.default_rng(0).standard_normal(shape, np.float32)
+    drawn = dict(draw(graph, 0))
+    probed(graph, drawn, inputs)
     return drawn, inputs

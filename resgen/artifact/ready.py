@@ -42,41 +42,25 @@ Feeds = Mapping[str, Array]
 class Ready:
     """A file that somebody else wrote, in the folder where forms write beside it.
 
-    Of such a file no more is known than what it says. :class:`Made` is a network's.
+    Of such a file no more is known than what it says; :class:`Made` is a network's, of
+    which all is. ``graph`` is the network as its spec states it and ``weights`` its
+    parameters by name, the scales of its precision included. ``labels`` are the names
+    of its classes, and ``sizes`` the inputs' shapes without the batch. ``precisions``
+    are all that the file's operators have, the narrowest last.
     """
 
     folder: Path
     name: str
+    graph: Graph | None = None
+    weights: Weights = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None
+    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    precisions: tuple[str, ...] = ("fp32",)
 
     @property
     def model(self) -> Path:
         """The ONNX file."""
         return self.folder / MODEL
-
-    @property
-    def graph(self) -> Graph | None:
-        """The network as its spec states it, where there is one."""
-        return None
-
-    @property
-    def weights(self) -> Weights:
-        """The parameters of ``graph`` by name."""
-        return {}
-
-    @property
-    def labels(self) -> tuple[str, ...] | None:
-        """Names of the classes, where the spec has any."""
-        return None
-
-    @property
-    def sizes(self) -> Mapping[str, tuple[int, ...]]:
-        """The inputs' shapes without the batch, as far as a spec states them."""
-        return {}
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """All that the file's operators have, the narrowest last."""
-        return ("fp32",)
 
     @property
     def tolerance(self) -> float:
@@ -120,15 +104,16 @@ class Ready:
             return session.run(feeds)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Made(Ready):
-    """A network's file, and all that it was made of.
+    """A network's file, and all that it was made of; see :func:`made_of`.
 
     ``source`` holds the spec as exported, ``file_graph`` is what the file was written
     from. ``derived`` tells that all files are byte for byte what they follow from,
     ``proof`` what was proven and measured of the file so far.
     """
 
+    graph: Graph
     source: Source
     wishes: Wishes
     lowered: Lowered
@@ -136,32 +121,6 @@ class Made(Ready):
     written: Written
     derived: bool = True
     proof: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def graph(self) -> Graph:
-        """The network as its spec states it."""
-        return self.source.graph
-
-    @property
-    def weights(self) -> Weights:
-        """Its parameters by name, with the scales that its precision adds."""
-        return self.lowered.weights
-
-    @property
-    def labels(self) -> tuple[str, ...] | None:
-        """Names of the classes, where the spec has any."""
-        return self.source.spec.labels
-
-    @property
-    def sizes(self) -> Mapping[str, tuple[int, ...]]:
-        """The inputs' shapes without the batch."""
-        return {given.name: given.type.shape for given in self.file_graph.inputs}
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """All that the operators have, the narrowest last."""
-        found = self.wishes.precisions(self.lowered.calibrator.folded)
-        return tuple(sorted(found, key=NAMES.index))
 
     @property
     def tolerance(self) -> float:
@@ -231,6 +190,34 @@ def locate_from_graph(graph: Graph) -> Locate:
 
 
 # --- from a network to its file -------------------------------------------------------
+
+
+def made_of(
+    folder: Path,
+    source: Source,
+    wishes: Wishes,
+    lowered: Lowered,
+    written: Written,
+    **known: Any,
+) -> Made:
+    """The file in ``folder`` that a network has become."""
+    file_graph = as_written(lowered, source, wishes)
+    found = wishes.precisions(lowered.calibrator.folded)
+    return Made(
+        folder,
+        source.spec.name,
+        graph=source.graph,
+        weights=lowered.weights,
+        labels=source.spec.labels,
+        sizes={given.name: given.type.shape for given in file_graph.inputs},
+        precisions=tuple(sorted(found, key=NAMES.index)),
+        source=source,
+        wishes=wishes,
+        lowered=lowered,
+        file_graph=file_graph,
+        written=written,
+        **known,
+    )
 
 
 def calibrator_of(

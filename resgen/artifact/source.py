@@ -19,7 +19,7 @@ from resgen.weights import checkpoint
 from resgen.weights.evaluate import Weights
 from resgen.weights.finite import require_finite
 from resgen.weights.initialize import initialize
-from resgen.weights.loading import Loaded, Loading
+from resgen.weights.loading import Loading
 from resgen.weights.safetensors import StoredWeights
 
 #: What the names of learned scales end in.
@@ -78,9 +78,17 @@ def from_spec(
         trained = at_precision(graph, wanted)
     how = how or Loading()
     spec = as_expected(spec, preprocess, weights)
-    loaded, origin = _chosen(trained, weights, state_dict, seed, how, spec)
-    seed_used = seed if origin == FRESH else None
-    return Source(spec, graph, loaded.arrays, origin, seed_used, loaded.notes)
+    if weights is not None and state_dict is not None:
+        raise UsageError("weights come from a file or from a state_dict, not from both")
+    if weights is not None:
+        path = Path(weights)
+        found = checkpoint.load(path, trained, how, spec=spec, seed=seed)
+        return Source(spec, graph, found.arrays, path.name, None, found.notes)
+    if state_dict is not None:
+        state = checkpoint.checked_state(state_dict)
+        found = checkpoint.fit(state, trained, how, spec=spec, seed=seed)
+        return Source(spec, graph, found.arrays, "state_dict", None, found.notes)
+    return Source(spec, graph, initialize(graph.parameters, seed), FRESH, seed)
 
 
 def from_folder(folder: Path, *, scales: bool = False) -> Source:
@@ -102,23 +110,3 @@ def from_folder(folder: Path, *, scales: bool = False) -> Source:
         told.adapted,
         told.calibration if scales else None,
     )
-
-
-def _chosen(
-    graph: Graph,
-    weights: Path | str | None,
-    state_dict: Mapping[str, Any] | None,
-    seed: int,
-    how: Loading,
-    spec: Spec,
-) -> tuple[Loaded, str]:
-    """The weights, and where they come from: ``fresh`` where ``seed`` drew them."""
-    if weights is not None and state_dict is not None:
-        raise UsageError("weights come from a file or from a state_dict, not from both")
-    if weights is not None:
-        path = Path(weights)
-        return checkpoint.load(path, graph, how, spec=spec, seed=seed), path.name
-    if state_dict is not None:
-        state = checkpoint.checked_state(state_dict)
-        return checkpoint.fit(state, graph, how, spec=spec, seed=seed), "state_dict"
-    return Loaded(initialize(graph.parameters, seed)), FRESH

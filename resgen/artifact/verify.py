@@ -11,7 +11,7 @@ from resgen.artifact.form import Form
 from resgen.artifact.judged import proof_of
 from resgen.artifact.metadata import metadata_of
 from resgen.artifact.opened import Artifact
-from resgen.artifact.ready import Made, as_written, calibrator_of, lowered_by
+from resgen.artifact.ready import Made, as_written, calibrator_of, lowered_by, made_of
 from resgen.artifact.remade import check_made
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
@@ -96,7 +96,7 @@ def derived(
         sha256=entry.sha256,
         files=(File(artifact.model.name, entry.bytes, entry.sha256),),
     )
-    return Made(
-        artifact.folder, spec.name, source, wishes, lowered, file_graph, file, exact,
-        manifest.verified or {},
-    )  # fmt: skip
+    proof = manifest.verified or {}
+    return made_of(
+        artifact.folder, source, wishes, lowered, file, derived=exact, proof=proof
+    )

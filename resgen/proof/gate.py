@@ -109,7 +109,7 @@ def prove(
     tell("comparing every operator on probe parameters")
 
     def probing() -> torch.nn.Module:
-        return probed(graph, draw(graph, seed), inputs)
+        return probed(graph, draw(graph, seed), inputs.ends)
 
     with temporary_folder() as folder:
         module, reference, copy, shares = _prove_tensors(
@@ -171,7 +171,7 @@ def _prove_tensors(
     import torch
 
     drawn = draw(graph, seed)
-    module = probed(graph, drawn, inputs)
+    module = probed(graph, drawn, inputs.ends)
     resized = inputs.resized is not None
     with TorchSession(graph, module, dynamic=resized) as session:
         reference = Recorded.of(session, inputs.feeds)
@@ -183,7 +183,7 @@ def _prove_tensors(
     return module, reference, stored.copy(folder, held), shares
 
 
-def probed(graph: Graph, drawn: Mapping[str, Array], inputs: Inputs) -> torch.nn.Module:
+def probed(graph: Graph, drawn: Mapping[str, Array], inputs: Array) -> torch.nn.Module:
     """The network with probe parameters, settled in place on these inputs."""
     import torch
 
@@ -191,7 +191,7 @@ def probed(graph: Graph, drawn: Mapping[str, Array], inputs: Inputs) -> torch.nn
 
     module = to_torch(graph, drawn).eval()
     with torch.no_grad():
-        settle(graph, module, {inputs.name: torch.from_numpy(inputs.ends)})
+        settle(graph, module, {graph.inputs[0].name: torch.from_numpy(inputs)})
     return module
 
 
