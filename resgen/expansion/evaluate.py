@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from resgen.errors import Place, did_you_mean
 from resgen.ops.initial import NAMES, Init, Initial
 from resgen.spec import paths
-from resgen.spec.bind import Misfit, describe, fit
+from resgen.spec.bind import INITIAL_NUMBERS, Misfit, describe, fit
 from resgen.spec.expr import Expr, ExprError
 from resgen.spec.model import (
     Argument,
@@ -34,6 +34,8 @@ from resgen.spec.params import Param
 from resgen.spec.source import Json, Problems
 
 _NUMBER = Param("number")
+#: What it costs to word why an expression has no value, told again or not.
+_REFUSAL: Final = 50
 
 
 class Stop(Exception):
@@ -134,6 +136,7 @@ class Frame:
         try:
             return expr.evaluate(self.names)
         except ExprError as error:
+            self.problems.spend(_REFUSAL, lambda: self.blame(argument))
             code = "RG032" if error.message.startswith("there is no") else "RG031"
             if code == "RG032":
                 missing = expr.names - self.names.keys() - positions.keys()
@@ -247,7 +250,8 @@ class Frame:
         values: dict[str, Any] = {}
         for key, item in argument.fields.items():
             if isinstance(item, Scalar):
-                values[key] = float(self.scalar(item, _NUMBER, positions))
+                number = INITIAL_NUMBERS[key]
+                values[key] = float(self.scalar(item, number, positions))
             else:
                 values[key] = self.value(item, Param("string"), positions)
         if values.get("type") not in NAMES:

@@ -32,8 +32,13 @@ POSITIONS: Final = frozenset(
     ("stage", "index", "block", "blocks", "channels", "here", "true", "false")
 )
 
-#: Fields of an initialiser object, beside ``type``.
-INITIAL_FIELDS: Final = ("value", "std", "bound", "fan", "gain")
+#: Parameters that an operator may give an initialiser each.
+INITIAL_ROLES: Final = ("weight", "bias")
+#: Fields of an initialiser object that are numbers; ``type`` and ``fan`` are strings.
+INITIAL_NUMBERS: Final[Mapping[str, Param]] = {
+    "value": Param("number"),
+    **dict.fromkeys(("std", "bound", "gain"), Param("number", minimum=0)),
+}
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -311,17 +316,22 @@ class Binder:
     def _init(self, at: Json) -> Argument | None:
         if not isinstance(at.value, dict):
             return self.scalar(at, Param("number"))
-        if "type" not in at.value:  # one for each role
-            roles = {role: self._one(item) for role, item in at.value.items()}
-            return Fields({r: v for r, v in roles.items() if v is not None}, at)
-        return self._one(at)
+        if at.value.keys() & {"type", "fan", *INITIAL_NUMBERS}:
+            return self._one(at)
+        roles: dict[str, Argument] = {}
+        for role, item in at.value.items():
+            if role not in INITIAL_ROLES:
+                self.unknown_key(item, role, INITIAL_ROLES, "initialisers by role")
+            elif (bound := self._one(item)) is not None:
+                roles[role] = bound
+        return Fields(roles, at)
 
     def _one(self, at: Json) -> Argument | None:
         """The initialiser of one role: a number, or an object with a type."""
         if not isinstance(at.value, dict):
             return self.scalar(at, Param("number"))
         if "type" not in at.value:
-            message = 'an initialiser of one role is a number or has a "type"'
+            message = 'an initialiser is a number or has a "type"'
             self.problems.error("RG011", message, at.place())
             return None
         fields: dict[str, Argument] = {}
@@ -329,11 +339,11 @@ class Binder:
             bound: Argument | None
             if key in ("type", "fan"):
                 bound = self.text(item, Param("string"))
-            elif key in INITIAL_FIELDS:
-                bound = self.scalar(item, Param("number"))
+            elif key in INITIAL_NUMBERS:
+                bound = self.scalar(item, INITIAL_NUMBERS[key])
             else:
-                bound = None
-                self.unknown_key(item, key, ("type", *INITIAL_FIELDS), "an initialiser")
+                bound, known = None, ("type", "fan", *INITIAL_NUMBERS)
+                self.unknown_key(item, key, known, "an initialiser")
             if bound is not None:
                 fields[key] = bound
         # Without its type, which was refused, nothing says what the rest means.

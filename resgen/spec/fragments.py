@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from resgen.spec.bind import INITIAL_FIELDS
+from resgen.spec.bind import INITIAL_NUMBERS
 from resgen.spec.keys import KEY_DOCS
 from resgen.spec.params import Param, Signature
 
@@ -133,5 +133,8 @@ class Spellings:
 
 
 def _initialiser() -> dict[str, Schema]:
-    numbers = {key: NUMBER for key in INITIAL_FIELDS if key != "fan"}
+    numbers = {
+        key: NUMBER if param.minimum is None else {**NUMBER, "minimum": param.minimum}
+        for key, param in INITIAL_NUMBERS.items()
+    }
     return {"type": TEXT, "fan": {"enum": ["in", "out"]}, **numbers}

@@ -202,6 +202,10 @@ def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
         problems.error("RG041", message, value.place(key=True))
         return at
     parts = [p.replace("~1", "/").replace("~0", "~") for p in pointer[1:].split("/")]
+    if parts[0] in ("extends", "set"):
+        message = f'"/{parts[0]}" is no place to set: it is read before anything is set'
+        problems.error("RG041", message, value.place(key=True))
+        return at
     problems.spend(len(parts), value.place)
     if len(parts) + _deep(value) > MAX_NESTING:
         message = f"nested more than {MAX_NESTING} deep"

@@ -42,6 +42,9 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("RG011", {"stages": '[{"width": 8, "depth": 1}]'}, '{"width"', 'needs "block"'),
     ("RG012", {"input": "224"}, "224", "channels, then 1 to 3 spatial sizes"),
     ("RG013", {"stem": '{"op": "conv", "out": 8, "kernel": 0}'}, "0}", "at least 1"),
+    ("RG010", {"defaults": '{"conv": {"init": {"wait": 0}}}'}, '"wait"',
+     'did you mean "weight"?'),
+    ("RG011", {"defaults": '{"conv": {"init": {"std": 0}}}'}, '{"std": 0}', '"type"'),
     ("RG013", {"defaults": '{"act": "sliu"}'}, '"sliu"', 'did you mean "silu"?'),
     ("RG014", {"resgen": "2"}, "2,", "version 2 is not known"),
     ("RG020", {"stem": '"imagnet"'}, '"imagnet"', 'did you mean "imagenet"?'),
@@ -147,12 +150,32 @@ def test_the_parent_of_a_spec(tmp_path: Path) -> None:
     assert codes("../outside.json") == ["RG043"]
 
 
+def test_a_parent_is_not_set() -> None:
+    """Else nobody would look for it, nor tell what is missing without it."""
+    for spec in ({"resgen": 1, "set": {"/extends": "x"}}, {"set": {"/extends": 1}}):
+        assert "RG041" in {p.code for p in examine(spec).errors}
+
+
+@pytest.mark.parametrize("field", ["std", "bound", "gain"])
+@pytest.mark.parametrize("value", [-1, "0 - 1", "channels - 9"])
+def test_initialisers_spread_by_no_less_than_0(field: str, value: object) -> None:
+    kind = {"std": "normal", "bound": "uniform", "gain": "kaiming_normal"}[field]
+    init = {"type": kind, field: value}
+    stem = {"op": "conv", "out": 4, "kernel": 1, "init": init}
+    plain = {key: json.loads(text) for key, text in BASE.items()}
+    (problem,) = examine({**plain, "stem": stem}).errors
+    assert problem.code == "RG013"
+    assert "expected a number of at least 0" in problem.message
+
+
 @pytest.mark.parametrize(
     ("assignment", "says"),
     [
         ("/stagez/0/depth=2", 'did you mean "stages"?'),
         ("/stages/7/depth=2", "the list has 4 items, from 0"),
         ("stages=2", "/POINTER=VALUE"),
+        ("/extends=resnet18", "read before anything is set"),
+        ("/set=1", "read before anything is set"),
     ],
 )
 def test_set_points_nowhere(assignment: str, says: str) -> None:
