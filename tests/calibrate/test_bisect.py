@@ -45,6 +45,7 @@ def test_a_healthy_network_keeps_nothing(digits):
     assert found.wanted.keep == ()
 
 
+@pytest.mark.slow
 def test_what_was_kept_already_stays(digits):
     weights = sabotaged(digits.weights, ("layer2.0",), 1000)
     calibrator = Calibrator(digits.graph, weights, digits.known)
@@ -52,6 +53,7 @@ def test_what_was_kept_already_stays(digits):
     assert found.wanted.keep == ("first", "layer2.0")
 
 
+@pytest.mark.slow
 def test_where_nothing_helps_it_is_said(digits, monkeypatch):
     """Not even the halves that lie between are as quiet as this asks for."""
     monkeypatch.setattr(tolerance, "LEAST_SNR", {"int8": 200.0})

@@ -42,7 +42,9 @@ def train(digits, model, epochs: int, rate: float = 3e-4) -> None:
                 model(inputs[batch]), wanted[batch]
             )
             optimizer.zero_grad()
-            loss.backward()
+            # oneDNN has no kernel of its own for the gradient of float16 weights.
+            with torch.backends.mkldnn.flags(enabled=False):
+                loss.backward()
             optimizer.step()
 
 

@@ -13,6 +13,14 @@ from resgen.profiling.modes import host_timed
 from resgen.profiling.sampling import Limits, overhead, sample
 
 
+@pytest.fixture(autouse=True, scope="module")
+def fresh():
+    """As in a new process, there is little to collect before samples are taken."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 class World:
     """A clock that moves only when something takes time."""
 
@@ -61,7 +69,6 @@ def test_warm_up_that_never_settles_ends_and_says_so():
     assert taken.warm_up["seconds"] == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.slow
 def test_it_stops_as_soon_as_the_median_is_known():
     taken = World(noisy()).sample(Limits(seconds=1000, least_seconds=0.2))
     assert taken.stopped == "narrow"
@@ -86,7 +93,6 @@ def test_slow_calls_still_give_a_sample():
     assert taken.warm_up["calls"] == 1
 
 
-@pytest.mark.slow
 def test_nothing_is_discarded_and_time_stamps_are_those_of_the_calls():
     spikes = World(lambda n: 0.1 if n % 50 == 49 else 1e-3)
     taken = spikes.sample(Limits(seconds=3.0, half_width=0.0))
@@ -98,7 +104,6 @@ def test_nothing_is_discarded_and_time_stamps_are_those_of_the_calls():
     assert taken.samples.at[0] == 0.0
 
 
-@pytest.mark.slow
 def test_correlated_neighbours_are_blocks():
     drawn = random.Random(1)
     level = [0.0]
@@ -112,7 +117,6 @@ def test_correlated_neighbours_are_blocks():
     assert World(seconds).sample(limits).samples.block > 10
 
 
-@pytest.mark.slow
 def test_a_camera_paces_the_calls_and_drops_what_comes_late():
     world = World(noisy(median=5e-3))
     taken = world.sample(Limits(seconds=4.0, half_width=0.0, interval=1 / 30))

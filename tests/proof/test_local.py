@@ -564,7 +564,13 @@ def names_a_part(said, subject):
     return any(name in said.message for name in named)
 
 
-@pytest.mark.parametrize(("precision", "network", "by_camera"), SUBJECTS)
+@pytest.mark.parametrize(
+    ("precision", "network", "by_camera"),
+    [
+        pytest.param(*case, marks=pytest.mark.slow if "8" in case[0] else ())
+        for case in SUBJECTS
+    ],
+)
 def test_a_healthy_file_passes(precision, network, by_camera, subjects):
     subject = subjects(precision, network, by_camera)
     nodes = [node for node in subject.graph.nodes if not node.op.training_only]

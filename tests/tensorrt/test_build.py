@@ -58,8 +58,13 @@ def maps_of(path):
     return {node.name for node in model.graph.node if node.op_type in maps}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        *((name, "fp16") for name in FAMILIES),
+        *((name, "fp32") for name in ("resnet18", "wrn40_2_cifar", CIFAR)),
+    ],
+)
 @pytest.mark.slow
 def test_every_family_becomes_an_engine(name, precision, network, rtx):
     path, _ = network(name, precision, FAMILIES[name])

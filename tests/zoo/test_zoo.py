@@ -20,6 +20,13 @@ SIZES = (8, 16, 32, 48, 64, 96, 224)
 KNOWN_WARNINGS = {"res2net50_26w_4s": {"RG210"}}
 
 
+#: The largest of families that smaller ones stand for in all but a soak.
+LARGEST = {
+    "plain1202_cifar", "preact_resnet1001_cifar", "resnet1202_cifar",
+    "resnetv2_152", "resnetv2_200", "resnet152",
+    "resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2",
+}  # fmt: skip
+
 #: Networks so deep that fresh weights leave float32's range, so nothing can be
 #: calibrated on them.
 OVERFLOWING = {"preact_resnet1001_cifar", "resnet1202_cifar"}
@@ -59,7 +66,13 @@ def test_published_size(name):
         assert counted.macs == GOLDEN[name]["macs"], GOLDEN[name]["source"]
 
 
-@pytest.mark.parametrize("name", sorted(GOLDEN))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.soak) if name in LARGEST else name
+        for name in sorted(GOLDEN)
+    ],
+)
 @pytest.mark.slow
 def test_builds_and_agrees(name, tmp_path):
     spec = resgen.load(name, [smallest(name)])
