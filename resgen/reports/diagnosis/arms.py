@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from statistics import fmean, median
 from typing import Final
@@ -12,12 +12,12 @@ from typing import Final
 from resgen.records.diagnosis import Arm, Diagnosis, Measures, Moment, Run
 from resgen.words.numbers import when
 
-#: What a part is measured by, as :class:`~resgen.records.diagnosis.Measures` names it.
-MEASURES: Final = (
-    "mean", "variance", "alike", "gradient", "correlation", "parameter_gradient",
-    "relative_gradient", "branch", "shortcut", "gain", "branch_gain", "shortcut_gain",
-    "dead",
-)  # fmt: skip
+#: What a part is measured by, and how that is called where there is room for few words.
+NAMES: Final = {
+    field.name: field.name.replace("_", " ")
+    for field in fields(Measures)
+    if field.name != "nonfinite"
+} | {"alike": "in common", "correlation": "gradient correlation"}
 
 
 @dataclass(frozen=True, slots=True)

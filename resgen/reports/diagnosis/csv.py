@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from resgen.records.diagnosis import Arm, Diagnosis, Finding
 from resgen.reports.csv import Sheet
-from resgen.reports.diagnosis.arms import MEASURES, titled
+from resgen.reports.diagnosis.arms import NAMES, titled
 
 
 def _parts(arm: Arm) -> Iterator[dict[str, Any]]:
@@ -66,7 +66,7 @@ def _sheet(
 SHEETS: Final[Mapping[str, Sheet]] = {
     "parts": _sheet(
         (
-            "seed", "step", "index", "part", "kind", "label", "pointer", *MEASURES,
+            "seed", "step", "index", "part", "kind", "label", "pointer", *NAMES,
             "nonfinite",
         ),
         _parts,

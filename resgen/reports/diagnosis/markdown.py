@@ -7,8 +7,8 @@ from typing import Final
 
 from resgen.records.diagnosis import Diagnosis
 from resgen.reports.diagnosis import tables
-from resgen.reports.diagnosis.arms import Titled, titled
-from resgen.reports.diagnosis.wording import NAMES, details, facts, sentences
+from resgen.reports.diagnosis.arms import NAMES, Titled, titled
+from resgen.reports.diagnosis.wording import details, facts, sentences
 from resgen.reports.markdown import fenced, folded, text
 from resgen.reports.tables import Table
 from resgen.words.numbers import flat

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from resgen.records.diagnosis import Arm, Part, RangeTest
 from resgen.reports.diagnosis.arms import (
-    MEASURES,
+    NAMES,
     Spread,
     Titled,
     accuracy,
@@ -45,7 +45,7 @@ def _arm(arm: Arm, shown: Sequence[int], width: int) -> dict[str, Any]:
         "seeds": len(arm.runs),
         "parts": [_part(part) for part in arm.parts],
         "depth": {
-            step: {name: _spreads(by_depth(arm, step, name)) for name in MEASURES}
+            step: {name: _spreads(by_depth(arm, step, name)) for name in NAMES}
             for step in shown
             if step in steps(arm)
         },

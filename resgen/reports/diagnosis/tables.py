@@ -11,7 +11,7 @@ from resgen.diagnosis.verdict.rule import coefficient
 from resgen.proof.accuracy import wilson
 from resgen.records.diagnosis import Arm, Diagnosis, Run
 from resgen.reports.diagnosis.arms import (
-    MEASURES,
+    NAMES,
     Spread,
     Titled,
     adds,
@@ -25,7 +25,7 @@ from resgen.reports.diagnosis.arms import (
     steps,
     titled,
 )
-from resgen.reports.diagnosis.wording import NAMES, number, shares, spread
+from resgen.reports.diagnosis.wording import number, shares, spread
 from resgen.reports.tables import Cell, Table
 from resgen.words.numbers import count, figure, flat, shape, share
 
@@ -154,7 +154,7 @@ def _rate(arm: Arm, which: str) -> str:
 def parts(arms: Sequence[Titled]) -> Table:
     """One row a part of a network, as it was when it was first looked at."""
     head = [
-        "network", "part", "what", *(NAMES[name] for name in MEASURES), "not finite",
+        "network", "part", "what", *NAMES.values(), "not finite",
         "in the spec",
     ]  # fmt: skip
     rows = [row for one in arms for row in _parts(one)]
@@ -166,12 +166,12 @@ def _parts(one: Titled) -> Iterator[list[Cell]]:
     seen = steps(arm)
     if not seen:
         return
-    columns = {name: by_depth(arm, seen[0], name) for name in MEASURES}
+    columns = {name: by_depth(arm, seen[0], name) for name in NAMES}
     moments = at(arm, seen[0])
     for i, part in enumerate(arm.parts):
         lost = sum(moment.parts[i].nonfinite for moment in moments)
         cells: list[Cell] = [(one.title, None), (part.path, None), (part.label, None)]
-        for name in MEASURES:
+        for name in NAMES:
             found = columns[name][i]
             taken = any(known is not None for known in columns[name])
             if found is not None:

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
 
 from resgen.diagnosis.training.summary import learns
 from resgen.records.diagnosis import Diagnosis, Finding
 from resgen.reports.diagnosis.arms import Spread, Titled, accuracy, fade, steps
 from resgen.words.numbers import count, figure, when
-
-#: How a measure is called where there is room for few words.
-NAMES: Final[Mapping[str, str]] = {
-    "mean": "mean",
-    "variance": "variance",
-    "alike": "in common",
-    "gradient": "gradient",
-    "correlation": "gradient correlation",
-    "parameter_gradient": "parameter gradient",
-    "relative_gradient": "relative gradient",
-    "branch": "branch",
-    "shortcut": "shortcut",
-    "gain": "gain",
-    "branch_gain": "branch gain",
-    "shortcut_gain": "shortcut gain",
-    "dead": "dead",
-}
 
 
 def verdict(one: Titled) -> str:
