@@ -95,7 +95,7 @@ def _spans(
     shapes = set(building.shapes.values())
     if len(shapes) > 1:
         raise UsageError(
-            "an engine is built here for inputs of one size, and --shape gives several",
+            "an engine is built here for inputs of one size, and these are of several",
             hint="`resgen export --to tensorrt` makes a folder with an engine",
         )
     rest = next(iter(shapes), ())

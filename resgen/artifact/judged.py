@@ -78,7 +78,7 @@ def proof_of(made: Made, say: Say, batches: Sequence[int] = ()) -> dict[str, Any
     calibrator = made.lowered.calibrator
     measured_on = calibrator.judged or calibrator.samples
     seen = calibrator.judged is None and made.lowered.narrowest in QUANTIZED
-    why = ", which ranges are from, too: --evaluate takes others" if seen else ""
+    why = ", which ranges are from, too; others say more" if seen else ""
     say("accuracy", f"measured on {measured_on.origin}{why}")
     for line in accuracy_lines(accuracy, made.lowered.narrowest):
         say("accuracy", line)
@@ -112,7 +112,7 @@ def _proven(made: Made, say: Say, batches: Sequence[int]) -> dict[str, Any]:
     if own and not takes_pictures(preprocess, graph.inputs[0].type.shape):
         raise ResgenError(
             f"the input of {graph.name} is no picture, so images cannot verify it",
-            hint="leave out --images: random inputs are used",
+            hint="without images of yours, random inputs are used",
         )
     if own and not batches:
         # All of them, and one input of noise, in batches that any memory holds.
@@ -215,7 +215,7 @@ def proof_lines(done: Verification, source: str) -> list[str]:
         return lines
     lines.append(f"on these weights ({source}) {shipped.relative:.1e}")
     if source.startswith("fresh"):
-        lines.append("fresh weights know no classes: --weights FILE brings real ones")
+        lines.append("fresh weights know no classes; those of a checkpoint do")
     return lines
 
 
@@ -273,6 +273,6 @@ def accuracy_lines(accuracy: Accuracy, precision: str) -> list[str]:
     if accuracy.top1 is not None and accuracy.inputs < ENOUGH:
         lines.append(
             f"{accuracy.inputs} inputs are too few to judge classes by: "
-            f"--evaluate FOLDER with {ENOUGH} images or more"
+            f"{ENOUGH} or more do"
         )
     return lines

@@ -40,7 +40,7 @@ def unable(source: Source, wishes: Wishes) -> str | None:
         return None
     return (
         "ONNX Runtime has no bfloat16 convolution on the CPU and will not load this "
-        "file; TensorRT takes it, and --precision fp16 runs in both"
+        "file; TensorRT takes it, and fp16 runs in both"
     )
 
 

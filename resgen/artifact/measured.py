@@ -208,9 +208,9 @@ def _engine(path: Path, wanted: Wanted) -> Prepared:
 def _refuse(wanted: Wanted, path: Path) -> None:
     """Options that say how a network is lowered have no effect on a file."""
     given = {
-        "--precision": wanted.precision,
-        "--weights": wanted.weights,
-        "--set": wanted.assignments,
+        "a precision": wanted.precision,
+        "weights": wanted.weights,
+        "a change": wanted.assignments,
     }
     for option, value in given.items():
         if value:
@@ -306,7 +306,7 @@ def _source(wanted: Wanted) -> tuple[Source, Precision | None, Mapping[str, Path
         return source, asked, {}
     if wanted.weights or wanted.assignments:
         raise UsageError(
-            f"--weights and --set change what {path} was built from",
+            f"other weights or values change what {path} was built from",
             hint="profile the spec instead",
         )
     manifest = open_folder(path).manifest
@@ -333,7 +333,7 @@ def probes(graph: Graph) -> tuple[dict[str, Array], Array]:
     from resgen.proof.probe import draw
     from resgen.runtime.torch import load_torch
 
-    load_torch("fresh weights cannot be given a realistic size: --weights FILE")
+    load_torch("fresh weights cannot be given a realistic size")
     shape = (SETTLED_ON, *graph.inputs[0].type.shape)
     inputs = np.random.default_rng(0).standard_normal(shape, np.float32)
     drawn = dict(draw(graph, 0))

@@ -41,7 +41,7 @@ def bisect(
             raise ResgenError(
                 f"{calibrator.graph.name} is out of tolerance even with "
                 f"{', '.join(keep) or 'nothing'} in higher precision",
-                hint="other calibration images, --method percentile, or training "
+                hint="other calibration images, percentiles for ranges, or training "
                 "with fake quantisation may help",
             )
         keep.extend(found)

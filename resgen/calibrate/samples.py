@@ -129,7 +129,7 @@ def gather(
 def _few(source: Path | None, count: int) -> tuple[str, ...]:
     if source is not None:
         return ()
-    return (f"{count} photographs are a first look only: --calibration FOLDER",)
+    return (f"{count} photographs are a first look only: calibrate on yours",)
 
 
 def _pictures(

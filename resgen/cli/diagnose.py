@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,9 @@ from resgen.cli._options import json_option, options
 from resgen.cli._progress import Progress
 from resgen.cli._text import carries_unicode, say, say_json, width
 from resgen.words.terminal import style
+
+if TYPE_CHECKING:
+    from resgen.records.diagnosis import Diagnosis
 
 
 @click.command(
@@ -52,8 +56,6 @@ def command(source: str, *, as_json: bool, **given: Any) -> int | None:
     if as_json:
         say_json(found.to_dict())
     else:
-        from resgen.reports.diagnosis.terminal import then
-
         for line in found.lines(width(), unicode=carries_unicode()):
             say(line)
         say()
@@ -62,9 +64,22 @@ def command(source: str, *, as_json: bool, **given: Any) -> int | None:
         took = time.perf_counter() - begin
         say(f"{style(f'{found.folder}/', bold=True)}  in {took:.1f} s")
         page = shlex.quote(f"{found.folder}/{PAGE}")
-        say(f"next: {' · '.join((f'open {page}', *then(found.diagnosis)))}")
+        say(f"next: {' · '.join((f'open {page}', *_next(found.diagnosis)))}")
     if found.interrupted:
         say("interrupted; what was seen until then is in the report, and --resume goes"
             " on", err=True)  # fmt: skip
         return interrupted()
     return None
+
+
+def _next(found: Diagnosis) -> Iterator[str]:
+    """What to do next, a command or an option each."""
+    from resgen.reports.diagnosis.arms import adds
+
+    codes = [finding.code for arm in found.arms for finding in arm.findings]
+    if codes:
+        yield f"`resgen check --explain {codes[0]}` tells more"
+    if len(found.arms) == 1 and any(map(adds, found.arms)):
+        yield "--against plain shows what the shortcuts are good for"
+    elif not found.settings["steps"]:
+        yield "--train 150 shows whether it is true"

@@ -59,7 +59,7 @@ def staged(
             raise UsageError(
                 f"{target} holds {source.name}, which this is made from, and would be "
                 "replaced",
-                hint="name another folder with -o",
+                hint="name another folder",
             )
         found = _check(place, target, names, force=force)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def _check(
     if not os.path.lexists(place):
         return None
     if not place.is_dir():
-        raise ResgenError(f"{target} is a file", hint="name another folder with -o")
+        raise ResgenError(f"{target} is a file", hint="name another folder")
     if not force and not listed(place) and any(place.iterdir()):
         # Nothing there is ours; whoever names his home does not wait until all is seen.
         inside = sorted(f"{p.name}/" if p.is_dir() else p.name for p in place.iterdir())
@@ -111,7 +111,7 @@ def _check(
     if len(found.others) > MOST:
         raise ResgenError(
             f"{target} holds more than {MOST:,} other files",
-            hint="name another folder with -o",
+            hint="name another folder",
         )
     wanted = dict.fromkeys(names)
     taken = {parent for name in wanted for parent in parents(name)} | wanted.keys()
@@ -120,7 +120,7 @@ def _check(
             raise ResgenError(
                 f"{target / name} is not resgen's, or was changed since, and a new "
                 "file belongs there",
-                hint="move it away, or name another folder with -o",
+                hint="move it away, or name another folder",
             )
     return found
 
@@ -130,7 +130,7 @@ def _refused(target: Path, others: Iterable[str]) -> ResgenError:
     said = ", ".join(first) + (f" and {more} more" if more > 0 else "")
     return ResgenError(
         f"{target} holds what resgen did not write, or what was changed since: {said}",
-        hint="name another folder with -o; --force keeps those files in the new one",
+        hint="name another folder, or force it: those files are kept in the new one",
     )
 
 
@@ -186,7 +186,7 @@ def _link(source: Path, target: Path) -> None:
     except OSError as error:  # a file system without a second name for files
         if not source.is_file() or source.stat().st_dev != target.parent.stat().st_dev:
             words = f"{source} cannot come along: {reason(error)}"
-            raise ResgenError(words, hint="name another folder with -o") from error
+            raise ResgenError(words, hint="name another folder") from error
         shutil.copy2(source, target, follow_symlinks=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.artifact.form import Finish, Form, Job
-from resgen.errors import ResgenError, UsageError
+from resgen.errors import ResgenError
 from resgen.options.group import Group, option
 from resgen.options.kinds import choice, whole
 from resgen.words.progress import Progress
@@ -186,7 +186,7 @@ def _of_file(
 
     open_batch = check_batches(inputs, outputs)
     if not open_batch and options.max_batch is not None:
-        raise UsageError("--max-batch is for networks whose batch is open")
+        raise options.refused("{max_batch} is for networks whose batch is open")
     largest = options.max_batch or LARGEST
     sizes = {t.name: sizes[t.name] for t in inputs if None in t.shape[1:]
              and t.name in sizes}  # fmt: skip

@@ -60,5 +60,5 @@ def _fixed(graph: Graph, node: Node, shape: TensorType, why: str) -> ResgenError
     return ResgenError(
         f"{graph.name} takes inputs of one size only: at {shape}, {node.name} "
         f"({node.op.name}): {why}",
-        hint="leave out --dynamic, or pool to one size before it",
+        hint="write it for one size, or pool to one size before it",
     )

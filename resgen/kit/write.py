@@ -70,7 +70,7 @@ def write_kit(
     float32. Errors are :class:`~resgen.errors.ResgenError`, and leave nothing behind.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ResgenError(f"{out} is there already", hint="name another folder with -o")
+        raise ResgenError(f"{out} is there already", hint="name another folder")
     beside = check_external(onnx)
     shapes, outputs = shapes_of(onnx)
     test_profile = check_profiles(shapes, profiles, inputs)

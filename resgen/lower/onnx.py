@@ -168,7 +168,7 @@ def derive(
     if opset is not None and walk.opset > opset:
         raise UsageError(
             f"{graph.name} cannot be written in opset {opset}: {needs}",
-            hint=f"--opset {walk.opset} or newer",
+            hint=f"opset {walk.opset} or newer has them",
         )
     initializers = tuple(
         Initializer(name, shape_of(operand, graph), dtype_of(operand, graph))

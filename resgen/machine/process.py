@@ -164,7 +164,7 @@ class Process:
             name = f"signal {-code}"
         hint = None
         if name == "SIGKILL":
-            hint = "the system kills a process when memory runs out: a smaller --batch"
+            hint = "the system kills a process when memory runs out: a smaller batch"
         return Failure(f"the process died by {name}{said}", hint)
 
     @property

@@ -53,7 +53,7 @@ def check_placed(model: Path | bytes, engine: str) -> None:
     raise ResgenError(
         f"{label} was written for {name}: {ENGINES[engine]} would run it slowly or "
         "not at all",
-        hint=f"resgen export ... --for {engine} writes one for {ENGINES[engine]}",
+        hint=f"export it for {engine}: that writes one for {ENGINES[engine]}",
     )
 
 

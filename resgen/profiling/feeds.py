@@ -21,7 +21,7 @@ def feeds_of(
     unknown = sorted(shapes.keys() - {ANY, *session.inputs})
     if unknown:
         raise UsageError(
-            f"--shape names {unknown[0]}, but the inputs are "
+            f"there is no input {unknown[0]}; the inputs are "
             f"{', '.join(session.inputs)}"
         )
     generator = np.random.default_rng(seed)
@@ -42,20 +42,20 @@ def _sizes(
     if first not in (None, batch):
         raise ResgenError(
             f'the batch of the input "{name}" is fixed at {first}, not {batch}',
-            hint=f"--batch {first}, or a file with an open batch",
+            hint=f"measure at batch {first}, or a file with an open batch",
         )
     if given is None:
         if None in rest:
             raise UsageError(
                 f'the input "{name}" is {describe(declared)}: its sizes are open',
-                hint="give them without the batch, as in --shape 3x224x224",
+                hint="give its shape without the batch, as in 3x224x224",
             )
         given = tuple(n for n in rest if n is not None)
     if len(given) != len(rest) or any(
         n not in (None, size) for n, size in zip(rest, given, strict=True)
     ):
         raise UsageError(
-            f"--shape {'x'.join(map(str, given))} does not fit the input "
+            f"the shape {'x'.join(map(str, given))} does not fit the input "
             f'"{name}", which is {describe(declared)}'
         )
     return (batch, *given)

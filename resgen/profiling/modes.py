@@ -165,7 +165,7 @@ def _from_picture(
         raise ResgenError(
             "end-to-end begins at a decoded picture, and how one becomes an input of "
             "this network is not known",
-            hint="profile a spec or a folder, or choose --mode latency",
+            hint="profile a spec or a folder, or choose the mode latency",
         )
     generator, count = np.random.default_rng(0), feeds[name].shape[0]
     size = (*PICTURE, 3) if CHANNELS[preprocess.color] == 3 else PICTURE

@@ -56,7 +56,7 @@ class Worker(process.Worker):
         if is_out_of_memory(error):
             batch = f"batch {job.batch}" if job is not None else "this batch"
             return Failure(
-                f"out of memory at {batch}", "a smaller --batch fits", memory=True
+                f"out of memory at {batch}", "a smaller batch fits", memory=True
             )
         if isinstance(error, ResgenError):
             return Failure(message, error.hint, error.exit_code)

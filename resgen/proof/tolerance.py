@@ -29,7 +29,7 @@ class Inaccurate(ResgenError):
     def __init__(
         self, message: str, blocks: tuple[BlockNoise, ...], accuracy: Accuracy
     ) -> None:
-        hint = "--bisect finds the blocks to keep in higher precision"
+        hint = "a bisection finds the blocks to keep in higher precision"
         super().__init__(message, hint=hint)
         self.blocks = blocks
         self.accuracy = accuracy

@@ -121,7 +121,7 @@ def form_of(out: Path) -> Form:
     if found is None:
         raise UsageError(
             f"{out} does not say by its name what to write ({', '.join(_ENDINGS)})",
-            hint="--format html|md|csv|json of resgen report says it",
+            hint="the format can be said beside it: html, md, csv or json",
         )
     return found
 

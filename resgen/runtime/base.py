@@ -66,7 +66,7 @@ class Session(ABC):
         """
         raise ResgenError(
             f"{self.name} cannot keep its inputs on a device here",
-            hint="--mode latency measures it from the host",
+            hint="the mode latency measures it from the host",
         )
 
     @abstractmethod

@@ -31,9 +31,7 @@ KINDS: Final[Mapping[str, str]] = {
 }
 #: What it says of a file whose format or opset came after it.
 TOO_NEW: Final = re.compile(r"max supported IR version|official support for domain")
-NEWER: Final = (
-    "write the file in an older opset (--opset), or have a newer ONNX Runtime read it"
-)
+NEWER: Final = "write the file in an older opset, or have a newer ONNX Runtime read it"
 #: What it says of 8-bit floats that it has fused itself.
 FUSED_FLOAT8: Final = re.compile(r"Type 'tensor\(float8\w+\)' .* \(QLinear\w+\)")
 #: Elements that NumPy has under several types.

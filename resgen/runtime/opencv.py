@@ -56,7 +56,7 @@ class OpenCvSession(Session):
             raise ResgenError(
                 f"OpenCV {self._cv2.__version__} does not load {model}: "
                 f"{_reason(error)}",
-                hint="another --runtime runs it, or another --precision suits OpenCV",
+                hint="another runtime runs it, or another precision suits OpenCV",
             ) from error
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

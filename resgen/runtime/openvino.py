@@ -54,7 +54,7 @@ def compiled(model: Path, *, threads: int | None, profiled: bool = False) -> Any
     except Exception as error:  # the runtime's exceptions have no common base
         raise ResgenError(
             f"OpenVINO {openvino.__version__} does not load {model}: {reason(error)}",
-            hint="another --runtime runs it, or another --precision suits OpenVINO",
+            hint="another runtime runs it, or another precision suits OpenVINO",
         ) from error
 
 

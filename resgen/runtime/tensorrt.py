@@ -358,7 +358,7 @@ class TensorRtSession(Session):
         given = ", ".join(describe(shape) for shape in shapes.values())
         raise ResgenError(
             f"the engine takes {taken}, but was given {given}",
-            hint="run smaller batches, or export it with another --profile",
+            hint="run smaller batches, or export it with another profile",
         )
 
     def close(self) -> None:

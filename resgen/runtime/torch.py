@@ -167,7 +167,7 @@ def _open(opening: Opening) -> Session:
     if opening.network is None:
         raise ResgenError(
             "PyTorch runs networks of a spec, and this is a file",
-            hint="--runtime onnxruntime runs an ONNX file",
+            hint="onnxruntime runs an ONNX file",
         )
     graph, module = opening.network()
     return TorchSession(graph, module, device=opening.device, threads=opening.threads)

@@ -14,7 +14,7 @@ def _open(opening: Opening) -> Session:
     if opening.network is None:
         raise ResgenError(
             "torch.compile runs networks of a spec, and this is a file",
-            hint="--runtime onnxruntime runs an ONNX file",
+            hint="onnxruntime runs an ONNX file",
         )
     graph, module = opening.network()
     return TorchSession(

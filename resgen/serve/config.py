@@ -219,7 +219,7 @@ def _max_batch(tensors: Sequence[Tensor], serving: Serving) -> int:
         raise UsageError(
             f'the model cannot be batched: "{fixed.name}" is always '
             f"{describe(fixed.shape)}",
-            hint="write the network with an open batch, without --batch",
+            hint="write the network with an open batch",
         )
     if asked is None:
         raise UsageError(

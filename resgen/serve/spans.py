@@ -37,14 +37,14 @@ def spans(profiles: Sequence[Profile], asked: int | None) -> Spans:
     if asked is not None and asked > most:
         raise UsageError(
             f"the engine takes batches of up to {most}, not {asked}",
-            hint=f"--max-batch {most}, or export it with another --profile",
+            hint=f"let {most} be the largest, or export it with another profile",
         )
     largest = asked or most
     least = min(low for low, _ in batches)
     if least > largest:
         raise UsageError(
             f"the engine takes batches from {least} on, not {asked}",
-            hint="give a larger --max-batch, or export it with another --profile",
+            hint="let a larger batch be the largest, or export it with another profile",
         )
     reached = least - 1
     for low, high in sorted(batches):
@@ -54,8 +54,8 @@ def spans(profiles: Sequence[Profile], asked: int | None) -> Spans:
         raise ResgenError(
             f"no profile of the engine takes a batch of {reached + 1}, which Triton "
             f"would send it: it gathers requests into batches up to {largest}",
-            hint=f"--max-batch {reached}, or export it with profiles that join, "
-            f"as --profile {least},{largest},{largest}",
+            hint=f"let {reached} be the largest, or export it with profiles that join, "
+            f"as {least},{largest},{largest}",
         )
     return Spans(least, largest, _warm_up(profiles, (least, largest)))
 

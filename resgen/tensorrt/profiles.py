@@ -38,7 +38,7 @@ def parse_profile(text: str) -> Span:
         raise UsageError(
             f'"{text}" is not a profile: it takes the least, the best and the largest '
             "size",
-            hint="--profile 1,8,32 or --profile 1x3x192x192,8x3x224x224,8x3x512x512",
+            hint="as in 1,8,32 or 1x3x192x192,8x3x224x224,8x3x512x512",
         )
     least, best, largest = (tuple(map(int, word.split("x"))) for word in words)
     if not len(least) == len(best) == len(largest):
@@ -71,7 +71,7 @@ def resolve(spans: Sequence[Span], inputs: Mapping[str, Open]) -> tuple[Profile,
                 raise UsageError(
                     f'the input "{name}" is {_text(shape)}: an engine has to know its '
                     "sizes",
-                    hint=f"--profile {_example(shape)}",
+                    hint=f"as in the profile {_example(shape)}",
                 )
         spans = (DEFAULT,)
     if not free:
@@ -110,7 +110,7 @@ def _complete(name: str, shape: Open, sizes: Sizes) -> Sizes:
         raise UsageError(
             f'a batch does not say what sizes the input "{name}" has, which is '
             f"{_text(shape)}",
-            hint=f"--profile {_example(shape)}",
+            hint=f"as in the profile {_example(shape)}",
         )
     return (*sizes, *rest)
 

@@ -81,9 +81,7 @@ def parse_targets(text: str) -> tuple[str, ...]:
     """
     words = [word.strip().lower() for word in text.split(",")]
     if not all(words):
-        raise UsageError(
-            f'"{text}" names no target', hint="--target sm_89 or --target rtx-4090,t4"
-        )
+        raise UsageError(f'"{text}" names no target', hint="as in sm_89 or rtx-4090,t4")
     return tuple(dict.fromkeys(map(_capability, words)))
 
 
@@ -99,7 +97,7 @@ def _capability(word: str) -> str:
         raise UsageError(
             f"{word} is too old: the TensorRT that engines and kits need runs on sm_75 "
             "and newer",
-            hint="export ONNX for it: --to onnx",
+            hint="export ONNX for it",
         )
     meant = _meant(_RUNS.findall(name))
     if len({DEVICES[device] for device in meant}) == 1:
@@ -220,7 +218,7 @@ def divide(
         if device is None:
             raise UsageError(
                 "no GPU is here that an engine could be built for",
-                hint="name one: --target sm_89, or --target rtx-4090,t4",
+                hint="name one, as in sm_89, or several: rtx-4090,t4",
             )
         targets = (device.capability,)
 

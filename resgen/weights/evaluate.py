@@ -200,7 +200,7 @@ def evaluate(operand: Operand, weights: Weights) -> Array:
         name = next(references(operand))
         owner = name.rpartition(".")[0] or name
         raise ResgenError(
-            f"{name}: {error}", hint=f"--keep {owner} leaves that operator in float32"
+            f"{name}: {error}", hint=f"keep {owner}: it leaves that operator in float32"
         ) from error
     except FloatingPointError as error:
         names = ", ".join(dict.fromkeys(references(operand)))

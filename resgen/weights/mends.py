@@ -28,7 +28,7 @@ def mend(
 ) -> str | None:
     """Advice that was tried on the shapes, or None."""
     if not (misfit.missing or misfit.changed):
-        return "--ignore-extra leaves out what is not of this network"
+        return "what is not of this network can be left out (ignore_extra)"
     if order := _other_order(graph, weights, misfit):
         return order
     found = []
@@ -37,7 +37,8 @@ def mend(
     if (half := adapted(graph, weights, misfit, 0)) is not None:
         parts = [note.split(":")[0] for note in half[1]]
         more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
-        found.append(f"--adapt loads all but {', '.join(parts[:3])}{more}")
+        rest = ", ".join(parts[:3]) + more
+        found.append(f"adapted to the network (adapt), all is loaded but {rest}")
     return "; ".join(found) or None
 
 
@@ -54,7 +55,7 @@ def _classes(
         tree["head"]["classes"] = classes
 
     if _fits(spec, weights, change):
-        return f"--set /head/classes={classes} builds the network of these weights"
+        return f"/head/classes={classes} makes it the network of these weights"
     return None
 
 

@@ -118,7 +118,7 @@ def _chosen(
     if how.ema and not averaged and how.key is None:
         raise ResgenError(
             f"{origin} holds no averaged weights; it holds {contents(saved)}",
-            hint="leave out --ema if these are the averaged ones",
+            hint="leave out ema if these are the averaged ones",
         )
     pool = averaged if how.ema and averaged else plain
     # A file may hold nothing but the average.
@@ -131,7 +131,7 @@ def _chosen(
         each = [best, *others]
         by_key = len({f.path for f in each}) > 1
         one = best if by_key else max(each, key=lambda f: len(f.prefix))
-        option = ("--key", one.path or "/") if by_key else ("--prefix", one.prefix)
+        option = ("key", one.path or "/") if by_key else ("prefix", one.prefix)
         raise ResgenError(
             f"{origin} holds {len(each)} sets of weights that fit the network: "
             f"{_listed([f.said for f in each])}",

@@ -294,7 +294,7 @@ def test_signals_and_volumes(
     refused = run("diagnose", "other.json", *ONE)
     assert refused.exit_code == 1
     assert "cannot learn from digits" in refused.stderr
-    assert "--data FILE.npz gives it an array x of N x" in refused.stderr
+    assert "give it an .npz file with an array x of N x" in refused.stderr
 
 
 def test_numbers_that_overflow_at_once(run: Run, small: Path) -> None:

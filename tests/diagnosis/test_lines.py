@@ -20,7 +20,7 @@ def finding(hint: str, pointer: str | None) -> Finding:
         ('write "shortcut": "projection" in "defaults"', "/stages/1", 6),
         ('write "norm": "batch" and "shortcut": "projection"', "/stages/0", 4),
         ('write "norm": "batch"', "/stages/0", None),
-        ("train with --lr 0.005", "/stages/0", None),
+        ("train with a learning rate of 0.005", "/stages/0", None),
         ('write "shortcut": "projection" in "defaults"', "/head", 4),
         ('write "shortcut": "projection" in "defaults"', None, 4),
     ],

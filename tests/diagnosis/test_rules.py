@@ -100,7 +100,7 @@ SAID: dict[str, tuple[str, Moment, str, str]] = {
         "where guessing has 2.3, and at learning rate 0.1 the first step is 35 "
         "times what would use it up",
         'write "norm": "batch" and "shortcut": "projection" in "defaults", or '
-        "train with --lr 0.003",
+        "train with a learning rate of 0.003",
     ),
     "RG406 grows, with shortcuts": (
         "none",
@@ -109,7 +109,7 @@ SAID: dict[str, tuple[str, Moment, str, str]] = {
         "from layer1.0 to layer1.5, about 3.0-fold a block; the loss is 2.3 "
         "where guessing has 2.3, and at learning rate 0.1 the first step is 35 "
         "times what would use it up",
-        'write "norm": "batch" in "defaults", or train with --lr 0.003',
+        'write "norm": "batch" in "defaults", or train with a learning rate of 0.003',
     ),
     "RG401": (
         "none",
@@ -178,15 +178,15 @@ SAID: dict[str, tuple[str, Moment, str, str]] = {
         moment(step=3.0),
         "the gradient is too large for the learning rate: at 0.1, the first "
         "step is 3.1 times what would use up the whole loss",
-        'train with --lr 0.03, or write "norm": "batch" in "defaults"',
+        'train with a learning rate of 0.03, or write "norm": "batch" in "defaults"',
     ),
     "RG402 overshoots by the head": (
         "layer",
         moment(step=30.0, branch=1.0, shortcut=1.0),
         "the gradient is too large for the learning rate: at 0.1, the head's "
         "first step is 39 times what would use up the whole loss",
-        'train with --lr 0.003, or write "zero_init": true in "defaults", or a '
-        'smaller "scale" of the shortcut, so that blocks add less',
+        'train with a learning rate of 0.003, or write "zero_init": true in '
+        '"defaults", or a smaller "scale" of the shortcut, so that blocks add less',
     ),
     "RG402 overshoots by far": (
         "none",

@@ -139,7 +139,7 @@ def test_a_weight_too_large_for_a_half_is_named():
         ResgenError, match=r"conv\.weight: float16 cannot hold 3e\+05"
     ) as e:
         to_model(low, weights)
-    assert "--keep conv " in e.value.hint
+    assert "keep conv: " in e.value.hint
     kept = at_precision(graph, Precision("fp16", keep=("conv",)))
     to_model(kept, weights)
     to_model(at_precision(graph, Precision("bf16")), weights)

@@ -183,7 +183,7 @@ def test_open_sizes_are_asked_for(tmp_path, monkeypatch):
         with pytest.raises(ResgenError, match="its sizes are open") as found:
             profile(subject, options("null"))
         assert found.value.exit_code == 2
-        assert "--shape" in (found.value.hint or "")
+        assert "3x224x224" in (found.value.hint or "")
         (run,) = profile(subject, options("null", shapes={"": (3, 8, 8)})).runs
         assert run.error is None
 

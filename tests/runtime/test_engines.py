@@ -161,7 +161,7 @@ def test_a_file_that_an_engine_cannot_run_says_why(tmp_path):
     with pytest.raises(ResgenError, match=r"OpenVINO .* does not load") as found:
         OpenVinoSession(path)
     assert "NoSuchOperator" in found.value.message
-    assert "another --runtime" in (found.value.hint or "")
+    assert "another runtime" in (found.value.hint or "")
 
 
 def test_a_file_is_nothing_for_pytorch(tmp_path):

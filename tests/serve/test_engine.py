@@ -133,10 +133,16 @@ def test_what_triton_may_send_is_what_the_profiles_take(
 @pytest.mark.parametrize(
     ("profiles", "wishes", "error", "message", "hint"),
     [
-        (["1,1,1", "8,8,8"], {}, ResgenError, "takes a batch of 2", "--max-batch 1"),
-        (["1,2,4", "7,8,8"], {}, ResgenError, "takes a batch of 5", "--max-batch 4"),
+        (["1,1,1", "8,8,8"], {}, ResgenError, "takes a batch of 2", "let 1 be"),
+        (["1,2,4", "7,8,8"], {}, ResgenError, "takes a batch of 5", "let 4 be"),
         (["1,8,16"], {"max_batch": 17}, UsageError, "up to 16, not 17", "16"),
-        (["4,8,16"], {"max_batch": 2}, UsageError, "from 4 on, not 2", "larger"),
+        (
+            ["4,8,16"],
+            {"max_batch": 2},
+            UsageError,
+            "from 4 on, not 2",
+            "a larger batch",
+        ),
     ],
 )
 def test_batches_that_no_profile_takes_are_refused(

@@ -70,5 +70,5 @@ def test_a_profile_that_the_file_does_not_have_is_refused(text, inputs, says):
 def test_open_sizes_have_to_be_said_and_the_hint_is_such_a_profile():
     with pytest.raises(UsageError, match="has to know") as error:
         resolve([], ALL)
-    hinted = error.value.hint.removeprefix("--profile ")
+    hinted = error.value.hint.removeprefix("as in the profile ")
     assert resolve(spans(hinted), ALL)

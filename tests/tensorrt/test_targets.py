@@ -135,4 +135,4 @@ def test_without_a_gpu_a_target_has_to_be_named(installed):
     installed("rtx")
     with pytest.raises(UsageError, match="no GPU is here") as error:
         divide((), None, None)
-    assert "--target sm_89" in error.value.hint
+    assert "as in sm_89" in error.value.hint

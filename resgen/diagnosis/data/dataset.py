@@ -189,7 +189,7 @@ def scores(graph: Graph, output: str | None = None) -> Scores:
     if output is None and len(outputs) > 1:
         raise ResgenError(
             f"{graph.name} has {len(outputs)} outputs, and a loss is taken of one",
-            hint=f"--output NAME picks it: {names}",
+            hint=f"name the one: {names}",
         )
     name = output or next(iter(outputs))
     kind = graph.types[outputs[name]]
@@ -197,7 +197,7 @@ def scores(graph: Graph, output: str | None = None) -> Scores:
         raise ResgenError(
             f'the output "{name}" of {graph.name} is N x {kind}; cross-entropy needs '
             "N x classes, of two classes or more",
-            hint=f"--output NAME picks another: {names}"
+            hint=f"name another: {names}"
             if len(outputs) > 1
             else "give the network a head with classes",
         )

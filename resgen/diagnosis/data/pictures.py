@@ -32,8 +32,8 @@ def require_pictures(graph: Graph, preprocess: Preprocess, what: str) -> None:
         raise ResgenError(
             f"the input of {graph.name}, {describe(shape)}, is no {preprocess.color} "
             f"picture, so it cannot learn from {what}",
-            hint=f"--data FILE.npz gives it an array x of N x {describe(shape)} and an "
-            "array y of N labels",
+            hint=f"give it an .npz file with an array x of N x {describe(shape)} and "
+            "an array y of N labels",
         )
 
 
@@ -88,14 +88,14 @@ def digits(graph: Graph, preprocess: Preprocess, scores: Scores) -> Examples:
         raise ResgenError(
             f'the digits have {CLASSES} classes, and "{scores.name}" of {graph.name} '
             f"tells {scores.classes}",
-            hint="--data FOLDER gives it pictures of its own, a sub-folder a class",
+            hint="give it pictures of its own, in a folder with a sub-folder a class",
         )
     try:
         from sklearn.datasets import load_digits
     except ImportError as missing:
         raise MissingComponent(
             "scikit-learn",
-            "there are no digits to learn from (--data gives other data)",
+            "there are no digits to learn from (other data can be named)",
             'pip install "resgen[diagnose]"',
         ) from missing
     found = load_digits()
@@ -168,12 +168,12 @@ def _classes(path: Path) -> list[Path]:
     except FileNotFoundError as error:
         raise ResgenError(
             f"{path} does not exist",
-            hint='--data takes a folder, an .npz file or the word "digits"',
+            hint='data are a folder, an .npz file or the word "digits"',
         ) from error
     except NotADirectoryError as error:
         raise ResgenError(
             f"{path} is neither a folder nor an .npz file",
-            hint='--data takes a folder, an .npz file or the word "digits"',
+            hint='data are a folder, an .npz file or the word "digits"',
         ) from error
     except OSError as error:
         why = (error.strerror or str(error)).lower()

@@ -46,7 +46,7 @@ FORMAT: Final = 1
 TRAINING: Final = "training"
 _MODEL: Final = "model."
 _MOMENTUM: Final = "momentum."
-_FRESH: Final = "train without --resume, or name another folder with -o DIR"
+_FRESH: Final = "train anew instead of resuming, or name another folder"
 
 
 def saved_threads(folder: Path) -> int | None:
@@ -135,8 +135,7 @@ class States:
         if not found:
             raise ResgenError(
                 f"there is no training to resume in {self._folder}",
-                hint="name the folder of the interrupted one with -o DIR, or leave out "
-                "--resume",
+                hint="name the folder of the interrupted one, or train anew",
             )
         for learner, path in found.items():
             self._restore(learner, path)

@@ -188,7 +188,7 @@ def _too_long(
         Reading(step, first, len(figures.parts) - 1),
         f"the gradient is too large for the learning rate: at {figures.rate:g}, "
         f"{whose} first step is {rounded(step)} times what would use up the whole loss",
-        f"train with --lr {rate:g}, or {calms(figures)}"
+        f"train with a learning rate of {rate:g}, or {calms(figures)}"
         if rate is not None
         else tames(figures, None),
     )

@@ -169,7 +169,7 @@ def keeps_scale(figures: Figures) -> str:
 
 def tames(figures: Figures, rate: float | None) -> str:
     """For a first step that goes too far; ``rate`` is one that will do, if known."""
-    lower = f", or train with --lr {rate:g}" if rate is not None else ""
+    lower = f", or train with a learning rate of {rate:g}" if rate is not None else ""
     if figures.norms:
         return calms(figures) + lower
     if figures.has_shortcuts:

@@ -28,7 +28,9 @@ def more(found: Comparison) -> str:
     if found.more_seconds is None:
         return "more pairs would hardly decide it on this machine"
     whole = (found.seconds or 0.0) + found.more_seconds
-    return f"about {found.more_seconds:.0f} s more would decide it: --time {whole:.0f}"
+    return (
+        f"about {found.more_seconds:.0f} s more, {whole:.0f} s in all, would decide it"
+    )
 
 
 def verdict(found: Comparison) -> str:

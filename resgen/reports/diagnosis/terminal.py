@@ -11,7 +11,7 @@ from pathlib import Path
 from resgen.errors import Place
 from resgen.records.diagnosis import Diagnosis, Finding
 from resgen.reports.diagnosis import tables
-from resgen.reports.diagnosis.arms import Titled, adds, titled
+from resgen.reports.diagnosis.arms import Titled, titled
 from resgen.reports.diagnosis.wording import details, outcome
 from resgen.reports.problems.terminal import quoted
 from resgen.reports.tables import Table
@@ -32,17 +32,6 @@ def lines(
         yield ""
         yield from _verdict(one, width)
         yield from _paragraph(outcome(one), width)
-
-
-def then(found: Diagnosis) -> Iterator[str]:
-    """What to do next, a command or an option each."""
-    codes = [finding.code for arm in found.arms for finding in arm.findings]
-    if codes:
-        yield f"`resgen check --explain {codes[0]}` tells more"
-    if len(found.arms) == 1 and any(map(adds, found.arms)):
-        yield "--against plain shows what the shortcuts are good for"
-    elif not found.settings["steps"]:
-        yield "--train 150 shows whether it is true"
 
 
 def _fitted(table: Table, width: int) -> Iterator[str]:

@@ -110,7 +110,7 @@ def test_other_options_are_refused(
         with pytest.raises(ResgenError, match=said) as caught:
             train([given["trainee"]], given["data"], options, folder=tmp_path,
                   resume=True)  # fmt: skip
-        assert "--resume" in (caught.value.hint or "")
+        assert "instead of resuming" in (caught.value.hint or "")
 
     resumed("learning rate 0.05, not 0.1", options={"rate": 0.1})
     resumed("steps 24, not 25; batch size 16, not 8", options={"steps": 25, "batch": 8})
