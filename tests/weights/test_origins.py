@@ -104,7 +104,7 @@ def test_what_is_there_with_a_wrapper_and_without_is_two_sets(graph, state):
     both = {**state, **{f"_orig_mod.{n}": v + 1 for n, v in state.items()}}
     with pytest.raises(ResgenError, match="holds 2 sets of weights") as error:
         fit(both, graph)
-    assert "--prefix _orig_mod. takes" in str(error.value.hint)
+    assert "prefix _orig_mod. takes" in str(error.value.hint)
     found = fit(both, graph, Loading(prefix="_orig_mod."))
     equal(found, {n: v + 1 for n, v in state.items()})
 
