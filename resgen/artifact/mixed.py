@@ -8,6 +8,7 @@ from typing import Any
 
 from resgen.expansion.network import load
 from resgen.graph.ir import Graph
+from resgen.graph.parts import sections
 from resgen.spec.canonical import canonical_bytes
 from resgen.spec.model import Spec
 
@@ -17,32 +18,20 @@ def with_kept(
 ) -> tuple[Spec, dict[str, Any]]:
     """The spec with ``precision`` for these blocks and sections, and what changed.
 
-    ``keep`` are paths as :func:`resgen.calibrate.bisect.parts` gives them. The changes
+    ``keep`` are paths of :class:`~resgen.graph.parts.Part`. The changes
     are values by JSON Pointer, as ``set`` of a spec takes them.
     """
     document = json.loads(canonical_bytes(spec))
-    blocks: dict[int, set[int]] = {}
-    whole: set[int] = set()
-    for path in keep:
-        for index, section in enumerate(graph.sections):
-            if section.name == path:
-                whole.add(index)
-        for node in graph.nodes:
-            block = node.origin.block
-            if block is not None and node.name.startswith(f"{path}."):
-                blocks.setdefault(node.origin.section, set()).add(block)
     changes: dict[str, Any] = {}
-    for index, section in enumerate(graph.sections):
-        if section.kind == "stage" and (index in whole or index in blocks):
+    for part in sections(graph):
+        section = part.section
+        kept = {b.block for b in part.blocks if {part.path, b.path}.intersection(keep)}
+        if section.kind == "stage" and kept:
             stage = document["stages"][int(section.pointer.rpartition("/")[2])]
-            stage["precision"] = _stage(
-                stage.get("precision"),
-                set(range(section.blocks)) if index in whole else blocks[index],
-                section.blocks,
-                precision,
-            )
+            said = stage.get("precision")
+            stage["precision"] = _stage(said, kept, section.blocks, precision)
             changes[f"{section.pointer}/precision"] = stage["precision"]
-        elif section.kind != "stage" and index in whole:
+        elif section.kind != "stage" and part.path in keep:
             body = document[section.kind]
             elements = body if isinstance(body, list) else [body]
             document[section.kind] = {"seq": elements, "precision": precision}
@@ -50,7 +39,7 @@ def with_kept(
     return load(document), changes
 
 
-def _stage(said: Any, kept: set[int], count: int, precision: str) -> Any:
+def _stage(said: Any, kept: set[int | None], count: int, precision: str) -> Any:
     """What a stage says of its blocks' precision: one for all, or a list."""
     before = said if isinstance(said, list) else [said] * count
     after = [precision if block in kept else before[block] for block in range(count)]

@@ -18,6 +18,7 @@ from resgen.calibrate.samples import Samples
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
+from resgen.graph.parts import homes
 from resgen.graph.passes import apply
 from resgen.graph.passes.camera import camera
 from resgen.graph.passes.fold_norm import fold_norm
@@ -174,17 +175,14 @@ def locate_from_graph(graph: Graph) -> Locate:
     follows the first slash tells them apart (see :mod:`resgen.lower.onnx`).
     """
     nodes = {node.name: node for node in graph.nodes}
+    at = homes(graph)
 
     def locate(name: str) -> str | None:
         node = nodes.get(name.split("/")[0])
         if node is None:
             return None
-        at = node.origin.place
-        section = graph.sections[node.origin.section]
-        parts = [f"{at.file}:{at.line}:{at.column}", section.name]
-        if node.origin.block is not None:
-            parts.append(f"block {node.origin.block}")
-        return ", ".join(parts)
+        place = node.origin.place
+        return f"{place.file}:{place.line}:{place.column}, {at[node.name].spoken}"
 
     return locate
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from resgen.attribution.names import Names, Part, Work
+from resgen.attribution.names import Named, Names, Work
 from resgen.attribution.roofline import attainable
 from resgen.records.latency import Breakdown, Ceilings, Charge, OperatorTime
 
@@ -151,7 +151,7 @@ def _charges(
 def _sum(
     operators: Sequence[OperatorTime],
     empty: Charge,
-    part: Part | None,
+    part: Named | None,
     ceilings: Ceilings | None,
 ) -> Charge:
     macs = [op.macs for op in operators if op.macs is not None]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.attribution.hierarchy import Hierarchy
-from resgen.attribution.names import Names, Part, Work
+from resgen.attribution.names import Named, Names, Work
 from resgen.attribution.onnx_cost import SMALL, Costs
 from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
@@ -257,7 +257,7 @@ class _Reading:
         return found
 
 
-def parts_of(works: Iterable[Work]) -> Iterator[Part]:
+def parts_of(works: Iterable[Work]) -> Iterator[Named]:
     """Sections and their blocks, in the order in which operators come."""
     found: dict[str, dict[int, None]] = {}
     for work in sorted(works, key=lambda w: w.helper):  # constants may stand anywhere
@@ -266,9 +266,9 @@ def parts_of(works: Iterable[Work]) -> Iterator[Part]:
             if work.block is not None:
                 blocks[work.block] = None
     for section, blocks in found.items():
-        yield Part(section, label=f"{len(blocks)} blocks" if blocks else None)
+        yield Named(section, label=f"{len(blocks)} blocks" if blocks else None)
         for block in blocks:
-            yield Part(f"{section}.{block}", block)
+            yield Named(f"{section}.{block}", block)
 
 
 def names_of_layers(operators: Sequence[OperatorTime]) -> Names:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from resgen.attribution.names import Names, Part, Work
-from resgen.graph.ir import Graph, Node, Scope, Section
+from resgen.attribution.names import Named, Names, Work
+from resgen.graph.ir import Graph, Node
+from resgen.graph.parts import parts
 from resgen.ops.base import is_map
 from resgen.ops.cast import Cast
 from resgen.ops.dequantize import Dequantize
@@ -56,7 +56,10 @@ class _Reading:
                 for name, type_ in graph.types.items()
             },
             outputs=frozenset(source[value] for _, value in graph.outputs),
-            parts=tuple(self.parts()),
+            parts=tuple(
+                Named(part.name, part.block, part.label, part.section.pointer)
+                for part in parts(graph)
+            ),
             aliases=aliases,
             hints=hints,
         )
@@ -86,48 +89,3 @@ class _Reading:
             return sum(self.size(part) for part in parts)
         itemsize = np_dtype(dtype_of(operand, self.graph)).itemsize
         return prod(shape_of(operand, self.graph)) * itemsize
-
-    def parts(self) -> Iterator[Part]:
-        graph = self.graph
-        scopes: dict[tuple[int, int], Scope] = {}
-        for node in graph.nodes:
-            block = node.origin.block
-            scope = self.block_of(node)
-            if block is not None and scope is not None:
-                scopes.setdefault((node.origin.section, block), scope)
-        present = {(n.origin.section, n.origin.block) for n in graph.nodes}
-        for index, section in enumerate(graph.sections):
-            blocks = sorted(b for s, b in present if s == index and b is not None)
-            kinds = [
-                scopes[index, b].definition for b in blocks if (index, b) in scopes
-            ]
-            yield Part(
-                section.name,
-                label=_label(section, kinds),
-                pointer=section.pointer,
-            )
-            for block in blocks:
-                scope = scopes.get((index, block))
-                yield Part(
-                    f"{section.name}.{block}",
-                    block,
-                    label=scope.definition if scope else None,
-                    pointer=section.pointer,
-                )
-
-    def block_of(self, node: Node) -> Scope | None:
-        """The scope of the block that a node lies in."""
-        scope = self.graph.scopes[node.scope]
-        while scope.kind != "block":
-            if scope.parent is None:
-                return None
-            scope = self.graph.scopes[scope.parent]
-        return scope
-
-
-def _label(section: Section, kinds: Sequence[str | None]) -> str:
-    """What a section is made of, as ``3 x bottleneck``."""
-    named = {kind for kind in kinds if kind}
-    if len(named) == 1:
-        return f"{len(kinds)} x {named.pop()}"
-    return f"{section.blocks} blocks" if section.blocks else section.kind

@@ -46,7 +46,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Named:
     """A section, or a block of one."""
 
     path: str
@@ -69,7 +69,7 @@ class Names:
     works: Mapping[str, Work]
     sizes: Mapping[str, int | None]
     outputs: frozenset[str]
-    parts: tuple[Part, ...]
+    parts: tuple[Named, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
     constants: frozenset[str] = frozenset()

@@ -6,12 +6,14 @@ others read of it, in the types of the graph. What stays inside may never leave 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import prod
 
 from resgen.attribution.names import Names
 from resgen.attribution.onnx_cost import Costs
-from resgen.graph.ir import Graph, Node
+from resgen.graph.ir import Graph
+from resgen.graph.parts import Part as GraphPart
+from resgen.graph.parts import parts
 from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
 from resgen.records.latency import Part
@@ -20,25 +22,7 @@ from resgen.weights.evaluate import np_dtype
 
 def parts_of(graph: Graph) -> tuple[Part, ...]:
     """Every section, each followed by its blocks, for one input."""
-    found = []
-    for index, section in enumerate(graph.sections):
-        nodes = [node for node in graph.nodes if node.origin.section == index]
-        if not nodes:
-            continue
-        blocks = _blocks(nodes)
-        name = _definition(graph, nodes)
-        label = f"{len(blocks)} x {name}" if blocks else section.kind
-        found.append(
-            _part(graph, nodes, section.name, "section", label, section.pointer)
-        )
-        found += [
-            _part(
-                graph, inside, f"{section.name}.{block}", "block",
-                _definition(graph, inside), section.pointer,
-            )
-            for block, inside in blocks.items()
-        ]  # fmt: skip
-    return tuple(found)
+    return tuple(_part(graph, part) for part in parts(graph))
 
 
 def parts_of_file(names: Names, costs: Costs) -> tuple[Part, ...]:
@@ -78,36 +62,8 @@ def total(counts: Iterable[int | None]) -> int | None:
     return None if None in known else sum(n for n in known if n is not None)
 
 
-def _blocks(nodes: Sequence[Node]) -> dict[int, list[Node]]:
-    found: dict[int, list[Node]] = {}
-    for node in nodes:
-        if node.origin.block is not None:
-            found.setdefault(node.origin.block, []).append(node)
-    return found
-
-
-def _definition(graph: Graph, nodes: Sequence[Node]) -> str:
-    """The name of the block that the first node in any block is of."""
-    for node in nodes:
-        if node.origin.block is None:
-            continue
-        at: int | None = node.scope
-        while at is not None:
-            scope = graph.scopes[at]
-            if scope.kind == "block" and scope.definition:
-                return scope.definition
-            at = scope.parent
-    return "block"
-
-
-def _part(
-    graph: Graph,
-    nodes: Sequence[Node],
-    path: str,
-    kind: str,
-    label: str,
-    pointer: str | None,
-) -> Part:
+def _part(graph: Graph, part: GraphPart) -> Part:
+    nodes = part.nodes
     types = graph.types
     inside = {node.name for node in nodes}
     outputs = {value for _, value in graph.outputs}
@@ -127,7 +83,10 @@ def _part(
         for node in nodes
         if is_map(node.op)
     )
-    return Part(path, kind, label, pointer, macs, moved, nodes[-1].type.shape)
+    return Part(
+        part.name, part.kind, part.label, part.section.pointer,
+        macs, moved, nodes[-1].type.shape,
+    )  # fmt: skip
 
 
 def _bytes(value: TensorType) -> int:

@@ -14,7 +14,7 @@ from math import inf
 
 from resgen.calibrate.lowered import Calibrator, Lowered
 from resgen.errors import ResgenError
-from resgen.graph.ir import Graph
+from resgen.graph.parts import homes
 from resgen.graph.precision import Precision
 from resgen.proof.accuracy import Accuracy, BlockNoise
 from resgen.proof.tolerance import failing
@@ -32,7 +32,7 @@ def bisect(
     Raises :class:`~resgen.errors.ResgenError` if even that does not help.
     """
     precision = wanted.name
-    paths = parts(calibrator.folded)
+    paths = {name: part.path for name, part in homes(calibrator.folded).items()}
     keep: list[str] = []
     made, accuracy = _try(calibrator, wanted, keep)
     while failing(accuracy, precision):
@@ -55,24 +55,6 @@ def bisect(
                 say(f"{path} can be {precision} after all")
                 keep, made, accuracy = fewer, attempt, measured
     return made, accuracy
-
-
-def parts(graph: Graph) -> Mapping[str, str]:
-    """The path of the block, or the section, that each value of a graph is made in."""
-    found = {}
-    for node in graph.nodes:
-        section = graph.sections[node.origin.section]
-        path = section.name
-        if node.origin.block is not None:
-            scope = node.scope
-            while graph.scopes[scope].kind != "block":
-                parent = graph.scopes[scope].parent
-                if parent is None:
-                    break
-                scope = parent
-            path = graph.scopes[scope].path or path
-        found[node.name] = path
-    return found
 
 
 def _try(

@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from resgen.graph.ir import Graph, Node
-from resgen.lower.scopes import Part as Scoped
-from resgen.lower.scopes import home, partition
+from resgen.lower.scopes import Scoped, home, partition
 from resgen.ops.base import is_map
 from resgen.ops.types import Module
 from resgen.records.diagnosis import Kind, Part

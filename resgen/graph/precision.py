@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from resgen.errors import ResgenError, UsageError, did_you_mean
 from resgen.graph.ir import Graph
+from resgen.graph.parts import sections
 from resgen.graph.passes import apply
 from resgen.graph.passes.cast import cast
 from resgen.graph.passes.fold_norm import fold_norm
@@ -121,6 +122,7 @@ def _kept(graph: Graph, keep: Sequence[str]) -> set[str]:
     """Names of the operators that the paths in ``keep`` stand for."""
     maps = [node.name for node in graph.nodes if is_map(node.op)]
     ends = {"first": maps[:1], "last": maps[-1:]}
+    within = {section.path: section.nodes for section in sections(graph)}
     found: set[str] = set()
     for path in keep:
         names = ends.get(path) or [
@@ -128,11 +130,7 @@ def _kept(graph: Graph, keep: Sequence[str]) -> set[str]:
             for node in graph.nodes
             if node.name == path or node.name.startswith(f"{path}.")
         ]
-        section = [
-            node.name
-            for node in graph.nodes
-            if graph.sections[node.origin.section].name == path
-        ]
+        section = [node.name for node in within.get(path, ())]
         if not names and not section:
             known = {*ends, *(s.path for s in graph.scopes if s.path)}
             known |= {s.name for s in graph.sections} | {n.name for n in graph.nodes}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from resgen.graph.ir import Graph, Node
+from resgen.graph.parts import Part, sections
 from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
 
@@ -33,21 +34,22 @@ class Unit:
 
 def sketch(graph: Graph) -> list[tuple[Unit, ...]]:
     """The units of every section in order, from stem to head."""
-    sections: dict[int, list[Node]] = {i: [] for i in range(len(graph.sections))}
-    for node in graph.nodes:
-        sections[node.origin.section].append(node)
-    return [tuple(_units(graph, nodes)) for nodes in sections.values()]
+    return [tuple(_units(graph, section)) for section in sections(graph)]
 
 
-def _units(graph: Graph, nodes: list[Node]) -> Iterator[Unit]:
-    for block, members in groupby(nodes, key=lambda node: node.origin.block):
+def _units(graph: Graph, section: Part) -> Iterator[Unit]:
+    at = {node.name: block for block in section.blocks for node in block.nodes}
+    for block, members in groupby(section.nodes, key=lambda node: at.get(node.name)):
         if block is None:
             for node in members:
                 unit = _single(graph, node)
                 if unit is not None:
                     yield unit
         else:
-            yield _block(graph, list(members))
+            nodes = list(members)
+            yield Unit(
+                "block", block.label, block.path, nodes[-1].type, _shortcut(nodes)
+            )
 
 
 def _single(graph: Graph, node: Node) -> Unit | None:
@@ -60,15 +62,6 @@ def _single(graph: Graph, node: Node) -> Unit | None:
         label = node.op.name.replace("_", " ")
         return Unit("pool", label, node.name, node.type)
     return None
-
-
-def _block(graph: Graph, nodes: list[Node]) -> Unit:
-    scope = graph.scopes[nodes[0].scope]
-    while scope.kind != "block" and scope.parent is not None:
-        scope = graph.scopes[scope.parent]
-    label = scope.definition or "block"
-    name = scope.path or nodes[-1].name
-    return Unit("block", label, name, nodes[-1].type, _shortcut(nodes))
 
 
 def _shortcut(nodes: list[Node]) -> str | None:

@@ -18,7 +18,7 @@ from resgen.graph.ir import Graph, Node, Scope
 
 
 @dataclass(eq=False)
-class Part:
+class Scoped:
     """A callable scope: its steps in order, the values that enter and that leave.
 
     A step is a node or a callable scope within. ``inputs`` are the values from outside
@@ -27,7 +27,7 @@ class Part:
     """
 
     scope: Scope
-    steps: list[Node | Part] = field(default_factory=list)
+    steps: list[Node | Scoped] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
 
@@ -35,11 +35,11 @@ class Part:
     def path(self) -> str:
         return self.scope.path
 
-    def walk(self) -> Iterator[Part]:
+    def walk(self) -> Iterator[Scoped]:
         """This part and all within, each before what it holds."""
         yield self
         for step in self.steps:
-            if isinstance(step, Part):
+            if isinstance(step, Scoped):
                 yield from step.walk()
 
 
@@ -48,11 +48,11 @@ def home(node: Node) -> str:
     return (node.owner or node.name) if node.operands else node.name
 
 
-def partition(graph: Graph) -> Part:
+def partition(graph: Graph) -> Scoped:
     """The tree of callable scopes; its root is the whole network."""
     lines = _lineages(graph)
     able = _callable(graph, lines)
-    parts = {i: Part(graph.scopes[i]) for i in able}
+    parts = {i: Scoped(graph.scopes[i]) for i in able}
     made: dict[str, list[int]] = {i.name: [0] for i in graph.inputs}
     enter: dict[int, dict[str, None]] = {i: {} for i in able}
     leave: dict[int, set[str]] = {i: set() for i in able}

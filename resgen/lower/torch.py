@@ -25,7 +25,7 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import OUTPUT, Graph, Node, Scope
 from resgen.graph.precision import Name, Precision, at_precision
 from resgen.lower.scope_module import ScopeModule, scope_module
-from resgen.lower.scopes import Part, home, partition
+from resgen.lower.scopes import Scoped, home, partition
 from resgen.lower.torch_numbers import Computed
 from resgen.ops.types import Function, Module, Spelling
 
@@ -134,10 +134,10 @@ class _Lowering:
                 made = _resolve(spelling.target)(*spelling.args, **spelling.kwargs)
             self.made[path] = made
 
-    def fill(self, part: Part) -> None:
+    def fill(self, part: Scoped) -> None:
         """Put the modules of a part in their places, in order of first use."""
         for step in part.steps:
-            if isinstance(step, Part):
+            if isinstance(step, Scoped):
                 self.place(step.path)
                 self.fill(step)
             else:
@@ -199,7 +199,7 @@ class _Lowering:
 
     # --- graphs -----------------------------------------------------------------------
 
-    def trace(self, part: Part, *, whole: bool) -> fx.Graph:
+    def trace(self, part: Scoped, *, whole: bool) -> fx.Graph:
         """The fx graph of one part; ``whole`` if it is the network itself."""
         graph = fx.Graph()
         results: dict[str, fx.Node] = {}
@@ -210,7 +210,7 @@ class _Lowering:
             for i, value in enumerate(part.inputs):
                 results[value] = graph.placeholder("x" if single else f"x{i}")
         for step in part.steps:
-            if isinstance(step, Part):
+            if isinstance(step, Scoped):
                 call = graph.create_node(
                     "call_module",
                     _within(part, step.path),
@@ -233,7 +233,7 @@ class _Lowering:
         return graph
 
     def call(
-        self, graph: fx.Graph, part: Part, node: Node, results: dict[str, fx.Node]
+        self, graph: fx.Graph, part: Scoped, node: Node, results: dict[str, fx.Node]
     ) -> fx.Node:
         """Add the call of one operator."""
         inputs: tuple[Any, ...] = tuple(results[value] for value in node.inputs)
@@ -273,7 +273,7 @@ class _Lowering:
             name=name,
         )
 
-    def result(self, part: Part, results: dict[str, fx.Node], *, whole: bool) -> Any:
+    def result(self, part: Scoped, results: dict[str, fx.Node], *, whole: bool) -> Any:
         """What a part returns."""
         if not whole:
             found = tuple(results[value] for value in part.outputs)
@@ -308,7 +308,7 @@ def _on_meta(module: torch.nn.Module) -> list[str]:
     return [name for name, tensor in tensors if tensor.is_meta]
 
 
-def _within(part: Part, path: str) -> str:
+def _within(part: Scoped, path: str) -> str:
     """A path as seen from a part."""
     return path[len(part.path) + 1 :] if part.path else path
 
@@ -318,7 +318,7 @@ def _label(path: str) -> str:
     return re.sub(r"\W", "_", path)
 
 
-def _name(part: Part, path: str) -> str:
+def _name(part: Scoped, path: str) -> str:
     """The name of an fx node: short where that reads well, else the whole path."""
     short = _label(_within(part, path))
     name = short if short.isidentifier() else _label(path)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.graph.ir import Graph
+from resgen.graph.parts import Part, homes
 from resgen.proof.classes import Z95, Classes, classes
 from resgen.runtime.base import Array
 
@@ -76,15 +77,12 @@ class Accuracy:
 
 def block_values(graph: Graph) -> dict[str, tuple[str, int | None]]:
     """The value that each block, or section without blocks, ends with, in order."""
-    ends: dict[tuple[int, int | None], str] = {}
+    ends: dict[Part, str] = {}
+    at = homes(graph)
     for node in graph.nodes:
-        key = (node.origin.section, node.origin.block)
-        ends.pop(key, None)
-        ends[key] = node.name
-    return {
-        value: (graph.sections[section].name, block)
-        for (section, block), value in ends.items()
-    }
+        ends.pop(at[node.name], None)
+        ends[at[node.name]] = node.name
+    return {value: (part.section.name, part.block) for part, value in ends.items()}
 
 
 @dataclass

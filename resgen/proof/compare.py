@@ -10,6 +10,7 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph, Node
+from resgen.graph.parts import homes
 from resgen.runtime.base import Array, Session, describe
 
 #: Outputs agree within this share of their range.
@@ -116,12 +117,5 @@ def _apart(array: Array, wanted: Array) -> tuple[float, float]:
 
 def where(graph: Graph, node: Node) -> str:
     """The part of the network that a node belongs to, in words."""
-    origin = node.origin
-    section = graph.sections[origin.section]
-    named = section.kind if section.name == section.kind else section.name
-    words = [named if section.kind != "stage" else f"stage {named}"]
-    if origin.block is not None:
-        words.append(f"block {origin.block}")
-    if origin.role:
-        words.append(origin.role)
-    return ", ".join(words)
+    spoken, role = homes(graph)[node.name].spoken, node.origin.role
+    return f"{spoken}, {role}" if role else spoken

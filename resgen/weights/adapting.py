@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from resgen.graph.ir import Graph, Parameter
+from resgen.graph.parts import sections
 from resgen.weights.evaluate import Array
 from resgen.weights.fitting import Misfit, shape
 from resgen.weights.initialize import initialize
@@ -77,12 +78,11 @@ def _plain(value: Any) -> Array:
 
 def _of_head(graph: Graph) -> set[str]:
     """Parameters that only the head uses."""
-    users: dict[str, set[str]] = {}
-    for node in graph.nodes:
-        kind = graph.sections[node.origin.section].kind
-        for name in node.references():
-            users.setdefault(name, set()).add(kind)
-    return {name for name, kinds in users.items() if kinds == {"head"}}
+    used: dict[bool, set[str]] = {True: set(), False: set()}
+    for section in sections(graph):
+        for node in section.nodes:
+            used[section.section.kind == "head"].update(node.references())
+    return used[True] - used[False]
 
 
 def _of_input(graph: Graph) -> set[str]:

@@ -208,7 +208,7 @@ def test_a_stage_without_shortcuts_among_others(described) -> None:
     plain = {"width": 32, "depth": 3, "shortcut": "none"}
     (problem,) = check(described(stages=[{"width": 16, "depth": 2}, plain]))
     assert problem.code == "RG211"
-    assert "none of the 3 blocks of stage 2 has a shortcut" in problem.message
+    assert "none of the 3 blocks of stage layer2 has a shortcut" in problem.message
     # Plain throughout is a choice, and one block that changes the shape needs none.
     assert check(described(stages=[plain, plain])) == []
     single = {"width": 32, "depth": 1, "shortcut": "none"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from resgen.graph.ir import Node, Section
+from resgen.graph.parts import Part, sections
 from resgen.graph.rules.base import Finding, Subject, rule
 
 
@@ -19,28 +19,21 @@ def shortcuts(subject: Subject) -> Iterator[Finding]:
     finds equal shapes. A network without any shortcut is plain by choice, and a stage
     of one block that changes the shape needs none: neither is reported.
     """
-    graph = subject.graph
-    merged: set[int] = set()
-    blocks: dict[int, set[int]] = {}
-    first: dict[int, Node] = {}
-    for node in graph.nodes:
-        section, block = node.origin.section, node.origin.block
-        if node.origin.role == "merge":
-            merged.add(section)
-        if block is not None:
-            blocks.setdefault(section, set()).add(block)
-            first.setdefault(section, node)
-    if not merged:
+    whole = sections(subject.graph)
+    if not any(map(_merges, whole)):
         return
-    for section, indices in blocks.items():
-        if section not in merged and len(indices) > 1:
-            where = called(graph.sections[section])
+    for section in whole:
+        if len(section.blocks) > 1 and not _merges(section):
             yield Finding(
-                first[section],
-                f"none of the {len(indices)} blocks of {where} has a shortcut, though "
-                "the network is residual elsewhere",
+                section.blocks[0].nodes[0],
+                f"none of the {len(section.blocks)} blocks of {section.spoken} has a "
+                "shortcut, though the network is residual elsewhere",
                 'give the stage a "shortcut", such as "projection"',
             )
+
+
+def _merges(section: Part) -> bool:
+    return any(node.origin.role == "merge" for node in section.nodes)
 
 
 @rule("RG213", "warning", "A stride that skips inputs")
@@ -70,13 +63,6 @@ def strides(subject: Subject) -> Iterator[Finding]:
                 "inputs",
                 "give the stride to a wider kernel, or pool before it",
             )
-
-
-def called(section: Section) -> str:
-    """A section as a person counts it: ``the stem``, ``stage 3``, ``the head``."""
-    if section.kind != "stage":
-        return f"the {section.kind}"
-    return f"stage {int(section.pointer.rpartition('/')[2]) + 1}"
 
 
 LINTS: Final = (shortcuts, strides)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from resgen.errors import UsageError, did_you_mean
 from resgen.graph.ir import Graph, Node
+from resgen.graph.parts import sections
 from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import of_build
@@ -167,12 +168,13 @@ def _reasons(a: Job, b: Job) -> dict[str, str]:
 def _built(graph: Graph) -> dict[str, Counter[str]]:
     """Operators that take time, in words, by part."""
     found: dict[str, Counter[str]] = {}
-    for node in graph.nodes:
-        words = _words(node)
-        if words:
-            section = graph.sections[node.origin.section].name
-            part = SHORTCUTS if node.origin.role == "shortcut" else section
-            found.setdefault(part, Counter())[words] += 1
+    for section in sections(graph):
+        for node in section.nodes:
+            words = _words(node)
+            if words:
+                shortcut = node.origin.role == "shortcut"
+                part = SHORTCUTS if shortcut else section.name
+                found.setdefault(part, Counter())[words] += 1
     return found
 
 
