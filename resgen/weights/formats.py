@@ -17,6 +17,7 @@ _HEAD: Final = 512
 _LONGEST_HEADER: Final = 100_000_000
 _KNOWN: Final = "known are .safetensors and what torch.save writes"
 _AGAIN: Final = "download or copy it again"
+_UNPACK: Final = "unpack it first"
 _BY_NAME: Final = (
     "resgen.build(spec, out, state_dict=...) takes arrays by PyTorch's names"
 )
@@ -27,7 +28,13 @@ _BEGINNINGS: Final = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras saves weights", _BY_NAME),
     (b"\x93NUMPY", "a NumPy file of one array, without a name", _BY_NAME),
     (b"GGUF", "a GGUF file, of language models", _KNOWN),
-    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
+    (b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (b"BZh", "a bzip2 archive", _UNPACK),
+    (b"\xfd7zXZ", "an xz archive", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive", _UNPACK),
+    (b"7z\xbc\xaf", "a 7z archive", _UNPACK),
+    (b"ftrt", "a TensorRT engine, which keeps no weights by name", _KNOWN),
+    *((begin, "a picture", _KNOWN) for begin in (b"\x89PNG", b"\xff\xd8\xff")),
     (b"<", "a web page: the download brought that instead of the weights", _AGAIN),
     (b"{", "JSON text, which holds no weights", _KNOWN),
 )  # fmt: skip
@@ -81,12 +88,14 @@ def format_of(path: Path) -> Format:
         if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(begin):
             raise ResgenError(f"{path} is {what}", hint=mend)
     if head[257:262] == b"ustar":
-        raise ResgenError(f"{path} is a tar archive", hint="unpack it first")
+        raise ResgenError(f"{path} is a tar archive", hint=_UNPACK)
+    if head[4:8] == b"TFL3":
+        raise ResgenError(f"{path} is a LiteRT (TensorFlow Lite) model", hint=_BY_NAME)
     if path.suffix == ".msgpack":
         raise ResgenError(f"{path} holds weights of Flax", hint=_BY_NAME)
     if path.suffix == ".index" or ".data-0" in path.name:
         raise ResgenError(f"{path} is of a TensorFlow checkpoint", hint=_BY_NAME)
-    if head.isascii() and head.decode("ascii").isprintable():
+    if head.isascii() and b"".join(head.split()).decode("ascii").isprintable():
         raise ResgenError(f"{path} is text, not a checkpoint", hint=_KNOWN)
     raise ResgenError(
         f"{path} is damaged, cut short or not a checkpoint", hint=f"{_AGAIN}; {_KNOWN}"
@@ -116,7 +125,8 @@ def _archive(path: Path) -> Format:
             hint=f'resgen.build(spec, out, state_dict=dict(numpy.load("{path}"))) '
             "takes them",
         )
+    if not names:
+        raise ResgenError(f"{path} is a zip archive of nothing", hint=_AGAIN)
     raise ResgenError(
-        f"{path} is a zip archive without weights of torch.save",
-        hint="unpack it first",
+        f"{path} is a zip archive without weights of torch.save", hint=_UNPACK
     )

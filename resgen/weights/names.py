@@ -81,11 +81,14 @@ def find(
     """
     sets = list(_sets(saved))
     if not sets:
+        inner = saved.values() if isinstance(saved, Mapping) else ()
+        optimizer = any(
+            isinstance(m, Mapping) and "param_groups" in m for m in (saved, *inner)
+        )
+        hint = "an optimizer's state is none; name the file of the model"
         raise ResgenError(
-            f"{origin} holds {contents(saved)}, but no weights by name",
-            hint="an optimizer's state holds none; name the file of the model"
-            if isinstance(saved, Mapping) and "param_groups" in saved
-            else None,
+            f"{origin} holds {contents(saved)}: there are no weights by name",
+            hint=hint if optimizer else None,
         )
     if how.key is not None:
         key = how.key.strip("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import warnings
 import zipfile
 from pathlib import Path
@@ -111,9 +113,11 @@ def test_what_is_there_with_a_wrapper_and_without_is_two_sets(graph, state):
 
 def test_an_optimizers_state_is_no_weights(graph, state):
     steps = {i: {"exp_avg": v} for i, v in enumerate(state.values())}
-    with pytest.raises(ResgenError, match="holds state, param_groups") as error:
-        fit({"state": steps, "param_groups": [{"lr": 0.1}]}, graph)
-    assert "an optimizer's state" in str(error.value.hint)
+    saved = {"state": steps, "param_groups": [{"lr": 0.1}]}
+    for given in (saved, {"epoch": 1, "optimizer": saved}):
+        with pytest.raises(ResgenError, match="no weights by name") as error:
+            fit(given, graph)
+        assert "an optimizer's state" in str(error.value.hint)
 
 
 def test_a_stray_is_told_with_its_name(graph, state):
@@ -347,6 +351,13 @@ def other_files(folder: Path) -> dict[str, str]:
     (folder / "keras.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
     (folder / "page.pth").write_text("<!DOCTYPE html><html>404</html>")
     (folder / "empty.pth").write_bytes(b"")
+    (folder / "script.py").write_text("import torch\nprint(1)\n")
+    (folder / "picture.bin").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(600))
+    (folder / "model.plan").write_bytes(b"ftrt" + bytes(600))
+    (folder / "lite.bin").write_bytes(b"\x1c\0\0\0TFL3" + bytes(600))
+    (folder / "weights.xz").write_bytes(lzma.compress(bytes(600)))
+    (folder / "weights.bz2").write_bytes(bz2.compress(bytes(600)))
+    zipfile.ZipFile(folder / "none.zip", "w").close()
     with zipfile.ZipFile(folder / "model.keras", "w") as archive:
         archive.writestr("model.weights.h5", b"")
     torch.save({"a": torch.ones(64, 64)}, folder / "whole.pth")
@@ -362,6 +373,13 @@ def other_files(folder: Path) -> dict[str, str]:
         "keras.h5": "Keras",
         "page.pth": "web page",
         "empty.pth": "is empty",
+        "script.py": "is text",
+        "picture.bin": "a picture",
+        "model.plan": "a TensorRT engine",
+        "lite.bin": "a LiteRT",
+        "weights.xz": "an xz archive",
+        "weights.bz2": "a bzip2 archive",
+        "none.zip": "of nothing",
         "model.keras": "Keras",
         "cut.pth": "cut short",
     }
