@@ -16,6 +16,7 @@ from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
     from resgen.artifact.ready import Feeds, Ready
+    from resgen.runtime.base import Array
     from resgen.tensorrt.manifest import EngineManifest
     from resgen.tensorrt.targets import Division
 
@@ -224,8 +225,6 @@ def verify(
 
 def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
     """How close the engine comes; None where nothing here can run it."""
-    import numpy as np
-
     from resgen.errors import MissingDevice
     from resgen.proof.compare import Departure
     from resgen.runtime.tensorrt import TensorRtSession
@@ -240,21 +239,27 @@ def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
         fixed = next(iter(session.inputs.values()))[0]
         feeds, expected = ready.trial(fixed or session.least_batch)
         found = session.run(feeds)
-    largest = 0.0
-    for name, wanted in expected.items():
-        apart = float(np.abs(found[name].astype(np.float64) - wanted).max())
-        share = apart / (float(np.ptp(wanted)) or 1.0)
+    shares = {name: _apart(found[name], wanted) for name, wanted in expected.items()}
+    for name, share in shares.items():
         if not share <= ready.tolerance:
             raise Departure(
                 name,
                 f'the output "{name}" of the engine is {share:.1e} of its range away '
                 f"from the float32 network's (allowed {ready.tolerance:.0e})",
             )
-        largest = max(largest, share)
+    largest = max(shares.values())
     progress.say(
         "engine", f"within {largest:.1e} of the output's range of the float32 network"
     )
     return {"largest": largest, "allowed": ready.tolerance}
+
+
+def _apart(found: Array, wanted: Array) -> float:
+    """The largest difference, as a share of the range of what is wanted."""
+    import numpy as np
+
+    apart = float(np.abs(found.astype(np.float64) - wanted).max())
+    return apart / (float(np.ptp(wanted)) or 1.0)
 
 
 def _held(ready: Ready, told: OfEngine) -> dict[str, str]:
@@ -292,13 +297,13 @@ def _kept(ready: Ready, batch: int) -> tuple[Feeds, Feeds]:
         raise UsageError(f"{KIT}/{INPUTS} is not a batch of {batch}")
     computed = ready.exact(inputs)
     for name in computed.keys() | expected.keys():
-        if name in computed and name in expected:
-            wanted, found = computed[name], expected[name]
-            if wanted.shape == found.shape and wanted.dtype == found.dtype:
-                span = float(np.ptp(wanted)) or 1.0
-                apart = np.abs(found.astype(np.float64) - wanted).max() / span
-                if apart <= ready.tolerance or np.array_equal(found, wanted, True):
-                    continue
+        wanted, found = computed.get(name), expected.get(name)
+        if wanted is not None and found is not None:
+            alike = wanted.shape == found.shape and wanted.dtype == found.dtype
+            close = alike and _apart(found, wanted) <= ready.tolerance
+            # Numbers that are none on both sides are apart by nothing that is one.
+            if close or (alike and np.array_equal(found, wanted, equal_nan=True)):
+                continue
         raise Departure(name, f'"{name}" of {KIT}/{EXPECTED} is not what the network '
                         f"makes of {KIT}/{INPUTS}")  # fmt: skip
     return inputs, expected
