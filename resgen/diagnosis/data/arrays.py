@@ -17,8 +17,8 @@ from resgen.files.hashed import sha256_of
 from resgen.graph.ir import Graph
 from resgen.pictures.preprocess import prepare
 from resgen.pictures.words import takes_pictures
-from resgen.runtime.base import describe
 from resgen.spec.model import Preprocess
+from resgen.words.numbers import shape as sized
 
 Array: TypeAlias = NDArray[Any]
 
@@ -101,7 +101,7 @@ def _named(held: Mapping[str, Array], names: tuple[str, ...]) -> str | None:
 
 
 def _contents(held: Mapping[str, Array]) -> str:
-    each = (f"{n} ({a.dtype}, {describe(a.shape)})".strip() for n, a in held.items())
+    each = (f"{n} ({a.dtype}, {sized(a.shape)})".strip() for n, a in held.items())
     return ", ".join(each) or "nothing"
 
 
@@ -113,7 +113,7 @@ def _labels(found: Array, where: str) -> Labels:
         found = found[:, 0]  # as Keras keeps those of CIFAR
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise ResgenError(
-            f"{where} is {found.dtype}, {describe(found.shape)}; wanted is one whole "
+            f"{where} is {found.dtype}, {sized(found.shape)}; wanted is one whole "
             "number for each input",
             hint="y.argmax(1) of one-hot labels, y.astype(int) of whole floats",
         )
@@ -164,8 +164,8 @@ def _inputs(
         found = found[:, None]  # one channel, whose axis was left out
     if found.dtype.kind not in "fiu" or found.shape[1:] != shape:
         raise ResgenError(
-            f"{where} is {found.dtype}, {describe(found.shape)}; wanted are numbers, "
-            f"N x {describe(shape)}",
+            f"{where} is {found.dtype}, {sized(found.shape)}; wanted are numbers, "
+            f"N x {sized(shape)}",
             hint="pictures of other sizes are resized if they are bytes (uint8), "
             "N x H x W x colours"
             if takes_pictures(preprocess, shape)

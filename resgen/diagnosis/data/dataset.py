@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from resgen.errors import ResgenError, UsageError, did_you_mean
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Data
-from resgen.runtime.base import describe
+from resgen.words.numbers import shape as sized
 
 Images: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.int64]
@@ -124,7 +124,7 @@ class Dataset:
         if given.type.shape != self.shape:
             raise ResgenError(
                 f"{graph.name} takes {given.type}, and the first network "
-                f"{describe(self.shape)}: side by side they learn from the same inputs"
+                f"{sized(self.shape)}: side by side they learn from the same inputs"
             )
         values = dict(graph.outputs)
         name, classes = self.scores.name, self.scores.classes

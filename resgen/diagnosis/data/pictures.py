@@ -17,8 +17,8 @@ from resgen.graph.ir import Graph
 from resgen.pictures.find import PICTURES
 from resgen.pictures.preprocess import prepare, read
 from resgen.pictures.words import takes_pictures
-from resgen.runtime.base import describe
 from resgen.spec.model import Preprocess
+from resgen.words.numbers import shape as sized
 
 #: Of a resized picture less than this share of its area left after the crop is told.
 LEAST: Final = 0.5
@@ -30,9 +30,9 @@ def require_pictures(graph: Graph, preprocess: Preprocess, what: str) -> None:
     shape = given.type.shape
     if not takes_pictures(preprocess, shape):
         raise ResgenError(
-            f"the input of {graph.name}, {describe(shape)}, is no {preprocess.color} "
+            f"the input of {graph.name}, {sized(shape)}, is no {preprocess.color} "
             f"picture, so it cannot learn from {what}",
-            hint=f"give it an .npz file with an array x of N x {describe(shape)} and "
+            hint=f"give it an .npz file with an array x of N x {sized(shape)} and "
             "an array y of N labels",
         )
 
@@ -56,11 +56,11 @@ def resizing(
     if preprocess.crop is not None:
         crop = (preprocess.crop, preprocess.crop)
     if not straight:
-        steps.append(f"the middle {describe(crop)}")
+        steps.append(f"the middle {sized(crop)}")
     if crop != (height, width) or straight:
-        steps.append(f"to {describe((height, width))}")
+        steps.append(f"to {sized((height, width))}")
     smooth = ", antialiased" if preprocess.antialias else ""
-    was = describe(next(iter(sizes))[::-1]) if len(sizes) == 1 else "various sizes"
+    was = sized(next(iter(sizes))[::-1]) if len(sizes) == 1 else "various sizes"
     yield (
         f"pictures of {was} resized as preprocess says: {', then '.join(steps)} "
         f"({preprocess.interpolation}{smooth})"
