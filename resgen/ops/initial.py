@@ -43,14 +43,18 @@ class Initial:
 Init = tuple[tuple[str, float | Initial], ...]
 
 
+#: A kernel may be stated that no float counts; what is too large is refused later on.
+_MOST: Final = 2**1000
+
+
 def fan_in(shape: Sequence[int]) -> int:
     """Inputs that one output sums, as ``torch.nn.init`` counts them."""
-    return prod(shape[1:])
+    return min(prod(shape[1:]), _MOST)
 
 
 def fan_out(shape: Sequence[int]) -> int:
     """Output channels times kernel area, as ``torch.nn.init`` counts them."""
-    return shape[0] * prod(shape[2:])
+    return min(shape[0] * prod(shape[2:]), _MOST)
 
 
 def initializer(
