@@ -124,7 +124,10 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
         progress.say("comparing", _how(*jobs))
         found = measured(*jobs, asked.time, progress=progress.advance)
         fall = Waterfall()
-        if not _alike(*jobs):
+        if _alike(*jobs):
+            same = "A and B are the same network: what differs is the measurement's"
+            found = replace(found, notes=(*found.notes, same))
+        else:
             try:
                 fall = waterfall(*jobs, asked.part)
             except UsageError:

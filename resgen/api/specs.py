@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from resgen.spec.model import Spec
 
 #: The code of a spec that cannot be read.
-UNREADABLE = "RG006"
+UNREADABLE: Final = "RG006"
+#: Bytes of a folder's name. File systems have 255 (POSIX's NAME_MAX on ext4, NTFS and
+#: APFS), of which ``-int8-tensorrt`` and a temporary name beside it need some.
+LONGEST: Final = 200
 
 
 def examined(spec: Source, asked: Reading) -> Examined:
@@ -88,8 +91,14 @@ def _missing(path: Path) -> bool:
 
 
 def folder_name(name: str) -> str:
-    """The network's name, which must not lead out of ``build/``."""
+    """The network's name, if it can be that of a folder in ``build/``."""
+    hint = "name one with -o DIR"
     if Path(name).name != name or name in (".", ".."):
         message = f'the network\'s name, "{name}", cannot be that of a folder'
-        raise ResgenError(message, hint="name one with -o DIR")
+        raise ResgenError(message, hint=hint)
+    if len(name.encode(errors="replace")) > LONGEST:
+        message = (
+            f"the network's name has {len(name)} characters, too many for a folder"
+        )
+        raise ResgenError(message, hint=hint)
     return name

@@ -96,7 +96,8 @@ Examples:
   resgen doctor                     what this machine has and lacks
 
 SPEC is always a file or the name of a network that comes with resgen. `resgen COMMAND
---help` tells more about one command.""",
+--help` tells more about one command. A shell completes them after
+`eval "$(_RESGEN_COMPLETE=bash_source resgen)"` (also zsh_source, fish_source).""",
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context

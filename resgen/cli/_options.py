@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -81,6 +81,17 @@ def option_of(name: str, about: Option) -> Callable[[Command], Command]:
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, for programs."
+)
+
+QUIET: Final = "resgen.quiet"
+#: Of all commands that tell what they are doing.
+quiet_option = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda ctx, param, value: ctx.meta.update({QUIET: value}),
+    help="Tell no steps, only what came of them.",
 )
 
 spec_argument = click.argument("spec", metavar="SPEC")

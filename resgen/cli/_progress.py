@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final
 
+import click
+
+from resgen.cli._options import QUIET
 from resgen.cli._text import say
 from resgen.words.progress import Progress as Listener
 from resgen.words.terminal import printable, style
@@ -23,14 +26,16 @@ class Progress(Listener):
     """Prints finished steps; on a terminal also the one that is under way.
 
     ``then`` says for each finished step (``""`` is none) what begins after it. The
-    lines go to stdout, or to stderr with ``err``.
+    lines go to stdout, or to stderr with ``err``; with ``--quiet`` there are none.
     """
 
     def __init__(self, then: Mapping[str, str], *, err: bool) -> None:
         self._then = then
         self._err = err
         self._last = ""
-        self._live = sys.stderr.isatty()
+        context = click.get_current_context(silent=True)
+        self._quiet = context is not None and context.meta.get(QUIET, False)
+        self._live = sys.stderr.isatty() and not self._quiet
         self._logged = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -47,6 +52,8 @@ class Progress(Listener):
 
     def say(self, label: str, text: str) -> None:
         """A step is done; more lines of the same step stand below one another."""
+        if self._quiet:
+            return
         self._clear()
         head = "" if label == self._last else label
         self._last = label
@@ -61,7 +68,7 @@ class Progress(Listener):
         A log gets a line now and then, so that nobody takes a long step for a dead one.
         """
         now = time.monotonic()
-        if not self._live and now - self._logged > _EVERY:
+        if not self._live and not self._quiet and now - self._logged > _EVERY:
             self._logged = now
             say(f"{printable(step)}: {done} of {total}", err=True)
         if self._live:

@@ -8,7 +8,7 @@ import click
 
 from resgen.api.asked.making import Building
 from resgen.api.specs import network
-from resgen.cli._options import json_option, options, spec_argument
+from resgen.cli._options import json_option, options, quiet_option, spec_argument
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
@@ -30,6 +30,7 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 )
 @spec_argument
 @options(Building)
+@quiet_option
 @json_option
 def command(spec: str, *, as_json: bool, **given: Any) -> None:
     """Make a PyTorch model and an ONNX file, proven equal.

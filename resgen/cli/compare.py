@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from resgen.api.asked.compare import Comparing
-from resgen.cli._options import json_option, options
+from resgen.cli._options import json_option, options, quiet_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 from resgen.words.terminal import style
@@ -37,6 +37,7 @@ Exit code 0 whatever the verdict; 1: a condition of --fail-if holds."""
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @options(Comparing)
+@quiet_option
 @json_option
 def command(a: str, b: str, *, as_json: bool, **given: Any) -> int:
     """Say whether B is faster than A, and which parts make it so."""

@@ -11,7 +11,7 @@ import click
 
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.cli._failures import interrupted
-from resgen.cli._options import json_option, options
+from resgen.cli._options import json_option, options, quiet_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import carries_unicode, say, say_json, width
 from resgen.words.terminal import style
@@ -39,6 +39,7 @@ fault; 3: torch is not here."""
 )
 @click.argument("source", metavar="SPEC|DIR")
 @options(Diagnosing)
+@quiet_option
 @json_option
 def command(source: str, *, as_json: bool, **given: Any) -> int | None:
     """Tell whether a network will train, block by block.

@@ -11,7 +11,7 @@ import click
 from resgen import forms
 from resgen.api.asked.making import Exporting
 from resgen.api.specs import network
-from resgen.cli._options import json_option, option_of, options
+from resgen.cli._options import json_option, option_of, options, quiet_option
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
@@ -65,6 +65,7 @@ it is right, and on the calibration images what the precision costs."""
 )
 @options(Exporting)
 @_form_options
+@quiet_option
 @json_option
 def command(source: str, to: str, *, as_json: bool, **given: Any) -> None:
     """Write a network for the engine that is to run it.

@@ -10,7 +10,7 @@ import click
 
 from resgen.api.asked.profile import Profiling
 from resgen.cli._failures import interrupted
-from resgen.cli._options import json_option, options
+from resgen.cli._options import json_option, options, quiet_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json, width
 from resgen.words.terminal import style
@@ -35,6 +35,7 @@ Exit code 0: everything was measured; 1: a runtime gave nothing; 3: one is not h
 )
 @click.argument("source", metavar="SOURCE")
 @options(Profiling)
+@quiet_option
 @json_option
 def command(source: str, *, as_json: bool, **given: Any) -> int | None:
     """Measure how fast a network runs, and where the time goes.

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from resgen.api.asked.looking import Verifying
-from resgen.cli._options import folder_argument, json_option, options
+from resgen.cli._options import folder_argument, json_option, options, quiet_option
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 
@@ -25,6 +25,7 @@ Exit code 0: PyTorch and ONNX Runtime agree and no file has changed; 1: otherwis
 )
 @folder_argument
 @options(Verifying)
+@quiet_option
 @json_option
 def command(folder: str, *, as_json: bool, **given: Any) -> None:
     """Prove a build or an export again, on more images.

@@ -32,7 +32,9 @@ def of_command(name: str) -> set[str]:
     command = main.get_command(click.Context(main), name)
     assert command is not None
     found = {p.name for p in command.params if isinstance(p, click.Option)}
-    return {str(each) for each in found - {"as_json"} - PRINTED.get(name, set())}
+    return {
+        str(each) for each in found - {"as_json", "quiet"} - PRINTED.get(name, set())
+    }
 
 
 def groups_of(name: str) -> list[type[Group]]:

@@ -121,6 +121,27 @@ def test_a_name_never_leads_out_of_the_build_folder(
     assert not (here / "build").exists()
 
 
+def test_a_name_too_long_for_a_folder_wants_another(run: Run, here: Path) -> None:
+    change = ("--set", f'/name="{"x" * 300}"')
+    result = run("build", "mine.json", "--no-verify", *change)
+    assert result.exit_code == 1
+    assert "300 characters, too many for a folder" in result.stderr
+    assert "-o DIR" in result.stderr
+    assert not (here / "build").exists()
+    assert run("build", "mine.json", "--no-verify", *change, "-o", "x").exit_code == 0
+
+
+def test_quiet_says_what_came_of_it_and_no_steps(run: Run, here: Path) -> None:
+    loud = run("build", "mine.json", "--no-verify", "-o", "one")
+    quiet = run("build", "mine.json", "--no-verify", "-o", "two", "--quiet")
+    assert "weights" in loud.stdout
+    assert [line.split("/")[0] for line in quiet.stdout.splitlines()] == [
+        "two",
+        "next: resgen verify two · resgen profile two",
+    ]
+    assert quiet.stderr == ""
+
+
 def test_weights_that_are_not_there(run: Run, here: Path) -> None:
     result = run("build", "mine.json", "--no-verify", "--weights", "none.safetensors")
     assert result.exit_code == 1

@@ -61,6 +61,16 @@ def test_a_slower_network_is_told_with_its_reasons(run, here, told):
     assert "a note" in text
 
 
+def test_a_network_beside_itself_is_told_as_one(run, here, told):
+    told(EQUAL)
+    same = run("compare", "mine.json", "mine.json").stdout
+    assert "A and B are the same network" in same
+    (here / "other.json").write_text(
+        (here / "mine.json").read_text().replace('"mine"', '"other"')
+    )
+    assert "the same network" not in run("compare", "mine.json", "other.json").stdout
+
+
 def test_json_says_all_of_it(run, files, told):
     told(SLOWER)
     done = run("compare", "old.onnx", "new.onnx", "--json", "--fail-if", "slower")

@@ -237,3 +237,18 @@ def test_any_other_error_of_a_library_is_a_mistake_of_ours(
     monkeypatch.setattr("resgen.api.list.networks", fails)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run("list")
+
+
+def test_a_shell_completes_commands_and_the_words_of_options(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_RESGEN_COMPLETE", "bash_complete")
+
+    def completed(line: str) -> list[str]:
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        return run().stdout.splitlines()
+
+    assert completed("resgen insp") == ["plain,inspect"]
+    assert completed("resgen profile resnet50 --mode c") == ["plain,compute"]
+    assert "plain,--quiet" in completed("resgen build --q")
