@@ -83,15 +83,11 @@ class AvgPool(Op):
 
     def torch(self, x: TensorType) -> Module:
         windows = self._on(x)
-        options: dict[str, object] = {"stride": windows.stride}
-        if any(windows.padding):
-            options["padding"] = windows.padding
-        if self.ceil:
-            options["ceil_mode"] = True
+        options = windows.options
         if not self.count_padding:
             options["count_include_pad"] = False
-        suffix = spatial_suffix(x, "pooling")
-        return Module(f"torch.nn.AvgPool{suffix}", (windows.kernel,), options)
+        target = f"torch.nn.AvgPool{spatial_suffix(x, 'pooling')}"
+        return Module(target, (windows.kernel,), options)
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs

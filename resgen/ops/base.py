@@ -129,6 +129,8 @@ class Op:
     arity: ClassVar[int | None] = 1
     #: Whether passes alone place it, so that the language does not offer it.
     placed: ClassVar[bool] = False
+    #: Whether it is the identity outside training; ONNX then has no node of it.
+    training_only: ClassVar[bool] = False
 
     # Each operator declares the inputs that it takes; only `Any` lets it.
     def infer(self, *inputs: Any, **_: Any) -> TensorType:
@@ -163,11 +165,6 @@ class Op:
     @property
     def vanishes(self) -> bool:
         """Whether it is the identity whatever it is given, so that no node is made."""
-        return False
-
-    @property
-    def training_only(self) -> bool:
-        """Whether it is the identity outside training; ONNX then has no node of it."""
         return False
 
     @property
@@ -256,6 +253,16 @@ def multiplied(value: Axes, factor: int) -> Axes:
     if isinstance(value, int):
         return value * factor
     return tuple(v * factor for v in value)
+
+
+def collapsed(what: str, size: int, padding: int) -> ShapeError:
+    """The error of a window that is larger than the map, its padding included."""
+    return ShapeError(
+        f"the map collapses: {what} does not fit into {size} + 2 x {padding} positions",
+        attribute="kernel",
+        code="RG106",
+        hint="use a larger input, a smaller stride or fewer stages",
+    )
 
 
 def spatial_suffix(x: TensorType, what: str) -> str:

@@ -12,6 +12,7 @@ from resgen.ops.base import (
     Op,
     ShapeError,
     attribute,
+    collapsed,
     operator,
     per_axis,
     spatial_suffix,
@@ -59,13 +60,7 @@ class BlurPool(Op):
                 )
             size = (n + 2 * p - self.kernel) // s + 1
             if size < 1:
-                raise ShapeError(
-                    f"the map collapses: a filter of {self.kernel} does not fit into "
-                    f"{n} + 2 x {p} positions",
-                    attribute="kernel",
-                    code="RG106",
-                    hint="use a larger input, a smaller stride or fewer stages",
-                )
+                raise collapsed(f"a filter of {self.kernel}", n, p)
             sizes.append(size)
         return TensorType((x.channels, *sizes))
 

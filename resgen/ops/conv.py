@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import prod, sqrt
+from math import prod
 
 from resgen.ops.base import (
     Axes,
@@ -13,17 +13,16 @@ from resgen.ops.base import (
     Op,
     ShapeError,
     attribute,
+    collapsed,
     multiplied,
     operator,
     per_axis,
     spatial_suffix,
 )
-from resgen.ops.initial import Init, fan_out, initializer
+from resgen.ops.initial import Init, fan_out, weight_and_bias
 from resgen.ops.types import (
     Apply,
-    Constant,
     Module,
-    Normal,
     Operand,
     ParameterSpec,
     Ref,
@@ -89,13 +88,7 @@ class Conv(Op):
         for n, k, s, p, d in zip(x.spatial, *self._axes(x), strict=True):
             size = (n + 2 * p - d * (k - 1) - 1) // s + 1
             if size < 1:
-                raise ShapeError(
-                    f"the map collapses: a kernel of {d * (k - 1) + 1} does not fit "
-                    f"into {n} + 2 x {p} positions",
-                    attribute="kernel",
-                    code="RG106",
-                    hint="use a larger input, a smaller stride or fewer stages",
-                )
+                raise collapsed(f"a kernel of {d * (k - 1) + 1}", n, p)
             sizes.append(size)
         return TensorType((self.out, *sizes))
 
@@ -105,14 +98,8 @@ class Conv(Op):
             x.channels // self.groups,
             *per_axis(self.kernel, x, "kernel"),
         )
-        he = Normal(sqrt(2 / fan_out(shape)))
-        weight = ParameterSpec(
-            "weight", shape, initializer(self.init, "weight", shape, he)
-        )
-        if not self.bias:
-            return (weight,)
-        zero = initializer(self.init, "bias", (self.out,), Constant(0.0))
-        return weight, ParameterSpec("bias", (self.out,), zero)
+        bias = self.out if self.bias else None
+        return weight_and_bias(self.init, shape, fan_out(shape), bias)
 
     def operands(self, names: Mapping[str, str]) -> dict[str, Operand]:
         operands: dict[str, Operand] = {role: Ref(name) for role, name in names.items()}

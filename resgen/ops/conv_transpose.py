@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod, sqrt
+from math import prod
 
 from resgen.ops.base import (
     Axes,
@@ -15,15 +15,8 @@ from resgen.ops.base import (
     per_axis,
     spatial_suffix,
 )
-from resgen.ops.initial import Init, fan_out, initializer
-from resgen.ops.types import (
-    Constant,
-    Module,
-    Normal,
-    ParameterSpec,
-    TensorType,
-    Value,
-)
+from resgen.ops.initial import Init, fan_out, weight_and_bias
+from resgen.ops.types import Module, ParameterSpec, TensorType, Value
 
 
 @operator("conv_transpose")
@@ -76,15 +69,9 @@ class ConvTranspose(Op):
 
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
         kernel = per_axis(self.kernel, x, "kernel")
-        shape = (x.channels, self.out, *kernel)
-        he = Normal(sqrt(2 / fan_out((self.out, x.channels, *kernel))))
-        weight = ParameterSpec(
-            "weight", shape, initializer(self.init, "weight", shape, he)
-        )
-        if not self.bias:
-            return (weight,)
-        zero = initializer(self.init, "bias", (self.out,), Constant(0.0))
-        return weight, ParameterSpec("bias", (self.out,), zero)
+        fan = fan_out((self.out, x.channels, *kernel))
+        bias = self.out if self.bias else None
+        return weight_and_bias(self.init, (x.channels, self.out, *kernel), fan, bias)
 
     def macs(self, x: TensorType, y: TensorType) -> int:
         return x.size * self.out * prod(per_axis(self.kernel, x, "kernel"))

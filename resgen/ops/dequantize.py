@@ -27,11 +27,8 @@ class Dequantize(Op):
         return quantizer_parameters(x.dtype, zero_point=self.zero_point)
 
     def torch(self, x: TensorType) -> Function:
-        roles = ("scale", "zero_point") if self.zero_point else ("scale",)
-        return Function(
-            "resgen.lower.torch_numbers.dequantize",
-            parameters=tuple((role, ()) for role in roles),
-        )
+        parameters = tuple((p.role, p.shape) for p in self.parameters(x))
+        return Function("resgen.lower.torch_numbers.dequantize", parameters=parameters)
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs

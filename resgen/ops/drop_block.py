@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from resgen.ops.base import Case, Op, attribute, operator, spatial_suffix
 from resgen.ops.types import Module, TensorType
 
@@ -14,6 +16,8 @@ class DropBlock(Op):
     is kept is scaled up by as much. In inference it is the identity.
     """
 
+    training_only: ClassVar[bool] = True
+
     rate: float = attribute(
         "number", "share of the map", default=0.1, minimum=0, maximum=1
     )
@@ -22,10 +26,6 @@ class DropBlock(Op):
     @property
     def vanishes(self) -> bool:
         return self.rate == 0
-
-    @property
-    def training_only(self) -> bool:
-        return True
 
     def infer(self, x: TensorType) -> TensorType:
         spatial_suffix(x, "drop_block")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from resgen.ops.base import Case, Op, attribute, operator
 from resgen.ops.types import Module, TensorType
 
@@ -13,15 +15,13 @@ class DropPath(Op):
     What is kept is divided by ``1 - p``; in inference it is the identity.
     """
 
+    training_only: ClassVar[bool] = True
+
     p: float = attribute("number", "probability", minimum=0, maximum=1)
 
     @property
     def vanishes(self) -> bool:
         return self.p == 0
-
-    @property
-    def training_only(self) -> bool:
-        return True
 
     def torch(self, x: TensorType) -> Module:
         return Module("resgen.lower.modules.DropPath", (float(self.p),))

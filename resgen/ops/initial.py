@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Final
 
-from resgen.ops.types import Constant, Initializer, Normal, Uniform
+from resgen.ops.types import Constant, Initializer, Normal, ParameterSpec, Uniform
 
 #: Names that ``"init": {"type": NAME}`` takes, and what each does.
 NAMES: Final[Mapping[str, str]] = {
@@ -88,3 +88,22 @@ def initializer(
             return Normal(choice.gain / sqrt(mean))
         case _:
             return Uniform(choice.gain * sqrt(3 / mean))
+
+
+def weight_and_bias(
+    init: Init, weight: Sequence[int], fan: int, bias: int | None
+) -> tuple[ParameterSpec, ...]:
+    """The parameters of a convolution, unless said as He et al. 2015 and at zero.
+
+    ``weight`` is its shape, ``fan`` the numbers that one input enters, ``bias`` how
+    many of them there are, if any.
+    """
+    shapes: dict[str, tuple[tuple[int, ...], Initializer]] = {
+        "weight": (tuple(weight), Normal(sqrt(2 / fan)))
+    }
+    if bias is not None:
+        shapes["bias"] = ((bias,), Constant(0.0))
+    return tuple(
+        ParameterSpec(role, shape, initializer(init, role, shape, default))
+        for role, (shape, default) in shapes.items()
+    )

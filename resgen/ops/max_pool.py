@@ -69,15 +69,8 @@ class MaxPool(Op):
             pads = tuple(side for axis in reversed(tuple(sides)) for side in axis)
             args = (windows.kernel, windows.stride, pads, windows.dilation)
             return Module("resgen.lower.modules.PaddedMaxPool", args)
-        options: dict[str, object] = {"stride": windows.stride}
-        if any(windows.padding):
-            options["padding"] = windows.padding
-        if any(d > 1 for d in windows.dilation):
-            options["dilation"] = windows.dilation
-        if self.ceil:
-            options["ceil_mode"] = True
-        suffix = spatial_suffix(x, "pooling")
-        return Module(f"torch.nn.MaxPool{suffix}", (windows.kernel,), options)
+        target = f"torch.nn.MaxPool{spatial_suffix(x, 'pooling')}"
+        return Module(target, (windows.kernel,), windows.options)
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resgen.ops.base import Axes, ShapeError, per_axis, spatial_suffix
+from resgen.ops.base import Axes, ShapeError, collapsed, per_axis, spatial_suffix
 from resgen.ops.types import TensorType
 
 
@@ -66,15 +66,19 @@ class Pooling:
             if self.ceil and (count - 1) * s >= n + p:
                 count -= 1
             if count < 1:
-                raise ShapeError(
-                    f"the map collapses: a window of {extent} does not fit into "
-                    f"{n} + 2 x {p} positions",
-                    attribute="kernel",
-                    code="RG106",
-                    hint="use a larger input, a smaller stride or fewer stages",
-                )
+                raise collapsed(f"a window of {extent}", n, p)
             counts.append(count)
         return tuple(counts)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What torch's pooling of any kind is given beside the kernel."""
+        said: dict[str, object] = {"stride": self.stride}
+        if any(self.padding):
+            said["padding"] = self.padding
+        if any(d > 1 for d in self.dilation):
+            said["dilation"] = self.dilation
+        return {**said, "ceil_mode": True} if self.ceil else said
 
     def end_padding(self, dynamic: bool) -> tuple[int, ...]:
         """Padding at the end that makes the floor of ONNX count as ``ceil`` does.

@@ -54,12 +54,9 @@ class Quantize(Op):
         return quantizer_parameters(self.to, zero_point=self.zero_point)
 
     def torch(self, x: TensorType) -> Function:
-        roles = ("scale", "zero_point") if self.zero_point else ("scale",)
-        return Function(
-            "resgen.lower.torch_numbers.quantize",
-            kwargs={"to": self.to},
-            parameters=tuple((role, ()) for role in roles),
-        )
+        parameters = tuple((p.role, p.shape) for p in self.parameters(x))
+        target = "resgen.lower.torch_numbers.quantize"
+        return Function(target, kwargs={"to": self.to}, parameters=parameters)
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
