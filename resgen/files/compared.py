@@ -7,32 +7,16 @@ by the very code that writes, and no more than one piece of either is in memory.
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from resgen.files.hashed import bytes_of
+from resgen.files.hashed import Sink
 from resgen.files.ordinary import open_file
 
 #: How much of the file is read at once.
 _CHUNK: Final = 1 << 22
-
-
-class Sink(Protocol):
-    """What a writer needs of a file: ``HashedFile`` is one, ``ComparedFile`` another.
-
-    ``size`` is how much was written so far.
-    """
-
-    size: int
-
-    def write(self, data: bytes) -> None: ...
-
-    def write_array(self, array: NDArray[Any], layout: DTypeLike) -> None: ...
-
-    def align(self, boundary: int) -> None: ...
 
 
 class Differs(Exception):
@@ -44,7 +28,7 @@ class Differs(Exception):
         self.offset = offset
 
 
-class ComparedFile:
+class ComparedFile(Sink):
     """The file at ``path``: what is written must be what it holds, and all of it.
 
     Raises :class:`Differs` at the first piece that it does not hold, and at the end
@@ -55,35 +39,18 @@ class ComparedFile:
         self._path = Path(path)
         self._file = open_file(path)
         self._buffer = np.empty(_CHUNK, np.uint8)
-        self.size = 0
 
     def __enter__(self) -> ComparedFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._file:
             if kind is None and self._file.read(1):
                 raise Differs(self._path, self.size)
 
-    def write(self, data: bytes) -> None:
-        self._compare(np.frombuffer(data, np.uint8))
-
-    def write_array(self, array: NDArray[Any], layout: DTypeLike) -> None:
-        """The array's elements in this layout (``<f4``)."""
-        self._compare(bytes_of(array, layout))
-
-    def align(self, boundary: int) -> None:
-        """Zeros up to a multiple of ``boundary``."""
-        self.write(bytes(-self.size % boundary))
-
-    def _compare(self, wanted: NDArray[np.uint8]) -> None:
-        for start in range(0, len(wanted), _CHUNK):
-            piece = wanted[start : start + _CHUNK]
+    def take(self, content: NDArray[np.uint8]) -> None:
+        for start in range(0, len(content), _CHUNK):
+            piece = content[start : start + _CHUNK]
             found = self._buffer[: self._file.readinto(self._buffer[: len(piece)].data)]
             if not np.array_equal(found, piece):
                 same = found == piece[: len(found)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -16,53 +16,53 @@ from resgen.files.ordinary import open_file
 _CHUNK: Final = 1 << 24
 
 
-class HashedFile:
-    """A new binary file: what is written, how much, and its SHA-256."""
+class Sink(ABC):
+    """What a writer needs of a file: :class:`HashedFile` is one, ``ComparedFile`` too.
 
-    def __init__(self, path: str | Path) -> None:
-        self._file = Path(path).open("wb")  # noqa: SIM115 (closed by __exit__)
-        self._digest = hashlib.sha256()
-        self.size = 0
+    ``size`` is how much was written so far.
+    """
 
-    def __enter__(self) -> HashedFile:
-        return self
+    size = 0
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
+    @abstractmethod
+    def take(self, content: NDArray[np.uint8]) -> None:
+        """What is written, piece by piece."""
 
     def write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._digest.update(data)
-        self.size += len(data)
+        self.take(np.frombuffer(data, np.uint8))
 
     def write_array(self, array: NDArray[Any], layout: DTypeLike) -> None:
         """The array's elements in this layout (``<f4``), copied only if need be."""
-        flat = bytes_of(array, layout)
-        self._file.write(flat.data)
-        self._digest.update(flat.data)
-        self.size += flat.nbytes
+        # By view, since bfloat16 and its like offer no buffer.
+        self.take(np.ascontiguousarray(array, layout).reshape(-1).view(np.uint8))
 
     def align(self, boundary: int) -> None:
         """Fill with zeros up to a multiple of ``boundary``."""
         self.write(bytes(-self.size % boundary))
 
+
+class HashedFile(Sink):
+    """A new binary file: what is written, how much, and its SHA-256."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = Path(path).open("wb")  # noqa: SIM115 (closed by __exit__)
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> HashedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def take(self, content: NDArray[np.uint8]) -> None:
+        self._file.write(content.data)
+        self._digest.update(content.data)
+        self.size += content.nbytes
+
     @property
     def sha256(self) -> str:
         """Of everything written so far, in hexadecimal."""
         return self._digest.hexdigest()
-
-
-def bytes_of(array: NDArray[Any], layout: DTypeLike) -> NDArray[np.uint8]:
-    """The array's elements in this layout, as bytes; copied only if need be.
-
-    Bytes are asked for by view, since bfloat16 and its like offer no buffer.
-    """
-    return np.ascontiguousarray(array, layout).reshape(-1).view(np.uint8)
 
 
 def sha256_of(path: Path) -> str:

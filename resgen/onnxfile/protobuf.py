@@ -56,13 +56,21 @@ def part(file: BinaryIO, start: int, stop: int) -> bytes:
 
 def wrapped(number: int, content: bytes | bytearray) -> bytes:
     """A field that holds a message or text."""
-    found = bytearray()
-    for value in (number << 3 | _LENGTH, len(content)):
-        while value > 127:
-            found.append(value & 127 | 128)
-            value >>= 7
-        found.append(value)
-    return bytes(found + content)
+    return varint(number << 3 | _LENGTH) + varint(len(content)) + bytes(content)
+
+
+def varint(value: int) -> bytes:
+    """A non-negative integer in groups of seven bits, lowest first.
+
+    >>> varint(300).hex()
+    'ac02'
+    """
+    groups = bytearray()
+    while value > 127:
+        groups.append(value & 127 | 128)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
 
 
 def _varint(file: BinaryIO) -> int:

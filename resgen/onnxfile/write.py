@@ -21,8 +21,9 @@ import onnx
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
-from resgen.files.compared import ComparedFile, Sink
-from resgen.files.hashed import HashedFile
+from resgen.files.compared import ComparedFile
+from resgen.files.hashed import HashedFile, Sink
+from resgen.onnxfile.protobuf import varint
 from resgen.ops.cast import CODES
 from resgen.ops.types import DType
 from resgen.weights.evaluate import np_dtype
@@ -174,17 +175,3 @@ def _write_array(file: Sink, initializer: Initializer, array: NDArray[Any]) -> N
             f"{initializer.shape}"
         )
     file.write_array(array, np_dtype(initializer.dtype).newbyteorder("<"))
-
-
-def varint(value: int) -> bytes:
-    """A non-negative integer in groups of seven bits, lowest first.
-
-    >>> varint(300).hex()
-    'ac02'
-    """
-    groups = bytearray()
-    while value > 127:
-        groups.append(value & 127 | 128)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)

@@ -15,8 +15,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.files.compared import Sink
-from resgen.files.hashed import HashedFile
+from resgen.files.hashed import HashedFile, Sink
 from resgen.files.ordinary import check_file, reason
 from resgen.graph.ir import Graph
 from resgen.weights.evaluate import Array, Weights

@@ -17,7 +17,8 @@ from resgen.errors import UsageError
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET, to_model, write
-from resgen.onnxfile.write import PAGE, varint
+from resgen.onnxfile.protobuf import varint
+from resgen.onnxfile.write import PAGE
 from resgen.ops.act import Act
 from resgen.ops.add import Add
 from resgen.ops.base import Op
