@@ -57,14 +57,19 @@ def run(
         images=asked.images,
         verify=asked.verify,
     )
-    source = from_spec(
-        spec,
-        graph=graph,
-        weights=asked.weights,
-        state_dict=state_dict,
-        how=asked.loading,
-        preprocess=asked.preprocess,
-        seed=asked.seed,
+    return make(
+        # Nobody else holds the arrays, which are free once they are written.
+        from_spec(
+            spec,
+            graph=graph,
+            weights=asked.weights,
+            state_dict=state_dict,
+            how=asked.loading,
+            preprocess=asked.preprocess,
+            seed=asked.seed,
+        ),
+        asked.out or Path("build", folder_name(spec.name)),
+        wishes,
+        force=asked.force,
+        say=progress.say,
     )
-    place = asked.out or Path("build", folder_name(spec.name))
-    return make(source, place, wishes, force=asked.force, say=progress.say)

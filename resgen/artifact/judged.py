@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from resgen.artifact.folder import WEIGHTS
 from resgen.artifact.judging import slowdown, with_statistics
 from resgen.artifact.ready import Made
 from resgen.calibrate.lowered import Calibrator, Lowered
@@ -34,7 +33,6 @@ from resgen.proof.tolerance import (
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.runtime.torch import load_torch
 from resgen.weights.evaluate import Weights, np_dtype
-from resgen.weights.safetensors import StoredWeights
 
 Say = Callable[[str, str], None]
 #: Inputs that operators are compared on, one by one.
@@ -122,7 +120,7 @@ def _proven(made: Made, say: Say, batches: Sequence[int]) -> dict[str, Any]:
         graph,
         made.file_graph,
         made.model,
-        StoredWeights(made.folder / WEIGHTS),
+        made.weights,
         preprocess,
         made.written.initializers,
         batches=batches,

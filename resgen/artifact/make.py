@@ -47,6 +47,7 @@ from resgen.artifact.ready import (
     calibrator_of,
     lowered_by,
     made_of,
+    on_disk,
 )
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
@@ -106,6 +107,9 @@ def make(
         say("onnx", _onnx_line(made))
         files = _plain_files(made)
         files.update({file.name: file.sha256 for file in made.written.files})
+        if wishes.exact(made.graph):  # so nothing is calibrated any more
+            made = on_disk(made)
+            source = made.source  # the arrays are held by nobody here
         if wishes.verify:
             made = replace(made, proof=proof_of(made, say))
         more, record = finish(made)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.artifact.folder import MODEL
+from resgen.artifact.folder import MODEL, WEIGHTS
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
 from resgen.calibrate.lowered import Calibrator, Lowered, Progress
@@ -29,6 +29,7 @@ from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.tensorrt.build import Locate, nowhere
 from resgen.tensorrt.files import Fingerprint, fingerprint
 from resgen.weights.evaluate import Weights, np_dtype
+from resgen.weights.safetensors import StoredWeights
 
 #: How far an engine's output may be off, as a share of its range, on top of what the
 #: precision itself was measured to cost.
@@ -265,3 +266,19 @@ def as_taken(graph: Graph, source: Source, wishes: Wishes) -> Graph:
     if wishes.camera is None:
         return graph
     return camera(graph, source.spec.preprocess, wishes.camera)
+
+
+def on_disk(made: Made) -> Made:
+    """The same with weights that are read from its folder, one by one, when needed.
+
+    The arrays are free then, unless somebody else holds them: of a large network they
+    are as much again as the proof takes.
+    """
+    weights = StoredWeights(made.folder / WEIGHTS)
+    calibrator = replace(made.lowered.calibrator, weights=weights, learned=weights)
+    return replace(
+        made,
+        weights=weights,
+        source=replace(made.source, weights=weights),
+        lowered=replace(made.lowered, calibrator=calibrator, weights=weights),
+    )

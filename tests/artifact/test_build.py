@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from safetensors.numpy import load_file
 import resgen
 from resgen.artifact.opened import open_folder
 from resgen.errors import ResgenError
+from resgen.weights.initialize import initialize
 
 TINY = {
     "resgen": 1,
@@ -107,6 +109,27 @@ def test_without_proof_torch_is_not_imported(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a caller holds arguments")
+def test_no_array_is_held_while_the_proof_runs(spec, tmp_path, monkeypatch):
+    """Of a large network they are as much again as the proof takes."""
+    drawn, seen = [], []
+
+    def draw(parameters, seed):
+        arrays = initialize(parameters, seed)
+        drawn.extend(map(weakref.ref, arrays.values()))
+        return arrays
+
+    def prove(made, say):
+        seen.extend(array() for array in drawn)
+        return {}
+
+    monkeypatch.setattr("resgen.artifact.source.initialize", draw)
+    monkeypatch.setattr("resgen.artifact.make.proof_of", prove)
+    resgen.build(spec, tmp_path / "o")
+    assert seen
+    assert all(array is None for array in seen)
 
 
 def test_an_earlier_build_is_replaced(spec, tmp_path):
