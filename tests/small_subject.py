@@ -10,8 +10,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from resgen.profiling.worker import Worker
-
 TESTS = Path(__file__).parent
 SPEC = {
     "resgen": 1,
@@ -67,8 +65,8 @@ class Here:
     test_comparisons_soak.py.
     """
 
-    def __init__(self, environment=None):
-        self._worker = Worker(self)
+    def __init__(self, worker, environment=None):
+        self._worker = worker(self)
         self._answer = None
         self._progress = None
 

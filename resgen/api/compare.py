@@ -122,7 +122,7 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
     with prepared(wanted[0]) as first, prepared(wanted[1]) as second:
         jobs = _distinct(_jobs(asked, (first, second), device))
         progress.say("comparing", _how(*jobs))
-        found = measured(*jobs, asked.time, progress=progress.advance)
+        found = measured(*jobs, asked.time, progress=progress)
         fall = Waterfall()
         if _alike(*jobs):
             same = "A and B are the same network: what differs is the measurement's"

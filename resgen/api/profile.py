@@ -21,8 +21,10 @@ from resgen.artifact.engines import Building
 from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError
 from resgen.files.whole import write_text
+from resgen.machine.cores import available_cores
+from resgen.profiling.bench import Job
 from resgen.profiling.documents import REPORT
-from resgen.profiling.measure import Interrupted, Options, all_failed
+from resgen.profiling.measure import Interrupted, all_failed
 from resgen.profiling.measure import profile as measure
 from resgen.profiling.sampling import Limits
 from resgen.records.latency import Record
@@ -99,7 +101,7 @@ def run(
         building = Building(asked.batch, asked.shapes, device=device)
         wanted = replace(wanted, building=building)
     with prepared(wanted) as subject:
-        options = _options(asked, subject, device)
+        jobs = _jobs(asked, subject, device)
         folder = asked.out
         if folder is None and default_out is not None:
             folder = Path(default_out.format(folder_name(subject.subject.name)))
@@ -107,15 +109,14 @@ def run(
         if folder is not None:
             require_own(folder, DATA, PAGE)
         progress.say("network", _network_line(subject))
-        progress.say("timing", _how(options))
+        progress.say("timing", _how(jobs[0]))
         interrupted = False
         try:
             record = measure(
-                subject,
-                options,
+                jobs,
                 command=command("profile", [source], asked, paths=asked.with_paths),
                 say=lambda run: progress.say("", brief(run)),
-                progress=progress.advance,
+                progress=progress,
             )
         except Interrupted as stop:
             record, interrupted = stop.record, True
@@ -125,7 +126,9 @@ def run(
         record = replace(record, environment=environment(paths=True))
     if folder is not None:
         _write(record, folder)
-    failed = any(all_failed(record.runs, name) for name in options.runtimes)
+    failed = any(
+        all_failed(record.runs, name) for name in {job.runtime for job in jobs}
+    )
     return Profiled(record, folder, interrupted, failed)
 
 
@@ -140,7 +143,7 @@ def _why(name: str) -> str:
     )
 
 
-def _options(asked: Profiling, subject: Prepared, device: str) -> Options:
+def _jobs(asked: Profiling, subject: Prepared, device: str) -> list[Job]:
     runtimes = list(asked.runtime) or [default_runtime(subject, device)]
     if "all" in runtimes:
         here = present(device)
@@ -150,24 +153,30 @@ def _options(asked: Profiling, subject: Prepared, device: str) -> Options:
                 f"no runtime that is here runs {subject.subject.name} on {device}",
                 hint="`resgen doctor` shows what this machine has, and what to add",
             )
-    return Options(
-        runtimes=tuple(dict.fromkeys(runtimes)),
-        device=device,
-        batches=asked.batch,
-        mode=asked.mode,
-        limits=Limits(
-            seconds=asked.time,
-            warm_up=max(1.0, asked.time / 2),
-            least_seconds=min(1.0, asked.time / 2),
-            interval=1 / asked.rate if asked.rate else None,
-        ),
-        threads=asked.threads,
-        shapes=asked.shapes,
-        lanes=asked.in_flight or 2,
-        cold=asked.cold_l2,
-        graph=asked.cuda_graph,
-        breakdown=asked.operators,
+    limits = Limits(
+        seconds=asked.time,
+        warm_up=max(1.0, asked.time / 2),
+        least_seconds=min(1.0, asked.time / 2),
+        interval=1 / asked.rate if asked.rate else None,
     )
+    return [
+        Job(
+            prepared=subject,
+            runtime=runtime,
+            device=device,
+            threads=asked.threads or available_cores(),
+            batch=batch,
+            mode=asked.mode,
+            limits=limits,
+            shapes=asked.shapes,
+            lanes=asked.in_flight or 2,
+            cold=asked.cold_l2,
+            graph=asked.cuda_graph,
+            breakdown=asked.operators,
+        )
+        for runtime in dict.fromkeys(runtimes)
+        for batch in asked.batch
+    ]
 
 
 def _write(record: Record, folder: Path) -> None:
@@ -189,11 +198,9 @@ def _network_line(subject: Prepared) -> str:
     return ", ".join((*parts, f"weights: {weights}", subject.precision))
 
 
-def _how(options: Options) -> str:
-    from resgen.machine.cores import available_cores
-
-    parts = [options.mode, options.device]
-    if options.device == "cpu":
-        parts.append(f"{options.threads or available_cores()} threads")
-    parts.append(f"up to {options.limits.seconds:g} s each")
+def _how(job: Job) -> str:
+    parts = [job.mode, job.device]
+    if job.device == "cpu":
+        parts.append(f"{job.threads} threads")
+    parts.append(f"up to {job.limits.seconds:g} s each")
     return ", ".join(parts)

@@ -69,7 +69,7 @@ class Bench:
         if file is None:
             raise ResgenError(*_nothing(self.engine.title, takes, prepared))
         opening = Opening(
-            model=file,
+            file=file,
             network=prepared.module,
             device=self.job.device,
             threads=self.job.threads,

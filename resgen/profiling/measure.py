@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Final
 
 from resgen._version import __version__
-from resgen.artifact.measured import Prepared
 from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
-from resgen.profiling.knee import knees
-from resgen.profiling.sampling import Limits
 from resgen.profiling.worker import Worker
-from resgen.records.latency import Mode, Record, Run
+from resgen.records.latency import Record, Run
 from resgen.runtime.engines import find
+from resgen.words.progress import SILENT, Progress
 
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What is measured; the rest as in :class:`~resgen.profiling.bench.Job`.
-
-    ``threads`` None is every core that the process really has.
-    """
-
-    runtimes: tuple[str, ...]
-    device: str = "cpu"
-    batches: tuple[int, ...] = (1,)
-    mode: Mode = "latency"
-    limits: Limits = field(default_factory=Limits)
-    threads: int | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    lanes: int = 2
-    cold: bool = False
-    graph: bool = True
-    breakdown: bool = True
+#: The knee is the smallest batch whose throughput is this share of the best.
+KNEE: Final = 0.95
 
 
 class Interrupted(KeyboardInterrupt):
@@ -48,30 +28,29 @@ class Interrupted(KeyboardInterrupt):
 
 
 def profile(
-    subject: Prepared,
-    options: Options,
+    jobs: Sequence[Job],
     *,
     command: Sequence[str] = (),
     say: Callable[[Run], None] = lambda run: None,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = SILENT,
 ) -> Record:
-    """Measure it. A run that fails is a row with an error, and the others go on.
+    """Measure them, one after the other: what they are of is one network.
 
-    Where nothing could be measured at all, the first error is raised. An interrupt
-    raises :class:`Interrupted` with what there is.
+    A run that fails is a row with an error, and the others go on. Where nothing could
+    be measured at all, the first error is raised. An interrupt raises
+    :class:`Interrupted` with what there is.
     """
     from resgen import machine
-    from resgen.machine.cores import available_cores
 
-    for name in options.runtimes:
-        find(name).require(options.device, f"{subject.subject.name} cannot run on it")
-    threads = options.threads or available_cores()
+    subject = jobs[0].prepared.subject
+    for job in jobs:
+        find(job.runtime).require(job.device, f"{subject.name} cannot run on it")
     runs: list[Run] = []
     failures: list[Failure] = []
 
     def record() -> Record:
         return Record(
-            subject=subject.subject,
+            subject=subject,
             runs=tuple(_with_knees(runs)),
             environment=machine.environment(),
             command=tuple(command),
@@ -79,56 +58,35 @@ def profile(
             resgen=__version__,
         )
 
-    for name in options.runtimes:
-        for batch in options.batches:
-            job = _job(subject, options, name, batch, threads)
-            label = f"{name} at batch {batch}"
-            try:
-                answer = _measured(job, label, progress)
-            except KeyboardInterrupt as stop:
-                part = stop.args[0] if stop.args else None
-                if isinstance(part, Run):
-                    runs.append(part)
-                    say(part)
-                if not runs:
-                    raise KeyboardInterrupt from None
-                raise Interrupted(record()) from None
-            if isinstance(answer, Failure):
-                failures.append(answer)
-                answer = _failed(job, answer)
-            runs.append(answer)
-            say(answer)
+    for job in jobs:
+        try:
+            answer = _measured(job, progress)
+        except KeyboardInterrupt as stop:
+            part = stop.args[0] if stop.args else None
+            if isinstance(part, Run):
+                runs.append(part)
+                say(part)
+            if not runs:
+                raise KeyboardInterrupt from None
+            raise Interrupted(record()) from None
+        if isinstance(answer, Failure):
+            failures.append(answer)
+            answer = _failed(job, answer)
+        runs.append(answer)
+        say(answer)
     if all(run.error is not None for run in runs):
         raise failures[0].error()
     return record()
 
 
-def _job(
-    subject: Prepared, options: Options, runtime: str, batch: int, threads: int
-) -> Job:
-    return Job(
-        prepared=subject,
-        runtime=runtime,
-        device=options.device,
-        threads=threads,
-        batch=batch,
-        mode=options.mode,
-        limits=options.limits,
-        shapes=options.shapes,
-        lanes=options.lanes,
-        cold=options.cold,
-        graph=options.graph,
-        breakdown=options.breakdown,
-    )
+def _measured(job: Job, progress: Progress) -> Run | Failure:
+    label = f"{job.runtime} at batch {job.batch}"
 
+    def told(share: float) -> None:
+        progress.advance(label, round(100 * share), 100)
 
-def _measured(job: Job, label: str, progress: Progress) -> Run | Failure:
     with Process(Worker) as process:
-        found: Run | Failure = process.ask(
-            "measure",
-            job,
-            progress=lambda share: progress(label, round(100 * share), 100),
-        )
+        found: Run | Failure = process.ask("measure", job, progress=told)
     return found
 
 
@@ -146,10 +104,19 @@ def _failed(job: Job, failure: Failure) -> Run:
 
 
 def _with_knees(runs: Sequence[Run]) -> list[Run]:
+    """Of every engine that was measured at several batches, the knee is told."""
+    sweeps: dict[tuple[str, ...], list[tuple[int, float, int]]] = {}
+    for index, run in enumerate(runs):
+        if run.mode == "throughput" and run.throughput:
+            sweep = sweeps.setdefault((run.runtime, run.device, run.precision), [])
+            sweep.append((run.batch, run.throughput, index))
     found = list(runs)
-    for index, reached in knees(runs).items():
-        note = f"the knee: {reached:.0%} of the sweep's best throughput"
-        found[index] = replace(found[index], notes=(*found[index].notes, note))
+    for sweep in sweeps.values():
+        best = max(throughput for _, throughput, _ in sweep)
+        _, throughput, index = min(s for s in sweep if s[1] >= KNEE * best)
+        if len(sweep) > 1:
+            note = f"the knee: {throughput / best:.0%} of the sweep's best throughput"
+            found[index] = replace(found[index], notes=(*found[index].notes, note))
     return found
 
 

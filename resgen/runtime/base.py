@@ -6,12 +6,13 @@ import ctypes
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, TracebackType
+from importlib import import_module
+from types import MappingProxyType, ModuleType, TracebackType
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
-from resgen.errors import ResgenError
+from resgen.errors import MissingComponent, ResgenError
 
 Array: TypeAlias = NDArray[Any]
 Self = TypeVar("Self", bound="Session")  # typing has it from Python 3.11 on
@@ -86,6 +87,26 @@ class Session(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def load(module: str, title: str, why: str, extra: str) -> ModuleType:
+    """An engine's package, or :class:`~resgen.errors.MissingComponent`.
+
+    ``why`` ends the sentence "TITLE is not installed, so ..."; ``extra`` is what of
+    resgen installs it. A package that is here and lacks another is an ImportError.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name != module:
+            raise
+        install = f'pip install "resgen[{extra}]"'
+        raise MissingComponent(title, why, install) from missing
+
+
+def reason(error: Exception) -> str:
+    """What an engine says, on one line."""
+    return " ".join(str(error).split())
 
 
 def release_memory() -> None:

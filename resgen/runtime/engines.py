@@ -37,13 +37,13 @@ _CARRY: Final = (
 class Opening:
     """What an engine is to open, and how.
 
-    ``model`` is an ONNX file or an engine's own. ``network`` makes the graph and its
-    module. ``device`` is ``cpu`` or ``cuda:N``; ``threads`` is how many one operator
-    uses on a processor.
+    ``file`` is of the form that the engine takes; ``network`` makes the graph and its
+    module, of a form ``module``. ``device`` is ``cpu`` or ``cuda:N``; ``threads`` is
+    how many one operator uses on a processor.
     """
 
-    model: Path | None = None
-    network: Callable[[], tuple[Graph, torch.nn.Module]] | None = None
+    file: Path
+    network: Callable[[], tuple[Graph, torch.nn.Module]]
     device: str = "cpu"
     threads: int = 1
 

@@ -11,7 +11,14 @@ from typing import Any, Final
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.machine import telemetry
 from resgen.onnxfile.placed import check_placed
-from resgen.runtime.base import Array, Session, Shape, release_memory
+from resgen.runtime.base import (
+    Array,
+    Session,
+    Shape,
+    load,
+    reason,
+    release_memory,
+)
 from resgen.runtime.engines import Engine, Opening
 from resgen.runtime.foreign import CODES, run_with_values
 from resgen.runtime.torch import load_torch
@@ -45,15 +52,7 @@ def load_onnxruntime(why: str) -> ModuleType:
     switched off.
     """
     telemetry.switch_off()
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as missing:
-        if missing.name != "onnxruntime":
-            raise
-        install = 'pip install "resgen[onnxruntime]"'
-        raise MissingComponent("ONNX Runtime", why, install) from missing
-    found: ModuleType = onnxruntime
-    return found
+    return load("onnxruntime", "ONNX Runtime", why, "onnxruntime")
 
 
 class OnnxRuntimeSession(Session):
@@ -143,7 +142,7 @@ class OnnxRuntimeSession(Session):
             session = self._create(model, options)
         except Exception as error:  # the runtime's exceptions have no common base
             self._explain(model)
-            why = _reason(error)
+            why = reason(error)
             raise ResgenError(
                 f"ONNX Runtime does not load {self._label}: {why}",
                 hint=NEWER if TOO_NEW.search(why) else None,
@@ -164,7 +163,7 @@ class OnnxRuntimeSession(Session):
         try:
             return create()
         except Exception as error:  # the runtime's exceptions have no common base
-            if not FUSED_FLOAT8.search(_reason(error)):
+            if not FUSED_FLOAT8.search(reason(error)):
                 raise
         # ONNX Runtime 1.30 fuses 8-bit floats into an operator of integers, which it
         # then refuses; 1.32 leaves them alone, as here.
@@ -214,7 +213,7 @@ class OnnxRuntimeSession(Session):
             raise
         except Exception as error:  # see above
             raise ResgenError(
-                f"ONNX Runtime does not run {self._label}: {_reason(error)}"
+                f"ONNX Runtime does not run {self._label}: {reason(error)}"
             ) from error
         return dict(zip(names, results, strict=True))
 
@@ -269,14 +268,7 @@ def _kind(type_: str) -> str:
     return KINDS.get(name, name)
 
 
-def _reason(error: Exception) -> str:
-    """The runtime's message on one line."""
-    return " ".join(str(error).split())
-
-
 def _open(opening: Opening) -> Session:
-    if opening.model is None:
-        raise ResgenError("ONNX Runtime reads ONNX files, and there is none")
     provider, _, number = opening.device.partition(":")
     cuda = None
     if provider == "cuda":
@@ -284,7 +276,7 @@ def _open(opening: Opening) -> Session:
         stream = torch.cuda.current_stream().cuda_stream
         cuda = {"device_id": number or "0", "user_compute_stream": str(stream)}
     return OnnxRuntimeSession(
-        opening.model,
+        opening.file,
         provider=provider,
         threads=opening.threads,
         lean=False,

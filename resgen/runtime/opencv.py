@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
-from resgen.errors import MissingComponent, ResgenError
+from resgen.errors import ResgenError
 from resgen.onnxfile.ends import ends_of
-from resgen.runtime.base import Array, Session
+from resgen.runtime.base import Array, Session, load, reason
 from resgen.runtime.engines import Engine, Opening
-
-INSTALL: Final = 'pip install "resgen[opencv]"'
-
-
-def load_opencv(why: str) -> ModuleType:
-    """The cv2 package, or :class:`~resgen.errors.MissingComponent`.
-
-    ``why`` ends the sentence "OpenCV is not installed, so ...".
-    """
-    try:
-        import cv2
-    except ModuleNotFoundError as missing:
-        if missing.name != "cv2":
-            raise
-        raise MissingComponent("OpenCV", why, INSTALL) from missing
-    found: ModuleType = cv2
-    return found
 
 
 class OpenCvSession(Session):
@@ -41,7 +23,7 @@ class OpenCvSession(Session):
     name = "OpenCV"
 
     def __init__(self, model: Path, *, threads: int | None = None) -> None:
-        self._cv2 = load_opencv("the ONNX file cannot be run by it")
+        self._cv2 = load("cv2", "OpenCV", "the ONNX file cannot be run by it", "opencv")
         self._label = str(model)
         ends = ends_of(model)
         self.inputs, self.outputs = ends.inputs, ends.outputs
@@ -78,14 +60,12 @@ class OpenCvSession(Session):
 
 def _reason(error: Exception) -> str:
     """OpenCV's message on one line, without the place in its sources."""
-    text = " ".join(str(error).split())
+    text = reason(error)
     return text.partition(" error: ")[2] or text
 
 
 def _open(opening: Opening) -> Session:
-    if opening.model is None:
-        raise ResgenError("OpenCV reads ONNX files, and there is none")
-    return OpenCvSession(opening.model, threads=opening.threads)
+    return OpenCvSession(opening.file, threads=opening.threads)
 
 
 ENGINE: Final = Engine(

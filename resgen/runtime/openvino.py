@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.errors import MissingComponent, ResgenError
-from resgen.runtime.base import Array, Session, Shape
+from resgen.errors import ResgenError
+from resgen.runtime.base import Array, Session, Shape, load, reason
 from resgen.runtime.engines import Engine, Opening
 
-INSTALL: Final = 'pip install "resgen[openvino]"'
 #: OpenVINO's names of element types where NumPy and ml_dtypes have others.
 KINDS: Final[Mapping[str, str]] = {
     "f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64",
@@ -26,14 +25,7 @@ def load_openvino(why: str) -> ModuleType:
 
     ``why`` ends the sentence "OpenVINO is not installed, so ...".
     """
-    try:
-        import openvino
-    except ModuleNotFoundError as missing:
-        if missing.name != "openvino":
-            raise
-        raise MissingComponent("OpenVINO", why, INSTALL) from missing
-    found: ModuleType = openvino
-    return found
+    return load("openvino", "OpenVINO", why, "openvino")
 
 
 def compiled(model: Path, *, threads: int | None, profiled: bool = False) -> Any:
@@ -103,15 +95,8 @@ def _shape(port: Any) -> Shape:
     )
 
 
-def reason(error: Exception) -> str:
-    """The runtime's message on one line."""
-    return " ".join(str(error).split())
-
-
 def _open(opening: Opening) -> Session:
-    if opening.model is None:
-        raise ResgenError("OpenVINO reads ONNX files, and there is none")
-    return OpenVinoSession(opening.model, threads=opening.threads)
+    return OpenVinoSession(opening.file, threads=opening.threads)
 
 
 ENGINE: Final = Engine(

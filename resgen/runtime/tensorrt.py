@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,31 +40,9 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 
 
-class Block(Protocol):
-    """Bytes of the device, and as many of the host that it copies from and to."""
-
-    address: int
-    host: NDArray[np.uint8]
-
-
-class Memory(Protocol):
-    """Blocks, and the stream that all work on them is queued in.
-
-    ``current`` makes device and stream the current ones of the calling thread.
-    """
-
-    stream: int
-
-    def make(self, size: int) -> Any: ...
-    def current(self) -> AbstractContextManager[object]: ...
-    def upload(self, block: Any) -> None: ...
-    def download(self, block: Any) -> None: ...
-    def wait(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class TorchBlock:
-    """A CUDA tensor of PyTorch's, and a pinned one."""
+    """Bytes of the device, and as many pinned ones that it copies from and to."""
 
     device: Any
     pinned: Any
@@ -99,6 +77,7 @@ class TorchMemory:
             )
 
     def current(self) -> AbstractContextManager[object]:
+        """Device and stream are the current ones of the calling thread while inside."""
         # Both are a thread's own in CUDA, and lanes of `--mode throughput` are threads.
         made: AbstractContextManager[object] = self._torch.cuda.stream(self._queue)
         return made
@@ -120,7 +99,7 @@ class _Bound:
     profile: int
     inputs: Mapping[str, tuple[int, ...]]
     outputs: Mapping[str, tuple[int, ...]]
-    blocks: Mapping[str, Block]
+    blocks: Mapping[str, TorchBlock]
 
 
 @dataclass
@@ -171,7 +150,7 @@ class TensorRtSession(Session):
         self._compiled = Compiled(trt, loaded, kernels_of(content, memory.name))
         self._start(trt, loaded, memory)
 
-    def _start(self, trt: TensorRT, engine: ICudaEngine, memory: Memory) -> None:
+    def _start(self, trt: TensorRT, engine: ICudaEngine, memory: TorchMemory) -> None:
         self._trt = trt
         self._engine: ICudaEngine | None = engine
         self._work: _Work | None = self._new_work(engine)
@@ -376,12 +355,7 @@ def _within(shape: Sequence[int], least: Sequence[int], most: Sequence[int]) -> 
 
 
 def _open(opening: Opening) -> Session:
-    if opening.model is None:
-        raise ResgenError(
-            "TensorRT runs engines, and there is none",
-            hint="`resgen export SPEC --to tensorrt` makes a folder with one",
-        )
-    return TensorRtSession(opening.model, device=opening.device)
+    return TensorRtSession(opening.file, device=opening.device)
 
 
 ENGINE: Final = Engine(

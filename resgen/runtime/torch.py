@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from resgen.errors import MissingComponent, MissingDevice, ResgenError
+from resgen.errors import MissingDevice
 from resgen.graph.ir import Graph
 from resgen.machine.device import number_of
 from resgen.ops.types import TensorType
-from resgen.runtime.base import Array, Session, Shape
+from resgen.runtime.base import Array, Session, Shape, load
 from resgen.runtime.engines import Engine, Opening
 
 if TYPE_CHECKING:
@@ -28,15 +28,8 @@ def load_torch(why: str) -> ModuleType:
 
     ``why`` ends the sentence "PyTorch is not installed, so ...".
     """
-    try:
-        with _collector_paused():
-            import torch
-    except ModuleNotFoundError as missing:
-        if missing.name != "torch":
-            raise
-        install = 'pip install "resgen[torch]"'
-        raise MissingComponent("PyTorch", why, install) from missing
-    return torch
+    with _collector_paused():
+        return load("torch", "PyTorch", why, "torch")
 
 
 def load_cuda(
@@ -164,11 +157,6 @@ class TorchSession(Session):
 
 
 def _open(opening: Opening) -> Session:
-    if opening.network is None:
-        raise ResgenError(
-            "PyTorch runs networks of a spec, and this is a file",
-            hint="onnxruntime runs an ONNX file",
-        )
     graph, module = opening.network()
     return TorchSession(graph, module, device=opening.device, threads=opening.threads)
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from resgen.errors import ResgenError
 from resgen.runtime.base import Session
 from resgen.runtime.engines import Engine, Opening
 from resgen.runtime.torch import TorchSession
 
 
 def _open(opening: Opening) -> Session:
-    if opening.network is None:
-        raise ResgenError(
-            "torch.compile runs networks of a spec, and this is a file",
-            hint="onnxruntime runs an ONNX file",
-        )
     graph, module = opening.network()
     return TorchSession(
         graph, module, device=opening.device, threads=opening.threads, compiled=True

@@ -13,17 +13,24 @@ from small_subject import SPEC, find_stand_ins, measure_here, onnx_file
 from resgen.artifact.measured import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.profiling import measure
+from resgen.profiling.bench import Job
 from resgen.profiling.documents import REPORT
-from resgen.profiling.measure import Interrupted, Options, all_failed, profile
+from resgen.profiling.measure import Interrupted, all_failed
 from resgen.profiling.sampling import Limits
 from resgen.records.latency import Run
 
 QUICK = Limits(seconds=0.3, warm_up=0.2, least_seconds=0.1)
 
 
-def options(*runtimes, **more):
+def profile(subject, *runtimes, batches=(1,), **more):
+    said = {name: more.pop(name) for name in ("say", "command") if name in more}
     more = {"limits": QUICK, "breakdown": False, "threads": 1, **more}
-    return Options(runtimes, **more)
+    jobs = [
+        Job(subject, runtime, batch=batch, **more)
+        for runtime in runtimes
+        for batch in batches
+    ]
+    return measure.profile(jobs, **said)
 
 
 @pytest.fixture
@@ -48,7 +55,9 @@ def test_a_network_of_a_spec_on_two_engines(small, tmp_path, monkeypatch):
     said = []
     record = profile(
         small,
-        options("onnxruntime", "torch", breakdown=True),
+        "onnxruntime",
+        "torch",
+        breakdown=True,
         command=["resgen", "profile", "small.json"],
         say=said.append,
     )
@@ -86,7 +95,7 @@ def test_the_median_is_that_of_a_bare_loop_beside_it(small):
     import onnxruntime
 
     limits = Limits(seconds=1.0, warm_up=0.5, half_width=0.0)
-    run = profile(small, options("onnxruntime", limits=limits)).runs[0]
+    run = profile(small, "onnxruntime", limits=limits).runs[0]
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(small.model), settings)
@@ -104,7 +113,7 @@ def test_the_median_is_that_of_a_bare_loop_beside_it(small):
 
 @pytest.mark.slow
 def test_a_process_that_dies_costs_its_own_row_only(tiny):
-    record = profile(tiny, options("stand_in_engines.dying", "null"))
+    record = profile(tiny, "stand_in_engines.dying", "null")
     dead, after = record.runs
     assert after.summary is not None
     assert "died by SIGSEGV" in dead.error
@@ -115,7 +124,7 @@ def test_a_process_that_dies_costs_its_own_row_only(tiny):
 @pytest.mark.slow
 def test_a_batch_that_does_not_fit_says_so_and_the_sweep_goes_on(tiny, monkeypatch):
     measure_here(monkeypatch)
-    record = profile(tiny, options("stand_in_engines.hungry", batches=(1, 4, 2)))
+    record = profile(tiny, "stand_in_engines.hungry", batches=(1, 4, 2))
     assert [run.error and run.error.split(" (")[0] for run in record.runs] == [
         None, "out of memory at batch 4", None,
     ]  # fmt: skip
@@ -123,17 +132,17 @@ def test_a_batch_that_does_not_fit_says_so_and_the_sweep_goes_on(tiny, monkeypat
 
 def test_where_nothing_was_measured_the_first_error_is_raised(tiny):
     with pytest.raises(ResgenError, match="Shouting does not load tiny") as found:
-        profile(tiny, options("stand_in_engines.shouting"))
+        profile(tiny, "stand_in_engines.shouting")
     assert found.value.hint == "be quiet"
 
 
 @pytest.mark.slow
 def test_an_interrupt_hands_over_what_was_measured(tiny, monkeypatch):
     measure_here(monkeypatch)
-    whole = profile(tiny, options("null")).runs[0]
+    whole = profile(tiny, "null").runs[0]
     answers = [whole, KeyboardInterrupt(whole)]
 
-    def measured(job, label, progress):
+    def measured(job, progress):
         answer = answers.pop(0)
         if isinstance(answer, Run):
             return answer
@@ -141,20 +150,18 @@ def test_an_interrupt_hands_over_what_was_measured(tiny, monkeypatch):
 
     monkeypatch.setattr(measure, "_measured", measured)
     with pytest.raises(Interrupted) as stop:
-        profile(tiny, options("null", batches=(1, 2, 3)))
+        profile(tiny, "null", batches=(1, 2, 3))
     assert len(stop.value.record.runs) == 2
     answers = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt) as stop:
-        profile(tiny, options("null"))
+        profile(tiny, "null")
     assert not isinstance(stop.value, Interrupted)
 
 
 @pytest.mark.slow
 def test_throughput_finds_the_knee(tiny, monkeypatch):
     measure_here(monkeypatch)
-    record = profile(
-        tiny, options("null", mode="throughput", batches=(1, 2, 64), lanes=1)
-    )
+    record = profile(tiny, "null", mode="throughput", batches=(1, 2, 64), lanes=1)
     one, two, many = record.runs
     assert two.throughput > one.throughput
     assert [any("knee" in note for note in run.notes) for run in record.runs] == [
@@ -169,7 +176,7 @@ def test_pace_and_cold_caches_are_told(tiny, monkeypatch):
     limits = Limits(
         seconds=0.3, warm_up=0.1, least_seconds=0.1, half_width=0.0, interval=0.02
     )
-    (run,) = profile(tiny, options("null", limits=limits, cold=True)).runs
+    (run,) = profile(tiny, "null", limits=limits, cold=True).runs
     assert run.settings["rate"] == pytest.approx(50)
     assert any("paced at 50 a second" in note for note in run.notes)
     assert any("caches flushed" in note for note in run.notes)
@@ -181,10 +188,10 @@ def test_open_sizes_are_asked_for(tmp_path, monkeypatch):
     path = onnx_file(tmp_path / "open.onnx", open_sizes=True)
     with prepared(Wanted(str(path))) as subject:
         with pytest.raises(ResgenError, match="its sizes are open") as found:
-            profile(subject, options("null"))
+            profile(subject, "null")
         assert found.value.exit_code == 2
         assert "3x224x224" in (found.value.hint or "")
-        (run,) = profile(subject, options("null", shapes={"": (3, 8, 8)})).runs
+        (run,) = profile(subject, "null", shapes={"": (3, 8, 8)}).runs
         assert run.error is None
 
 
@@ -199,7 +206,7 @@ def test_a_file_that_takes_nothing_is_measured(tmp_path, monkeypatch):
     onnx.save(model, path)
     with prepared(Wanted(str(path))) as subject:
         assert subject.subject.input is None
-        (run,) = profile(subject, options("onnxruntime")).runs
+        (run,) = profile(subject, "onnxruntime").runs
         assert run.error is None
 
 
@@ -207,12 +214,12 @@ def test_what_is_not_here_is_named_before_anything_runs(tiny, monkeypatch):
     from resgen.runtime import engines
 
     with pytest.raises(UsageError, match="does not run on cuda"):
-        profile(tiny, options("opencv", device="cuda:0"))
+        profile(tiny, "opencv", device="cuda:0")
     with pytest.raises(MissingDevice, match="no NVIDIA GPU"):
-        profile(tiny, options("tensorrt", device="cuda:0"))
+        profile(tiny, "tensorrt", device="cuda:0")
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(MissingComponent, match="OpenVINO is not installed") as found:
-        profile(tiny, options("openvino"))
+        profile(tiny, "openvino")
     assert 'pip install "resgen[openvino]"' in found.value.install
     assert "resgen doctor" in found.value.install
 

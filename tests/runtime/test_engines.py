@@ -12,6 +12,7 @@ from small_subject import SPEC, onnx_file
 
 from resgen.artifact.measured import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
+from resgen.profiling.bench import Bench, Job
 from resgen.runtime import engines
 from resgen.runtime.engines import Engine, Opening, find, names, present
 from resgen.runtime.null import NullSession
@@ -165,9 +166,10 @@ def test_a_file_that_an_engine_cannot_run_says_why(tmp_path):
 
 
 def test_a_file_is_nothing_for_pytorch(tmp_path):
-    for name in ("torch", "torch-compile"):
-        with pytest.raises(ResgenError, match="runs networks of a spec"):
-            find(name).open(Opening(onnx_file(tmp_path / "x.onnx")))
+    with prepared(Wanted(str(onnx_file(tmp_path / "x.onnx")))) as subject:
+        for name in ("torch", "torch-compile"):
+            with pytest.raises(ResgenError, match="runs networks of a spec, and x is"):
+                Bench(Job(subject, name))
 
 
 def test_a_module_runs_in_the_type_that_it_has(tmp_path):

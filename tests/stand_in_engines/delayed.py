@@ -22,7 +22,7 @@ class Delayed(OnnxRuntimeSession):
 
 
 def start(opening):
-    return Delayed(opening.model, threads=opening.threads, lean=False)
+    return Delayed(opening.file, threads=opening.threads, lean=False)
 
 
 ENGINE = Engine("Delayed", "onnx", ("cpu",), (), "", start)

@@ -14,7 +14,7 @@ def die():
 
 
 def start(opening):
-    ends = ends_of(opening.model)
+    ends = ends_of(opening.file)
     return NullSession(ends.inputs, ends.outputs, seconds=die)
 
 

@@ -16,7 +16,7 @@ class Hungry(NullSession):
 
 
 def start(opening):
-    ends = ends_of(opening.model)
+    ends = ends_of(opening.file)
     return Hungry(ends.inputs, ends.outputs)
 
 

@@ -16,8 +16,8 @@ from resgen.runtime.null import NullSession
 
 
 def start(opening):
-    ends = ends_of(opening.model)
-    graph = onnx.load(str(opening.model)).graph.name
+    ends = ends_of(opening.file)
+    graph = onnx.load(str(opening.file)).graph.name
     milliseconds = float(graph.rpartition("-")[2])
     drawn = random.Random(os.getpid() ^ time.time_ns())
     own = drawn.gauss(1.0, 0.005)

@@ -7,7 +7,7 @@ from resgen.runtime.null import NullSession
 
 
 def start(opening):
-    graph = json.loads(opening.model.read_text())["graph"]
+    graph = json.loads(opening.file.read_text())["graph"]
     assert graph["node"]
     return NullSession({"input": (None, 3, 16, 16)}, {"output": (None, 3)})
 

@@ -44,6 +44,8 @@ FAMILIES = {
     "vgg16_bn": ("/input=[3, 32, 32]",),
     CIFAR: (),
 }
+#: Those that are built at more than one precision in all but a soak.
+SMALL = ("resnet18", "wrn40_2_cifar", CIFAR)
 
 
 def request(flavor, *targets, precision="fp32", profiles=(), **options):
@@ -62,7 +64,12 @@ def maps_of(path):
     ("name", "precision"),
     [
         *((name, "fp16") for name in FAMILIES),
-        *((name, "fp32") for name in ("resnet18", "wrn40_2_cifar", CIFAR)),
+        *((name, "fp32") for name in SMALL),
+        *(
+            pytest.param(name, "fp32", marks=pytest.mark.soak)
+            for name in FAMILIES
+            if name not in SMALL
+        ),
     ],
 )
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
-from resgen.runtime.base import Array
+from resgen.runtime.base import Array, reason
 from resgen.runtime.onnxruntime import CPU, load_onnxruntime
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ def profile_onnxruntime(
                 runtime, named, feeds, scratch, threads, runs + warm_up
             )
         except Exception as error:  # the runtime's exceptions have no common base
-            reason = " ".join(str(error).split())
             raise ResgenError(
-                f"ONNX Runtime does not profile {model}: {reason}"
+                f"ONNX Runtime does not profile {model}: {reason(error)}"
             ) from error
         files = (named, fused, final)
         computed = covers(*(read_stored(file).model.graph for file in files))

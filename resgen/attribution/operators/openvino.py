@@ -15,8 +15,8 @@ from resgen.attribution.attribute import CONVERSION
 from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
 from resgen.records.latency import OperatorTime
-from resgen.runtime.base import Array
-from resgen.runtime.openvino import compiled, reason
+from resgen.runtime.base import Array, reason
+from resgen.runtime.openvino import compiled
 
 _ORIGINS: Final = "originalLayersNames"
 #: What OpenVINO adds to the name of a convolution whose bias it adds separately.

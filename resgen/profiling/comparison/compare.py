@@ -9,7 +9,6 @@ are taken in between, by processes of their own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any, Final
@@ -27,6 +26,7 @@ from resgen.profiling.statistics.decide import (
     schedule,
 )
 from resgen.profiling.worker import Worker
+from resgen.words.progress import SILENT, Progress
 
 #: Pairs that both ran A. Fewer leave the floor to chance: of four pairs it is more than
 #: twice the noise between pairs, of six a third more.
@@ -44,8 +44,6 @@ TURNS: Final = 4
 BUILDS: Final = 4
 #: The verdict is looked for when there are enough pairs, and again when time is up.
 LOOKS: Final = 2
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def measured(
     seconds: float,
     *,
     seed: int | None = None,
-    progress: Progress = lambda step, done, total: None,
+    progress: Progress = SILENT,
 ) -> Measured:
     """Compare two jobs for about so many seconds; the least pairs are always taken.
 
@@ -160,7 +158,7 @@ class _Contest:
         total = pairs + alike
         while len(self.pairs) < pairs or len(self.alike) < alike:
             done = len(self.pairs) + len(self.alike)
-            self.progress("comparing", done, total)
+            self.progress.advance("comparing", done, total)
             same = len(self.alike) * pairs < len(self.pairs) * alike
             share = self.left / (total - done) - self.opening
             self._add(min(max(share, SHORTEST), LONGEST), same=same)
@@ -168,7 +166,7 @@ class _Contest:
     def take_until_time_is_up(self) -> None:
         """As many more as fit, as long as those before them."""
         while self.left > 0:
-            self.progress("comparing", round(self.gone), round(self.seconds))
+            self.progress.advance("comparing", round(self.gone), round(self.seconds))
             same = len(self.alike) * LEAST_PAIRS < len(self.pairs) * LEAST_FLOOR_PAIRS
             self._add(min(max(self.left - self.opening, SHORTEST), LONGEST), same=same)
 
