@@ -126,9 +126,7 @@ def run(
         record = replace(record, environment=environment(paths=True))
     if folder is not None:
         _write(record, folder)
-    failed = any(
-        all_failed(record.runs, name) for name in {job.runtime for job in jobs}
-    )
+    failed = any(all_failed(record.runs, job.runtime) for job in jobs)
     return Profiled(record, folder, interrupted, failed)
 
 
@@ -199,8 +197,5 @@ def _network_line(subject: Prepared) -> str:
 
 
 def _how(job: Job) -> str:
-    parts = [job.mode, job.device]
-    if job.device == "cpu":
-        parts.append(f"{job.threads} threads")
-    parts.append(f"up to {job.limits.seconds:g} s each")
-    return ", ".join(parts)
+    threads = f", {job.threads} threads" if job.device == "cpu" else ""
+    return f"{job.mode}, {job.device}{threads}, up to {job.limits.seconds:g} s each"
