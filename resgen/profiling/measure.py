@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Final
 
 from resgen._version import __version__
 from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
+from resgen.profiling.knee import knees
 from resgen.profiling.worker import Worker
 from resgen.records.latency import Record, Run
 from resgen.runtime.engines import find
 from resgen.words.progress import SILENT, Progress
-
-#: The knee is the smallest batch whose throughput is this share of the best.
-KNEE: Final = 0.95
 
 
 class Interrupted(KeyboardInterrupt):
@@ -104,19 +101,10 @@ def _failed(job: Job, failure: Failure) -> Run:
 
 
 def _with_knees(runs: Sequence[Run]) -> list[Run]:
-    """Of every engine that was measured at several batches, the knee is told."""
-    sweeps: dict[tuple[str, ...], list[tuple[int, float, int]]] = {}
-    for index, run in enumerate(runs):
-        if run.mode == "throughput" and run.throughput:
-            sweep = sweeps.setdefault((run.runtime, run.device, run.precision), [])
-            sweep.append((run.batch, run.throughput, index))
     found = list(runs)
-    for sweep in sweeps.values():
-        best = max(throughput for _, throughput, _ in sweep)
-        _, throughput, index = min(s for s in sweep if s[1] >= KNEE * best)
-        if len(sweep) > 1:
-            note = f"the knee: {throughput / best:.0%} of the sweep's best throughput"
-            found[index] = replace(found[index], notes=(*found[index].notes, note))
+    for index, reached in knees(runs).items():
+        note = f"the knee: {reached:.0%} of the sweep's best throughput"
+        found[index] = replace(found[index], notes=(*found[index].notes, note))
     return found
 
 
