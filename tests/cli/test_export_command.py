@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,6 +118,29 @@ def sabotaged(here: Path) -> None:
         arrays[f"layer2.0.bn1.{role}"][::8] *= 1000
     arrays["layer2.0.conv2.weight"][:, ::8] /= 1000
     save_file(arrays, here / "sabotaged.safetensors")
+
+
+@pytest.mark.slow
+def test_the_command_of_an_engine_builds_it_again(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setenv("RESGEN_CACHE", str(here / "cache"))
+    words = ["export", "mine.json", "--to", "tensorrt", "--precision", "fp16"]
+    words += ["--target", "sm_86", "--profile", "1,2,4", "--no-verify", "--seed", 3]
+    assert run(*words).exit_code == 0
+    folder = here / "build/mine-fp16-tensorrt"
+    first = json.loads((folder / "model.engine.json").read_text())
+    shutil.move(folder, here / "first")
+    program, *again = shlex.split(first["rebuild"])
+    assert program == "resgen"
+    assert run(*again).exit_code == 0
+    second = json.loads((folder / "model.engine.json").read_text())
+    assert second.keys() == first.keys()
+    for name in first.keys() - {"engine", "layers", "sha256"}:  # the builder's choice
+        assert second[name] == first[name], name
+    for name in ("model.onnx", "weights.safetensors", "graph.json"):
+        assert (folder / name).read_bytes() == (here / "first" / name).read_bytes()
 
 
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
