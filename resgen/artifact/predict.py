@@ -18,6 +18,7 @@ from resgen.pictures.words import takes_pictures, told
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import np_dtype
+from resgen.words.numbers import shape as said
 from resgen.words.terminal import Shown, printable, style
 
 #: Columns of a bar that stands for 100 %.
@@ -101,7 +102,7 @@ def predict(folder: Path, images: Sequence[Path], top: int = 5) -> Predicted:
         )
     if not takes_pictures(spec.preprocess, spec.input):
         raise ResgenError(
-            f"{folder}: an input of {' x '.join(map(str, spec.input))} is no "
+            f"{folder}: an input of {said(spec.input)} is no "
             f"{spec.preprocess.color} picture"
         )
     paths = [

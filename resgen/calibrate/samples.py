@@ -20,8 +20,9 @@ from resgen.graph.ir import Graph
 from resgen.pictures.find import PICTURES, photographs, pictures_of
 from resgen.pictures.preprocess import prepare, read
 from resgen.pictures.words import takes_pictures
-from resgen.runtime.base import Array, describe
+from resgen.runtime.base import Array
 from resgen.spec.model import Preprocess
+from resgen.words.numbers import shape as said
 
 #: Inputs of noise where a network takes no pictures and none are given.
 NOISE: Final = 16
@@ -171,7 +172,7 @@ def _targets(
     fits = found.shape == (count,) and found.dtype.kind in "iu"
     if not fits or found.min() < 0 or found.max() >= classes:
         raise ResgenError(
-            f"{name} of {path} is {found.dtype}, {describe(found.shape)}; wanted are "
+            f"{name} of {path} is {found.dtype}, {said(found.shape)}; wanted are "
             f"{count} whole numbers from 0 to {classes - 1}"
         )
     return found
@@ -189,12 +190,10 @@ def _arrays(path: Path, graph: Graph, preprocess: Preprocess) -> Samples:
         a for a in arrays.values() if a.shape[1:] == shape and a.dtype.kind in "fiu"
     ]
     if len(fitting) != 1 or not len(fitting[0]):
-        found = ", ".join(
-            f"{n}: {a.dtype}, {describe(a.shape)}" for n, a in arrays.items()
-        )
+        found = ", ".join(f"{n}: {a.dtype}, {said(a.shape)}" for n, a in arrays.items())
         raise ResgenError(
             f"{path} holds {found or 'nothing'}; wanted is one array of numbers, "
-            f"N x {describe(shape)}",
+            f"N x {said(shape)}",
         )
     given = fitting[0]
     with np.errstate(over="ignore"):  # it is told below

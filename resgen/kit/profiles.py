@@ -8,8 +8,9 @@ from typing import Any
 
 from resgen.errors import UsageError
 from resgen.onnxfile.stored import read_stored
-from resgen.runtime.base import Shape, describe, fits
+from resgen.runtime.base import Shape, fits
 from resgen.tensorrt.profiles import Profile, Sizes
+from resgen.words.numbers import shape as said
 
 
 def shapes_of(onnx: Path) -> tuple[dict[str, Shape], tuple[str, ...]]:
@@ -41,8 +42,8 @@ def check_profiles(
     for name, shape in inputs.items():
         if not fits(given[name].shape, shape):
             raise UsageError(
-                f'the test input "{name}" is {describe(given[name].shape)}, but the '
-                f"network takes {describe(shape)}"
+                f'the test input "{name}" is {said(given[name].shape)}, but the '
+                f"network takes {said(shape)}"
             )
     for profile in profiles:
         _check(inputs, profile)
@@ -50,14 +51,14 @@ def check_profiles(
         open_ = [name for name, shape in inputs.items() if None in shape]
         if open_:
             raise UsageError(
-                f'the input "{open_[0]}" is {describe(inputs[open_[0]])}: an engine '
+                f'the input "{open_[0]}" is {said(inputs[open_[0]])}: an engine '
                 "needs a profile that says which sizes it takes"
             )
         return 0
     for index, profile in enumerate(profiles):
         if all(_within(given[n].shape, *sizes) for n, sizes in profile.items()):
             return index
-    shown = ", ".join(describe(array.shape) for array in given.values())
+    shown = ", ".join(said(array.shape) for array in given.values())
     raise UsageError(f"no profile takes the test inputs, which are {shown}")
 
 
@@ -69,13 +70,13 @@ def _check(inputs: Mapping[str, Shape], profile: Profile) -> None:
         for size in sizes:
             if not fits(size, inputs[name]):
                 raise UsageError(
-                    f'the profile of "{name}" says {describe(size)}, but the network '
-                    f"takes {describe(inputs[name])}"
+                    f'the profile of "{name}" says {said(size)}, but the network '
+                    f"takes {said(inputs[name])}"
                 )
         if not _within(best, least, best, largest):
             raise UsageError(
-                f'the profile of "{name}" is not in order: {describe(least)}, '
-                f"{describe(best)}, {describe(largest)}"
+                f'the profile of "{name}" is not in order: {said(least)}, '
+                f"{said(best)}, {said(largest)}"
             )
     for name, shape in inputs.items():
         if None in shape and name not in profile:

@@ -14,6 +14,7 @@ from resgen.errors import ResgenError
 from resgen.files.ordinary import read_bytes, reason
 from resgen.pictures.words import takes_pictures, told
 from resgen.spec.model import INTERPOLATIONS, Preprocess, Spec
+from resgen.words.numbers import shape as sizes
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +83,9 @@ def read_preprocess(
             "interpolation",
         )
     if not takes_pictures(usual, shape):
-        sizes = " x ".join(map(str, shape))
-        raise ResgenError(f"{path} is about pictures, and an input of {sizes} is none")
+        raise ResgenError(
+            f"{path} is about pictures, and an input of {sizes(shape)} is none"
+        )
     try:
         return replace(usual, **_fields(said, usual, shape))
     except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:

@@ -16,6 +16,7 @@ from resgen.errors import MissingComponent, ResgenError
 from resgen.files.ordinary import check_file
 from resgen.pictures.words import takes_pictures
 from resgen.spec.model import Preprocess
+from resgen.words.numbers import shape as said
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,9 +52,8 @@ def prepare(
     is put right; transparency is dropped, as torchvision's loader drops it.
     """
     if not takes_pictures(preprocess, shape):
-        wanted = " x ".join(map(str, shape))
         raise ResgenError(
-            f"an input of {wanted} is no {preprocess.color} picture",
+            f"an input of {said(shape)} is no {preprocess.color} picture",
             hint='"color" of the spec\'s "preprocess" has to fit its "input"',
         )
     pillow = _pillow()

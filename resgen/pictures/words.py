@@ -7,6 +7,7 @@ from math import isclose
 from typing import Final
 
 from resgen.spec.model import Preprocess
+from resgen.words.numbers import shape as said
 
 #: Channels that a picture has in each order of colours.
 CHANNELS: Final = {"rgb": 3, "bgr": 3, "gray": 1}
@@ -25,7 +26,7 @@ def told(how: Preprocess, shape: Sequence[int]) -> str:
     'resize to 256 (shorter side, bilinear), crop 224 x 224'
     """
     if not takes_pictures(how, shape):
-        return f"none: an input of {' x '.join(map(str, shape))} is no picture"
+        return f"none: an input of {said(shape)} is no picture"
     height, width = shape[1:]
     size = f"{height} x {width}"
     smoothed = "" if how.antialias else ", not smoothed"

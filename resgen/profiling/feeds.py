@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from resgen.errors import ResgenError, UsageError
-from resgen.runtime.base import ANY, Array, Session, Shape, describe
+from resgen.runtime.base import ANY, Array, Session, Shape
+from resgen.words.numbers import shape as said
 
 
 def feeds_of(
@@ -47,7 +48,7 @@ def _sizes(
     if given is None:
         if None in rest:
             raise UsageError(
-                f'the input "{name}" is {describe(declared)}: its sizes are open',
+                f'the input "{name}" is {said(declared)}: its sizes are open',
                 hint="give its shape without the batch, as in 3x224x224",
             )
         given = tuple(n for n in rest if n is not None)
@@ -56,7 +57,7 @@ def _sizes(
     ):
         raise UsageError(
             f"the shape {'x'.join(map(str, given))} does not fit the input "
-            f'"{name}", which is {describe(declared)}'
+            f'"{name}", which is {said(declared)}'
         )
     return (batch, *given)
 

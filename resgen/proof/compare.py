@@ -11,7 +11,8 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph, Node
 from resgen.graph.parts import homes
-from resgen.runtime.base import Array, Session, describe
+from resgen.runtime.base import Array, Session
+from resgen.words.numbers import shape as said
 
 #: Outputs agree within this share of their range.
 TOLERANCE: Final = 1e-4
@@ -83,11 +84,11 @@ def compare_outputs(
         for name, wanted in expected.items():
             array = found.get(name)
             if array is None or array.shape != wanted.shape:
-                got = "nothing" if array is None else describe(array.shape)
+                got = "nothing" if array is None else said(array.shape)
                 raise Departure(
                     name,
                     f'{other.name} gives {got} as "{name}", {reference.name} '
-                    f"{describe(wanted.shape)}",
+                    f"{said(wanted.shape)}",
                 )
             difference, share = _apart(array, wanted)
             if not share <= tolerance and np.isfinite(share):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 from numpy.typing import NDArray
 
 from resgen.errors import MissingComponent, ResgenError
+from resgen.words.numbers import shape as said
 
 Array: TypeAlias = NDArray[Any]
 Self = TypeVar("Self", bound="Session")  # typing has it from Python 3.11 on
@@ -50,8 +51,8 @@ class Session(ABC):
         for name, shape in self.inputs.items():
             if not fits(feeds[name].shape, shape):
                 raise ResgenError(
-                    f'the input "{name}" has the shape {describe(feeds[name].shape)}, '
-                    f"but the network takes {describe(shape)}"
+                    f'the input "{name}" has the shape {said(feeds[name].shape)}, '
+                    f"but the network takes {said(shape)}"
                 )
         return self._run(feeds)
 
@@ -127,12 +128,3 @@ def fits(shape: tuple[int, ...], declared: Shape) -> bool:
         size is None or size == given
         for given, size in zip(shape, declared, strict=True)
     )
-
-
-def describe(shape: Shape) -> str:
-    """A shape for messages.
-
-    >>> describe((None, 3, 224, 224))
-    '? x 3 x 224 x 224'
-    """
-    return " x ".join("?" if n is None else str(n) for n in shape) or "scalar"

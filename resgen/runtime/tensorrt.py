@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from resgen.errors import ResgenError
 from resgen.files.ordinary import read_bytes
 from resgen.machine.device import number_of
-from resgen.runtime.base import Array, Session, describe
+from resgen.runtime.base import Array, Session
 from resgen.runtime.engines import Engine, Opening
 from resgen.runtime.torch import load_cuda
 from resgen.tensorrt.api import ICudaEngine, IExecutionContext, TensorRT
@@ -25,6 +25,7 @@ from resgen.tensorrt.listening import logger_of
 from resgen.tensorrt.manifest import check_here, rebuild, vouched
 from resgen.tensorrt.profiler import inspected, profiler_of, seconds_of
 from resgen.weights.evaluate import np_dtype
+from resgen.words.numbers import shape as said
 
 #: Element types by TensorRT's names, as NumPy and ml_dtypes call them.
 _TYPES: Final[Mapping[str, str]] = {
@@ -330,11 +331,11 @@ class TensorRtSession(Session):
             ):
                 return index
         taken = "; ".join(
-            f"{describe(tuple(least))} to {describe(tuple(most))}"
+            f"{said(tuple(least))} to {said(tuple(most))}"
             for profile in self._profiles
             for least, _, most in profile.values()
         )
-        given = ", ".join(describe(shape) for shape in shapes.values())
+        given = ", ".join(said(shape) for shape in shapes.values())
         raise ResgenError(
             f"the engine takes {taken}, but was given {given}",
             hint="run smaller batches, or export it with another profile",

@@ -13,8 +13,9 @@ from typing import Final, Literal
 
 from resgen._version import __version__
 from resgen.errors import ResgenError, UsageError
-from resgen.runtime.base import Shape, describe, fits
+from resgen.runtime.base import Shape, fits
 from resgen.serve.textproto import Message, Value, Word, text_of
+from resgen.words.numbers import shape as said
 
 Kind = Literal["onnx", "tensorrt"]
 #: What Triton's onnxruntime backend can hand an ONNX file to on a GPU.
@@ -146,7 +147,7 @@ def check_batches(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> bool:
     raise ResgenError(
         f'the batch of "{free.name}" is open, but "{fixed.name}" '
         f"({'an output' if output else 'an input'}) is always "
-        f"{describe(fixed.shape)}: Triton batches all inputs and outputs or none",
+        f"{said(fixed.shape)}: Triton batches all inputs and outputs or none",
         hint=f'{mend}, or fix the batch of "{free.name}" '
         "(python -m onnxruntime.tools.make_dynamic_shape_fixed)",
     )
@@ -218,7 +219,7 @@ def _max_batch(tensors: Sequence[Tensor], serving: Serving) -> int:
         fixed = next(t for t in tensors if not t.shape or t.shape[0] is not None)
         raise UsageError(
             f'the model cannot be batched: "{fixed.name}" is always '
-            f"{describe(fixed.shape)}",
+            f"{said(fixed.shape)}",
             hint="write the network with an open batch",
         )
     if asked is None:
@@ -335,8 +336,8 @@ def _check_shapes(
             raise UsageError(f'the model has no input "{name}" to warm up')
         if not fits(shape, taken[name]) or min(shape, default=1) < 1:
             raise UsageError(
-                f'"{name}" is warmed up with {describe(shape)}, but the model takes '
-                f"{describe(taken[name])}"
+                f'"{name}" is warmed up with {said(shape)}, but the model takes '
+                f"{said(taken[name])}"
             )
 
 
@@ -352,7 +353,7 @@ def _sample(
         if -1 in dims:
             raise UsageError(
                 f'warming up needs the sizes of "{tensor.name}", which are open: '
-                f"{describe(tensor.shape)}"
+                f"{said(tensor.shape)}"
             )
         content: tuple[tuple[str, Value], ...] = (
             ("data_type", Word(TYPES[tensor.dtype])),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from resgen.errors import UsageError
+from resgen.words.numbers import shape as said
 
 Sizes: TypeAlias = tuple[int, ...]
 #: The least, the best and the largest; of a batch alone they have one number.
@@ -69,7 +70,7 @@ def resolve(spans: Sequence[Span], inputs: Mapping[str, Open]) -> tuple[Profile,
         for name, shape in free.items():
             if None in shape[1:]:
                 raise UsageError(
-                    f'the input "{name}" is {_text(shape)}: an engine has to know its '
+                    f'the input "{name}" is {said(shape)}: an engine has to know its '
                     "sizes",
                     hint=f"as in the profile {_example(shape)}",
                 )
@@ -94,7 +95,7 @@ def _fit(name: str, shape: Open, span: Span) -> Span:
         ):
             raise UsageError(
                 f"the profile {format_profile(span)} does not fit the input "
-                f'"{name}", which is {_text(shape)}'
+                f'"{name}", which is {said(shape)}'
             )
     least, best, largest = whole
     _check_order(f'the input "{name}"', (least, best, largest))
@@ -109,7 +110,7 @@ def _complete(name: str, shape: Open, sizes: Sizes) -> Sizes:
     if len(rest) != len(shape) - 1:
         raise UsageError(
             f'a batch does not say what sizes the input "{name}" has, which is '
-            f"{_text(shape)}",
+            f"{said(shape)}",
             hint=f"as in the profile {_example(shape)}",
         )
     return (*sizes, *rest)
@@ -122,10 +123,6 @@ def _check_order(what: str, span: Span) -> None:
                 f"the profile of {what} is not in order: {format_profile(span)}",
                 hint="write the least, the best and the largest size",
             )
-
-
-def _text(shape: Open) -> str:
-    return " x ".join("?" if size is None else str(size) for size in shape)
 
 
 def _example(shape: Open) -> str:

@@ -15,8 +15,9 @@ import numpy as np
 from resgen.graph.ir import Graph, Parameter
 from resgen.graph.parts import sections
 from resgen.weights.evaluate import Array
-from resgen.weights.fitting import Misfit, shape
+from resgen.weights.fitting import Misfit
 from resgen.weights.initialize import initialize
+from resgen.words.numbers import shape
 
 
 def adapted(

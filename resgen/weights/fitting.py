@@ -9,6 +9,7 @@ from typing import Any, Final
 from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import Parameter
 from resgen.weights.names import LISTED, common_prefix, counts_batches, short
+from resgen.words.numbers import shape
 
 #: Beyond how many missing names none is suggested for an unexpected one.
 SUGGESTED: Final = 200
@@ -90,11 +91,6 @@ def refusal(
         ),
     ]
     return ResgenError("\n".join(lines), hint=hint)
-
-
-def shape(sizes: Sequence[int]) -> str:
-    """``64 x 3 x 7 x 7``."""
-    return " x ".join(map(str, sizes)) or "a scalar"
 
 
 def _differs(value: Any, parameter: Parameter) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from resgen.graph.ir import Graph, Node
 from resgen.graph.rules.base import Finding, Subject, rule
+from resgen.words.numbers import shape as said
 
 
 @rule("RG107", "error", "One name stands for two things")
@@ -49,7 +50,7 @@ def names(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 _user(graph, parameter.name),
                 f'the parameter "{parameter.name}" has two shapes: '
-                f"{_shape(shapes[parameter.name])} and {_shape(parameter.shape)}",
+                f"{said(shapes[parameter.name])} and {said(parameter.shape)}",
                 'give each element its own "as"',
             )
     types = graph.types
@@ -62,8 +63,8 @@ def names(subject: Subject) -> Iterator[Finding]:
             if shape != need.shape:
                 yield Finding(
                     node,
-                    f'it shares the parameter "{path}", which is {_shape(shape)}, but '
-                    f"needs it as {_shape(need.shape)}",
+                    f'it shares the parameter "{path}", which is {said(shape)}, but '
+                    f"needs it as {said(need.shape)}",
                     'do not "share", or give all users the same channels',
                 )
 
@@ -163,10 +164,6 @@ def used(subject: Subject) -> Iterator[Finding]:
                 f'nothing uses the result of "{node.name}" ({node.op.name})',
                 "use it, or remove it and what only it needs",
             )
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a scalar"
 
 
 def _user(graph: Graph, parameter: str) -> Node:
