@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any, Final, Literal, TypeAlias
 
 from resgen.records.latency import Samples
@@ -171,7 +172,7 @@ def _warm_up(loop: _Loop, limits: Limits) -> dict[str, Any]:
             loop.run(1)
             if loop.clock() - begin >= limits.warm_up:
                 break
-        medians.append(_median(loop.seconds[calls:]))
+        medians.append(median(loop.seconds[calls:]))
         last = medians[-AGREEING:]
         settled = len(last) == AGREEING and max(last) <= min(last) * (1 + limits.agree)
     return {
@@ -231,11 +232,6 @@ def _block_length(seconds: array[float]) -> int:
     from resgen.profiling.statistics.stats import block_length
 
     return block_length(np.asarray(seconds))
-
-
-def _median(seconds: array[float]) -> float:
-    ordered = sorted(seconds)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 @contextmanager

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from resgen.errors import ResgenError, is_out_of_memory
 from resgen.machine import process
 from resgen.machine.process import Answers, Failure
 from resgen.profiling.bench import Bench, Job, described
-from resgen.profiling.comparison.compete import Arm
+from resgen.profiling.modes import Timed
+from resgen.profiling.sampling import Limits, sample
 from resgen.records.latency import Breakdown, Run
+
+#: A block is over when its time is; the median of a pair is judged by other pairs.
+_BLOCK: Final = Limits(warm_up=0.0, half_width=0.0, least=1, least_seconds=0.0)
+#: Windows that fit into the time for settling; a few have to agree.
+WINDOWS: Final = 5
 
 
 class Worker(process.Worker):
-    """What can be asked of it."""
+    """What can be asked of it: a run, a profile, or its turns beside another."""
+
+    _timed: Timed
 
     def __init__(self, answers: Answers) -> None:
         super().__init__(answers)
         self._job: Job | None = None
-        self._arm: Arm | None = None
 
     def measure(self, job: Job) -> Run:
         """A whole run; see :mod:`resgen.profiling.measure`."""
@@ -35,20 +45,20 @@ class Worker(process.Worker):
     def open(self, job: Job) -> None:
         """Make ready for :meth:`block`."""
         self._job = job
-        self._arm = Arm(Bench(job))
+        self._timed = Bench(job).timed()
 
     def settle(self, seconds: float) -> None:
         """Run until successive windows agree, for so long at most."""
-        self._opened().settle(seconds)
+        window = seconds / WINDOWS
+        self._sample(replace(_BLOCK, warm_up=seconds, window=window, seconds=0.0))
 
     def block(self, seconds: float) -> list[float]:
-        """Samples of so many seconds."""
-        return self._opened().block(seconds)
+        """Samples of so many seconds, at least one."""
+        return self._sample(replace(_BLOCK, seconds=seconds))
 
-    def _opened(self) -> Arm:
-        if self._arm is None:
-            raise RuntimeError("a block was asked for before anything was opened")
-        return self._arm
+    def _sample(self, limits: Limits) -> list[float]:
+        taken = sample(self._timed.call, limits, before=self._timed.flush)
+        return list(taken.samples.seconds)
 
     def explain(self, error: BaseException) -> Failure:
         """The failure in words, without places that only this run knows."""
