@@ -144,7 +144,7 @@ def test_a_rate_that_is_too_large_is_found_and_one_that_will_do_is_named() -> No
     assert before.findings() == ()
     (finding,) = before.findings(rate=5.0)
     assert finding.code == "RG402"
-    rate = float(finding.hint.split("--lr ")[1].split(",")[0])
+    rate = float(finding.hint.split("learning rate of ")[1].split(",")[0])
     assert RATE / 10 < rate < 5
     assert before.findings(rate=rate) == ()
 
