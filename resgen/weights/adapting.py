@@ -15,7 +15,7 @@ import numpy as np
 from resgen.graph.ir import Graph, Parameter
 from resgen.graph.parts import sections
 from resgen.weights.evaluate import Array
-from resgen.weights.fitting import Misfit
+from resgen.weights.fitting import Misfit, is_float
 from resgen.weights.initialize import initialize
 from resgen.words.numbers import shape
 
@@ -66,8 +66,10 @@ def with_channels(weight: Array, channels: int) -> tuple[Array, str]:
 
 
 def _channels_differ(value: Any, parameter: Parameter) -> bool:
+    """Whether floats differ from a parameter in the input's channels alone."""
     a, b = tuple(value.shape), parameter.shape
-    return len(a) == len(b) > 1 and a[1] > 0 and (a[0], a[2:]) == (b[0], b[2:])
+    alike = len(a) == len(b) > 1 and (a[0], a[2:]) == (b[0], b[2:])
+    return alike and 0 < a[1] != b[1] and is_float(value)
 
 
 def _plain(value: Any) -> Array:

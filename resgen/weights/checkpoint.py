@@ -28,7 +28,7 @@ from resgen.weights.loading import Loaded, Loading
 from resgen.weights.mends import mend
 from resgen.weights.names import counts_batches, find, is_tensor
 from resgen.weights.pickles import read_pickle
-from resgen.weights.safetensors import read_safetensors
+from resgen.weights.safetensors import StoredWeights
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 #: Counters that tools leave among weights: torch's AveragedModel, thop, batch norm.
 COUNTERS: Final = ("n_averaged", "total_ops", "total_params", "num_batches_tracked")
-#: Types of safetensors that become float32, as a person knows them.
-_SAID: Final = {"F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
 
 def load(
@@ -55,11 +53,11 @@ def load(
     lets stay fresh. Raises ResgenError for what is not a checkpoint, wants to run code
     or does not fit, MissingComponent if torch is needed and not there.
     """
-    known = format_of(path)
-    saved = read_safetensors(path) if known == "safetensors" else read_pickle(path)
+    stored = StoredWeights(path) if format_of(path) == "safetensors" else None
+    saved = read_pickle(path) if stored is None else dict(stored)
     loaded = fit(saved, graph, how, origin=path.name, spec=spec, seed=seed)
-    if known == "safetensors":
-        _say_converted(Counter(_stored_types(path)))
+    if stored is not None:
+        _say_converted(Counter(stored.widened()))
     return loaded
 
 
@@ -104,8 +102,9 @@ def fit(
         advice = mend(graph, named, misfit, spec)
         raise refusal(misfit, graph.parameters, named, origin, advice)
     arrays = from_state_dict({p.name: named[p.name] for p in graph.parameters})
-    types = {p.name: p.dtype for p in graph.parameters}
-    typed = {n: array.astype(types[n], copy=False) for n, array in arrays.items()}
+    typed = {
+        p.name: arrays[p.name].astype(p.dtype, copy=False) for p in graph.parameters
+    }
     require_finite(graph, typed, origin)
     return Loaded(typed, tuple(notes))
 
@@ -159,14 +158,6 @@ def checked_state(state: object) -> Mapping[str, Any]:
 
 
 # --- parts ----------------------------------------------------------------------------
-
-
-def _stored_types(path: Path) -> list[str]:
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="numpy") as file:
-        types = [file.get_slice(name).get_dtype() for name in file.keys()]  # noqa: SIM118
-    return [_SAID[name] for name in types if name in _SAID]
 
 
 def _say_converted(dtypes: Mapping[str, int]) -> None:

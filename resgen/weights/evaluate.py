@@ -112,35 +112,34 @@ def _fit_bias(scale: Array, step: Array, bias: Array) -> Array:
 
 def _quantize(x: Array, scale: Array, dtype: str) -> Array:
     least, greatest = RANGES[dtype]
-    wide = np.asarray(scale, np.float64)
-    y = x / (wide.reshape(-1, *(1,) * (np.ndim(x) - 1)) if wide.ndim else wide)
+    y = x / _wide(scale, np.ndim(x))
     if dtype == "float8_e4m3fn":
         return y.clip(least, greatest).astype(np.float32).astype(np_dtype(dtype))
     return np.rint(y).clip(least, greatest).astype(dtype)
 
 
 def _dequantize(q: Array, scale: Array) -> Array:
-    wide = np.asarray(scale, np.float64)
-    return q * (wide.reshape(-1, *(1,) * (q.ndim - 1)) if wide.ndim else wide)
+    return q * _wide(scale, q.ndim)
+
+
+def _wide(scale: Array, rank: int) -> Array:
+    """A scale in float64, one by output as it broadcasts to a weight of this rank."""
+    wide: Array = np.asarray(scale, np.float64)
+    return wide.reshape(_per_output(wide.shape, rank)) if wide.ndim else wide
 
 
 #: Functions of numpy's that are computed element by element.
 _UFUNCS: Final[Mapping[str, np.ufunc]] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": np.multiply,
-    "divide": np.divide,
-    "sqrt": np.sqrt,
+    name: getattr(np, name)
+    for name in ("add", "subtract", "multiply", "divide", "sqrt")
 }
-
-
-def _in_float64(ufunc: np.ufunc) -> Callable[..., Array]:
-    return partial(ufunc, dtype=np.float64)
-
 
 #: Every function that an operand may apply; see :class:`resgen.ops.types.Apply`.
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    **{name: Function(_in_float64(f), _broadcast) for name, f in _UFUNCS.items()},
+    **{
+        name: Function(partial(ufunc, dtype=np.float64), _broadcast)
+        for name, ufunc in _UFUNCS.items()
+    },
     "zeros_like": Function(lambda x: np.zeros(x.shape), _same),
     "per_output": Function(
         lambda x, rank: x.reshape(_per_output(x.shape, rank)), _per_output

@@ -49,8 +49,13 @@ def agrees(value: Any, parameter: Parameter) -> bool:
     """
     if tuple(value.shape) != parameter.shape:
         return False
-    is_float = "float" in str(value.dtype)
-    return counts_batches(parameter.name) or is_float is (parameter.dtype == "float32")
+    known = is_float(value) is (parameter.dtype == "float32")
+    return known or counts_batches(parameter.name)
+
+
+def is_float(value: Any) -> bool:
+    """Whether an array or tensor is of floats, of any width."""
+    return "float" in str(value.dtype)
 
 
 def refusal(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from resgen.errors import ResgenError
@@ -11,7 +12,8 @@ from resgen.graph.ir import Graph
 from resgen.spec.canonical import canonical_form
 from resgen.spec.model import Spec
 from resgen.weights.adapting import adapted
-from resgen.weights.fitting import Misfit, compare
+from resgen.weights.fitting import Misfit, compare, is_float
+from resgen.weights.formats import BY_NAME
 
 #: What brings the axes of other frameworks to PyTorch's (out, in, ...), by the number
 #: of axes: theirs are (out, ..., in), and (..., in, out).
@@ -21,6 +23,8 @@ _ORDERS: Final[Mapping[str, Mapping[int, tuple[int, ...]]]] = {
         2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1), 5: (4, 3, 0, 1, 2),
     },
 }  # fmt: skip
+#: Names that no module of PyTorch gives its weights.
+_KERAS: Final = re.compile(r"(kernel|moving_mean|moving_variance)(:0)?$")
 
 
 def mend(
@@ -31,9 +35,13 @@ def mend(
         return "what is not of this network can be left out (ignore_extra)"
     if order := _other_order(graph, weights, misfit):
         return order
+    if any(_KERAS.search(name) for name in misfit.extra):
+        return f"their names are Keras's or Flax's; {BY_NAME}"
+    if misfit.changed and not any(is_float(weights[n]) for n in misfit.changed):
+        return "take the weights as they were before they were quantised or converted"
     found = []
-    if spec is not None:
-        found = [t for t in (_classes(spec, weights, misfit, graph),) if t]
+    if spec is not None and (classes := _classes(spec, weights, misfit)):
+        found.append(f"/head/classes={classes} makes it the network of these weights")
     if (half := adapted(graph, weights, misfit, 0)) is not None:
         parts = [note.split(":")[0] for note in half[1]]
         more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
@@ -42,34 +50,19 @@ def mend(
     return "; ".join(found) or None
 
 
-def _classes(
-    spec: Spec, weights: Mapping[str, Any], misfit: Misfit, graph: Graph
-) -> str | None:
+def _classes(spec: Spec, weights: Mapping[str, Any], misfit: Misfit) -> int | None:
     """The number of classes with which the spec is the network of these weights."""
     rows = {tuple(weights[name].shape)[:1] for name in misfit.changed}
     if misfit.missing or misfit.extra or len(rows) != 1 or () in rows:
         return None
     ((classes,),) = rows
-
-    def change(tree: dict[str, Any]) -> None:
-        tree["head"]["classes"] = classes
-
-    if _fits(spec, weights, change):
-        return f"/head/classes={classes} makes it the network of these weights"
-    return None
-
-
-def _fits(
-    spec: Spec, weights: Mapping[str, Any], change: Callable[[dict[str, Any]], None]
-) -> bool:
-    """Whether the spec, changed so, has parameters of these names and shapes."""
     tree = canonical_form(spec)
     try:
-        change(tree)
+        tree["head"]["classes"] = classes
         other = expand(load(tree))
     except (ResgenError, KeyError, TypeError):
-        return False
-    return not compare(other.parameters, weights)
+        return None
+    return None if compare(other.parameters, weights) else classes
 
 
 def _other_order(
@@ -82,13 +75,13 @@ def _other_order(
     ]
     for who, orders in _ORDERS.items():
         if pairs and all(
-            len(found) in orders and tuple(found[i] for i in orders[len(found)]) == want
+            # What has the shape wanted is of another type.
+            found != want
+            and len(found) in orders
+            and tuple(found[i] for i in orders[len(found)]) == want
             for found, want in pairs
         ):
             ranks = sorted({len(found) for found, _ in pairs}, reverse=True)
-            told = [f"array.transpose{orders[n]} at {n} axes" for n in ranks]
-            return (
-                f"their axes are in the order of {who}; {', '.join(told)} makes them "
-                "PyTorch's"
-            )
+            told = ", ".join(f"array.transpose{orders[n]} at {n} axes" for n in ranks)
+            return f"their axes are in the order of {who}; {told} makes them PyTorch's"
     return None

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import commonprefix
 from shlex import join
 from typing import Any, Final
 
@@ -103,9 +104,9 @@ def find(
     found = [f for path, values in sets for f in _prefixed(path, values, wanted, how)]
     if how.prefix is not None and not found:
         names = [name for _, values in sets for name in values]
-        raise ResgenError(
-            f'no name in {origin} begins with "{how.prefix}"; {_begin(names)}'
-        )
+        common = short(common_prefix(names))
+        are = f'all begin with "{common}"' if common else f"they are {_listed(names)}"
+        raise ResgenError(f'no name in {origin} begins with "{how.prefix}"; {are}')
     return _chosen(found, wanted, how, origin, saved)
 
 
@@ -154,9 +155,7 @@ def counts_batches(name: str) -> bool:
 
 def is_tensor(value: object) -> bool:
     """Whether it is an array or a tensor (torch need not be there to tell)."""
-    return (
-        hasattr(value, "dtype") and hasattr(value, "shape") and hasattr(value, "ndim")
-    )
+    return all(hasattr(value, name) for name in ("dtype", "shape", "ndim"))
 
 
 def contents(saved: object) -> str:
@@ -177,12 +176,8 @@ def common_prefix(names: Sequence[str]) -> str:
     >>> common_prefix(["net.conv.weight", "net.conv.bias"])
     'net.conv.'
     """
-    first, last = min(names, default=""), max(names, default="")
-    same = next(
-        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
-        min(len(first), len(last)),
-    )
-    return first[: first.rfind(".", 0, same) + 1]
+    same = commonprefix(names)  # noqa: RUF071 - these are no paths of files
+    return same[: same.rfind(".") + 1]
 
 
 # --- parts ----------------------------------------------------------------------------
@@ -274,12 +269,6 @@ def _address(value: Any) -> object:
         return value.data_ptr() or id(value)
     except (AttributeError, RuntimeError):  # an array; no storage, as of sparse ones
         return id(value)
-
-
-def _begin(names: Sequence[str]) -> str:
-    if common := common_prefix(names):
-        return f'all begin with "{short(common)}"'
-    return f"they are {_listed(names)}"
 
 
 def _listed(names: Sequence[str]) -> str:

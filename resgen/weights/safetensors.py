@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,21 +18,23 @@ from resgen.errors import ResgenError
 from resgen.files.hashed import HashedFile, Sink
 from resgen.files.ordinary import check_file, reason
 from resgen.graph.ir import Graph
-from resgen.weights.evaluate import Array, Weights
+from resgen.weights.evaluate import Array, Weights, np_dtype
 
-#: How each type that a checkpoint may hold is read; bfloat16 is widened by hand.
+#: How each type that a checkpoint may hold is read.
 _READ: Final[Mapping[str, str]] = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2",
+    "F64": "<f8", "F32": "<f4", "F16": "<f2",
+    "BF16": "<u2", "F8_E4M3": "u1", "F8_E5M2": "u1",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "u1",
 }  # fmt: skip
+#: Types that NumPy lacks, read as their bits.
+_BITS: Final[Mapping[str, str]] = {
+    "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+}  # fmt: skip
+#: Types that become float32, as a person knows them.
+_WIDENED: Final[Mapping[str, str]] = {"F16": "float16", "F64": "float64", **_BITS}
 
-#: The types of parameters: name in the file, layout in the file.
-_WRITTEN: Final[Mapping[str, tuple[str, str]]] = {
-    "float32": ("F32", "<f4"),
-    "int64": ("I64", "<i8"),
-    "int8": ("I8", "i1"),
-    "uint8": ("U8", "u1"),
-}
+#: The types of parameters, by their names in the file.
+_WRITTEN: Final = {"float32": "F32", "int64": "I64", "int8": "I8", "uint8": "U8"}
 
 
 class StoredWeights(Mapping[str, Array]):
@@ -60,22 +62,38 @@ class StoredWeights(Mapping[str, Array]):
         except SafetensorError as error:
             raise ResgenError(
                 f"{path} is not a whole safetensors file: {error}",
-                hint="was it cut short, or is it a .pth under another name?",
+                hint="download, copy or build it again",
             ) from error
         self._header.pop("__metadata__", None)
         self._start = 8 + length
 
     def __getitem__(self, name: str) -> Array:
         entry = self._header[name]
+        said: str = entry["dtype"]
+        if said not in _READ:
+            raise ResgenError(
+                f"{name} in {self.path} is stored as {said}",
+                hint=f"save it in a type that is read: {', '.join(_READ)}",
+            )
+        start, count = self._start + entry["data_offsets"][0], prod(entry["shape"])
         try:
-            with self.path.open("rb") as file:
-                return _read(file, name, entry, self._start)
+            stored: Array = np.fromfile(self.path, _READ[said], count, offset=start)
         except OSError as error:
             raise self._unreadable(error) from error
+        if said in _BITS:
+            stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+            stored = stored.view(np_dtype(_BITS[said]))
+        kind = np.float32 if "F" in said else np.int64
+        return stored.reshape(entry["shape"]).astype(kind, copy=False)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor, by name."""
         return {name: tuple(entry["shape"]) for name, entry in self._header.items()}
+
+    def widened(self) -> Iterator[str]:
+        """The type of each tensor that is read as float32 and is of another."""
+        types = (entry["dtype"] for entry in self._header.values())
+        return (_WIDENED[name] for name in types if name in _WIDENED)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._header)
@@ -85,27 +103,6 @@ class StoredWeights(Mapping[str, Array]):
 
     def _unreadable(self, error: OSError) -> ResgenError:
         return ResgenError(f"cannot read {self.path}: {reason(error)}")
-
-
-def read_safetensors(path: str | Path) -> dict[str, Array]:
-    """All tensors of a file at once; see :class:`StoredWeights`."""
-    return dict(StoredWeights(path))
-
-
-def _read(file: BinaryIO, name: str, entry: Mapping[str, Any], start: int) -> Array:
-    layout = _READ.get(entry["dtype"])
-    if layout is None:
-        known = ", ".join(_READ)
-        raise ResgenError(
-            f"{name} is stored as {entry['dtype']}; types that are read: {known}"
-        )
-    file.seek(start + entry["data_offsets"][0])
-    stored: Array = np.fromfile(file, layout, prod(entry["shape"]))
-    if entry["dtype"] == "BF16":  # the upper half of a float32
-        stored = (stored.astype(np.uint32) << 16).view(np.float32)
-    kind = np.float32 if "F" in entry["dtype"] else np.int64
-    array: Array = stored.reshape(entry["shape"]).astype(kind, copy=False)
-    return array
 
 
 def write_safetensors(path: str | Path, graph: Graph, weights: Weights) -> str:
@@ -126,10 +123,9 @@ def stream(file: Sink, graph: Graph, weights: Weights) -> None:
     stored = sorted(graph.parameters, key=lambda p: -np.dtype(p.dtype).itemsize)
     end = 0
     for parameter in stored:
-        name, layout = _WRITTEN[parameter.dtype]
-        begin, end = end, end + parameter.size * np.dtype(layout).itemsize
+        begin, end = end, end + parameter.size * np.dtype(parameter.dtype).itemsize
         header[parameter.name] = {
-            "dtype": name,
+            "dtype": _WRITTEN[parameter.dtype],
             "shape": parameter.shape,
             "data_offsets": (begin, end),
         }
@@ -138,4 +134,4 @@ def stream(file: Sink, graph: Graph, weights: Weights) -> None:
     file.write(len(text).to_bytes(8, "little"))
     file.write(text)
     for parameter in stored:
-        file.write_array(weights[parameter.name], _WRITTEN[parameter.dtype][1])
+        file.write_array(weights[parameter.name], _READ[_WRITTEN[parameter.dtype]])

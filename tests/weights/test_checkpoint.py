@@ -176,7 +176,11 @@ def test_safetensors(tmp_path: Path, state: State, graph: Graph) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn,
+     torch.float8_e5m2],
+)  # fmt: skip
 def test_other_precisions(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import pickle
 import warnings
 import zipfile
 from pathlib import Path
@@ -405,6 +406,61 @@ def test_a_network_as_onnx_is_named(tmp_path, graph):
     for path in (tmp_path / "out" / "model.onnx", tmp_path / "a.pth"):
         with pytest.raises(ResgenError, match="is an ONNX file"):
             load(path, graph)
+
+
+BYTES = {
+    "answer.pth": (b"Not Found\nline 2\n", 'text, .* begins "Not Found"'),
+    "umlaut.pth": ("größe".encode()[:-1] + b"\xc3", 'text, .* begins "gr'),
+    "page.safetensors": ("<html>".encode("utf-16"), "web page"),
+    "saved_model.pb": (b"\x08\x01\x12\xff\x01\x00", "TensorFlow"),
+    "plain.pkl": (pickle.dumps({"a": 1}), "pickle that torch.save did not write"),
+}
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_bytes_that_are_no_checkpoint_are_named(tmp_path, graph, name):
+    data, what = BYTES[name]
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ResgenError, match=what) as error:
+        load(tmp_path / name, graph)
+    assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("member", "what"),
+    [(".metadata", "torch.distributed"), ("saved_model.pb", "TensorFlow"),
+     ("data.pkl", "unpacked"), ("model.safetensors", "holds model.safetensors")],
+)  # fmt: skip
+def test_folders_are_named(tmp_path, graph, member, what):
+    (tmp_path / member).touch()
+    with pytest.raises(ResgenError, match=what) as error:
+        load(tmp_path, graph)
+    assert error.value.hint
+
+
+def test_a_pickle_of_arrays_is_read_once_it_is_saved_as_its_mend_says(
+    tmp_path, graph, state, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = Path("arrays.pkl")
+    path.write_bytes(pickle.dumps({n: v.numpy() for n, v in state.items()}))
+    with pytest.raises(ResgenError, match="could run code") as error:
+        load(path, graph)
+    mend = str(error.value.hint).partition("file, ")[2].partition(" makes")[0]
+    exec(mend, {"torch": torch, "pickle": pickle})  # noqa: S102
+    equal(load(Path("weights.pth"), graph), state)
+
+
+def test_mends_of_weights_of_other_types_and_names(graph, state):
+    bits = {n: v.to(torch.int8) for n, v in state.items()}
+    for how in (Loading(), Loading(adapt=True)):
+        with pytest.raises(ResgenError, match="int8, the network has") as error:
+            fit(bits, graph, how)
+        assert "before they were quantised" in str(error.value.hint)
+    flax = {n.replace("weight", "kernel"): v for n, v in state.items()}
+    with pytest.raises(ResgenError) as error:
+        fit(flax, graph)
+    assert "Flax" in str(error.value.hint)
 
 
 @pytest.mark.slow

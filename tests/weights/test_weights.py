@@ -23,7 +23,7 @@ from resgen.weights.evaluate import (
     evaluate,
     shape_of,
 )
-from resgen.weights.safetensors import read_safetensors, write_safetensors
+from resgen.weights.safetensors import StoredWeights, write_safetensors
 
 
 @pytest.fixture
@@ -130,13 +130,13 @@ def test_written_files_are_read_by_the_package(graph, tmp_path):
     path = tmp_path / "w.safetensors"
     digest = write_safetensors(path, graph, weights)
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    for found in (load_file(path), read_safetensors(path)):
+    for found in (load_file(path), StoredWeights(path)):
         assert set(found) == {p.name for p in graph.parameters}
         for p in graph.parameters:
             assert found[p.name].dtype == p.dtype
             assert found[p.name].shape == p.shape
             assert (found[p.name] == weights[p.name]).all()
-    assert list(read_safetensors(path)) == [p.name for p in graph.parameters]
+    assert list(StoredWeights(path)) == [p.name for p in graph.parameters]
 
 
 def test_integers_are_aligned_whatever_stands_before_them(tmp_path):
@@ -161,7 +161,7 @@ def test_integers_are_aligned_whatever_stands_before_them(tmp_path):
 def test_floats_of_any_width_are_read(tmp_path, dtype):
     values = torch.randn(5, 3).to(dtype)
     save_file({"x": values, "n": torch.tensor(3, dtype=torch.int32)}, tmp_path / "f")
-    found = read_safetensors(tmp_path / "f")
+    found = StoredWeights(tmp_path / "f")
     assert found["x"].dtype == np.float32
     assert (found["x"] == values.float().numpy()).all()
     assert found["n"].dtype == np.int64
@@ -177,4 +177,4 @@ def test_files_that_are_none_are_said_to_be(graph, tmp_path):
     empty.write_bytes(b"")
     for path in (cut, empty, tmp_path, tmp_path / "absent"):
         with pytest.raises(ResgenError, match=path.name):
-            read_safetensors(path)
+            StoredWeights(path)
