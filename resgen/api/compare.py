@@ -82,13 +82,7 @@ def compare(
     those of :class:`~resgen.api.asked.compare.Comparing`, which are the command's; with
     ``out`` it is written to a file as well. Raises :class:`~resgen.errors.ResgenError`.
     """
-    return run(a, b, Comparing.of(options), progress=progress)
-
-
-def run(
-    a: Source, b: Source, asked: Comparing, *, progress: Progress = SILENT
-) -> Compared:
-    """As :func:`compare`."""
+    asked = Comparing.of(options)
     if asked.out is not None:
         form_of(asked.out)
         if not asked.out.parent.is_dir():

@@ -142,11 +142,7 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
 
     Raises :class:`~resgen.errors.ResgenError`; a variant that is no network says why.
     """
-    return run(source, Inspecting.of(options))
-
-
-def run(source: Spec | Source, asked: Inspecting) -> Inspected:
-    """As :func:`inspect`."""
+    asked = Inspecting.of(options)
     warnings: tuple[Problem, ...] = ()
     variants: tuple[Variant, ...] = ()
     if isinstance(source, Spec):

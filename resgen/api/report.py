@@ -55,23 +55,20 @@ def report(results: str | Path | Iterable[str | Path], **options: Any) -> Report
     where the command writes it, another form to ``out``, or it is ``text`` alone.
     Raises :class:`~resgen.errors.ResgenError`.
     """
-    return run([Path(each) for each in several(results)], Reporting.of(options))
-
-
-def run(results: list[Path], asked: Reporting) -> Reported:
-    """As :func:`report`."""
-    if not results:
+    asked = Reporting.of(options)
+    given = [Path(each) for each in several(results)]
+    if not given:
         raise UsageError(
             "no result is given",
             hint="resgen report DIR, where resgen profile or diagnose wrote it",
         )
     out = asked.out
     form: Form = asked.format or ("html" if out is None else form_of(out))
-    files = [file_of(path) for path in results]
+    files = [file_of(path) for path in given]
     found = read(files, asked.network)
     if form == "html" and out is None:
-        alone = len(results) == 1
-        folder = results[0] if results[0].is_dir() else results[0].parent
+        alone = len(given) == 1
+        folder = given[0] if given[0].is_dir() else given[0].parent
         out = (folder if alone else Path()) / forms_of(found).page
         require_own(out.parent, out.name)
     text = rendered(found, form, asked.table)

@@ -41,10 +41,10 @@ Exit code 0 whatever the verdict; 1: a condition of --fail-if holds."""
 @json_option
 def command(a: str, b: str, *, as_json: bool, **given: Any) -> int:
     """Say whether B is faster than A, and which parts make it so."""
-    from resgen.api.compare import run
+    from resgen.api.compare import compare
 
     with Progress({"": "preparing"}, err=as_json) as progress:
-        found = run(a, b, Comparing(**given), progress=progress)
+        found = compare(a, b, progress=progress, **given)
     if as_json:
         say_json(found.to_dict())
     else:

@@ -38,10 +38,9 @@ def command(spec: str, *, resolved: bool, as_json: bool, **given: Any) -> int:
 
     SPEC is a file or the name of a network that comes with resgen.
     """
-    from resgen.api.inspect import run
+    from resgen.api.inspect import inspect
 
-    asked = Inspecting(**given)
-    found = run(spec, asked)
+    found = inspect(spec, **given)
     if resolved:
         say_json(found.resolved)
     elif as_json:
@@ -49,7 +48,7 @@ def command(spec: str, *, resolved: bool, as_json: bool, **given: Any) -> int:
     else:
         for line in found.lines(width()):
             say(line)
-    if asked.diagram is not None:
-        say(f"the drawing is in {asked.diagram}", err=True)
+    if given["diagram"] is not None:
+        say(f"the drawing is in {given['diagram']}", err=True)
     summarize(found.warnings, spec)
     return int(any(variant.analysis is None for variant in found.variants))

@@ -47,9 +47,9 @@ def command(results: tuple[Path, ...], *, schema: str | None, **given: Any) -> N
     if schema is not None:
         _say_schema(schema)
         return
-    from resgen.api.report import run
+    from resgen.api.report import report
 
-    found = run(list(results), Reporting(**given))
+    found = report(results, **given)
     if found.path is None:
         say(found.text.rstrip("\n"))
     else:
