@@ -54,6 +54,8 @@ def quantize(
     exact = x if x.dtype == torch.float64 else x.float()
     held = scale.detach().to(exact.dtype)
     quantized = _quantized(exact, held, zero_point, to)
+    if not (torch.is_grad_enabled() and scale.requires_grad):
+        return quantized.to(x.dtype)
     with torch.no_grad():
         point = 0 if zero_point is None else zero_point.to(exact.dtype)
         steps = exact / held

@@ -32,6 +32,7 @@ from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.concat import Concat
 from resgen.ops.conv import Conv
 from resgen.ops.conv_transpose import ConvTranspose
+from resgen.ops.dequantize import Dequantize
 from resgen.ops.flatten import Flatten
 from resgen.ops.global_pool import GlobalPool
 from resgen.ops.linear import Linear
@@ -71,6 +72,9 @@ STEPS: Final = 16
 #: What an operator without a rule may be off by, as a share of its largest value: those
 #: that prepare pictures compute with whole numbers, and one kernel adds what is left.
 OTHERWISE: Final = 2e-5
+#: What a result may be off by however small it is: below this least normal number
+#: float32 has ever fewer digits, and a kernel may take what is there for 0.
+TINY: Final = 2.0**-126
 #: Activations that yield their input or a bound.
 _CHOOSING: Final = ("relu", "relu6", "hardtanh")
 
@@ -102,7 +106,7 @@ def bound(asked: Asked) -> torch.Tensor:
     found: torch.Tensor = (
         asked.exact.abs().amax() * OTHERWISE if rule is None else rule(asked)
     )
-    return found
+    return found + TINY
 
 
 def grown(asked: Asked, before: torch.Tensor) -> torch.Tensor:
@@ -215,8 +219,6 @@ def _norm(asked: Asked) -> torch.Tensor:
     They are means of n numbers and of their squares, and some kernels subtract the
     square of one from the other, so the variance is off by n u E[x**2].
     """
-    import torch
-
     x = asked.inputs[0]
     if asked.op.type == "batch":
         # |scale x| is at most |y| and the shift, and that holds the mean.
@@ -248,7 +250,7 @@ def _norm(asked: Asked) -> torch.Tensor:
         off = off * weight.double().abs().view(shape)
     if bias is not None:
         off = off + STEPS * UNIT * bias.double().abs().view(shape)
-    return off + torch.finfo(torch.float32).tiny
+    return off
 
 
 def _response(asked: Asked) -> torch.Tensor:
@@ -278,7 +280,7 @@ def _activation(asked: Asked) -> torch.Tensor:
 
 def _few(asked: Asked) -> torch.Tensor:
     """Products, each rounded a few times."""
-    return asked.exact.abs() * 4 * UNIT
+    return asked.exact.abs() * (4 * UNIT)
 
 
 def _added(asked: Asked) -> torch.Tensor:
@@ -320,6 +322,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     ChannelScale: _few,
     ScalarScale: _few,
     Multiply: _few,
+    Dequantize: _few,
     Add: _added,
     Resize: _resized,
     **dict.fromkeys(

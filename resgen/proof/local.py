@@ -29,6 +29,7 @@ from resgen.proof.bounds import Asked, bound, grown
 from resgen.proof.compare import Departure, where
 from resgen.proof.constants import rounds_constants
 from resgen.proof.initializers import Operands
+from resgen.proof.pieces import pieces
 from resgen.proof.ramps import activations, with_ramps
 from resgen.proof.typed import prove_types
 from resgen.proof.walk import Leaves, spelled, walk
@@ -52,11 +53,9 @@ CLIPPED: Final = (0.6, 0.9)
 #: How close to the middle between two codes a number lies, as a share of itself, that
 #: float32 may take to either side. (Products of one scale fall on the middle often.)
 MIDDLE: Final = 1e-5
-#: Less than float32 tells from 0.
-LEAST: Final = 1e-46
 
 #: A value, and what it may be off by where it is not the file's own.
-Known = tuple["torch.Tensor", "torch.Tensor | None"]
+Known = tuple[Array, "torch.Tensor | None"]
 
 
 def prove_locally(
@@ -265,7 +264,7 @@ class Judge:
             found = None if tensor is None else values.pop(tensor)
             return self._known(node, given, found)
 
-        start: dict[str, Known] = {self.graph.inputs[0].name: (_double(batch), None)}
+        start: dict[str, Known] = {self.graph.inputs[0].name: (batch, None)}
         for node, (value, _) in walk(self.graph, start, compute):
             for name, source in self.graph.outputs:
                 if source == node.name and not np.array_equal(given_out[name], value):
@@ -288,9 +287,11 @@ class Judge:
         for node, ramp, found in zip(
             activations(self.graph), feeds.values(), results, strict=True
         ):
-            self._compare(self._asked(node, [_double(ramp)]), None, found, each=True)
+            self._compare(self._asked(node, [ramp]), None, found, each=True)
 
-    def _asked(self, node: Node, inputs: Sequence[torch.Tensor]) -> Asked:
+    def _asked(self, node: Node, given: Sequence[Array]) -> Asked:
+        inputs = [_double(x) for x in given]
+
         def operand(role: str) -> torch.Tensor | None:
             import torch
 
@@ -304,12 +305,15 @@ class Judge:
 
     def _known(self, node: Node, given: Sequence[Known], found: Array | None) -> Known:
         """What the operators that read it are given: the file's own, if it has it."""
-        asked = self._asked(node, [value for value, _ in given])
-        before = given[0][1]
+        inputs, before = [value for value, _ in given], given[0][1]
         if found is None:  # the norm that follows is part of the file's node
-            return asked.exact, bound(asked)
-        self.shares.append(self._compare(asked, before, found))
-        return _double(found), None
+            asked = self._asked(node, inputs)
+            return asked.exact.numpy(), bound(asked)
+        whole = self.rounded(node) != 0  # a share of the largest of all
+        parts = [(inputs, found)] if whole else pieces(node, inputs, found)
+        shares = [self._compare(self._asked(node, x), before, y) for x, y in parts]
+        self.shares.append(max(shares))
+        return found, None
 
     def _compare(
         self,
@@ -341,8 +345,7 @@ class Judge:
             sizes = sizes.maximum(asked.inputs[0].abs()) if each else sizes.amax()
             allowed = allowed + rounded * sizes
         apart = (got - exact).abs()
-        # Below all numbers of float32, so that nothing is nothing's share.
-        share = apart / allowed.clamp(min=LEAST)
+        share = apart / allowed
         worst = float(share.amax())
         if not worst <= 1:  # also where it is no number
             at = share.nan_to_num(np.inf).argmax()
@@ -356,6 +359,8 @@ class Judge:
 
     def _nearest(self, asked: Asked, got: torch.Tensor) -> None:
         """Refuse codes that are not the nearest to what they stand for."""
+        if got.equal(asked.exact):
+            return
         scale, shift = asked.operand("scale"), asked.operand("zero_point")
         if scale is None:
             raise TypeError(f"{asked.node.name} has no scale")
