@@ -323,7 +323,7 @@ def test_the_output_is_named_where_there_are_several() -> None:
 
     with pytest.raises(ResgenError, match="has 2 outputs") as caught:
         gather(None, graph, pre)
-    assert caught.value.hint == "--output NAME picks it: features, scores"
+    assert caught.value.hint == "name the one: features, scores"
     with pytest.raises(ResgenError, match="N x 6 x 8 x 8; cross-entropy needs"):
         gather(None, graph, pre, output="features")
     with pytest.raises(UsageError, match='no output "score"; did you mean "scores"'):
