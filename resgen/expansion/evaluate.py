@@ -15,7 +15,7 @@ from typing import Any, Final
 from resgen.errors import Place, did_you_mean
 from resgen.ops.initial import NAMES, Init, Initial
 from resgen.spec import paths
-from resgen.spec.bind import INITIAL_NUMBERS, Misfit, describe, fit
+from resgen.spec.bind import INITIAL_NUMBERS, Misfit, fit
 from resgen.spec.expr import Expr, ExprError
 from resgen.spec.model import (
     Argument,
@@ -31,6 +31,7 @@ from resgen.spec.model import (
     Use,
 )
 from resgen.spec.params import Param
+from resgen.spec.places import describe
 from resgen.spec.source import Json, Problems
 
 _NUMBER = Param("number")

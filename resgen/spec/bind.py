@@ -25,6 +25,7 @@ from resgen.spec.model import (
     Text,
 )
 from resgen.spec.params import Param
+from resgen.spec.places import describe
 from resgen.spec.source import Json, Problems
 
 #: Names that every expression may use.
@@ -89,19 +90,6 @@ def _in_range(value: Any, param: Param) -> Any:
     if param.maximum is not None and value > param.maximum:
         raise Misfit(f"{value} is too large: expected {param}", "RG013")
     return value
-
-
-def describe(value: Any) -> str:
-    """A value in the words of JSON."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float, Fraction)):
-        return str(value)
-    if isinstance(value, str):
-        return f'"{value}"'
-    return "a list" if isinstance(value, (list, tuple)) else "an object"
 
 
 class Bodies(Protocol):
@@ -210,8 +198,7 @@ class Binder:
     def template(self, at: Json) -> Template | None:
         """A string with expressions in braces."""
         if not isinstance(at.value, str):
-            message = f"expected a string, not {describe(at.value)}"
-            self.problems.error("RG012", message, at.place())
+            self.problems.mistyped(at, "expected a string")
             return None
         parts: list[str | expr.Expr] = []
         end = 0
@@ -250,8 +237,7 @@ class Binder:
                 message = f'"{at.value}" has a meaning of its own; choose another name'
                 self.problems.error("RG013", message, at.place())
             return at.value
-        message = f"expected a name (letters, digits, _), not {describe(at.value)}"
-        self.problems.error("RG012", message, at.place())
+        self.problems.mistyped(at, "expected a name (letters, digits, _)")
         return None
 
     # --- arguments --------------------------------------------------------------------
@@ -295,8 +281,7 @@ class Binder:
             parsed = self.expression(at.value.removeprefix("$"), at)
             return None if parsed is None else Scalar(parsed, at)
         if not isinstance(at.value, list):
-            message = f"expected a list, each {param}, not {describe(at.value)}"
-            self.problems.error("RG012", message, at.place())
+            self.problems.mistyped(at, f"expected a list, each {param}")
             return None
         items = [self._item(item, param) for item in at.value]
         # One that was refused is found once more when the list is evaluated.
@@ -370,15 +355,13 @@ class Binder:
             return {}
         if isinstance(at.value, dict):
             return at.value
-        message = f"expected an object ({what}), not {describe(at.value)}"
-        self.problems.error("RG012", message, at.place())
+        self.problems.mistyped(at, f"expected an object ({what})")
         return {}
 
     def members(self, at: Json, known: Iterable[str], of: str) -> Mapping[str, Json]:
         """The members of an object; a misspelt key is reported, and not gone into."""
         if not isinstance(at.value, dict):
-            message = f"expected an object ({of}), not {describe(at.value)}"
-            self.problems.error("RG012", message, at.place())
+            self.problems.mistyped(at, f"expected an object ({of})")
             return {}
         choices = tuple(known)
         found: dict[str, Json] = {}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from resgen.errors import did_you_mean, listed
-from resgen.spec.bind import Binder, describe
+from resgen.spec.bind import Binder
 from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
 from resgen.spec.model import (
     MERGES,
@@ -37,6 +37,7 @@ from resgen.spec.model import (
     Use,
 )
 from resgen.spec.params import OperatorEntry, Param, Vocabulary
+from resgen.spec.places import describe
 from resgen.spec.source import Json
 
 #: The preset whose shape follows that of the branch.
@@ -246,8 +247,7 @@ class BodyReader:
         target = value["use"]
         name = target.value
         if not isinstance(name, str):
-            message = f'"use" takes the name of a block, not {describe(name)}'
-            self.problems.error("RG012", message, target.place())
+            self.problems.mistyped(target, '"use" takes the name of a block')
             return None
         if name.startswith("$"):
             parameter = self.binder.reference(target).text
@@ -288,8 +288,7 @@ class BodyReader:
             return None
         shared = share is not None and share.value is True
         if share is not None and not isinstance(share.value, bool):
-            message = f'"share" is true or false, not {describe(share.value)}'
-            self.problems.error("RG012", message, share.place())
+            self.problems.mistyped(share, '"share" is true or false')
         return For(variable, count, body, shared)
 
     def _merge(self, at: Json, value: Mapping[str, Json]) -> Form | None:
@@ -333,8 +332,7 @@ class BodyReader:
             return {}
         if isinstance(given.value, dict):
             return given.value
-        message = f'"with" is an object of arguments, not {describe(given.value)}'
-        self.problems.error("RG012", message, given.place())
+        self.problems.mistyped(given, '"with" is an object of arguments')
         return {}
 
     def offers(self, arguments: Mapping[str, Json]) -> dict[str, Argument]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from resgen.spec import library as libraries
-from resgen.spec.bind import POSITIONS, describe
+from resgen.spec.bind import POSITIONS
 from resgen.spec.definition import local_values
 from resgen.spec.keys import FORMS
 from resgen.spec.library import Library
 from resgen.spec.model import Argument, Body, Names, Spec, Template
 from resgen.spec.params import Param, Vocabulary
 from resgen.spec.picture import labels, preprocess
+from resgen.spec.places import describe
 from resgen.spec.source import Json, Problems, from_plain
 from resgen.spec.stages import StageReader
 
@@ -65,8 +66,7 @@ def decode(
     ``folder`` is where a file of ``labels`` is looked up.
     """
     if not isinstance(at.value, dict):
-        message = f"a spec is an object, not {describe(at.value)}"
-        problems.error("RG012", message, at.place())
+        problems.mistyped(at, "a spec is an object")
         return None
     return _Decoder(at, operators, problems, folder).spec()
 
@@ -102,8 +102,7 @@ class _Decoder:
         if at is None or at.value is None:
             return {}
         if not isinstance(at.value, dict):
-            message = f'"{key}" is an object of definitions, not {describe(at.value)}'
-            self.problems.error("RG012", message, at.place())
+            self.problems.mistyped(at, f'"{key}" is an object of definitions')
             return {}
         found = dict(at.value)
         for name in [n for n in found if key == "blocks" and n in self.operators]:
@@ -192,8 +191,7 @@ class _Decoder:
                 hint = "it is shown, and names files: take what can be printed"
                 self.problems.error("RG013", message, at.place(), hint)
             return at.value
-        message = f'"{key}" is a string, not {describe(at.value)}'
-        self.problems.error("RG012", message, at.place())
+        self.problems.mistyped(at, f'"{key}" is a string')
         return None
 
     def _input(self) -> tuple[int, ...] | None:

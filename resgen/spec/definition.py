@@ -11,11 +11,12 @@ from fractions import Fraction
 from typing import Any, Final
 
 from resgen.errors import did_you_mean
-from resgen.spec.bind import POSITIONS, describe
+from resgen.spec.bind import POSITIONS
 from resgen.spec.body import BodyReader
 from resgen.spec.keys import SHORTCUT_KEYS
 from resgen.spec.model import Argument, Definition, Items, Scalar
 from resgen.spec.params import DECLARABLE, REQUIRED, Param
+from resgen.spec.places import describe
 from resgen.spec.source import Json, plain
 
 HEADER: Final = ("resgen", "doc", "params", "let")
@@ -131,8 +132,7 @@ def _param(at: Json, reader: BodyReader) -> Param | None:
             if isinstance(bound, (int, Fraction)) and not isinstance(bound, bool):
                 bounds[key] = bound
             else:
-                message = f'"{key}" is a number, not {describe(bound)}'
-                reader.problems.error("RG012", message, members[key].place())
+                reader.problems.mistyped(members[key], f'"{key}" is a number')
     if "enum" in members:
         choices = members["enum"].value
         if not isinstance(choices, list) or not all(

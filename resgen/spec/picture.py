@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
-from resgen.spec.bind import Binder, describe
+from resgen.spec.bind import Binder
 from resgen.spec.labels import labels_of, read_labels
 from resgen.spec.model import INTERPOLATIONS, Preprocess
 from resgen.spec.params import Param
@@ -183,8 +183,7 @@ def labels(
     if isinstance(at.value, str):
         return _file(at, at.value, folder or Path.cwd(), problems)
     if not isinstance(at.value, list | dict):
-        message = f'"labels" is a list of strings or a file, not {describe(at.value)}'
-        problems.error("RG012", message, at.place())
+        problems.mistyped(at, '"labels" is a list of strings or a file')
         return None
     try:
         return labels_of(plain(at))

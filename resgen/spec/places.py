@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from resgen.errors import Place, Problem
 
@@ -148,6 +148,10 @@ class Problems:
         """Something that has to be mended before the spec means anything."""
         self.add(Problem(code, "error", message, place, hint))
 
+    def mistyped(self, at: Json, wanted: str) -> None:
+        """A value of another type than ``wanted`` says it has to be."""
+        self.error("RG012", f"{wanted}, not {describe(at.value)}", at.place())
+
     def warning(
         self, code: str, message: str, place: Place, hint: str | None = None
     ) -> None:
@@ -175,6 +179,19 @@ class Problems:
                     problem, message=short, hint=None if hint is None else _cut(hint)
                 )
             )
+
+
+def describe(value: Any) -> str:
+    """A value in the words of JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Fraction)):
+        return str(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "a list" if isinstance(value, (list, tuple)) else "an object"
 
 
 def _cut(text: str) -> str:

@@ -15,9 +15,8 @@ from typing import Final
 
 from resgen.errors import did_you_mean
 from resgen.spec import zoo
-from resgen.spec.bind import describe
 from resgen.spec.keys import FORMS
-from resgen.spec.places import Enough
+from resgen.spec.places import Enough, describe
 from resgen.spec.scanner import MAX_NESTING, Scanner
 from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, read
 
@@ -101,8 +100,7 @@ def _extended(
     if changes is None or changes.value is None:
         return merged
     if not isinstance(changes.value, dict):
-        message = f'"set" is an object of JSON Pointers, not {describe(changes.value)}'
-        problems.error("RG012", message, changes.place())
+        problems.mistyped(changes, '"set" is an object of JSON Pointers')
         return merged
     for pointer, value in changes.value.items():
         merged = _put(merged, pointer, value, problems)
@@ -117,8 +115,7 @@ def _parent(
     chain: tuple[Path, ...],
 ) -> Json | None:
     if not isinstance(at.value, str):
-        message = f'"extends" is the name of one file, not {describe(at.value)}'
-        problems.error("RG012", message, at.place())
+        problems.mistyped(at, '"extends" is the name of one file')
         return None
     folder = Path.cwd() if path is None else path.parent
     try:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Final
 
 from resgen.errors import closest, did_you_mean, listed
-from resgen.spec.bind import describe
 from resgen.spec.keys import FORMS
 from resgen.spec.library import Library
 from resgen.spec.model import (
@@ -94,8 +93,7 @@ class StageReader:
         if isinstance(at.value, dict):
             return self.reader.operator_arguments(at, entry, f'operator "{name}"')
         if entry.shorthand is None or not isinstance(at.value, str):
-            message = f'"{name}" takes an object of arguments, not {describe(at.value)}'
-            self.problems.error("RG012", message, at.place())
+            self.problems.mistyped(at, f'"{name}" takes an object of arguments')
             return {}
         bound = self.binder.argument(at, entry.signature[entry.shorthand])
         return {} if bound is None else {entry.shorthand: bound}
@@ -105,8 +103,7 @@ class StageReader:
         if at is None:
             return None
         if not isinstance(at.value, list):
-            message = f'"stages" is a list of stages, not {describe(at.value)}'
-            self.problems.error("RG012", message, at.place())
+            self.problems.mistyped(at, '"stages" is a list of stages')
             return None
         stages = []
         for item in at.value:
@@ -115,8 +112,7 @@ class StageReader:
             if isinstance(item.value, dict):
                 stages.append(self._stage(item, item.value))
             else:
-                message = f"a stage is an object, not {describe(item.value)}"
-                self.problems.error("RG012", message, item.place())
+                self.problems.mistyped(item, "a stage is an object")
         return stages
 
     def _stage(self, at: Json, own: Mapping[str, Json]) -> Stage:
@@ -208,8 +204,7 @@ class StageReader:
         if at is None:
             return None
         if not isinstance(at.value, str):
-            message = f'"block" is the name of a block, not {describe(at.value)}'
-            self.problems.error("RG012", message, at.place())
+            self.problems.mistyped(at, '"block" is the name of a block')
             return None
         made = self.library.block(at.value)
         if made is None:

@@ -310,7 +310,7 @@ def test_limits_are_named(tmp_path: Path) -> None:
     (problem,) = examine(path, limits=Limits(parameters=1000)).errors
     assert problem.code == "RG050"
     assert "more than 1,000 parameters" in problem.message
-    assert "--max-parameters" in str(problem.hint)
+    assert "max_parameters" in str(problem.hint)
     (problem,) = examine(path, limits=Limits(operators=5)).errors
     assert "more than 5 operators" in problem.message
 
