@@ -11,6 +11,7 @@ from resgen.calibrate.measure import measure
 from resgen.calibrate.ranges import Method, Ranges, observe
 from resgen.calibrate.samples import Samples, gather
 from resgen.calibrate.scales import check_learned, quantized_values, scales
+from resgen.errors import ResgenError
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
@@ -28,6 +29,8 @@ from resgen.proof.accuracy import Accuracy
 from resgen.runtime.base import Session
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
+from resgen.weights.fitting import compare
+from resgen.weights.names import counts_batches
 
 Progress = Callable[[str, int, int], None]
 
@@ -137,9 +140,19 @@ def calibrated(
 
     ``calibration`` is a folder of pictures or an ``.npz`` of inputs, (N, *input);
     without it the photographs that scikit-image ships. Errors as those of
-    :func:`resgen.calibrate.samples.gather`.
+    :func:`resgen.calibrate.samples.gather`; weights that are not those of the network
+    are a :class:`~resgen.errors.ResgenError`.
     """
     graph = expand(spec)
+    needed = [p for p in graph.parameters if not counts_batches(p.name)]
+    misfit = compare(needed, weights)
+    wrong = (*misfit.missing, *misfit.changed)
+    if wrong:
+        raise ResgenError(
+            f"{len(wrong)} of the {len(needed)} parameters of {graph.name} are missing "
+            f"from the weights or of another shape or type there, as {wrong[0]} is",
+            hint="give an array for each of the parameters of the graph, by its name",
+        )
     samples = gather(calibration, graph, spec.preprocess)
     return (
         Calibrator(graph, weights, samples, method)

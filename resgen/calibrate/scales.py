@@ -56,14 +56,15 @@ def _least(node: Node) -> float:
 
 
 def check_learned(found: Weights) -> None:
-    """Raise :class:`~resgen.errors.ResgenError` for a scale that training has broken.
+    """Raise :class:`~resgen.errors.ResgenError` for a scale that cannot be divided by.
 
     ``found`` are scales and zero points by parameter name.
     """
     for name, array in found.items():
         if name.endswith(".scale") and not (array > 0 and np.isfinite(array)):
             raise ResgenError(
-                f"{name} is {float(array):.3g} after training, but a scale has to be "
-                "above 0",
-                hint="train scales at a lower learning rate than weights",
+                f"{name} of these weights is {float(array):.3g}, but a scale has to be "
+                "above 0 and finite",
+                hint="weights without scales are calibrated; where training found "
+                "it, train scales at a lower learning rate than weights",
             )

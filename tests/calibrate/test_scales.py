@@ -8,7 +8,9 @@ from hand_graph import Builder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resgen.calibrate.scales import quantized_values, scales
+import resgen
+from resgen.calibrate.scales import check_learned, quantized_values, scales
+from resgen.errors import ResgenError
 from resgen.graph.precision import Precision, at_precision
 from resgen.ops.conv import Conv
 
@@ -83,3 +85,17 @@ def test_a_range_is_covered_and_zero_is_exact(a, b):
     made, _ = found("tensorrt", (least, greatest))
     reach = float(made) * 127
     assert reach >= max(-least, greatest) * (1 - 1e-6)
+
+
+def test_weights_that_are_not_the_networks_are_refused_before_anything_runs():
+    spec = resgen.load("resnet20_cifar")
+    with pytest.raises(ResgenError, match=r"(\d+) of the \1 parameters .*conv1"):
+        resgen.calibrated(spec, {})
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.5, np.inf, np.nan])
+def test_a_scale_that_divides_nothing_is_named(scale):
+    good = {"one.scale": np.float32(0.5), "one.weight": np.zeros(3)}
+    check_learned(good)
+    with pytest.raises(ResgenError, match=r"two\.scale of these weights is"):
+        check_learned({**good, "two.scale": np.float32(scale)})
