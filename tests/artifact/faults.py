@@ -162,8 +162,10 @@ def number(value):
         def change(array):
             flat = array.reshape(-1)
             at = int(draw.integers(len(flat)))
-            new = value(flat[at].astype(np.float64))
-            flat[at] = new if flat.dtype.kind != "i" else np.int8(flat[at] ^ 1)
+            if flat.dtype.kind in "iu":  # a code has no infinity
+                flat[at] ^= 1
+            else:
+                flat[at] = value(flat[at].astype(np.float64))
 
         altered(model, draw, change)
 
