@@ -36,13 +36,22 @@ HELPERS: Final = frozenset(
 FOLLOWS: Final = HELPERS | {
     "Add", "BatchNormalization", "Clip", "Div", "Dropout", "Elu", "Erf", "Gelu",
     "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Mul", "PRelu", "Relu", "Selu",
-    "Sigmoid", "Softplus", "Sub", "Tanh",
+    "Sigmoid", "Softplus", "Sub", "Sum", "Tanh",
 }  # fmt: skip
 STEM: Final = "stem"
 HEAD: Final = "head"
 #: What modules on a block's shortcut are called.
 SHORTCUTS: Final = ("downsample", "shortcut", "skip")
-_KERAS: Final = re.compile(r"^([a-z]+\d+)_(block\d+)_")
+#: Stages and blocks within one word, as Keras (``conv2_block1_1_conv``), MXNet
+#: (``stage1_unit1_conv1``) and Caffe2 (``res2_0_branch2a``) write them.
+_WORD: Final = re.compile(r"(^|/)(?:[a-z]+_)?([a-z]+\d+)_((?:block|unit)?\d+)[_/](?=.)")
+#: The same of Caffe, which counts blocks by letters: ``res2a_branch1``, ``bn4b22``.
+_CAFFE: Final = re.compile(r"(^|/)(?:res|bn|scale)(\d+)([a-z])(\d*)(?:[_/]|$)")
+#: What follows the name of a module in that of its weight, where no dot does.
+_WEIGHT: Final = re.compile(
+    r"/\w+:0$|(_bn)?_(w|b|s|rm|riv|scale|mean|var|weight|bias|gamma|beta|moving_\w+)(_0)?$",
+    re.IGNORECASE,
+)
 #: Where torch.onnx notes the modules that a node came from, as a list of paths.
 _SCOPES: Final = "pkg.torch.onnx.name_scopes"
 
@@ -104,6 +113,7 @@ class _Reading:
         self._ends(self.places)
         self._spread()
         self._ends(self.nodes)
+        self._spread()
 
     def names(self) -> Names:
         works = {name: self._work(name, node) for name, node in self.nodes.items()}
@@ -143,7 +153,7 @@ class _Reading:
             makes=tuple(filter(None, node.output)),
             weights=tuple((v, self.costs.weight(v)) for v in dict.fromkeys(held)),
             macs=self.costs.macs(node) if node.op_type in MAPS else 0,
-            helper=node.op_type in HELPERS,
+            helper=node.op_type in HELPERS or name in self.idle,
         )
 
     # --- where nodes lie --------------------------------------------------------------
@@ -155,6 +165,8 @@ class _Reading:
                 return _deepest(entry.value)
         if self.own:
             return name.partition("/")[0]
+        if not node.name and name in self.idle:
+            return None  # it is called after the weight that it makes
         if "/" in name.strip("/"):
             return module_path(name)
         if name.startswith("/"):
@@ -164,15 +176,12 @@ class _Reading:
     def _by_weight(self, node: NodeProto) -> str | None:
         """The module whose weight a node consumes, as it is or dequantised."""
         for value in node.input:
-            if value in self.weights:
-                found = path_of_weight(value)
-                if found:
-                    return found
+            if value not in self.weights and value not in self.costs.constants:
+                continue
             maker = self.nodes.get(self.makers.get(value, ""))
-            if maker is not None and value in self.costs.constants:
-                found = self._by_weight(maker)
-                if found:
-                    return found
+            found = path_of_weight(value) or (maker and self._by_weight(maker))
+            if found:
+                return found
         return None
 
     def _ends(self, names: Iterable[str]) -> None:
@@ -216,7 +225,8 @@ class _Reading:
             if v in self.makers and v not in constants
         }
         users = list(self._users(name))
-        if node.op_type in HELPERS and not made_by and users:
+        helps = node.op_type in HELPERS or name in self.idle
+        if helps and not made_by and users:
             return self._agreed(users)  # a constant belongs to who reads it
         if node.op_type in FOLLOWS and made_by:
             agreed = self._agreed(made_by)
@@ -326,17 +336,27 @@ def module_path(name: str) -> str:
     >>> module_path("/features/features.1/conv/conv.0/conv.0.2/Clip")
     'features.1.conv.0.2'
 
-    Keras names its blocks within one word.
+    Others name blocks within one word.
 
     >>> module_path("resnet50/conv2_block1_1_conv/Conv2D")
     'resnet50.conv2.block1.1_conv'
     """
     found: list[str] = []
-    for part in name.strip("/").split("/")[:-1]:
+    for part in _split(name.strip("/").rpartition("/")[0]).split("/"):
         if found and part.startswith(f"{found[-1]}."):
             found.pop()
-        found.append(_KERAS.sub(r"\1.\2.", part))
+        found.append(part)
     return ".".join(found)
+
+
+def _split(path: str) -> str:
+    """A path with a part of its own for every stage and block."""
+    return _CAFFE.sub(_of_caffe, _WORD.sub(r"\1\2/\3/", path)).strip("/")
+
+
+def _of_caffe(found: re.Match[str]) -> str:
+    number = found[4] or ord(found[3]) - ord("a")
+    return f"{found[1]}res{found[2]}/{number}/"
 
 
 def path_of_weight(name: str) -> str | None:
@@ -344,9 +364,19 @@ def path_of_weight(name: str) -> str | None:
 
     >>> path_of_weight("features.1.conv.0.0.weight"), path_of_weight("onnx::Conv_239")
     ('features.1.conv.0.0', None)
+    >>> path_of_weight("gpu_0/res2_0_branch2a_w_0"), path_of_weight("res4b22_branch1_W")
+    ('res2.0.branch2a', 'res4.22.branch1')
     """
     path, dot, last = name.rpartition(".")
-    return path if dot and path and last.isidentifier() else None
+    if dot:
+        named = path and last.isidentifier()
+        return _split(path).replace("/", ".") if named else None
+    found = _WEIGHT.search(name)
+    if found is None:
+        return None
+    # Caffe2 begins with the device that it was trained on.
+    module = re.sub(r"^gpu_\d+/", "", name[: found.start()])
+    return _split(module).replace("/", ".") or None
 
 
 def _deepest(scopes: str) -> str | None:

@@ -38,11 +38,13 @@ class Hierarchy:
             held.update(".".join(parts[:n]) for n in range(1, len(parts)))
         #: Groups of numbered siblings that are stages or blocks.
         large = Counter(_group(path) for path, n in held.items() if n >= MAPS)
-        # What is a number alone comes from a list; another name may just end in one.
+        # What is a number alone comes from a list; another name may just end in one,
+        # and does not where another stage has several of it.
+        several = {_kind(group) for group, members in large.items() if members > 1}
         self._groups = {
             group
-            for group, members in large.items()
-            if group is not None and (members > 1 or group.endswith("."))
+            for group in large
+            if group is not None and (group.endswith(".") or _kind(group) in several)
         }
         #: Groups whose members hold numbered parts in turn: stages.
         self._outer = {
@@ -82,6 +84,11 @@ def _group(path: str) -> str | None:
     """What a numbered part has in common with its siblings: its path but the number."""
     found = _NUMBERED.fullmatch(path)
     return found["stem"] if found else None
+
+
+def _kind(group: str | None) -> str:
+    """What a group has in common with those of other stages."""
+    return re.sub(r"\d+", "0", group or "")
 
 
 def _number(path: str) -> int:

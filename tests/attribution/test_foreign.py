@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -14,6 +16,7 @@ from resgen.attribution.attribute import charge
 from resgen.attribution.foreign import (
     names_of_layers,
     names_of_onnx,
+    path_of_weight,
     read_onnx,
 )
 from resgen.attribution.hierarchy import Hierarchy
@@ -223,6 +226,49 @@ def test_names_of_keras_without_a_leading_slash_tell_their_blocks():
     assert found[-1][0] is not None
 
 
+@pytest.mark.parametrize(
+    ("weight", "blocks", "section"),
+    [
+        ("conv3_block{}_{}_conv/kernel:0", (1, 2, 3), "conv3"),  # Keras
+        ("conv_stage2_block{}_branch2{}/weights:0", (0, 1, 2), "stage2"),  # OpenNSFW
+        ("stage2_unit{}_conv{}_weight", (1, 2, 3), "stage2"),  # MXNet
+        ("gpu_0/res3_{}_branch{}_w_0", (0, 1, 2), "res3"),  # Caffe2
+        ("gpu_0/res3_{}_branch{}_bn_s_0", (0, 1, 2), "res3"),
+        ("res3{}_branch{}_W", {"a": 0, "b": 1, "c": 2}, "res3"),  # Caffe
+        ("bn4{}_branch{}_b", {"a": 0, "b1": 1, "b22": 22}, "res4"),
+        ("conv3_{}/x{}_w_0", (1, 2), "conv3"),  # DenseNet's authors
+        ("layer2_{}_conv{}.weight", (0, 1), "layer2"),  # torch.fx
+    ],
+)
+def test_blocks_within_a_word_are_told_by_weights(weight, blocks, section):
+    numbers = blocks if isinstance(blocks, dict) else {block: block for block in blocks}
+    paths = {
+        path_of_weight(weight.format(block, convolution)): number
+        for block, number in numbers.items()
+        for convolution in (1, 2)
+    }
+    assert len(paths) == 2 * len(blocks)
+    tree = Hierarchy(paths)
+    assert {p: tree.place(p) for p in paths} == {p: (section, paths[p]) for p in paths}
+
+
+@pytest.mark.parametrize("name", ["onnx::Conv_239", "239", "resnetv17_conv0_fwd", ""])
+def test_names_that_are_no_paths_tell_nothing(name):
+    assert path_of_weight(name) is None
+
+
+def test_a_resnet_of_caffe2_is_told_from_its_weights():
+    """The file in the wheel of onnx: nodes have no names, weights are made by nodes."""
+    path = Path(onnx.__file__).parent / "backend/test/data/light/light_resnet50.onnx"
+    names = names_of_onnx(path)
+    depths = {"res2": 3, "res3": 4, "res4": 6, "res5": 3}
+    blocks = {f"{s}.{b}" for s, depth in depths.items() for b in range(depth)}
+    assert {part.path for part in names.parts if part.block is not None} == blocks
+    sections = {part.path for part in names.parts if part.block is None}
+    assert sections == {"stem", "head", *depths}
+    assert {w.name for w in names.works.values() if w.section is None} == set()
+
+
 def test_an_activation_outside_of_blocks_lies_where_its_convolution_does():
     found = places(
         *BLOCK, "/conv1/Conv + /relu/Relu", "/relu_2/Relu",
@@ -246,6 +292,9 @@ STAGED = [f"stages.{s}.blocks.{b}.{m}" for s in (0, 1) for b in (0, 1) for m in 
         ([f"features.{i}.conv.{j}" for i in (1, 2) for j in (0, 1)],
          "features.2.conv.1", ("features", 2)),
         ([f"features.{i}" for i in (0, 3, 6)], "features.3", ("features", None)),
+        # A RegNet, whose first stage has one block.
+        ([f"s{s}.b{b}.{m}" for s, b in ((1, 1), (2, 1), (2, 2)) for m in "xy"],
+         "s1.b1.x", ("s1", 1)),
     ],
 )  # fmt: skip
 def test_numbered_parts_are_blocks_where_they_hold_several_maps(maps, path, place):
