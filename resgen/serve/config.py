@@ -210,6 +210,11 @@ def _check_tensor(tensor: Tensor, kind: Kind) -> None:
         raise ResgenError(f'"{tensor.name}" is a scalar, which Triton does not serve')
 
 
+def _check_count(count: int, refusal: str, *, least: int = 1) -> None:
+    if not least <= count <= LARGEST:
+        raise UsageError(f"{refusal}; give {least} to {LARGEST:,}")
+
+
 def _max_batch(tensors: Sequence[Tensor], serving: Serving) -> int:
     """``max_batch_size``: 0 says that the batch is an axis like any other."""
     asked = serving.max_batch
@@ -226,8 +231,7 @@ def _max_batch(tensors: Sequence[Tensor], serving: Serving) -> int:
         raise UsageError(
             "the model takes batches of any size: say how large they may become"
         )
-    if not 1 <= asked <= LARGEST:
-        raise UsageError(f"the largest batch is to be {asked}; give 1 or more")
+    _check_count(asked, f"the largest batch is to be {asked}")
     return asked
 
 
@@ -252,8 +256,7 @@ def _tensor(tensor: Tensor, largest: int, labels: str | None = None) -> Message:
 
 
 def _instances(wanted: Instances, kind: Kind) -> Message:
-    if not 1 <= wanted.count <= LARGEST:
-        raise UsageError(f"{wanted.count} instances cannot run; give 1 or more")
+    _check_count(wanted.count, f"{wanted.count} instances cannot run")
     processor = wanted.processor
     if kind == "tensorrt":
         if processor == "cpu":
@@ -271,8 +274,7 @@ def _instances(wanted: Instances, kind: Kind) -> Message:
 
 
 def _versions(count: int) -> Message:
-    if not 0 <= count <= LARGEST:
-        raise UsageError(f"{count} versions cannot be served; give 1 or more, or all")
+    _check_count(count, f"{count} versions cannot be served", least=0)
     if not count:
         return Message((("all", Message(())),))
     return Message((("latest", Message((("num_versions", count),))),))
@@ -296,8 +298,7 @@ def _engine(serving: Serving, kind: Kind) -> list[tuple[str, Value]]:
         groups = Message((("gpu_execution_accelerator", compiled),))
         found.append(("optimization", Message((("execution_accelerators", groups),))))
     if serving.threads is not None:
-        if not 1 <= serving.threads <= LARGEST:
-            raise UsageError(f"{serving.threads} threads cannot run; give 1 or more")
+        _check_count(serving.threads, f"{serving.threads} threads cannot run")
         value = Message((("string_value", str(serving.threads)),))
         entry = (("key", "intra_op_thread_count"), ("value", value))
         found.append(("parameters", Message(entry)))
@@ -309,10 +310,9 @@ def _batching(wanted: Batching, largest: int) -> Message:
     preferred = _sizes(wanted.preferred, largest, "preferred batches")
     if preferred:
         fields.append(("preferred_batch_size", preferred))
-    if not 0 <= wanted.delay <= LARGEST:
-        raise UsageError(
-            f"a request cannot wait {wanted.delay} microseconds; give 0 or more"
-        )
+    _check_count(
+        wanted.delay, f"a request cannot wait {wanted.delay} microseconds", least=0
+    )
     if wanted.delay:
         fields.append(("max_queue_delay_microseconds", wanted.delay))
     return Message(tuple(fields))

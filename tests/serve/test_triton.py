@@ -204,10 +204,10 @@ def test_defaults_of_batching_and_warm_up_are_said_too(tmp_path, parsed, schema)
     [
         (Serving(), "how large they may become"),
         (Serving(max_batch=0), "largest batch is to be 0"),
-        (Serving(max_batch=2**31), "largest batch"),
+        (Serving(max_batch=2**31), "to be 2147483648; give 1 to 2,147,483,647"),
         (Serving(8, Batching(preferred=(16,))), "preferred batches are of 1 to 8"),
         (Serving(8, Batching(preferred=(0,))), "preferred batches"),
-        (Serving(8, Batching(delay=-1)), "cannot wait -1"),
+        (Serving(8, Batching(delay=-1)), "cannot wait -1 microseconds; give 0 to"),
         (Serving(8, instances=Instances(0)), "0 instances"),
         (Serving(8, warm_up=WarmUp((9,))), "warm-up batches are of 1 to 8"),
         (Serving(8, warm_up=WarmUp()), 'sizes of "x", which are open'),
