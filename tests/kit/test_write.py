@@ -56,8 +56,8 @@ def test_the_readme_holds_the_line_that_kit_json_holds(make_kit):
         "--optShapes=input:2x3x4x4", "--maxShapes=input:2x3x4x4",
     ]  # fmt: skip
     assert "--noTF32" in words
-    assert words[-3:] == [
-        "--exportTimes=times.json", "--exportProfile=profile.json",
+    assert words[-4:] == [
+        "--useCudaGraph", "--exportTimes=times.json", "--exportProfile=profile.json",
         "--exportLayerInfo=layers.json",
     ]  # fmt: skip
 
