@@ -129,6 +129,8 @@ def make(
         )
         if slower:
             say("speed", slower)
+        if chosen := _chosen(options, division.flavor.ahead):
+            say("gpu", chosen)
         record["engine"] = {
             "targets": list(division.here),
             "flavor": division.flavor.key,
@@ -307,6 +309,18 @@ def _kept(ready: Ready, batch: int) -> tuple[Feeds, Feeds]:
         raise Departure(name, f'"{name}" of {KIT}/{EXPECTED} is not what the network '
                         f"makes of {KIT}/{INPUTS}")  # fmt: skip
     return inputs, expected
+
+
+def _chosen(options: Options, ahead: bool) -> str:
+    """Which GPU of several it was that decided what was built."""
+    from resgen.machine.device import present
+
+    first = present()
+    if first is None or present(1) is None or (ahead and options.target):
+        return ""
+    return (
+        f"{first.name}, the first of several here: CUDA_VISIBLE_DEVICES names another"
+    )
 
 
 def _slower(manifest: EngineManifest) -> str:

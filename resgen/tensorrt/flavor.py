@@ -57,7 +57,9 @@ def flavor_of(key: str) -> Flavor:
 
 def installed() -> tuple[Flavor, ...]:
     """The flavours that are here, without loading them."""
-    return tuple(f for f in FLAVORS.values() if find_spec(f.module) is not None)
+    found = ((flavor, find_spec(flavor.module)) for flavor in FLAVORS.values())
+    # A folder of that name, as of NVIDIA's samples, has a spec too, but no origin.
+    return tuple(flavor for flavor, spec in found if spec and spec.origin)
 
 
 def version_of(flavor: Flavor) -> str:
@@ -81,4 +83,6 @@ def load(flavor: Flavor, why: str) -> TensorRT:
         raise MissingComponent(
             f"a whole {flavor.name}", f"{why} ({broken})", flavor.install
         ) from broken
+    if not hasattr(module, "__version__"):  # a folder of that name, taken for a package
+        raise MissingComponent(flavor.name, why, flavor.install)
     return cast(TensorRT, module)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+import resgen
 from resgen.errors import MissingComponent, UsageError
 from resgen.machine.device import Device
 from resgen.tensorrt import targets
 from resgen.tensorrt.flavor import FLAVORS
+from resgen.tensorrt.manifest import vouched
 from resgen.tensorrt.targets import (
     AHEAD,
     DEVICES,
@@ -16,7 +22,9 @@ from resgen.tensorrt.targets import (
     parse_targets,
     precision_problem,
 )
+from resgen.words.progress import Progress
 
+FIRST = "NVIDIA L4, the first of several here: CUDA_VISIBLE_DEVICES names another"
 H100 = Device("NVIDIA H100 80GB HBM3", "sm_90", "13.0")
 
 
@@ -136,3 +144,55 @@ def test_without_a_gpu_a_target_has_to_be_named(installed):
     with pytest.raises(UsageError, match="no GPU is here") as error:
         divide((), None, None)
     assert "as in sm_89" in error.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [(None, [FIRST]), ("l4", [])],
+)
+def test_of_several_gpus_the_one_that_is_built_for_is_named(
+    target, told, tmp_path, monkeypatch
+):
+    pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setenv("RESGEN_CACHE", str(tmp_path / "cache"))
+    gpus = [Device("NVIDIA L4", "sm_89", "13.1"), Device("NVIDIA A2", "sm_86", "13.1")]
+
+    def present(number=0):
+        return gpus[number] if number < len(gpus) else None
+
+    for module in ("machine.device", "tensorrt.targets"):
+        monkeypatch.setattr(f"resgen.{module}.present", present)
+    said = []
+
+    class Heard(Progress):
+        def say(self, label, text):
+            said.append((label, text))
+
+    made = resgen.export(
+        "resnet20_cifar", tmp_path / "out", to="tensorrt", precision="fp16",
+        target=target, verify=False, progress=Heard(),
+    )  # fmt: skip
+    assert vouched(made.folder / "model.engine").targets == ("sm_89",)
+    assert [text for label, text in said if label == "gpu"] == told
+
+
+def test_a_folder_named_as_the_package_is_no_tensorrt(tmp_path):
+    (tmp_path / "tensorrt_rtx").mkdir()
+    ask = """
+from resgen.errors import MissingComponent
+from resgen.tensorrt.flavor import FLAVORS, installed, load
+print([flavor.key for flavor in installed()])
+try:
+    load(FLAVORS["rtx"], "nothing is built")
+except MissingComponent as missing:
+    print(missing.message)
+"""
+    env = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", ask],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told = done.stdout.splitlines()
+    assert told[0] == "[]"
+    assert told[1].startswith("TensorRT for RTX is not installed")
