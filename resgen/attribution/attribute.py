@@ -131,20 +131,18 @@ def _charges(
     """A sum for every part of the network, and for what lies in none."""
     section = ""
     for part in names.parts:
-        if part.block is None:
-            section = part.path
-            own = [op for op in operators if op.section == section]
-            yield _sum(own, Charge(part.path, "section", 0.0), part, ceilings)
-        else:
-            at = (section, part.block)
-            own = [op for op in operators if (op.section, op.block) == at]
-            yield _sum(own, Charge(part.path, "block", 0.0), part, ceilings)
+        section = part.path if part.block is None else section
+        own = [
+            op
+            for op in operators
+            if op.section == section and part.block in (None, op.block)
+        ]
+        empty = Charge(part.path, "section" if part.block is None else "block", 0.0)
+        yield _sum(own, empty, part, ceilings)
     rest = [op for op in operators if op.section is None]
-    across = [op for op in rest if op.across]
-    unknown = [op for op in rest if not op.across]
-    if across:
+    if across := [op for op in rest if op.across]:
         yield _sum(across, Charge("across", "across", 0.0), None, ceilings)
-    if unknown:
+    if unknown := [op for op in rest if not op.across]:
         yield _sum(unknown, Charge("unknown", "unknown", 0.0), None, ceilings)
 
 

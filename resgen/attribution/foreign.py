@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from ast import literal_eval
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.attribution.hierarchy import Hierarchy
-from resgen.attribution.names import Named, Names, Work
+from resgen.attribution.names import Named, Names, Work, reached
 from resgen.attribution.onnx_cost import SMALL, Costs
 from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
@@ -194,8 +194,8 @@ class _Reading:
         if not staged:
             return
         after, before = (
-            self._reach(staged, self._users),
-            self._reach(staged, self._makes),
+            reached(staged, self._users),
+            reached(staged, self._makes),
         )
         for name in list(names):
             if name in staged or name in self.idle:
@@ -234,7 +234,7 @@ class _Reading:
                 return agreed
             for maker in made_by:
                 others = made_by.keys() - {maker}
-                if maker in self.places and others <= self._reach([maker], self._makes):
+                if maker in self.places and others <= reached([maker], self._makes):
                     return self.places[maker]
             return None
         return self._agreed([*made_by, *users]) if made_by and users else None
@@ -253,18 +253,6 @@ class _Reading:
         """The nodes that read what a node makes."""
         values = self.nodes[name].output
         return (user for value in values for user in self.readers.get(value, ()))
-
-    @staticmethod
-    def _reach(start: Iterable[str], near: Callable[[str], Iterator[str]]) -> set[str]:
-        """All nodes that are reached in one step or more."""
-        found: set[str] = set()
-        todo = list(start)
-        while todo:
-            for name in near(todo.pop()):
-                if name not in found:
-                    found.add(name)
-                    todo.append(name)
-        return found
 
 
 def parts_of(works: Iterable[Work]) -> Iterator[Named]:

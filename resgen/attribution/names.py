@@ -8,7 +8,7 @@ operator that is several ONNX nodes). Nothing is ever found by position.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -161,25 +161,29 @@ class Names:
 
     def _between(self, start: Work, end: Work) -> Iterator[Work]:
         """All operators on the ways from one to another, both included."""
-        below = self._reach(start, forward=True)
-        above = self._reach(end, forward=False)
+        below = reached([start.name], self._users)
+        above = reached([end.name], self._sources)
         chosen = {start.name, end.name, *(below & above)}
         yield from (work for name, work in self.works.items() if name in chosen)
 
-    def _reach(self, start: Work, *, forward: bool) -> set[str]:
-        found = {start.name}
-        todo = [start]
-        while todo:
-            work = todo.pop()
-            if forward:
-                near = [r for v in work.makes for r in self._readers.get(v, ())]
-            else:
-                near = [self._makers[v] for v in work.reads if v in self._makers]
-            for name in near:
-                if name not in found:
-                    found.add(name)
-                    todo.append(self.works[name])
-        return found
+    def _users(self, name: str) -> Iterator[str]:
+        for value in self.works[name].makes:
+            yield from self._readers.get(value, ())
+
+    def _sources(self, name: str) -> Iterator[str]:
+        values = self.works[name].reads
+        return (self._makers[value] for value in values if value in self._makers)
+
+
+def reached(start: Iterable[str], near: Callable[[str], Iterable[str]]) -> set[str]:
+    """All that is reached in one step or more."""
+    found: set[str] = set()
+    todo = list(start)
+    while todo:
+        new = set(near(todo.pop())) - found
+        found |= new
+        todo += new
+    return found
 
 
 def label(path: str) -> str:

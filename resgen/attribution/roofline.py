@@ -99,19 +99,15 @@ class _OnnxRuntime:
 
     def _product(self, side: int, precision: str) -> Timed:
         import numpy as np
-        from onnx import TensorProto, numpy_helper
+        from onnx import TensorProto, helper, numpy_helper
 
         a, b = np.random.default_rng(0).integers(0, 127, (2, side, side))
         if precision == "int8":
             weight = numpy_helper.from_array(b.astype(np.int8), "b")
             kinds = TensorProto.UINT8, TensorProto.INT32
             return self._model("MatMulInteger", a.astype(np.uint8), kinds, weight)
-        half = precision == "fp16"
-        dtype, kind = (
-            (np.dtype("float16"), TensorProto.FLOAT16)
-            if half
-            else (np.dtype("float32"), TensorProto.FLOAT)
-        )
+        dtype = np.dtype("float16" if precision == "fp16" else "float32")
+        kind = helper.np_dtype_to_tensor_dtype(dtype)
         weight = numpy_helper.from_array((b / 127).astype(dtype), "b")
         return self._model("MatMul", (a / 127).astype(dtype), (kind, kind), weight)
 
