@@ -15,6 +15,7 @@ from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.metadata import versions
 from resgen.artifact.opened import Artifact
+from resgen.calibrate.lowered import Lowered
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.onnxfile.differences import Difference, Explained
@@ -34,6 +35,8 @@ from resgen.weights.safetensors import StoredWeights
 Say = Callable[[str, str], None]
 #: How many differences a person is told.
 _MOST: Final = 3
+#: What of a scale another processor may find otherwise, which adds in another order.
+_APART: Final = 1e-2
 #: What in an ONNX file says which resgen wrote it.
 _VERSION: Final = ("producer_version", "resgen.version")
 
@@ -52,6 +55,20 @@ def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
         found = list(_drawn(artifact, stored))
     settle(artifact, found, say)
     return stored
+
+
+def check_ranges(artifact: Artifact, lowered: Lowered, say: Say) -> None:
+    """Find the ranges of activations again, where they are from inputs at hand.
+
+    Those are the stand-ins that resgen has itself; a folder of somebody's may hold
+    other pictures by now. Weights that were trained along with their scales keep them.
+    Errors as those of :func:`check_derived`.
+    """
+    calibration, samples = artifact.manifest.calibration, lowered.calibrator.samples
+    stand_ins = not samples.real
+    if calibration and stand_ins and calibration.origin == samples.origin:
+        again = lowered.calibrated_again(calibration.method)
+        settle(artifact, list(_ranges(lowered.weights, again)), say)
 
 
 def check_derived(
@@ -161,3 +178,13 @@ def _drawn(artifact: Artifact, stored: StoredWeights) -> Iterator[Difference]:
                 f"{parameter.name} of {WEIGHTS} is not what seed {seed} draws: {apart} "
                 f"of {found.size:,} numbers differ",
             )
+
+
+def _ranges(stored: Weights, again: Weights) -> Iterator[Difference]:
+    """Scales, and zero points, that calibration does not find."""
+    for name in sorted(again):
+        held, found = (float(weights[name]) for weights in (stored, again))
+        zero_point = name.endswith("zero_point")
+        if abs(held - found) > (1 if zero_point else _APART * found):
+            message = f"{name} is {held:.4g}; calibration on the same inputs finds "
+            yield Difference(name, f"{message}{found:.4g}")

@@ -185,11 +185,9 @@ def _lowered(
         else:
             say("bisect", "nothing needs a higher precision")
     lowered = lowered_by(calibrator, wishes)
-    if any(p.name.endswith(".quantize.scale") for p in lowered.graph.parameters):
-        learned = lowered.weights.keys() <= source.weights.keys()
-        before = source.calibration
-        kept = f"kept, from {before.origin}" if before else "learned in training"
-        say("ranges", kept if learned else f"from {samples.origin}")
+    if lowered.scales:
+        kept = "kept, " if source.calibration else ""
+        say("ranges", f"{kept}from {_origin(source, lowered)}")
     refused = unable(source, wishes)
     if refused is not None:
         say("engine", refused)
@@ -229,13 +227,20 @@ def _plain_files(made: Made) -> dict[str, str]:
     return found
 
 
+def _origin(source: Source, lowered: Lowered) -> str:
+    """Where the ranges of a network are from, in words."""
+    if not lowered.scales or not lowered.scales <= source.weights.keys():
+        return lowered.calibrator.samples.origin
+    return source.calibration.origin if source.calibration else "training"
+
+
 def _manifest(
     made: Made, files: Mapping[str, str], record: Mapping[str, Any]
 ) -> Manifest:
     source, wishes, written = made.source, made.wishes, made.written
     calibration = None
     if wishes.precision is not None:
-        origin = printable(made.lowered.calibrator.samples.origin)
+        origin = printable(_origin(source, made.lowered))
         calibration = source.calibration or Calibration(origin, wishes.method)
     return Manifest(
         resgen=__version__,

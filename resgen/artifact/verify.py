@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from resgen.artifact.derived import check_derived, check_weights
+from resgen.artifact.derived import check_derived, check_ranges, check_weights
 from resgen.artifact.form import Form
 from resgen.artifact.judged import proof_of
 from resgen.artifact.metadata import metadata_of
@@ -43,6 +43,7 @@ def verify(
     made = derived(artifact, images, say)
     if batches and not made.wishes.exact(made.graph):
         raise UsageError("batch sizes are for a file that computes in float32")
+    check_ranges(artifact, made.lowered, say)
     same = check_made(artifact, made, form, say) and made.derived
     if same:
         say("derived", "every file is byte for byte what its spec and options make")

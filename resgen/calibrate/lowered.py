@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -107,6 +107,19 @@ class Lowered:
     def shipped(self) -> Graph:
         """The graph that the file is written from."""
         return as_shipped(self.graph, self.wanted)
+
+    @property
+    def scales(self) -> frozenset[str]:
+        """Names of the scales and zero points, which calibration or training finds."""
+        given = {p.name for p in self.calibrator.graph.parameters}
+        return frozenset(p.name for p in self.graph.parameters if p.name not in given)
+
+    def calibrated_again(self, method: Method) -> Weights:
+        """The scales and zero points that these samples give, whatever was learned."""
+        if not self.scales:
+            return {}
+        found = replace(self.calibrator, learned={}, method=method).at(self.wanted)
+        return {name: found.weights[name] for name in self.scales}
 
     @property
     def narrowest(self) -> str:
