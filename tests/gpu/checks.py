@@ -261,10 +261,10 @@ def tensorrt_export(name, precision, *options):
             "--target", target, "-o", str(out), "--json", *options,
         )  # fmt: skip
         if list(out.rglob("model.engine")):
-            return {
-                "export": json.loads(exported),
-                "verify": resgen_command("verify", str(out)),
-            }
+            verified = json.loads(resgen_command("verify", str(out), "--json"))
+            if verified["engine"] is None:  # verify goes on where it cannot run one
+                raise Failed("the engine was not run on this GPU")
+            return {"export": json.loads(exported), "verify": verified}
         (kit,) = out.rglob("kit.json")
         return {"export": json.loads(exported), "result": run_kit(kit.parent)}
 

@@ -168,3 +168,14 @@ def test_a_check_tells_why_it_did_not_run(monkeypatch):
     assert row["status"] == "failed"
     assert "of its range off" in row["reason"]
     json.dumps(row)
+
+
+@pytest.mark.slow
+def test_an_engine_that_nothing_has_run_is_no_check_that_passed(tmp_path, monkeypatch):
+    pytest.importorskip("tensorrt_rtx")
+    if find_cuda(cudart_files())[0] is not None:
+        pytest.skip("there is a GPU, and this is about its absence")
+    monkeypatch.setenv("RESGEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(CHECKS, "tensorrt_target", lambda precision: "sm_89")
+    with pytest.raises(CHECKS.Failed, match="not run on this GPU"):
+        CHECKS.tensorrt_export("resnet20_cifar", "fp16")
