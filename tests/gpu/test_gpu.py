@@ -98,16 +98,6 @@ def test_what_a_check_calls_is_there(name, status, monkeypatch):
         assert "is built, but nothing can run it here" in row["reason"]
 
 
-@pytest.mark.slow
-def test_a_quantised_engine_is_exported_and_verified(monkeypatch):
-    """The engine is built here, and that nothing runs it is what verify says."""
-    pytest.importorskip("tensorrt_rtx")
-    monkeypatch.setattr(CHECKS, "tensorrt_target", lambda precision="fp32": "sm_89")
-    found = CHECKS.tensorrt_export("resnet20_cifar", "int8")
-    assert found["export"]
-    assert "engine" in found["verify"]
-
-
 def rows(*statuses):
     return [{"name": str(i), "status": status} for i, status in enumerate(statuses)]
 
@@ -178,4 +168,4 @@ def test_an_engine_that_nothing_has_run_is_no_check_that_passed(tmp_path, monkey
     monkeypatch.setenv("RESGEN_CACHE", str(tmp_path))
     monkeypatch.setattr(CHECKS, "tensorrt_target", lambda precision: "sm_89")
     with pytest.raises(CHECKS.Failed, match="not run on this GPU"):
-        CHECKS.tensorrt_export("resnet20_cifar", "fp16")
+        CHECKS.tensorrt_export("resnet20_cifar", "int8")
