@@ -64,6 +64,7 @@ from resgen.pictures.find import pictures_of
 from resgen.pictures.words import told
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.weights.safetensors import write_safetensors
+from resgen.words.numbers import size
 from resgen.words.terminal import printable
 
 Say = Callable[[str, str], None]
@@ -296,6 +297,6 @@ def _onnx_line(made: Made) -> str:
         f"{folded} batch norms folded": folded,
         f"{kept} batch norms kept": kept,
         f"{placed} quantisers placed for {made.lowered.wanted.consumer}": placed,
-        f"{made.written.bytes / 1e6:.1f} MB": True,
+        size(made.written.bytes): True,
     }
     return ", ".join(text for text, holds in said.items() if holds)

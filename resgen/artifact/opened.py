@@ -75,9 +75,10 @@ def open_folder(folder: Path) -> Artifact:
             hint = "give the folder that holds it; `resgen profile FILE` takes the file"
         raise ResgenError(f"{folder} {missing}", hint=hint)
     if not path.exists():
+        inside = sorted(found.parent for found in folder.glob(f"*/{MANIFEST}"))
         raise ResgenError(
             f"{folder} is no build: it has no {MANIFEST}",
-            hint="`resgen build SPEC` makes one",
+            hint=f"{inside[0]} is one" if inside else "`resgen build SPEC` makes one",
         )
     document = read_json(path)
     try:

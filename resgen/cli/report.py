@@ -10,6 +10,7 @@ import click
 from resgen.api.asked.looking import Reporting
 from resgen.cli._options import options
 from resgen.cli._text import say, say_json
+from resgen.words.numbers import size
 
 
 @click.command(
@@ -53,7 +54,7 @@ def command(results: tuple[Path, ...], *, schema: str | None, **given: Any) -> N
     if found.path is None:
         say(found.text.rstrip("\n"))
     else:
-        say(f"{found.path}  {len(found.text.encode()) / 1e6:.1f} MB", err=True)
+        say(f"{found.path}  {size(len(found.text.encode()))}", err=True)
 
 
 def _say_schema(name: str) -> None:

@@ -12,6 +12,7 @@ from resgen.errors import UsageError
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, text, whole
 from resgen.tensorrt.profiles import Span, format_profile, parse_profile
+from resgen.words.numbers import size
 from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
@@ -119,13 +120,12 @@ def make(
         )
         files[made.engine.name] = made.manifest.engine.sha256
         files[made.manifest_file.name] = sha256_of(made.manifest_file)
-        size = made.engine.stat().st_size / 1e6
         how = "taken from the cache" if made.cached else "built"
         slower = _slower(made.manifest)
         say(
             "engine",
             f"{division.flavor.name} {made.manifest.tensorrt}, "
-            f"{', '.join(division.here)}, {size:.1f} MB, {how}",
+            f"{', '.join(division.here)}, {size(made.engine.stat().st_size)}, {how}",
         )
         if slower:
             say("speed", slower)

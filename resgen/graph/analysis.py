@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from resgen.words.numbers import count, in_unit, scaled, shape, unit_of
+from resgen.words.numbers import count, in_unit, scaled, shape, size, unit_of
 from resgen.words.terminal import TEXT, fitted, printable, style, table, unmarked
 
 #: Bytes of one element.
@@ -101,14 +101,14 @@ def lines(found: Analysis, width: int = TEXT) -> Iterator[str]:
     for number, line in enumerate(_narrowed([above, below, *rows(found)], width)):
         yield style(line, dim=True) if number < 2 else line
     yield (
-        f"{count(found.nodes, 'operator')}; weights {_bytes(found.weight_bytes)}; at "
-        f"most {_bytes(found.peak_activation_bytes)} of activations alive at once"
+        f"{count(found.nodes, 'operator')}; weights {size(found.weight_bytes)}; at "
+        f"most {size(found.peak_activation_bytes)} of activations alive at once"
     )
 
 
 def rows(found: Analysis) -> list[tuple[str, ...]]:
     """A row of :data:`HEAD` for each section."""
-    params, size = unit_of(found.params), unit_of(found.peak_activation_bytes, "B")
+    params, alive = unit_of(found.params), unit_of(found.peak_activation_bytes, "B")
     fields = [section.receptive_field for section in found.sections]
     return [
         (
@@ -118,7 +118,7 @@ def rows(found: Analysis) -> list[tuple[str, ...]]:
             in_unit(section.params, params),
             f"{100 * section.macs / max(found.macs, 1):.1f} %",
             shape(field if len(set(field)) > 1 else field[:1]),
-            in_unit(section.activation_bytes, size, 1),
+            in_unit(section.activation_bytes, alive, 1),
         )
         for section, field in zip(found.sections, fields, strict=True)
     ]
@@ -143,10 +143,6 @@ def operators(found: Sequence[NodeCost], width: int = TEXT) -> Iterator[str]:
     cut = ((n if len(n) <= wide else f"...{n[3 - wide :]}", *row) for n, *row in rows)
     for number, line in enumerate(table(list(cut), left=3)):
         yield style(line, dim=True) if number == 0 else line
-
-
-def _bytes(number: int) -> str:
-    return in_unit(number, unit_of(number, "B"), 1)
 
 
 def _narrowed(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:

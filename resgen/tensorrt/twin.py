@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.files.aside import temporary_folder
 from resgen.tensorrt.build import build
 from resgen.tensorrt.request import EngineRequest
+from resgen.words.numbers import size
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -56,7 +57,7 @@ def more_work(layers: Mapping[str, Any], twin: Mapping[str, Any]) -> list[str]:
 
 
 def _work(part: Mapping[str, Any]) -> str:
-    moved = "" if part["bytes"] is None else f" that move {part['bytes'] / 1e6:.0f} MB"
+    moved = "" if part["bytes"] is None else f" that move {size(part['bytes'])}"
     return f"{part['kernels']} kernels{moved}"
 
 

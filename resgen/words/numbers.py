@@ -125,6 +125,15 @@ def in_unit(number: float, unit: tuple[float, str], digits: int = 2) -> str:
     return f"{number / factor:,.{digits}f} {symbol}"
 
 
+def size(number: int) -> str:
+    """A size in bytes.
+
+    >>> size(102_228_128), size(41_200), size(7)
+    ('102.2 MB', '41.2 kB', '7 B')
+    """
+    return in_unit(number, unit_of(number, "B"), 1)
+
+
 def when(created: str) -> str:
     """A time of ISO 8601, to the minute.
 

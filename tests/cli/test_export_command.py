@@ -178,7 +178,7 @@ def test_an_engine_and_a_kit_for_what_cannot_be_built(run: Run, here: Path) -> N
     assert result.exit_code == 0, result.stderr
     # What the builder's log says of int8 beside fp16 is told with its numbers.
     assert re.search(
-        r"not measured; for sm_89 it has \d+ kernels that move \d+ MB, in fp16 \d+ k",
+        r"not measured; for sm_89 it has \d+ kernels that move \S+ .B, in fp16 \d+ k",
         result.stdout,
     )
     names = {path.name for path in (here / "out").iterdir()}
