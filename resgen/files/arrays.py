@@ -21,11 +21,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
     check_file(path)
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {"": found}
-        with found as file:
-            held = {name: file[name] for name in file.files}
+        # Opened here: numpy leaves a file that it opens itself and finds no archive in.
+        with path.open("rb") as opened:
+            found = np.load(opened, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return {"": found}
+            with found as file:
+                held = {name: file[name] for name in file.files}
     except Exception as error:  # a reader of foreign bytes fails in any way at all
         # What numpy takes for no array it takes for Python objects, and says how to
         # load those: by running what the file says.

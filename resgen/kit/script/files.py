@@ -72,7 +72,8 @@ def write_whole(path: Path, content: Any) -> None:
 def read_arrays(path: Path) -> dict[str, Any]:
     """The arrays of an .npz file, by name."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: numpy leaves a file that it opens itself and finds no archive in.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError) as error:
         raise Stop(1, f"cannot read {path.name}: {error}") from None
