@@ -6,6 +6,7 @@ for no picture, and nothing after this would notice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ FAR: Final = 20.0
 NARROW: Final = 0.1
 #: Neighbouring pixels of photographs correlate by 0.8 and more, those of noise by 0.
 UNRELATED: Final = 0.2
-#: How many inputs are looked at for that.
+#: How many inputs are looked at for that, and pictures for being of one colour.
 LOOKED_AT: Final = 16
 
 
@@ -83,6 +84,20 @@ def check_inputs(
             "from it say little of pictures"
         )
     return tuple(notes)
+
+
+def check_pictures(pictures: Iterable[Array], folder: Path) -> tuple[str, ...]:
+    """What is to be said of pictures of a folder, each (C, H, W) and prepared.
+
+    They lie where pictures can; but one of a single colour tells nothing of a network.
+    """
+    plain = [not np.ptp(picture, axis=(-2, -1)).any() for picture in pictures]
+    if not any(plain):
+        return ()
+    return (
+        f"{sum(plain)} of {len(plain)} pictures looked at in {folder} have one colour "
+        "throughout, which tells nothing of a network",
+    )
 
 
 def possible(preprocess: Preprocess) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from resgen.calibrate.plausible import check_inputs
+from resgen.calibrate.plausible import LOOKED_AT, check_inputs, check_pictures
 from resgen.errors import ResgenError
 from resgen.files.arrays import read_arrays
 from resgen.graph.ir import Graph
@@ -108,29 +108,26 @@ def gather(
     if source is not None:
         paths, targets = _pictures(source, graph, labels)
     if takes and paths:
-        origin = f"{len(paths)} photographs that scikit-image ships"
-        if source is not None:
-            origin = f"{len(paths)} images of {source.name}"
-        return Samples(
-            len(paths),
-            origin,
-            source is not None,
-            lambda i: prepare(read(paths[i]), preprocess, shape),
-            targets,
-            _few(source, len(paths)),
+
+        def take(i: int) -> Array:
+            return prepare(read(paths[i]), preprocess, shape)
+
+        count = len(paths)
+        origin = f"{count} photographs that scikit-image ships"
+        notes: tuple[str, ...] = (
+            f"{count} photographs are a first look only: calibrate on yours",
         )
+        if source is not None:
+            origin = f"{count} images of {source.name}"
+            spread = range(0, count, -(-count // LOOKED_AT))
+            notes = check_pictures(map(take, spread), source)
+        return Samples(count, origin, source is not None, take, targets, notes)
 
     def noise(i: int) -> Array:
         return np.random.default_rng((seed, i)).standard_normal(shape, np.float32)
 
     note = f"{graph.name} takes no pictures that are at hand, so ranges are of noise"
     return Samples(NOISE, f"{NOISE} inputs of noise", False, noise, None, (note,))
-
-
-def _few(source: Path | None, count: int) -> tuple[str, ...]:
-    if source is not None:
-        return ()
-    return (f"{count} photographs are a first look only: calibrate on yours",)
 
 
 def _pictures(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+
 import numpy as np
 import pytest
 from hand_graph import Builder
@@ -46,6 +49,20 @@ def test_a_folder_is_prepared_as_the_spec_says(tmp_path):
         with Image.open(path) as opened:
             wanted = prepare(opened, Preprocess(), (3, 16, 16))
         np.testing.assert_array_equal(array, wanted)
+
+
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [(0, ()), (2, ("2 of 3 pictures",)), (3, ("3 of 3 pictures",))],
+)
+def test_pictures_of_one_colour_are_told(tmp_path, plain, said):
+    for i in range(3):
+        picture(tmp_path / f"{i}.png", seed=i)
+        if i < plain:
+            Image.new("RGB", (20, 24), (90, 40 * i, 200)).save(tmp_path / f"{i}.png")
+    notes = gather(tmp_path, network(), Preprocess()).notes
+    assert len(notes) == len(said)
+    assert all(part in note for part, note in zip(said, notes, strict=True))
 
 
 def test_an_archive_is_taken_as_it_is(tmp_path):
@@ -226,9 +243,14 @@ def text(folder):
 )  # fmt: skip
 def test_what_cannot_be_used_is_named(tmp_path, make):
     source, said = make(tmp_path)
-    with pytest.raises(ResgenError, match=said) as refused:
-        all_of(gather(source, network(), Preprocess()))
-    assert refused.value.exit_code == 1
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        with pytest.raises(ResgenError, match=said) as refused:
+            all_of(gather(source, network(), Preprocess()))
+        assert refused.value.exit_code == 1
+        del refused
+        gc.collect()  # a file left open is told when it goes
+    assert [str(w.message) for w in left if w.category is ResourceWarning] == []
 
 
 def test_pictures_cannot_calibrate_what_takes_none(tmp_path):
