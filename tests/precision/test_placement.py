@@ -203,6 +203,34 @@ def test_fp8_leaves_out_what_tensorrt_lacks(conv, channels, able):
     assert quantized_maps(int8) == ["map", "after"]
 
 
+@pytest.mark.parametrize(
+    ("conv", "channels", "able"),
+    [
+        (Conv(out=32, kernel=1, groups=2), 32, True),  # 16 a group
+        (Conv(out=32, kernel=1, groups=4), 32, False),
+        (Conv(out=32, kernel=(1, 3), groups=4), 32, False),
+        (Conv(out=32, kernel=3, groups=4), 32, True),
+        (Conv(out=32, kernel=3, groups=32), 32, True),  # depthwise
+        (Conv(out=36, kernel=3, groups=36), 36, False),  # no multiple of 8
+        (Conv(out=36, kernel=1, groups=2), 36, True),
+        (Conv(out=12, kernel=1), 12, False),
+    ],
+)
+def test_int8_leaves_out_what_tensorrt_has_no_kernels_for(conv, channels, able):
+    net = Builder((8, 9, 9))
+    net.add("before", Conv(out=channels, kernel=3))
+    net.add("map", conv)
+    net.add("after", Conv(out=32, kernel=3))
+    low = at_precision(net.graph(), Precision("int8", "tensorrt"))
+    assert ("map" in quantized_maps(low)) == able
+    assert "after" in quantized_maps(low)
+    types = {n.name: n.type.dtype for n in low.nodes}
+    assert able or types["map"] == "float16"
+    # ONNX Runtime has kernels for all of them.
+    other = at_precision(net.graph(), Precision("int8", "onnxruntime"))
+    assert quantized_maps(other) == ["before", "map", "after"]
+
+
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
 @pytest.mark.parametrize(
     ("keep", "kept"),
