@@ -589,9 +589,9 @@ def test_no_seed_raises_a_false_alarm(network, subjects):
 @pytest.mark.slow
 def test_every_fault_that_counts_is_caught_and_named(subjects, tmp_path):
     """Some of every kind; the whole table and more are a soak."""
-    counted, missed, unnamed = judge(subjects, tmp_path, factor=0.4, seed=2)
+    counted, missed, unnamed = judge(subjects, tmp_path, factor=0.25, seed=2)
     assert (missed, unnamed) == ([], [])
-    assert counted.total() >= 110
+    assert counted.total() >= 70
 
 
 @pytest.mark.soak
