@@ -101,6 +101,8 @@ def networks(pictures: Path) -> Iterator[Page]:
         rows = []
         for network in members:
             name = network["name"]
+            if name not in published:  # somebody's own, put beside them
+                continue
             size = ask("inspect", name, "--diagram", str(pictures / f"{name}.svg"))
             parameters, macs = _millions(size["params"]), _giga(size["macs"])
             link = f"[{name}](networks/{name}.html)"

@@ -27,6 +27,8 @@ from resgen.words.progress import SILENT, Progress
 Done = Exported[Manifest] | Exported[FileManifest]
 #: What a file of anybody's is asked too: the rest says how a network is written.
 _OF_FILES = ("out", "force", "seed", "max_operators", "max_parameters", "verify")
+#: What only a precision below float32 has a use for.
+_OF_LOW = ("keep", "calibration", "method", "evaluate", "tolerate")
 #: What says which network it is.
 _OF_SPECS = ("weights", "preprocess", "set")
 
@@ -117,6 +119,7 @@ def run(
         else:
             source, wanted, full = _opened(Path(source), to, form, asked)
         each = precisions(source.graph, wanted)
+        _refuse_idle(asked, each)
         warn(precision_findings(source.graph, each))
         job = replace(job, precisions=tuple(sorted({*each.values()})))
         finish = form.prepare(chosen, job)
@@ -148,6 +151,18 @@ def _refuse(asked: Exporting, path: Path, taken: tuple[str, ...], why: str) -> N
             raise asked.refused(
                 f"{{{name}}} {why}, and {path} is written already",
                 hint="export the spec instead",
+            )
+
+
+def _refuse_idle(asked: Exporting, each: Mapping[str, str]) -> None:
+    """Options that only a lower precision has a use for, where there is none."""
+    if {*each.values()} - {"fp32"}:
+        return
+    for name, _, _ in asked.given():
+        if name in _OF_LOW:
+            raise asked.refused(
+                f"{{{name}}} is for a lower precision, and all of it stays in float32",
+                hint="give {precision} int8, or what it is to be",
             )
 
 

@@ -38,11 +38,11 @@ class Verified(Shown):
                 f"{self.folder} agrees by numbers only: this version writes other "
                 "files of it, and what it builds anew can be proven"
             )
-        elif self.unproven:
-            unrun = ", ".join(self.unproven)
-            yield f"{self.folder}/model.onnx is proven; not run: {unrun}"
         else:
-            yield f"{self.folder} is proven"
+            unrun = f"; not run: {', '.join(self.unproven)}" if self.unproven else ""
+            stored = "; its scales are as stored" if "scales" in self.record else ""
+            what = f"{self.folder}/model.onnx" if self.unproven else self.folder
+            yield f"{what} is proven{unrun}{stored}"
 
 
 def verify(

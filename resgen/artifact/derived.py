@@ -57,18 +57,23 @@ def check_weights(artifact: Artifact, held: Graph, say: Say) -> StoredWeights:
     return stored
 
 
-def check_ranges(artifact: Artifact, lowered: Lowered, say: Say) -> None:
+def check_ranges(artifact: Artifact, lowered: Lowered, say: Say) -> bool:
     """Find the ranges of activations again, where they are from inputs at hand.
 
     Those are the stand-ins that resgen has itself; a folder of somebody's may hold
     other pictures by now. Weights that were trained along with their scales keep them.
-    Errors as those of :func:`check_derived`.
+    Whether all was found that there is; errors as those of :func:`check_derived`.
     """
     calibration, samples = artifact.manifest.calibration, lowered.calibrator.samples
     stand_ins = not samples.real
     if calibration and stand_ins and calibration.origin == samples.origin:
         again = lowered.calibrated_again(calibration.method)
         settle(artifact, list(_ranges(lowered.weights, again)), say)
+        return True
+    if calibration and lowered.scales:
+        say("derived", f"scales are from {calibration.origin}: taken as they are")
+        return False
+    return True
 
 
 def check_derived(

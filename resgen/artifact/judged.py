@@ -33,6 +33,7 @@ from resgen.proof.tolerance import (
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.runtime.torch import load_torch
 from resgen.weights.evaluate import Weights, np_dtype
+from resgen.words.numbers import count
 
 Say = Callable[[str, str], None]
 #: Inputs that operators are compared on, one by one.
@@ -112,10 +113,12 @@ def _proven(made: Made, say: Say, batches: Sequence[int]) -> dict[str, Any]:
             f"the input of {graph.name} is no picture, so images cannot verify it",
             hint="without images of yours, random inputs are used",
         )
-    if own and not batches:
+    if own:
         # All of them, and one input of noise, in batches that any memory holds.
-        whole, rest = divmod(len(own), BATCH)
-        batches = (1, *(BATCH,) * whole, *((rest,) if rest else ()))
+        size = batches[-1] if batches else BATCH
+        whole, rest = divmod(max(len(own) + 1 - sum(batches or (1,)), 0), size)
+        last = () if not rest else (size,) if batches else (rest,)
+        batches = (*(batches or (1,)), *(size,) * whole, *last)
     done = prove(
         graph,
         made.file_graph,
@@ -190,7 +193,7 @@ def probe_weights(lowered: Lowered, seed: int = 0) -> Weights:
 def proof_lines(done: Verification, source: str) -> list[str]:
     """What a person reads of a proof of weights from ``source``."""
     total = done.pictures + done.random
-    kinds = [f"{done.pictures} photographs"] if done.pictures else []
+    kinds = [count(done.pictures, "photograph")] if done.pictures else []
     kinds.append(f"{done.random} random")
     batches = ", ".join(map(str, dict.fromkeys(done.batches)))
     same = ""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from resgen.artifact.manifest import FRESH
 from resgen.artifact.opened import Artifact, open_folder
 from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
@@ -65,10 +66,17 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Predicted(Shown):
-    """What was found, and what was done to the pictures first."""
+    """What was found, what was done to the pictures first, and by whose weights."""
 
     pictures: str
     predictions: tuple[Prediction, ...]
+    fresh: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before the answers are read."""
+        fresh = "the weights are fresh, so these classes mean nothing"
+        return (f"pictures: {self.pictures}", *((fresh,) if self.fresh else ()))
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -80,7 +88,8 @@ class Predicted(Shown):
         return [each.to_dict() for each in self.predictions]
 
     def lines(self) -> Iterator[str]:
-        """The answers, and what was wrong."""
+        """The answers, what was done for them, and what was wrong."""
+        yield from self.notes
         for each in self.predictions:
             yield from each.lines()
         yield from self.failed
@@ -116,7 +125,8 @@ def predict(folder: Path, images: Sequence[Path], top: int = 5) -> Predicted:
         size = session.inputs[INPUT][0] or 1
         for start in range(0, len(paths), size):
             found += _some(paths[start : start + size], size, artifact, session, top)
-    return Predicted(told(spec.preprocess, spec.input), tuple(found))
+    fresh = artifact.manifest.weights == FRESH
+    return Predicted(told(spec.preprocess, spec.input), tuple(found), fresh)
 
 
 def _some(

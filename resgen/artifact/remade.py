@@ -13,7 +13,7 @@ from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS, copied
 from resgen.artifact.form import Form, Job
 from resgen.artifact.opened import Artifact
 from resgen.artifact.ready import Made
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 from resgen.files.aside import temporary_folder
 from resgen.files.hashed import sha256_of
 from resgen.onnxfile.differences import Difference
@@ -29,6 +29,7 @@ def check_made(artifact: Artifact, made: Made, form: Form, say: Say) -> bool:
     another version of resgen may write other bytes, which is said.
     """
     manifest = artifact.manifest
+    _check_owned(artifact, form)
     try:
         options = form.options.from_json(manifest.options)
         job = Job(precisions=made.precisions)
@@ -67,14 +68,27 @@ def _named(artifact: Artifact, form: Form, made: set[str]) -> Iterator[Differenc
     made = {SPEC, GRAPH, WEIGHTS, *made}
     for name in sorted(made - listed):
         yield Difference(name, f"the manifest does not name {name}")
-    there = {
-        path.relative_to(artifact.folder).as_posix()
-        for owned in form.owns
-        for path in (artifact.folder / owned).rglob("*")
-        if path.is_symlink() or not path.is_dir()
-    }
-    for name in sorted((listed | there) - made):
+    for name in sorted(listed - made):
         yield Difference(name, f"{name} is no file that {manifest.form} makes")
+
+
+def _check_owned(artifact: Artifact, form: Form) -> None:
+    """Refuse what somebody put where an engine loads whatever there is.
+
+    ``--force`` keeps it, so it is no fault of the file, and building anew is no mend.
+    """
+    listed = artifact.manifest.files.keys()
+    for owned in form.owns:
+        top = artifact.folder / owned
+        for path in (top, *sorted(top.rglob("*"))):
+            name = path.relative_to(artifact.folder).as_posix()
+            empty = path.is_dir() and not any(path.iterdir())
+            if path.is_symlink() or empty or (path.is_file() and name not in listed):
+                raise ResgenError(
+                    f"{path} is nothing that {artifact.manifest.form} made, and "
+                    f"counts as a part of {owned}",
+                    hint="move it away",
+                )
 
 
 def _told(artifact: Artifact, record: Mapping[str, Any]) -> Iterator[Difference]:

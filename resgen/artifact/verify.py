@@ -43,12 +43,13 @@ def verify(
     made = derived(artifact, images, say)
     if batches and not made.wishes.exact(made.graph):
         raise UsageError("batch sizes are for a file that computes in float32")
-    check_ranges(artifact, made.lowered, say)
+    found = check_ranges(artifact, made.lowered, say)
     same = check_made(artifact, made, form, say) and made.derived
     if same:
         say("derived", "every file is byte for byte what its spec and options make")
     record = proof_of(made, say, batches)
-    return replace(made, derived=same, proof={**record, "derived": same})
+    scales = {} if found else {"scales": "as stored"}
+    return replace(made, derived=same, proof={**record, **scales, "derived": same})
 
 
 def derived(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 from typing import Final
 
@@ -27,6 +28,10 @@ FAILURES: Final = (
     MemoryError,
     OSError,
 )
+
+
+#: A flag that a message names as Python's argument.
+_ARGUMENT: Final = re.compile(r"\b([a-z]+(?:_[a-z]+)*)=True\b")
 
 
 def report(failure: BaseException) -> int:
@@ -72,17 +77,23 @@ def interrupted() -> int:
 
 
 def _fail(message: str, code: int, hint: str | None = None) -> int:
+    # Rooms that know no command line name the argument of Python.
+    message, hint = (_ARGUMENT.sub(_option, text) for text in (message, hint or ""))
     first, *more = message.splitlines() or [""]
     name = style("resgen:", fg="red", bold=True)
     say(f"{name} {printable(first)} (exit {code}).", err=True)
-    for line in (*more, *(hint or "").splitlines()):
+    for line in (*more, *hint.splitlines()):
         say(f"  {printable(line)}".rstrip(), err=True)
     return code
 
 
+def _option(found: re.Match[str]) -> str:
+    return f"--{found[1].replace('_', '-')}"
+
+
 def _sentence(failure: click.ClickException) -> str:
     """Click's message as a part of ours."""
-    text = failure.format_message().rstrip(".")
+    text = " ".join(failure.format_message().split()).rstrip(".")
     return text[:1].lower() + text[1:]
 
 

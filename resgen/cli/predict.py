@@ -45,7 +45,8 @@ def command(
     if as_json:
         say_json(found.to_dict())
     else:
-        say(style(f"pictures: {found.pictures}", dim=True), err=True)
+        for note in found.notes:
+            say(style(note, dim=True), err=True)
         for prediction in found.predictions:
             for line in prediction.lines():
                 say(line)

@@ -16,7 +16,7 @@ from resgen.words.numbers import size
 @click.command(
     epilog="""\b
 Examples:
-  resgen report build/profile
+  resgen report build/resnet50-profile
   resgen report monday.json tuesday.json -o week.html
   resgen report report.json --format md >> comment.md
   resgen report times.json profile.json layers.json --network resnet50

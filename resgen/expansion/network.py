@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from resgen.errors import Place, Problem, SpecError
+from resgen.errors import Place, Problem, SpecError, UsageError
 from resgen.expansion.builder import Limits
 from resgen.expansion.expand import expand as expand_graph
 from resgen.graph.check import check as check_graph
@@ -107,6 +107,11 @@ def load(
 
 def expand(spec: Spec, *, limits: Limits | None = None) -> Graph:
     """The validated graph of a spec; raises :class:`SpecError`."""
+    if not isinstance(spec, Spec):
+        raise UsageError(
+            f"expand takes a Spec, not a {type(spec).__name__}",
+            hint="resgen.load makes one of a file, a name or a document",
+        )
     graph = expand_graph(spec, limits=limits)
     problems = check_graph(graph)
     if any(p.severity == "error" for p in problems):

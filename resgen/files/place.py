@@ -130,7 +130,7 @@ def _refused(target: Path, others: Iterable[str]) -> ResgenError:
     said = ", ".join(first) + (f" and {more} more" if more > 0 else "")
     return ResgenError(
         f"{target} holds what resgen did not write, or what was changed since: {said}",
-        hint="name another folder, or force it: those files are kept in the new one",
+        hint="name another folder, or take those files along with force=True",
     )
 
 

@@ -297,6 +297,8 @@ def _kept(ready: Ready, batch: int) -> tuple[Feeds, Feeds]:
     )
     if any(each.ndim == 0 or len(each) != batch for each in inputs.values()):
         raise UsageError(f"{KIT}/{INPUTS} is not a batch of {batch}")
+    if not all(np.isfinite(each.astype(np.float64)).all() for each in inputs.values()):
+        raise UsageError(f"{KIT}/{INPUTS} holds what is no number")
     computed = ready.exact(inputs)
     for name in computed.keys() | expected.keys():
         wanted, found = computed.get(name), expected.get(name)

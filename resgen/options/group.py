@@ -104,7 +104,8 @@ class Group:
         for name in given:
             if name not in known:
                 near = did_you_mean(name, known)
-                raise UsageError(f'there is no option "{name}"{near}')
+                takes = None if near else f"there are {', '.join(known)}"
+                raise UsageError(f'there is no option "{name}"{near}', hint=takes)
         return cls(**given)
 
     def refuse(self) -> None:

@@ -32,7 +32,7 @@ def mend(
 ) -> str | None:
     """Advice that was tried on the shapes, or None."""
     if not (misfit.missing or misfit.changed):
-        return "what is not of this network can be left out (ignore_extra)"
+        return "ignore_extra=True leaves out what is not of this network"
     if order := _other_order(graph, weights, misfit):
         return order
     if any(_KERAS.search(name) for name in misfit.extra):
@@ -46,7 +46,7 @@ def mend(
         parts = [note.split(":")[0] for note in half[1]]
         more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
         rest = ", ".join(parts[:3]) + more
-        found.append(f"adapted to the network (adapt), all is loaded but {rest}")
+        found.append(f"adapt=True loads all but {rest}")
     return "; ".join(found) or None
 
 

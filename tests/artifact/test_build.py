@@ -146,7 +146,7 @@ def test_foreign_files_are_never_lost(spec, tmp_path):
     (out / "thesis.tex").write_text("four years of work")
     with pytest.raises(ResgenError, match=r"thesis\.tex") as caught:
         resgen.build(spec, out, verify=False)
-    assert "or force it" in (caught.value.hint or "")
+    assert "force=True" in (caught.value.hint or "")
     assert [p.name for p in out.iterdir()] == ["thesis.tex"]
     resgen.build(spec, out, verify=False, force=True)
     assert (out / "thesis.tex").read_text() == "four years of work"

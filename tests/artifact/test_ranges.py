@@ -61,3 +61,11 @@ def test_a_scale_that_calibration_does_not_find_is_named(factor, tmp_path):
     with pytest.raises(ResgenError, match=r"quantize\.scale is .*calibration") as found:
         resgen.verify(folder)
     assert "was altered" in found.value.message
+
+
+def test_scales_of_inputs_that_are_not_at_hand_are_told_as_stored(tmp_path):
+    folder = exported(tmp_path / "own", Precision("int8"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["calibration"]["origin"] = "500 images of theirs"
+    resealed(folder / "manifest.json", manifest)
+    assert str(resgen.verify(folder)).endswith("; its scales are as stored")

@@ -158,6 +158,18 @@ def test_what_a_form_made_is_what_it_makes_again(name, formed):
 
 
 @pytest.mark.slow
+def test_what_somebody_put_beside_is_to_be_moved_away(formed, tmp_path):
+    """Building anew with ``--force`` would keep it."""
+    for name in ("empty", "link"):
+        folder = shutil.copytree(formed["triton"], tmp_path / name)
+        other = folder / "repository" / "other"
+        other.mkdir() if name == "empty" else other.symlink_to(tmp_path)
+        with pytest.raises(ResgenError, match=r"repository/other is nothing") as found:
+            resgen_verify(folder)
+        assert found.value.hint == "move it away"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OF_FORM)
 def test_every_fault_of_what_a_form_made_is_seen(kind, formed, tmp_path):
     tried = 0

@@ -101,7 +101,7 @@ def test_what_others_put_into_our_folder_stays(tmp_path: Path, name: str) -> Non
     theirs.write_text("theirs")
     with pytest.raises(ResgenError, match="did not write") as refused:
         make(tmp_path / "o", {"a": "2"})
-    assert "or force it" in (refused.value.hint or "")
+    assert "force=True" in (refused.value.hint or "")
     assert tree(tmp_path / "o") == {"a": "1", "deep/b": "1", name: "theirs"}
     make(tmp_path / "o", {"a": "2"}, force=True)
     assert tree(tmp_path / "o") == {"a": "2", name: "theirs"}

@@ -216,7 +216,7 @@ class Weighing(Group):
         """Without a checkpoint there is nothing to choose from."""
         super().refuse()
         if self.weights is None and self.loading != Loading():
-            first = next(n for n in _TAKING if getattr(self, n))
+            first = next(n for n in _TAKING if getattr(self, n) not in (None, False))
             raise self.refused(
                 f"{{{first}}} is about the weights of a checkpoint: give {{weights}}"
             )

@@ -75,8 +75,8 @@ class Verifying(Group):
     images: Path | None = option(
         "--images",
         path("FOLDER"),
-        "Compare on the images of a folder as well.",
-        shown="none",
+        "Compare on all pictures of a folder.",
+        shown="photographs that scikit-image ships",
     )
     batch: tuple[int, ...] = option(
         "--batch",

@@ -132,7 +132,10 @@ def _accuracy(arm: Arm, step: int | None) -> str:
     seen = [e for r in arm.runs if r.left is None for e in r.evaluations]
     ends = [evaluation for evaluation in seen if evaluation.step == step]
     told = accuracy(ends)
-    words = [] if told is None else [shares(Spread(told[0], *told[1], len(ends)))]
+    words = []
+    if told is not None:
+        mean, (low, high) = told
+        words.append(f"{mean:.1%} (95 %: {low:.1%} to {high:.1%})".replace("%", " %"))
     if lost:
         words.append(f"{lost} of {len(arm.runs)} diverged")
     return " ".join(words) or "-"
