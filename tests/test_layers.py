@@ -104,7 +104,7 @@ BUDGET = {
     "profiling": 1940,
     "diagnosis": 2960,
     "reports": 2560,
-    "api": 2200,
+    "api": 2220,
     "cli": 980,
     "__main__": 50,
     "__init__": 100,
