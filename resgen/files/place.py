@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -97,6 +97,7 @@ def _check(
     known: Contents | None = None,
 ) -> Contents | None:
     """What is at ``place``, which may be replaced; None if nothing is."""
+    names = tuple(names)
     if not os.path.lexists(place):
         return None
     if not place.is_dir():
@@ -104,33 +105,41 @@ def _check(
     if not force and not listed(place) and any(place.iterdir()):
         # Nothing there is ours; whoever names his home does not wait until all is seen.
         inside = sorted(f"{p.name}/" if p.is_dir() else p.name for p in place.iterdir())
-        raise _refused(target, inside)
+        raise _refused(target, inside, [n for n in names if n in inside])
     found = contents(place, known)
+    wanted = dict.fromkeys(names)
+    taken = {parent for name in wanted for parent in parents(name)} | wanted.keys()
+    blocked = [
+        name
+        for name in sorted(found.others)
+        if name in taken or any(parent in wanted for parent in parents(name))
+    ]
     if found.others and not force:
-        raise _refused(target, briefly(found))
+        raise _refused(target, briefly(found), blocked)
     if len(found.others) > MOST:
         raise ResgenError(
             f"{target} holds more than {MOST:,} other files",
             hint="name another folder",
         )
-    wanted = dict.fromkeys(names)
-    taken = {parent for name in wanted for parent in parents(name)} | wanted.keys()
-    for name in sorted(found.others):
-        if name in taken or any(parent in wanted for parent in parents(name)):
-            raise ResgenError(
-                f"{target / name} is not resgen's, or was changed since, and a new "
-                "file belongs there",
-                hint="move it away, or name another folder",
-            )
+    if blocked:
+        raise ResgenError(
+            f"{target / blocked[0]} is not resgen's, or was changed since, and a new "
+            "file belongs there",
+            hint="move it away, or name another folder",
+        )
     return found
 
 
-def _refused(target: Path, others: Iterable[str]) -> ResgenError:
+def _refused(
+    target: Path, others: Iterable[str], blocked: Sequence[str]
+) -> ResgenError:
     first, more = [*others][:3], len([*others]) - 3
     said = ", ".join(first) + (f" and {more} more" if more > 0 else "")
     return ResgenError(
         f"{target} holds what resgen did not write, or what was changed since: {said}",
-        hint="name another folder, or take those files along with force=True",
+        hint=f"name another folder, or move {blocked[0]} away, where a file belongs"
+        if blocked
+        else "name another folder, or take those files along with force=True",
     )
 
 

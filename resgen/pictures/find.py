@@ -31,7 +31,11 @@ def photographs() -> list[Path]:
 def pictures_of(folder: Path) -> list[Path]:
     """The pictures in a folder, by name."""
     if not folder.is_dir():
-        raise ResgenError(f"{folder} is not a folder of images")
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise ResgenError(
+            f"{folder} {what}; images are in a folder",
+            hint="inputs that are no pictures are given as an .npz file",
+        )
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
     if not found:
         raise ResgenError(

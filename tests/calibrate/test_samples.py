@@ -96,7 +96,7 @@ def empty(folder):
 
 
 def absent(folder):
-    return folder / "absent", "absent is not a folder of images"
+    return folder / "absent", "absent does not exist; images"
 
 
 def unreadable(folder):
