@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -53,7 +54,7 @@ def gpu(monkeypatch):
         monkeypatch.setattr("resgen.tensorrt.flavor.find_spec", only_rtx)
 
     def only_rtx(name):
-        return name == "tensorrt_rtx" or None
+        return find_spec(name) if name == "tensorrt_rtx" else None
 
     return has
 
