@@ -30,7 +30,7 @@ FAILURES: Final = (
 )
 
 
-#: A flag that a message names as Python's argument.
+#: A flag that a hint names as Python's argument; messages hold a user's own names.
 _ARGUMENT: Final = re.compile(r"\b([a-z]+(?:_[a-z]+)*)=True\b")
 
 
@@ -78,7 +78,7 @@ def interrupted() -> int:
 
 def _fail(message: str, code: int, hint: str | None = None) -> int:
     # Rooms that know no command line name the argument of Python.
-    message, hint = (_ARGUMENT.sub(_option, text) for text in (message, hint or ""))
+    hint = _ARGUMENT.sub(_option, hint or "")
     first, *more = message.splitlines() or [""]
     name = style("resgen:", fg="red", bold=True)
     say(f"{name} {printable(first)} (exit {code}).", err=True)

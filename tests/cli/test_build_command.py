@@ -318,6 +318,11 @@ def test_build_proves_and_verify_proves_again(run: Run, here: Path) -> None:
     assert json.loads(again.stdout)
 
 
+def test_the_name_of_a_file_is_no_option(run: Run, here: Path) -> None:
+    result = run("build", "adapt=True.json")
+    assert "adapt=True.json" in result.stderr
+
+
 @pytest.mark.parametrize("option", ["--prefix", "--key"])
 def test_an_empty_word_is_a_wrong_usage(run: Run, here: Path, option: str) -> None:
     result = run("build", "mine.json", option, "")
