@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from resgen.api.asked.making import Building
+from resgen.api.asked.making import Building, Writing
 from resgen.api.specs import folder_name, read_spec
 from resgen.artifact.make import make
 from resgen.artifact.manifest import Exported, Manifest
 from resgen.artifact.request import Wishes
+from resgen.artifact.source import Source as Network
 from resgen.artifact.source import from_spec
 from resgen.expansion.network import Source
 from resgen.graph.ir import Graph
+from resgen.graph.precision import Precision
 from resgen.spec.model import Spec
 from resgen.words.progress import SILENT, Progress
 
@@ -40,6 +42,29 @@ def build(
     return run(read, graph, asked, state_dict=state_dict, progress=progress)
 
 
+def source_of(
+    spec: Spec,
+    graph: Graph,
+    asked: Writing,
+    state_dict: Mapping[str, Any] | None = None,
+    wanted: Precision | None = None,
+) -> Network:
+    """A spec that was read, with the weights that are asked for.
+
+    ``wanted`` is the precision that weights may have been trained at.
+    """
+    return from_spec(
+        spec,
+        graph=graph,
+        weights=asked.weights,
+        state_dict=state_dict,
+        how=asked.loading,
+        preprocess=asked.preprocess,
+        seed=asked.seed,
+        wanted=wanted,
+    )
+
+
 def run(
     spec: Spec,
     graph: Graph,
@@ -59,15 +84,7 @@ def run(
     )
     return make(
         # Nobody else holds the arrays, which are free once they are written.
-        from_spec(
-            spec,
-            graph=graph,
-            weights=asked.weights,
-            state_dict=state_dict,
-            how=asked.loading,
-            preprocess=asked.preprocess,
-            seed=asked.seed,
-        ),
+        source_of(spec, graph, asked, state_dict),
         asked.out or Path("build", folder_name(spec.name)),
         wishes,
         force=asked.force,

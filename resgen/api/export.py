@@ -9,13 +9,14 @@ from typing import Any
 
 from resgen import forms
 from resgen.api.asked.making import Exporting
+from resgen.api.build import source_of
 from resgen.api.specs import folder_name, read_spec
 from resgen.artifact.form import Finish, Form, Job
 from resgen.artifact.make import make, make_of_file
 from resgen.artifact.manifest import Exported, FileManifest, Manifest
 from resgen.artifact.opened import open_folder
 from resgen.artifact.request import Wishes
-from resgen.artifact.source import Source, from_folder, from_spec
+from resgen.artifact.source import Source, from_folder
 from resgen.errors import Problem, ResgenError, UsageError
 from resgen.graph.check import precision_findings
 from resgen.graph.ir import Graph
@@ -82,16 +83,8 @@ def start(
     state_dict: Mapping[str, Any] | None = None,
 ) -> Source:
     """A spec that was read, with the weights that are asked for."""
-    return from_spec(
-        spec,
-        graph=graph,
-        weights=asked.weights,
-        state_dict=state_dict,
-        how=asked.loading,
-        preprocess=asked.preprocess,
-        seed=asked.seed,
-        wanted=_precision(asked, to, forms.find(to)),
-    )
+    wanted = _precision(asked, to, forms.find(to))
+    return source_of(spec, graph, asked, state_dict, wanted)
 
 
 def run(
