@@ -62,6 +62,7 @@ from resgen.lower.onnx import write
 from resgen.ops.norm import Norm
 from resgen.pictures.find import pictures_of
 from resgen.pictures.words import told
+from resgen.runtime.torch import torch_ahead
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.weights.safetensors import write_safetensors
 from resgen.words.numbers import size
@@ -103,7 +104,10 @@ def make(
         say("weights", note)
     place = Path(out)
     before = read if read.is_file() else None
-    with staged(place, force=force, names=NAMES, source=before) as stage:
+    with (
+        torch_ahead(wishes.verify),
+        staged(place, force=force, names=NAMES, source=before) as stage,
+    ):
         made = _written(stage, *_lowered(source, wishes, say, progress), wishes)
         say("onnx", _onnx_line(made))
         files = _plain_files(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,8 @@ from resgen.cli._text import no_color
 from resgen.errors import did_you_mean, is_out_of_memory
 
 _FOLDER: Final = Path(__file__).parent
+#: Commands that measure: engines run there as they do for everybody.
+_MEASURING: Final = ("compare", "profile")
 
 
 class Program(click.Group):
@@ -40,7 +43,13 @@ class Program(click.Group):
         if not args[0].startswith("-") and args[0] not in known:
             near = did_you_mean(args[0], known)
             raise click.UsageError(f'there is no command "{args[0]}"{near}', ctx)
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if name not in _MEASURING:
+            # PyTorch's threads spin where they wait for one another. Beside other work
+            # they wait for one that has no core, and a proof takes three times as long
+            # (quiet, it takes as long either way). Read when torch is imported.
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        return name, command, rest
 
     def main(  # type: ignore[override]
         self,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from resgen.errors import MissingDevice
+from resgen.errors import MissingComponent, MissingDevice
 from resgen.graph.ir import Graph
 from resgen.machine.device import number_of
 from resgen.ops.types import TensorType
@@ -51,6 +52,31 @@ def load_cuda(
     if number >= count:
         raise MissingDevice(f"there is no {device}: this machine has {count} GPUs")
     return torch, number
+
+
+@contextmanager
+def torch_ahead(wanted: bool = True) -> Iterator[None]:
+    """Import torch beside what is done meanwhile, where it will be ``wanted``.
+
+    The import takes longer than anything else that a proof waits for, and what comes
+    before it hashes and writes, which leaves the interpreter free. Whether torch is
+    installed is said by :func:`load_torch`, which waits for this.
+    """
+    if not wanted or "torch" in sys.modules:
+        yield
+        return
+    # Not a daemon: an interpreter that ends amid the import of a library aborts.
+    thread = Thread(target=_imported, name="import torch")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _imported() -> None:
+    with suppress(MissingComponent):
+        load_torch("it is not imported ahead")
 
 
 @contextmanager

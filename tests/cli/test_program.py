@@ -112,6 +112,29 @@ def test_failures_are_said_on_stderr(
     assert err.startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("command", "given", "policy"),
+    [
+        ("list", None, "PASSIVE"),
+        ("list", "ACTIVE", "ACTIVE"),  # a user's own wish
+        ("profile", None, None),  # as everybody's PyTorch runs
+        ("compare", None, None),
+    ],
+)
+def test_threads_sleep_where_they_wait_unless_they_are_timed(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    given: str | None,
+    policy: str | None,
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert run(command, "--help").exit_code == 0
+    assert os.environ.get("OMP_WAIT_POLICY") == policy
+
+
 def test_colours_only_where_they_are_wanted(run: Run, bad: Path) -> None:
     assert "\x1b[" in run("check", "bad.json", color=True).stdout
     assert "\x1b[" not in run("check", "bad.json").stdout
