@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import signal
 from typing import Final
 
@@ -30,8 +31,8 @@ FAILURES: Final = (
 )
 
 
-#: A flag that a hint names as Python's argument; messages hold a user's own names.
-_ARGUMENT: Final = re.compile(r"\b([a-z]+(?:_[a-z]+)*)=True\b")
+#: What a hint names as Python's argument; messages hold a user's own names.
+_ARGUMENT: Final = re.compile(r'\b([a-z]+(?:_[a-z]+)*)=(?:True\b|"([^"]*)")')
 
 
 def report(failure: BaseException) -> int:
@@ -88,7 +89,8 @@ def _fail(message: str, code: int, hint: str | None = None) -> int:
 
 
 def _option(found: re.Match[str]) -> str:
-    return f"--{found[1].replace('_', '-')}"
+    name = f"--{found[1].replace('_', '-')}"
+    return name if found[2] is None else f"{name} {shlex.quote(found[2])}"
 
 
 def _sentence(failure: click.ClickException) -> str:

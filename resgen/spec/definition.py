@@ -144,12 +144,12 @@ def _param(at: Json, reader: BodyReader) -> Param | None:
         names = tuple(str(c.value) for c in choices)
         return Param("enum", default, str(doc), choices=names)
     if "type" not in members:
-        if isinstance(at.value, dict) and not reader.binder.lacks(
+        # What is no object, and a misspelt key, was told as such.
+        if isinstance(at.value, dict) and reader.binder.lacks(
             at.value, "type", PARAM_KEYS
         ):
-            return None
-        message = 'a parameter needs a "type" or an "enum"'
-        reader.problems.error("RG011", message, at.place())
+            message = 'a parameter needs a "type" or an "enum"'
+            reader.problems.error("RG011", message, at.place())
         return None
     return _typed(members["type"], default, str(doc), bounds, reader)
 

@@ -41,7 +41,8 @@ def mend(
         return "take the weights as they were before they were quantised or converted"
     found = []
     if spec is not None and (classes := _classes(spec, weights, misfit)):
-        found.append(f"/head/classes={classes} makes it the network of these weights")
+        change = f'set="/head/classes={classes}"'
+        found.append(f"{change} makes it the network of these weights")
     if (half := adapted(graph, weights, misfit, 0)) is not None:
         parts = [note.split(":")[0] for note in half[1]]
         more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""

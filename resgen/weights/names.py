@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os.path import commonprefix
-from shlex import join
 from typing import Any, Final
 
 from resgen.errors import ResgenError
@@ -139,7 +138,7 @@ def _chosen(
         raise ResgenError(
             f"{origin} holds {len(each)} sets of weights that fit the network: "
             f"{_listed([f.said for f in each])}",
-            hint=f"{join(option)} takes {one.said}",
+            hint=f'{option[0]}="{option[1]}" takes {one.said}',
         )
     # Names of other whole sets in the same mapping are not extra ones of this.
     others = [f for f in found if f.path == best.path and f.fits >= needed > 0]

@@ -318,6 +318,23 @@ def test_build_proves_and_verify_proves_again(run: Run, here: Path) -> None:
     assert json.loads(again.stdout)
 
 
+def test_the_option_that_a_hint_names_is_one_to_type(run: Run, here: Path) -> None:
+    state = resgen.to_torch(resgen.expand(resgen.load(here / "mine.json"))).state_dict()
+    plus_one = {name: values + 1 for name, values in state.items()}
+    torch.save({"G": state, "a b": plus_one}, here / "two.pth")
+    result = run("build", "mine.json", "--weights", "two.pth")
+    assert "  --key G takes G" in result.stderr
+    assert (
+        run("build", "mine.json", "--weights", "two.pth", "--key", "G").exit_code == 0
+    )
+    other = resgen.to_torch(
+        resgen.expand(resgen.load(here / "mine.json", ["/head/classes=4"]))
+    )
+    torch.save(other.state_dict(), here / "four.pth")
+    result = run("build", "mine.json", "--weights", "four.pth")
+    assert "--set /head/classes=4 makes it" in result.stderr
+
+
 def test_the_name_of_a_file_is_no_option(run: Run, here: Path) -> None:
     result = run("build", "adapt=True.json")
     assert "adapt=True.json" in result.stderr

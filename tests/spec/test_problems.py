@@ -42,7 +42,7 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("RG011", {"stages": '[{"width": 8, "depth": 1}]'}, '{"width"', 'needs "block"'),
     ("RG012", {"input": "224"}, "224", "channels, then 1 to 3 spatial sizes"),
     ("RG013", {"stem": '{"op": "conv", "out": 8, "kernel": 0}'}, "0}", "at least 1"),
-    ("RG010", {"defaults": '{"conv": {"init": {"wait": 0}}}'}, '"wait"',
+    ("RG010", {"defaults": '{"conv": {"init": {"weigt": 0}}}'}, '"weigt"',
      'did you mean "weight"?'),
     ("RG011", {"defaults": '{"conv": {"init": {"std": 0}}}'}, '{"std": 0}', '"type"'),
     ("RG013", {"defaults": '{"act": "sliu"}'}, '"sliu"', 'did you mean "silu"?'),

@@ -52,6 +52,8 @@ SPEC: dict[str, Any] = {
 WRONG: list[tuple[str, Any]] = [
     (f"{BLOCK}/params", [1]),
     (f"{BLOCK}/params/stride", {"default": 1}),
+    (f"{BLOCK}/params/stride", 1),
+    (f"{BLOCK}/params/stride", None),
     (f"{BLOCK}/params/stride/default", "a"),
     (f"{BLOCK}/params/stride/enum", 3),
     (f"{BLOCK}/params/stride/type", "int"),

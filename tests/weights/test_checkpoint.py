@@ -281,7 +281,7 @@ def test_another_number_of_classes(peers: ModuleType, graph: Graph) -> None:
         "fc.weight is 10 x 512, the network has 1000 x 512",
         "fc.bias is 10, the network has 1000",
     ]
-    assert "/head/classes=10 " in str(error.value.hint)
+    assert 'set="/head/classes=10" ' in str(error.value.hint)
 
 
 def test_a_prefix_of_the_network_itself_stays() -> None:

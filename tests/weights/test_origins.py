@@ -107,7 +107,7 @@ def test_what_is_there_with_a_wrapper_and_without_is_two_sets(graph, state):
     both = {**state, **{f"_orig_mod.{n}": v + 1 for n, v in state.items()}}
     with pytest.raises(ResgenError, match="holds 2 sets of weights") as error:
         fit(both, graph)
-    assert "prefix _orig_mod. takes" in str(error.value.hint)
+    assert 'prefix="_orig_mod." takes' in str(error.value.hint)
     found = fit(both, graph, Loading(prefix="_orig_mod."))
     equal(found, {n: v + 1 for n, v in state.items()})
 
@@ -264,7 +264,7 @@ def test_the_number_of_classes_is_a_mend_where_the_spec_takes_it(state):
     spec, graph = network(head={"classes": 7})
     with pytest.raises(ResgenError) as error:
         fit(state, graph, spec=spec)
-    assert "/head/classes=10 makes it" in str(error.value.hint)
+    assert 'set="/head/classes=10" makes it' in str(error.value.hint)
     assert "adapt=True loads all but fc.weight, fc.bias" in str(error.value.hint)
     labelled, graph = network(head={"classes": 2}, labels=["a", "b"])
     with pytest.raises(ResgenError) as error:
