@@ -169,12 +169,12 @@ def closest(name: str, choices: Iterable[str]) -> str | None:
     wanted = name.lower()
     if len(wanted) > MAX_COMPARED:
         return None
-    # A name that is less than 3 / 7 of the other is neither by 0.7 of the letters, nor
+    # A name that is less than 3 / 7 of the other is neither by 0.65 of the letters, nor
     # says enough as a beginning.
     least, most = len(wanted) * 3 / 7, len(wanted) * 7 / 3
     fitting = (o for o in choices if least <= len(o) <= min(most, MAX_COMPARED))
     lowered = {option.lower(): option for option in islice(fitting, MAX_CHOICES)}
-    near = get_close_matches(wanted, lowered, n=1, cutoff=0.7)
+    near = get_close_matches(wanted, lowered, n=1, cutoff=0.65)
     begun = (option for option in lowered if wanted and option.startswith(wanted))
     found = next(iter(near), None) or next(begun, None)
     return None if found is None else lowered[found]

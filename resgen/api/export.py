@@ -30,6 +30,11 @@ Done = Exported[Manifest] | Exported[FileManifest]
 _OF_FILES = ("out", "force", "seed", "max_operators", "max_parameters", "verify")
 #: What only a precision below float32 has a use for.
 _OF_LOW = ("keep", "calibration", "method", "evaluate", "tolerate")
+#: What lowers a file that no spec is known of.
+_OTHERS = (
+    "leave it out, or lower the file first: onnxruntime.quantization.quantize_static "
+    "makes int8 of it, onnxruntime.transformers.float16.convert_float_to_float16 fp16"
+)
 #: What says which network it is.
 _OF_SPECS = ("weights", "preprocess", "set")
 
@@ -141,9 +146,10 @@ def _refuse(asked: Exporting, path: Path, taken: tuple[str, ...], why: str) -> N
     """Options that would have no effect on what was made already."""
     for name, _, _ in asked.given():
         if name not in taken:
+            lowers = name in ("precision", *_OF_LOW) and path.suffix == ".onnx"
             raise asked.refused(
                 f"{{{name}}} {why}, and {path} is written already",
-                hint="export the spec instead",
+                hint=_OTHERS if lowers else "leave it out",
             )
 
 

@@ -78,6 +78,10 @@ def make(
 
     inputs, outputs = tensors_of(ready.model, ready.name)
     serving = _of_file(options, inputs, outputs, ready.sizes)
+    if serving.warm_up is None:
+        job.progress.say(
+            "warm-up", "none: the sizes are open, and the file says none to warm up at"
+        )
     return _written(ready, ready.model, (inputs, outputs), serving, ready.labels, job)
 
 
@@ -175,7 +179,10 @@ def _of_file(
     outputs: Sequence[Tensor],
     sizes: Mapping[str, tuple[int, ...]],
 ) -> Serving:
-    """``sizes`` are those of inputs without the batch, for heights that are open."""
+    """``sizes`` are those of inputs without the batch, for heights that are open.
+
+    A file of others says none, and goes without a warm-up.
+    """
     from resgen.serve.config import (
         Batching,
         Instances,
@@ -188,9 +195,10 @@ def _of_file(
     if not open_batch and options.max_batch is not None:
         raise options.refused("{max_batch} is for networks whose batch is open")
     largest = options.max_batch or LARGEST
-    sizes = {t.name: sizes[t.name] for t in inputs if None in t.shape[1:]
-             and t.name in sizes}  # fmt: skip
+    free = {t.name for t in inputs if None in t.shape[1:]}
     batches = (1, largest) if open_batch and largest > 1 else (1,)
+    # Random data would be random bits, and many of those are no numbers.
+    warm_up = WarmUp(batches, zeros=True, shapes={n: sizes[n] for n in free & {*sizes}})
     return Serving(
         max_batch=largest if open_batch else None,
         batching=Batching(delay=DELAY) if open_batch else None,
@@ -198,8 +206,7 @@ def _of_file(
         threads=options.threads,
         accelerator=options.accelerator,
         versions=options.versions,
-        # Random data would be random bits, and many of those are no numbers.
-        warm_up=WarmUp(batches, zeros=True, shapes=sizes),
+        warm_up=warm_up if free <= {*sizes} else None,
     )
 
 

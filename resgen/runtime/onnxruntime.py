@@ -39,6 +39,12 @@ KINDS: Final[Mapping[str, str]] = {
 #: What it says of a file whose format or opset came after it.
 TOO_NEW: Final = re.compile(r"max supported IR version|official support for domain")
 NEWER: Final = "write the file in an older opset, or have a newer ONNX Runtime read it"
+#: What it says of operators that a processor has no code for in their type.
+NO_KERNEL: Final = re.compile(r"NOT_IMPLEMENTED.*implementation for")
+ELSEWHERE: Final = (
+    "on this processor it has no such operator of that type: a file in bfloat16 is for "
+    "TensorRT, and float16 runs in both"
+)
 #: What it says of 8-bit floats that it has fused itself.
 FUSED_FLOAT8: Final = re.compile(r"Type 'tensor\(float8\w+\)' .* \(QLinear\w+\)")
 #: Elements that NumPy has under several types.
@@ -143,9 +149,10 @@ class OnnxRuntimeSession(Session):
         except Exception as error:  # the runtime's exceptions have no common base
             self._explain(model)
             why = reason(error)
+            mends = ((TOO_NEW, NEWER), (NO_KERNEL, ELSEWHERE))
             raise ResgenError(
                 f"ONNX Runtime does not load {self._label}: {why}",
-                hint=NEWER if TOO_NEW.search(why) else None,
+                hint=next((mend for said, mend in mends if said.search(why)), None),
             ) from error
         self._check_started(session)
         return session

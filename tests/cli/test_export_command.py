@@ -264,6 +264,14 @@ def test_an_onnx_file_of_anybodys_becomes_a_repository(run: Run, here: Path) -> 
     assert result.exit_code == 0
     served = here / "out/repository/theirs/1/model.onnx"
     assert served.read_bytes() == model.read_bytes()
+    free = onnx.load(model)
+    free.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "h"
+    onnx.save(free, here / "free.onnx")
+    result = run("export", "free.onnx", "--to", "triton", "-o", "free")
+    assert result.exit_code == 0
+    assert "warm-up   none: the sizes are open" in result.output
+    config = here / "free/repository/free/config.pbtxt"
+    assert "model_warmup" not in config.read_text("utf-8")
     refused = run("export", "theirs.onnx", "--to", "triton", "--precision", "int8")
     assert refused.exit_code == 2
-    assert "export the spec instead" in refused.stderr
+    assert "leave it out, or lower the file first" in refused.stderr

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -123,6 +124,20 @@ def test_a_file_from_after_this_onnxruntime_has_a_hint(file, part):
     with pytest.raises(ResgenError, match="does not load the ONNX model") as found:
         OnnxRuntimeSession(model.SerializeToString())
     assert "older opset" in found.value.hint
+
+
+def test_a_type_that_this_processor_has_no_code_for_has_a_hint(file):
+    model = onnx.load(file)
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor).astype(ml_dtypes.bfloat16)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for end in (*model.graph.input, *model.graph.output):
+        end.type.tensor_type.elem_type = onnx.TensorProto.BFLOAT16
+    model.opset_import[0].version = 22
+    del model.graph.value_info[:]
+    with pytest.raises(ResgenError, match="does not load the ONNX model") as found:
+        OnnxRuntimeSession(model.SerializeToString())
+    assert "float16 runs in both" in found.value.hint
 
 
 def test_a_provider_that_is_not_there_is_no_cpu(file):

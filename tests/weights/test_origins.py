@@ -164,7 +164,7 @@ def test_several_that_fit_are_named_and_chosen_among(graph, state):
         with pytest.raises(ResgenError, match="2 sets of weights") as error:
             fit(saved, graph)
         option = "key" if how.key else "prefix"
-        assert f"{option} {how.key or how.prefix}" in str(error.value.hint)
+        assert f'{option}="{how.key or how.prefix}' in str(error.value.hint)
         equal(fit(saved, graph, how), state)
 
 
