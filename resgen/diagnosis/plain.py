@@ -22,6 +22,7 @@ from resgen.spec.model import (
     For,
     Merge,
     OpCall,
+    Outputs,
     PerBlock,
     Residual,
     Scalar,
@@ -44,8 +45,8 @@ SCALES: Final = frozenset(("scale", "scalar_scale", "channel_scale"))
 
 #: Types that a residual element may stand in.
 _HOLDERS: Final = (
-    Body, Definition, Element, For, Merge, PerBlock, Residual, Seq, ShortcutValue,
-    Stage,
+    Body, Definition, Element, For, Merge, Outputs, PerBlock, Residual, Seq,
+    ShortcutValue, Stage,
 )  # fmt: skip
 
 

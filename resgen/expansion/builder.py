@@ -7,7 +7,7 @@ line with a small slope.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resgen.errors import Place
@@ -59,6 +59,38 @@ class Val:
     type: TensorType
     stride: tuple[int, ...]
     spoiled: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Size of the first axis."""
+        return self.type.shape[0]
+
+    def spoil(self) -> Val:
+        """What follows a problem with this value."""
+        return replace(self, spoiled=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of values; with ``names`` it is what the network gives out."""
+
+    items: tuple[Value, ...]
+    names: tuple[str, ...] = ()
+    #: Of each item. Made once, since every element is asked under it.
+    channels: tuple[Any, ...] = field(init=False)
+    spoiled: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(v.channels for v in self.items))
+        if any(v.spoiled for v in self.items):
+            object.__setattr__(self, "spoiled", True)
+
+    def spoil(self) -> Many:
+        """What follows a problem with this value."""
+        return Many(self.items, self.names, spoiled=True)
+
+
+Value = Val | Many
 
 
 @dataclass(frozen=True, slots=True)

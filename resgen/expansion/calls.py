@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resgen.errors import Place
-from resgen.expansion.builder import Builder, LimitExceeded, Val
+from resgen.expansion.builder import Builder, LimitExceeded, Val, Value
 from resgen.expansion.evaluate import Frame, Stop, number
+from resgen.expansion.lists import one, recalled
 from resgen.expansion.site import OperatorDefaults, Site, joined
 from resgen.ops import OPERATORS, VOCABULARY
 from resgen.ops.base import Op, ShapeError
-from resgen.spec.model import Argument, Element, Items, OpCall, Scalar, Text
+from resgen.spec.model import Argument, Element, Items, OpCall, Scalar, Template, Text
 from resgen.spec.places import LIMIT_HINT, Enough, Problems
 
 
@@ -75,7 +76,11 @@ class Calls:
     ) -> list[Val]:
         """Inputs beside the value under way: kept values, by name."""
         return [
-            frame.recall(str(getattr(op, key)), element.at)
+            one(
+                recalled(frame, str(getattr(op, key)), element.at),
+                frame.at(element.at),
+                f'"{key}" of {call.op}',
+            )
             for key, param in VOCABULARY[call.op].signature.items()
             if param.kind == "value"
         ]
@@ -106,7 +111,7 @@ class Calls:
         return made
 
     def report(
-        self, error: ShapeError, element: Element, x: Val, frame: Frame, site: Site
+        self, error: ShapeError, element: Element, x: Value, frame: Frame, site: Site
     ) -> None:
         """Report what an operator cannot take, at the argument that is at fault."""
         if x.spoiled:
@@ -184,6 +189,8 @@ def _is_constant(argument: Argument) -> bool:
             return not expr.names
         case Text(reference=reference):
             return not reference
+        case Template(parts=parts):
+            return all(isinstance(part, str) for part in parts)
         case Items(items=items):
             return all(_is_constant(item) for item in items)
         case _:

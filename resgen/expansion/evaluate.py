@@ -209,6 +209,8 @@ class Frame:
                 if param.kind in ("shortcut", "body", "list", "init") or value is None:
                     return value
                 return self.fitted(value, param, argument)
+            case Template():
+                return self.template(argument, positions)
             case Items(items=items):
                 self.problems.spend(len(items), lambda: self.blame(argument))
                 item = param if param.kind == "axes" else (param.item or param)

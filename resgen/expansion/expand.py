@@ -6,15 +6,16 @@ strides into dilation where they are told to; everything else is bodies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from resgen.errors import Place, SpecError
-from resgen.expansion.builder import MAX_STRIDE, Builder, Limits, Val
+from resgen.expansion.builder import MAX_STRIDE, Builder, Limits, Many, Val, Value
 from resgen.expansion.evaluate import Frame, Stop
 from resgen.expansion.interpret import ANY, Interpreter
+from resgen.expansion.lists import given_out
 from resgen.expansion.site import OperatorDefaults, Site, joined
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
 from resgen.ops.types import TensorType
@@ -65,6 +66,8 @@ class _Expansion:
         self.before = 0  # blocks of earlier stages
         self.dilation = 1  # what strides have turned into so far
         self.precision = ""  # of the whole network
+        self.entered: Value  # the network's input
+        self.done: list[Value] = []  # what each stage yielded
 
     def graph(self) -> Graph | None:
         """Run the whole network; None if nothing sensible came of it."""
@@ -85,13 +88,15 @@ class _Expansion:
         self.precision = self._precision(self.spec.precision, {}, "")
         shape = TensorType(self.spec.input)
         self.builder.scope(Scope("", None, "root", ""))
-        x = Val(INPUT, shape, (1,) * len(shape.spatial))
+        x: Value = Val(INPUT, shape, (1,) * len(shape.spatial))
+        self.entered = x
         x = self._stem(x)
         for index, stage in enumerate(self.spec.stages):
             x = self._stage(index, stage, x)
-        x = self._head(x)
-        self._check_labels(x)
-        return self.builder.graph(shape, ((OUTPUT, x.name),))
+            self.done.append(x)
+        found = given_out(self._head(x), self.spec.head.at.place(), OUTPUT)
+        self._check_labels([value for _, value in found])
+        return self.builder.graph(shape, tuple((n, v.name) for n, v in found))
 
     # --- sections ---------------------------------------------------------------------
 
@@ -137,19 +142,21 @@ class _Expansion:
     def _component(self, template: Template, site: Site) -> str:
         return self.frame.path(template, site.positions)
 
-    def _stem(self, x: Val) -> Val:
+    def _stem(self, x: Value) -> Value:
         site = self._trunk(self._site(Section("stem", "stem", "/stem"), 0, "the stem"))
         return self._body(self.spec.stem, x, site)
 
-    def _head(self, x: Val) -> Val:
+    def _head(self, x: Value) -> Value:
         section = Section("head", "head", "/head")
         site = self._site(section, len(self.spec.stages), "the head")
         return self._body(self.spec.head, x, site)
 
-    def _body(self, body: Body, x: Val, site: Site) -> Val:
+    def _body(self, body: Body, x: Value, site: Site) -> Value:
         """A body of the spec itself, which keeps values of its own."""
-        frame = replace(self.frame, kept={})
-        site = site.using(x.type.shape[0])
+        self.problems.spend(len(self.done) / 2, body.at.place)
+        kept = {"input": self.entered, "stages": Many(tuple(self.done))}
+        frame = replace(self.frame, kept=kept)
+        site = site.using(x.channels)
         return self.interpreter.body(body, x, frame, site)
 
     # --- stages -----------------------------------------------------------------------
@@ -165,14 +172,14 @@ class _Expansion:
             raise Stop("RG050", message, place, LIMIT_HINT)
         return depth
 
-    def _stage(self, index: int, stage: Stage, x: Val) -> Val:
+    def _stage(self, index: int, stage: Stage, x: Value) -> Value:
         pointer = f"/stages/{index}"
         label = f"stage {index + 1}"
         site = self._site(
             Section("", "stage", pointer, self.depths[index]), index, label
         )
         site.operators = self._operators(stage.operators)
-        site.positions["channels"] = x.type.shape[0]
+        site.positions["channels"] = x.channels
         each = self._precisions(stage, site)
         trunk = self._trunk(site)
         name = self._component(stage.name or self.spec.names.stage, trunk)
@@ -248,13 +255,15 @@ class _Expansion:
             and "stride" in self.spec.definitions[end.block].params
         )
 
-    def _end(self, stage: Stage, which: str, stride: Any, x: Val, site: Site) -> Val:
+    def _end(
+        self, stage: Stage, which: str, stride: Any, x: Value, site: Site
+    ) -> Value:
         """The entry or exit of a stage."""
         end = stage.entry if which == "entry" else stage.exit
         if end is None:
             return x
         site = replace(site, role=which, label=f"{site.label}, {which}")
-        site.positions["channels"] = x.type.shape[0]
+        site.positions["channels"] = x.channels
         component = self._component(getattr(self.spec.names, which), site)
         at = self.builder.sections[-1].pointer + f"/{which}"
         if isinstance(end, Taker):
@@ -263,15 +272,21 @@ class _Expansion:
         return self._body(end, x, self.interpreter.enter(site, component, which, at))
 
     def _block(
-        self, stage: Stage, index: int, stride: Any, precision: str, x: Val, site: Site
-    ) -> Val:
+        self,
+        stage: Stage,
+        index: int,
+        stride: Any,
+        precision: str,
+        x: Value,
+        site: Site,
+    ) -> Value:
         if stage.block is None:
-            return replace(x, spoiled=True)
+            return x.spoil()
         positions = {
             **site.positions,
             "index": index,
             "block": self.before + index,
-            "channels": x.type.shape[0],
+            "channels": x.channels,
         }
         label = f"{site.label}, block {index + 1}"
         site = replace(
@@ -285,8 +300,8 @@ class _Expansion:
         return self._use(stage, stage.block, index, stride, x, site)
 
     def _use(
-        self, stage: Stage, taker: Taker, index: int, stride: Any, x: Val, site: Site
-    ) -> Val:
+        self, stage: Stage, taker: Taker, index: int, stride: Any, x: Value, site: Site
+    ) -> Value:
         """One use of a block with the stage's keys as its arguments."""
         made = self.spec.definitions[taker.block]
         given: dict[str, tuple[Argument, Frame]] = {}
@@ -302,7 +317,7 @@ class _Expansion:
             )
         except Stop as stop:
             self.interpreter.report(stop, x, site)
-            return replace(x, spoiled=True)
+            return x.spoil()
 
     def _place(self, stage: Stage, taker: Taker) -> Place:
         """Where a problem of a built-in block is shown if no argument caused it."""
@@ -329,11 +344,12 @@ class _Expansion:
         at: Json = stage.at if stage.stride is None else stage.stride.at
         return Scalar(constant(stride), at), self.frame
 
-    def _check_labels(self, x: Val) -> None:
+    def _check_labels(self, outputs: Sequence[Val]) -> None:
         labels = self.spec.labels
-        if labels is None or x.spoiled:
+        scores = [x.channels for x in outputs if x.type.rank == 1]
+        if labels is None or not scores or any(x.spoiled for x in outputs):
             return
-        if len(x.type.shape) == 1 and x.type.channels != len(labels):
-            message = f"{len(labels)} labels for {x.type.channels} outputs"
+        if len(labels) not in scores:
+            message = f"{len(labels)} labels for {scores[0]} outputs"
             place = self.spec.members["labels"].place()
             self.problems.error("RG013", message, place)

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from resgen.errors import Place
-from resgen.expansion.builder import Builder, Val
+from resgen.expansion.builder import Builder, Many, Val, Value
 from resgen.expansion.calls import Calls
 from resgen.expansion.evaluate import BodyValue, Frame, Stop
+from resgen.expansion.lists import item, listed, one, outputs, recalled
 from resgen.expansion.shortcut import ShortcutRules
 from resgen.expansion.site import Site, joined
 from resgen.graph.ir import Scope
@@ -26,9 +27,11 @@ from resgen.spec.model import (
     Definition,
     Element,
     For,
+    Item,
     Keep,
     Merge,
     OpCall,
+    Outputs,
     Refused,
     Residual,
     Scalar,
@@ -46,6 +49,7 @@ MAX_DEPTH: Final = 96
 MAX_LOOP: Final = 100_000
 
 _COUNT = Param("integer", minimum=0, maximum=MAX_LOOP)
+_INDEX = Param("integer")
 
 
 class Interpreter:
@@ -62,7 +66,7 @@ class Interpreter:
 
     # --- sequences --------------------------------------------------------------------
 
-    def body(self, body: Body, x: Val, frame: Frame, site: Site) -> Val:
+    def body(self, body: Body, x: Value, frame: Frame, site: Site) -> Value:
         """Run a sequence; what it yields."""
         for element in body.elements:
             made = self.element(element, x, frame, site)
@@ -70,7 +74,9 @@ class Interpreter:
                 x = made
         return x
 
-    def element(self, element: Element, x: Val, frame: Frame, site: Site) -> Val | None:
+    def element(
+        self, element: Element, x: Value, frame: Frame, site: Site
+    ) -> Value | None:
         """Run an element; None if its condition leaves it out."""
         self._depth += 1
         self.problems.spend(10, lambda: frame.at(element.at))
@@ -80,17 +86,19 @@ class Interpreter:
             self.problems.error("RG051", message, frame.at(element.at))
             raise Enough
         try:
-            site.positions["here"] = x.type.shape[0]
+            site.positions["here"] = x.channels
             if element.when is not None and not frame.truth(
                 element.when, site.positions
             ):
                 return None
             if element.start is not None:
-                x = frame.recall(
-                    frame.template(element.start, site.positions), element.start.at
-                )
-                site.positions["here"] = x.type.shape[0]
-            made = self._form(element, x, frame, site)
+                start = frame.template(element.start, site.positions)
+                x = recalled(frame, start, element.start.at)
+                site.positions["here"] = x.channels
+            if element.share and not isinstance(element.form, For):
+                made = self._shared(element, x, frame, site)
+            else:
+                made = self._form(element, x, frame, site)
             if element.name is not None:
                 frame.kept[frame.template(element.name, site.positions)] = made
             return made
@@ -100,9 +108,9 @@ class Interpreter:
             self.report(stop, x, site)
         finally:
             self._depth -= 1
-        return replace(x, spoiled=True)
+        return x.spoil()
 
-    def report(self, stop: Stop, x: Val, site: Site) -> None:
+    def report(self, stop: Stop, x: Value, site: Site) -> None:
         """Report what stopped an element, unless an earlier problem explains it."""
         if not stop.code or (stop.code == "RG023" and self.problems.errors):
             return  # the argument is missing because it was refused
@@ -112,14 +120,28 @@ class Interpreter:
 
     # --- forms ------------------------------------------------------------------------
 
-    def _form(self, element: Element, x: Val, frame: Frame, site: Site) -> Val:
+    def _shared(self, element: Element, x: Value, frame: Frame, site: Site) -> Value:
+        """An element that uses the parameters of its paths again."""
+        owners = self.builder.mark().owners
+        made = self._form(element, x, frame, replace(site, shared=True))
+        if self.builder.mark().owners > owners:
+            raise Stop(
+                "RG027",
+                '"share" uses parameters again, and not all of these are there yet',
+                frame.at(element.at),
+                'give both the same "as"; the first has no "share"',
+            )
+        return made
+
+    def _form(self, element: Element, x: Value, frame: Frame, site: Site) -> Value:
         form = element.form
         if isinstance(form, Refused):
-            return replace(x, spoiled=True)
+            return x.spoil()
         if isinstance(form, OpCall):
             if element.precision is not None:
                 site = self._precise(element.precision, frame, site)
-            return self.calls.run(form, element, x, frame, site)
+            at = frame.at(element.at)
+            return self.calls.run(form, element, one(x, at, form.op), frame, site)
         if isinstance(form, For):
             for made in self._iterations(element, form, x, frame, site, chained=True):
                 x = x if made is None else made
@@ -133,6 +155,13 @@ class Interpreter:
             return self.shortcuts.residual(form, element, x, frame, inner)
         if isinstance(form, Merge):
             return self._merge(form, element, x, frame, inner)
+        if isinstance(form, Item):
+            index = frame.scalar(form.index, _INDEX, site.positions)
+            return item(x, index, frame.blame(form.index))
+        if isinstance(form, Outputs):
+            bodies = form.bodies.items()
+            named = {name: self.body(body, x, frame, inner) for name, body in bodies}
+            return outputs(named, frame.at(element.at))
         return x  # Keep
 
     def _scoped(self, element: Element, frame: Frame, site: Site, form: object) -> Site:
@@ -181,12 +210,12 @@ class Interpreter:
         self,
         element: Element,
         form: For,
-        x: Val,
+        x: Value,
         frame: Frame,
         site: Site,
         *,
         chained: bool,
-    ) -> Iterator[Val | None]:
+    ) -> Iterator[Value | None]:
         """The results of a loop: each from the one before, or each from ``x``."""
         count = frame.scalar(form.count, _COUNT, site.positions)
         outer = frame.names.get(form.variable)
@@ -194,7 +223,7 @@ class Interpreter:
             self.problems.spend(5, lambda: frame.at(element.at))
             frame.names[form.variable] = i
             inner = self._scoped(element, frame, site, form)
-            if form.share and i:
+            if element.share and i:
                 inner = replace(inner, shared=True)
             made = self._branch(form.body, x, frame, inner)
             if made is not None and chained:
@@ -205,7 +234,7 @@ class Interpreter:
         else:
             frame.names[form.variable] = outer
 
-    def _branch(self, body: Body, x: Val, frame: Frame, site: Site) -> Val | None:
+    def _branch(self, body: Body, x: Value, frame: Frame, site: Site) -> Value | None:
         """A body as a branch: None where its one element is left out."""
         if len(body.elements) == 1:
             return self.element(body.elements[0], x, frame, site)
@@ -214,9 +243,9 @@ class Interpreter:
     # --- merges -----------------------------------------------------------------------
 
     def _merge(
-        self, form: Merge, element: Element, x: Val, frame: Frame, site: Site
-    ) -> Val:
-        values: list[Val] = []
+        self, form: Merge, element: Element, x: Value, frame: Frame, site: Site
+    ) -> Value:
+        values: list[Value] = []
         for body in form.branches:
             only = body.elements[0] if len(body.elements) == 1 else None
             if only is not None and isinstance(only.form, For) and only.when is None:
@@ -229,21 +258,26 @@ class Interpreter:
         if not values:
             message = f'every branch of "{form.kind}" is left out'
             raise Stop("RG011", message, frame.at(element.at))
+        if form.kind == "list":
+            return Many(tuple(values))
         return self.merged(form.kind, values, frame.at(element.at), site)
 
-    def merged(self, kind: str, values: list[Val], place: Place, site: Site) -> Val:
-        """Several values brought together; one by itself stays as it is."""
+    def merged(self, kind: str, given: list[Value], place: Place, site: Site) -> Val:
+        """Several values brought together, those of a list too; one stays as it is."""
+        values = [one(v, place, f'"{kind}"') for v in listed(given)]
+        if not values:
+            raise Stop("RG011", f'"{kind}" of a list without values', place)
         if len(values) == 1 and kind != "stack":
             return values[0]
         if any(v.spoiled for v in values):
-            return replace(values[0], spoiled=True)
+            return values[0].spoil()
         return self.calls.emit(OPERATORS[kind](), values, None, place, site)
 
     # --- blocks -----------------------------------------------------------------------
 
     def _use(
-        self, form: Use, element: Element, x: Val, frame: Frame, site: Site
-    ) -> Val:
+        self, form: Use, element: Element, x: Value, frame: Frame, site: Site
+    ) -> Value:
         if not form.parameter:
             made = self.spec.definitions[form.target]
             given = {name: (a, frame) for name, a in form.arguments.items()}
@@ -256,10 +290,10 @@ class Interpreter:
         name: str,
         offered: Mapping[str, tuple[Argument, Frame]],
         element: Element,
-        x: Val,
+        x: Value,
         frame: Frame,
         site: Site,
-    ) -> Val:
+    ) -> Value:
         """A body given as an argument, run where it was written."""
         value = frame.parameter(name, element.at)
         if value is None:
@@ -280,7 +314,7 @@ class Interpreter:
             given.update((k, (a, value.frame)) for k, a in use.arguments.items())
             return self.block(made, given, value.frame.at(only.at), x, inner)
         lent = self.lend(value.frame, offered, site.positions)
-        return self.body(value.body, x, lent, site.using(x.type.shape[0]))
+        return self.body(value.body, x, lent, site.using(x.channels))
 
     def lend(
         self,
@@ -305,14 +339,14 @@ class Interpreter:
         made: Definition,
         given: Mapping[str, tuple[Argument, Frame]],
         place: Place,
-        x: Val,
+        x: Value,
         site: Site,
-    ) -> Val:
+    ) -> Value:
         """One use of a block."""
-        inner = site.using(x.type.shape[0])
+        inner = site.using(x.channels)
         frame = self.frame(made, given, place, site.positions, inner.positions)
         if made.body is None:
-            return replace(x, spoiled=True)  # its definition has a problem already
+            return x.spoil()  # its definition has a problem already
         return self.body(made.body, x, frame, inner)
 
     def _default(

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from resgen.errors import Place
-from resgen.expansion.builder import Builder, Val
+from resgen.expansion.builder import Builder, Val, Value
 from resgen.expansion.calls import Calls
 from resgen.expansion.evaluate import Frame, ShortcutChoice, Stop, number
+from resgen.expansion.lists import one
 from resgen.expansion.site import Site
 from resgen.ops.drop_path import DropPath
 from resgen.ops.scale import Scale
@@ -58,9 +59,11 @@ class Runner(Protocol):
     problems: Problems
     calls: Calls
 
-    def body(self, body: Body, x: Val, frame: Frame, site: Site) -> Val: ...
+    def body(self, body: Body, x: Value, frame: Frame, site: Site) -> Value: ...
 
-    def merged(self, kind: str, values: list[Val], place: Place, site: Site) -> Val: ...
+    def merged(
+        self, kind: str, given: list[Value], place: Place, site: Site
+    ) -> Val: ...
 
     def lend(
         self, frame: Frame, offered: Offered, positions: Mapping[str, Any]
@@ -155,21 +158,24 @@ class ShortcutRules:
     # --- running ----------------------------------------------------------------------
 
     def residual(
-        self, form: Residual, element: Element, x: Val, frame: Frame, site: Site
-    ) -> Val:
+        self, form: Residual, element: Element, given: Value, frame: Frame, site: Site
+    ) -> Value:
         """Run a residual element."""
         run, place = self.interpreter, frame.at(element.at)
+        x = one(given, place, "a residual element")
         offered = {name: (a, frame) for name, a in form.arguments.items()}
         rules = self.rules(self._choice(form, frame), offered, place, site)
         entered = x
         if form.pre is not None:
-            x = run.body(form.pre, x, frame, site.with_role("pre"))
-        branch = run.body(form.branch, x, frame, site.with_role("branch"))
+            pre = run.body(form.pre, x, frame, site.with_role("pre"))
+            x = one(pre, place, "a residual element")
+        made = run.body(form.branch, x, frame, site.with_role("branch"))
+        branch = one(made, place, "the sum of a residual element")
         branch = self._scaled(branch, rules, site.with_role("branch"))
         if rules.merge != "none":
             branch = self._met(branch, entered, x, rules, form, frame, place, site)
         if form.post is not None:
-            branch = run.body(form.post, branch, frame, site.with_role("post"))
+            return run.body(form.post, branch, frame, site.with_role("post"))
         return branch
 
     def _met(
@@ -200,7 +206,7 @@ class ShortcutRules:
                 kept.update(kept_before)
             return branch
         if rules.merge == "concat":
-            both = [shortcut, dropped]
+            both: list[Value] = [shortcut, dropped]
             return self.interpreter.merged(
                 "concat", both, place, site.with_role("merge")
             )
@@ -224,7 +230,8 @@ class ShortcutRules:
             return branch
         scale, frame = rules.scale
         if isinstance(scale, Body):
-            return self.interpreter.body(scale, branch, frame, site)
+            made = self.interpreter.body(scale, branch, frame, site)
+            return one(made, frame.at(scale.at), "the sum of a residual element")
         factor = frame.scalar(scale, _NUMBER, site.positions)
         if factor == 1:
             return branch
@@ -265,7 +272,8 @@ class ShortcutRules:
         if not projects or rules.project is None:
             return entered
         body, where = rules.project
-        return self.interpreter.body(body, tapped, where, site.with_role("shortcut"))
+        made = self.interpreter.body(body, tapped, where, site.with_role("shortcut"))
+        return one(made, where.at(body.at), "the sum of a residual element")
 
     def _misfit(
         self,

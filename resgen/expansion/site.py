@@ -39,8 +39,8 @@ class Site:
         """The same site for another part of a residual element."""
         return self._changed(role, self.scope, self.path, self.positions)
 
-    def using(self, channels: int) -> Site:
-        """The site inside a `use`, which sees these channels."""
+    def using(self, channels: int | tuple[Any, ...]) -> Site:
+        """The site inside a `use`, which sees these channels (of a list, a list)."""
         positions = {**self.positions, "channels": channels}
         return self._changed(self.role, self.scope, self.path, positions)
 

@@ -186,6 +186,34 @@ READING: Final = (
 
     Keep it before it is used, or hand it to the block as a body.
     """),
+    _error("RG025", "One value, or a list", """
+    An operator, a residual element and the end of a network take one value, and this is
+    a list; or an item is taken of what is no list. Branches are kept apart by `list`,
+    and `stages` is the list of what the stages yield.
+
+        {"item": 0}                                     one of them
+        {"concat": [[]]}                                all of them, brought together
+        {"list": {"for": "i", "in": "len(channels)",
+                  "body": [{"item": "i"}, "act"]}}      something done to each
+        {"outputs": {"maps": []}}                       the network gives them out
+
+    Nothing follows `outputs`: it ends the head.
+    """),
+    _error("RG026", "No such item", """
+    `item`, or brackets after a name in `from`, ask for what a list has not. Items count
+    from 0, and from the end: -1 is the last. `x[1:]` is the list without its first.
+
+        [{"list": [[], "act"]}, {"item": 2}]       there are 0 and 1
+    """),
+    _error("RG027", "Nothing to share", """
+    An element with `"share": true` uses the parameters of its paths once more, so what
+    has them comes before it. The paths are made of `as`.
+
+        [{"op": "conv", "out": 8, "kernel": 3, "as": "twice"}, "act",
+         {"op": "conv", "out": 8, "kernel": 3, "as": "twice", "share": true}]
+
+    In a loop, `share` is of the iterations: the first has the parameters.
+    """),
     _error("RG030", "Not an expression", """
     A string in a numeric or boolean field is an expression, and this one cannot be
     read. There are numbers, names, `+ - * / // % **`, comparisons, `and or not`,

@@ -45,6 +45,11 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
+def is_identifier(text: str) -> bool:
+    """Whether it is a bare name: letters, digits and _, and no digit first."""
+    return _IDENTIFIER.match(text) is not None
+
+
 class Misfit(Exception):
     """A value that a parameter does not take, and the code of the problem."""
 
@@ -232,7 +237,7 @@ class Binder:
 
     def identifier(self, at: Json) -> str | None:
         """A bare name, such as a loop variable."""
-        if isinstance(at.value, str) and _IDENTIFIER.match(at.value):
+        if isinstance(at.value, str) and is_identifier(at.value):
             if at.value in POSITIONS:
                 message = f'"{at.value}" has a meaning of its own; choose another name'
                 self.problems.error("RG013", message, at.place())
@@ -270,6 +275,8 @@ class Binder:
                 return self.scalar(at, param)
             case "init":
                 return self._init(at)
+            case "value" if not str(at.value).startswith("$"):
+                return self.template(at)
             case "string" | "enum" | "value":
                 return self.text(at, param)
             case _:

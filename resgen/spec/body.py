@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from resgen.errors import did_you_mean, listed
-from resgen.spec.bind import Binder
+from resgen.spec.bind import Binder, is_identifier
 from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
 from resgen.spec.model import (
     MERGES,
@@ -23,10 +23,12 @@ from resgen.spec.model import (
     Element,
     For,
     Form,
+    Item,
     Keep,
     Merge,
     NotGiven,
     OpCall,
+    Outputs,
     Refused,
     Residual,
     Scalar,
@@ -45,6 +47,7 @@ FITTING: Final = "projection"
 _BOOLEAN = Param("boolean")
 _NUMBER = Param("number")
 _COUNT = Param("integer", minimum=0)
+_INDEX = Param("integer")
 
 
 class Definitions(Protocol):
@@ -152,6 +155,8 @@ class BodyReader:
             "use": self._use,
             "seq": self._seq,
             "residual": self._residual,
+            "item": self._item,
+            "outputs": self._outputs,
             "for": self._for,
         }
         if forms:
@@ -164,6 +169,7 @@ class BodyReader:
             form,
             at,
             path=self._path(value, form),
+            share=self._share(value),
             when=self._scalar(value, "when", _BOOLEAN),
             name=self._template(value, "name"),
             start=self._template(value, "from"),
@@ -178,6 +184,13 @@ class BodyReader:
         path = self.binder.path(value["as"]) if "as" in value else None
         self.binder.known = known
         return path
+
+    def _share(self, value: Mapping[str, Json]) -> bool:
+        share = value.get("share")
+        if share is None or isinstance(share.value, bool):
+            return share is not None and share.value is True
+        self.problems.mistyped(share, '"share" is true or false')
+        return False
 
     def _template(self, value: Mapping[str, Json], key: str) -> Template | None:
         return self.binder.template(value[key]) if key in value else None
@@ -267,9 +280,7 @@ class BodyReader:
         return Seq(self.body(value["seq"]))
 
     def _for(self, at: Json, value: Mapping[str, Json]) -> Form | None:
-        members = self.binder.members(
-            at, ("for", "in", "body", "share", *COMMON), "for"
-        )
+        members = self.binder.members(at, ("for", "in", "body", *COMMON), "for")
         variable = self.binder.identifier(value["for"])
         for key in ("in", "body"):
             if key not in members:
@@ -277,7 +288,6 @@ class BodyReader:
                 self.problems.error("RG011", message, at.place())
                 return None
         count = self.binder.scalar(members["in"], _COUNT)
-        share = members.get("share")
         known = self.binder.known
         if known is not None and variable is not None:
             self.problems.spend(len(known) / 20, at.place)  # it is copied, twice
@@ -286,10 +296,7 @@ class BodyReader:
         self.binder.known = known
         if variable is None or count is None:
             return None
-        shared = share is not None and share.value is True
-        if share is not None and not isinstance(share.value, bool):
-            self.problems.mistyped(share, '"share" is true or false')
-        return For(variable, count, body, shared)
+        return For(variable, count, body)
 
     def _merge(self, at: Json, value: Mapping[str, Json]) -> Form | None:
         kind = next(key for key in FORMS if key in value)
@@ -304,6 +311,25 @@ class BodyReader:
             self.problems.error("RG011", message, branches.place())
             return None
         return Merge(kind, bodies)  # type: ignore[arg-type]
+
+    def _item(self, at: Json, value: Mapping[str, Json]) -> Form | None:
+        self.binder.members(at, ("item", *COMMON), '"item"')
+        index = self.binder.scalar(value["item"], _INDEX)
+        return None if index is None else Item(index)
+
+    def _outputs(self, at: Json, value: Mapping[str, Json]) -> Form | None:
+        self.binder.members(at, ("outputs", *COMMON), '"outputs"')
+        stated = value["outputs"]
+        if not isinstance(stated.value, dict) or not stated.value:
+            self.problems.mistyped(stated, "expected an object: a body for each name")
+            return None
+        bodies = {}
+        for name, body in stated.value.items():
+            if not is_identifier(name):
+                message = f'"{name}" is no name for an output (letters, digits, _)'
+                self.problems.error("RG013", message, body.place(key=True))
+            bodies[name] = self.body(body)
+        return Outputs(bodies)
 
     def _residual(self, at: Json, value: Mapping[str, Json]) -> Form:
         keys = ("residual", "pre", "post", "drop_path", "shortcut", "with")

@@ -14,13 +14,16 @@ FORMS: Final = (
     "concat",
     "multiply",
     "stack",
+    "list",
+    "item",
+    "outputs",
     "for",
 )
 
 #: Keys that any element may have.
-COMMON: Final = ("as", "when", "name", "from", "precision", "doc")
+COMMON: Final = ("as", "share", "when", "name", "from", "precision", "doc")
 #: Those of an element that has no form.
-KEEPING: Final = tuple(key for key in COMMON if key != "precision")
+KEEPING: Final = tuple(key for key in COMMON if key not in ("precision", "share"))
 
 SHORTCUT_KEYS: Final = ("project", "when", "merge", "tap", "scale")
 
@@ -59,9 +62,12 @@ KEY_DOCS: Final = {
     "concat": "The channels of branches, one after the other.",
     "multiply": "The product of branches.",
     "stack": "Branches along a new first axis.",
+    "list": "Branches kept apart: a list of values.",
+    "item": "One value of a list, counted from 0 (from the end: -1).",
+    "outputs": "What the network gives out, by name; the end of its head.",
     "for": "A loop's variable, which counts from 0.",
     "in": "How many iterations.",
-    "share": "Whether the iterations use the same parameters.",
+    "share": "Use the parameters of this path again; of a loop: in each iteration.",
     "with": "Arguments.",
     "as": "A component of the parameters' path.",
     "when": "A condition; false is as if the element were not written.",

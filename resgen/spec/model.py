@@ -126,18 +126,31 @@ class For:
     variable: str
     count: Scalar
     body: Body
-    share: bool
 
 
-MergeKind = Literal["add", "concat", "multiply", "stack"]
+MergeKind = Literal["add", "concat", "multiply", "stack", "list"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merge:
-    """Branches over one input, brought together."""
+    """Branches over one input, brought together, or kept apart as a list."""
 
     kind: MergeKind
     branches: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One value of a list."""
+
+    index: Scalar
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What the network gives out: a body over one input for each name."""
+
+    bodies: Mapping[str, Body]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +165,7 @@ class Residual:
     arguments: Mapping[str, Argument]  # offered to the shortcut
 
 
-Form = Keep | Refused | OpCall | Use | Seq | For | Merge | Residual
+Form = Keep | Refused | OpCall | Use | Seq | For | Merge | Item | Outputs | Residual
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +175,7 @@ class Element:
     form: Form
     at: Json
     path: Template | None = None  # `as`
+    share: bool = False
     when: Scalar | None = None
     name: Template | None = None
     start: Template | None = None  # `from`
@@ -197,7 +211,7 @@ class ShortcutValue:
     scale: Scalar | Body | None = None
 
 
-Argument = Scalar | Text | Items | Fields | NotGiven | Body | ShortcutValue
+Argument = Scalar | Text | Template | Items | Fields | NotGiven | Body | ShortcutValue
 
 
 # --- definitions ----------------------------------------------------------------------

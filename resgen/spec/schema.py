@@ -9,7 +9,7 @@ there and closed elsewhere. ``resgen check`` has the last word.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
+from typing import Final, get_args
 
 from resgen.spec import library
 from resgen.spec.decode import KEYS, LANGUAGE, MAX_INPUT, NAMES, REQUIRED_KEYS
@@ -38,6 +38,9 @@ from resgen.spec.model import MERGES, PRECISION, TAPS, MergeKind
 from resgen.spec.params import DECLARABLE, OperatorEntry, Param, Vocabulary
 from resgen.spec.picture import PARAMS as PICTURE
 from resgen.spec.stages import STAGE_KEYS, STAGE_OPERATORS
+
+#: A bare name, as a property's name or a string.
+IDENTIFIER: Final = {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 
 
 def schema(operators: Vocabulary) -> Schema:
@@ -208,15 +211,24 @@ class _Generator:
                 "with": {"type": "object", "additionalProperties": any_of(VALUE, NULL)},
             },
             "for": {
-                "for": {**TEXT, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+                "for": {**TEXT, **IDENTIFIER},
                 "in": self.spellings.argument(Param("integer", minimum=0)),
                 "body": ref("body"),
-                "share": {"type": "boolean"},
+            },
+            "item": {"item": self.spellings.argument(Param("integer"))},
+            "outputs": {
+                "outputs": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": IDENTIFIER,
+                    "additionalProperties": ref("body"),
+                },
             },
             **{kind: {kind: ref("body")} for kind in get_args(MergeKind)},
         }
         common = {
             **dict.fromkeys(COMMON, TEXT),
+            "share": {"type": "boolean"},
             "when": any_of(CONDITION, NULL),
             "precision": ref("precision"),
         }

@@ -1,0 +1,116 @@
+"""Lists of values: what takes one of them, and where one value is due."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from resgen.errors import Place
+from resgen.expansion.builder import Many, Val, Value
+from resgen.expansion.evaluate import Frame, Stop
+from resgen.spec.source import Json
+from resgen.words.numbers import count
+
+#: A kept value and what is taken of it: ``x``, ``x[1]``, ``x[1:]``, ``x[2][-1]``.
+_TAKEN: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)\Z")
+_INDEX: Final = re.compile(r"-?\d{1,9}\Z")
+
+
+def one(x: Value, place: Place, what: str) -> Val:
+    """The value itself, where ``what`` takes no list."""
+    if isinstance(x, Val):
+        return x
+    if x.names:
+        message = f"{what} follows the network's outputs, after which nothing comes"
+        raise Stop("RG025", message, place)
+    hint = 'take one of them, {"item": 0}, or let "add" or "concat" bring them together'
+    message = f"{what} takes one value, not a list of {len(x.items)}"
+    raise Stop("RG025", message, place, hint)
+
+
+def listed(given: Sequence[Value]) -> Iterator[Value]:
+    """Each value, those of a list one by one."""
+    for x in given:
+        if isinstance(x, Val) or x.names:
+            yield x
+        else:
+            yield from x.items
+
+
+def item(x: Value, index: int, place: Place) -> Value:
+    """One value of a list."""
+    if isinstance(x, Val) or x.names:
+        raise Stop("RG025", f"there is no list to take item {index} of", place)
+    if not -len(x.items) <= index < len(x.items):
+        message = f"there is no item {index} in a list of {len(x.items)}"
+        raise Stop("RG026", message, place)
+    return x.items[index]
+
+
+def split(text: str) -> tuple[str, tuple[str, ...]]:
+    """The name of a kept value, and the brackets after it.
+
+    >>> split("x[1:][0]")
+    ('x', ('1:', '0'))
+    """
+    found = _TAKEN.match(text)
+    if found is None:
+        return text, ()
+    return found[1], tuple(found[2][1:-1].split("]["))
+
+
+def taken(x: Value, brackets: tuple[str, ...], place: Place) -> Value:
+    """What brackets take of a kept value: an item, or with a colon a list of some."""
+    for text in brackets:
+        ends = [end.strip() for end in text.split(":")]
+        numbers = [int(end) if _INDEX.match(end) else None for end in ends]
+        wrong = [e for e, n in zip(ends, numbers, strict=True) if n is None and e]
+        if wrong or len(ends) > 2 or ends == [""]:
+            message = f"[{text}] is no index: write [1], [-1], [1:] or [1:3]"
+            raise Stop("RG026", message, place)
+        if len(ends) == 1 and numbers[0] is not None:
+            x = item(x, numbers[0], place)
+            continue
+        if isinstance(x, Val) or x.names:
+            raise Stop("RG025", f"there is no list to take [{text}] of", place)
+        x = Many(x.items[slice(*numbers)])
+    return x
+
+
+def recalled(frame: Frame, text: str, at: Json) -> Value:
+    """A kept value, or what brackets after its name take of it."""
+    name, brackets = (text, ()) if text in frame.kept else split(text)
+    return taken(frame.recall(name, at), brackets, frame.at(at))
+
+
+def outputs(made: Mapping[str, Value], place: Place) -> Many:
+    """What the network gives out: the items of a list are ``NAME.0``, ``NAME.1``..."""
+    found: dict[str, Val] = {}
+
+    def add(name: str, x: Value) -> None:
+        if isinstance(x, Val):
+            found[name] = x
+            return
+        if x.names:
+            raise Stop("RG025", f'the outputs of "{name}" have names already', place)
+        for index, inner in enumerate(x.items):
+            add(f"{name}.{index}", inner)
+
+    for name, x in made.items():
+        add(name, x)
+    return Many(tuple(found.values()), tuple(found))
+
+
+def given_out(x: Value, place: Place, unnamed: str) -> tuple[tuple[str, Val], ...]:
+    """The outputs of a network that ends in ``x``; one value is called ``unnamed``."""
+    if isinstance(x, Val):
+        return ((unnamed, x),)
+    if not x.names:
+        message = f"the network ends in a list of {count(len(x.items), 'value')}"
+        hint = 'give them names: {"outputs": {"maps": []}}'
+        raise Stop("" if x.spoiled else "RG025", message, place, hint)
+    named = []
+    for name, value in zip(x.names, x.items, strict=True):
+        named.append((name, one(value, place, f'output "{name}"')))
+    return tuple(named)

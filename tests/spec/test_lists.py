@@ -1,0 +1,178 @@
+"""Lists of values, several outputs, and parameters that are used again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import resgen
+from resgen.expansion.network import examine
+from resgen.graph.ir import Graph
+
+Json = dict[str, Any]
+STAGE = {"block": "basic", "depth": 1}
+#: A feature pyramid as torchvision has it, on any list of maps.
+PYRAMID: Json = {
+    "params": {"out": {"type": "channels"}},
+    "body": [
+        {"name": "c"},
+        {
+            "for": "i",
+            "in": "len(channels)",
+            "body": [
+                {"from": "c[{i}]"},
+                {"op": "conv", "out": "out", "kernel": 1, "bias": True}
+                | {"as": "inner_blocks.{i}.0"},
+                {"name": "p{i}"},
+            ],
+        },
+        {
+            "for": "k",
+            "in": "len(channels) - 1",
+            "body": [
+                {"from": "p{len(channels) - 1 - k}"},
+                {"op": "resize", "like": "p{len(channels) - 2 - k}", "mode": "nearest"},
+                {"add": [[], {"from": "p{len(channels) - 2 - k}"}]},
+                {"name": "p{len(channels) - 2 - k}"},
+            ],
+        },
+        {
+            "list": {
+                "for": "i",
+                "in": "len(channels)",
+                "body": [
+                    {"from": "p{i}"},
+                    {"op": "conv", "out": "out", "kernel": 3, "bias": True}
+                    | {"as": "layer_blocks.{i}.0"},
+                ],
+            }
+        },
+    ],
+}
+
+
+def spec(head: Any, **changes: Any) -> Json:
+    return {
+        "resgen": 1,
+        "name": "small",
+        "input": [3, 32, 32],
+        "stem": "cifar",
+        "stages": [STAGE | {"width": width} for width in (8, 16, 24)],
+        "head": head,
+    } | changes
+
+
+def graph(value: Json) -> Graph:
+    examined = examine(value)
+    assert examined.errors == ()
+    assert examined.graph is not None
+    return examined.graph
+
+
+def problems(head: Any) -> list[tuple[str, str]]:
+    return [(p.code, p.place.pointer) for p in examine(spec(head)).errors]
+
+
+def shapes(value: Json) -> dict[str, tuple[int, ...]]:
+    made = graph(value)
+    return {name: made.types[source].shape for name, source in made.outputs}
+
+
+def test_a_head_gives_out_values_by_name_and_lists_by_number() -> None:
+    head = {"outputs": {"maps": {"from": "stages[1:]"}, "pooled": "global_pool"}}
+    assert shapes(spec(head)) == {
+        "maps.0": (16, 16, 16),
+        "maps.1": (24, 8, 8),
+        "pooled": (24, 1, 1),
+    }
+
+
+def test_the_input_and_single_stages_are_kept() -> None:
+    head = {"outputs": {"first": {"from": "stages[0]"}, "last": {"from": "stages[-1]"}}}
+    assert shapes(spec(head)) == {"first": (8, 32, 32), "last": (24, 8, 8)}
+    resized = {"op": "resize", "like": "input", "mode": "nearest"}
+    assert shapes(spec([resized])) == {"output": (24, 32, 32)}
+
+
+def test_channels_of_a_list_is_a_list() -> None:
+    each = {
+        "for": "i",
+        "in": "len(channels)",
+        "body": [{"item": "i"}, {"op": "conv", "out": "channels[i] * 2", "kernel": 1}],
+    }
+    block = {"params": {}, "body": [{"list": each}]}
+    head = [{"from": "stages"}, "twice", {"outputs": {"y": []}}]
+    made = shapes(spec(head, blocks={"twice": block}))
+    assert [shape[0] for shape in made.values()] == [16, 32, 48]
+
+
+def test_a_merge_takes_what_a_list_holds() -> None:
+    branches = {"list": [[], "act", "act"]}
+    whole = graph(spec([branches, {"concat": [[]]}]))
+    assert whole.types[whole.outputs[0][1]].shape == (72, 8, 8)
+    some = graph(spec([branches, {"name": "x"}, {"concat": {"from": "x[1:]"}}]))
+    assert some.types[some.outputs[0][1]].shape == (48, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        ([{"list": [[], "act"]}, "act"], [("RG025", "/head/1")]),
+        ([{"list": [[], "act"]}, {"residual": "act"}], [("RG025", "/head/1")]),
+        ([{"item": 0}], [("RG025", "/head/0/item")]),
+        ([{"list": [[], "act"]}, {"item": 2}], [("RG026", "/head/1/item")]),
+        ([{"list": [[], "act"]}, {"item": "1/2"}], [("RG012", "/head/1/item")]),
+        ([{"list": [[], "act"]}], [("RG025", "/head")]),
+        ({"from": "stages[3]", "op": "act"}, [("RG026", "/head/from")]),
+        ({"from": "stages[x]", "op": "act"}, [("RG026", "/head/from")]),
+        ({"from": "stages[]", "op": "act"}, [("RG026", "/head/from")]),
+        ({"from": "input[0]", "op": "act"}, [("RG025", "/head/from")]),
+        ({"from": "stages", "op": "act"}, [("RG025", "/head")]),
+        ([{"outputs": {"a": "act"}}, "act"], [("RG025", "/head/1")]),
+        ({"outputs": {"a": {"outputs": {"b": "act"}}}}, [("RG025", "/head")]),
+        ({"outputs": {}}, [("RG012", "/head/outputs")]),
+        ({"outputs": ["act"]}, [("RG012", "/head/outputs")]),
+        ({"outputs": {"a.0": "act"}}, [("RG013", "/head/outputs/a.0")]),
+        ([{"from": "stages[3:]"}, {"add": [[]]}], [("RG011", "/head/1")]),
+    ],
+)
+def test_what_is_no_list_or_no_item(head: Any, found: list[tuple[str, str]]) -> None:
+    assert problems(head) == found
+
+
+def test_one_operator_called_twice() -> None:
+    conv = {"op": "conv", "out": 24, "kernel": 3, "as": "twice"}
+    made = graph(spec([conv, "act", conv | {"share": True}]))
+    users = [node.name for node in made.nodes if node.owner == "twice"]
+    assert len(users) == 2
+    assert sum(p.name == "twice.weight" for p in made.parameters) == 1
+    assert problems([conv | {"share": True}]) == [("RG027", "/head/0")]
+    assert problems([conv, conv]) == [("RG108", "/head/1/out")]
+
+
+@pytest.mark.peers
+def test_a_pyramid_is_torchvisions(peers: Any) -> None:
+    torch = pytest.importorskip("torch")
+    torchvision = peers.torchvision
+
+    head = {"outputs": {"p": [{"from": "stages"}, {"use": "fpn", "with": {"out": 4}}]}}
+    network = spec(head, blocks={"fpn": PYRAMID})
+    module = resgen.to_torch(graph(network)).eval()
+    peer = torchvision.ops.FeaturePyramidNetwork([8, 16, 24], 4)
+    own = {
+        name: value
+        for name, value in module.state_dict().items()
+        if name.split(".")[0] in ("inner_blocks", "layer_blocks")
+    }
+    peer.load_state_dict(own)
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    taps = {"outputs": {"c": {"from": "stages"}}}
+    trunk = resgen.to_torch(graph(spec(taps))).eval()
+    trunk.load_state_dict(module.state_dict(), strict=False)
+    with torch.no_grad():
+        found, maps = module(x), trunk(x)
+        wanted = peer({str(i): maps[f"c.{i}"] for i in range(3)})
+    for i in range(3):
+        np.testing.assert_array_equal(found[f"p.{i}"], wanted[str(i)])
