@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,12 @@ settings.load_profile("resgen")
 #: Seconds that a core is wanted for, and the share of it that a quiet machine gives.
 SPIN, QUIET = 0.1, 0.97
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: no search for garbage walks it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

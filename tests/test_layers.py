@@ -9,6 +9,7 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import networkx as nx
@@ -121,6 +122,12 @@ TOP_LEVEL = {
 }
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    """The tree of a file, which several tests walk."""
+    return ast.parse(source)
+
+
 def at_home(name: str, framework: str) -> bool:
     """Whether the file may import the framework as soon as it is imported itself."""
     return any(fnmatch(name, pattern) for pattern in HOMES[framework])
@@ -150,7 +157,7 @@ def imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
 
 def breaches(name: str, source: str) -> list[str]:
     """What the imports of the file ``resgen/<name>`` do against the rules."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     own = layer_of(tuple(Path(name).with_suffix("").parts))
     top = {id(node) for node in tree.body}
     found = []
@@ -198,7 +205,7 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     }
     arrows = nx.DiGraph()
     for module, file in modules.items():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 named = [f"{node.module}.{alias.name}" for alias in node.names]
                 arrows.add_edges_from(

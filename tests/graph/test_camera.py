@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import onnxruntime
@@ -52,6 +53,7 @@ WAYS = {
 }
 
 
+@cache
 def pictures(height: int, width: int) -> np.ndarray:
     """Photographs of this size, and noise."""
     found = [
@@ -93,7 +95,8 @@ def front(graph: Graph) -> Graph:
 @pytest.fixture
 def network(described: Network) -> Network:
     def make(channels: int = 3) -> Graph:
-        return described(input=[channels, *SIZE])
+        stages = [{"width": 16, "depth": 1}, {"width": 32, "depth": 1}]
+        return described(input=[channels, *SIZE], stages=stages)
 
     return make
 

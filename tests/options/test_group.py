@@ -176,7 +176,7 @@ def parsed(group: type[Group], words: tuple[str, ...]) -> Group:
 
 
 @pytest.mark.parametrize("group", VALUES, ids=lambda group: group.__name__)
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data())
 def test_words_ask_for_the_same(group: type[Group], data: st.DataObject) -> None:
     chosen = data.draw(st.sets(st.sampled_from(sorted(VALUES[group]))))
