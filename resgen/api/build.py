@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from resgen.api.asked.making import Building, Writing
-from resgen.api.specs import folder_name, read_spec
+from resgen.api.specs import SPEC, folder_name, read_spec
 from resgen.artifact.make import make
 from resgen.artifact.manifest import Exported, Manifest
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source as Network
 from resgen.artifact.source import from_spec
-from resgen.expansion.network import Source
+from resgen.expansion.arguments import Source
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision
+from resgen.options.kinds import argument
 from resgen.spec.model import Spec
-from resgen.words.progress import SILENT, Progress
+from resgen.words.progress import SILENT, Progress, Told, listening
 
 
 def build(
@@ -25,7 +26,7 @@ def build(
     out: str | Path | None = None,
     *,
     state_dict: Mapping[str, Any] | None = None,
-    progress: Progress = SILENT,
+    progress: Told = None,
     **options: Any,
 ) -> Exported[Manifest]:
     """Write spec, graph, weights, ONNX model and manifest to the folder ``out``.
@@ -34,12 +35,14 @@ def build(
     or arrays by name, or are drawn from ``seed``. ``options`` are those of
     :class:`~resgen.api.asked.making.Building`, which are the command's.
     With ``verify`` the model is proven to compute what PyTorch computes; otherwise
-    torch is not imported. Raises :class:`~resgen.errors.ResgenError` when the weights
+    torch is not imported. ``progress`` is called with a line of text as a step is done
+    (print will do). Raises :class:`~resgen.errors.ResgenError` when the weights
     do not fit, the proof fails or the folder cannot be written; then nothing is left.
     """
     asked = Building.of({**options, "out": out})
-    read, graph = read_spec(spec, asked)
-    return run(read, graph, asked, state_dict=state_dict, progress=progress)
+    heard = listening(progress)
+    read, graph = read_spec(argument("spec", SPEC, spec), asked)
+    return run(read, graph, asked, state_dict=state_dict, progress=heard)
 
 
 def source_of(

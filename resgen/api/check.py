@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from resgen.api.asked.looking import Checking
-from resgen.api.specs import listed
+from resgen.api.specs import SPEC, listed
 from resgen.errors import Problem
-from resgen.expansion.network import Source
+from resgen.expansion.arguments import Source
+from resgen.options.kinds import argument
 from resgen.reports.problems import terminal
 from resgen.words.terminal import Shown
 
@@ -50,7 +51,8 @@ def check(*specs: Source, **options: Any) -> Checked:
     ['RG104']
     """
     asked = Checking.of(options)
-    found = [problem for spec in specs for problem in listed(spec, asked)]
+    given = [argument("specs", SPEC, spec) for spec in specs]
+    found = [problem for spec in given for problem in listed(spec, asked)]
     return Checked(tuple(found), failed(found, asked))
 
 

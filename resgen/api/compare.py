@@ -9,6 +9,7 @@ from typing import Any
 
 from resgen.api.asked.compare import Comparing
 from resgen.api.measured import (
+    SOURCE,
     Source,
     command,
     default_runtime,
@@ -21,6 +22,7 @@ from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError, UsageError
 from resgen.machine.cores import available_cores
 from resgen.machine.process import Process
+from resgen.options.kinds import argument
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import BUILDS, Measured, measured
 from resgen.profiling.comparison.conditions import (
@@ -39,7 +41,7 @@ from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.comparison.terminal import lines
 from resgen.reports.forms import form_of, write
 from resgen.runtime.engines import find
-from resgen.words.progress import SILENT, Progress
+from resgen.words.progress import Progress, Told, listening
 from resgen.words.terminal import Shown
 
 
@@ -73,21 +75,21 @@ class Compared(Shown):
         return notebook(self.record)
 
 
-def compare(
-    a: Source, b: Source, *, progress: Progress = SILENT, **options: Any
-) -> Compared:
+def compare(a: Source, b: Source, *, progress: Told = None, **options: Any) -> Compared:
     """Say whether ``b`` is faster than ``a``, and which parts make it so.
 
     Both are specs, folders, ONNX files, engines, or saved reports; ``options`` are
     those of :class:`~resgen.api.asked.compare.Comparing`, which are the command's; with
-    ``out`` it is written to a file as well. Raises :class:`~resgen.errors.ResgenError`.
+    ``out`` it is written to a file as well; ``progress`` is called with a line of text
+    as a step is done (print will do). Raises :class:`~resgen.errors.ResgenError`.
     """
     asked = Comparing.of(options)
     if asked.out is not None:
         form_of(asked.out)
         if not asked.out.parent.is_dir():
             raise ResgenError(f"cannot write {asked.out}: its folder does not exist")
-    found = _found(a, b, asked, progress)
+    a, b = argument("a", SOURCE, a), argument("b", SOURCE, b)
+    found = _found(a, b, asked, listening(progress))
     if asked.out is not None:
         write([found], asked.out)
     return Compared(found)

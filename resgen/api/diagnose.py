@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.api.asked.common import Reading, require_folder
 from resgen.api.asked.diagnose import Diagnosing
-from resgen.api.measured import MODELS, Source, command, named
+from resgen.api.measured import MODELS, SOURCE, Source, command, named
 from resgen.api.memory import needed, require, told
 from resgen.api.specs import folder_name, network
 from resgen.diagnosis.data.gather import gather
@@ -28,12 +28,13 @@ from resgen.files.whole import write_text
 from resgen.graph.cost import analyse
 from resgen.machine import environment
 from resgen.machine.cores import free_cores
+from resgen.options.kinds import argument
 from resgen.reports.diagnosis.terminal import lines
 from resgen.reports.own import require_own
 from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
 from resgen.words.numbers import count, scaled
-from resgen.words.progress import SILENT, Progress
+from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown
 
 if TYPE_CHECKING:
@@ -82,16 +83,16 @@ class Diagnosed(Shown):
         return notebook(self.diagnosis)
 
 
-def diagnose(
-    source: Source, *, progress: Progress = SILENT, **options: Any
-) -> Diagnosed:
+def diagnose(source: Source, *, progress: Told = None, **options: Any) -> Diagnosed:
     """Tell whether a network will train, block by block.
 
     ``source`` is a spec or a folder that resgen made; ``options`` are those of
     :class:`~resgen.api.asked.diagnose.Diagnosing`, which are the command's. A report
-    is written where ``out`` says. Raises :class:`~resgen.errors.ResgenError`.
+    is written where ``out`` says; ``progress`` is called with a line of text as a step
+    is done (print will do). Raises :class:`~resgen.errors.ResgenError`.
     """
-    return run(source, Diagnosing.of(options), progress=progress)
+    asked, heard = Diagnosing.of(options), listening(progress)
+    return run(argument("source", SOURCE, source), asked, progress=heard)
 
 
 def run(

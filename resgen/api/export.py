@@ -10,7 +10,7 @@ from typing import Any
 from resgen import forms
 from resgen.api.asked.making import Exporting
 from resgen.api.build import source_of
-from resgen.api.specs import folder_name, read_spec
+from resgen.api.specs import SPEC, folder_name, read_spec
 from resgen.artifact.form import Finish, Form, Job
 from resgen.artifact.make import make, make_of_file
 from resgen.artifact.manifest import Exported, FileManifest, Manifest
@@ -22,8 +22,9 @@ from resgen.graph.check import precision_findings
 from resgen.graph.ir import Graph
 from resgen.graph.precision import QUANTIZED, Precision, precisions
 from resgen.options.group import Group, options_of
+from resgen.options.kinds import argument, text
 from resgen.spec.model import Spec
-from resgen.words.progress import SILENT, Progress
+from resgen.words.progress import SILENT, Progress, Told, listening
 
 Done = Exported[Manifest] | Exported[FileManifest]
 #: What a file of anybody's is asked too: the rest says how a network is written.
@@ -45,7 +46,7 @@ def export(
     *,
     to: str = "onnx",
     state_dict: Mapping[str, Any] | None = None,
-    progress: Progress = SILENT,
+    progress: Told = None,
     **options: Any,
 ) -> Done:
     """Write a network in a form, proven and judged, to the folder ``out``.
@@ -55,23 +56,26 @@ def export(
     may be that of a network trained at this precision
     (``to_torch(graph, precision=...)``): then its scales are taken, and nothing is
     calibrated. ``options`` are those of :class:`~resgen.api.asked.making.Exporting` and
-    of the form, which are the command's.
+    of the form, which are the command's. ``progress`` is called with a line of text as
+    a step is done (print will do).
 
     Raises :class:`~resgen.proof.tolerance.Inaccurate` where the precision loses too
     much, and other :class:`~resgen.errors.ResgenError` where something does not fit;
     then nothing is left.
     """
-    form = forms.find(to)
+    heard = listening(progress)
+    source = argument("source", SPEC, source)
+    form = forms.find(argument("to", text("FORM"), to))
     own = {name for name, _ in options_of(form.options)}
     chosen = form.options.of({k: v for k, v in options.items() if k in own})
     rest = {k: v for k, v in options.items() if k not in own}
     asked = Exporting.of({**rest, "out": out})
     if isinstance(source, Spec | Mapping) or not is_made(source):
         started = start(*read_spec(source, asked), asked, to, state_dict)
-        return run(started, to, asked, chosen, progress=progress)
+        return run(started, to, asked, chosen, progress=heard)
     if state_dict is not None:
         raise UsageError(f"a state_dict changes what {source} was built from")
-    return run(source, to, asked, chosen, progress=progress)
+    return run(source, to, asked, chosen, progress=heard)
 
 
 def is_made(source: str | Path) -> bool:

@@ -11,13 +11,14 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.api.asked.looking import Inspecting
-from resgen.api.specs import examined, network, read_spec
+from resgen.api.specs import SPEC, examined, network, read_spec
 from resgen.errors import Problem, ResgenError
-from resgen.expansion.network import Source
+from resgen.expansion.arguments import Source
 from resgen.graph import analysis
 from resgen.graph.analysis import Analysis, NodeCost
 from resgen.graph.cost import analyse, node_costs
 from resgen.graph.paths import Paths, paths
+from resgen.options.kinds import argument
 from resgen.pictures.words import told
 from resgen.spec.model import Spec
 from resgen.words.numbers import in_unit, unit_of
@@ -145,6 +146,7 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
     asked = Inspecting.of(options)
     warnings: tuple[Problem, ...] = ()
     variants: tuple[Variant, ...] = ()
+    source = argument("source", SPEC, source)
     if isinstance(source, Spec):
         if asked.vary:
             raise asked.refused(

@@ -12,6 +12,7 @@ from resgen.api.asked.looking import Listing
 from resgen.api.catalogue.entries import Entry, entries
 from resgen.api.catalogue.networks import Network, networks
 from resgen.errors import UsageError, did_you_mean
+from resgen.options.kinds import argument, text
 from resgen.words.numbers import in_unit, shape, unit_of
 from resgen.words.terminal import TEXT, Shown, fitted, style, table
 
@@ -70,6 +71,7 @@ def list(what: str = NETWORKS, **options: Any) -> Listed:  # noqa: A001 (the com
     11689512
     """
     asked = Listing.of(options)
+    what = argument("what", text("WHAT"), what)
     known = networks()
     if what != NETWORKS:
         known = [network for network in known if network.name == what]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from resgen import forms
 from resgen.api.asked.common import Measuring, Reading, Weighing
 from resgen.api.specs import network
 from resgen.errors import ResgenError
 from resgen.options.group import Group
+from resgen.options.kinds import typed
 from resgen.weights.loading import Loading
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 #: A spec (its file, its name in the zoo, or itself as JSON values), a folder that
 #: resgen made, an ONNX file, or an engine.
 Source: TypeAlias = "str | Path | Mapping[str, Any]"
+SOURCE: Final = typed(
+    "a network, which is a spec's file, name or JSON values, a folder or a model",
+    str, Path, Mapping,
+)  # fmt: skip
 #: Files that are no spec.
 MODELS = (".onnx", ".engine", ".plan")
 

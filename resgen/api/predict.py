@@ -9,7 +9,7 @@ from typing import Any
 from resgen.api.asked.looking import Predicting
 from resgen.artifact.predict import Predicted
 from resgen.artifact.predict import predict as answer
-from resgen.options.kinds import several
+from resgen.options.kinds import argument, path, several
 
 
 def predict(
@@ -23,4 +23,6 @@ def predict(
     the command's. What is wrong with one picture is told of it, and is no error.
     """
     asked = Predicting.of(options)
-    return answer(Path(folder), [Path(image) for image in several(images)], asked.top)
+    opened = argument("folder", path("FOLDER"), folder)
+    pictures = [argument("images", path(), image) for image in several(images)]
+    return answer(opened, pictures, asked.top)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from resgen.api.asked.common import require_folder
 from resgen.api.asked.profile import Profiling
 from resgen.api.measured import (
+    SOURCE,
     Source,
     command,
     default_runtime,
@@ -22,6 +23,7 @@ from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError
 from resgen.files.whole import write_text
 from resgen.machine.cores import available_cores
+from resgen.options.kinds import argument
 from resgen.profiling.bench import Job
 from resgen.profiling.documents import REPORT
 from resgen.profiling.measure import Interrupted, all_failed
@@ -32,7 +34,7 @@ from resgen.reports.latency.terminal import brief, lines
 from resgen.reports.own import require_own
 from resgen.runtime.engines import find, present
 from resgen.words.numbers import scaled
-from resgen.words.progress import SILENT, Progress
+from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown
 
 PAGE: Final = "report.html"
@@ -66,14 +68,16 @@ class Profiled(Shown):
         return notebook(self.record)
 
 
-def profile(source: Source, *, progress: Progress = SILENT, **options: Any) -> Profiled:
+def profile(source: Source, *, progress: Told = None, **options: Any) -> Profiled:
     """Measure how fast a network runs, and where the time goes.
 
     ``source`` is a spec, a folder, an ONNX file or an engine; ``options`` are those of
     :class:`~resgen.api.asked.profile.Profiling`, which are the command's. A report is
-    written where ``out`` says. Raises :class:`~resgen.errors.ResgenError`.
+    written where ``out`` says; ``progress`` is called with a line of text as a step is
+    done (print will do). Raises :class:`~resgen.errors.ResgenError`.
     """
-    return run(source, Profiling.of(options), progress=progress)
+    asked, heard = Profiling.of(options), listening(progress)
+    return run(argument("source", SOURCE, source), asked, progress=heard)
 
 
 def run(

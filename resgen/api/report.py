@@ -10,7 +10,7 @@ from typing import Any
 from resgen.api.asked.looking import Reporting
 from resgen.errors import UsageError
 from resgen.files.whole import write_text
-from resgen.options.kinds import several
+from resgen.options.kinds import argument, path, several
 from resgen.reports.forms import Form, Results, form_of, forms_of, rendered
 from resgen.reports.own import require_own
 from resgen.reports.readers.files import file_of, read
@@ -56,11 +56,11 @@ def report(results: str | Path | Iterable[str | Path], **options: Any) -> Report
     Raises :class:`~resgen.errors.ResgenError`.
     """
     asked = Reporting.of(options)
-    given = [Path(each) for each in several(results)]
+    given = [argument("results", path(), each) for each in several(results)]
     if not given:
         raise UsageError(
             "no result is given",
-            hint="resgen report DIR, where resgen profile or diagnose wrote it",
+            hint="name the folders that profile or diagnose wrote",
         )
     out = asked.out
     form: Form = asked.format or ("html" if out is None else form_of(out))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
+from resgen.options.kinds import typed
+from resgen.spec.model import Spec
 
 if TYPE_CHECKING:
     from resgen.api.asked.common import Reading
-    from resgen.expansion.network import Examined, Source
+    from resgen.expansion.arguments import Source
+    from resgen.expansion.network import Examined
     from resgen.graph.ir import Graph
-    from resgen.spec.model import Spec
 
+#: What stands for a spec: where it is read from, or itself.
+SPEC: Final = typed(
+    "a spec, which is a file, the name of a network, JSON values, or what resgen.load "
+    "read",
+    str, Path, Mapping, Spec,
+)  # fmt: skip
 #: The code of a spec that cannot be read.
 UNREADABLE: Final = "RG006"
 #: Bytes of a folder's name. File systems have 255 (POSIX's NAME_MAX on ext4, NTFS and
@@ -55,9 +64,8 @@ def network(spec: Source, asked: Reading) -> tuple[Spec, Graph, tuple[Problem, .
 def read_spec(spec: Spec | Source, asked: Reading) -> tuple[Spec, Graph]:
     """A spec, which may be read already, and its graph; see :func:`network`."""
     from resgen.expansion.network import expand
-    from resgen.spec.model import Spec as Read
 
-    if not isinstance(spec, Read):
+    if not isinstance(spec, Spec):
         return network(spec, asked)[:2]
     if asked.set:
         raise asked.refused(

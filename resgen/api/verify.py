@@ -12,7 +12,8 @@ from resgen.api.asked.looking import Verifying
 from resgen.artifact.opened import open_folder
 from resgen.artifact.verify import verify as prove
 from resgen.errors import ResgenError
-from resgen.words.progress import SILENT, Progress
+from resgen.options.kinds import argument, path
+from resgen.words.progress import Told, listening
 from resgen.words.terminal import Shown
 
 
@@ -45,22 +46,22 @@ class Verified(Shown):
             yield f"{what} is proven{unrun}{stored}"
 
 
-def verify(
-    folder: str | Path, *, progress: Progress = SILENT, **options: Any
-) -> Verified:
+def verify(folder: str | Path, *, progress: Told = None, **options: Any) -> Verified:
     """Prove that a folder holds what its manifest says, and that it computes its spec.
 
     ``options`` are those of :class:`~resgen.api.asked.looking.Verifying`, which are the
-    command's. Raises :class:`~resgen.errors.ResgenError` where a file was altered, or
+    command's. ``progress`` is called with a line of text as a step is done (print will
+    do). Raises :class:`~resgen.errors.ResgenError` where a file was altered, or
     computes anything else.
     """
     asked = Verifying.of(options)
-    artifact = open_folder(Path(folder))
+    heard = listening(progress)
+    artifact = open_folder(argument("folder", path("FOLDER"), folder))
     count = artifact.check_hashes()
-    progress.say("files", f"{count} files have the SHA-256 of the manifest")
+    heard.say("files", f"{count} files have the SHA-256 of the manifest")
     manifest = artifact.manifest
     if manifest.verified is None:
-        progress.say("files", "made without a proof: this is the first")
+        heard.say("files", "made without a proof: this is the first")
     if manifest.form not in forms.names():
         raise ResgenError(
             f"{folder} has the form {manifest.form}, which this resgen does not know",
@@ -68,8 +69,8 @@ def verify(
         )
     form = forms.find(manifest.form)
     made = prove(
-        artifact, form, images=asked.images, batches=asked.batch, say=progress.say
+        artifact, form, images=asked.images, batches=asked.batch, say=heard.say
     )
-    found = form.verify(made, manifest.made, progress)
+    found = form.verify(made, manifest.made, heard)
     unproven = tuple(name for name, of_form in found.items() if of_form is None)
     return Verified(artifact.folder, {**made.proof, **found}, unproven)

@@ -74,18 +74,18 @@ def from_spec(
     """
     graph = graph or expand(spec)
     trained = graph
-    if wanted is not None and any(name.endswith(SCALE) for name in state_dict or ()):
+    state = None if state_dict is None else checkpoint.checked_state(state_dict)
+    if wanted is not None and any(name.endswith(SCALE) for name in state or ()):
         trained = at_precision(graph, wanted)
     how = how or Loading()
     spec = as_expected(spec, preprocess, weights)
-    if weights is not None and state_dict is not None:
+    if weights is not None and state is not None:
         raise UsageError("weights come from a file or from a state_dict, not from both")
     if weights is not None:
         path = Path(weights)
         found = checkpoint.load(path, trained, how, spec=spec, seed=seed)
         return Source(spec, graph, found.arrays, path.name, None, found.notes)
-    if state_dict is not None:
-        state = checkpoint.checked_state(state_dict)
+    if state is not None:
         found = checkpoint.fit(state, trained, how, spec=spec, seed=seed)
         return Source(spec, graph, found.arrays, "state_dict", None, found.notes)
     return Source(spec, graph, initialize(graph.parameters, seed), FRESH, seed)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from resgen.calibrate.measure import measure
 from resgen.calibrate.ranges import Method, Ranges, observe
@@ -25,9 +26,11 @@ from resgen.graph.precision import (
     at_precision,
     precisions,
 )
+from resgen.options.kinds import argument, choice, path
 from resgen.proof.accuracy import Accuracy
 from resgen.runtime.base import Session
 from resgen.spec.model import Spec
+from resgen.weights.checkpoint import checked_state
 from resgen.weights.evaluate import Weights
 from resgen.weights.fitting import compare
 from resgen.weights.names import counts_batches
@@ -146,8 +149,8 @@ def calibrated(
     *,
     precision: Name = "int8",
     consumer: str = "onnxruntime",
-    calibration: Path | None = None,
-    method: Method = "minmax",
+    calibration: str | Path | None = None,
+    method: Any = "minmax",
 ) -> Weights:
     """The weights with the scales that calibration finds, to train or to run with.
 
@@ -157,6 +160,11 @@ def calibrated(
     are a :class:`~resgen.errors.ResgenError`.
     """
     graph = expand(spec)
+    wanted = Precision(precision, consumer)
+    weights = checked_state(weights, "weights")
+    method = argument("method", choice("minmax", "percentile"), method)
+    if calibration is not None:
+        calibration = argument("calibration", path("PATH"), calibration)
     needed = [p for p in graph.parameters if not counts_batches(p.name)]
     misfit = compare(needed, weights)
     wrong = (*misfit.missing, *misfit.changed)
@@ -167,8 +175,4 @@ def calibrated(
             hint="give an array for each of the parameters of the graph, by its name",
         )
     samples = gather(calibration, graph, spec.preprocess)
-    return (
-        Calibrator(graph, weights, samples, method)
-        .at(Precision(precision, consumer))
-        .weights
-    )
+    return Calibrator(graph, weights, samples, method).at(wanted).weights

@@ -32,7 +32,7 @@ FAILURES: Final = (
 
 
 #: What a hint names as Python's argument; messages hold a user's own names.
-_ARGUMENT: Final = re.compile(r'\b([a-z]+(?:_[a-z]+)*)=(?:True\b|"([^"]*)")')
+_ARGUMENT: Final = re.compile(r'\b([a-z]+(?:_[a-z]+)*)=(?:True\b|"([^"]*)"|(N)\b)')
 
 
 def report(failure: BaseException) -> int:
@@ -90,7 +90,8 @@ def _fail(message: str, code: int, hint: str | None = None) -> int:
 
 def _option(found: re.Match[str]) -> str:
     name = f"--{found[1].replace('_', '-')}"
-    return name if found[2] is None else f"{name} {shlex.quote(found[2])}"
+    value = found[2] or found[3]
+    return name if value is None else f"{name} {shlex.quote(value)}"
 
 
 def _sentence(failure: click.ClickException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Final
@@ -12,14 +11,12 @@ import click
 
 from resgen.cli._options import QUIET
 from resgen.cli._text import say
+from resgen.words.progress import Lines, laid
 from resgen.words.progress import Progress as Listener
 from resgen.words.terminal import printable, style
 
-_LABEL: Final = 10
 #: Columns of a bar that stands for all of a step.
 _BAR: Final = 24
-#: Seconds between two lines of a log.
-_EVERY: Final = 15.0
 
 
 class Progress(Listener):
@@ -36,7 +33,7 @@ class Progress(Listener):
         context = click.get_current_context(silent=True)
         self._quiet = context is not None and context.meta.get(QUIET, False)
         self._live = sys.stderr.isatty() and not self._quiet
-        self._logged = time.monotonic()
+        self._log = Lines(lambda line: say(printable(line), err=True))
 
     def __enter__(self) -> Progress:
         self._announce()
@@ -55,22 +52,15 @@ class Progress(Listener):
         if self._quiet:
             return
         self._clear()
-        head = "" if label == self._last else label
+        for head, line in laid(label, self._last, text):
+            say(style(head, bold=True) + line, err=self._err)
         self._last = label
-        for line in text.splitlines() or [""]:
-            say(style(f"{head:<{_LABEL}}", bold=True) + line, err=self._err)
-            head = ""
         self._announce()
 
     def advance(self, step: str, done: int, total: int) -> None:
-        """How far the step has come that is under way: a bar on a terminal.
-
-        A log gets a line now and then, so that nobody takes a long step for a dead one.
-        """
-        now = time.monotonic()
-        if not self._live and not self._quiet and now - self._logged > _EVERY:
-            self._logged = now
-            say(f"{printable(step)}: {done} of {total}", err=True)
+        """How far the step has come that is under way: a bar, or lines of a log."""
+        if not self._live and not self._quiet:
+            self._log.advance(step, done, total)
         if self._live:
             filled = _BAR * done // max(total, 1)
             bar = "#" * filled + "-" * (_BAR - filled)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from resgen.errors import Place, Problem, SpecError, UsageError
+from resgen.errors import Place, Problem, SpecError
+from resgen.expansion.arguments import CHANGE, LIMITS, READ, SOURCE, Source
 from resgen.expansion.builder import Limits
 from resgen.expansion.expand import expand as expand_graph
 from resgen.graph.check import check as check_graph
 from resgen.graph.ir import Graph
 from resgen.ops import VOCABULARY
+from resgen.options.kinds import argument, several
 from resgen.spec.load import load as load_spec
 from resgen.spec.model import Spec
 from resgen.spec.places import Enough, Problems
 from resgen.words.numbers import shape as sizes
-
-Source = str | Path | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,16 @@ class Examined:
 
 
 def examine(
-    source: Source, changes: Sequence[str] = (), *, limits: Limits | None = None
+    source: Source, changes: Any = (), *, limits: Limits | None = None
 ) -> Examined:
     """Read, expand and check; nothing is raised for what a spec can have wrong.
 
     ``source`` is a path, the name of a network of the zoo, or the spec as Python
-    values. ``changes`` are of the form ``/POINTER=VALUE``.
+    values. ``changes`` are of the form ``/POINTER=VALUE``, or values by their pointers.
     """
-    limits = limits or Limits()
+    source = argument("source", SOURCE, source)
+    limits = argument("limits", LIMITS, Limits() if limits is None else limits)
+    made = tuple(argument("changes", CHANGE, each) for each in several(changes))
     found = Problems(limits.work)
     spec = graph = None
     whole = Place(
@@ -53,7 +54,7 @@ def examine(
     )
     with suppress(SpecError, Enough):  # what they tell is collected already
         try:
-            spec = load_spec(source, VOCABULARY, found, changes)
+            spec = load_spec(source, VOCABULARY, found, made)
             if spec is not None:
                 graph = expand_graph(spec, limits=limits, problems=found)
                 for problem in check_graph(graph):
@@ -91,9 +92,7 @@ def _warn_of_other_weights(spec: Spec, graph: Graph, found: Problems) -> None:
             return
 
 
-def load(
-    source: Source, changes: Sequence[str] = (), *, limits: Limits | None = None
-) -> Spec:
+def load(source: Source, changes: Any = (), *, limits: Limits | None = None) -> Spec:
     """A spec, resolved and checked; raises :class:`SpecError` listing all its errors.
 
     >>> load("resnet50", ["/stages/2/depth=23"]).name
@@ -107,12 +106,8 @@ def load(
 
 def expand(spec: Spec, *, limits: Limits | None = None) -> Graph:
     """The validated graph of a spec; raises :class:`SpecError`."""
-    if not isinstance(spec, Spec):
-        raise UsageError(
-            f"expand takes a Spec, not a {type(spec).__name__}",
-            hint="resgen.load makes one of a file, a name or a document",
-        )
-    graph = expand_graph(spec, limits=limits)
+    limits = argument("limits", LIMITS, Limits() if limits is None else limits)
+    graph = expand_graph(argument("spec", READ, spec), limits=limits)
     problems = check_graph(graph)
     if any(p.severity == "error" for p in problems):
         raise SpecError(problems)

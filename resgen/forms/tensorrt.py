@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import UsageError
 from resgen.options.group import Group, option
-from resgen.options.kinds import FLAG, Kind, choice, text, whole
+from resgen.options.kinds import FLAG, Kind, choice, text, told, whole
 from resgen.tensorrt.profiles import Span, format_profile, parse_profile
 from resgen.words.numbers import size
 from resgen.words.progress import Progress
@@ -33,13 +33,13 @@ def _profile(value: Any) -> Span:
     except UsageError as error:
         raise ValueError(f"{error.message} (as in 1,8,32)") from None
     except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not a profile such as 1,8,32") from None
+        raise ValueError(f"{told(value)} is not a profile such as 1,8,32") from None
 
 
 def _bytes(value: Any) -> int:
     found = re.fullmatch(r"(\d{1,18})\s*([kmg]?)(i?b)?", str(value).lower(), re.ASCII)
     if found is None or not int(found[1]):
-        raise ValueError(f'"{value}" is not a size, as in 2G')
+        raise ValueError(f"{told(value)} is not a size, as in 2G")
     return int(found[1]) * _UNITS[found[2]]
 
 

@@ -11,14 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resgen.graph.analysis import BYTES, Analysis, NodeCost, SectionCost
-from resgen.graph.ir import Graph
+from resgen.graph.ir import GRAPH, Graph
 from resgen.graph.sketch import caption, sketch
 from resgen.ops.base import is_map
 from resgen.ops.types import Window
+from resgen.options.kinds import argument
 
 
 def analyse(graph: Graph) -> Analysis:
     """Count everything, in time proportional to the number of operators."""
+    graph = argument("graph", GRAPH, graph)
     params, macs, alive = _params(graph), _macs(graph), _alive(graph)
     types = graph.types
     return Analysis(

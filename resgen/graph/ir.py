@@ -17,6 +17,7 @@ from typing import Any, Final
 from resgen.errors import Place
 from resgen.ops.base import Op
 from resgen.ops.types import DType, Initializer, Operand, TensorType, references
+from resgen.options.kinds import typed
 from resgen.words.numbers import count
 from resgen.words.terminal import printable
 
@@ -174,6 +175,8 @@ class Graph:
         return shown["svg"](self)
 
 
+#: What functions take that work on a graph.
+GRAPH: Final = typed("a Graph; resgen.expand makes one", Graph)
 #: What a terminal and a notebook show of a graph. The package puts it here, since what
 #: draws and counts is made of graphs.
 shown: Final[dict[str, Callable[[Graph], str]]] = {}

@@ -17,6 +17,7 @@ from resgen.graph.passes.quantize import quantize
 from resgen.graph.placement import PLACEMENTS
 from resgen.ops.base import is_map
 from resgen.ops.types import DType
+from resgen.options.kinds import argument, choice
 
 Name: TypeAlias = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 #: Every precision, from the widest to the narrowest; those that the language knows.
@@ -50,13 +51,9 @@ class Precision:
     def __post_init__(self) -> None:
         for what, word, known in (
             ("precision", self.name, NAMES),
-            ("engine that quantisers are placed for", self.consumer, tuple(PLACEMENTS)),
+            ("consumer", self.consumer, tuple(PLACEMENTS)),
         ):
-            if word not in known:
-                raise UsageError(
-                    f'"{word}" is no {what}{did_you_mean(str(word), known)}',
-                    hint=f"there are {', '.join(known)}",
-                )
+            argument(what, choice(*known), word)
 
     @property
     def between(self) -> Name:

@@ -22,12 +22,13 @@ import torch
 from torch import fx
 
 from resgen.errors import ResgenError
-from resgen.graph.ir import OUTPUT, Graph, Node, Scope
+from resgen.graph.ir import GRAPH, OUTPUT, Graph, Node, Scope
 from resgen.graph.precision import Name, Precision, at_precision
 from resgen.lower.scope_module import ScopeModule, scope_module
 from resgen.lower.scopes import Scoped, home, partition
 from resgen.lower.torch_numbers import Computed
 from resgen.ops.types import Function, Module, Spelling
+from resgen.options.kinds import argument, whole
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -54,19 +55,22 @@ def to_torch(
     the network; where ``weights`` have none they begin at a guess
     (:func:`resgen.calibrate.lowered.calibrated` finds better ones).
     """
+    from resgen.weights.checkpoint import checked_state, exact
     from resgen.weights.initialize import initialize
 
+    graph = argument("graph", GRAPH, graph)
+    seed = argument("seed", whole(0), seed)
+    weights = None if weights is None else checked_state(weights, "weights")
+    wanted = Precision("fp32" if precision is None else precision, consumer)
     if precision is not None:
         own = {p.name for p in graph.parameters}
-        graph = at_precision(graph, Precision(precision, consumer))
+        graph = at_precision(graph, wanted)
         added = [p for p in graph.parameters if p.name not in own]
         if weights is not None:
             weights = {**initialize(added, seed), **weights}
     if weights is None:
         weights = initialize(graph.parameters, seed)
     else:
-        from resgen.weights.checkpoint import exact
-
         weights = exact(weights, graph)
     return _Lowering(graph, weights).run()
 

@@ -85,15 +85,15 @@ class Group:
         for name, about in options_of(type(self)):
             given = getattr(self, name)
             try:
-                if about.repeated:
+                if given is None:  # nothing is said
+                    found = about.default
+                elif about.repeated:
                     found = tuple(map(about.kind.check, several(given)))
-                elif given is None:
-                    continue
                 else:
                     found = about.kind.check(given)
             except ValueError as error:
-                told = str(error).replace("{", "{{").replace("}", "}}")
-                raise self.refused(f"{{{name}}}: {told}") from None
+                typed = UsageError(f"{about.word}: {error}")
+                raise Refused(f"{name}: {error}", None, typed) from None
             object.__setattr__(self, name, found)
         self.refuse()
 

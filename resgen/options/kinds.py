@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Final, Generic, TypeVar
 
-from resgen.errors import did_you_mean
+from resgen.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
+#: Characters of a value that a message shows.
+_SHOWN: Final = 60
+_SHORT: Final = Repr()
+_SHORT.maxother = _SHORT.maxlong = _SHOWN
+
+
+def told(value: Any) -> str:
+    """A value for a message: a text in quotes, what has no words by its type.
+
+    >>> told("ten"), told(3), told([1, "a"]), told(object())
+    ('"ten"', '3', "[1, 'a']", 'something of type object')
+    """
+    if isinstance(value, str):
+        return f'"{value if len(value) <= _SHOWN else value[:_SHOWN] + "..."}"'
+    words = _SHORT.repr(value)
+    return f"something of type {type(value).__name__}" if " at 0x" in words else words
+
+
+def plain(value: Any, depth: int = 3) -> Any:
+    """Scalars and arrays of numpy and torch as Python's, in lists and tuples too."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if type(value) in (list, tuple) and depth:
+        return type(value)([plain(each, depth - 1) for each in value])
+    return value
 
 
 class Kind(Generic[T]):
     """How a word of a command line becomes a value, and a value a word again.
 
-    ``read`` and ``check`` raise ValueError with a sentence. ``check`` is for what a
-    Python caller gives: it returns the value as the group keeps it. ``values`` are all
-    words that there are, where these can be counted.
+    ``read`` raises ValueError with a sentence. ``values`` are all words that there are,
+    where these can be counted.
     """
 
     def __init__(
@@ -30,9 +54,16 @@ class Kind(Generic[T]):
     ) -> None:
         self.metavar = metavar
         self.read = read
-        self.check = check
+        self._check = check
         self.write = write
         self.values = values
+
+    def check(self, value: Any) -> T:
+        """What a Python caller gave, as the group keeps it; numpy's numbers are some.
+
+        Raises ValueError with a sentence.
+        """
+        return self._check(plain(value))
 
 
 def whole(
@@ -44,9 +75,8 @@ def whole(
     def check(value: Any) -> int:
         sound = isinstance(value, int) and not isinstance(value, bool)
         if not sound or value < minimum or (maximum is not None and value > maximum):
-            shown = value if isinstance(value, int | float) else f'"{value}"'
             raise ValueError(
-                f"{shown} is not a whole number of at least {minimum}{most}"
+                f"{told(value)} is not a whole number of at least {minimum}{most}"
             )
         return int(value)
 
@@ -68,12 +98,12 @@ def number(
         sound = isinstance(value, int | float) and not isinstance(value, bool)
         if (
             not sound
-            or not isfinite(value)
             or not minimum <= value <= maximum
             or (exclusive and value == minimum)
         ):
-            shown = value if isinstance(value, int | float) else f'"{value}"'
-            raise ValueError(f"{shown} is not a number {least} and at most {maximum:g}")
+            raise ValueError(
+                f"{told(value)} is not a number {least} and at most {maximum:g}"
+            )
         return float(value)
 
     def read(text: str) -> float:
@@ -90,8 +120,8 @@ def choice(*values: str) -> Kind[str]:
 
     def check(value: Any) -> str:
         if value not in values:
-            near = did_you_mean(str(value), values)
-            raise ValueError(f'"{value}" is not one of {", ".join(values)}{near}')
+            near = did_you_mean(value, values) if isinstance(value, str) else ""
+            raise ValueError(f"{told(value)} is not one of {', '.join(values)}{near}")
         return str(value)
 
     return Kind("|".join(values), check, check, values=values)
@@ -102,7 +132,7 @@ def path(metavar: str = "FILE") -> Kind[Path]:
 
     def check(value: Any) -> Path:
         if not isinstance(value, str | Path):
-            raise ValueError(f"{value!r} is not a path")
+            raise ValueError(f"{told(value)} is not a path")
         if "\0" in str(value) or not str(value):
             raise ValueError(f"{str(value)!r} cannot be a path")
         return Path(value)
@@ -115,7 +145,7 @@ def text(metavar: str) -> Kind[str]:
 
     def check(value: Any) -> str:
         if not isinstance(value, str):
-            raise ValueError(f"{value!r} is not a text")
+            raise ValueError(f"{told(value)} is not a text")
         return value
 
     return Kind(metavar, check, check)
@@ -123,8 +153,27 @@ def text(metavar: str) -> Kind[str]:
 
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither True nor False")
+        raise ValueError(f"{told(value)} is neither True nor False")
     return value
+
+
+def typed(said: str, *types: type) -> Kind[Any]:
+    """A value of these types, which are ``said`` in words; no word can hold it."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, types):
+            raise ValueError(f"{told(value)} is not {said}")
+        return value
+
+    return Kind("", check, check)
+
+
+def argument(name: str, kind: Kind[T], value: Any) -> T:
+    """What a function was given for an argument, or a UsageError that names it."""
+    try:
+        return kind.check(value)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
 #: Given or not given: the word is the option itself.

@@ -16,7 +16,7 @@ from resgen.errors import Place, Problem
 MAX_SHOWN: Final = 1000
 
 #: How to allow more.
-LIMIT_HINT: Final = "max_operators and max_parameters set other limits"
+LIMIT_HINT: Final = "max_operators=N and max_parameters=N set other limits"
 
 _BREAK: Final = re.compile(r"\r\n?|\n")
 JsonValue: TypeAlias = (

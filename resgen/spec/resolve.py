@@ -175,13 +175,9 @@ def _merged(base: Json, over: Json, problems: Problems) -> Json:
 
 def _assigned(at: Json, assignment: str, problems: Problems) -> Json:
     """``/POINTER=VALUE`` of the command line; a value that is no JSON is a string."""
-    from_plain(assignment, "--set")  # raises for what is no text
-    source = Source("--set", assignment)
-    pointer, equals, text = assignment.partition("=")
-    if not equals or not pointer.startswith("/"):
-        message = f'"{assignment}" is not of the form /POINTER=VALUE'
-        problems.error("RG041", message, source.place(0, len(assignment), ""))
-        return at
+    from_plain(assignment, "<set>")  # raises for what is no text
+    source = Source("<set>", assignment)
+    pointer, _, text = assignment.partition("=")
     start = len(pointer) + 1
     quiet = Problems()  # what is no JSON is a string
     value = None

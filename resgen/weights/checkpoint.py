@@ -18,6 +18,7 @@ import numpy as np
 
 from resgen.errors import ResgenError, UsageError
 from resgen.graph.ir import Graph
+from resgen.options.kinds import told
 from resgen.spec.model import Spec
 from resgen.weights.adapting import adapted
 from resgen.weights.evaluate import Array
@@ -138,22 +139,25 @@ def exact(weights: object, graph: Graph) -> dict[str, Array]:
     given = checked_state(weights)
     for name, value in given.items():
         if not is_tensor(value):
-            raise UsageError(f"{name} is a {type(value).__name__}, not a tensor")
+            raise UsageError(f"{name} is {told(value)}, not a tensor")
     misfit = compare(graph.parameters, given)
     if misfit:
         raise refusal(misfit, graph.parameters, given, "the state_dict", None)
     return from_state_dict(given)
 
 
-def checked_state(state: object) -> Mapping[str, Any]:
+def checked_state(state: object, argument: str = "state_dict") -> Mapping[str, Any]:
     """A state_dict that a caller gave, or a UsageError that says what it is."""
     if not isinstance(state, Mapping):
         raise UsageError(
-            f"state_dict is tensors or arrays by name, not a {type(state).__name__}",
+            f"{argument} is tensors or arrays by name, not {told(state)}",
             hint="model.state_dict() gives them"
             if hasattr(state, "state_dict")
             else None,
         )
+    for name in state:
+        if not isinstance(name, str):
+            raise UsageError(f"{argument}: {told(name)} is not the name of a parameter")
     return state
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import Parameter
-from resgen.weights.names import LISTED, common_prefix, counts_batches, short
+from resgen.options.kinds import told
+from resgen.weights.names import LISTED, common_prefix, counts_batches, is_tensor, short
 from resgen.words.numbers import shape
 
 #: Beyond how many missing names none is suggested for an unexpected one.
@@ -47,7 +48,7 @@ def agrees(value: Any, parameter: Parameter) -> bool:
     Batch norm's counters may be numbers of any type: averages of weights make floats
     of them, and they do not take part in what a network computes.
     """
-    if tuple(value.shape) != parameter.shape:
+    if not is_tensor(value) or tuple(value.shape) != parameter.shape:
         return False
     known = is_float(value) is (parameter.dtype == "float32")
     return known or counts_batches(parameter.name)
@@ -87,7 +88,7 @@ def refusal(
         *_listed(
             "not of this network",
             misfit.extra,
-            lambda name: f"({shape(weights[name].shape)})" + did_you_mean(name, meant),
+            lambda name: f"({_size(weights[name])})" + did_you_mean(name, meant),
         ),
         *_listed(
             "of another shape or type",
@@ -100,10 +101,14 @@ def refusal(
 
 def _differs(value: Any, parameter: Parameter) -> str:
     """``1000 x 2048, the network has 10 x 2048``."""
-    if tuple(value.shape) == parameter.shape:
+    if is_tensor(value) and tuple(value.shape) == parameter.shape:
         found = str(value.dtype).removeprefix("torch.")
         return f"{found}, the network has {parameter.dtype}"
-    return f"{shape(value.shape)}, the network has {shape(parameter.shape)}"
+    return f"{_size(value)}, the network has {shape(parameter.shape)}"
+
+
+def _size(value: Any) -> str:
+    return shape(value.shape) if is_tensor(value) else f"{told(value)}, no tensor"
 
 
 def _alike(names: Sequence[str]) -> str:

@@ -488,7 +488,7 @@ def test_the_test_of_learning_rates_can_be_left_out(run: Run, small: Path) -> No
 def test_a_log_is_told_how_far_training_is(
     run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resgen.cli._progress._EVERY", 0.0)
+    monkeypatch.setattr("resgen.words.progress.EVERY", 0.0)
     done = run("diagnose", "small.json", "--train", "5", "--no-lr-test", *ONE)
     assert "small, seed 0: 5 of 5" in done.stderr
 

@@ -20,7 +20,6 @@ from resgen.errors import ResgenError, UsageError
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.manifest import Content, EngineManifest, Span, write_manifest
 from resgen.tensorrt.profiles import parse_profile, resolve
-from resgen.words.progress import Progress
 
 LABELS = ["tench", "goldfish"]
 
@@ -82,17 +81,10 @@ def engine(tmp_path):
 def served(tmp_path, parse):
     """Serves an engine; what Triton is told of it, and the model's folder."""
 
-    class Heard(Progress):
-        def __init__(self, said):
-            self.said = said
-
-        def say(self, label, text):
-            self.said.append(text)
-
     def serve(engine, said=None, **options):
         out = tmp_path / "out"
-        progress = Heard([] if said is None else said)
-        resgen.export(engine, out, to="triton", progress=progress, **options)
+        heard = None if said is None else said.append
+        resgen.export(engine, out, to="triton", progress=heard, **options)
         home = out / "repository" / "net"
         return parse((home / "config.pbtxt").read_text("utf-8")), home
 

@@ -10,34 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
+from resgen.expansion.arguments import CHANGE, EXAMPLE, word
 from resgen.options.group import Group, option
-from resgen.options.kinds import FLAG, Kind, choice, path, several, text, whole
+from resgen.options.kinds import FLAG, Kind, choice, path, several, text, told, whole
 from resgen.weights.loading import Loading
 
-_CHANGE: Final = "/stages/2/depth=23"
 _VARIED: Final = "/stages/2/depth=4,6,8"
-
-
-def _changed(value: Any) -> str:
-    if isinstance(value, tuple) and len(value) == 2:  # what Python has
-        value = f"{value[0]}={_word(value[1])}"
-    if not isinstance(value, str) or not value.startswith("/") or "=" not in value:
-        raise ValueError(
-            f'"{value}" is not of the form /POINTER=VALUE, such as {_CHANGE}'
-        )
-    return value
-
-
-#: A change of a spec: a JSON Pointer (RFC 6901) and what is to stand there.
-CHANGE: Final = Kind("/POINTER=VALUE", _changed, _changed)
-
-
-def _word(value: Any) -> str:
-    """A value as the command line writes it; a text is one already."""
-    try:
-        return value if isinstance(value, str) else json.dumps(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is nothing that JSON has") from None
 
 
 def _apart(words: str) -> list[str]:
@@ -62,14 +40,13 @@ def _varied(value: Any) -> tuple[str, tuple[str, ...]]:
         values = _apart(words)
     elif isinstance(value, tuple) and len(value) == 2:
         pointer, given = str(value[0]), value[1]
-        values = [_word(each).strip() for each in several(given)]
+        values = [word(each).strip() for each in several(given)]
         values = [v if len(_apart(v)) == 1 else json.dumps(v) for v in values]
     else:
         pointer, values = "", []
     if pointer[:1] != "/" or not values or not all(values):
-        shown = value if isinstance(value, str) else repr(value)
         raise ValueError(
-            f'"{shown}" is not of the form /POINTER=VALUE,..., such as {_VARIED}'
+            f"{told(value)} is not of the form /POINTER=VALUE,..., such as {_VARIED}"
         )
     return pointer, tuple(dict.fromkeys(values))
 
@@ -82,10 +59,10 @@ VARIED: Final = Kind(
 
 def _sized(value: Any) -> tuple[str, tuple[int, ...]]:
     name, sizes = value if isinstance(value, tuple) and len(value) == 2 else ("", ())
-    sound = isinstance(name, str) and isinstance(sizes, tuple) and sizes
+    sound = isinstance(name, str) and isinstance(sizes, tuple | list) and sizes
     if not sound or not all(type(n) is int and 0 < n < 10**9 for n in sizes):
-        raise ValueError(f'{value!r} is no shape such as ("", (3, 224, 224))')
-    return name, sizes
+        raise ValueError(f'{told(value)} is no shape such as ("", (3, 224, 224))')
+    return name, tuple(sizes)
 
 
 def _read_sized(word: str) -> tuple[str, tuple[int, ...]]:
@@ -108,7 +85,7 @@ SHAPE: Final = Kind("[NAME=]CxHxW", _read_sized, _sized, _write_sized)
 def _placed(value: Any) -> str:
     found = re.fullmatch(r"cpu|cuda(?::(\d{1,4}))?", str(value), re.ASCII)
     if found is None:
-        raise ValueError(f'"{value}" is no device; cpu, cuda and cuda:1 are')
+        raise ValueError(f"{told(value)} is no device; cpu, cuda and cuda:1 are")
     return "cpu" if value == "cpu" else f"cuda:{int(found[1] or 0)}"
 
 
@@ -123,7 +100,7 @@ class Changing(Group):
     set: tuple[str, ...] = option(
         "--set",
         CHANGE,
-        f"Change a part of the spec, as in {_CHANGE}; may be repeated.",
+        f"Change a part of the spec, as in {EXAMPLE}; may be repeated.",
         repeated=True,
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from resgen.api.asked.common import PRECISION, Making, Reading, out
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
+from resgen.options.kinds import FLAG, Kind, choice, path, text, told, whole
 
 #: Sizes are 32 bits wide in what reads ONNX files.
 _LARGEST: Final = 2**31 - 1
@@ -23,7 +23,8 @@ def _size(value: Any) -> tuple[int, int]:
     sound = isinstance(value, tuple | list) and len(value) == 2
     if not sound or not all(type(n) is int and 0 < n < 10**5 for n in value):
         raise ValueError(
-            f'"{given}" is not the size of a picture: height and width, as in 480x640'
+            f"{told(given)} is not the size of a picture: height and width, as in "
+            "480x640"
         )
     return value[0], value[1]
 
@@ -38,7 +39,7 @@ def _share(value: Any) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise ValueError(f'"{value}" is no share, such as 1% or 0.01')
+        raise ValueError(f"{told(value)} is no share, such as 1% or 0.01")
     return share
 
 

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from resgen.api.asked.common import Changing, Measuring, Weighing, out, require_folder
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, Kind, choice, number, text, whole
+from resgen.options.kinds import FLAG, Kind, choice, number, text, told, whole
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
     found = (value,) if type(value) is int else value
     sound = isinstance(found, Sequence) and not isinstance(found, str) and found
     if not sound or not all(type(n) is int and 0 < n < 10**7 for n in found):
-        raise ValueError(f"{value!r} is no list of batch sizes such as 1,8,32")
+        raise ValueError(f"{told(value)} is no list of batch sizes such as 1,8,32")
     return tuple(dict.fromkeys(found))
 
 

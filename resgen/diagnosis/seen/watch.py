@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from math import hypot, isfinite, sqrt
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import torch
 
@@ -22,6 +22,8 @@ from resgen.diagnosis.documents import DIAGNOSIS
 from resgen.diagnosis.seen.found import found_parts
 from resgen.diagnosis.seen.observer import Hook, Observer, module_at
 from resgen.errors import ResgenError, UsageError
+from resgen.options.kinds import argument, several, text, typed, whole
+from resgen.options.kinds import path as path_kind
 from resgen.records.diagnosis import (
     Arm,
     Diagnosis,
@@ -33,6 +35,7 @@ from resgen.records.diagnosis import (
 )
 
 
+@runtime_checkable
 class Writer(Protocol):
     """What takes scalars: TensorBoard's SummaryWriter, or anything with its method."""
 
@@ -79,14 +82,19 @@ class Watch:
         path: str | Path | None = None,
         name: str | None = None,
     ) -> None:
-        if every < 1:
-            raise UsageError(f"every {every}th step is none", hint="every=10 is usual")
-        self.model = model
-        self.every = every
+        kind = typed("a torch.nn.Module", torch.nn.Module)
+        self.model: torch.nn.Module = argument("model", kind, model)
+        self.every = argument("every", whole(), every)
         self.parts = _parts(model, parts)
+        if writer is not None:
+            writer = argument("writer", typed("one with add_scalar", Writer), writer)
         self.writer = writer
-        self.path = None if path is None else _writable(Path(path))
-        self.name = name or type(model).__name__
+        self.path = (
+            None if path is None else _writable(argument("path", path_kind(), path))
+        )
+        self.name = (
+            type(model).__name__ if name is None else argument("name", text(""), name)
+        )
         self.begun = datetime.now(timezone.utc)
         #: Training steps begun so far.
         self.steps = 0
@@ -266,7 +274,8 @@ def _parts(
             )
         return parts
     made = []
-    for part in given:
+    kind = typed("the path of a module in it, or a Part", str, Part)
+    for part in (argument("parts", kind, each) for each in several(given)):
         found = module_at(model, part if isinstance(part, str) else part.path)
         label = type(found).__name__
         made.append(Part(part, "part", label) if isinstance(part, str) else part)

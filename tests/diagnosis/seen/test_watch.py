@@ -265,7 +265,7 @@ def test_what_cannot_be_watched(model, tmp_path):
         watch(nn.Linear(2, 2))
     with pytest.raises(UsageError, match='no module "layer7"'):
         watch(model, parts=["layer7"])
-    with pytest.raises(UsageError, match="every 0"):
+    with pytest.raises(UsageError, match="every: 0"):
         watch(model, every=0)
     with pytest.raises(ResgenError, match="no folder"):
         watch(model, path=tmp_path / "missing" / "seen.json")
