@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 #: A spec (its file, its name in the zoo, or itself as JSON values), a folder that
 #: resgen made, an ONNX file, or an engine.
 Source: TypeAlias = "str | Path | Mapping[str, Any]"
-SOURCE: Final = typed(
-    "a network, which is a spec's file, name or JSON values, a folder or a model",
-    str, Path, Mapping,
-)  # fmt: skip
+SOURCE: Final = typed("a spec, nor a folder or the file of a model", str, Path, Mapping)
 #: Files that are no spec.
 MODELS = (".onnx", ".engine", ".plan")
 

@@ -9,13 +9,11 @@ from typing import Any, Final
 
 from resgen.expansion.builder import Limits
 from resgen.options.kinds import Kind, told, typed
-from resgen.spec.model import Spec
 
 Source = str | Path | Mapping[str, Any]
 SOURCE: Final = typed(
     "a spec, which is a file, the name of a network, or JSON values", str, Path, Mapping
 )
-READ: Final = typed("a Spec; resgen.load makes one", Spec)
 LIMITS: Final = typed("a resgen.Limits", Limits)
 
 EXAMPLE: Final = "/stages/2/depth=23"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import Place, Problem, SpecError
-from resgen.expansion.arguments import CHANGE, LIMITS, READ, SOURCE, Source
+from resgen.expansion.arguments import CHANGE, LIMITS, SOURCE, Source
 from resgen.expansion.builder import Limits
 from resgen.expansion.expand import expand as expand_graph
 from resgen.graph.check import check as check_graph
 from resgen.graph.ir import Graph
 from resgen.ops import VOCABULARY
-from resgen.options.kinds import argument, several
+from resgen.options.kinds import argument, several, typed
 from resgen.spec.load import load as load_spec
 from resgen.spec.model import Spec
 from resgen.spec.places import Enough, Problems
@@ -107,7 +107,8 @@ def load(source: Source, changes: Any = (), *, limits: Limits | None = None) -> 
 def expand(spec: Spec, *, limits: Limits | None = None) -> Graph:
     """The validated graph of a spec; raises :class:`SpecError`."""
     limits = argument("limits", LIMITS, Limits() if limits is None else limits)
-    graph = expand_graph(argument("spec", READ, spec), limits=limits)
+    spec = argument("spec", typed("a Spec; resgen.load makes one", Spec), spec)
+    graph = expand_graph(spec, limits=limits)
     problems = check_graph(graph)
     if any(p.severity == "error" for p in problems):
         raise SpecError(problems)
