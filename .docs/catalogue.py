@@ -89,7 +89,11 @@ def _source(kind: str, name: str) -> str:
 
 def networks(pictures: Path) -> Iterator[Page]:
     """One page a network of the zoo with its drawing, and one of them all."""
-    published = json.loads((ROOT / "tests/golden/zoo.json").read_text("utf-8"))
+    published = {
+        name: entry
+        for file in (ROOT / "tests/golden/zoo").glob("*.json")
+        for name, entry in json.loads(file.read_text("utf-8")).items()
+    }
     text = [
         "# The networks that come along",
         "Every command takes one by its name, and a spec takes one as its parent: "

@@ -73,6 +73,21 @@ def twin(
     return Twin(graph, resgen.to_torch(graph, copies), peer)
 
 
+def hooked_macs(peer: nn.Module, shape: tuple[int, ...]) -> int:
+    """Multiply-adds that the peer's convolutions and linear maps do for one input."""
+    total = 0
+
+    def count(module: nn.Module, args: Any, y: torch.Tensor) -> None:
+        nonlocal total
+        total += y.numel() * module.weight[0].numel()
+
+    for module in peer.modules():
+        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
+            module.register_forward_hook(count)
+    peer.eval()(torch.empty(1, *shape, device="meta"))
+    return total
+
+
 def picture(shape: Sequence[int], batch: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, *shape, generator=generator)

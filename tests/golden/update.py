@@ -1,6 +1,6 @@
 """Write ``diagnosis.json`` anew: half an hour of two cores, by ``make golden``.
 
-``zoo.json`` holds what others have published, and is written by hand.
+``zoo/`` holds what others have published, and is written by hand.
 """
 
 from __future__ import annotations

@@ -6,20 +6,16 @@ and the gradient of every parameter to 1e-9 of their range.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from published import GOLDEN
 from torch import nn
-from twin import EXACT, Twin, assert_same, assert_twins, twin
+from twin import EXACT, Twin, assert_same, assert_twins, hooked_macs, twin
 
 import resgen
-
-ZOO = Path(__file__).parents[1] / "golden" / "zoo.json"
-GOLDEN = json.loads(ZOO.read_text(encoding="utf-8"))
 
 TORCHVISION = [
     "resnet18",
@@ -82,21 +78,6 @@ def test_size_and_names(name: str, peers: ModuleType) -> None:
         weights = peers.torchvision.models.get_model_weights(name).DEFAULT
         assert ours.params == weights.meta["num_params"]
         assert round(ours.macs / 1e9, 3) == weights.meta["_ops"]
-
-
-def hooked_macs(peer: nn.Module, shape: tuple[int, ...]) -> int:
-    """Multiply-adds that the peer's convolutions and linear maps do for one input."""
-    total = 0
-
-    def count(module: nn.Module, args: Any, y: torch.Tensor) -> None:
-        nonlocal total
-        total += y.numel() * module.weight[0].numel()
-
-    for module in peer.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.register_forward_hook(count)
-    peer.eval()(torch.empty(1, *shape, device="meta"))
-    return total
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from published import GOLDEN
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = ROOT / "resgen" / "blocks"
 SPECS = sorted((ROOT / "specs").rglob("*.json"))
 DEFINITIONS = sorted(BLOCKS.glob("*/*.json"))
-GOLDEN: dict[str, dict[str, Any]] = json.loads(
-    (ROOT / "tests" / "golden" / "zoo.json").read_text(encoding="utf-8")
-)
 
 #: Counts that papers' authors, torchvision, timm and others have published.
 PUBLISHED = {

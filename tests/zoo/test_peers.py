@@ -1,0 +1,51 @@
+"""The zoo's networks beside torchvision's and timm's: names, counts and outputs.
+
+Each commit compares others in full (``make soak`` compares all).
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+import torch
+from published import GOLDEN, sampled
+from torch import nn
+from twin import assert_twins, hooked_macs, twin
+
+import resgen
+
+PAIRED = [name for name, entry in GOLDEN.items() if "peer" in entry]
+
+pytestmark = pytest.mark.peers
+
+
+def create(name: str, peers: ModuleType) -> nn.Module:
+    entry = GOLDEN[name]
+    library, _, known = entry["peer"].partition(":")
+    options = entry.get("options", {})
+    torch.manual_seed(0)
+    if library == "torchvision":
+        return peers.torchvision.models.get_model(known or name, **options)
+    return peers.timm.create_model(known or name, **options)
+
+
+@pytest.mark.parametrize("name", sampled(PAIRED, 12))
+@pytest.mark.slow
+def test_names_and_counts(name: str, peers: ModuleType) -> None:
+    graph = resgen.expand(resgen.load(name))
+    with torch.device("meta"):
+        peer = create(name, peers)
+    theirs = {key: tuple(value.shape) for key, value in peer.state_dict().items()}
+    assert {p.name: p.shape for p in graph.parameters} == theirs
+    ours = resgen.analyse(graph)
+    assert ours.params == sum(p.numel() for p in peer.parameters())
+    assert ours.macs == hooked_macs(peer, ours.input)
+
+
+@pytest.mark.parametrize("name", sampled(PAIRED, 8))
+@pytest.mark.slow
+def test_outputs(name: str, peers: ModuleType) -> None:
+    """Under the peer's weights: in float64, and in ONNX Runtime."""
+    size = GOLDEN[name].get("size", [64, 64])
+    assert_twins(twin(name, create(name, peers), size))
