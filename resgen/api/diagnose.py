@@ -212,7 +212,7 @@ def _batch(subjects: list[Subject], dataset: Dataset) -> int:
 
 def _network_line(subject: Subject) -> str:
     plain = ", its shortcuts taken out" if subject.plain else ""
-    return f"{subject.name}, {scaled(subject.params)} parameters{plain}"
+    return f"{subject.name}, {scaled(subject.graph.params)} parameters{plain}"
 
 
 def _data_line(dataset: Dataset, batch: int) -> str:

@@ -102,7 +102,7 @@ class Inspected(Shown):
 
     def lines(self, width: int = TEXT) -> Iterator[str]:
         """What the terminal shows, in so many columns."""
-        yield from analysis.lines(self.analysis, width)
+        yield from self.analysis.lines(width)
         yield str(self.paths)
         pictures = f"pictures: {told(self.spec.preprocess, self.spec.input)}"
         yield from wrap(pictures, width, subsequent_indent="  ")

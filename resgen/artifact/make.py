@@ -283,8 +283,7 @@ def _graph_line(graph: Graph) -> str:
 
 
 def _weights_line(source: Source) -> str:
-    count = sum(p.size for p in source.graph.parameters if p.trainable)
-    return f"{count:,} parameters, {source.said}"
+    return f"{source.graph.params:,} parameters, {source.said}"
 
 
 def _onnx_line(made: Made) -> str:

@@ -270,7 +270,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
         kind="folder" if Path(wanted.source).is_dir() else "spec",
         sha256=digest(source.spec),
         input=source.spec.input,
-        params=sum(p.size for p in graph.parameters if p.trainable),
+        params=graph.params,
         macs=total(part.macs for part in parts if part.kind == "section"),
         weights=PROBE if source.fresh else origin,
         parts=parts,

@@ -39,11 +39,6 @@ class Subject:
     plain: bool = False
     spec: Spec | None = None
 
-    @property
-    def params(self) -> int:
-        """Trainable scalars."""
-        return sum(p.size for p in self.graph.parameters if p.trainable)
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -170,7 +165,7 @@ def _initial(
                 name=subject.name,
                 sha256=subject.sha256,
                 plain=subject.plain,
-                params=subject.params,
+                params=subject.graph.params,
                 parts=parts,
                 runs=tuple(runs),
                 findings=tuple(_pointed(one, subject.spec) for one in found),

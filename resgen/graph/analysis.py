@@ -8,10 +8,14 @@ from math import prod
 from typing import Final
 
 from resgen.words.numbers import count, in_unit, scaled, shape, size, unit_of
-from resgen.words.terminal import TEXT, fitted, printable, style, table, unmarked
+from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
 #: Bytes of one element.
 BYTES: Final = {"float32": 4, "int64": 8}
+#: Columns of the table of sections.
+HEAD: Final = (
+    "stage", "blocks", "output", "params", "MACs", "receptive field", "live memory"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class SectionCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Shown):
     """Of a whole network.
 
     ``weight_bytes`` counts every stored tensor, statistics included;
@@ -71,39 +75,29 @@ class Analysis:
     peak_activation_bytes: int
     nodes: int
 
-    def __str__(self) -> str:
-        return unmarked("\n".join(lines(self)))
+    def lines(self, width: int = TEXT) -> Iterator[str]:
+        """Totals, a row for each section, and what all of it takes."""
+        params, macs = unit_of(self.params), unit_of(self.macs, "MACs")
+        yield (
+            f"{style(self.name, bold=True)}    "
+            f"{in_unit(self.params, params)} parameters    "
+            f"{in_unit(self.macs, macs)}    "
+            f"input {shape(self.input)}"
+        )
+        above = (*("" for _ in HEAD[:-2]), *(name.split()[0] for name in HEAD[-2:]))
+        below = (*HEAD[:-2], *(name.split()[1] for name in HEAD[-2:]))
+        for number, line in enumerate(_narrowed([above, below, *rows(self)], width)):
+            yield style(line, dim=True) if number < 2 else line
+        yield (
+            f"{count(self.nodes, 'operator')}; weights {size(self.weight_bytes)}; at "
+            f"most {size(self.peak_activation_bytes)} of activations alive at once"
+        )
 
     def __repr__(self) -> str:
         return (
             f"<Analysis of {printable(self.name)}: {scaled(self.params)} parameters, "
             f"{scaled(self.macs, 'MACs')}>"
         )
-
-
-#: Columns of the table of sections.
-HEAD: Final = (
-    "stage", "blocks", "output", "params", "MACs", "receptive field", "live memory"
-)  # fmt: skip
-
-
-def lines(found: Analysis, width: int = TEXT) -> Iterator[str]:
-    """Totals, a row for each section, and what all of it takes."""
-    params, macs = unit_of(found.params), unit_of(found.macs, "MACs")
-    yield (
-        f"{style(found.name, bold=True)}    "
-        f"{in_unit(found.params, params)} parameters    "
-        f"{in_unit(found.macs, macs)}    "
-        f"input {shape(found.input)}"
-    )
-    above = (*("" for _ in HEAD[:-2]), *(name.split()[0] for name in HEAD[-2:]))
-    below = (*HEAD[:-2], *(name.split()[1] for name in HEAD[-2:]))
-    for number, line in enumerate(_narrowed([above, below, *rows(found)], width)):
-        yield style(line, dim=True) if number < 2 else line
-    yield (
-        f"{count(found.nodes, 'operator')}; weights {size(found.weight_bytes)}; at "
-        f"most {size(found.peak_activation_bytes)} of activations alive at once"
-    )
 
 
 def rows(found: Analysis) -> list[tuple[str, ...]]:

@@ -25,7 +25,7 @@ def analyse(graph: Graph) -> Analysis:
     types = graph.types
     return Analysis(
         name=graph.name,
-        params=sum(p.size for p in graph.parameters if p.trainable),
+        params=graph.params,
         macs=sum(macs),
         input=graph.inputs[0].type.shape,
         outputs=tuple((name, types[value].shape) for name, value in graph.outputs),

@@ -158,6 +158,11 @@ class Graph:
                 found[value].append(node)
         return {name: tuple(nodes) for name, nodes in found.items()}
 
+    @property
+    def params(self) -> int:
+        """How many numbers training changes."""
+        return sum(p.size for p in self.parameters if p.trainable)
+
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """Types of what a node reads, in order."""
         return tuple(self.types[value] for value in node.inputs)

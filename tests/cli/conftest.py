@@ -8,21 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_subject
 from click.testing import CliRunner, Result
 
 from resgen.cli import main
 
 Run = Callable[..., Result]
 
-SPEC: dict[str, Any] = {
-    "resgen": 1,
-    "name": "mine",
-    "input": [3, 32, 32],
-    "stem": "cifar",
-    "defaults": {"block": "basic", "shortcut": "projection"},
-    "stages": [{"width": 16, "depth": 1}, {"width": 32, "depth": 1}],
-    "head": {"classes": 10},
-}
+SPEC: dict[str, Any] = {**small_subject.SPEC, "name": "mine"}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from small_subject import SPEC
 
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
@@ -95,8 +96,7 @@ def front(graph: Graph) -> Graph:
 @pytest.fixture
 def network(described: Network) -> Network:
     def make(channels: int = 3) -> Graph:
-        stages = [{"width": 16, "depth": 1}, {"width": 32, "depth": 1}]
-        return described(input=[channels, *SIZE], stages=stages)
+        return described(input=[channels, *SIZE], stages=SPEC["stages"])
 
     return make
 
