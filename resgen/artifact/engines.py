@@ -7,13 +7,17 @@ that matters (a claim about architectures), several are built, each anew.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from resgen.errors import MissingComponent, UsageError
 from resgen.machine.process import Failure, Process, Worker
+
+if TYPE_CHECKING:
+    from resgen.tensorrt.profiles import Span
+    from resgen.tensorrt.request import EngineRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,16 @@ class Building:
 class Builder(Worker):
     """What is asked of a process that builds."""
 
-    def build(self, model: Path, out: Path, options: Mapping[str, Any]) -> Path:
-        """An engine of an ONNX file, as :func:`export_engine` makes it."""
+    def build(
+        self, model: Path, out: Path, request: EngineRequest, remember: bool
+    ) -> Path:
+        """An engine of an ONNX file, built anew unless what was built is remembered."""
         from resgen.tensorrt.export import export_engine
 
-        return export_engine(model, out, **options).engine
+        made = export_engine(
+            model, out, request, rebuild=not remember, remember=remember
+        )
+        return made.engine
 
 
 def engines_of(
@@ -51,6 +60,7 @@ def engines_of(
     """
     from resgen.machine.device import number_of, required
     from resgen.tensorrt.flavor import FLAVORS
+    from resgen.tensorrt.request import EngineRequest
     from resgen.tensorrt.targets import divided
 
     number = number_of(building.device)
@@ -62,20 +72,14 @@ def engines_of(
             f"there is no engine of {model.stem} for the {device.name}",
             FLAVORS["tensorrt"].install,
         )
-    several = building.builds > 1
-    options = {
-        "flavor": flavor,
-        "targets": (device.capability,),
-        "precision": precision,
-        "profiles": _spans(building),
-        "rebuild": several,
-        "remember": not several,
-    }
+    request = EngineRequest(flavor, (device.capability,), precision, _spans(building))
+    remember = building.builds == 1
     found = []
     alone = {"CUDA_VISIBLE_DEVICES": visible(number)}
     with Process(Builder, alone) as process:
         for build in range(building.builds):
-            made = process.ask("build", model, folder / f"build-{build}", options)
+            out = folder / f"build-{build}"
+            made = process.ask("build", model, out, request, remember)
             if isinstance(made, Failure):
                 raise made.error()
             found.append(made)
@@ -88,9 +92,7 @@ def visible(number: int) -> str:
     return str(number) if listed is None else listed.split(",")[number].strip()
 
 
-def _spans(
-    building: Building,
-) -> Sequence[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+def _spans(building: Building) -> tuple[Span, ...]:
     """A profile a batch size, so that each gets the kernels that are best for it."""
     shapes = set(building.shapes.values())
     if len(shapes) > 1:
@@ -99,4 +101,4 @@ def _spans(
             hint="`resgen export --to tensorrt` makes a folder with an engine",
         )
     rest = next(iter(shapes), ())
-    return [((batch, *rest),) * 3 for batch in building.batches]
+    return tuple(((batch, *rest),) * 3 for batch in building.batches)

@@ -18,7 +18,9 @@ from resgen.words.progress import Progress
 if TYPE_CHECKING:
     from resgen.artifact.ready import Feeds, Ready
     from resgen.runtime.base import Array
+    from resgen.tensorrt.flavor import Flavor
     from resgen.tensorrt.manifest import EngineManifest
+    from resgen.tensorrt.request import EngineRequest
     from resgen.tensorrt.targets import Division
 
 #: The folder of a kit, beside the engine.
@@ -104,12 +106,7 @@ def make(
         made = export_engine(
             ready.model,
             ready.folder,
-            flavor=division.flavor,
-            targets=division.here,
-            precision=ready.precisions[-1],
-            profiles=options.profile,
-            workspace=options.workspace,
-            level=options.optimization_level,
+            _request(ready, options, division.flavor, division.here),
             rebuild=options.rebuild,
             source=job.source,
             options=job.words,
@@ -201,7 +198,7 @@ def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> 
     def finish(there: Ready) -> tuple[dict[str, str], dict[str, Any]]:
         files: dict[str, str] = {}
         if told.engine:
-            files.update(_held(ready, told.engine))
+            files.update(_held(ready, told.engine, options))
         if told.kit:
             files.update(_kit(there, options, told.kit.targets, ready))
         return files, dict(made)
@@ -264,20 +261,43 @@ def _apart(found: Array, wanted: Array) -> float:
     return apart / (float(np.ptp(wanted)) or 1.0)
 
 
-def _held(ready: Ready, told: OfEngine) -> dict[str, str]:
-    """The hashes of an engine that its own manifest vouches for, and of that."""
+def _request(
+    ready: Ready, options: Options, flavor: Flavor, targets: tuple[str, ...]
+) -> EngineRequest:
+    """The engine that the options ask for."""
+    from resgen.tensorrt.request import EngineRequest
+
+    return EngineRequest(
+        flavor,
+        targets,
+        ready.precisions[-1],
+        options.profile,
+        options.workspace,
+        options.optimization_level,
+    )
+
+
+def _held(ready: Ready, told: OfEngine, options: Options) -> dict[str, str]:
+    """The hashes of an engine that is what it was asked to be, and of its manifest."""
     from resgen.files.hashed import sha256_of
+    from resgen.kit.profiles import shapes_of
     from resgen.tensorrt.cache import ENGINE
+    from resgen.tensorrt.flavor import flavor_of
+    from resgen.tensorrt.held import contradictions
     from resgen.tensorrt.manifest import manifest_of, vouched
+    from resgen.tensorrt.profiles import resolve
 
     engine = ready.folder / ENGINE
     its = vouched(engine)
-    if (its.targets, its.flavor, its.tensorrt) != (
-        told.targets,
-        told.flavor,
-        told.tensorrt,
-    ) or its.onnx.sha256 != ready.identity.sha256:
-        raise UsageError(f"the manifest of {ENGINE} tells of another engine")
+    flavor = flavor_of(options.flavor or told.flavor)
+    request = _request(ready, options, flavor, told.targets)
+    shapes, _ = shapes_of(ready.model)
+    profiles = resolve(options.profile, shapes)
+    wrong = contradictions(
+        engine, its, request, told.tensorrt, ready.identity, profiles
+    )
+    if found := "; ".join(wrong):
+        raise UsageError(found)
     file = manifest_of(engine)
     return {ENGINE: its.engine.sha256, file.name: sha256_of(file)}
 

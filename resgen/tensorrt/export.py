@@ -24,11 +24,14 @@ from resgen.tensorrt.cache import (
     timing_cache,
 )
 from resgen.tensorrt.files import Fingerprint, fingerprint
-from resgen.tensorrt.flavor import Flavor, version_of
+from resgen.tensorrt.flavor import version_of
 from resgen.tensorrt.listening import Progress
-from resgen.tensorrt.manifest import Content, EngineManifest, write_manifest
-from resgen.tensorrt.manifest import Span as Sizes
-from resgen.tensorrt.profiles import Span, format_profile
+from resgen.tensorrt.manifest import (
+    Content,
+    EngineManifest,
+    spans_of,
+    write_manifest,
+)
 from resgen.tensorrt.request import EngineRequest
 from resgen.tensorrt.targets import check_precisions
 from resgen.tensorrt.twin import half_layers
@@ -53,13 +56,8 @@ class EngineExported:
 def export_engine(
     onnx: Path,
     out: Path,
+    request: EngineRequest,
     *,
-    flavor: Flavor,
-    targets: Sequence[str],
-    precision: str = "fp32",
-    profiles: Sequence[Span] = (),
-    workspace: int | None = None,
-    level: int | None = None,
     rebuild: bool = False,
     remember: bool = True,
     source: str | None = None,
@@ -71,8 +69,7 @@ def export_engine(
 ) -> EngineExported:
     """Write ``model.engine`` and ``model.engine.json`` into the folder ``out``.
 
-    ``flavor`` and ``targets`` come from :func:`resgen.tensorrt.targets.divide`. An
-    engine that was built before is taken from the cache, unless ``rebuild``. Unless
+    An engine that was built before is taken from the cache, unless ``rebuild``. Unless
     ``remember``, kernels are not chosen by what earlier builds have measured.
     ``source`` is what the user exports, ``options`` are those of the command that this
     function does not know: both stand in the command that builds the engine again.
@@ -82,10 +79,8 @@ def export_engine(
     """
     check_external(onnx)
     check_placed(onnx, "tensorrt")
-    check_precisions((precision,), targets)
-    request = EngineRequest(
-        flavor, tuple(targets), precision, tuple(profiles), workspace, level
-    )
+    flavor, precision = request.flavor, request.precision
+    check_precisions((precision,), request.targets)
     version = version_of(flavor)
     device = None if flavor.ahead else present()
     timings = None
@@ -132,34 +127,21 @@ def export_engine(
         resgen=__version__,
         flavor=flavor.key,
         tensorrt=version,
-        targets=tuple(targets),
+        targets=request.targets,
         gpu=device,
         engine=Content(entry.facts.engine_sha256, entry.facts.bytes),
         onnx=entry.onnx,
         timing_cache=Content(**timed) if timed else None,
         flags=request.flags,
-        profiles=tuple(
-            {name: Sizes(*map(tuple, span)) for name, span in profile.items()}
-            for profile in entry.facts.profiles
-        ),
+        profiles=spans_of(entry.facts.profiles),
         layers=entry.facts.layers,
         fp16_layers=entry.facts.fp16_layers,
-        rebuild=_command(request, source or str(onnx), options),
+        rebuild=shlex.join(
+            [*request.command(source or str(onnx)), *options, "--rebuild"]
+        ),
     )
     file = write_manifest(engine, manifest)
     return EngineExported(engine, file, manifest, not entry.fresh)
-
-
-def _command(request: EngineRequest, source: str, options: Sequence[str]) -> str:
-    words = ["resgen", "export", source, "--to", "tensorrt"]
-    words += ["--target", ",".join(request.targets), "--flavor", request.flavor.key]
-    for span in request.profiles:
-        words += ["--profile", format_profile(span)]
-    if request.workspace is not None:
-        words += ["--workspace", str(request.workspace)]
-    if request.level is not None:
-        words += ["--optimization-level", str(request.level)]
-    return shlex.join([*words, *options, "--rebuild"])
 
 
 def _read(path: Path) -> bytes:

@@ -7,7 +7,7 @@ and says that it was made for this machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +91,14 @@ ENGINE: Final = Format(
     made_by="resgen export --to tensorrt",
     hint="`resgen export` writes an engine and its manifest",
 )
+
+
+def spans_of(profiles: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Span], ...]:
+    """Profiles of three sizes each, as a manifest has them."""
+    return tuple(
+        {name: Span(*map(tuple, sizes)) for name, sizes in profile.items()}
+        for profile in profiles
+    )
 
 
 def manifest_of(engine: Path) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resgen.tensorrt.flavor import Flavor
-from resgen.tensorrt.profiles import Profile, Span
+from resgen.tensorrt.profiles import Profile, Span, format_profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,22 @@ class EngineRequest:
             "profiling_verbosity": "detailed",
             "require_user_allocation": self.flavor.ahead,
         }
+
+    @property
+    def words(self) -> list[str]:
+        """The same in options of the command line."""
+        words = ["--target", ",".join(self.targets), "--flavor", self.flavor.key]
+        for span in self.profiles:
+            words += ["--profile", format_profile(span)]
+        if self.workspace is not None:
+            words += ["--workspace", str(self.workspace)]
+        if self.level is not None:
+            words += ["--optimization-level", str(self.level)]
+        return words
+
+    def command(self, source: str) -> list[str]:
+        """How the command begins that builds such an engine of ``source``."""
+        return ["resgen", "export", source, "--to", "tensorrt", *self.words]
 
 
 @dataclass(frozen=True, slots=True)

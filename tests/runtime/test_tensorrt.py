@@ -23,6 +23,7 @@ from resgen.runtime import tensorrt as runtime
 from resgen.runtime.tensorrt import TensorRtSession, TorchMemory
 from resgen.tensorrt.export import export_engine
 from resgen.tensorrt.flavor import FLAVORS
+from resgen.tensorrt.request import EngineRequest
 
 RTX = FLAVORS["rtx"]
 
@@ -38,9 +39,8 @@ def exported(tmp_path_factory):
     write(graph, random_weights(graph), folder / "model.onnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESGEN_CACHE", str(folder / "cache"))
-        return export_engine(
-            folder / "model.onnx", folder, flavor=RTX, targets=("sm_86",)
-        )
+        request = EngineRequest(RTX, ("sm_86",))
+        return export_engine(folder / "model.onnx", folder, request)
 
 
 @pytest.fixture

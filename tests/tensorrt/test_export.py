@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,9 +30,11 @@ from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 from resgen.tensorrt.manifest import check_here, vouched
 from resgen.tensorrt.profiles import parse_profile
+from resgen.tensorrt.request import EngineRequest
 from resgen.weights.initialize import initialize
 
 RTX = FLAVORS["rtx"]
+REQUEST = EngineRequest(RTX, ("sm_86",), "fp16")
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +63,9 @@ def model(graph, tmp_path_factory):
 def export(model, tmp_path):
     def run(onnx=model, out="out", **changes):
         (tmp_path / out).mkdir(exist_ok=True)
-        options = {"flavor": RTX, "targets": ("sm_86",), "precision": "fp16"}
-        return export_engine(onnx, tmp_path / out, **{**options, **changes})
+        asked = {field.name for field in fields(EngineRequest)} & changes.keys()
+        other = {name: changes.pop(name) for name in asked}
+        return export_engine(onnx, tmp_path / out, replace(REQUEST, **other), **changes)
 
     return run
 
@@ -96,7 +99,7 @@ def files_in(folder: Path):
 def test_the_manifest_says_what_the_engine_is(export, model, tmp_path):
     made = export(
         targets=("sm_86", "sm_120"),
-        profiles=[parse_profile("1,2,4"), parse_profile("8,8,8")],
+        profiles=(parse_profile("1,2,4"), parse_profile("8,8,8")),
         level=2,
         source="resnet20_cifar",
         options=("--precision", "fp16", "--seed", "3"),
@@ -217,7 +220,7 @@ def test_whatever_changes_the_engine_is_built(export, builds, graph, tmp_path):
         {"targets": ("sm_89",)},
         {"targets": ("sm_86", "sm_89")},
         {"precision": "fp32"},
-        {"profiles": [parse_profile("1,1,1")]},
+        {"profiles": (parse_profile("1,1,1"),)},
         {"workspace": 1 << 28},
         {"level": 1},
     ):
@@ -284,9 +287,9 @@ from importlib.metadata import version
 from pathlib import Path
 from resgen.tensorrt.export import export_engine
 from resgen.tensorrt.flavor import FLAVORS
-made = export_engine(
-    Path(sys.argv[1]), Path(sys.argv[2]), flavor=FLAVORS["rtx"], targets=("sm_86",)
-)
+from resgen.tensorrt.request import EngineRequest
+request = EngineRequest(FLAVORS["rtx"], ("sm_86",))
+made = export_engine(Path(sys.argv[1]), Path(sys.argv[2]), request)
 print(made.cached)
 """
 
@@ -326,7 +329,7 @@ def test_a_folder_that_cannot_be_written_is_named(model, tmp_path):
     (tmp_path / "file").write_text("")
     below = tmp_path / "file" / "out"
     with pytest.raises(ResgenError, match="cannot write"):
-        export_engine(model, below, flavor=RTX, targets=("sm_86",))
+        export_engine(model, below, REQUEST)
 
 
 @pytest.fixture

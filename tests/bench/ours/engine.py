@@ -21,6 +21,7 @@ from clock import report
 from resgen.tensorrt.export import EngineExported, export_engine
 from resgen.tensorrt.files import fingerprint
 from resgen.tensorrt.flavor import FLAVORS
+from resgen.tensorrt.request import EngineRequest
 
 model, folder, how = sys.argv[1:]
 os.environ["RESGEN_CACHE"] = str(Path(folder, "cache"))
@@ -33,9 +34,7 @@ def export() -> EngineExported:
     made = export_engine(
         Path(model),
         Path(folder, "engine"),
-        flavor=FLAVORS["rtx"],
-        targets=("sm_89",),
-        precision="fp16",
+        EngineRequest(FLAVORS["rtx"], ("sm_89",), "fp16"),
         identity=identity,
     )
     if made.cached != (how == "cached"):
