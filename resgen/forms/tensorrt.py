@@ -96,6 +96,7 @@ def make(
     ready: Ready, options: Options, division: Division, job: Job
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Write engine and kit beside the file; hashes, and what the manifest records."""
+    from resgen.document.files import plain
     from resgen.files.hashed import sha256_of
     from resgen.tensorrt.export import export_engine
 
@@ -128,13 +129,9 @@ def make(
             say("speed", slower)
         if chosen := _chosen(options, division.flavor.ahead):
             say("gpu", chosen)
-        record["engine"] = {
-            "targets": list(division.here),
-            "flavor": division.flavor.key,
-            "tensorrt": made.manifest.tensorrt,
-            "cached": made.cached,
-            "speed_measured": False,
-        }
+        its = made.manifest
+        found = OfEngine(its.targets, its.flavor, its.tensorrt, made.cached, False)
+        record["engine"] = plain(found)
     if division.elsewhere:
         files.update(_kit(ready, options, division.elsewhere))
         record["kit"] = {"targets": list(division.elsewhere)}
@@ -350,10 +347,8 @@ def _slower(manifest: EngineManifest) -> str:
     from resgen.tensorrt.twin import more_work
 
     half = manifest.fp16_layers
-    more = more_work(manifest.layers, half) if half is not None else []
-    if not more:
-        return ""
-    return f"not measured; {'; '.join(more)}: expect fp16 to be faster there"
+    more = "; ".join(more_work(manifest.layers, half)) if half else ""
+    return more and f"not measured; {more}: expect fp16 to be faster there"
 
 
 def _kit(

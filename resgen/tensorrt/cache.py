@@ -1,9 +1,9 @@
 """Engines that were built before: content-addressed, whole, and built once at a time.
 
-An entry is a folder ``engines/KIND/CONTENT``: one SHA-256 of every setting and version,
-and one of the ONNX file. It is made aside and renamed, under a lock of its kind, so two
-builds at once do the work once. An entry whose engine is not the one that was stored is
-dropped and built again, and so is one of which anything was altered.
+An entry is a folder ``engines/NAME`` of an engine and its manifest, by one SHA-256 of
+every setting and version, and of the ONNX file. It is made aside and renamed, under a
+lock of its own, so two builds at once do the work once. An entry whose manifest does
+not vouch for its engine is dropped and built again.
 """
 
 from __future__ import annotations
@@ -13,25 +13,22 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from resgen._version import __version__
-from resgen.document.files import Format
 from resgen.errors import ResgenError
 from resgen.files.aside import folder_aside
-from resgen.files.hashed import sha256_of
 from resgen.files.ordinary import reason
-from resgen.files.whole import copy, whole
 from resgen.machine.device import Device
-from resgen.tensorrt.files import Fingerprint, write_hashed
+from resgen.tensorrt.files import Fingerprint
+from resgen.tensorrt.manifest import EngineManifest, vouched
 from resgen.tensorrt.request import EngineRequest
 
 ENGINE: Final = "model.engine"
-_FACTS: Final = "facts.json"
 
 
 def cache_folder() -> Path:
@@ -46,100 +43,51 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "resgen"
 
 
-def kind_of(
-    onnx_bytes: int, request: EngineRequest, version: str, device: Device | None
+def name_of(
+    onnx: Fingerprint, request: EngineRequest, version: str, device: Device | None
 ) -> str:
-    """All that an engine depends on but the content of its ONNX file, as one name.
+    """All that an engine depends on, as one name.
 
     ``version`` is TensorRT's; ``device`` is the GPU that kernels are measured on, if
     they are.
     """
-    return _name(
-        {
-            "onnx_bytes": onnx_bytes,
-            "flavor": request.flavor.key,
-            "tensorrt": version,
-            "resgen": __version__,
-            "targets": request.targets,
-            "flags": request.flags,
-            "profiles": request.profiles,
-            "device": device.name if device else None,
-        }
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What ``facts.json`` holds of an engine: its bytes, and what is known of it."""
-
-    engine_sha256: str
-    bytes: int
-    profiles: tuple[Mapping[str, Any], ...]
-    layers: Mapping[str, Any]
-    timing_cache: Mapping[str, Any] | None
-    fp16_layers: Mapping[str, Any] | None = None
-    format: int = 1
-
-
-_ENTRY: Final = Format(
-    mark="resgen_engine_entry",
-    version=1,
-    kind=Facts,
-    name="entry of the engine cache",
-    title="An engine in the cache",
-    made_by="resgen export",
-    hint="resgen export makes it again",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An engine in the cache, what it was built of and what is known of it.
-
-    ``fresh`` tells that it was built just now.
-    """
-
-    engine: Path
-    onnx: Fingerprint
-    facts: Facts
-    fresh: bool
-
-
-#: Builds: returns the engine's bytes and what is known of it.
-Build = Callable[[], "tuple[Any, dict[str, Any]]"]
+    parts = {
+        "onnx": asdict(onnx),
+        "flavor": request.flavor.key,
+        "tensorrt": version,
+        "resgen": __version__,
+        "targets": request.targets,
+        "flags": request.flags,
+        "profiles": request.profiles,
+        "device": device.name if device else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
 def obtain(
-    kind: str,
-    identify: Callable[[], Fingerprint],
-    build: Build,
+    name: str,
+    build: Callable[[Path], EngineManifest],
     *,
     rebuild: bool,
     waiting: Callable[[], None],
-) -> Iterator[Entry]:
-    """The engine of that kind and content, built if it is not there or damaged.
+) -> Iterator[tuple[Path, EngineManifest, bool]]:
+    """The engine of that name, its manifest, and whether it was built just now.
 
-    ``identify`` may take its time: it is asked before the build only if an engine of
-    that kind is there at all. Nobody else replaces the entry within the block.
-    ``waiting`` is called before a wait for somebody who builds the same.
+    It is built if it is not there or damaged: ``build`` writes both into a folder.
+    Nobody else replaces the entry within the block. ``waiting`` is called before a wait
+    for somebody who builds the same.
     """
     root = cache_folder() / "engines"
-    folder = root / kind
+    entry = root / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f"{kind}.lock", waiting):
-            facts = built = None
-            if rebuild or not any(folder.iterdir()):
-                built = build()
-            onnx = identify()
-            entry = folder / _name(asdict(onnx))
-            if built is None:
-                facts = _facts(entry)
-            fresh = facts is None
-            if facts is None:
-                facts = _store(entry, *(built or build()))
-            yield Entry(entry / ENGINE, onnx, facts, fresh)
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root / f"{name}.lock", waiting):
+            kept = None
+            if not rebuild:
+                with suppress(ResgenError, OSError):
+                    kept = vouched(entry / ENGINE)
+            yield entry / ENGINE, kept or _store(entry, build), kept is None
     except OSError as error:
         raise ResgenError(
             f"cannot keep engines in {root}: {reason(error)}",
@@ -147,36 +95,15 @@ def obtain(
         ) from error
 
 
-def _name(parts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _facts(entry: Path) -> Facts | None:
-    """What is known of an entry; None where it is not there or damaged.
-
-    Its engine is read again each time: a date can be put back, a hash cannot.
-    """
-    try:
-        facts = _ENTRY.load(entry / _FACTS)
-        engine = entry / ENGINE
-        whole = engine.stat().st_size == facts.bytes
-        return facts if whole and sha256_of(engine) == facts.engine_sha256 else None
-    except (ResgenError, OSError, RecursionError):
-        return None
-
-
-def _store(entry: Path, engine: Any, known: Mapping[str, Any]) -> Facts:
-    with folder_aside(entry.parent.parent) as aside:
+def _store(entry: Path, build: Callable[[Path], EngineManifest]) -> EngineManifest:
+    with folder_aside(entry.parent) as aside:
         stage = aside / entry.name
         stage.mkdir()
-        sha256 = write_hashed(stage / ENGINE, engine)
-        size = (stage / ENGINE).stat().st_size
-        facts = Facts(engine_sha256=sha256, bytes=size, **known)
-        (stage / _FACTS).write_text(_ENTRY.to_text(facts), "utf-8")
+        manifest = build(stage)
         if entry.exists():
             shutil.rmtree(entry)
         stage.replace(entry)
-        return facts
+        return manifest
 
 
 @contextmanager
@@ -197,15 +124,6 @@ def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
             waiting()
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def give(entry: Entry, target: Path) -> None:
-    """Put a copy of the entry's engine at ``target``.
-
-    It is no link: who changes that file must not change the entry.
-    """
-    with whole(target) as aside:
-        copy(entry.engine, aside)
 
 
 def timing_cache(flavor: str, version: str, device: str) -> Path:

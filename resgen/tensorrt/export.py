@@ -5,24 +5,17 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from resgen._version import __version__
-from resgen.files.whole import make_folder, write_bytes
+from resgen.files.hashed import HashedFile
+from resgen.files.whole import copy, make_folder, whole, write_bytes
 from resgen.machine.device import present
 from resgen.onnxfile.external import check_external
 from resgen.onnxfile.placed import check_placed
 from resgen.tensorrt.build import Locate, build, nowhere
-from resgen.tensorrt.cache import (
-    ENGINE,
-    give,
-    kind_of,
-    obtain,
-    timing_cache,
-)
+from resgen.tensorrt.cache import ENGINE, name_of, obtain, timing_cache
 from resgen.tensorrt.files import Fingerprint, fingerprint
 from resgen.tensorrt.flavor import version_of
 from resgen.tensorrt.listening import Progress
@@ -79,15 +72,19 @@ def export_engine(
     """
     check_external(onnx)
     check_placed(onnx, "tensorrt")
-    flavor, precision = request.flavor, request.precision
-    check_precisions((precision,), request.targets)
+    check_precisions((request.precision,), request.targets)
+    words = [*request.command(source or str(onnx)), *options, "--rebuild"]
+    command = shlex.join(words)
+    flavor = request.flavor
     version = version_of(flavor)
     device = None if flavor.ahead else present()
     timings = None
     if device and remember:
         timings = timing_cache(flavor.key, version, device.name)
 
-    def make() -> tuple[Any, dict[str, Any]]:
+    onnx_is = identity or fingerprint(onnx)
+
+    def make(folder: Path) -> EngineManifest:
         built = build(
             onnx,
             request,
@@ -95,53 +92,46 @@ def export_engine(
             progress=progress,
             timing_cache=_read(timings) if timings else b"",
         )
-        facts: dict[str, Any] = {
-            "profiles": tuple(built.profiles),
-            "layers": built.layers,
-            "timing_cache": None,
-        }
-        if flavor.ahead and precision in ("int8", "fp8"):
-            facts["fp16_layers"] = half_layers(onnx, request)
+        quantized = request.precision in ("int8", "fp8")
+        with HashedFile(folder / ENGINE) as file:
+            file.write(built.engine)
+        measured = None
         if timings and built.timing_cache:
-            facts["timing_cache"] = _keep(timings, built.timing_cache)
-        return built.engine, facts
-
-    def waiting() -> None:
-        say("engine", "waiting for another build of the same engine")
+            measured = _keep(timings, built.timing_cache)
+        manifest = EngineManifest(
+            resgen=__version__,
+            flavor=flavor.key,
+            tensorrt=version,
+            targets=request.targets,
+            gpu=device,
+            engine=Content(file.sha256, file.size),
+            onnx=onnx_is,
+            timing_cache=measured,
+            flags=request.flags,
+            profiles=spans_of(built.profiles),
+            layers=built.layers,
+            fp16_layers=(
+                half_layers(onnx, request) if flavor.ahead and quantized else None
+            ),
+            rebuild=command,
+        )
+        write_manifest(folder / ENGINE, manifest)
+        return manifest
 
     make_folder(out)
     engine = out / ENGINE
-    # Hashing needs no interpreter, so it goes on while the engine is built.
-    with ThreadPoolExecutor(1) as pool:
-        known = pool.submit(lambda: identity or fingerprint(onnx))
-        with obtain(
-            kind_of(onnx.stat().st_size, request, version, device),
-            known.result,
+    with (
+        obtain(
+            name_of(onnx_is, request, version, device),
             make,
             rebuild=rebuild,
-            waiting=waiting,
-        ) as entry:
-            give(entry, engine)
-    timed = entry.facts.timing_cache
-    manifest = EngineManifest(
-        resgen=__version__,
-        flavor=flavor.key,
-        tensorrt=version,
-        targets=request.targets,
-        gpu=device,
-        engine=Content(entry.facts.engine_sha256, entry.facts.bytes),
-        onnx=entry.onnx,
-        timing_cache=Content(**timed) if timed else None,
-        flags=request.flags,
-        profiles=spans_of(entry.facts.profiles),
-        layers=entry.facts.layers,
-        fp16_layers=entry.facts.fp16_layers,
-        rebuild=shlex.join(
-            [*request.command(source or str(onnx)), *options, "--rebuild"]
-        ),
-    )
-    file = write_manifest(engine, manifest)
-    return EngineExported(engine, file, manifest, not entry.fresh)
+            waiting=lambda: say("engine", "waiting for another build of the same one"),
+        ) as (kept, manifest, fresh),
+        whole(engine) as aside,
+    ):
+        copy(kept, aside)  # no link: who changes that file must not change the entry
+    manifest = replace(manifest, rebuild=command)
+    return EngineExported(engine, write_manifest(engine, manifest), manifest, not fresh)
 
 
 def _read(path: Path) -> bytes:
@@ -151,7 +141,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _keep(path: Path, timings: bytes) -> dict[str, Any]:
+def _keep(path: Path, timings: bytes) -> Content:
     make_folder(path.parent)
     write_bytes(path, timings)
-    return {"sha256": hashlib.sha256(timings).hexdigest(), "bytes": len(timings)}
+    return Content(hashlib.sha256(timings).hexdigest(), len(timings))

@@ -1,13 +1,10 @@
-"""Files that engines come from and go to, hashed."""
+"""Files that engines come from, hashed."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from resgen.files.hashed import sha256_of
 from resgen.onnxfile.external import check_external
@@ -29,15 +26,3 @@ def fingerprint(onnx: Path) -> Fingerprint:
         for path in check_external(onnx)
     }
     return Fingerprint(sha256_of(onnx), external)
-
-
-def write_hashed(path: Path, content: Any) -> str:
-    """Write a buffer, and return its SHA-256.
-
-    Both take about as long and neither needs the interpreter, so they run together.
-    Nobody waits for the disk here: whoever takes what it holds looks at the hash.
-    """
-    with ThreadPoolExecutor(1) as pool, path.open("wb") as file:
-        digest = pool.submit(lambda: hashlib.sha256(content).hexdigest())
-        file.write(content)
-        return digest.result()

@@ -232,18 +232,18 @@ def test_whatever_changes_the_engine_is_built(export, builds, graph, tmp_path):
 @pytest.mark.slow
 def test_a_damaged_entry_is_built_again(export, builds, cache):
     for damage in (
-        lambda folder: (folder / "facts.json").write_text("{"),
-        lambda folder: (folder / "facts.json").unlink(),
+        lambda folder: (folder / "model.engine.json").write_text("{"),
+        lambda folder: (folder / "model.engine.json").unlink(),
         lambda folder: (folder / "model.engine").write_bytes(b"x" * 99),
         lambda folder: flip(folder / "model.engine"),
         lambda folder: flip_unseen(folder / "model.engine"),
-        lambda folder: change(folder / "facts.json", '"layers"', '"players"'),
-        lambda folder: change(folder / "facts.json", '"bytes": ', '"bytes": 1'),
-        lambda folder: (folder / "facts.json").write_text("[" * 100_000),
+        lambda folder: change(folder / "model.engine.json", '"layers"', '"players"'),
+        lambda folder: change(folder / "model.engine.json", '"bytes": ', '"bytes": 1'),
+        lambda folder: (folder / "model.engine.json").write_text("[" * 100_000),
     ):
         export()
         before = len(builds)
-        (facts,) = cache.rglob("facts.json")
+        (facts,) = cache.rglob("model.engine.json")
         damage(facts.parent)
         made = export()
         assert not made.cached
