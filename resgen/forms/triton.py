@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 #: The folder that Triton is given, beside what it was made from.
 REPOSITORY: Final = "repository"
-#: How long a request may wait for others, in microseconds, as Triton's guide begins.
-DELAY: Final = 100
 #: The largest batch of an ONNX file, which says none itself.
 LARGEST: Final = 8
+#: Counts are 32-bit numbers in Triton's schema.
+_COUNT: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +32,16 @@ class Options(Group):
 
     max_batch: int | None = option(
         "--max-batch",
-        whole(),
+        whole(1, _COUNT),
         "The largest batch.",
         shown="8, or the most that an engine takes",
     )
-    instances: int = option("--instances", whole(), "How many run at once.", default=1)
+    instances: int = option(
+        "--instances", whole(1, _COUNT), "How many run at once.", default=1
+    )
     threads: int | None = option(
         "--threads",
-        whole(),
+        whole(1, _COUNT),
         "Threads of one operator on a processor.",
         shown="ONNX Runtime's, a core each",
     )
@@ -51,7 +53,7 @@ class Options(Group):
     )
     versions: int = option(
         "--versions",
-        whole(0),
+        whole(0, _COUNT),
         "How many of the newest versions are served, 0 for all.",
         default=1,
     )
@@ -78,7 +80,7 @@ def make(
 
     inputs, outputs = tensors_of(ready.model, ready.name)
     serving = _of_file(options, inputs, outputs, ready.sizes)
-    if serving.warm_up is None:
+    if not serving.warm_up:
         job.progress.say(
             "warm-up", "none: the sizes are open, and the file says none to warm up at"
         )
@@ -88,16 +90,23 @@ def make(
 def of_engine(engine: Path, options: Options, job: Job) -> Finish:
     """Of an engine that lies beside its ONNX file."""
     from resgen.serve.triton import labels_of, tensors_of
+    from resgen.tensorrt.flavor import FLAVORS
     from resgen.tensorrt.manifest import vouched
 
-    profiles = vouched(engine).profiles
+    its = vouched(engine)
+    flavor = FLAVORS[its.flavor]
+    if flavor.ahead:
+        raise ResgenError(
+            f"{engine} is an engine of {flavor.name}, which Triton cannot load",
+            hint="serve the ONNX file, or build the engine with full TensorRT",
+        )
     onnx = engine.with_suffix(".onnx")
     if not onnx.is_file():
         raise ResgenError(
             f"{engine} has no {onnx.name} beside it, which says what it takes and gives"
         )
     inputs, outputs = tensors_of(onnx)
-    serving, least = _of_engine(options, inputs, outputs, profiles)
+    serving, least = _of_engine(options, inputs, outputs, its.profiles)
 
     def finish(ready: Ready) -> tuple[dict[str, str], dict[str, Any]]:
         labels = labels_of(onnx)
@@ -154,21 +163,19 @@ def _of_engine(
     profiles: Sequence[Profile],
 ) -> tuple[Serving, int]:
     """As far as the engine's profiles go, and its least batch."""
-    from resgen.serve.config import Batching, Instances, Serving, check_batches
+    from resgen.serve.config import check_batches
     from resgen.serve.spans import spans
 
     if not profiles:
         return _of_file(options, inputs, outputs, {}), 1
     check_batches(inputs, outputs)
     found = spans(profiles, options.max_batch)
-    serving = Serving(
+    serving = _serving(
+        options,
         max_batch=found.largest,
-        batching=Batching(delay=DELAY),
-        instances=Instances(options.instances, profiles=len(profiles)),
-        threads=options.threads,
-        accelerator=options.accelerator,
-        versions=options.versions,
+        profiles=len(profiles),
         warm_up=found.warm_up,
+        shapes=found.shapes,
     )
     return serving, found.least
 
@@ -183,30 +190,33 @@ def _of_file(
 
     A file of others says none, and goes without a warm-up.
     """
-    from resgen.serve.config import (
-        Batching,
-        Instances,
-        Serving,
-        WarmUp,
-        check_batches,
-    )
+    from resgen.serve.config import check_batches
 
-    open_batch = check_batches(inputs, outputs)
-    if not open_batch and options.max_batch is not None:
+    free = {t.name: t.shape for t in inputs if None in t.shape[1:]}
+    known = free.keys() <= sizes.keys()
+    if check_batches(inputs, outputs):
+        largest = options.max_batch or LARGEST
+        return _serving(
+            options,
+            max_batch=largest,
+            warm_up=tuple(sorted({1, largest})) if known else (),
+            shapes={name: sizes[name] for name in free if known},
+        )
+    if options.max_batch is not None:
         raise options.refused("{max_batch} is for networks whose batch is open")
-    largest = options.max_batch or LARGEST
-    free = {t.name for t in inputs if None in t.shape[1:]}
-    batches = (1, largest) if open_batch and largest > 1 else (1,)
-    # Random data would be random bits, and many of those are no numbers.
-    warm_up = WarmUp(batches, zeros=True, shapes={n: sizes[n] for n in free & {*sizes}})
+    shapes = {name: (*free[name][:1], *sizes[name]) for name in free if known}
+    return _serving(options, warm_up=(1,) if known else (), shapes=shapes)
+
+
+def _serving(options: Options, **found: Any) -> Serving:
+    from resgen.serve.config import Serving
+
     return Serving(
-        max_batch=largest if open_batch else None,
-        batching=Batching(delay=DELAY) if open_batch else None,
-        instances=Instances(options.instances),
+        instances=options.instances,
         threads=options.threads,
         accelerator=options.accelerator,
         versions=options.versions,
-        warm_up=warm_up if free <= {*sizes} else None,
+        **found,
     )
 
 

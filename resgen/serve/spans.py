@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from resgen.errors import ResgenError, UsageError
-from resgen.serve.config import WarmUp
 from resgen.tensorrt.manifest import Span
 
 #: Of every input: its least, best and largest sizes.
@@ -20,11 +18,15 @@ Profile = Mapping[str, Span]
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """The batches of an engine, and what to warm it up with."""
+    """The batches that an engine takes, and what to warm it up with.
+
+    ``shapes`` are the sizes without the batch, by input.
+    """
 
     least: int
     largest: int
-    warm_up: WarmUp
+    warm_up: tuple[int, ...]
+    shapes: Mapping[str, tuple[int, ...]]
 
 
 def spans(profiles: Sequence[Profile], asked: int | None) -> Spans:
@@ -57,7 +59,20 @@ def spans(profiles: Sequence[Profile], asked: int | None) -> Spans:
             hint=f"let {reached} be the largest, or export it with profiles that join, "
             f"as {least},{largest},{largest}",
         )
-    return Spans(least, largest, _warm_up(profiles, (least, largest)))
+    best = next(
+        profile
+        for profile in profiles
+        if _batches(profile)[0] <= largest <= _batches(profile)[1]
+    )
+    # Zeros of the sizes that a profile is best at, in the batches that take them: one
+    # takes the largest batch, so there is always a sample.
+    shapes = {name: sizes.opt[1:] for name, sizes in best.items()}
+    able = tuple(
+        batch
+        for batch in sorted({least, largest})
+        if any(_takes(profile, batch, shapes) for profile in profiles)
+    )
+    return Spans(least, largest, able, shapes)
 
 
 def _batches(profile: Profile) -> tuple[int, int]:
@@ -66,28 +81,11 @@ def _batches(profile: Profile) -> tuple[int, int]:
     return low, min(sizes.max[0] for sizes in profile.values())
 
 
-def _warm_up(profiles: Sequence[Profile], batches: tuple[int, int]) -> WarmUp:
-    """Zeros of the sizes that a profile is best at, in the batches that take them.
-
-    One of the profiles takes the largest batch, so there is always a sample.
-    """
-
-    def fits(profile: Profile, batch: int, shapes: Mapping[str, Any]) -> bool:
-        return all(
-            all(
-                low <= n <= high
-                for low, n, high in zip(
-                    sizes.min, (batch, *shapes[name]), sizes.max, strict=True
-                )
-            )
-            for name, sizes in profile.items()
+def _takes(profile: Profile, batch: int, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    return all(
+        low <= n <= high
+        for name, sizes in profile.items()
+        for low, n, high in zip(
+            sizes.min, (batch, *shapes[name]), sizes.max, strict=True
         )
-
-    best = next(
-        profile
-        for profile in profiles
-        if _batches(profile)[0] <= batches[1] <= _batches(profile)[1]
     )
-    shapes = {name: tuple(sizes.opt[1:]) for name, sizes in best.items()}
-    able = [n for n in batches if any(fits(p, n, shapes) for p in profiles)]
-    return WarmUp(tuple(dict.fromkeys(able)), zeros=True, shapes=shapes)

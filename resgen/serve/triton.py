@@ -4,7 +4,7 @@
     REPOSITORY/NAME/labels.txt            one class a line
     REPOSITORY/NAME/VERSION/model.onnx    and what it keeps beside it, or model.plan
 
-Several models share a repository, and several versions a model: Triton serves the
+Further models may be put beside it, and further versions into it: Triton serves the
 newest unless told otherwise.
 """
 
@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from resgen.errors import ResgenError, UsageError
-from resgen.files.aside import folder_aside
-from resgen.files.ordinary import open_file, reason
-from resgen.files.whole import flush, unwritable
+from resgen.errors import ResgenError
+from resgen.files.whole import copy
 from resgen.onnxfile.external import check_external
 from resgen.onnxfile.placed import check_placed
 from resgen.onnxfile.stored import read_stored
@@ -32,10 +29,6 @@ if TYPE_CHECKING:
 CONFIG: Final = "config.pbtxt"
 LABELS: Final = "labels.txt"
 FILES: Final = {"onnx": "model.onnx", "tensorrt": "model.plan"}
-#: How an engine of TensorRT for RTX begins (seen with 1.7; TensorRT's own: ``ftrt``).
-RTX: Final = b"vtrt"
-#: What a name may consist of: it is a folder, and a part of the server's addresses.
-NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 
 
 def write_repository(
@@ -48,50 +41,44 @@ def write_repository(
     outputs: Sequence[Tensor],
     serving: Serving,
     labels: Sequence[str] | None = None,
-    version: int = 1,
 ) -> tuple[Path, ...]:
-    """Write ``model`` as the model ``name`` of the repository ``out``; its files.
+    """Write the repository ``out`` of the one model ``name``; its files.
 
     ``inputs`` and ``outputs`` are those of the model (:func:`tensors_of` an ONNX file,
-    which an engine has in common with the file that it was built from). A version that
-    is there already is refused, and so are engines that Triton cannot load: errors are
-    :class:`~resgen.errors.ResgenError` and leave the repository as it was. White space
-    within a label becomes one space, since a label is a line.
+    which an engine has in common with the file that it was built from). White space
+    within a label becomes one space, since a label is a line. What Triton would not
+    load is a :class:`~resgen.errors.ResgenError`, and nothing is written then.
     """
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f'"{name}" cannot be the name of a model that is served',
-            hint=f"letters, digits, dots, dashes and underscores: {model_name(name)}",
-        )
-    if version < 1:
-        raise UsageError(f"{version} cannot be a version; versions count from 1")
+    beside: Sequence[Path] = ()
     if kind == "onnx":
         check_placed(model, "onnxruntime")
-    else:
-        _check_engine(model)
-    beside = check_external(model) if kind == "onnx" else ()
+        beside = check_external(model)
     labelled = _labelled(outputs, labels) if labels is not None else ()
     text = config_text(
         name, kind, inputs, outputs, serving,
         label_files=dict.fromkeys(labelled, LABELS),
     )  # fmt: skip
     home = out / name
-    number = str(version)
-    _check_free(home, number)
-    files = {f"{number}/{FILES[kind]}": model}
+    files = {f"1/{FILES[kind]}": model}
     for path in beside:
-        files[f"{number}/{path.relative_to(model.parent).as_posix()}"] = path
+        files[f"1/{path.relative_to(model.parent).as_posix()}"] = path
     if len(files) <= len(beside):
         raise ResgenError(f"{model} keeps weights in a file named {FILES[kind]}")
     texts = {CONFIG: text}
     if labels is not None:
         texts[LABELS] = "".join(f"{' '.join(label.split())}\n" for label in labels)
-    _write(home, number, files, texts)
+    for name, source in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(source, home / name)
+    for name, text in texts.items():
+        (home / name).write_text(text, "utf-8")
     return tuple(home / path for path in (*texts, *files))
 
 
 def model_name(text: str) -> str:
     """A name that Triton takes, as near to ``text`` as may be.
+
+    It is a folder, and a part of the server's addresses.
 
     >>> model_name("my net/v2")
     'my_net_v2'
@@ -141,19 +128,6 @@ def _tensor(value: ValueInfoProto, told: str) -> Tensor:
     return Tensor(value.name, dtype, tuple(sizes))
 
 
-def _check_engine(engine: Path) -> None:
-    try:
-        with open_file(engine) as file:
-            start = file.read(len(RTX))
-    except OSError as error:
-        raise ResgenError(f"cannot read {engine}: {reason(error)}") from error
-    if start == RTX:
-        raise ResgenError(
-            f"{engine} is an engine of TensorRT for RTX, which Triton cannot load",
-            hint="serve the ONNX file, or build the engine with full TensorRT",
-        )
-
-
 def _labelled(outputs: Sequence[Tensor], labels: Sequence[str]) -> tuple[str, ...]:
     """The outputs that have one number for each label."""
     found = tuple(o.name for o in outputs if o.shape[1:] == (len(labels),))
@@ -162,50 +136,3 @@ def _labelled(outputs: Sequence[Tensor], labels: Sequence[str]) -> tuple[str, ..
             f"there are {len(labels)} labels, but no output has {len(labels)} numbers"
         )
     return found
-
-
-def _check_free(home: Path, number: str) -> None:
-    if not home.exists():
-        return
-    if not (home / CONFIG).is_file():
-        raise ResgenError(
-            f"{home} is there already and is no model of Triton's",
-            hint="choose another name or another repository",
-        )
-    if (home / number).exists():
-        raise ResgenError(
-            f"{home} has a version {number} already",
-            hint="choose a higher version, or remove that one",
-        )
-
-
-def _write(
-    home: Path, number: str, files: dict[str, Path], texts: dict[str, str]
-) -> None:
-    """Write all of it aside and move it to its place.
-
-    Beside older versions the model goes first, and then what is said of it.
-    """
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with folder_aside(home.parent) as aside:
-            stage = aside / home.name
-            for name, source in files.items():
-                (stage / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, stage / name)
-            for name, text in texts.items():
-                (stage / name).write_text(text, "utf-8")
-            flush(stage)
-            if not home.exists():
-                stage.replace(home)
-                return
-            (stage / number).replace(home / number)
-            try:
-                # The labels first, since the configuration names them.
-                for name in reversed(texts):
-                    (stage / name).replace(home / name)
-            except BaseException:
-                shutil.rmtree(home / number, ignore_errors=True)
-                raise
-    except OSError as error:
-        raise unwritable(home, error) from error

@@ -21,13 +21,17 @@ from resgen.tensorrt.api import TensorRT
 class Flavor:
     """A flavour: ``key`` is what ``--flavor`` calls it, ``name`` what a person does.
 
-    ``ahead`` says whether it builds for GPUs that are not present.
+    ``ahead`` says whether it builds for GPUs that are not present. ``tag`` is what its
+    engines begin with: TensorRT's as NVIDIA's ``trtexec`` looks for it
+    (``printPlanVersion`` in samples/common/sampleEngines.cpp of its repository), that
+    of TensorRT for RTX as 1.7 writes it.
     """
 
     key: str
     name: str
     module: str
     ahead: bool
+    tag: bytes
 
     @property
     def install(self) -> str:
@@ -39,8 +43,8 @@ class Flavor:
 FLAVORS: Final[Mapping[str, Flavor]] = {
     flavor.key: flavor
     for flavor in (
-        Flavor("tensorrt", "TensorRT", "tensorrt", ahead=False),
-        Flavor("rtx", "TensorRT for RTX", "tensorrt_rtx", ahead=True),
+        Flavor("tensorrt", "TensorRT", "tensorrt", ahead=False, tag=b"ftrt"),
+        Flavor("rtx", "TensorRT for RTX", "tensorrt_rtx", ahead=True, tag=b"vtrt"),
     )
 }
 

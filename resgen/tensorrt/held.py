@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +21,6 @@ from resgen.tensorrt.manifest import EngineManifest, manifest_of, spans_of
 from resgen.tensorrt.profiles import Profile
 from resgen.tensorrt.request import EngineRequest
 
-#: How an engine begins, by flavour: TensorRT's as NVIDIA's ``trtexec`` looks for it
-#: (``printPlanVersion`` in samples/common/sampleEngines.cpp of its repository), that of
-#: TensorRT for RTX as 1.7 writes it.
-TAGS: Final[Mapping[str, bytes]] = {"tensorrt": b"ftrt", "rtx": b"vtrt"}
 #: Where the version stands, a byte for each of its four numbers, in layout 0: the
 #: layout's number follows the tag. As ``trtexec`` reads it; in both flavours.
 _LAYOUT: Final = slice(4, 8)
@@ -82,7 +78,7 @@ def _beginning(
     name: str, head: bytes, request: EngineRequest, version: str
 ) -> Iterator[str]:
     """What the first bytes have against the flavour and its version."""
-    flavor, tag = request.flavor.name, TAGS[request.flavor.key]
+    flavor, tag = request.flavor.name, request.flavor.tag
     if not head.startswith(tag) or len(head) < _VERSION.stop:
         yield (
             f"{name} begins with {head[: len(tag)]!r}, and an engine of {flavor} with "

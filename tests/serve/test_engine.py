@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 import resgen
 from resgen.errors import ResgenError, UsageError
 from resgen.tensorrt.files import Fingerprint
-from resgen.tensorrt.manifest import Content, EngineManifest, Span, write_manifest
+from resgen.tensorrt.manifest import Content, EngineManifest, spans_of, write_manifest
 from resgen.tensorrt.profiles import parse_profile, resolve
 
 LABELS = ["tench", "goldfish"]
@@ -42,7 +42,7 @@ def parse():
 def engine(tmp_path):
     """Writes an engine with these profiles beside the file that it was built of."""
 
-    def made(*profiles, shape=("n", 3, 4, 4), labels=LABELS):
+    def made(*profiles, shape=("n", 3, 4, 4), labels=LABELS, flavor="tensorrt"):
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
         y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], 2])
         graph = helper.make_graph(
@@ -62,13 +62,10 @@ def engine(tmp_path):
         write_manifest(
             home / "model.engine",
             EngineManifest(
-                "0", "tensorrt", "11.0", ("sm_89",), None,
+                "0", flavor, "11.0", ("sm_89",), None,
                 Content(hashlib.sha256(content).hexdigest(), len(content)),
                 Fingerprint("0" * 64, {}), None, {},
-                tuple(
-                    {name: Span(*map(tuple, span)) for name, span in profile.items()}
-                    for profile in resolved
-                ),
+                spans_of(resolved),
                 {}, None, "resgen export",
             ),
         )  # fmt: skip
@@ -173,3 +170,10 @@ def test_classes_have_their_names(engine, served):
     config, home = served(engine("1,8,8"))
     assert config.output[0].label_filename == "labels.txt"
     assert (home / "labels.txt").read_text("utf-8").split() == LABELS
+
+
+def test_an_engine_that_triton_cannot_load_is_refused(engine, served, tmp_path):
+    path = engine("1,8,8", flavor="rtx")
+    with pytest.raises(ResgenError, match="TensorRT for RTX, which Triton cannot load"):
+        served(path)
+    assert not (tmp_path / "out").exists()
