@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,8 +72,7 @@ def export_engine(
     check_external(onnx)
     check_placed(onnx, "tensorrt")
     check_precisions((request.precision,), request.targets)
-    words = [*request.command(source or str(onnx)), *options, "--rebuild"]
-    command = shlex.join(words)
+    command = request.command(source or str(onnx), options)
     flavor = request.flavor
     version = version_of(flavor)
     device = None if flavor.ahead else present()

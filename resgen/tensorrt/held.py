@@ -67,7 +67,7 @@ def contradictions(
                 f"{name} says {where} of {_text(found)}, but the engine is for "
                 f"{', '.join(request.targets)}"
             )
-    if not _rebuilds(manifest.rebuild, request):
+    if not request.is_asked_by(manifest.rebuild):
         yield (
             f"{name} says rebuild {_text(manifest.rebuild)}, which is no command for "
             f"an engine with {shlex.join(request.words)}"
@@ -104,20 +104,3 @@ def _apart(where: str, told: Any, asked: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _text(value: Any) -> str:
     return json.dumps(value)
-
-
-def _rebuilds(command: str, request: EngineRequest) -> bool:
-    """Whether a shell reads one command in it, which asks for such an engine.
-
-    What else it says (a seed, a folder) is the user's.
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError:  # a quotation without an end
-        return False
-    head = request.command("".join(words[2:3]))
-    return (
-        words[: len(head)] == head
-        and words[-1] == "--rebuild"
-        and shlex.join(words) == command
-    )

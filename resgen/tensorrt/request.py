@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,24 @@ class EngineRequest:
             words += ["--optimization-level", str(self.level)]
         return words
 
-    def command(self, source: str) -> list[str]:
-        """How the command begins that builds such an engine of ``source``."""
+    def command(self, source: str, options: Sequence[str] = ()) -> str:
+        """What builds such an engine of ``source`` anew, with further options."""
+        return shlex.join([*self._begins(source), *options, "--rebuild"])
+
+    def is_asked_by(self, command: str) -> bool:
+        """Whether it is such a command, and a shell reads no other in it.
+
+        What it says further (a seed, a folder) is the user's.
+        """
+        try:
+            words = shlex.split(command)
+        except ValueError:  # a quotation without an end
+            return False
+        begins = self._begins("".join(words[2:3]))
+        options = words[len(begins) : -1]
+        return self.command(begins[2], options) == command
+
+    def _begins(self, source: str) -> list[str]:
         return ["resgen", "export", source, "--to", "tensorrt", *self.words]
 
 

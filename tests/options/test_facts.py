@@ -24,7 +24,7 @@ COMMAND = re.compile(
 NAMED = {
     "spec/resolve.py",
     "graph/explanations.py",
-    "tensorrt/export.py",
+    "tensorrt/request.py",
     "machine/jetson.py",
 }
 
