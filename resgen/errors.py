@@ -135,6 +135,8 @@ class SpecError(ResgenError):
 #: is more than a person would mean takes time that grows with both.
 MAX_CHOICES: Final = 400
 MAX_COMPARED: Final = 60
+#: Letters of a beginning that a much longer name is guessed by.
+ENOUGH: Final = 4
 #: Names that a message lists.
 MAX_LISTED: Final = 40
 
@@ -164,15 +166,22 @@ def closest(name: str, choices: Iterable[str]) -> str | None:
     'projection'
     >>> closest("int", ["string", "integer"])
     'integer'
+    >>> closest("onnx", ["onnxruntime", "torch"])
+    'onnxruntime'
     >>> closest("outputs", ["shortcuts", "labels"])
     """
     wanted = name.lower()
     if len(wanted) > MAX_COMPARED:
         return None
-    # A name that is less than 3 / 7 of the other is neither by 0.65 of the letters, nor
-    # says enough as a beginning.
+    # A name that is less than 3 / 7 of the other is not near by 0.65 of the letters; as
+    # its beginning it says enough where it is a word of its own.
     least, most = len(wanted) * 3 / 7, len(wanted) * 7 / 3
-    fitting = (o for o in choices if least <= len(o) <= min(most, MAX_COMPARED))
+    fitting = (
+        o
+        for o in choices
+        if least <= len(o) <= min(most, MAX_COMPARED)
+        or (len(wanted) >= ENOUGH and o[:MAX_COMPARED].lower().startswith(wanted))
+    )
     lowered = {option.lower(): option for option in islice(fitting, MAX_CHOICES)}
     near = get_close_matches(wanted, lowered, n=1, cutoff=0.65)
     begun = (option for option in lowered if wanted and option.startswith(wanted))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.api.asked.making import Building, Writing
+from resgen.api.memory import told
 from resgen.api.specs import SPEC, folder_name, read_spec
 from resgen.artifact.make import make
 from resgen.artifact.manifest import Exported, Manifest
@@ -85,11 +86,12 @@ def run(
         images=asked.images,
         verify=asked.verify,
     )
-    return make(
-        # Nobody else holds the arrays, which are free once they are written.
-        source_of(spec, graph, asked, state_dict),
-        asked.out or Path("build", folder_name(spec.name)),
-        wishes,
-        force=asked.force,
-        say=progress.say,
-    )
+    with told(asked.batch):
+        return make(
+            # Nobody else holds the arrays, which are free once they are written.
+            source_of(spec, graph, asked, state_dict),
+            asked.out or Path("build", folder_name(spec.name)),
+            wishes,
+            force=asked.force,
+            say=progress.say,
+        )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from resgen import forms
 from resgen.api.asked.making import Exporting
 from resgen.api.build import source_of
+from resgen.api.memory import told
 from resgen.api.specs import SPEC, folder_name, read_spec
 from resgen.artifact.form import Finish, Form, Job
 from resgen.artifact.make import make, make_of_file
@@ -123,9 +125,10 @@ def run(
         each = precisions(source.graph, wanted)
         _refuse_idle(asked, each)
         warn(precision_findings(source.graph, each))
-        job = replace(job, precisions=tuple(sorted({*each.values()})))
+        place = asked.out or _place(source, wanted, to)
+        job = replace(job, precisions=tuple(sorted({*each.values()})), out=place)
         finish = form.prepare(chosen, job)
-        return _network(source, wanted, to, full, chosen, finish, progress)
+        return _network(source, wanted, to, full, chosen, finish, place, progress)
     path = Path(source)
     _refuse(asked, path, _OF_FILES, "says how a network is written")
     if path.suffix == ".onnx":
@@ -133,13 +136,14 @@ def run(
             raise UsageError(f"{path} is an ONNX file, and {to} is made of a network")
         if not path.is_file():
             raise ResgenError(f"{path} does not exist")
-        finish, name = form.prepare(chosen, job), path.stem
+        name, prepare = path.stem, form.prepare
     elif form.of_engine is None:
         able = [name for name in forms.names() if forms.find(name).of_engine]
         raise UsageError(f"{path} is an engine already; it can go to {able[0]}")
     else:
-        finish, name = form.of_engine(path, chosen, job), path.resolve().parent.name
+        name, prepare = path.resolve().parent.name, partial(form.of_engine, path)
     place = asked.out or Path("build", f"{name}-{to}")
+    finish = prepare(chosen, replace(job, out=place))
     return make_of_file(path, place, to, finish, force=asked.force)
 
 
@@ -242,6 +246,12 @@ def _opened(
     )
 
 
+def _place(source: Source, wanted: Precision, to: str) -> Path:
+    """The folder where none is named."""
+    end = "" if to == "onnx" else f"-{to}"
+    return Path("build", f"{folder_name(source.spec.name)}-{wanted.name}{end}")
+
+
 def _network(
     source: Source,
     wanted: Precision,
@@ -249,10 +259,9 @@ def _network(
     asked: Exporting,
     chosen: Group,
     finish: Finish,
+    place: Path,
     progress: Progress,
 ) -> Exported[Manifest]:
-    end = "" if to == "onnx" else f"-{to}"
-    name = f"{folder_name(source.spec.name)}-{wanted.name}{end}"
     wishes = Wishes(
         wanted,
         batch=asked.batch,
@@ -268,12 +277,13 @@ def _network(
         form=to,
         options=chosen.to_json(),
     )
-    return make(
-        source,
-        asked.out or Path("build", name),
-        wishes,
-        finish,
-        force=asked.force,
-        say=progress.say,
-        progress=progress.advance,
-    )
+    with told(asked.batch):
+        return make(
+            source,
+            place,
+            wishes,
+            finish,
+            force=asked.force,
+            say=progress.say,
+            progress=progress.advance,
+        )

@@ -17,7 +17,7 @@ from resgen.words.numbers import scaled
 #: Of a weight in training: itself, its gradient, its momentum; all float32.
 _COPIES: Final = 3
 _FLOAT32: Final = 4
-_HINT: Final = "--batch says a smaller one"
+_HINT: Final = "batch=N says a smaller one"
 
 
 def needed(graphs: Sequence[Graph], batch: int, seeds: int) -> int:
@@ -46,12 +46,15 @@ def require(need: int, memory: Mapping[str, Any], batch: int) -> None:
 
 
 @contextmanager
-def told(batch: int) -> Iterator[None]:
-    """Say which batch it was that memory ran out for."""
+def told(batch: int | None) -> Iterator[None]:
+    """Say which batch it was that memory ran out for, where one was asked for."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        message = f"this machine has too little memory for a batch of {batch:,}"
-        raise ResgenError(message, hint=_HINT) from error
+        what = "it" if batch is None else f"a batch of {batch:,}"
+        hint = "a smaller input needs less" if batch is None else _HINT
+        raise ResgenError(
+            f"this machine has too little memory for {what}", hint=hint
+        ) from error

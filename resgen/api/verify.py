@@ -9,6 +9,7 @@ from typing import Any
 
 from resgen import forms
 from resgen.api.asked.looking import Verifying
+from resgen.api.memory import told
 from resgen.artifact.opened import open_folder
 from resgen.artifact.verify import verify as prove
 from resgen.errors import ResgenError
@@ -68,9 +69,10 @@ def verify(folder: str | Path, *, progress: Told = None, **options: Any) -> Veri
             hint=f"it knows {', '.join(forms.names())}",
         )
     form = forms.find(manifest.form)
-    made = prove(
-        artifact, form, images=asked.images, batches=asked.batch, say=heard.say
-    )
-    found = form.verify(made, manifest.made, heard)
+    with told(max(asked.batch, default=None)):
+        made = prove(
+            artifact, form, images=asked.images, batches=asked.batch, say=heard.say
+        )
+        found = form.verify(made, manifest.made, heard)
     unproven = tuple(name for name, of_form in found.items() if of_form is None)
     return Verified(artifact.folder, {**made.proof, **found}, unproven)

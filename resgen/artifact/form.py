@@ -23,12 +23,14 @@ class Job:
     """What a form is told beside its own options.
 
     ``precisions`` are all that the network's operators have. ``source`` and ``words``
-    are what is exported and the rest of the command that exports it again.
+    are what is exported and the rest of the command that exports it again, ``out`` the
+    folder that is made.
     """
 
     precisions: Sequence[str] = ("fp32",)
     source: str = ""
     words: tuple[str, ...] = ()
+    out: Path = Path()
     progress: Progress = field(default=SILENT)
 
 

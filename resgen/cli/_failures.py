@@ -61,7 +61,7 @@ def report(failure: BaseException) -> int:
         case click.ClickException():
             return _fail(_sentence(failure), 1)
         case MemoryError():
-            hint = "a smaller input, --batch 1 or --no-verify needs less"
+            hint = "a smaller input or batch needs less"
             return _fail("this machine has too little memory for it", 1, hint)
         case OSError(errno=errno.EBADF, filename=None):
             return _fail("standard output is closed", 1)

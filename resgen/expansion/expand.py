@@ -75,9 +75,13 @@ class _Expansion:
             try:
                 return self._graph()
             except Stop as stop:
-                if stop.code:
-                    self.problems.error(stop.code, stop.message, stop.place, stop.hint)
+                self._tell(stop)
         return None
+
+    def _tell(self, stop: Stop) -> None:
+        """Of what ends a part of the work, unless it is told already."""
+        if stop.code:
+            self.problems.error(stop.code, stop.message, stop.place, stop.hint)
 
     def _graph(self) -> Graph:
         for name, argument in self.spec.let.items():
@@ -165,7 +169,11 @@ class _Expansion:
         if stage.depth is None:
             return 0
         positions = {"stage": index, "index": 0}
-        depth = int(self.frame.scalar(stage.depth, _DEPTH, positions))
+        try:
+            depth = int(self.frame.scalar(stage.depth, _DEPTH, positions))
+        except Stop as stop:
+            self._tell(stop)
+            return 1  # one block shows what else is wrong with the stage
         if depth > self.builder.limits.operators:
             message = f"stage {index + 1} has {depth:,} blocks"
             place = self.frame.blame(stage.depth)

@@ -101,7 +101,9 @@ def _check(
     if not os.path.lexists(place):
         return None
     if not place.is_dir():
-        raise ResgenError(f"{target} is a file", hint="name another folder")
+        # A link that leads nowhere, or in a circle, is there and is no file.
+        what = "a file" if place.exists() else "a link that leads to no folder"
+        raise ResgenError(f"{target} is {what}", hint="name another folder")
     if not force and not listed(place) and any(place.iterdir()):
         # Nothing there is ours; whoever names his home does not wait until all is seen.
         inside = sorted(f"{p.name}/" if p.is_dir() else p.name for p in place.iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.artifact.form import Finish, Form, Job
@@ -149,7 +150,8 @@ def _written(
         serving=serving,
         labels=labels,
     )
-    job.progress.say("triton", f"tritonserver --model-repository FOLDER/{REPOSITORY}")
+    repository = quote(str(job.out / REPOSITORY))
+    job.progress.say("triton", f"tritonserver --model-repository {repository}")
     files = {
         path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written
     }

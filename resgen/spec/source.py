@@ -36,6 +36,8 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 
 #: How an ONNX file begins: with the version of its format.
 _ONNX: Final = b"\x08"
+#: How pictures begin: PNG, JPEG, GIF and WebP.
+_PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -78,6 +80,9 @@ def parse(data: bytes | str, file: str, problems: Problems) -> Json | None:
 
 def _decoded(data: bytes | str, file: str, problems: Problems) -> str | None:
     """``data`` as text; a byte-order mark of UTF-8 is dropped."""
+    if isinstance(data, bytes) and data.startswith(_PICTURES):
+        problems.error("RG003", "this is a picture, and no spec", Place(file, 1, 1, ""))
+        return None
     if isinstance(data, bytes) and data.startswith(_ONNX) and file.endswith(".onnx"):
         message = "this is an ONNX file, and no spec"
         hint = "`resgen profile FILE` and `resgen export FILE --to tensorrt` take it"
