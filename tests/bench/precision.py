@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from parts import RESNET50, Asked, Found, Group, abba, grouped, prepared, resgen, script
+from measure import ROOT
+from parts import (
+    RESNET50,
+    Asked,
+    Found,
+    Group,
+    abba,
+    grouped,
+    prepared,
+    resgen,
+    script,
+)
 
+ORACLES = ROOT / "tests" / "oracles" / "specs"
 #: Images that ranges are taken from: as many as is usual, or just a few.
 MANY, FEW = "100", "16"
 
@@ -21,35 +33,52 @@ def vnni() -> bool | None:
     return bool(words & {"avx512_vnni", "avx_vnni"}) if "flags" in words else None
 
 
-def exported(out: Path, *options: str) -> list[str]:
-    """ResNet-50 as an ONNX file in the folder ``out``."""
+def exported(out: Path, *options: str, spec: Sequence[str] = (RESNET50,)) -> list[str]:
+    """A network, ResNet-50 unless told, as an ONNX file in the folder ``out``."""
     to = ("--to", "onnx", "--no-verify", "--force", "-o", str(out))
-    return resgen("export", RESNET50, *to, *options)
+    return resgen("export", *spec, *to, *options)
+
+
+#: Networks of every kind of block: plain, its activation of two operators, of depthwise
+#: convolutions, and of gates as well.
+NETWORKS: dict[str, Sequence[str]] = {
+    "ResNet-50": (RESNET50,),
+    "ResNet-18 with SiLU": (
+        str(ROOT / "specs" / "resnet" / "resnet18.json"),
+        *("--set", '/defaults/act="silu"'),
+    ),
+    "MobileNetV2": (str(ORACLES / "mobilenetv2_100.json"),),
+    "EfficientNet-B0": (str(ORACLES / "efficientnet_b0.json"),),
+}
 
 
 def int8(tmp: Path, quick: bool) -> Found:
     """Latency of int8 over float32, and over the peer's int8 of the same float file."""
-    crops, wide = str(tmp / "few"), tmp / "float" / "model.onnx"
-    ours, theirs = tmp / "int8" / "model.onnx", tmp / "quantize_static.onnx"
+    crops, found = str(tmp / "few"), Found()
     low = ("--precision", "int8", "--calibration", crops)
-    before = {
-        "images": script("crops.py", crops, FEW),
-        "the float32 file": exported(wide.parent),
-        "resgen's int8": exported(ours.parent, *low),
-        "onnxruntime's int8": script(
-            "peers/quantize.py", RESNET50, str(wide), crops, str(theirs)
-        ),
-    }
-    found = Found()
-    if prepared(found, before):
-        reach = 0.40 if vnni() else None
+    if not prepared(found, {"images": script("crops.py", crops, FEW)}):
+        return found
+    for name, spec in NETWORKS.items():
+        home = tmp / name.replace(" ", "-")
+        ours, wide = home / "int8" / "model.onnx", home / "float" / "model.onnx"
+        theirs = home / "quantize_static.onnx"
+        before = {
+            f"the float32 file of {name}": exported(wide.parent, spec=spec),
+            f"resgen's int8 of {name}": exported(ours.parent, *low, spec=spec),
+            f"onnxruntime's int8 of {name}": script(
+                "peers/quantize.py", spec[0], str(wide), crops, str(theirs)
+            ),
+        }
+        if not prepared(found, before):
+            return found
+        if name == "ResNet-50":
+            abba(
+                found, "int8 over float32, latency", ours, wide,
+                "the float32 file", 0.40 if vnni() else None, quick=quick,
+            )  # fmt: skip
         abba(
-            found, "int8 over float32, latency", ours, wide,
-            "the float32 file", reach, quick=quick,
-        )  # fmt: skip
-        abba(
-            found, "int8, latency", ours, theirs,
-            "onnxruntime's quantize_static", 1.0, quick=quick,
+            found, f"int8 of {name}, latency", ours, theirs,
+            "onnxruntime's quantize_static", 1.02, quick=quick,
         )  # fmt: skip
     return found
 
