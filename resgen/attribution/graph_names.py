@@ -8,7 +8,7 @@ from math import prod
 from resgen.attribution.names import Named, Names, Work
 from resgen.graph.ir import Graph, Node
 from resgen.graph.parts import parts
-from resgen.ops.base import is_map
+from resgen.ops.base import counts
 from resgen.ops.cast import Cast
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.quantize import Quantize
@@ -78,7 +78,7 @@ class _Reading:
                 (f"{node.owner or node.name}.{role}", self.size(operand))
                 for role, operand in node.operands
             ),
-            macs=node.op.macs(x, node.type) if is_map(node.op) else 0,
+            macs=node.op.macs(x, node.type) if counts(node.op) else 0,
             helper=isinstance(node.op, Quantize | Dequantize | Cast),
         )
 

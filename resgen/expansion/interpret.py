@@ -260,9 +260,19 @@ class Interpreter:
             raise Stop("RG011", message, frame.at(element.at))
         if form.kind == "list":
             return Many(tuple(values))
-        return self.merged(form.kind, values, frame.at(element.at), site)
+        given = {}
+        if form.axis is not None:
+            given["axis"] = frame.scalar(form.axis, _COUNT, site.positions)
+        return self.merged(form.kind, values, frame.at(element.at), site, **given)
 
-    def merged(self, kind: str, given: list[Value], place: Place, site: Site) -> Val:
+    def merged(
+        self,
+        kind: str,
+        given: list[Value],
+        place: Place,
+        site: Site,
+        **attributes: int,
+    ) -> Val:
         """Several values brought together, those of a list too; one stays as it is."""
         values = [one(v, place, f'"{kind}"') for v in listed(given)]
         if not values:
@@ -271,7 +281,8 @@ class Interpreter:
             return values[0]
         if any(v.spoiled for v in values):
             return values[0].spoil()
-        return self.calls.emit(OPERATORS[kind](), values, None, place, site)
+        op = OPERATORS[kind](**attributes)
+        return self.calls.emit(op, values, None, place, site)
 
     # --- blocks -----------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """What a network costs, counted exactly on the graph: for one input, in fp32.
 
 Parameters are trainable scalars, each counted once, where it is first used. MACs are
-the multiply-adds of convolutions and linear maps without bias, at every use; this is
-torchvision's convention (ResNet-50: 25,557,032 and 4,089,184,256).
+the multiply-adds of convolutions, linear maps (without bias) and products of matrices,
+at every use; this is torchvision's convention (ResNet-50: 25,557,032 and
+4,089,184,256).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from resgen.graph.analysis import BYTES, Analysis, NodeCost, SectionCost
 from resgen.graph.ir import GRAPH, Graph
 from resgen.graph.sketch import caption, sketch
-from resgen.ops.base import is_map
+from resgen.ops.base import counts
 from resgen.ops.types import Window
 from resgen.options.kinds import argument
 
@@ -58,7 +59,7 @@ def _params(graph: Graph) -> list[int]:
 def _macs(graph: Graph) -> list[int]:
     types = graph.types
     return [
-        node.op.macs(types[node.inputs[0]], node.type) if is_map(node.op) else 0
+        node.op.macs(types[node.inputs[0]], node.type) if counts(node.op) else 0
         for node in graph.nodes
     ]
 
@@ -129,6 +130,7 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:
     axes = len(graph.inputs[0].type.spatial)
     fields = {i.name: (1,) * axes for i in graph.inputs}
     jumps = dict(fields)
+    maps = set(fields)  # values whose positions are still those of a map
     types = graph.types
     windows: dict[tuple[int, tuple[int, ...]], Window | None] = {}
     for node in graph.nodes:
@@ -143,7 +145,11 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:
         if asked not in windows:
             windows[asked] = node.op.window(x)
         window = windows[asked]
-        if window is not None and len(window.extent) == axes:
+        if first in maps and len(node.type.spatial) == axes:
+            maps.add(node.name)
+        if first not in maps:
+            extents, steps = (1,) * axes, jump
+        elif window is not None and len(window.extent) == axes:
             extents = window.extent
             steps = tuple(j * s for j, s in zip(jump, window.stride, strict=True))
         elif len(node.type.spatial) < len(x.spatial) == axes:

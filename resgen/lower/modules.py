@@ -29,6 +29,16 @@ def multiply(first: Tensor, *others: Tensor) -> Tensor:
     return first
 
 
+def matmul(x: Tensor, by: Tensor, transpose: bool, transpose_by: bool) -> Tensor:
+    """The product of matrices in the last two axes, each as it is or transposed."""
+    return torch.matmul(x.mT if transpose else x, by.mT if transpose_by else by)
+
+
+def repeated(x: Tensor, value: Tensor) -> Tensor:
+    """``value``, which has an axis of 1 for the batch, for each input of ``x``."""
+    return value.expand(len(x), *value.shape[1:])
+
+
 def resize(
     x: Tensor, like: Tensor, mode: str, align_corners: bool | None = None
 ) -> Tensor:

@@ -155,7 +155,7 @@ class Op:
         return {role: Ref(name) for role, name in names.items()}
 
     def macs(self, x: TensorType, y: TensorType) -> int:
-        """Multiply-adds of convolutions and linear maps for one input, without bias."""
+        """Multiply-adds for one input, without bias; of few operators they count."""
         return 0
 
     def window(self, x: TensorType) -> Window | None:
@@ -225,9 +225,14 @@ def signature(op: type[Op]) -> Signature:
     }
 
 
-def is_map(op: Op) -> bool:
-    """Whether it is a convolution or linear map: one whose multiply-adds count."""
+def counts(op: Op) -> bool:
+    """Whether it is of multiply-adds that count."""
     return type(op).macs is not Op.macs
+
+
+def is_map(op: Op) -> bool:
+    """Whether it is a convolution or linear map, which has a weight and counts."""
+    return counts(op) and type(op).parameters is not Op.parameters
 
 
 # --- helpers that several operators share ---------------------------------------------

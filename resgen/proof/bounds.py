@@ -37,11 +37,13 @@ from resgen.ops.flatten import Flatten
 from resgen.ops.global_pool import GlobalPool
 from resgen.ops.linear import Linear
 from resgen.ops.local_response_norm import LocalResponseNorm
+from resgen.ops.matmul import MatMul
 from resgen.ops.max_pool import MaxPool
 from resgen.ops.multiply import Multiply
 from resgen.ops.norm import Norm
 from resgen.ops.pad import Pad
 from resgen.ops.pad_channels import PadChannels
+from resgen.ops.parameter import Parameter
 from resgen.ops.reduce_max import ReduceMax
 from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reduce_sum import ReduceSum
@@ -173,7 +175,7 @@ def _windows(asked: Asked, squares: torch.Tensor, groups: int) -> torch.Tensor:
 
 
 def _summed(n: Callable[[Asked], int]) -> Callable[[Asked], torch.Tensor]:
-    """Of a mean or a sum: n u times the same operator of the magnitudes."""
+    """Of a sum of terms: n u times the same operator of the magnitudes."""
 
     def rule(asked: Asked) -> torch.Tensor:
         size = asked.again([x.abs() for x in asked.inputs])
@@ -188,6 +190,10 @@ def _positions(asked: Asked) -> int:
 
 def _along(asked: Asked) -> int:
     return int(asked.inputs[0].shape[asked.op.axis + 1])
+
+
+def _columns(asked: Asked) -> int:
+    return int(asked.inputs[0].shape[-2 if asked.op.transpose else -1])
 
 
 def _window(asked: Asked) -> int:
@@ -312,6 +318,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     GlobalPool: _summed(_positions),
     AvgPool: _summed(_window),
     BlurPool: _summed(_window),
+    MatMul: _summed(_columns),
     ReduceSum: _summed(_along),
     ReduceMean: _summed(_along),
     Norm: _norm,
@@ -333,6 +340,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             MaxPool,
             Pad,
             PadChannels,
+            Parameter,
             ReduceMax,
             Reshape,
             ReverseChannels,

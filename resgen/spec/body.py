@@ -300,7 +300,9 @@ class BodyReader:
 
     def _merge(self, at: Json, value: Mapping[str, Json]) -> Form | None:
         kind = next(key for key in FORMS if key in value)
-        self.binder.members(at, (kind, *COMMON), f'"{kind}"')
+        also = ("axis",) if kind == "concat" else ()
+        members = self.binder.members(at, (kind, *also, *COMMON), f'"{kind}"')
+        axis = self._scalar(members, "axis", _COUNT)
         branches = value[kind]
         if isinstance(branches.value, list):
             bodies = tuple(self.body(item) for item in branches.value)
@@ -310,7 +312,7 @@ class BodyReader:
             message = f'"{kind}" needs at least one branch'
             self.problems.error("RG011", message, branches.place())
             return None
-        return Merge(kind, bodies)  # type: ignore[arg-type]
+        return Merge(kind, bodies, axis)  # type: ignore[arg-type]
 
     def _item(self, at: Json, value: Mapping[str, Json]) -> Form | None:
         self.binder.members(at, ("item", *COMMON), '"item"')

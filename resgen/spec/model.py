@@ -137,6 +137,7 @@ class Merge:
 
     kind: MergeKind
     branches: tuple[Body, ...]
+    axis: Scalar | None = None  # of a concatenation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -225,6 +225,10 @@ class _Generator:
                 },
             },
             **{kind: {kind: ref("body")} for kind in get_args(MergeKind)},
+            "concat": {
+                "concat": ref("body"),
+                "axis": self.spellings.argument(Param("integer", minimum=0)),
+            },
         }
         common = {
             **dict.fromkeys(COMMON, TEXT),

@@ -76,6 +76,7 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "scale": f'{{"residual": {_CONV}, "shortcut": {{"scale": 0.5}}}}',
         "add": f'{{"add": [[], {_CONV}]}}',
         "concat": f'{{"concat": [[], {_CONV}]}}',
+        "axis": f'{{"concat": [[], {_CONV}], "axis": 1}}',
         "multiply": f'{{"multiply": [[], {_CONV}]}}',
         "stack": f'{{"stack": [[], {_CONV}]}}',
         "list": f'[{{"list": [[], {_CONV}]}}, {{"concat": [[]]}}]',

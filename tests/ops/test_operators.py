@@ -86,7 +86,7 @@ def test_open_sizes_compute_the_same(case: Case, opset: int) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_macs_are_those_that_torch_counts(case: Case) -> None:
     graph = one_node(case.op, case.inputs)
-    model = to_torch(graph, random_weights(graph)).eval()
+    model = to_torch(graph, random_weights(graph)).eval().requires_grad_(False)
     inputs = map(torch.from_numpy, random_inputs(case.inputs))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*inputs)

@@ -17,6 +17,7 @@ from resgen.ops import OPERATORS
 from resgen.ops.conv import Conv
 from resgen.ops.conv_transpose import ConvTranspose
 from resgen.ops.linear import Linear
+from resgen.ops.transpose import Transpose
 from resgen.proof.local import prove_locally
 from resgen.weights.initialize import initialize
 
@@ -44,6 +45,9 @@ def network(op, shapes):
         values[1] = net.add(
             "larger", ConvTranspose(out=2, kernel=3, stride=2), "before"
         )
+    if op.name == "matmul" and op.transpose == op.transpose_by:
+        axes = (*range(len(first) - 2), len(first) - 1, len(first) - 2)
+        values[1] = net.add("turned", Transpose(axes=axes), "other0")
     net.add("node", op, *values)
     rank = len(net.nodes[-1].type.shape)
     after = Linear(out=8) if rank != 3 else Conv(out=8, kernel=1)
