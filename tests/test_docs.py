@@ -17,6 +17,7 @@ from urllib.parse import unquote, urldefrag
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from test_readme import commands_in, unknown_options
 
 import resgen
@@ -62,6 +63,31 @@ def test_every_example_does_what_is_said(
 )
 def test_every_command_and_option_exists(line: str) -> None:
     assert not unknown_options(line)
+
+
+def _outline(printed: str) -> list[str]:
+    """Its lines without what differs between machines and networks."""
+    lines = [re.sub(r"\S*\d\S*", "#", line).strip() for line in printed.splitlines()]
+    return [
+        re.split(r" {2,}", line)[0] if line.startswith("pictures") else
+        re.sub(r"\S*(resnet\w*|specs/)\S*", "#", line)
+        for line in lines
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["README.md", ".docs/pages/index.md"])
+def test_what_a_build_prints_is_what_is_shown(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / file).read_text("utf-8")
+    (shown,) = re.findall(r"((?:^    .*\n)*^    spec  .*\n(?:^    .*\n)*)", text, re.M)
+    done = CliRunner().invoke(main, ["build", "resnet20_cifar"])
+    assert done.exit_code == 0, done.output
+    wanted = [line for line in _outline(done.stdout) if line]
+    assert [line for line in _outline(shown) if not line.startswith("$")] == wanted
 
 
 @pytest.mark.slow

@@ -73,13 +73,22 @@ def scaled(number: float, unit: str = "") -> str:
     return f"{text or digits(number / factor)} {prefix}{unit}".rstrip()
 
 
-def share(part: float, whole: float) -> str:
-    """Per cent, with one digit after the point.
+def share(part: float, whole: float, places: int = 1) -> str:
+    """Per cent, with so many digits after the point.
 
-    >>> share(1, 3)
-    '33.3 %'
+    >>> share(1, 3), share(0.954, 1, 0)
+    ('33.3 %', '95 %')
     """
-    return f"{100 * part / whole:.1f} %" if whole else ""
+    return f"{100 * part / whole:.{places}f} %" if whole else ""
+
+
+def shares(low: float, high: float, places: int = 1) -> str:
+    """The ends of an interval of shares, in per cent.
+
+    >>> shares(0.25, 0.5)
+    '25.0 to 50.0 %'
+    """
+    return f"{100 * low:.{places}f} to {share(high, 1, places)}"
 
 
 def shape(sizes: Iterable[int | None], sign: str = "x") -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -17,7 +18,9 @@ from reports.make import NASTY
 
 from resgen.document.schema import schema
 from resgen.profiling.documents import COMPARISON
+from resgen.reports.comparison.terminal import lines as found_lines
 from resgen.reports.forms import rendered
+from resgen.words.terminal import unmarked
 
 Open = Callable[..., Any]
 
@@ -80,3 +83,36 @@ def test_a_comparison_survives_its_file(tmp_path: Any) -> None:
     COMPARISON.save(comparison(), path)
     assert COMPARISON.load(path) == comparison()
     jsonschema.validate(json.loads(path.read_text("utf-8")), schema(COMPARISON))
+
+
+def test_an_accuracy_that_nobody_measured_is_said_to_be_none() -> None:
+    found = comparison()
+    low = replace(found.b, weights="probe", precision="int8", accuracy=None)
+    said = "accuracy not measured: fresh weights know no classes"
+    assert rendered([replace(found, b=low)], "html").count(said) >= 2
+    trained = replace(low, weights="net.safetensors")
+    assert said not in rendered([replace(found, b=trained)], "html")
+
+
+@pytest.mark.parametrize(
+    ("interval", "floor", "why"),
+    [
+        ((0.98, 1.01), 0.05, "the interval holds 1, so either may be faster; "),
+        (
+            (0.9, 1.2), 0.013,
+            "the interval holds 1, so either may be faster, and reaches beyond the "
+            "1.3 % that A differs from itself; ",
+        ),
+        ((0.95, 0.99), 0.1, "so few pairs of processes may differ so by chance; "),
+    ],
+)  # fmt: skip
+def test_what_is_undecided_says_why(
+    interval: tuple[float, float], floor: float, why: str
+) -> None:
+    ratio = sum(interval) / 2
+    found = replace(
+        comparison(), verdict="undecided", interval=interval, floor=floor, ratio=ratio
+    )
+    _, second, third, *_ = map(unmarked, found_lines(found))
+    assert f" of {found.a.name}'s time (" in second
+    assert third.strip().startswith(why)

@@ -13,7 +13,7 @@ from resgen.reports.comparison import tables
 from resgen.reports.comparison.wording import facts, sentence, sentences, verdict
 from resgen.reports.page import again, card, items
 from resgen.reports.tables import pairs
-from resgen.words.numbers import flat, interval, scaled, seconds, share, when
+from resgen.words.numbers import flat, interval, scaled, seconds, share, shares, when
 
 _SECTIONS: Final = {
     "summary": "Verdict",
@@ -64,7 +64,7 @@ def _cards(one: Comparison) -> Iterator[str]:
         yield card(
             f"{one.ratio:.3f} ×",
             f"time of {b.name} over {a.name}: {one.verdict}",
-            f"{low:.3f} to {high:.3f} at {100 * (one.level or 0.0):.0f} %",
+            f"{low:.3f} to {high:.3f} at {share(one.level or 0.0, 1, 0)}",
         )
     for side in (a, b):
         if side.latency is not None:
@@ -92,8 +92,7 @@ def _cards(one: Comparison) -> Iterator[str]:
             yield card(
                 share(known.share, 1),
                 f"{what} by {side.name}",
-                f"{100 * low:.1f} to {share(high, 1)} at 95 %{than} · "
-                f"{known.inputs:,} inputs",
+                f"{shares(low, high)} at 95 %{than} · {known.inputs:,} inputs",
             )
 
 
@@ -108,7 +107,7 @@ def _how(one: Comparison) -> str:
     return (
         f"{sentence(one, one.verdict)}. {len(one.pairs)} pairs of fresh processes took "
         f"turns for {one.seconds or 0.0:.0f} s; {len(one.alike)} pairs that both ran A "
-        f"say that {100 * (one.floor or 0.0):.1f} % comes of nothing."
+        f"say that {share(one.floor or 0.0, 1)} comes of nothing."
     )
 
 

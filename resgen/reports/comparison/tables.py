@@ -22,7 +22,7 @@ def _latency(side: Side) -> str:
 _FACTS: Final[dict[str, Callable[[Side], str]]] = {
     "latency": _latency,
     "size of its files": lambda side: size(side.bytes, "B")[0],
-    "accuracy": lambda side: accuracy(side.accuracy),
+    "accuracy": accuracy,
     "precision": lambda side: side.precision,
     "parameters": lambda side: size(side.params)[0],
     "multiply-adds": lambda side: size(side.macs)[0],

@@ -7,8 +7,8 @@ from typing import Final
 
 from resgen.records.comparison import Comparison
 from resgen.reports.comparison import tables
-from resgen.reports.comparison.wording import accuracy, more, sentence
-from resgen.words.numbers import scaled
+from resgen.reports.comparison.wording import accuracy, open_question, sentence
+from resgen.words.numbers import scaled, share
 from resgen.words.terminal import style
 
 _COLOURS: Final = {"faster": "green", "slower": "red"}
@@ -23,14 +23,14 @@ def lines(found: Comparison) -> Iterator[str]:
         return
     yield (
         f"{len(found.pairs)} pairs of processes, ABBA · A/A floor "
-        f"{100 * (found.floor or 0.0):.1f} % · {found.seconds:.0f} s"
+        f"{share(found.floor or 0.0, 1)} · {found.seconds:.0f} s"
     )
     verdict = style(found.verdict, fg=_COLOURS.get(found.verdict), bold=True)
     yield sentence(found, verdict)
     if found.verdict == "undecided":
-        yield f"  {more(found)}"
+        yield f"  {open_question(found)}"
     for side in (found.a, found.b):
-        facts = [scaled(side.bytes, "B") if side.bytes else "", accuracy(side.accuracy)]
+        facts = [scaled(side.bytes, "B") if side.bytes else "", accuracy(side)]
         if any(facts):
             yield f"  {side.name}: {', '.join(filter(None, facts))}"
     wide = max((len(step.part) for step in found.differences), default=0)

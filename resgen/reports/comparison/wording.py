@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from resgen.records.comparison import Accuracy, Comparison, Side
-from resgen.words.numbers import scaled, seconds, share
+from resgen.artifact.measured import PROBE
+from resgen.records.comparison import Comparison, Side
+from resgen.words.numbers import scaled, seconds, share, shares
 
 
 def sentence(found: Comparison, verdict: str) -> str:
@@ -18,13 +19,25 @@ def sentence(found: Comparison, verdict: str) -> str:
         "undecided": f"{b} against {a}: {verdict}",
     }.get(found.verdict, f"{b} is {verdict} than {a}")
     return (
-        f"{said}: {found.ratio:.3f}x ({100 * (found.level or 0.0):.0f} % interval "
-        f"{low:.3f} to {high:.3f}), {seconds(first)} and {seconds(second)}"
+        f"{said}: {found.ratio:.3f} of {a}'s time ({share(found.level or 0.0, 1, 0)} "
+        f"interval {low:.3f} to {high:.3f}), {seconds(second)} and {seconds(first)}"
     )
 
 
-def more(found: Comparison) -> str:
-    """What would decide it."""
+def open_question(found: Comparison) -> str:
+    """Why it is undecided, and what would decide it."""
+    low, high = found.interval or (0.0, 0.0)
+    floor = found.floor or 0.0
+    if low <= 1 <= high:
+        why = "the interval holds 1, so either may be faster"
+    else:
+        why = "so few pairs of processes may differ so by chance"
+    if max(1 - low, high - 1) > floor:
+        why += f", and reaches beyond the {share(floor, 1)} that A differs from itself"
+    return f"{why}; {_more(found)}"
+
+
+def _more(found: Comparison) -> str:
     if found.more_seconds is None:
         return "more pairs would hardly decide it on this machine"
     whole = (found.seconds or 0.0) + found.more_seconds
@@ -64,10 +77,10 @@ def sentences(found: Comparison) -> Iterator[str]:
     if a.bytes and b.bytes:
         yield f"{_sized(a, b, a.bytes, b.bytes)}."
     for side in (a, b):
-        if told := accuracy(side.accuracy):
+        if told := accuracy(side):
             yield f"{side.name}: {told}."
     if found.verdict == "undecided" and found.ratio is not None:
-        told = more(found)
+        told = open_question(found)
         yield f"{told[:1].upper()}{told[1:]}."
     loud = [d for d in found.differences if d.why and d.why != "within noise"]
     for step in loud[:3]:
@@ -79,15 +92,17 @@ def sentences(found: Comparison) -> Iterator[str]:
     yield from (f"A condition failed: {line}." for line in found.failed)
 
 
-def accuracy(known: Accuracy | None) -> str:
-    """What is known of a side's accuracy; empty where nothing is."""
+def accuracy(side: Side) -> str:
+    """What is known of a side's accuracy; empty where nobody would ask for it."""
+    known = side.accuracy
     if known is None:
-        return ""
-    low, high = (100 * end for end in known.interval)
+        asked = side.weights == PROBE and side.precision != "fp32"
+        return "accuracy not measured: fresh weights know no classes" if asked else ""
+    low, high = known.interval
     what = "right" if known.counts == "right" else "of float32's class"
     told = (
         f"{share(known.share, 1)} of {known.inputs:,} inputs {what} (95 % interval "
-        f"{low:.1f} to {high:.1f} %)"
+        f"{shares(low, high)})"
     )
     if known.float32 is None:
         return told
