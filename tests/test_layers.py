@@ -98,7 +98,7 @@ BUDGET = {
     "proof": 1830,
     "calibrate": 750,
     "serve": 380,
-    "kit": 1060,
+    "kit": 910,
     "artifact": 2040,
     "forms": 530,
     "attribution": 1660,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from resgen.files import ownership
-from resgen.onnxfile.external import check_external
+from resgen.onnxfile.external import named_files
 
 SPEC: Final = "spec.json"
 GRAPH: Final = "graph.json"
@@ -20,10 +20,7 @@ NAMES: Final = (SPEC, GRAPH, WEIGHTS, MODEL, MANIFEST)
 
 def copied(model: Path, folder: Path) -> tuple[str, ...]:
     """Copy an ONNX file with what it keeps beside it; their names, its own first."""
-    names = {MODEL: model}
-    for path in check_external(model):
-        home = model.parent.resolve()
-        names[path.resolve().relative_to(home).as_posix()] = path
+    names = {MODEL: model, **named_files(model)}
     for name, path in names.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / name)

@@ -277,7 +277,7 @@ def _request(
 def _held(ready: Ready, told: OfEngine, options: Options) -> dict[str, str]:
     """The hashes of an engine that is what it was asked to be, and of its manifest."""
     from resgen.files.hashed import sha256_of
-    from resgen.kit.profiles import shapes_of
+    from resgen.onnxfile.ends import ends_of
     from resgen.tensorrt.cache import ENGINE
     from resgen.tensorrt.flavor import flavor_of
     from resgen.tensorrt.held import contradictions
@@ -288,8 +288,7 @@ def _held(ready: Ready, told: OfEngine, options: Options) -> dict[str, str]:
     its = vouched(engine)
     flavor = flavor_of(options.flavor or told.flavor)
     request = _request(ready, options, flavor, told.targets)
-    shapes, _ = shapes_of(ready.model)
-    profiles = resolve(options.profile, shapes)
+    profiles = resolve(options.profile, ends_of(ready.model).inputs)
     wrong = contradictions(
         engine, its, request, told.tensorrt, ready.identity, profiles
     )
@@ -356,11 +355,11 @@ def _kit(
 ) -> dict[str, str]:
     """Write a kit, with the inputs and outputs of one that is ``kept``."""
     from resgen.files.hashed import sha256_of
-    from resgen.kit.profiles import shapes_of
     from resgen.kit.write import write_kit
+    from resgen.onnxfile.ends import ends_of
     from resgen.tensorrt.profiles import resolve
 
-    shapes, _ = shapes_of(ready.model)
+    shapes = ends_of(ready.model).inputs
     profiles = resolve(options.profile, shapes)
     first = next(iter(shapes))
     batch = shapes[first][0] or (profiles[0][first][1][0] if profiles else 1)
@@ -373,7 +372,7 @@ def _kit(
         profiles=profiles,
         inputs=inputs,
         expected=expected,
-        tolerances=dict.fromkeys(expected, ready.tolerance),
+        tolerance=ready.tolerance,
         name=ready.name,
         workspace=options.workspace,
         level=options.optimization_level,

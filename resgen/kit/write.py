@@ -14,12 +14,11 @@ import numpy as np
 from resgen._version import __version__
 from resgen.errors import ResgenError, UsageError
 from resgen.files.hashed import HashedFile
-from resgen.files.place import staged
 from resgen.kit.assemble import assemble
-from resgen.kit.profiles import check_profiles, shapes_of
-from resgen.onnxfile.external import check_external
+from resgen.onnxfile.external import named_files
 from resgen.runtime.base import Array
 from resgen.tensorrt.profiles import Profile
+from resgen.words.numbers import shape as said
 
 MODEL: Final = "model.onnx"
 KIT: Final = "kit.json"
@@ -51,35 +50,24 @@ def write_kit(
     profiles: Sequence[Profile],
     inputs: Mapping[str, Array],
     expected: Mapping[str, Array],
-    tolerances: Mapping[str, float],
+    tolerance: float,
     name: str,
     metadata: Mapping[str, Any],
     workspace: int | None = None,
     level: int | None = None,
 ) -> tuple[Path, ...]:
-    """Write the folder ``out``, which must not exist or be empty; returns its files.
+    """Write the folder ``out``, which is not there yet; returns its files.
 
     ``target`` names compute capabilities (``sm_87``, or ``sm_87, sm_90``).
-    ``expected`` is what the network gives for ``inputs``, and ``tolerances`` is, for
-    each output, how far an engine may be off as a share of the output's range.
+    ``expected`` is what the network gives for ``inputs``, and ``tolerance`` how far an
+    engine may be off, as a share of an output's range.
     ``profiles`` are empty where sizes are fixed. ``metadata`` is kept in ``kit.json``
     as it is. ``workspace`` (in bytes) and the optimisation ``level`` are TensorRT's own
     where they are None.
 
     An engine of an fp32 file computes without TF32, whose ten bits would not pass for
-    float32. Errors are :class:`~resgen.errors.ResgenError`, and leave nothing behind.
+    float32. Inputs that no profile takes are a :class:`~resgen.errors.UsageError`.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ResgenError(f"{out} is there already", hint="name another folder")
-    beside = check_external(onnx)
-    shapes, outputs = shapes_of(onnx)
-    test_profile = check_profiles(shapes, profiles, inputs)
-    for what, names in (("outputs", expected), ("tolerances", tolerances)):
-        if set(names) != set(outputs):
-            raise UsageError(
-                f"the network gives {', '.join(outputs)}, but the kit's {what} are "
-                f"{', '.join(names) or 'none'}"
-            )
     tf32 = precision != "fp32"
     line = trtexec_line(profiles, tf32=tf32, workspace=workspace, level=level)
     kit = {
@@ -91,7 +79,7 @@ def write_kit(
         "onnx": MODEL,
         "inputs": INPUTS,
         "expected": EXPECTED,
-        "test_profile": test_profile,
+        "test_profile": _profile_of(inputs, profiles),
         "profiles": [
             {
                 key: dict(zip(("min", "opt", "max"), map(list, sizes), strict=True))
@@ -102,29 +90,26 @@ def write_kit(
         "tf32": tf32,
         "workspace": workspace,
         "level": level,
-        "tolerances": dict(tolerances),
+        "tolerances": dict.fromkeys(expected, tolerance),
         "trtexec": line,
         "metadata": dict(metadata),
     }
     readme = _README.format(
         name=name, precision=precision, target=target, script=SCRIPT, trtexec=line
     )
-    with staged(out, force=False) as stage:
-        sources = {MODEL: onnx}
-        home = onnx.parent.resolve()
-        for path in beside:
-            sources[path.resolve().relative_to(home).as_posix()] = path
-        files = {file: _copy(path, stage / file) for file, path in sources.items()}
-        for file, arrays in ((INPUTS, inputs), (EXPECTED, expected)):
-            files[file] = _write_arrays(stage / file, arrays)
-        files[SCRIPT] = _write(stage / SCRIPT, assemble().encode())
-        files[README] = _write(stage / README, readme.encode())
-        kit["files"] = files
-        text = json.dumps(kit, indent=1, ensure_ascii=False) + "\n"
-        _write(stage / KIT, text.encode())
-        # Whoever may read it may run it.
-        mode = (stage / SCRIPT).stat().st_mode
-        (stage / SCRIPT).chmod(mode | (mode & 0o444) >> 2)
+    out.mkdir()
+    sources = {MODEL: onnx, **named_files(onnx)}
+    files = {file: _copy(path, out / file) for file, path in sources.items()}
+    for file, arrays in ((INPUTS, inputs), (EXPECTED, expected)):
+        files[file] = _write_arrays(out / file, arrays)
+    files[SCRIPT] = _write(out / SCRIPT, assemble().encode())
+    files[README] = _write(out / README, readme.encode())
+    kit["files"] = files
+    text = json.dumps(kit, indent=1, ensure_ascii=False) + "\n"
+    _write(out / KIT, text.encode())
+    # Whoever may read it may run it.
+    mode = (out / SCRIPT).stat().st_mode
+    (out / SCRIPT).chmod(mode | (mode & 0o444) >> 2)
     return tuple(out / file for file in (KIT, *files))
 
 
@@ -175,6 +160,21 @@ def trtexec_line(
     words += ["--exportTimes=times.json", "--exportProfile=profile.json"]
     words.append("--exportLayerInfo=layers.json")
     return shlex.join(words)
+
+
+def _profile_of(inputs: Mapping[str, Array], profiles: Sequence[Profile]) -> int:
+    """The first profile that takes the inputs; 0 where sizes are fixed."""
+    for index, profile in enumerate(profiles):
+        if all(
+            low <= size <= high
+            for name, (least, _, most) in profile.items()
+            for size, low, high in zip(inputs[name].shape, least, most, strict=True)
+        ):
+            return index
+    if profiles:
+        shown = ", ".join(said(array.shape) for array in inputs.values())
+        raise UsageError(f"no profile takes the test inputs, which are {shown}")
+    return 0
 
 
 def _copy(source: Path, target: Path) -> dict[str, Any]:

@@ -37,6 +37,15 @@ def check_external(path: Path) -> tuple[Path, ...]:
     return data_files(read_stored(path))
 
 
+def named_files(path: Path) -> dict[str, Path]:
+    """The same by their names in the folder of the ONNX file."""
+    home = path.parent.resolve()
+    return {
+        file.resolve().relative_to(home).as_posix(): file
+        for file in check_external(path)
+    }
+
+
 def data_files(stored: StoredModel) -> tuple[Path, ...]:
     """The same of a file that was read already."""
     _check_functions(stored.path, stored.model)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from resgen.errors import ResgenError
 from resgen.files.whole import copy
-from resgen.onnxfile.external import check_external
+from resgen.onnxfile.external import named_files
 from resgen.onnxfile.placed import check_placed
 from resgen.onnxfile.stored import read_stored
 from resgen.serve.config import Kind, Serving, Tensor, config_text
@@ -49,21 +49,19 @@ def write_repository(
     within a label becomes one space, since a label is a line. What Triton would not
     load is a :class:`~resgen.errors.ResgenError`, and nothing is written then.
     """
-    beside: Sequence[Path] = ()
+    beside: dict[str, Path] = {}
     if kind == "onnx":
         check_placed(model, "onnxruntime")
-        beside = check_external(model)
+        beside = named_files(model)
+        if FILES[kind] in beside:
+            raise ResgenError(f"{model} keeps weights in a file named {FILES[kind]}")
     labelled = _labelled(outputs, labels) if labels is not None else ()
     text = config_text(
         name, kind, inputs, outputs, serving,
         label_files=dict.fromkeys(labelled, LABELS),
     )  # fmt: skip
     home = out / name
-    files = {f"1/{FILES[kind]}": model}
-    for path in beside:
-        files[f"1/{path.relative_to(model.parent).as_posix()}"] = path
-    if len(files) <= len(beside):
-        raise ResgenError(f"{model} keeps weights in a file named {FILES[kind]}")
+    files = {f"1/{name}": path for name, path in {FILES[kind]: model, **beside}.items()}
     texts = {CONFIG: text}
     if labels is not None:
         texts[LABELS] = "".join(f"{' '.join(label.split())}\n" for label in labels)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resgen.files.hashed import sha256_of
-from resgen.onnxfile.external import check_external
+from resgen.onnxfile.external import named_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,6 @@ class Fingerprint:
 
 def fingerprint(onnx: Path) -> Fingerprint:
     """Hash an ONNX file and the data files that it names, which are checked first."""
-    folder = onnx.parent.resolve()
-    external = {
-        path.resolve().relative_to(folder).as_posix(): sha256_of(path)
-        for path in check_external(onnx)
-    }
+    beside = named_files(onnx)
+    external = {name: sha256_of(path) for name, path in beside.items()}
     return Fingerprint(sha256_of(onnx), external)

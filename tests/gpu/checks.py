@@ -233,7 +233,7 @@ def tensorrt_kit(name, flavor):
             profiles=[{"input": sizes}],
             inputs={"input": x},
             expected={"output": y},
-            tolerances={"output": TOLERANCES["fp32"]},
+            tolerance=TOLERANCES["fp32"],
             name=name,
             metadata={},
         )

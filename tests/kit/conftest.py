@@ -43,7 +43,7 @@ def make_kit(model, tmp_path):
             "profiles": [PROFILE],
             "inputs": {"input": x},
             "expected": {"output": x.mean((2, 3))},
-            "tolerances": {"output": 1e-5},
+            "tolerance": 1e-5,
             "name": "mean",
             "metadata": {"spec": "abc"},
             **changes,

@@ -161,7 +161,7 @@ def test_what_was_asked_of_the_builder_reaches_it(make_kit, run_script):
 
 
 def test_bfloat16_inputs_and_outputs_are_converted(make_kit, run_script):
-    kit = make_kit(precision="bf16", tolerances={"output": 1e-2})
+    kit = make_kit(precision="bf16", tolerance=1e-2)
     assert run_script(kit, dtype="BF16").returncode == 0
     (row,) = result_of(kit)["outputs"]
     assert 1e-5 < row["share_of_range"] < 1e-2
@@ -267,7 +267,9 @@ def test_without_tensorrt_the_command_that_brings_it_is_named(make_kit):
 
 @pytest.mark.slow
 def test_wrong_usage_is_exit_code_2(make_kit, run_script):
-    assert run_script(make_kit(), "--runs", "0").returncode == 2
+    kit = make_kit()
+    assert run_script(kit, "--runs", "0").returncode == 2
+    assert run_script(kit, "--warm-up", "nan").returncode == 2
 
 
 def test_a_real_engine_is_built_without_a_gpu(make_kit):

@@ -217,6 +217,8 @@ def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> 
     options = parser.parse_args(arguments)
     if options.runs < 1:
         parser.error("--runs takes a number from 1")
+    if not 0 <= options.warm_up < float("inf"):
+        parser.error("--warm-up takes seconds from 0")
     try:
         trt = load_tensorrt(options.flavor)
         cuda, why = find_cuda(cudart_files())
