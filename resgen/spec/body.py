@@ -326,7 +326,8 @@ class BodyReader:
             self.problems.mistyped(stated, "expected an object: a body for each name")
             return None
         bodies = {}
-        for name, body in stated.value.items():
+        # JSON's objects have no order, and the canonical form sorts their keys.
+        for name, body in sorted(stated.value.items()):
             if not is_identifier(name):
                 message = f'"{name}" is no name for an output (letters, digits, _)'
                 self.problems.error("RG013", message, body.place(key=True))

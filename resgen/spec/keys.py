@@ -65,7 +65,7 @@ KEY_DOCS: Final = {
     "stack": "Branches along a new first axis.",
     "list": "Branches kept apart: a list of values.",
     "item": "One value of a list, counted from 0 (from the end: -1).",
-    "outputs": "What the network gives out, by name; the end of its head.",
+    "outputs": "What the network gives out, by name and in the order of names.",
     "for": "A loop's variable, which counts from 0.",
     "in": "How many iterations.",
     "share": "Use the parameters of this path again; of a loop: in each iteration.",

@@ -89,6 +89,17 @@ def test_a_head_gives_out_values_by_name_and_lists_by_number() -> None:
     }
 
 
+def test_outputs_have_the_order_of_their_names() -> None:
+    """Whatever the order of the keys: parameters would have another order with it."""
+    conv = {"op": "conv", "out": 8, "kernel": 1}
+    one = {"b": conv | {"as": "b"}, "a": conv | {"as": "a"}}
+    other = dict(reversed(one.items()))
+    first, second = (graph(spec({"outputs": outputs})) for outputs in (one, other))
+    assert [name for name, _ in first.outputs] == ["a", "b"]
+    assert first.parameters == second.parameters
+    assert first.outputs == second.outputs
+
+
 def test_the_input_and_single_stages_are_kept() -> None:
     head = {"outputs": {"first": {"from": "stages[0]"}, "last": {"from": "stages[-1]"}}}
     assert shapes(spec(head)) == {"first": (8, 32, 32), "last": (24, 8, 8)}
