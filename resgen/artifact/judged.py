@@ -29,6 +29,7 @@ from resgen.proof.tolerance import (
     judge,
     judge_loss,
     named,
+    output_text,
 )
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.runtime.torch import load_torch
@@ -258,13 +259,13 @@ def accuracy_lines(accuracy: Accuracy, precision: str) -> list[str]:
         )
     parts.append(f"cosine {accuracy.cosine:.5f}")
     parts.append(
-        f"differences up to {accuracy.largest:.2%} of the output's range "
+        f"differences up to {accuracy.largest:.2%} of {output_text(accuracy)}'s range "
         f"(99.9 % within {accuracy.p999:.2%})"
     )
     lines = [f"{accuracy.judge}, {precision} against float32: {parts[0]}"]
     lines.append(", ".join(parts[1:]))
     worst = accuracy.worst
-    noise = f"noise {decibel_text(accuracy.snr)} below the output"
+    noise = f"noise {decibel_text(accuracy.snr)} below {output_text(accuracy)}"
     if worst is not None:
         noise += (
             f"; noisiest is {named(worst)} with {decibel_text(worst.snr)} "

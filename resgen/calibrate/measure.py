@@ -41,10 +41,8 @@ def measure(
     """
     blocks = block_values(folded)
     (given,) = folded.inputs
-    _, output = folded.outputs[0]
-    name = folded.outputs[0][0]
     tally = Tally(blocks)
-    values = tuple(dict.fromkeys((*blocks, output)))
+    values = tuple(dict.fromkeys((*blocks, *(value for _, value in folded.outputs))))
     with opened(folded, weights, values) as wide, _low(lowered, weights, values) as low:
         done = 0
         for batch in samples.batches(BATCH):
@@ -56,11 +54,11 @@ def measure(
                 found = low.run(feed)
             if few:
                 tally.add_blocks(wanted, found)
-            if deployed is None:
-                tally.add_outputs(wanted[output], found[output])
-            else:
+            if deployed is not None:
                 outputs = _run(deployed, given.name, feed)
-                tally.add_outputs(wanted[output], outputs[name])
+            for name, value in folded.outputs:
+                low_one = found[value] if deployed is None else outputs[name]
+                tally.add_output(name, wanted[value], low_one)
             done += len(batch)
             progress(done, samples.count)
     return tally.accuracy((deployed or low).name, samples.targets)

@@ -43,17 +43,21 @@ class BlockNoise:
 class Accuracy:
     """How far a low-precision network is from the float32 one, over ``inputs`` inputs.
 
-    ``top1`` counts those whose largest element is the same; ``interval`` is the 95 %
-    interval of their share (Wilson 1927); both None where no output is a vector.
-    ``cosine`` is the mean over inputs, ``largest`` and ``p999`` are the largest and the
-    99.9th percentile of differences, in units of the output's range, ``snr`` is the
-    output's in dB. ``judge`` is what ran the low-precision network. ``finite`` is false
-    where the float32 network gives numbers that are not, and then nothing is known.
-    ``classes`` compares both networks with the right classes, where those are known.
+    ``top1`` counts those whose largest element is the same in the first output that is
+    a vector; ``interval`` is the 95 % interval of their share (Wilson 1927); both None
+    where none is. ``outputs`` are the signal-to-noise ratios of all in dB; ``output``
+    has the least, ``snr``, and the figures that follow are its: ``cosine`` is the mean
+    over inputs, ``largest`` and ``p999`` are the largest and the 99.9th percentile of
+    differences, in units of the output's range. ``judge`` is what ran the low-precision
+    network. ``finite`` is false where the float32 network gives numbers that are not,
+    and then nothing is known. ``classes`` compares both networks with the right
+    classes, where those are known.
     """
 
     judge: str
     inputs: int
+    output: str
+    outputs: Mapping[str, float]
     top1: tuple[int, int] | None
     interval: tuple[float, float] | None
     cosine: float
@@ -92,8 +96,8 @@ class Tally:
     blocks: Mapping[str, tuple[str, int | None]]
     signal: dict[str, float] = field(default_factory=dict)
     noise: dict[str, float] = field(default_factory=dict)
-    wanted: list[Array] = field(default_factory=list)
-    found: list[Array] = field(default_factory=list)
+    wanted: dict[str, list[Array]] = field(default_factory=dict)
+    found: dict[str, list[Array]] = field(default_factory=dict)
 
     def add_blocks(
         self, wanted: Mapping[str, Array], found: Mapping[str, Array]
@@ -105,10 +109,10 @@ class Tally:
             self.signal[value] = self.signal.get(value, 0.0) + float((exact**2).sum())
             self.noise[value] = self.noise.get(value, 0.0) + float((apart**2).sum())
 
-    def add_outputs(self, wanted: Array, found: Array) -> None:
+    def add_output(self, name: str, wanted: Array, found: Array) -> None:
         """An output of the network, one row an input."""
-        self.wanted.append(wanted.astype(np.float32))
-        self.found.append(found.astype(np.float32))
+        self.wanted.setdefault(name, []).append(wanted.astype(np.float32))
+        self.found.setdefault(name, []).append(found.astype(np.float32))
 
     def accuracy(self, judge: str, targets: Array | None = None) -> Accuracy:
         """The sum of it all; of a network that overflows, figures are no numbers."""
@@ -116,13 +120,21 @@ class Tally:
             return self._accuracy(judge, targets)
 
     def _accuracy(self, judge: str, targets: Array | None) -> Accuracy:
-        wanted, found = np.concatenate(self.wanted), np.concatenate(self.found)
-        count = len(wanted)
+        pairs = {
+            name: (np.concatenate(wanted), np.concatenate(self.found[name]))
+            for name, wanted in self.wanted.items()
+        }
         top1 = interval = right = None
-        if wanted.ndim == 2 and wanted.shape[1] > 1:
-            same = int((wanted.argmax(1) == found.argmax(1)).sum())
-            top1, interval = (same, count), wilson(same, count)
-            right = None if targets is None else classes(wanted, found, targets)
+        for wanted, found in pairs.values():
+            if wanted.ndim == 2 and wanted.shape[1] > 1:
+                same = int((wanted.argmax(1) == found.argmax(1)).sum())
+                top1, interval = (same, len(wanted)), wilson(same, len(wanted))
+                right = None if targets is None else classes(wanted, found, targets)
+                break
+        ratios = {name: _ratio(*pair) for name, pair in pairs.items()}
+        output = min(ratios, key=ratios.__getitem__)
+        wanted, found = pairs[output]
+        count = len(wanted)
         exact, low = (a.reshape(count, -1).astype(np.float64) for a in (wanted, found))
         apart = np.abs(low - exact)
         reach = float(np.ptp(exact)) or float(np.abs(exact).max()) or 1.0
@@ -132,20 +144,29 @@ class Tally:
         return Accuracy(
             judge=judge,
             inputs=count,
+            output=output,
+            outputs=ratios,
             top1=top1,
             interval=interval,
             cosine=float(cosines.mean()),
             largest=float(apart.max()) / reach,
             p999=float(np.percentile(apart, 99.9)) / reach,
-            snr=decibels(float((exact**2).sum()), float((apart**2).sum())),
+            snr=ratios[output],
             blocks=tuple(
                 BlockNoise(value, *at, decibels(self.signal[value], self.noise[value]))
                 for value, at in self.blocks.items()
                 if value in self.signal
             ),
-            finite=bool(np.isfinite(wanted).all()),
+            finite=all(np.isfinite(wanted).all() for wanted, _ in pairs.values()),
             classes=right,
         )
+
+
+def _ratio(wanted: Array, found: Array) -> float:
+    """The signal over the noise in dB."""
+    exact = wanted.astype(np.float64)
+    apart = found - exact
+    return decibels(float((exact**2).sum()), float((apart**2).sum()))
 
 
 def decibels(signal: float, noise: float) -> float:

@@ -60,8 +60,9 @@ def judge(accuracy: Accuracy, precision: str) -> None:
         )
     if not accuracy.snr >= LEAST_SNR[precision]:
         raise Inaccurate(
-            f"{precision} loses too much: {decibel_text(accuracy.snr)} in the output "
-            f"as {accuracy.judge} computes it, though in no block; "
+            f"{precision} loses too much: {decibel_text(accuracy.snr)} in "
+            f"{output_text(accuracy)} as {accuracy.judge} computes it, though in no "
+            "block; "
             f"{LEAST_SNR[precision]:.0f} dB are wanted",
             (),
             accuracy,
@@ -99,6 +100,12 @@ def named(block: BlockNoise) -> str:
         if block.block is None
         else (f"{block.section}, block {block.block}")
     )
+
+
+def output_text(accuracy: Accuracy) -> str:
+    """The output that figures are of, by its name where there are several."""
+    several = len(accuracy.outputs) > 1
+    return f'output "{accuracy.output}"' if several else "the output"
 
 
 def decibel_text(snr: float) -> str:
