@@ -20,6 +20,7 @@ from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import np_dtype
 from resgen.words.numbers import shape as said
+from resgen.words.numbers import share
 from resgen.words.terminal import Shown, printable, style
 
 #: Columns of a bar that stands for 100 %.
@@ -61,7 +62,7 @@ class Prediction:
             label = best.label
             name = f"class {best.index}" if label is None else printable(label)
             bar = "#" * round(BAR * best.probability)
-            yield f"  {100 * best.probability:5.1f} %  {bar:<{BAR}}  {name}"
+            yield f"  {share(best.probability, 1):>7}  {bar:<{BAR}}  {name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from resgen.words.numbers import count, in_unit, scaled, shape, size, unit_of
+from resgen.words.numbers import count, in_unit, scaled, shape, share, size, unit_of
 from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
 #: Bytes of one element.
@@ -110,7 +110,7 @@ def rows(found: Analysis) -> list[tuple[str, ...]]:
             section.content.replace("×", "x"),
             shape(section.output),
             in_unit(section.params, params),
-            f"{100 * section.macs / max(found.macs, 1):.1f} %",
+            share(section.macs, max(found.macs, 1)),
             shape(field if len(set(field)) > 1 else field[:1]),
             in_unit(section.activation_bytes, alive, 1),
         )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from resgen.machine.gpu import SLOWDOWNS
 from resgen.records.latency import Samples
+from resgen.words.numbers import share
 
 State = Mapping[str, Any]
 
@@ -69,13 +70,13 @@ def _grown(before: State, after: State, *names: str) -> float | None:
     return float(two) - float(one)
 
 
-def _percent(share: float) -> str:
+def _percent(part: float) -> str:
     """A share, which the grain of counters may bring above one.
 
     >>> _percent(0.384), _percent(1.01)
     ('38 %', '100 %')
     """
-    return f"{100 * min(share, 1.0):.0f} %"
+    return share(min(part, 1.0), 1, 0)
 
 
 def _load(before: State, after: State, passed: float) -> Iterator[str]:

@@ -13,6 +13,7 @@ from resgen.profiling.knee import knees
 from resgen.profiling.worker import Worker
 from resgen.records.latency import Record, Run
 from resgen.runtime.engines import find
+from resgen.words.numbers import share
 from resgen.words.progress import SILENT, Progress
 
 
@@ -103,7 +104,7 @@ def _failed(job: Job, failure: Failure) -> Run:
 def _with_knees(runs: Sequence[Run]) -> list[Run]:
     found = list(runs)
     for index, reached in knees(runs).items():
-        note = f"the knee: {reached:.0%} of the sweep's best throughput"
+        note = f"the knee: {share(reached, 1, 0)} of the sweep's best throughput"
         found[index] = replace(found[index], notes=(*found[index].notes, note))
     return found
 

@@ -12,6 +12,7 @@ from resgen.profiling.flow import flow
 from resgen.profiling.modes import host_timed
 from resgen.profiling.sampling import Sampled, overhead, sample
 from resgen.records.latency import Run
+from resgen.words.numbers import share
 
 #: Drift is said where it is likelier than this to be real, and larger than that.
 DRIFT_P: Final = 0.01
@@ -64,9 +65,9 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
         notes.append(_pace(taken, job.limits.interval))
     seen = machine.unsteady(before, after, taken.samples)
     notes += _settled(taken)
-    share = cost / summary.median
-    if share > COSTLY:
-        notes.append(f"sampling itself cost {share:.1%} of the median")
+    part = cost / summary.median
+    if part > COSTLY:
+        notes.append(f"sampling itself cost {share(part, 1)} of the median")
     if summary.drift_p < DRIFT_P and abs(summary.drift - 1) > DRIFT:
         notes.append(f"the second half took {summary.drift:.2f}x of the first: drift")
     measured = Run(
@@ -87,7 +88,7 @@ def run(job: Job, progress: Callable[[float], None]) -> Run:
         first_seconds=bench.first_seconds,
         peak_memory=peak,
         model_bytes=job.prepared.size(bench.engine.takes),
-        overhead=share,
+        overhead=part,
         machine=_machine(before, after, len(taken.samples.seconds) * job.batch),
     )
     if not job.breakdown or taken.stopped == "interrupted":

@@ -30,6 +30,7 @@ from resgen.weights.mends import mend
 from resgen.weights.names import counts_batches, find, is_tensor
 from resgen.weights.pickles import read_pickle
 from resgen.weights.safetensors import StoredWeights
+from resgen.words.numbers import count as said
 
 if TYPE_CHECKING:
     import torch
@@ -166,8 +167,7 @@ def checked_state(state: object, argument: str = "state_dict") -> Mapping[str, A
 
 def _say_converted(dtypes: Mapping[str, int]) -> None:
     for dtype, count in dtypes.items():
-        noun = "tensor" if count == 1 else "tensors"
-        logger.warning("%d %s converted from %s to float32", count, noun, dtype)
+        logger.warning("%s converted from %s to float32", said(count, "tensor"), dtype)
 
 
 def _array(name: str, tensor: torch.Tensor) -> Array:

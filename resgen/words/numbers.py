@@ -82,10 +82,10 @@ def share(part: float, whole: float, places: int = 1) -> str:
     return f"{100 * part / whole:.{places}f} %" if whole else ""
 
 
-def shares(low: float, high: float, places: int = 1) -> str:
+def share_interval(low: float, high: float, places: int = 1) -> str:
     """The ends of an interval of shares, in per cent.
 
-    >>> shares(0.25, 0.5)
+    >>> share_interval(0.25, 0.5)
     '25.0 to 50.0 %'
     """
     return f"{100 * low:.{places}f} to {share(high, 1, places)}"

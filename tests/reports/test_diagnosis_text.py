@@ -129,6 +129,18 @@ def test_sentences_say_what_became_of_the_training() -> None:
     assert "interrupted, so 1 of 2 runs" in told
 
 
+def test_few_steps_decide_nothing() -> None:
+    whole = arm(seeds=1)
+    (trained,) = whole.runs
+    seen = tuple(replace(each, correct=0) for each in trained.evaluations)
+    loss = trained.losses[0]
+    for steps, end in ((5, ", which so few steps do not decide."), (150, " little.")):
+        run = replace(trained, losses=(loss,) * steps, evaluations=seen)
+        (told,) = sentences(titled([diagnosis(replace(whole, runs=(run,)))]))
+        assert f"after {steps} steps it has learned little" in told
+        assert told.endswith(end)
+
+
 def test_arms_of_one_name_are_told_apart() -> None:
     one, later = diagnosis(arm()), diagnosis(arm(), created="2026-11-25T00:00:00")
     names = [each.title for each in titled([one, later, later])]

@@ -26,6 +26,7 @@ from resgen.profiling.statistics.decide import (
     schedule,
 )
 from resgen.profiling.worker import Worker
+from resgen.words.numbers import share
 from resgen.words.progress import SILENT, Progress
 
 #: Pairs that both ran A. Fewer leave the floor to chance: of four pairs it is more than
@@ -106,7 +107,7 @@ def measured(
         decision = contest.decided()
     seen = machine.unsteady(before, machine.snapshot(a.device))
     if decision.floor > MOST_FLOOR:
-        unfit = f"A differed from itself by up to {decision.floor:.0%}"
+        unfit = f"A differed from itself by up to {share(decision.floor, 1, 0)}"
         seen = (f"{unfit}: too much to call anything equal", *seen)
     seen = (*seen, *_built(a, b))
     return Measured(

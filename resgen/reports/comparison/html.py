@@ -13,7 +13,15 @@ from resgen.reports.comparison import tables
 from resgen.reports.comparison.wording import facts, sentence, sentences, verdict
 from resgen.reports.page import again, card, items
 from resgen.reports.tables import pairs
-from resgen.words.numbers import flat, interval, scaled, seconds, share, shares, when
+from resgen.words.numbers import (
+    flat,
+    interval,
+    scaled,
+    seconds,
+    share,
+    share_interval,
+    when,
+)
 
 _SECTIONS: Final = {
     "summary": "Verdict",
@@ -92,7 +100,7 @@ def _cards(one: Comparison) -> Iterator[str]:
             yield card(
                 share(known.share, 1),
                 f"{what} by {side.name}",
-                f"{shares(low, high)} at 95 %{than} · {known.inputs:,} inputs",
+                f"{share_interval(low, high)} at 95 %{than} · {known.inputs:,} inputs",
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from resgen.artifact.measured import PROBE
 from resgen.records.comparison import Comparison, Side
-from resgen.words.numbers import scaled, seconds, share, shares
+from resgen.words.numbers import scaled, seconds, share, share_interval
 
 
 def sentence(found: Comparison, verdict: str) -> str:
@@ -102,7 +102,7 @@ def accuracy(side: Side) -> str:
     what = "right" if known.counts == "right" else "of float32's class"
     told = (
         f"{share(known.share, 1)} of {known.inputs:,} inputs {what} (95 % interval "
-        f"{shares(low, high)})"
+        f"{share_interval(low, high)})"
     )
     if known.float32 is None:
         return told

@@ -27,7 +27,7 @@ from resgen.reports.diagnosis.arms import (
 )
 from resgen.reports.diagnosis.wording import number, shares, spread
 from resgen.reports.tables import Cell, Table
-from resgen.words.numbers import count, figure, flat, shape, share
+from resgen.words.numbers import count, figure, flat, shape, share, share_interval
 
 #: Bars of a small chart, lowest first, and what stands for them in other encodings.
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -135,7 +135,7 @@ def _accuracy(arm: Arm, step: int | None) -> str:
     words = []
     if told is not None:
         mean, (low, high) = told
-        words.append(f"{mean:.1%} (95 %: {low:.1%} to {high:.1%})".replace("%", " %"))
+        words.append(f"{share(mean, 1)} (95 %: {share_interval(low, high)})")
     if lost:
         words.append(f"{lost} of {len(arm.runs)} diverged")
     return " ".join(words) or "-"
@@ -220,7 +220,7 @@ def _run(run: Run) -> list[Cell]:
         *cells,
         (number(seen.loss), seen.loss),
         (share(right, 1), right),
-        (f"{100 * low:.1f} to {100 * high:.1f} %", low),
+        (share_interval(low, high), low),
     ]
 
 

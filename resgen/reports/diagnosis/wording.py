@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from resgen.diagnosis.training.summary import learns
 from resgen.records.diagnosis import Diagnosis, Finding
 from resgen.reports.diagnosis.arms import Spread, Titled, accuracy, fade, steps
-from resgen.words.numbers import count, figure, when
+from resgen.words.numbers import count, figure, share, when
+
+#: Steps before which a network that has learned little may still learn: a convention
+#: of ours, two thirds of the 150 that the help proposes.
+FEW: Final = 100
 
 
 def verdict(one: Titled) -> str:
@@ -66,7 +71,8 @@ def outcome(one: Titled) -> str:
         case "learns":
             return "in training: it learns" + (f", but {left}" if lost else "")
         case _:
-            return f"in training: after {count(done, 'step')} it has learned little"
+            told = f"in training: after {count(done, 'step')} it has learned little"
+            return told + (", which so few steps do not decide" if done < FEW else "")
 
 
 def spread(
@@ -85,7 +91,7 @@ def spread(
 
 def shares(of: Spread | None) -> str:
     """The same of shares, in per cent."""
-    return spread(of, lambda part: f"{100 * part:.1f}", " %")
+    return spread(of, lambda part: share(part, 1).removesuffix(" %"), " %")
 
 
 def _seeds(of: Spread) -> str:
