@@ -282,7 +282,8 @@ def test_a_deeper_stage_is_where_the_time_goes(tmp_path, monkeypatch):
 
 def test_the_accuracy_of_an_export_is_read_where_it_is_known(tmp_path):
     found = Accuracy(
-        judge="onnxruntime", inputs=400, top1=(396, 400), interval=(0.97, 0.997),
+        judge="onnxruntime", inputs=400, output="output", outputs={"output": 30.0},
+        top1=(396, 400), interval=(0.97, 0.997),
         cosine=0.999, largest=0.1, p999=0.05, snr=30.0, blocks=(),
     )  # fmt: skip
     right = Classes(400, (308, 304), None, 0.01, (-0.002, 0.022))
