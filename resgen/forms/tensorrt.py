@@ -206,7 +206,7 @@ def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> 
 def verify(
     ready: Ready, made: Mapping[str, Any], progress: Progress
 ) -> Mapping[str, Any]:
-    """The engine against the float32 network, where there is a GPU for it."""
+    """The engine against the float32 network, where its GPU and its TensorRT are."""
     found: dict[str, Any] = {}
     if "engine" in made:
         found["engine"] = _engine(ready, progress)
@@ -221,14 +221,14 @@ def verify(
 
 def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
     """How close the engine comes; None where nothing here can run it."""
-    from resgen.errors import MissingDevice
+    from resgen.errors import MissingComponent, MissingDevice
     from resgen.proof.compare import Departure
     from resgen.runtime.tensorrt import TensorRtSession
     from resgen.tensorrt.cache import ENGINE
 
     try:
         session = TensorRtSession(ready.folder / ENGINE)
-    except MissingDevice as missing:
+    except (MissingComponent, MissingDevice) as missing:
         progress.say("engine", f"not run: {missing.message}")
         return None
     with session:

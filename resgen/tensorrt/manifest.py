@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.document.files import Format
-from resgen.errors import ResgenError
+from resgen.errors import MissingComponent, MissingDevice, ResgenError
 from resgen.files.hashed import sha256_of
 from resgen.files.ordinary import reason
 from resgen.machine.device import Device, required
@@ -142,29 +142,31 @@ def vouched(engine: Path) -> EngineManifest:
 def check_here(engine: Path, manifest: EngineManifest, number: int = 0) -> Flavor:
     """The flavour that loads an engine on this machine's GPU of this number.
 
-    Another version or another GPU is a :class:`~resgen.errors.ResgenError`, a flavour
-    or a GPU that is not there has exit code 3.
+    A GPU that it was not built for, and none, are a
+    :class:`~resgen.errors.MissingDevice`, a TensorRT that did not build it is a
+    :class:`~resgen.errors.MissingComponent`: the engine is as good as it was.
     """
     flavor = FLAVORS[manifest.flavor]
     if flavor not in installed():
         load(flavor, f"{engine} cannot be loaded")
     built, here = manifest.tensorrt, version_of(flavor)
     if built != here:
-        raise ResgenError(
-            f"{engine} was built with {flavor.name} {built}, but {here} is here",
-            hint=rebuild(manifest),
+        raise MissingComponent(
+            f"{flavor.name} {built}",
+            f"{engine}, which it built, cannot be loaded: {here} is here",
+            rebuild(manifest),
         )
     device = required(f"{engine} cannot be loaded", number=number)
     targets = manifest.targets
     if device.capability not in targets:
-        raise ResgenError(
+        raise MissingDevice(
             f"{engine} was built for {', '.join(targets)}, but the GPU here, "
             f"{device.name}, is {device.capability}",
             hint=rebuild(manifest),
         )
     gpu = manifest.gpu
     if gpu is not None and gpu.name != device.name:
-        raise ResgenError(
+        raise MissingDevice(
             f"{engine} was built on a {gpu.name}, but the GPU here is a "
             f"{device.name}: its kernels were measured on the former",
             hint=rebuild(manifest),

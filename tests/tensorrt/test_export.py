@@ -19,7 +19,7 @@ import pytest
 
 import resgen
 from resgen.artifact.ready import locate_from_graph
-from resgen.errors import MissingDevice, ResgenError, UsageError
+from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.onnx import write
 from resgen.machine.device import Device
@@ -171,14 +171,16 @@ def test_an_engine_for_other_machines_says_what_differs(export, monkeypatch):
     on("sm_86")
     assert check_here(made.engine, manifest) is RTX
     on("sm_89")
-    with pytest.raises(ResgenError, match=r"built for sm_86, but .* is sm_89") as other:
+    with pytest.raises(
+        MissingDevice, match=r"built for sm_86, but .* is sm_89"
+    ) as other:
         check_here(made.engine, manifest)
     assert manifest.rebuild in other.value.hint
     on("sm_86", "another card")
     tuned = replace(manifest, gpu=Device("a card", "sm_86", "13.0"))
-    with pytest.raises(ResgenError, match="built on a a card"):
+    with pytest.raises(MissingDevice, match="built on a a card"):
         check_here(made.engine, tuned)
-    with pytest.raises(ResgenError, match=r"built with .* 1\.0, but 1\.\d"):
+    with pytest.raises(MissingComponent, match=r"RTX 1\.0 is not inst.*: 1\.\d"):
         check_here(made.engine, replace(manifest, tensorrt="1.0"))
 
 

@@ -10,7 +10,10 @@ from hashlib import sha256
 import pytest
 
 import resgen
+from resgen.machine import device
+from resgen.machine.device import Device
 from resgen.proof.compare import Departure
+from resgen.words.progress import Progress
 from tests.manifests import resealed
 
 pytestmark = pytest.mark.slow  # each may be the one that builds the engine
@@ -37,6 +40,16 @@ def built(tmp_path_factory):
     return made.folder
 
 
+class Heard(Progress):
+    """What is said."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, label, text):
+        self.said.append(text)
+
+
 @pytest.fixture
 def folder(built, tmp_path):
     return shutil.copytree(built, tmp_path / "out")
@@ -55,6 +68,31 @@ def sealed(folder, engine=None):
 
 def test_a_folder_as_it_was_written_is_verified(folder):
     resgen.verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "version", "why"),
+    [
+        ("sm_120", None, "but the GPU here, a card, is sm_120"),
+        ("sm_86", "1.0", "1.0 is here"),
+        (None, None, "no NVIDIA GPU"),
+    ],
+)
+def test_an_engine_for_another_machine_is_not_run_and_no_fault(
+    folder, monkeypatch, gpu, version, why
+):
+    def required(reason, *, number=0):
+        return Device("a card", gpu, "13.0")
+
+    if gpu is None and device.present() is not None:
+        pytest.skip("a GPU is here")
+    if gpu is not None:
+        monkeypatch.setattr("resgen.tensorrt.manifest.required", required)
+    if version is not None:
+        monkeypatch.setattr("resgen.tensorrt.manifest.version_of", lambda _: version)
+    heard = Heard()
+    assert resgen.verify(folder, progress=heard).to_dict()["engine"] is None
+    assert any(why in text for text in heard.said)
 
 
 #: Where the manifest of an engine is altered, what it says then, and what is said of
