@@ -14,7 +14,7 @@ from typing import Any
 from resgen.errors import Place, SpecError
 from resgen.expansion.builder import MAX_STRIDE, Builder, Limits, Many, Val, Value
 from resgen.expansion.evaluate import Frame, Stop
-from resgen.expansion.interpret import ANY, Interpreter
+from resgen.expansion.interpret import ANY, Interpreter, Run
 from resgen.expansion.lists import given_out
 from resgen.expansion.site import OperatorDefaults, Site, joined
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
@@ -33,6 +33,7 @@ from resgen.spec.model import (
 )
 from resgen.spec.params import Param
 from resgen.spec.places import LIMIT_HINT, Enough, Json, Problems
+from resgen.spec.stages import WRAPPED
 
 _DEPTH = Param("integer", minimum=0)
 _STRIDE = Param("axes", minimum=1)
@@ -214,10 +215,25 @@ class _Expansion:
             x = self._end(stage, "entry", 1, x, first)
         if stage.body is not None:
             x = self._body(stage.body, x, first)
-        for block in range(self.depths[index]):
-            inner = first if block == 0 else later
-            by = stride if block == 0 else 1
-            x = self._block(stage, block, by, each[block], x, inner)
+        if stage.wrap is not None and self._takes_stride(stage.wrap):
+            wrapping, stride = stride, 1
+        else:
+            wrapping = 1
+
+        def blocks(x: Value, site: Site) -> Value:
+            for block in range(self.depths[index]):
+                given = first if block == 0 else later
+                inner = replace(site, dilation=given.dilation, undo=given.undo)
+                by = stride if block == 0 else 1
+                x = self._block(stage, block, by, each[block], x, inner)
+            return x
+
+        if stage.wrap is None:
+            x = blocks(x, first)
+        else:
+            first.positions["channels"] = x.channels
+            held = {WRAPPED: Run(blocks)}
+            x = self._use(stage, stage.wrap, 0, wrapping, x, first, held)
         self.before += self.depths[index]
         later.positions["block"] = self.before
         return self._end(stage, "exit", 1, x, later)
@@ -308,7 +324,14 @@ class _Expansion:
         return self._use(stage, stage.block, index, stride, x, site)
 
     def _use(
-        self, stage: Stage, taker: Taker, index: int, stride: Any, x: Value, site: Site
+        self,
+        stage: Stage,
+        taker: Taker,
+        index: int,
+        stride: Any,
+        x: Value,
+        site: Site,
+        ready: Mapping[str, Any] | None = None,
     ) -> Value:
         """One use of a block with the stage's keys as its arguments."""
         made = self.spec.definitions[taker.block]
@@ -321,7 +344,7 @@ class _Expansion:
                     argument = self._item(argument, index)
                 given[name] = (argument, self.frame)
             return self.interpreter.block(
-                made, given, self._place(stage, taker), x, site
+                made, given, self._place(stage, taker), x, site, ready
             )
         except Stop as stop:
             self.interpreter.report(stop, x, site)
@@ -331,7 +354,7 @@ class _Expansion:
         """Where a problem of a built-in block is shown if no argument caused it."""
         value = stage.at.value
         if isinstance(value, dict):
-            for key in ("block", "entry", "exit"):
+            for key in ("block", "entry", "exit", "wrap"):
                 if key in value and value[key].value == taker.block:
                     return value[key].place()
         return stage.at.place()

@@ -6,8 +6,8 @@ that it concerns and nothing else, so that one run finds the problems of every s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from resgen.errors import Place
@@ -50,6 +50,16 @@ MAX_LOOP: Final = 100_000
 
 _COUNT = Param("integer", minimum=0, maximum=MAX_LOOP)
 _INDEX = Param("integer")
+
+
+EMPTY: Final[Mapping[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What a body parameter stands for that no body says: the blocks of a stage."""
+
+    run: Callable[[Value, Site], Value]
 
 
 class Interpreter:
@@ -309,6 +319,8 @@ class Interpreter:
         value = frame.parameter(name, element.at)
         if value is None:
             return x
+        if isinstance(value, Run):
+            return value.run(x, site)
         if not isinstance(value, BodyValue):
             message = f'"${name}" is not a body'
             raise Stop("RG012", message, frame.at(element.at))
@@ -352,10 +364,13 @@ class Interpreter:
         place: Place,
         x: Value,
         site: Site,
+        ready: Mapping[str, Any] | None = None,
     ) -> Value:
-        """One use of a block."""
+        """One use of a block; ``ready`` are values that its parameters have already."""
         inner = site.using(x.channels)
-        frame = self.frame(made, given, place, site.positions, inner.positions)
+        frame = self.frame(
+            made, given, place, site.positions, inner.positions, ready or {}
+        )
         if made.body is None:
             return x.spoil()  # its definition has a problem already
         return self.body(made.body, x, frame, inner)
@@ -382,6 +397,7 @@ class Interpreter:
         place: Place,
         outer: Mapping[str, Any],
         inner: Mapping[str, Any],
+        ready: Mapping[str, Any] = EMPTY,
     ) -> Frame:
         """Parameters and local values of a definition, evaluated.
 
@@ -389,7 +405,10 @@ class Interpreter:
         """
         self.problems.spend(5 + 3 * (len(made.params) + len(made.let)), lambda: place)
         frame = Frame(place, not made.builtin, self.problems)
+        frame.names.update(ready)
         for name, param in made.params.items():
+            if name in ready:
+                continue
             value = None
             source = given.get(name)
             if source is not None:

@@ -49,6 +49,7 @@ KEY_DOCS: Final = {
     "depth": "How many times.",
     "entry": "What comes before the blocks; a bare block takes the stage's keys.",
     "exit": "What comes after the blocks; a bare block takes the stage's keys.",
+    "wrap": 'A block around the stage\'s blocks, its parameter "inside".',
     "stride": "1 for the first stage and 2 for the others, unless said.",
     "norm": "Norms of this stage.",
     "act": "Activations of this stage.",

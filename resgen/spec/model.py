@@ -266,7 +266,8 @@ class Stage:
     """A stage with its defaults filled in.
 
     A stage has a ``block``, repeated ``depth`` times, or a ``body``. ``entry`` and
-    ``exit`` are bodies, or takers where they are the bare name of a block. ``stride``
+    ``exit`` are bodies, or takers where they are the bare name of a block. ``wrap`` is
+    what the blocks stand in. ``stride``
     is None where nothing states it, and so is ``precision``.
     """
 
@@ -279,6 +280,7 @@ class Stage:
     name: Template | None
     entry: Body | Taker | None
     exit: Body | Taker | None
+    wrap: Taker | None
     operators: Mapping[str, Mapping[str, Argument]]  # norm and act of this stage
     precision: Argument | PerBlock | None
 

@@ -295,6 +295,7 @@ class _Generator:
             "depth": self.spellings.argument(Param("integer", minimum=0)),
             "entry": end,
             "exit": end,
+            "wrap": ref("a-block"),
             "stride": self.spellings.argument(Param("axes", minimum=1)),
             "name": any_of(TEXT, NULL),
             **{name: any_of(self._said(name), NULL) for name in STAGE_OPERATORS},

@@ -31,6 +31,7 @@ STAGE_KEYS: Final = (
     "depth",
     "entry",
     "exit",
+    "wrap",
     "stride",
     "name",
     "norm",
@@ -40,6 +41,8 @@ STAGE_KEYS: Final = (
     "precision",
     "doc",
 )
+#: The parameter of what wraps a stage that its blocks stand for.
+WRAPPED: Final = "inside"
 #: Stage keys that stand for operators, with arguments for the stage.
 STAGE_OPERATORS: Final = ("norm", "act")
 
@@ -130,6 +133,7 @@ class StageReader:
             dilate=None,
             entry=None,
             exit=None,
+            wrap=None,
             operators={},
             precision=None,
         )
@@ -140,6 +144,7 @@ class StageReader:
             "block": self._block(said.get("block")),
             "entry": self._end(said.get("entry")),
             "exit": self._end(said.get("exit")),
+            "wrap": self._wrap(said.get("wrap"), "body" in said),
         }
         takers = self._takers(at, own, parts)
         taken = {
@@ -155,7 +160,7 @@ class StageReader:
         entry, exit_ = (
             takers.get(key) or (part if isinstance(part, Body) else None)
             for key, part in parts.items()
-            if key != "block"
+            if key in ("entry", "exit")
         )
         return Stage(
             at=at,
@@ -167,6 +172,7 @@ class StageReader:
             name=self.binder.path(said["name"]) if "name" in said else None,
             entry=entry,
             exit=exit_,
+            wrap=takers.get("wrap"),
             operators={
                 key: self._operator(key, own[key])
                 for key in STAGE_OPERATORS
@@ -200,17 +206,32 @@ class StageReader:
         said = {**defaults, **{k: v for k, v in own.items() if k in STAGE_KEYS}}
         return {k: v for k, v in said.items() if v.value is not None}
 
-    def _block(self, at: Json | None) -> Definition | None:
+    def _block(self, at: Json | None, key: str = "block") -> Definition | None:
         if at is None:
             return None
         if not isinstance(at.value, str):
-            self.problems.mistyped(at, '"block" is the name of a block')
+            self.problems.mistyped(at, f'"{key}" is the name of a block')
             return None
         made = self.library.block(at.value)
         if made is None:
             choices = self.library.block_names()
             message = f'"{at.value}" is not a block{did_you_mean(at.value, choices)}'
             self.problems.error("RG020", message, at.place())
+        return made
+
+    def _wrap(self, at: Json | None, instead: bool) -> Definition | None:
+        """The block around the stage's blocks, whose body parameter these are."""
+        made = self._block(at, "wrap")
+        if at is None or made is None:
+            return None
+        if instead:
+            message = 'a stage with a "body" has no blocks to "wrap"'
+            self.problems.error("RG010", message, at.place())
+        held = made.params.get(WRAPPED)
+        if not made.unsure and (held is None or held.kind != "body"):
+            message = f'block "{made.name}" has no parameter "{WRAPPED}" of type "body"'
+            hint = f'what wraps a stage runs its blocks by {{"use": "${WRAPPED}"}}'
+            self.problems.error("RG023", message, at.place(), hint)
         return made
 
     def _end(self, at: Json | None) -> Definition | Body | None:
@@ -233,6 +254,8 @@ class StageReader:
     ) -> dict[str, Taker]:
         made = {k: d for k, d in parts.items() if isinstance(d, Definition)}
         names = {name for d in made.values() for name in d.params}
+        if "wrap" in made:
+            names.discard(WRAPPED)
         self._wanted |= names
         stated = {k: v for k, v in own.items() if k not in STAGE_KEYS}
         unsure = "body" not in own and "block" not in made
@@ -269,7 +292,7 @@ class StageReader:
         for name, param in made.params.items():
             at = stated.get(name) or self._arguments.get(name)
             if at is None:
-                needs = param.required and name != "stride"
+                needs = param.required and name not in ("stride", WRAPPED)
                 if needs and self.binder.lacks(
                     stated, name, {*STAGE_KEYS, *made.params}
                 ):

@@ -27,6 +27,10 @@ class Word:
 
 _STAGE: Final = '"block": "basic", "width": 16, "depth": 1'
 _CONV: Final = '{"op": "conv", "out": 16, "kernel": 3}'
+_AROUND: Final = (
+    '{"params": {"inside": {"type": "body"}}, '
+    '"body": {"concat": [[], {"use": "$inside"}]}}'
+)
 _BLOCK: Final = f'{{"params": {{}}, "body": [{_CONV}, "norm", "act"]}}'
 _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
     "spec": {
@@ -54,6 +58,8 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "stride": f'{{{_STAGE}, "stride": 2}}',
         "entry": f'{{{_STAGE}, "entry": {_CONV}}}',
         "exit": f'{{{_STAGE}, "exit": ["norm", "act"]}}',
+        "wrap": f'{{"blocks": {{"around": {_AROUND}}}, "stages": [{{{_STAGE}, '
+        '"wrap": "around"}]}',
         "norm": f'{{{_STAGE}, "norm": {{"type": "group", "groups": 4}}}}',
         "act": f'{{{_STAGE}, "act": "silu"}}',
         "dilate": f'{{{_STAGE}, "stride": 2, "dilate": true}}',

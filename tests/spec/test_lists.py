@@ -163,6 +163,50 @@ def test_one_operator_called_twice() -> None:
     assert problems([conv, conv]) == [("RG108", "/head/1/out")]
 
 
+AROUND: Json = {
+    "params": {"width": {"type": "channels"}, "inside": {"type": "body"}},
+    "body": [
+        {"op": "conv", "out": "width", "kernel": 1, "as": "first"},
+        {
+            "concat": [
+                {"op": "slice", "size": "width // 2"},
+                [
+                    {"op": "slice", "start": "width // 2"},
+                    {"use": "$inside", "as": "blocks"},
+                ],
+            ]
+        },
+    ],
+}
+
+
+def test_a_block_around_the_blocks_of_a_stage() -> None:
+    """Cross-stage partial networks: the blocks see a part of the channels."""
+    stage = STAGE | {"width": 8, "depth": 2, "stride": 1, "wrap": "around"}
+    made = graph(spec([], stages=[stage], blocks={"around": AROUND}))
+    ends = {node.origin.block for node in made.nodes}
+    assert ends == {None, 0, 1}
+    names = [p.name for p in made.parameters]
+    assert "layer1.first.weight" in names
+    assert "layer1.blocks.1.conv2.weight" in names
+    (section,) = (s for s in resgen.analyse(made).sections if s.kind == "stage")
+    assert section.blocks == 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "found"),
+    [
+        (STAGE | {"width": 8, "wrap": "nothing"}, ("RG020", "/stages/0/wrap")),
+        (STAGE | {"width": 8, "wrap": "basic"}, ("RG023", "/stages/0/wrap")),
+        ({"body": "act", "width": 8, "wrap": "around"}, ("RG010", "/stages/0/wrap")),
+        (STAGE | {"width": 8, "wrap": ["act"]}, ("RG012", "/stages/0/wrap")),
+    ],
+)
+def test_what_wraps_no_stage(stage: Json, found: tuple[str, str]) -> None:
+    errors = examine(spec([], stages=[stage], blocks={"around": AROUND})).errors
+    assert [(p.code, p.place.pointer) for p in errors] == [found]
+
+
 @pytest.mark.peers
 def test_a_pyramid_is_torchvisions(peers: Any) -> None:
     torch = pytest.importorskip("torch")

@@ -35,6 +35,8 @@ def test_the_example_is_a_part_of_a_spec(word: Word) -> None:
             spec = {"resgen": 1, **fragment}
         if "set" in fragment:
             spec = {"resgen": 1, "extends": "resnet20_cifar", **fragment}
+    elif word.where == "stage" and "stages" in fragment:
+        spec = {**SPEC, **fragment}
     elif word.where == "stage":
         spec = {**SPEC, "stages": [fragment]}
     else:
