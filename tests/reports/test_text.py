@@ -125,6 +125,11 @@ def test_the_fastest_is_never_of_another_mode_or_batch() -> None:
 def test_results_with_nothing_in_common() -> None:
     other = replace(record(name="other"), runs=(run("openvino"),))
     text = " ".join(sentences([record(), other]))
+    assert "Accuracy is not measured" not in text
+    low = replace(
+        record(), runs=tuple(replace(r, precision="int8") for r in record().runs)
+    )
+    assert "Accuracy is not measured here" in " ".join(sentences([record(), low]))
     assert "nothing to compare" in text
 
 

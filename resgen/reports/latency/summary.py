@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from resgen.records.latency import Breakdown, Record, Run
-from resgen.reports.latency.naming import compare, engine, label, titles
+from resgen.reports.latency.naming import compare, engine, label, precisions, titles
 from resgen.words.numbers import interval, scaled, seconds, share
 
 #: Parts of the network that are named as those that take most of the time.
@@ -134,6 +134,11 @@ def _of_many(records: Sequence[Record]) -> Iterator[str]:
         )
     else:
         yield "No run is in more than one of them, so there is nothing to compare."
+    if len(set(map(precisions, records))) > 1:
+        yield (
+            "Accuracy is not measured here, only time: resgen compare of the exported "
+            "folders tells what is known of it."
+        )
     # What went wrong in every result is said once.
     troubles: dict[str, list[str]] = {}
     for record, title in zip(records, titles(records), strict=True):
