@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-import re
-import shlex
 import signal
 from typing import Final
 
 import click
 
 from resgen import interrupt
-from resgen.cli._problems import show
+from resgen.cli._problems import show, typed
 from resgen.cli._text import say
 from resgen.errors import ResgenError, SpecError, did_you_mean
 from resgen.files.ordinary import reason
@@ -29,10 +27,6 @@ FAILURES: Final = (
     MemoryError,
     OSError,
 )
-
-
-#: What a hint names as Python's argument; messages hold a user's own names.
-_ARGUMENT: Final = re.compile(r'\b([a-z]+(?:_[a-z]+)*)=(?:True\b|"([^"]*)"|(N)\b)')
 
 
 def report(failure: BaseException) -> int:
@@ -78,20 +72,13 @@ def interrupted() -> int:
 
 
 def _fail(message: str, code: int, hint: str | None = None) -> int:
-    # Rooms that know no command line name the argument of Python.
-    hint = _ARGUMENT.sub(_option, hint or "")
+    hint = typed(hint or "")
     first, *more = message.splitlines() or [""]
     name = style("resgen:", fg="red", bold=True)
     say(f"{name} {printable(first)} (exit {code}).", err=True)
     for line in (*more, *hint.splitlines()):
         say(f"  {printable(line)}".rstrip(), err=True)
     return code
-
-
-def _option(found: re.Match[str]) -> str:
-    name = f"--{found[1].replace('_', '-')}"
-    value = found[2] or found[3]
-    return name if value is None else f"{name} {shlex.quote(value)}"
 
 
 def _sentence(failure: click.ClickException) -> str:

@@ -367,3 +367,9 @@ def test_limits_refuse_what_is_too_large(run: Run) -> None:
         result = run("check", "resnet50", limit)
         assert result.exit_code == 1
         assert "RG050" in result.stdout
+
+
+def test_a_hint_names_options(run: Run) -> None:
+    done = run("check", "resnet50", "--max-operators", "5")
+    assert "--max-operators N and --max-parameters N set other limits" in done.stdout
+    assert "max_operators" not in done.stdout
