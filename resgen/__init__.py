@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from resgen.api.diagnose import diagnose
     from resgen.api.doctor import doctor
     from resgen.api.export import export
+    from resgen.api.features import features
     from resgen.api.inspect import inspect
     from resgen.api.list import list  # noqa: A004 (the command's name)
     from resgen.api.predict import predict
@@ -60,6 +61,7 @@ _HOMES = {
     "examine": "resgen.expansion.network",
     "expand": "resgen.expansion.network",
     "export": "resgen.api.export",
+    "features": "resgen.api.features",
     "inspect": "resgen.api.inspect",
     "list": "resgen.api.list",
     "load": "resgen.expansion.network",
@@ -88,6 +90,7 @@ __all__ = [
     "examine",
     "expand",
     "export",
+    "features",
     "inspect",
     "list",
     "load",

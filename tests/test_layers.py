@@ -105,7 +105,7 @@ BUDGET = {
     "profiling": 1940,
     "diagnosis": 2960,
     "reports": 2560,
-    "api": 2245,
+    "api": 2400,
     "cli": 980,
     "__main__": 50,
     "__init__": 100,

@@ -18,6 +18,9 @@ from resgen.ops.base import counts
 from resgen.ops.types import Window
 from resgen.options.kinds import argument
 
+#: One number for each axis of the input.
+Sizes = tuple[int, ...]
+
 
 def analyse(graph: Graph) -> Analysis:
     """Count everything, in time proportional to the number of operators."""
@@ -120,7 +123,17 @@ class _Sum:
 
 
 def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """What one position of each value sees of the input, per axis of the input.
+    """What one position of each value sees of the input, per axis of the input."""
+    return _reached(graph)[0]
+
+
+def strides(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """How many positions of the input lie between neighbours of each value, by axis."""
+    return _reached(graph)[1]
+
+
+def _reached(graph: Graph) -> tuple[dict[str, Sizes], dict[str, Sizes]]:
+    """The receptive field of each value, and its stride.
 
     A window of extent k at a place where neighbours lie j input positions apart (the
     jump) adds ``(k - 1) j``; a stride multiplies the jump. Where values meet, the
@@ -161,4 +174,4 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, ...]]:
             f + (k - 1) * j for f, k, j in zip(field, extents, jump, strict=True)
         )
         jumps[node.name] = steps
-    return fields
+    return fields, jumps
