@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from resgen.calibrate.ranges import Method
 from resgen.document.files import Format
+from resgen.files.hashed import Entry
 from resgen.files.ownership import MANIFEST, MARKS
 from resgen.graph.precision import Precision
 from resgen.words.terminal import Shown, printable, style
@@ -27,14 +28,6 @@ LARGEST_BATCH: Final = 2**31
 RECORDED: Final = ("numpy", "onnx", "onnxruntime", "torch")
 #: What ``weights`` says where nobody trained them.
 FRESH: Final = "fresh"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file: its size and its SHA-256."""
-
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

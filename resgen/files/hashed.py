@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,14 @@ from resgen.files.ordinary import open_file
 
 #: How much of a file is read at once.
 _CHUNK: Final = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a file holds, as manifests state it: its size and its SHA-256."""
+
+    bytes: int
+    sha256: str
 
 
 class Sink(ABC):
@@ -63,6 +72,11 @@ class HashedFile(Sink):
     def sha256(self) -> str:
         """Of everything written so far, in hexadecimal."""
         return self._digest.hexdigest()
+
+    @property
+    def entry(self) -> Entry:
+        """Of everything written so far."""
+        return Entry(self.size, self.sha256)
 
 
 def sha256_of(path: Path) -> str:

@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from resgen._version import __version__
+from resgen.document.files import plain
 from resgen.errors import ResgenError, UsageError
-from resgen.files.hashed import HashedFile
+from resgen.files.hashed import Entry, HashedFile
 from resgen.kit.assemble import assemble
 from resgen.onnxfile.external import named_files
 from resgen.runtime.base import Array
@@ -104,7 +105,7 @@ def write_kit(
         files[file] = _write_arrays(out / file, arrays)
     files[SCRIPT] = _write(out / SCRIPT, assemble().encode())
     files[README] = _write(out / README, readme.encode())
-    kit["files"] = files
+    kit["files"] = plain(files)
     text = json.dumps(kit, indent=1, ensure_ascii=False) + "\n"
     _write(out / KIT, text.encode())
     # Whoever may read it may run it.
@@ -177,21 +178,21 @@ def _profile_of(inputs: Mapping[str, Array], profiles: Sequence[Profile]) -> int
     return 0
 
 
-def _copy(source: Path, target: Path) -> dict[str, Any]:
+def _copy(source: Path, target: Path) -> Entry:
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as origin, HashedFile(target) as file:
         while chunk := origin.read(1 << 20):
             file.write(chunk)
-    return {"bytes": file.size, "sha256": file.sha256}
+    return file.entry
 
 
-def _write(target: Path, content: bytes) -> dict[str, Any]:
+def _write(target: Path, content: bytes) -> Entry:
     with HashedFile(target) as file:
         file.write(content)
-    return {"bytes": file.size, "sha256": file.sha256}
+    return file.entry
 
 
-def _write_arrays(target: Path, arrays: Mapping[str, Array]) -> dict[str, Any]:
+def _write_arrays(target: Path, arrays: Mapping[str, Array]) -> Entry:
     """An .npz of types that numpy alone knows: others become float32."""
     plain: dict[str, Any] = {
         name: array.astype(np.float32) if array.dtype.kind == "V" else array

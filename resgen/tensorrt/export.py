@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resgen._version import __version__
-from resgen.files.hashed import HashedFile
+from resgen.files.hashed import Entry, HashedFile
 from resgen.files.whole import copy, make_folder, whole, write_bytes
 from resgen.machine.device import present
 from resgen.onnxfile.external import check_external
@@ -19,7 +19,6 @@ from resgen.tensorrt.files import Fingerprint, fingerprint
 from resgen.tensorrt.flavor import version_of
 from resgen.tensorrt.listening import Progress
 from resgen.tensorrt.manifest import (
-    Content,
     EngineManifest,
     spans_of,
     write_manifest,
@@ -102,7 +101,7 @@ def export_engine(
             tensorrt=version,
             targets=request.targets,
             gpu=device,
-            engine=Content(file.sha256, file.size),
+            engine=file.entry,
             onnx=onnx_is,
             timing_cache=measured,
             flags=request.flags,
@@ -139,7 +138,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _keep(path: Path, timings: bytes) -> Content:
+def _keep(path: Path, timings: bytes) -> Entry:
     make_folder(path.parent)
     write_bytes(path, timings)
-    return Content(hashlib.sha256(timings).hexdigest(), len(timings))
+    return Entry(len(timings), hashlib.sha256(timings).hexdigest())

@@ -14,21 +14,13 @@ from typing import Any, Final
 
 from resgen.document.files import Format
 from resgen.errors import MissingComponent, MissingDevice, ResgenError
-from resgen.files.hashed import sha256_of
+from resgen.files.hashed import Entry, sha256_of
 from resgen.files.ordinary import reason
 from resgen.machine.device import Device, required
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
 
 FORMAT: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What the bytes of a file are."""
-
-    sha256: str
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +56,9 @@ class EngineManifest:
     tensorrt: str
     targets: tuple[str, ...]
     gpu: Device | None
-    engine: Content
+    engine: Entry
     onnx: Fingerprint
-    timing_cache: Content | None
+    timing_cache: Entry | None
     flags: Mapping[str, Any]
     profiles: tuple[Mapping[str, Span], ...]
     layers: Mapping[str, Any]

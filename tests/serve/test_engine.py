@@ -17,8 +17,9 @@ from onnx import TensorProto, helper
 
 import resgen
 from resgen.errors import ResgenError, UsageError
+from resgen.files.hashed import Entry
 from resgen.tensorrt.files import Fingerprint
-from resgen.tensorrt.manifest import Content, EngineManifest, spans_of, write_manifest
+from resgen.tensorrt.manifest import EngineManifest, spans_of, write_manifest
 from resgen.tensorrt.profiles import parse_profile, resolve
 
 LABELS = ["tench", "goldfish"]
@@ -63,7 +64,7 @@ def engine(tmp_path):
             home / "model.engine",
             EngineManifest(
                 "0", flavor, "11.0", ("sm_89",), None,
-                Content(hashlib.sha256(content).hexdigest(), len(content)),
+                Entry(len(content), hashlib.sha256(content).hexdigest()),
                 Fingerprint("0" * 64, {}), None, {},
                 spans_of(resolved),
                 {}, None, "resgen export",

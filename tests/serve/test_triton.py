@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+import resgen
 from resgen.errors import ResgenError, UsageError
 from resgen.serve.config import Serving, Tensor, check_batches
 from resgen.serve.textproto import quoted
@@ -369,3 +370,13 @@ def test_an_engine_has_neither_threads_nor_an_accelerator(tmp_path, serving, sai
     with pytest.raises(UsageError, match=said):
         written(saved(tmp_path / "a.onnx"), tmp_path / "r", serving=serving,
                 kind="tensorrt")  # fmt: skip
+
+
+def test_a_fixed_batch_of_open_sizes_is_warmed_up_whole(tmp_path, parsed):
+    made = resgen.export(
+        "resnet20_cifar", tmp_path / "out", to="triton", batch=2, dynamic=True,
+        verify=False,
+    )  # fmt: skip
+    (home,) = (made.folder / "repository").iterdir()
+    (sample,) = parsed(home).model_warmup
+    assert list(sample.inputs["input"].dims) == [2, 3, 32, 32]

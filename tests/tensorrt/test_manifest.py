@@ -6,11 +6,11 @@ import json
 import pytest
 
 from resgen.errors import MissingDevice, ResgenError
+from resgen.files.hashed import Entry
 from resgen.machine.device import Device
 from resgen.serve.spans import spans
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.manifest import (
-    Content,
     EngineManifest,
     Span,
     check_here,
@@ -35,9 +35,9 @@ def engine(tmp_path):
             tensorrt="1.0",
             targets=("sm_86", "sm_89"),
             gpu=Device("a card", "sm_86", "13.0"),
-            engine=Content(hashlib.sha256(CODE).hexdigest(), len(CODE)),
+            engine=Entry(len(CODE), hashlib.sha256(CODE).hexdigest()),
             onnx=Fingerprint("0" * 64, {"model.onnx.data": "1" * 64}),
-            timing_cache=Content("2" * 64, 100),
+            timing_cache=Entry(100, "2" * 64),
             flags={"tf32": False, "workspace_bytes": None},
             profiles=({"x": Span((1, 3), (2, 3), (4, 3))},),
             layers={"layers": [{"name": "a", "precision": "fp16"}]},
