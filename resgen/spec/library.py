@@ -1,7 +1,9 @@
 """Where names of blocks and shortcuts are looked up.
 
 A library has a spec's own definitions and, behind them, the built-in ones: JSON files
-of the package, read when they are first asked for and kept for the process.
+of the package, read when they are first asked for and kept for the process. Last come
+those of other packages, which register a package of such files as an entry point of
+the group ``resgen.blocks``; none of their code is run.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from resgen.errors import did_you_mean, listed
+from resgen.errors import ResgenError, did_you_mean, listed
 from resgen.spec import definition
 from resgen.spec.bind import Binder
 from resgen.spec.body import BodyReader
@@ -24,6 +26,8 @@ from resgen.spec.source import Json, Problems, read
 #: The folder of built-in definitions: shortcuts in one sub-folder, blocks in the rest.
 BLOCKS: Final = Path(__file__).resolve().parent.parent / "blocks"
 SHORTCUTS: Final = "shortcuts"
+#: The group of entry points whose values are packages of definitions.
+ENTRY_POINTS: Final = "resgen.blocks"
 #: How many definitions may stand behind one another.
 MAX_CHAIN: Final = 48
 
@@ -33,10 +37,38 @@ Kind = str  # "block" or "shortcut"
 @cache
 def builtin_files() -> Mapping[Kind, Mapping[str, Path]]:
     """Files of the built-in definitions by kind and name."""
+    return _files(BLOCKS)
+
+
+def _files(folder: Path) -> Mapping[Kind, dict[str, Path]]:
     found: dict[Kind, dict[str, Path]] = {"block": {}, "shortcut": {}}
-    for path in sorted(BLOCKS.glob("*/*.json")):
+    for path in sorted(folder.glob("*/*.json")):
         kind = "shortcut" if path.parent.name == SHORTCUTS else "block"
         found[kind][path.stem] = path
+    return found
+
+
+@cache
+def registered_files() -> Mapping[Kind, Mapping[str, Path]]:
+    """Files of the definitions that installed packages register, as built-in ones."""
+    # Only where a name is not known otherwise: to look takes longer than to check.
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
+    found: dict[Kind, dict[str, Path]] = {"block": {}, "shortcut": {}}
+    for entry in entry_points(group=ENTRY_POINTS):
+        package = find_spec(entry.value)
+        for folder in (package and package.submodule_search_locations) or ():
+            for kind, files in _files(Path(folder)).items():
+                twice = sorted(found[kind].keys() & files)
+                if twice:
+                    first = found[kind][twice[0]].parent
+                    raise ResgenError(
+                        f'two packages register a {kind} "{twice[0]}": one in {first} '
+                        f"and one in {folder}",
+                        hint="uninstall one, or let the spec define its own",
+                    )
+                found[kind].update(files)
     return found
 
 
@@ -133,10 +165,10 @@ class Library:
 
     def _names(self, kind: Kind) -> list[str]:
         own = self._own.get(kind, {})
-        outer = (
-            builtin_files()[kind] if self._outer is None else self._outer._names(kind)
-        )
-        return list(dict.fromkeys((*own, *outer)))
+        if self._outer is not None:
+            return list(dict.fromkeys((*own, *self._outer._names(kind))))
+        found = (builtin_files()[kind], registered_files()[kind])
+        return list(dict.fromkeys(name for files in found for name in files))
 
     def _find(self, kind: Kind, name: str) -> Definition | None:
         key = (kind, name)
@@ -145,8 +177,9 @@ class Library:
             found = self._read(kind, name, self._own[kind][name])
         elif found is None and self._outer is not None:
             found = self._outer._find(kind, name)
-        elif found is None and self.builtin and name in builtin_files()[kind]:
-            at = read(builtin_files()[kind][name], self.problems, shown=name)
+        elif found is None and self.builtin:
+            file = builtin_files()[kind].get(name) or registered_files()[kind].get(name)
+            at = None if file is None else read(file, self.problems, shown=name)
             found = None if at is None else self._read(kind, name, at)
         if found is not None:
             self._uses[-1].add(key)

@@ -52,10 +52,10 @@ def entries() -> Iterator[Entry]:
 
 def _definitions() -> Iterator[Entry]:
     from resgen.ops import VOCABULARY
-    from resgen.spec.library import builtin, builtin_files
+    from resgen.spec.library import builtin, builtin_files, registered_files
 
     library = builtin(VOCABULARY)
-    for kind, files in builtin_files().items():
+    for kind, files in (*builtin_files().items(), *registered_files().items()):
         for name, path in files.items():
             made = library.block(name) if kind == "block" else library.shortcut(name)
             if made is not None:
