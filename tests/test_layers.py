@@ -96,7 +96,7 @@ BUDGET = {
     "runtime": 1040,
     "pictures": 380,
     "proof": 1830,
-    "calibrate": 750,
+    "calibrate": 680,
     "serve": 380,
     "kit": 910,
     "artifact": 2040,
