@@ -41,6 +41,7 @@ from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.comparison.terminal import lines
 from resgen.reports.forms import form_of, write
 from resgen.runtime.engines import find
+from resgen.words.numbers import count
 from resgen.words.progress import Progress, Told, listening
 from resgen.words.terminal import Shown
 
@@ -233,7 +234,7 @@ def _saved_metrics(record: Record, run: Run) -> Metrics:
 def _how(a: Job, b: Job) -> str:
     names = f"{a.prepared.subject.name} and {b.prepared.subject.name}"
     kinds = " and ".join(dict.fromkeys([a.prepared.precision, b.prepared.precision]))
-    threads = f" · {a.threads} threads" if a.device == "cpu" else ""
+    threads = f" · {count(a.threads, 'thread')}" if a.device == "cpu" else ""
     return (
         f"{names}\n{a.runtime} {a.device}, {kinds}, batch {a.batch}, {a.mode}{threads}"
     )

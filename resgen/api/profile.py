@@ -33,7 +33,7 @@ from resgen.records.latency import Record
 from resgen.reports.latency.terminal import brief, lines
 from resgen.reports.own import require_own
 from resgen.runtime.engines import find, present
-from resgen.words.numbers import scaled
+from resgen.words.numbers import count, scaled
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown
 
@@ -201,5 +201,5 @@ def _network_line(subject: Prepared) -> str:
 
 
 def _how(job: Job) -> str:
-    threads = f", {job.threads} threads" if job.device == "cpu" else ""
+    threads = f", {count(job.threads, 'thread')}" if job.device == "cpu" else ""
     return f"{job.mode}, {job.device}{threads}, up to {job.limits.seconds:g} s each"

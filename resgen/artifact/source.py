@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from resgen.artifact.manifest import FRESH, Calibration
 from resgen.artifact.opened import open_folder
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.precision import Precision, at_precision
 from resgen.pictures.configuration import as_expected
+from resgen.proof.derivation import misfitting
 from resgen.spec.model import Spec
 from resgen.weights import checkpoint
 from resgen.weights.evaluate import Weights
@@ -97,6 +98,11 @@ def from_folder(folder: Path, *, scales: bool = False) -> Source:
     artifact.check_hashes()
     graph = artifact.graph
     stored = StoredWeights(artifact.weights)
+    if (misfit := misfitting(graph, stored)) is not None:
+        raise ResgenError(
+            f"{folder}: {misfit.message}",
+            hint="building it anew writes it from the spec",
+        )
     wanted = [p.name for p in graph.parameters]
     weights = {name: stored[name] for name in (stored if scales else wanted)}
     require_finite(graph, weights, str(artifact.weights))

@@ -12,7 +12,7 @@ from resgen import forms
 from resgen.api.asked.making import Exporting
 from resgen.api.specs import network
 from resgen.cli._options import json_option, option_of, options, quiet_option
-from resgen.cli._problems import summarize
+from resgen.cli._problems import show, summarize
 from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json
 from resgen.errors import Problem, UsageError
@@ -93,9 +93,12 @@ def command(source: str, to: str, *, as_json: bool, **given: Any) -> None:
             started = start(spec, graph, asked, to)
 
         def warn(found: Sequence[Problem]) -> None:
-            said = {(problem.code, problem.place) for problem in found}
-            others = (w for w in warnings if (w.code, w.place) not in said)
-            summarize((*others, *found), source)
+            # ``check`` knows no precision, so what it does not tell is told here.
+            known = {(problem.code, problem.place) for problem in warnings}
+            for problem in found:
+                if (problem.code, problem.place) not in known:
+                    show(problem, err=True)
+            summarize(warnings, source)
 
         exported = run(
             started, to, asked, chosen, progress=progress, name=source, warn=warn

@@ -70,14 +70,9 @@ def weights_differences(graph: Graph, stored: StoredWeights) -> list[Difference]
     Tensors that are missing, of another shape or not the network's are told by name.
     """
     file = stored.path
-    shapes = stored.shapes()
-    for parameter in graph.parameters:
-        found = shapes.pop(parameter.name, None)
-        if found != parameter.shape:
-            has = "is missing" if found is None else f"has the shape {found}"
-            message = f"{parameter.name} of {file.name} {has}"
-            return [Difference(parameter.name, f"{message}, not {parameter.shape}")]
-    for name in shapes:
+    if (misfit := misfitting(graph, stored)) is not None:
+        return [misfit]
+    for name in stored.keys() - {parameter.name for parameter in graph.parameters}:
         return [Difference(name, f"{name} of {file.name} is not the network's")]
     try:
         with ComparedFile(file) as compared:
@@ -85,6 +80,18 @@ def weights_differences(graph: Graph, stored: StoredWeights) -> list[Difference]
     except Differs as differs:
         return [_unaccounted(differs)]
     return []
+
+
+def misfitting(graph: Graph, stored: StoredWeights) -> Difference | None:
+    """The first parameter that a safetensors file lacks or has in another shape."""
+    shapes = stored.shapes()
+    for parameter in graph.parameters:
+        found = shapes.get(parameter.name)
+        if found != parameter.shape:
+            has = "is missing" if found is None else f"has the shape {found}"
+            message = f"{parameter.name} of {stored.path.name} {has}"
+            return Difference(parameter.name, f"{message}, not {parameter.shape}")
+    return None
 
 
 def _unaccounted(

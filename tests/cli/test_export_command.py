@@ -17,7 +17,9 @@ from click.testing import Result
 from safetensors.numpy import load_file, save_file
 
 import resgen
+from resgen.files.hashed import sha256_of
 from resgen.weights.initialize import initialize
+from tests.manifests import resealed
 
 Run = Callable[..., Result]
 
@@ -254,6 +256,30 @@ def test_mistakes_are_named_and_leave_nothing(
     assert result.exit_code == code
     assert text in result.stderr
     assert sorted(path.name for path in here.iterdir()) == ["mine.json"]
+
+
+def test_what_is_slow_at_a_precision_is_told_by_line(run: Run, here: Path) -> None:
+    words = ("--to", "onnx", "--precision", "int8", "--set", "/defaults/act=silu")
+    result = run("export", "mine.json", *words, "--no-verify", "-o", "out")
+    assert result.exit_code == 0
+    assert "RG222 warning: silu after a convolution" in result.stderr
+    assert "RG222" not in run("check", "mine.json", *words[-2:]).stdout
+
+
+def test_a_folder_without_one_of_its_weights_is_refused(run: Run, here: Path) -> None:
+    run("build", "mine.json", "--no-verify", "-o", "out")
+    weights = here / "out/weights.safetensors"
+    held = load_file(weights)
+    held["else"] = held.pop("fc.bias")
+    save_file(held, weights)
+    manifest = json.loads((here / "out/manifest.json").read_text("utf-8"))
+    said = manifest["files"]["weights.safetensors"]
+    said["sha256"], said["bytes"] = sha256_of(weights), weights.stat().st_size
+    resealed(here / "out/manifest.json", manifest)
+    for to in ("onnx", "triton"):
+        result = run("export", "out", "--to", to, "-o", "again")
+        assert result.exit_code == 1
+        assert "fc.bias of weights.safetensors is missing" in result.stderr
 
 
 def test_an_onnx_file_of_anybodys_becomes_a_repository(run: Run, here: Path) -> None:

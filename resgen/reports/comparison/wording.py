@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from resgen.artifact.measured import PROBE
 from resgen.records.comparison import Comparison, Side
-from resgen.words.numbers import scaled, seconds, share, share_interval
+from resgen.words.numbers import count, scaled, seconds, share, share_interval
 
 
 def sentence(found: Comparison, verdict: str) -> str:
@@ -115,7 +115,9 @@ def facts(found: Comparison) -> str:
         f"{found.b.runtime} on {found.device}" if found.device else found.b.runtime,
         f"batch {found.batch}" if found.batch else "",
         found.mode or "",
-        f"{found.threads} threads" if found.threads and found.device == "cpu" else "",
+        count(found.threads, "thread")
+        if found.threads and found.device == "cpu"
+        else "",
     ]
     return " · ".join(filter(None, told))
 

@@ -10,7 +10,7 @@ from resgen.records.latency import Record, Run
 from resgen.reports.latency import tables
 from resgen.reports.latency.naming import label
 from resgen.reports.latency.summary import ABOVE, above, doubt
-from resgen.words.numbers import seconds, share
+from resgen.words.numbers import count, seconds, share
 from resgen.words.terminal import TEXT, style
 
 #: Columns of a bar that stands for all of the time.
@@ -34,7 +34,7 @@ def brief(run: Run) -> str:
     where = f"{run.runtime}, batch {run.batch}: "
     if run.summary is None:
         return where + (run.error or "nothing")
-    return f"{where}{seconds(run.summary.median)}, {run.summary.n:,} samples"
+    return f"{where}{seconds(run.summary.median)}, {count(run.summary.n, 'sample')}"
 
 
 def _parts(run: Run, width: int) -> Iterator[str]:
