@@ -175,13 +175,17 @@ class _Reading:
 
     def _by_weight(self, node: NodeProto) -> str | None:
         """The module whose weight a node consumes, as it is or dequantised."""
-        for value in node.input:
-            if value not in self.weights and value not in self.costs.constants:
+        values, seen = [*reversed(node.input)], set[str]()
+        while values:  # of a broken file that leads in circles, too
+            value = values.pop()
+            known = value in self.weights or value in self.costs.constants
+            if value in seen or not known:
                 continue
-            maker = self.nodes.get(self.makers.get(value, ""))
-            found = path_of_weight(value) or (maker and self._by_weight(maker))
-            if found:
+            seen.add(value)
+            if found := path_of_weight(value):
                 return found
+            maker = self.nodes.get(self.makers.get(value, ""))
+            values += [] if maker is None else reversed(maker.input)
         return None
 
     def _ends(self, names: Iterable[str]) -> None:

@@ -49,6 +49,8 @@ class Costs:
 
     def macs(self, node: NodeProto) -> int | None:
         """Multiply-adds of a convolution or a product of matrices, without bias."""
+        if len(node.input) < 2 or not node.output:
+            return None  # a broken file's
         x, w, y = (self._shape(v) for v in (*node.input[:2], node.output[0]))
         if x is None or w is None or y is None:
             return None

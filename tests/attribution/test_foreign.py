@@ -319,6 +319,21 @@ def test_notes_and_names_that_are_no_paths_hide_no_others(tmp_path, scopes):
     assert {n: after[n].block for n in blocks} == blocks
 
 
+def test_a_file_whose_first_node_makes_nothing_is_read(tmp_path):
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["": 17]>
+        g (float[1, 3, 8, 8] x, float[4, 3, 1, 1] w) => (float[1, 4, 1, 1] y) {
+            c = Conv(x, w)
+            y = GlobalAveragePool(c)
+        }""")
+    del model.graph.node[0].output[:]
+    model.graph.initializer.append(
+        onnx.numpy_helper.from_array(np.ones((4, 3, 1, 1), np.float32), "w")
+    )
+    del model.graph.input[1]
+    onnx.save(model, tmp_path / "model.onnx")
+    assert names_of_onnx(tmp_path / "model.onnx", {"x": (3, 8, 8)}) is not None
+
+
 def test_what_is_no_file_is_named(tmp_path):
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"\xffno model")
