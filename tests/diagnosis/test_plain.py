@@ -72,8 +72,7 @@ def residual(root: Path) -> list[Path]:
     families = ("resnet", "attention", "antialias", "multiscale", "convnext", "wide")
     found = [p for f in families for p in sorted((root / "specs" / f).glob("*.json"))]
     found += [root / "specs" / "preact" / "resnetv2_50.json"]
-    own = ("convmixer", "efficientnet_b0", "regnety_008")
-    return found + [root / "tests" / "oracles" / "specs" / f"{n}.json" for n in own]
+    return found + [root / "specs" / "regnet" / "regnety_008.json"]
 
 
 @pytest.mark.parametrize(
