@@ -72,7 +72,7 @@ def residual(root: Path) -> list[Path]:
     families = ("resnet", "attention", "antialias", "multiscale", "convnext", "wide")
     found = [p for f in families for p in sorted((root / "specs" / f).glob("*.json"))]
     found += [root / "specs" / "preact" / "resnetv2_50.json"]
-    return found + [root / "specs" / "regnet" / "regnety_008.json"]
+    return [*found, root / "specs" / "regnet" / "regnety_008.json"]
 
 
 @pytest.mark.parametrize(
