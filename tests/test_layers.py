@@ -84,7 +84,7 @@ BUDGET = {
     "files": 650,
     "document": 320,
     "records": 400,
-    "spec": 4150,
+    "spec": 4250,
     "ops": 3200,
     "graph": 2600,
     "expansion": 1800,

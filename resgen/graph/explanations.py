@@ -126,6 +126,13 @@ READING: Final = (
 
         {"input": [64, 64, 1]}          [1, 64, 64] was probably meant
     """),
+    _error("RG017", "Nothing to scale", """
+    `scale` multiplies what the network that is extended calls `width` and `depth`: in
+    `let`, or in its stages and `defaults`. This one has no such value: its stages are
+    bodies, or say their channels in other words.
+
+        "let": {"width": 1}, ... "out": "divisible(32 * width, 8)"
+    """),
     Explanation.of("RG016", "warning", "Pictures arrive otherwise than meant", """
     What `preprocess` says of pictures does not go together: they are made smaller than
     the input, so its rim is black, or `mean` speaks of values up to 255 where `scale`

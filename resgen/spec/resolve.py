@@ -17,6 +17,7 @@ from resgen.errors import did_you_mean
 from resgen.spec import zoo
 from resgen.spec.keys import FORMS
 from resgen.spec.places import Enough, describe
+from resgen.spec.scale import scaled
 from resgen.spec.scanner import MAX_NESTING, Scanner
 from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, read
 
@@ -88,6 +89,10 @@ def _extended(
     own = dict(at.value)
     parent = own.pop("extends", None)
     changes = own.pop("set", None)
+    scale = own.pop("scale", None)
+    if scale is not None and parent is None:
+        message = '"scale" is of the spec that this one extends, and it extends none'
+        problems.error("RG010", message, scale.place(key=True))
     if path is not None:
         chain = (*chain, path.resolve())
     merged = replace(at, value=own)
@@ -96,6 +101,8 @@ def _extended(
         if base is None:  # so nobody knows what the spec lacks
             merged = replace(at, value={**own, "extends": parent})
         else:
+            if scale is not None and scale.value is not None:
+                base = scaled(base, scale, problems)
             merged = _merged(base, merged, problems)
     if changes is None or changes.value is None:
         return merged
@@ -195,7 +202,7 @@ def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
         problems.error("RG041", message, value.place(key=True))
         return at
     parts = [p.replace("~1", "/").replace("~0", "~") for p in pointer[1:].split("/")]
-    if parts[0] in ("extends", "set"):
+    if parts[0] in ("extends", "set", "scale"):
         message = f'"/{parts[0]}" is no place to set: it is read before anything is set'
         problems.error("RG041", message, value.place(key=True))
         return at

@@ -37,6 +37,7 @@ from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
 from resgen.spec.model import MERGES, PRECISION, TAPS, MergeKind
 from resgen.spec.params import DECLARABLE, OperatorEntry, Param, Vocabulary
 from resgen.spec.picture import PARAMS as PICTURE
+from resgen.spec.scale import ROUNDINGS
 from resgen.spec.stages import STAGE_KEYS, STAGE_OPERATORS
 
 #: A bare name, as a property's name or a string.
@@ -129,7 +130,17 @@ class _Generator:
         # A null deletes what the parent says.
         members = {key: any_of(made[key], NULL) for key in KEYS}
         changes = {"type": ["object", "null"], "propertyNames": {"pattern": "^/"}}
-        return {**members, "extends": TEXT, "set": changes}
+        scale = closed(
+            described(
+                {
+                    "width": NUMBER,
+                    "depth": NUMBER,
+                    "resolution": {"type": "integer", "minimum": 1},
+                    "rounding": {"enum": list(ROUNDINGS)},
+                }
+            )
+        )
+        return {**members, "extends": TEXT, "set": changes, "scale": scale}
 
     def _builtin_only(self) -> Schema:
         """What more can be told when every block is built in."""

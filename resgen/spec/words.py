@@ -49,6 +49,10 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "preprocess": '{"preprocess": {"resize": 40, "crop": 32}}',
         "labels": '{"labels": ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]}',
         "extends": '{"extends": "resnet20_cifar"}',
+        "width": '{"extends": "resnet50", "scale": {"width": 1.25, "depth": 1.5}}',
+        "resolution": '{"extends": "resnet50", "scale": {"resolution": 256}}',
+        "rounding": '{"extends": "resnet50", '
+        '"scale": {"width": 0.9, "rounding": "nearest"}}',
         "set": '{"set": {"/stages/0/depth": 2}}',
         "doc": '{"doc": "What this network is for."}',
     },

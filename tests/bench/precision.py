@@ -18,7 +18,6 @@ from parts import (
     script,
 )
 
-ORACLES = ROOT / "tests" / "oracles" / "specs"
 #: Images that ranges are taken from: as many as is usual, or just a few.
 MANY, FEW = "100", "16"
 
@@ -47,8 +46,8 @@ NETWORKS: dict[str, Sequence[str]] = {
         str(ROOT / "specs" / "resnet" / "resnet18.json"),
         *("--set", '/defaults/act="silu"'),
     ),
-    "MobileNetV2": (str(ORACLES / "mobilenetv2_100.json"),),
-    "EfficientNet-B0": (str(ORACLES / "efficientnet_b0.json"),),
+    "MobileNetV2": ("mobilenetv2_100",),
+    "EfficientNet-B0": ("efficientnet_b0",),
 }
 
 
