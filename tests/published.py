@@ -2,8 +2,9 @@
 
 An entry has ``params`` and ``macs`` (of one input, without biases), the ``source`` of
 both, and where another library has the network a ``peer``: "timm" or "torchvision",
-"timm:NAME" if it has another name there, with ``options`` for its maker and the
-spatial ``size`` at which the two are compared (64 x 64 unless said).
+"timm:NAME" if it has another name there, with ``options`` for its maker, the ``output``
+that is ours where it gives out several, and the spatial ``size`` at which the two are
+compared (64 x 64 unless said).
 """
 
 from __future__ import annotations

@@ -98,6 +98,10 @@ class Calls:
             message = f'{site.label}: two operators have the path "{owner}"'
             hint = 'give each its own "as", or say "share": true of the loop'
             self.problems.error("RG108", message, place, hint)
+        if site.shared and owner is None and builder.infer(op, inputs).parameters:
+            message = f"{site.label}: {op.name} has parameters that are to be shared"
+            hint = 'give it an "as": by its path they are found again'
+            self.problems.error("RG027", message, place, hint)
         origin = builder.origin(site.section, site.block, site.role, place)
         try:
             made = builder.emit(

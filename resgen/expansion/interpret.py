@@ -269,7 +269,7 @@ class Interpreter:
             message = f'every branch of "{form.kind}" is left out'
             raise Stop("RG011", message, frame.at(element.at))
         if form.kind == "list":
-            return Many(tuple(values))
+            return Many(tuple(listed(values)))
         given = {}
         if form.axis is not None:
             given["axis"] = frame.scalar(form.axis, _COUNT, site.positions)

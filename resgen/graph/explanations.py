@@ -219,7 +219,8 @@ READING: Final = (
         [{"op": "conv", "out": 8, "kernel": 3, "as": "twice"}, "act",
          {"op": "conv", "out": 8, "kernel": 3, "as": "twice", "share": true}]
 
-    In a loop, `share` is of the iterations: the first has the parameters.
+    In a loop, `share` is of the iterations: the first has the parameters. What has
+    parameters in there needs an `as`.
     """),
     _error("RG030", "Not an expression", """
     A string in a numeric or boolean field is an expression, and this one cannot be

@@ -93,7 +93,8 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "item": f'[{{"list": [[], {_CONV}]}}, {{"item": 1}}]',
         "for": f'{{"for": "i", "in": 3, "body": [{_CONV}, "act"]}}',
         "in": f'{{"for": "i", "in": 3, "body": [{_CONV}, "act"]}}',
-        "share": f'{{"for": "i", "in": 3, "share": true, "body": {_CONV}}}',
+        "share": '{"for": "i", "in": 3, "share": true, "as": "again", '
+        '"body": {"op": "conv", "as": "conv", "out": 16, "kernel": 3}}',
         "when": '{"op": "act", "when": "channels > 8"}',
         "from": f'[{{"name": "kept"}}, {{"add": [{{"from": "kept"}}, {_CONV}]}}]',
         "precision": '{"op": "conv", "out": 16, "kernel": 3, "precision": "fp16"}',

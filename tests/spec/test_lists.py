@@ -107,6 +107,11 @@ def test_the_input_and_single_stages_are_kept() -> None:
     assert shapes(spec([resized])) == {"output": (24, 32, 32)}
 
 
+def test_a_list_in_a_list_brings_its_items() -> None:
+    head = [{"list": [{"from": "stages[1:]"}, "act"]}, {"outputs": {"y": []}}]
+    assert list(shapes(spec(head))) == ["y.0", "y.1", "y.2"]
+
+
 def test_channels_of_a_list_is_a_list() -> None:
     each = {
         "for": "i",
@@ -160,6 +165,8 @@ def test_one_operator_called_twice() -> None:
     assert len(users) == 2
     assert sum(p.name == "twice.weight" for p in made.parameters) == 1
     assert problems([conv | {"share": True}]) == [("RG027", "/head/0")]
+    nameless = {"for": "i", "in": 2, "share": True, "body": "norm"}
+    assert problems([nameless]) == [("RG027", "/head/0/body")]
     assert problems([conv, conv]) == [("RG108", "/head/1/out")]
 
 

@@ -27,8 +27,13 @@ def create(name: str, peers: ModuleType) -> nn.Module:
     options = entry.get("options", {})
     torch.manual_seed(0)
     if library == "torchvision":
-        return peers.torchvision.models.get_model(known or name, **options)
-    return peers.timm.create_model(known or name, **options)
+        model = peers.torchvision.models.get_model(known or name, **options)
+    else:
+        model = peers.timm.create_model(known or name, **options)
+    if "output" in entry:  # of those that it gives out by name
+        forward = model.forward
+        model.forward = lambda x: forward(x)[entry["output"]]
+    return model
 
 
 @pytest.mark.parametrize("name", sampled(PAIRED, 12))
