@@ -35,6 +35,7 @@ TALLEST: Final = 150.0
 SHORTEST: Final = 26.0
 ELISION: Final = 84.0  # what stands for the boxes left out
 LINE: Final = 17.0  # of text
+LINES: Final = 4  # under a section, its name included
 LETTER: Final = 6.4  # the mean width of one
 NARROWEST: Final = 620.0  # picture
 
@@ -70,6 +71,7 @@ STYLE: Final = """
 .resgen-net .resized { stroke-dasharray: 5 3; }
 .resgen-net .projection { stroke: #d9730d; stroke-width: 2.2; }
 .resgen-net .concat { stroke: #1a7f37; stroke-width: 2.2; stroke-dasharray: 1.5 3; }
+.resgen-net .tap { stroke: #0e8a7d; stroke-dasharray: 4 3; }
 .resgen-net .merge { fill: #ffffff; stroke-width: 1.4; stroke-dasharray: none; }
 @media (prefers-color-scheme: dark) {
   .resgen-net .card { fill: #0d1117; stroke: #30363d; }
@@ -80,6 +82,7 @@ STYLE: Final = """
   .resgen-net .identity, .resgen-net .resized { stroke: #c9d1d9; }
   .resgen-net .projection { stroke: #f0953f; }
   .resgen-net .concat { stroke: #3fb950; }
+  .resgen-net .tap { stroke: #2cc0b0; }
   .resgen-net .stage0 { fill: #339af0; stroke: #339af0; }
   .resgen-net .stage1 { fill: #6d8dff; stroke: #6d8dff; }
   .resgen-net .stage2 { fill: #9d7bff; stroke: #9d7bff; }
@@ -94,6 +97,7 @@ LEGEND: Final = {
     "resized": "shortcut resized without parameters",
     "projection": "projection shortcut",
     "concat": "shortcut by concatenation",
+    "tap": "read by a later part as well",
 }
 
 
@@ -113,6 +117,9 @@ def svg(graph: Graph, *, title: str | None = None) -> str:
         if style == "stage":
             style, stages = f"stage{stages % 4}", stages + 1
         drawn.column(units, style, _lines(cost, found.params))
+    if len(graph.outputs) > 1:
+        drawn.column([], "head", ["outputs", *_outputs(found)])
+    drawn.taps(_taps(graph))
     facts = (
         f"{_count(found.params)} parameters · {_count(found.macs)} multiply-adds of "
         "convolutions and linear maps"
@@ -161,6 +168,33 @@ def _description(found: Analysis) -> str:
     return f"The network {found.name} from left to right. " + "; ".join(parts) + "."
 
 
+def _outputs(found: Analysis) -> list[str]:
+    """The outputs by name, those of a list in one line."""
+    lists: dict[str, list[Sequence[int]]] = {}
+    for name, shape in found.outputs:
+        lists.setdefault(name.partition(".")[0], []).append(shape)
+    lines = []
+    for name, shapes in lists.items():
+        first, last = _shape(shapes[0]), _shape(shapes[-1])
+        several = f"{name}.0 to {len(shapes) - 1}: {first} … {last}"
+        lines.append(f"{name}: {first}" if len(shapes) == 1 else several)
+    if len(lists) > LINES - 1:
+        left = len(lists) - LINES + 2
+        lines[LINES - 2 :] = [f"and {left} more"]
+    return lines
+
+
+def _taps(graph: Graph) -> list[tuple[int, int]]:
+    """Columns whose values a column beyond the next one reads, the input the first."""
+    at = {node.name: node.origin.section + 1 for node in graph.nodes}
+    pairs = {
+        (at.get(value, 0), at[node.name])
+        for node in graph.nodes
+        for value in node.inputs
+    }
+    return sorted((a, b) for a, b in pairs if b - a > 1)
+
+
 class _Drawing:
     """Elements from left to right, and how far they have come."""
 
@@ -174,6 +208,7 @@ class _Drawing:
         self.arcs: list[str] = []
         self.kinds: set[str] = set()
         self.flow = (0.0, 0.0)  # where the line through the boxes begins and ends
+        self.spans: list[tuple[float, float]] = []  # of the columns
 
     # --- columns ----------------------------------------------------------------------
 
@@ -187,7 +222,7 @@ class _Drawing:
         x, middle = self.x, self.x + width / 2
         self.panels.append(
             f'<rect class="panel" x="{x:.1f}" y="{TOP - 26:.1f}" width="{width:.1f}" '
-            f'height="{self.floor - TOP + 30 + LINE * 4:.1f}" rx="10"/>'
+            f'height="{self.floor - TOP + 30 + LINE * LINES:.1f}" rx="10"/>'
         )
         at = middle - row / 2 + GAP
         for unit, w in zip(shown, widths, strict=True):
@@ -205,7 +240,22 @@ class _Drawing:
             )
         begin = self.flow[0] or middle
         self.flow = (begin, middle + row / 2 - GAP if shown else middle)
+        self.spans.append((x, x + width))
         self.x += width + 8
+
+    def taps(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Lines under the boxes, from columns to those that read them as well."""
+        for number, (source, reader) in enumerate(pairs):
+            self.kinds.add("tap")
+            low = TOP + TALLEST + 4 + 4 * (number % 4)
+            left = self.spans[source][1] - 6 - 3 * (number % 3)
+            right = self.spans[reader][0] + 4 + 3 * (number % 4)
+            self.arcs.append(
+                f'<path class="arc tap" d="M{left:.1f} {self.axis:.1f}V{low - 6:.1f}'
+                f"Q{left:.1f} {low:.1f} {left + 6:.1f} {low:.1f}H{right - 6:.1f}"
+                f"Q{right:.1f} {low:.1f} {right:.1f} {low - 6:.1f}"
+                f'V{self.axis:.1f}"/>'
+            )
 
     def _unit(self, unit: Unit, style: str, x: float, width: float) -> None:
         height = self._height(unit)
@@ -264,7 +314,7 @@ class _Drawing:
         drawn = self.x - 8 + MARGIN
         width = max(drawn, NARROWEST, len(title) * LETTER * 1.7 + 2 * MARGIN)
         shift = (width - drawn) / 2
-        low = self.floor + LINE * 4 + 36
+        low = self.floor + LINE * LINES + 36
         height = low + 26
         begin, end = self.flow
         return "\n".join(

@@ -60,6 +60,13 @@ def test_a_long_stage_is_elided(network) -> None:
     assert len(arcs(text)) == 15
 
 
+def test_taps_and_outputs_are_shown(network) -> None:
+    drawing = svg(network("retinanet_resnet50_fpn"))
+    assert arcs(drawing).count("tap") == 2  # of the second and the third stage
+    assert "boxes.0 to 4: 36 × 100 × 100 … 36 × 7 × 7" in words(drawing)
+    assert "tap" not in arcs(svg(network("resnet18")))
+
+
 @pytest.mark.parametrize("name", ["resnet50", "vgg16", "convnext_tiny"])
 def test_it_stands_alone_and_is_the_same_each_time(network, name: str) -> None:
     graph = network(name)
