@@ -88,12 +88,15 @@ def test_every_part_of_the_zoo_fires_once_and_in_order(name: str) -> None:
     assert kinds[0] == ("block" if name.startswith("vgg") else "stem")
 
 
-OWN = sorted((Path(__file__).parents[1] / "oracles" / "specs").glob("*.json"))
+OWN = (
+    "convmixer_768_32", "efficientnet_b0", "googlenet", "regnety_008", "repvgg_a0",
+    "shufflenet_v2_x1_0", "squeezenet1_1",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("spec", OWN, ids=lambda path: path.stem)
-def test_blocks_of_a_users_own_are_parts(spec: Path) -> None:
-    graph = resgen.expand(resgen.load(spec))
+@pytest.mark.parametrize("name", OWN)
+def test_blocks_of_other_families_are_parts(name: str) -> None:
+    graph = resgen.expand(resgen.load(name))
     blocks = sum(section.blocks for section in graph.sections)
     assert len(paths(graph, "block")) == blocks
 
