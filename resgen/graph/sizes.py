@@ -48,6 +48,7 @@ def _check(graph: Graph, shape: TensorType) -> None:
     for node in graph.nodes:
         inputs = [types[value] for value in node.inputs]
         try:
+            node.op.check_open(inputs[0])
             types[node.name] = node.op.infer(*inputs)
         except ShapeError as error:
             raise _fixed(graph, node, shape, error.message) from None

@@ -110,9 +110,12 @@ class Walk:
         dims = array.shape if shape is None else tuple(shape)
         return self._constant(dtype, dims, array.tobytes(), values)
 
-    def integers(self, values: Sequence[int]) -> str:
+    def integers(
+        self, values: Sequence[int], shape: Sequence[int] | None = None
+    ) -> str:
         array = np.asarray(values, "<i8")
-        return self._constant("int64", array.shape, array.tobytes(), values)
+        dims = array.shape if shape is None else tuple(shape)
+        return self._constant("int64", dims, array.tobytes(), values)
 
     def zero(self, dtype: DType) -> str:
         data = bytes(np_dtype(dtype).itemsize)

@@ -102,8 +102,10 @@ class OnnxWriter(Protocol):
     ) -> str:
         """A constant of the input's element type (1-D, or of this shape; () is one)."""
 
-    def integers(self, values: Sequence[int]) -> str:
-        """A constant 1-D int64 tensor."""
+    def integers(
+        self, values: Sequence[int], shape: Sequence[int] | None = None
+    ) -> str:
+        """A constant int64 tensor (1-D, or of this shape)."""
 
     def zero(self, dtype: DType) -> str:
         """A constant scalar 0 of this type."""
@@ -145,6 +147,9 @@ class Op:
     def result(self, *inputs: TensorType) -> TensorType:
         """Type of the output, its elements included, or :class:`ShapeError`."""
         return self.infer(*inputs).of(self.element(*inputs))
+
+    def check_open(self, x: TensorType) -> None:
+        """Raise :class:`ShapeError` where it is not written for sizes left open."""
 
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
         """The parameters that it owns when it is given ``x``."""

@@ -1,4 +1,4 @@
-"""Maximum over one axis."""
+"""Maximum over axes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from resgen.ops.reducing import Reduce
 
 @operator("reduce_max")
 class ReduceMax(Reduce):
-    """Maximum over one axis, which is gone afterwards."""
+    """Maximum over one axis or several, which are gone afterwards unless kept."""
 
-    spelled = ("torch.amax", "ReduceMax", 18)
+    spelled = ("torch.amax", "ReduceMax")

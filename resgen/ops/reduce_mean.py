@@ -1,4 +1,4 @@
-"""Mean over one axis."""
+"""Mean over axes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from resgen.ops.reducing import Reduce
 
 @operator("reduce_mean")
 class ReduceMean(Reduce):
-    """Mean over one axis, which is gone afterwards."""
+    """Mean over one axis or several, which are gone afterwards unless kept."""
 
-    spelled = ("torch.mean", "ReduceMean", 18)
+    spelled = ("torch.mean", "ReduceMean")

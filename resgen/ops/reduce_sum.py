@@ -1,4 +1,4 @@
-"""Sum over one axis."""
+"""Sum over axes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from resgen.ops.reducing import Reduce
 
 @operator("reduce_sum")
 class ReduceSum(Reduce):
-    """Sum over one axis, which is gone afterwards."""
+    """Sum over one axis or several, which are gone afterwards unless kept."""
 
-    spelled = ("torch.sum", "ReduceSum", 13)
+    spelled = ("torch.sum", "ReduceSum")

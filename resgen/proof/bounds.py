@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.graph.ir import Graph, Node
 from resgen.ops.act import Act
+from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
+from resgen.ops.adaptive_max_pool import AdaptiveMaxPool
 from resgen.ops.add import Add
 from resgen.ops.avg_pool import AvgPool
 from resgen.ops.blur_pool import BlurPool
@@ -189,7 +191,7 @@ def _positions(asked: Asked) -> int:
 
 
 def _along(asked: Asked) -> int:
-    return int(asked.inputs[0].shape[asked.op.axis + 1])
+    return prod(asked.inputs[0].shape[axis + 1] for axis in asked.op.axes)
 
 
 def _columns(asked: Asked) -> int:
@@ -316,6 +318,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     ConvTranspose: _weighted,
     Linear: _weighted,
     GlobalPool: _summed(_positions),
+    AdaptiveAvgPool: _summed(_window),
     AvgPool: _summed(_window),
     BlurPool: _summed(_window),
     MatMul: _summed(_columns),
@@ -334,6 +337,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     Resize: _resized,
     **dict.fromkeys(
         (
+            AdaptiveMaxPool,
             ChannelShuffle,
             Concat,
             Flatten,

@@ -50,7 +50,9 @@ class _Nowhere:
         self.rounded |= not np.array_equal(held, exact)
         return "constant"
 
-    def integers(self, values: Sequence[int]) -> str:
+    def integers(
+        self, values: Sequence[int], shape: Sequence[int] | None = None
+    ) -> str:
         return "constant"
 
     def zero(self, dtype: DType) -> str:

@@ -30,8 +30,6 @@ from resgen.runtime.base import Array
 PIECE: Final = 2**17
 #: Operators that make each number of one of every input, with parameters for all.
 _POINTWISE: Final = (Act, Add, Dequantize, Multiply, Quantize, ScalarScale, Scale)
-#: Those that make it of numbers along an axis.
-_ALONG: Final = (Reduce, Softmax)
 
 
 def pieces(
@@ -65,7 +63,9 @@ def _cut(x: Array, at: Sequence[slice]) -> Array:
 
 def _independent(node: Node) -> int:
     """Along how many of the first axes, the batch included, no number needs others."""
-    if isinstance(node.op, _ALONG):
+    if isinstance(node.op, Reduce):
+        return node.op.axes[0] + 1
+    if isinstance(node.op, Softmax):
         return node.op.axis + 1
     if isinstance(node.op, Act) and node.operands:
         return 1  # its parameters are those of channels

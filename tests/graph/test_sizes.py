@@ -39,3 +39,14 @@ def test_a_flattened_map_fixes_the_size():
     assert "write it for one size" in (caught.value.hint or "")
     with pytest.raises(RuntimeError):
         resgen.to_torch(graph).eval()(torch.zeros(1, 3, 64, 64))
+
+
+def test_adaptive_windows_fix_the_size_unless_there_is_one():
+    written = {
+        "resgen": 1, "name": "pooled", "input": [3, 9, 8],
+        "stem": {"op": "adaptive_avg_pool", "size": 2},
+        "stages": [], "head": {"op": "adaptive_max_pool", "size": 1},
+    }  # fmt: skip
+    with pytest.raises(ResgenError, match="windows follow from the size"):
+        check_sizes(resgen.expand(resgen.load(written)))
+    check_sizes(resgen.expand(resgen.load({**written, "stem": []})))

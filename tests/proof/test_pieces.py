@@ -20,6 +20,10 @@ OPERATORS = {
     "softmax": ({"op": "softmax", "axis": 1}, lambda x: x.softmax(2)),
     "reduce_mean": ({"op": "reduce_mean", "axis": 2}, lambda x: x.mean(3)),
     "reduce_max": ({"op": "reduce_max", "axis": 0}, lambda x: x.amax(1)),
+    "reduce_sum": (
+        {"op": "reduce_sum", "axis": [2, 1], "keep": True},
+        lambda x: x.sum((2, 3), keepdim=True),
+    ),
     "multiply": ({"multiply": [[], ["act"]]}, torch.mul),
 }
 
