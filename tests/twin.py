@@ -20,7 +20,9 @@ from resgen.lower.onnx import to_model
 from resgen.weights.checkpoint import from_state_dict
 
 #: How far outputs may differ, as a share of the peer's output range: in float64, which
-#: rounds too little to excuse anything, and in a runtime's float32.
+#: rounds too little to excuse anything, and in a runtime's float32. A network of a
+#: hundred layers rounds more than that on its own: there the runtime may be as far off
+#: as two times the peer is in float32.
 EXACT = 1e-9
 ROUNDED = 1e-5
 
@@ -128,13 +130,18 @@ def shake(model: nn.Module, x: torch.Tensor, seed: int = 0) -> None:
         norm.num_batches_tracked.fill_(3)
 
 
-def assert_same(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
-    """Equal to ``tolerance`` of the range of what is expected, which varies."""
+def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference as a share of the range of what is expected."""
     assert found.shape == expected.shape
     reach = (expected.max() - expected.min()).item()
     assert np.isfinite(reach)
     assert expected.std().item() > 1e-3 * reach > 0
-    apart = (found - expected).abs().max().item() / reach
+    return float((found - expected).abs().max().item() / reach)
+
+
+def assert_same(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
+    """Equal to ``tolerance`` of the range of what is expected, which varies."""
+    apart = distance(found, expected)
     assert apart <= tolerance, f"{apart:.1e} of the output's range"
 
 
@@ -148,7 +155,9 @@ def assert_twins(pair: Twin, *, onnx: bool = True) -> None:
     x = pair.picture()
     found = pair.in_onnxruntime(x) if onnx else None
     wide = x.double()
-    exact = pair.peer.eval().double()(wide)
+    rounded = pair.peer.eval()(x)
+    exact = pair.peer.double()(wide)
     assert_same(pair.ours.eval().double()(wide), exact, EXACT)
     if found is not None:
-        assert_same(found.double(), exact, ROUNDED)
+        own = distance(rounded.double(), exact)
+        assert_same(found.double(), exact, max(ROUNDED, 2 * own))

@@ -82,7 +82,8 @@ def _warn_of_other_weights(spec: Spec, graph: Graph, found: Problems) -> None:
         return
     for node in graph.nodes:
         shape = graph.types[node.inputs[0]].shape
-        if node.op.name == "flatten" and prod(shape[1:]) > 1:
+        whole = node.op.name == "flatten" and len(node.type.shape) == 1
+        if whole and prod(shape[1:]) > 1:
             message = (
                 f"the network flattens a map of {sizes(shape)}, so at this input it "
                 f"has other weights than {parent.file}"
