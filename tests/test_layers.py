@@ -86,7 +86,7 @@ BUDGET = {
     "records": 400,
     "spec": 4250,
     "ops": 3200,
-    "graph": 2600,
+    "graph": 2680,
     "expansion": 1800,
     "weights": 1210,
     "onnxfile": 850,

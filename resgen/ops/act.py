@@ -134,6 +134,14 @@ class Act(Op):
             return ()
         return (ParameterSpec("weight", (1,), Constant(self.negative_slope)),)
 
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        found: dict[str, Any] = {"type": self.type}
+        if self.type == "leaky_relu":  # where that of prelu starts is an initialiser
+            found["slope"] = self.negative_slope
+        if self.type == "gelu":
+            found["approximate"] = self.approximate
+        return found
+
     def torch(self, x: TensorType) -> Module:
         target = f"torch.nn.{FORMS[self.type].torch}"
         if self.type == "leaky_relu":

@@ -14,6 +14,7 @@ class Add(Op):
     """The sum of inputs of one shape, element by element."""
 
     arity: ClassVar[int | None] = None
+    commutative: ClassVar[bool] = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         return same("add", inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from resgen.ops.base import (
     Axes,
@@ -80,6 +81,13 @@ class AvgPool(Op):
         if isinstance(self.kernel, int) and isinstance(self.padding, int):
             return Pad(begin=begin[0], end=end[0]), pool
         return Pad(begin=begin, end=end), pool
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        windows = self._on(x)
+        found = {**super().effective(x), "stride": windows.stride}
+        if not any(windows.padding):
+            del found["count_padding"]
+        return found
 
     def torch(self, x: TensorType) -> Module:
         windows = self._on(x)

@@ -131,6 +131,8 @@ class Op:
     arity: ClassVar[int | None] = 1
     #: Whether passes alone place it, so that the language does not offer it.
     placed: ClassVar[bool] = False
+    #: Whether the order of its inputs is of no account.
+    commutative: ClassVar[bool] = False
     #: Whether it is the identity outside training; ONNX then has no node of it.
     training_only: ClassVar[bool] = False
 
@@ -166,6 +168,19 @@ class Op:
     def window(self, x: TensorType) -> Window | None:
         """Its sliding window, for receptive fields and strides; None is pointwise."""
         return None
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        """What its attributes come to on ``x``, whether said or not.
+
+        They are equal where an operator computes and trains alike: what an attribute
+        has no part in is left out. Initialisers and names of values are left out, too.
+        """
+        known = signature(type(self))  # type: ignore[arg-type]  # mypy doubts that types hash
+        return {
+            name: _effective(param.kind, getattr(self, name), x, name)
+            for name, param in known.items()
+            if param.kind not in ("init", "value")
+        }
 
     @property
     def vanishes(self) -> bool:
@@ -258,11 +273,25 @@ def per_axis(value: Axes, x: TensorType, attribute: str) -> tuple[int, ...]:
     return value
 
 
+def _effective(kind: Kind, value: Any, x: TensorType, attribute: str) -> Any:
+    """The value as all of its spellings have it."""
+    if value is None:
+        return None
+    if kind == "axes":
+        return per_axis(value, x, attribute)
+    return float(value) if kind == "number" else value
+
+
 def multiplied(value: Axes, factor: int) -> Axes:
     """Every number of ``value`` times ``factor``."""
     if isinstance(value, int):
         return value * factor
     return tuple(v * factor for v in value)
+
+
+def spacing(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
+    """The dilation, by axis; one position has nothing between its elements."""
+    return tuple(d if k > 1 else 1 for k, d in zip(kernel, dilation, strict=True))
 
 
 def collapsed(what: str, size: int, padding: int) -> ShapeError:

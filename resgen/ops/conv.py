@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 from resgen.ops.base import (
     Axes,
@@ -17,6 +18,7 @@ from resgen.ops.base import (
     multiplied,
     operator,
     per_axis,
+    spacing,
     spatial_suffix,
 )
 from resgen.ops.initial import Init, fan_out, weight_and_bias
@@ -128,6 +130,14 @@ class Conv(Op):
         stride = 1 if undo else self.stride
         wider = multiplied(self.dilation, dilation)
         return (replace(self, stride=stride, padding=padding, dilation=wider),)
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        kernel, _, padding, dilation = self._axes(x)
+        found = {**super().effective(x), "padding": padding}
+        found["dilation"] = spacing(kernel, dilation)
+        if not self.standardize:
+            del found["standardize_eps"]
+        return found
 
     def torch(self, x: TensorType) -> Module:
         suffix = spatial_suffix(x, "a convolution")

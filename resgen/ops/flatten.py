@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
 from resgen.ops.reshaping import check_axis, write_reshape
@@ -38,6 +39,9 @@ class Flatten(Op):
         first, last = self._ends(x)
         merged = prod(x.shape[first : last + 1])
         return TensorType((*x.shape[:first], merged, *x.shape[last + 1 :]))
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        return {"axes": self._ends(x)}
 
     def torch(self, x: TensorType) -> Function:
         first, last = self._ends(x)

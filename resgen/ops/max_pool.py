@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from resgen.ops.base import (
     Axes,
@@ -12,6 +13,7 @@ from resgen.ops.base import (
     attribute,
     multiplied,
     operator,
+    spacing,
     spatial_suffix,
 )
 from resgen.ops.pooling import Pooling
@@ -59,6 +61,11 @@ class MaxPool(Op):
                 dilation=multiplied(self.dilation, dilation),
             ),
         )
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        windows = self._on(x)
+        spaces = spacing(windows.kernel, windows.dilation)
+        return {**super().effective(x), "stride": windows.stride, "dilation": spaces}
 
     def torch(self, x: TensorType) -> Module:
         windows = self._on(x)

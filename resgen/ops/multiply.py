@@ -14,6 +14,7 @@ class Multiply(Op):
     """The product of inputs, element by element; an axis of size 1 is repeated."""
 
     arity: ClassVar[int | None] = None
+    commutative: ClassVar[bool] = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         if len({x.rank for x in inputs}) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from resgen.ops.base import (
     Case,
@@ -116,6 +116,13 @@ class Norm(Op):
             for role, name in names.items()
             if role != "num_batches_tracked"
         }
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        found = super().effective(x)
+        for name, of in (("momentum", "batch"), ("groups", "group")):
+            if self.type != of:
+                del found[name]
+        return found
 
     def torch(self, x: TensorType) -> Module:
         options: dict[str, object] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
 from resgen.ops.reshaping import write_reshape
@@ -31,6 +32,9 @@ class Reshape(Op):
                 code="RG112",
             )
         return TensorType(tuple(x.size // known if n == -1 else n for n in self.to))
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        return {"to": self.infer(x).shape}
 
     def torch(self, x: TensorType) -> Module:
         return Module("resgen.lower.modules.Reshape", self.to)

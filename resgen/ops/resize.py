@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import pack, unpack
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from resgen.ops.base import (
     Case,
@@ -45,6 +45,12 @@ class Resize(Op):
                 code="RG112",
             )
         return TensorType((x.channels, *like.spatial))
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        found = super().effective(x)
+        if self.mode == "nearest":
+            del found["align_corners"]
+        return found
 
     def torch(self, x: TensorType) -> Function:
         options: dict[str, object] = {"mode": "nearest"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
 from resgen.ops.reshaping import check_axis
 from resgen.ops.types import Function, TensorType, Value
@@ -34,6 +36,9 @@ class Slice(Op):
                 code="RG112",
             )
         return TensorType((*x.shape[: self.axis], size, *x.shape[self.axis + 1 :]))
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        return {**super().effective(x), "size": self._size(x)}
 
     def torch(self, x: TensorType) -> Function:
         return Function("torch.narrow", (self.axis + 1, self.start, self._size(x)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
 from resgen.ops.types import Function, TensorType, Value
 from resgen.spec.params import Param
@@ -30,6 +32,9 @@ class Transpose(Op):
                 hint="give each axis once, e.g. [1, 0]",
             )
         return TensorType(tuple(x.shape[axis] for axis in self._order(x)))
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        return {"axes": self._order(x)}
 
     def torch(self, x: TensorType) -> Function:
         order = (0, *(axis + 1 for axis in self._order(x)))
