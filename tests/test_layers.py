@@ -99,7 +99,7 @@ BUDGET = {
     "calibrate": 680,
     "serve": 380,
     "kit": 910,
-    "artifact": 2040,
+    "artifact": 2100,
     "forms": 530,
     "attribution": 1660,
     "profiling": 1940,

@@ -11,8 +11,8 @@ import numpy as np
 
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.opened import Artifact, open_folder
-from resgen.errors import MissingComponent, ResgenError
-from resgen.graph.ir import INPUT, OUTPUT
+from resgen.errors import MissingComponent, ResgenError, did_you_mean, listed
+from resgen.graph.ir import INPUT, Graph
 from resgen.pictures.find import pictures_of
 from resgen.pictures.preprocess import prepare, read
 from resgen.pictures.words import takes_pictures, told
@@ -96,20 +96,19 @@ class Predicted(Shown):
         yield from self.failed
 
 
-def predict(folder: Path, images: Sequence[Path], top: int = 5) -> Predicted:
+def predict(
+    folder: Path, images: Sequence[Path], top: int = 5, output: str | None = None
+) -> Predicted:
     """The ``top`` classes of each picture, preprocessed as the spec says.
 
-    A folder among ``images`` stands for the pictures in it. What is wrong with one
-    picture does not keep the others from being answered.
+    ``output`` names the scores where the network gives out several values. A folder
+    among ``images`` stands for the pictures in it. What is wrong with one picture does
+    not keep the others from being answered.
     """
     artifact = open_folder(folder)
     artifact.check_hashes()
     spec, graph = artifact.spec, artifact.graph
-    shape = graph.types[graph.outputs[0][1]].shape
-    if len(shape) != 1 or len(graph.outputs) != 1:
-        raise ResgenError(
-            f"{spec.name} gives {shape}, not one score a class; it cannot predict"
-        )
+    name = _scores(graph, output)
     if not takes_pictures(spec.preprocess, spec.input):
         raise ResgenError(
             f"{folder}: an input of {said(spec.input)} is no "
@@ -125,9 +124,34 @@ def predict(folder: Path, images: Sequence[Path], top: int = 5) -> Predicted:
         # One at a time, unless the file takes no fewer.
         size = session.inputs[INPUT][0] or 1
         for start in range(0, len(paths), size):
-            found += _some(paths[start : start + size], size, artifact, session, top)
+            some = paths[start : start + size]
+            found += _some(some, size, artifact, session, top, name)
     fresh = artifact.manifest.weights == FRESH
     return Predicted(told(spec.preprocess, spec.input), tuple(found), fresh)
+
+
+def _scores(graph: Graph, asked: str | None) -> str:
+    """The output with one score a class."""
+    shapes = {name: graph.types[value].shape for name, value in graph.outputs}
+    if asked is not None and asked not in shapes:
+        near = did_you_mean(asked, shapes)
+        raise ResgenError(f'{graph.name} has no output "{asked}"{near}')
+    vectors = [name for name, shape in shapes.items() if len(shape) == 1]
+    if asked in vectors:
+        return str(asked)
+    if len(vectors) == 1 and asked is None:
+        return vectors[0]
+    if vectors:
+        wrong = "" if asked is None else f', and "{asked}" is none'
+        names = listed(f'"{name}"' for name in vectors)
+        raise ResgenError(
+            f"{graph.name} has scores of classes in {names}{wrong}",
+            hint="name one: output=NAME",
+        )
+    maps = listed(f"{name} ({said(shape)})" for name, shape in shapes.items())
+    raise ResgenError(
+        f"{graph.name} gives {maps}, and no scores of classes; predict names these"
+    )
 
 
 def _some(
@@ -136,6 +160,7 @@ def _some(
     artifact: Artifact,
     session: OnnxRuntimeSession,
     top: int,
+    name: str,
 ) -> list[Prediction]:
     """Of at most ``size`` pictures, in their order."""
     made = [_attempt(path, artifact) for path in paths]
@@ -147,7 +172,7 @@ def _some(
         batch = np.stack(list(ready.values())).astype(dtype)
         # Filled up with copies of the last.
         inputs = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
-        run = session.run({INPUT: inputs})[OUTPUT].astype(np.float64)
+        run = session.run({INPUT: inputs})[name].astype(np.float64)
         scores = dict(zip(ready, run, strict=False))
     for index, one in scores.items():
         if not np.isfinite(one).all():

@@ -145,7 +145,11 @@ class Frame:
                     code = ""
                 self.problems.valueless |= missing
             message = f'in "{expr.text}": {error.message}'
-            raise Stop(code, message, self.blame(argument)) from None
+            hint = None
+            if "channels" in expr.names and "takes a list" in error.message:
+                # Sizes of lists are asked of `channels` alone.
+                hint = 'a list of maps is to enter here, such as {"from": "stages"}'
+            raise Stop(code, message, self.blame(argument), hint) from None
 
     def _cost(self, expr: Expr) -> float:
         """What evaluation may take: by the length of the text, and of what it names."""

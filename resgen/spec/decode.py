@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from resgen.errors import closest
 from resgen.spec import library as libraries
 from resgen.spec.bind import POSITIONS
 from resgen.spec.definition import local_values
@@ -244,6 +245,10 @@ class _Decoder:
         ):
             # {"classes": N} is short for the classifier with these arguments.
             arguments = dict(at.value)
+            for key, item in arguments.items():
+                if closest(key, FORMS) is not None:  # no argument, but a form misspelt
+                    self.binder.unknown_key(item, key, FORMS, "a head")
+                    return self.reader.refused(at)
             stated = arguments.pop("precision", None)
             use = {
                 "use": replace(at, value="classifier"),

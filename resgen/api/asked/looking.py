@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from resgen.api.asked.common import VARIED, Reading
 from resgen.options.group import Group, option
-from resgen.options.kinds import FLAG, Kind, choice, path, whole
+from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
 
 #: Networks that are laid side by side, at most.
 MAX_VARIANTS: Final = 128
@@ -92,6 +92,12 @@ class Predicting(Group):
 
     top: int = option(
         "--top", whole(), "How many classes to show of each picture.", default=5
+    )
+    output: str | None = option(
+        "--output",
+        text("NAME"),
+        "The output that holds the scores, where there are several.",
+        shown="the one that is a vector",
     )
 
 
