@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,10 @@ from resgen.expansion.builder import Limits
 from resgen.expansion.expand import expand as expand_graph
 from resgen.graph.check import check as check_graph
 from resgen.graph.ir import Graph
+from resgen.graph.sizes import inferred
 from resgen.ops import VOCABULARY
+from resgen.ops.base import ShapeError
+from resgen.ops.types import TensorType
 from resgen.options.kinds import argument, several, typed
 from resgen.spec.load import load as load_spec
 from resgen.spec.model import Spec
@@ -80,17 +82,23 @@ def _warn_of_other_weights(spec: Spec, graph: Graph, found: Problems) -> None:
     own, parent = (spec.members[key].place() for key in ("input", "head"))
     if own.file == parent.file:
         return
-    for node in graph.nodes:
-        shape = graph.types[node.inputs[0]].shape
-        whole = node.op.name == "flatten" and len(node.type.shape) == 1
-        if whole and prod(shape[1:]) > 1:
-            message = (
-                f"the network flattens a map of {sizes(shape)}, so at this input it "
-                f"has other weights than {parent.file}"
-            )
-            hint = 'a "global_pool" before it takes every input; those weights do not'
-            found.warning("RG214", message, own, hint)
-            return
+    given = graph.inputs[0].type
+    doubled = TensorType((given.channels, *(2 * size for size in given.spatial)))
+    with suppress(ShapeError):
+        for node, others in inferred(graph, doubled):
+            x = graph.types[node.inputs[0]]
+            whole = node.op.name == "flatten" and node.type.rank == 1
+            if whole and x.positions > 1 and x != others[0]:
+                message = (
+                    f"the network flattens a map of {sizes(x.shape)}, so at this input "
+                    f"it has other weights than {parent.file}"
+                )
+                hint = (
+                    'an "adaptive_avg_pool" to the size that it was made for, before '
+                    "it, takes every input, and those weights"
+                )
+                found.warning("RG214", message, own, hint)
+                return
 
 
 def load(source: Source, changes: Any = (), *, limits: Limits | None = None) -> Spec:

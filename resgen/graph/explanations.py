@@ -142,12 +142,13 @@ READING: Final = (
     """),
     Explanation.of("RG214", "warning", "Another input makes other weights", """
     The spec changes the input of a network that flattens a map before it is classified,
-    as VGG and AlexNet do: the map's size decides the shape of a weight. Published
+    as networks of old do: the map's size decides the shape of a weight. Published
     weights and counts are those of the published input.
 
-        {"extends": "vgg16", "input": [3, 256, 256]}     169.8 M parameters, not 138.4 M
+        "head": ["flatten", {"op": "linear", "as": "fc", "out": 10}]
 
-    Keep the input, or pool to one position (`global_pool`) before the classifier.
+    Keep the input, or pool to the published size before it (`adaptive_avg_pool`, as
+    `vgg16` does), or to one position (`global_pool`).
     """),
     _error("RG020", "Unknown operator or block", """
     A name is neither an operator, a built-in block, nor one of the spec's `blocks`.

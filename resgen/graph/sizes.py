@@ -6,6 +6,7 @@ the total stride, which is where rounding in strides and pools can differ.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from resgen.errors import ResgenError
@@ -43,18 +44,30 @@ def check_sizes(graph: Graph) -> None:
         _check(graph, TensorType((given.type.channels, *spatial)))
 
 
-def _check(graph: Graph, shape: TensorType) -> None:
+def inferred(
+    graph: Graph, shape: TensorType
+) -> Iterator[tuple[Node, list[TensorType]]]:
+    """Each operator, and what it takes where the network is given ``shape``.
+
+    Raises :class:`~resgen.ops.base.ShapeError` after the operator that cannot take it.
+    """
     types = {graph.inputs[0].name: shape}
     for node in graph.nodes:
         inputs = [types[value] for value in node.inputs]
-        try:
+        yield node, inputs
+        types[node.name] = node.op.infer(*inputs)
+
+
+def _check(graph: Graph, shape: TensorType) -> None:
+    node = graph.nodes[0]
+    try:
+        for node, inputs in inferred(graph, shape):
             node.op.check_open(inputs[0])
-            types[node.name] = node.op.infer(*inputs)
-        except ShapeError as error:
-            raise _fixed(graph, node, shape, error.message) from None
-        own = node.op.parameters(graph.types[node.inputs[0]])
-        if own and own != node.op.parameters(inputs[0]):
-            raise _fixed(graph, node, shape, "its parameters depend on the size")
+            own = node.op.parameters(graph.types[node.inputs[0]])
+            if own and own != node.op.parameters(inputs[0]):
+                raise _fixed(graph, node, shape, "its parameters depend on the size")
+    except ShapeError as error:
+        raise _fixed(graph, node, shape, error.message) from None
 
 
 def _fixed(graph: Graph, node: Node, shape: TensorType, why: str) -> ResgenError:

@@ -44,19 +44,17 @@ def small(name: str, peers: ModuleType) -> Twin:
     """The two on a picture of 64 x 64, without dropout."""
     if name != "vgg16_bn":
         return twin(name, create(name, peers), (64, 64))
-    # Its pooling to 7 x 7 does nothing at 224, and its classifier is made for that:
-    # here the map is 2 x 2, and 120 million weights less need no gradient.
+    # 120 million weights less need no gradient.
     with torch.device("meta"):
         peer = create(name, peers, dropout=0.0)
-    del peer.classifier, peer.avgpool
+    del peer.classifier
     peer.to_empty(device="cpu")
-    peer.avgpool = nn.Identity()
     for module in peer.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
     relu, drop = nn.ReLU(), nn.Dropout(0.0)
     peer.classifier = nn.Sequential(
-        *(nn.Linear(512 * 2 * 2, 32), relu, drop),
+        *(nn.Linear(512 * 7 * 7, 32), relu, drop),
         *(nn.Linear(32, 32), relu, drop),
         nn.Linear(32, 1000),
     )

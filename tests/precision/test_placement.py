@@ -43,7 +43,7 @@ FAMILIES = {
     "resnetv2_50": "/input=[3, 64, 64]",
     "preact_resnet110_cifar": "/let/n=2",
     "resnext50_32x4d": "/input=[3, 64, 64]",
-    "vgg16_bn": "/input=[3, 64, 64]",
+    "vgg16_bn": "/head/with/hidden=64",
     "wrn40_2_cifar": "/input=[3, 16, 16]",
 }
 

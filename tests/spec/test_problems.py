@@ -335,12 +335,23 @@ def test_a_path_beneath_an_operator_is_none(tmp_path: Path) -> None:
     assert '"c.stride" lies beneath "c"' in error.message
 
 
-def test_another_input_of_a_network_that_flattens_is_another_network() -> None:
-    found = examine("vgg16", ["/input=[3,256,256]"]).problems
-    (told,) = (p for p in found if p.code == "RG214")
+def test_another_input_of_a_network_that_flattens_is_another_network(
+    tmp_path: Path,
+) -> None:
+    head = '["flatten", {"op": "linear", "as": "fc", "out": 10}]'
+    (tmp_path / "old.json").write_text(written({"head": head}))
+    other = '{"resgen": 1, "name": "other", "extends": "old.json", "input": [3, 12, 8]}'
+    (told,) = (p for p in look(tmp_path, other).problems if p.code == "RG214")
     assert told.severity == "warning"
-    assert "flattens a map of 512 x 8 x 8" in told.message
-    assert [p for p in examine("vgg16").problems if p.code == "RG214"] == []
-    for name in ("resnet50", "resnest50d"):  # which flattens weights of its splits
-        pooled = examine(name, ["/input=[3,64,64]"]).problems
-        assert [p for p in pooled if p.code == "RG214"] == []
+    assert "flattens a map of 16 x 12 x 8" in told.message
+    assert look(tmp_path, written({"head": head})).problems == ()
+
+
+# resnest50d flattens weights of its splits.
+@pytest.mark.parametrize("name", ["resnet50", "resnest50d", "vgg16"])
+def test_a_network_that_pools_to_one_size_takes_any_input(name: str) -> None:
+    given, other = examine(name), examine(name, ["/input=[3,64,96]"])
+    assert given.graph is not None
+    assert other.graph is not None
+    assert given.problems == other.problems
+    assert given.graph.parameters == other.graph.parameters

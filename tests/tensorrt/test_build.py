@@ -29,8 +29,8 @@ from resgen.tensorrt.targets import AHEAD, precision_problem
 from resgen.weights.initialize import initialize
 
 CIFAR = "resnet20_cifar"
-# One network of every folder of the zoo. VGG's first linear layer shrinks with the
-# input; the others keep all their weights.
+# One network of every folder of the zoo. VGG's linear layers are made smaller; the
+# others keep all their weights.
 FAMILIES = {
     "resnetaa50d": (),
     "seresnet50": (),
@@ -41,7 +41,7 @@ FAMILIES = {
     "resnetv2_50": (),
     "resnet18": (),
     "resnext50_32x4d": (),
-    "vgg16_bn": ("/input=[3, 32, 32]",),
+    "vgg16_bn": ("/input=[3, 32, 32]", "/head/with/hidden=64"),
     CIFAR: (),
 }
 #: Those that are built at more than one precision in all but a soak.
