@@ -27,3 +27,10 @@ def test_without_a_word_it_is_networks() -> None:
     assert resgen.list() == resgen.list("networks")
     with pytest.raises(resgen.ResgenError, match=r"^long is for networks"):
         resgen.list("blocks", long=True)
+
+
+@pytest.mark.slow
+def test_inputs_are_those_of_the_networks() -> None:
+    """A list reads files only; what it says of each is what the network has."""
+    told = {network.name: network.input for network in resgen.list()}
+    assert told == {name: resgen.load(name).input for name in told}

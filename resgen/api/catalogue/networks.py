@@ -63,8 +63,14 @@ def networks() -> list[Network]:
 def _inherited(path: Path) -> dict[str, Any]:
     """The top level of a file, with that of the files that it extends below it."""
     own: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    parent = own.pop("extends", None)
-    return own if parent is None else {**_inherited(_parent(path, parent)), **own}
+    parent, scale = own.pop("extends", None), own.pop("scale", {})
+    if parent is None:
+        return own
+    base = dict(_inherited(_parent(path, parent)))
+    if "resolution" in scale:
+        channels, *sizes = base["input"]
+        base["input"] = [channels, *(scale["resolution"] for _ in sizes)]
+    return {**base, **own}
 
 
 def _parent(path: Path, name: str) -> Path:
