@@ -48,7 +48,8 @@ def smallest(name: str) -> str:
 
 def _smallest_map(graph: resgen.Graph) -> int:
     sections = resgen.analyse(graph).sections
-    return min(min(s.output[1:]) for s in sections if len(s.output) > 2)
+    # A row of positions, as a transformer has, is no map that could collapse.
+    return min((min(s.output[1:]) for s in sections if len(s.output) > 2), default=2)
 
 
 def test_golden_file_lists_the_zoo():
