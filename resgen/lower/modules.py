@@ -29,6 +29,20 @@ def multiply(first: Tensor, *others: Tensor) -> Tensor:
     return first
 
 
+def maximum(first: Tensor, *others: Tensor) -> Tensor:
+    """The largest of any number of tensors, element by element."""
+    for other in others:
+        first = torch.maximum(first, other)
+    return first
+
+
+def minimum(first: Tensor, *others: Tensor) -> Tensor:
+    """The least of any number of tensors, element by element."""
+    for other in others:
+        first = torch.minimum(first, other)
+    return first
+
+
 def matmul(x: Tensor, by: Tensor, transpose: bool, transpose_by: bool) -> Tensor:
     """The product of matrices in the last two axes, each as it is or transposed."""
     return torch.matmul(x.mT if transpose else x, by.mT if transpose_by else by)
@@ -93,6 +107,23 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GeM(nn.Module):
+    """The generalised mean over all positions, of at least ``eps``."""
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.p = nn.Parameter(torch.full((1,), 3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        positions = tuple(range(2, x.ndim))
+        powers = x.clamp(min=self.eps).pow(self.p)
+        return powers.mean(positions, keepdim=True).pow(1 / self.p)
+
+    def extra_repr(self) -> str:
+        return f"eps={self.eps}"
 
 
 # --- modules without parameters -------------------------------------------------------

@@ -31,21 +31,26 @@ from resgen.ops.avg_pool import AvgPool
 from resgen.ops.blur_pool import BlurPool
 from resgen.ops.channel_scale import ChannelScale
 from resgen.ops.channel_shuffle import ChannelShuffle
+from resgen.ops.clip import Clip
 from resgen.ops.concat import Concat
 from resgen.ops.conv import Conv
 from resgen.ops.conv_transpose import ConvTranspose
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.flatten import Flatten
+from resgen.ops.gem import GeM
 from resgen.ops.global_pool import GlobalPool
 from resgen.ops.linear import Linear
 from resgen.ops.local_response_norm import LocalResponseNorm
 from resgen.ops.matmul import MatMul
 from resgen.ops.max_pool import MaxPool
+from resgen.ops.maximum import Maximum
+from resgen.ops.minimum import Minimum
 from resgen.ops.multiply import Multiply
 from resgen.ops.norm import Norm
 from resgen.ops.pad import Pad
 from resgen.ops.pad_channels import PadChannels
 from resgen.ops.parameter import Parameter
+from resgen.ops.power import Power
 from resgen.ops.reduce_max import ReduceMax
 from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reduce_sum import ReduceSum
@@ -291,6 +296,25 @@ def _few(asked: Asked) -> torch.Tensor:
     return asked.exact.abs() * (4 * UNIT)
 
 
+def _power(asked: Asked) -> torch.Tensor:
+    """By ``exp(p log x)``, whose argument is off by u times its size."""
+    logarithm = asked.inputs[0].abs().clamp(min=TINY).log().abs()
+    steps = STEPS + 4 * abs(float(asked.op.exponent)) * (1 + logarithm)
+    return asked.exact.abs() * steps * UNIT
+
+
+def _generalised(asked: Asked) -> torch.Tensor:
+    """Powers of one sign, as :func:`_power`; the root divides what their sum is off."""
+    p = asked.operand("p")
+    if p is None:
+        raise TypeError(f"{asked.node.name} has no exponent")
+    size = float(p.abs())
+    kept = asked.inputs[0].clamp(min=max(float(asked.op.eps), TINY))
+    logarithm = float(kept.log().abs().amax())
+    off = _terms(_positions(asked)) + UNIT * (STEPS + 4 * size * (1 + logarithm))
+    return asked.exact.abs() * (off / size + UNIT * (STEPS + 4 * logarithm))
+
+
 def _added(asked: Asked) -> torch.Tensor:
     import torch
 
@@ -328,6 +352,8 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     LocalResponseNorm: _response,
     Softmax: _softmax,
     Act: _activation,
+    Power: _power,
+    GeM: _generalised,
     Scale: _few,
     ChannelScale: _few,
     ScalarScale: _few,
@@ -339,9 +365,12 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
         (
             AdaptiveMaxPool,
             ChannelShuffle,
+            Clip,
             Concat,
             Flatten,
             MaxPool,
+            Maximum,
+            Minimum,
             Pad,
             PadChannels,
             Parameter,

@@ -22,6 +22,7 @@ import numpy as np
 from resgen.graph.ir import Graph, Node, Parameter
 from resgen.ops.act import Act
 from resgen.ops.conv import Conv
+from resgen.ops.gem import GeM
 from resgen.ops.linear import Linear
 from resgen.ops.norm import Norm
 from resgen.proof.walk import Leaves, walk
@@ -149,6 +150,8 @@ def _draw(
         return np.zeros(shape, np.float32)
     if isinstance(node.op, Act):
         return generator.uniform(*SLOPE, shape).astype(np.float32)
+    if isinstance(node.op, GeM):  # where it starts, and about
+        return generator.uniform(2, 4, shape).astype(np.float32)
     if role == "bias":
         return _signed(generator, SHIFT, shape)
     low, high = (_signed(generator, bounds, shape) for bounds in SCALES)

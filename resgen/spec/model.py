@@ -128,7 +128,7 @@ class For:
     body: Body
 
 
-MergeKind = Literal["add", "concat", "multiply", "stack", "list"]
+MergeKind = Literal["add", "concat", "multiply", "maximum", "minimum", "stack", "list"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,6 +88,8 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "concat": f'{{"concat": [[], {_CONV}]}}',
         "axis": f'{{"concat": [[], {_CONV}], "axis": 1}}',
         "multiply": f'{{"multiply": [[], {_CONV}]}}',
+        "maximum": '{"maximum": [[], ["act"]]}',
+        "minimum": '{"minimum": [[], ["act"]]}',
         "stack": f'{{"stack": [[], {_CONV}]}}',
         "list": f'[{{"list": [[], {_CONV}]}}, {{"concat": [[]]}}]',
         "item": f'[{{"list": [[], {_CONV}]}}, {{"item": 1}}]',

@@ -143,6 +143,10 @@ def test_operators_need_no_framework() -> None:
         (OPERATORS["add"](), ((4, 5, 5), (8, 5, 5)), "RG104", None),
         (OPERATORS["multiply"](), ((4, 5, 5), (2, 1, 1)), "RG104", None),
         (OPERATORS["multiply"](), ((4, 5, 5), (4,)), "RG104", None),
+        (OPERATORS["maximum"](), ((4, 5, 5), (4, 1, 1)), "RG104", None),
+        (OPERATORS["minimum"](), ((4, 5, 5), (4,)), "RG104", None),
+        (OPERATORS["clip"](min=1, max=0), ((4,),), "RG112", "min"),
+        (OPERATORS["gem"](), ((4,),), "RG111", None),
         (OPERATORS["concat"](), ((4, 5, 5), (4, 5, 6)), "RG104", None),
         (OPERATORS["stack"](), ((4,), (5,)), "RG104", None),
         (Norm(type="group", groups=3), ((4, 5, 5),), "RG105", "groups"),
@@ -204,6 +208,20 @@ def test_drop_block_drops_about_its_rate_in_regions(size: int) -> None:
     # A region is whole: a dropped pixel is nearly always beside another.
     both = (dropped[:, :, 1:] * dropped[:, :, :-1]).mean().item()
     assert both > 0.5 * dropped.mean().item()
+
+
+@pytest.mark.parametrize(("p", "mean"), [(1, "mean"), (2, "norm")])
+def test_a_generalised_mean_is_a_mean_and_a_norm(p: int, mean: str) -> None:
+    pool = modules.GeM(1e-6)
+    torch.nn.init.constant_(pool.p, p)
+    x = torch.rand(2, 3, 5, 7) + 0.1
+    wanted = {
+        "mean": x.mean((2, 3), keepdim=True),
+        "norm": torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True) / 35**0.5,
+    }[mean]
+    torch.testing.assert_close(pool(x), wanted, rtol=1e-5, atol=1e-6)
+    torch.nn.init.constant_(pool.p, 80)  # near the largest
+    assert ((x.amax((2, 3), keepdim=True) / pool(x) - 1).abs() < 0.05).all()
 
 
 @pytest.mark.peers

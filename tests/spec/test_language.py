@@ -123,7 +123,7 @@ def test_shared_iterations_use_the_same_parameters() -> None:
     assert [p.name for p in shared.parameters] == ["conv.weight"]
 
 
-@pytest.mark.parametrize("kind", ["add", "multiply"])
+@pytest.mark.parametrize("kind", ["add", "multiply", "maximum", "minimum"])
 def test_merges_of_equal_shapes(kind: str) -> None:
     found = graph(bare({kind: [conv(8, "a"), conv(8, "b")]}))
     assert found.nodes[-1].inputs == ("a", "b")

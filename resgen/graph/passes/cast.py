@@ -20,9 +20,10 @@ from resgen.ops.types import Apply, DType, Operand, Ref
 
 #: Sums over many squares or exponentials: 16 bits overflow or lose them. Those over the
 #: pixels of a picture are exact in float32 alone.
-SENSITIVE: Final = frozenset(
-    {"local_response_norm", "luma", "normalize", "resample", "softmax", "truncate"}
-)
+SENSITIVE: Final = frozenset({
+    "gem", "local_response_norm", "luma", "normalize", "power", "resample", "softmax",
+    "truncate",
+})  # fmt: skip
 
 
 def cast(graph: Graph, types: Mapping[str, DType], *, low_ends: bool = False) -> Graph:
