@@ -102,6 +102,33 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+class RMSNorm(nn.RMSNorm):
+    """Norm by the root mean square over the channel axis of ``(N, C, ...)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GlobalResponseNorm(nn.Module):
+    """Competition among channels; Woo et al. 2023."""
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        positions = tuple(range(2, x.ndim))
+        length: Tensor = torch.linalg.vector_norm(x, dim=positions, keepdim=True)
+        response = x * (length / (length.mean(1, keepdim=True) + self.eps))
+        shape = (-1, *(1 for _ in positions))
+        return x + (self.bias.view(shape) + self.weight.view(shape) * response)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}, eps={self.eps}"
+
+
 class Linear(nn.Linear):
     """Affine map of the channel axis of ``(N, C, ...)``."""
 

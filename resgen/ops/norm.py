@@ -1,4 +1,4 @@
-"""Normalisation: batch, group, layer and instance."""
+"""Normalisation: batch, group, layer, instance and by the root mean square."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from resgen.ops.base import (
     spatial_suffix,
 )
 from resgen.ops.initial import Init, initializer
+from resgen.ops.reducing import write_reduce
 from resgen.ops.types import (
     Constant,
     Module,
@@ -38,7 +39,9 @@ class Norm(Op):
     2015) the batch and all positions, in inference the running statistics; ``layer``
     (Ba et al. 2016) the channels of one position, at any rank, as timm's
     ``LayerNorm2d``; ``group`` (Wu and He 2018) the positions of a group of channels;
-    ``instance`` (Ulyanov et al. 2016) those of one channel. ``none`` is the identity.
+    ``instance`` (Ulyanov et al. 2016) those of one channel. ``rms`` (Zhang and Sennrich
+    2019) divides the channels of one position by the root of the mean of their squares,
+    with no mean taken off and no bias. ``none`` is the identity.
     ``weight: (channels,)`` and ``bias: (channels,)``.
     """
 
@@ -48,7 +51,7 @@ class Norm(Op):
         "enum",
         "what is normalised over",
         default="batch",
-        choices=("batch", "group", "layer", "instance", "none"),
+        choices=("batch", "group", "layer", "instance", "rms", "none"),
     )
     eps: float = attribute("number", "added to the variance", default=EPS, minimum=0)
     momentum: float = attribute(
@@ -99,6 +102,8 @@ class Norm(Op):
             return ParameterSpec(role, shape, start)
 
         affine = (spec("weight", 1.0), spec("bias", 0.0)) if self.affine else ()
+        if self.type == "rms":
+            return affine[:1]
         if self.type != "batch":
             return affine
         zero, one = Constant(0.0), Constant(1.0)
@@ -128,12 +133,14 @@ class Norm(Op):
         options: dict[str, object] = {}
         if self.eps != EPS:
             options["eps"] = float(self.eps)
-        if self.type == "layer":
+        if self.type in ("layer", "rms"):
+            if self.type == "rms":  # torch's own depends on the type of the elements
+                options["eps"] = float(self.eps)
             if not self.affine:
                 options["elementwise_affine"] = False
-            plain = x.rank == 1
-            target = "torch.nn" if plain else "resgen.lower.modules"
-            return Module(f"{target}.LayerNorm", (x.channels,), options)
+            home = "torch.nn" if x.rank == 1 else "resgen.lower.modules"
+            kind = "LayerNorm" if self.type == "layer" else "RMSNorm"
+            return Module(f"{home}.{kind}", (x.channels,), options)
         if self.type == "group":
             if not self.affine:
                 options["affine"] = False
@@ -166,6 +173,9 @@ class Norm(Op):
             Case(cls(type="layer"), ((4,),)),
             Case(cls(type="layer", affine=False), ((4, 9),)),
             Case(cls(type="layer", affine=False), ((4,),)),
+            Case(cls(type="rms"), image),
+            Case(cls(type="rms", eps=0.1), ((4,),)),
+            Case(cls(type="rms", affine=False), ((4, 9),)),
             Case(cls(type="group", groups=2), image),
             Case(cls(type="group", groups=2), ((4,),)),
             Case(cls(type="group", groups=1, affine=False, eps=1e-3), ((4, 9),)),
@@ -223,13 +233,23 @@ def _group(op: Norm, to: OnnxWriter, x: Value) -> str:
         shape = to.emit("Shape", [x.name])
     else:
         shape = to.integers([0, *x.type.shape])
-    y = to.emit("Reshape", [normed, shape])
+    return _mapped(to, to.emit("Reshape", [normed, shape]), x.type.rank)
+
+
+def _rms(op: Norm, to: OnnxWriter, x: Value) -> str:
+    square = to.emit("Mul", [x.name, x.name])
+    mean = write_reduce(to, "ReduceMean", square, [1], keep=True)
+    root = to.emit("Sqrt", [to.emit("Add", [mean, to.floats([float(op.eps)], ())])])
+    return _mapped(to, to.emit("Div", [x.name, root]), x.type.rank)
+
+
+def _mapped(to: OnnxWriter, y: str, rank: int) -> str:
+    """``y`` times the weight of each channel plus its bias, so far as there are any."""
     for function, role in (("Mul", "weight"), ("Add", "bias")):
         operand = to.operand(role)
         if operand is not None:
-            if x.type.rank > 1:
-                axes = to.integers(range(1, x.type.rank))
-                operand = to.emit("Unsqueeze", [operand, axes])
+            if rank > 1:
+                operand = to.emit("Unsqueeze", [operand, to.integers(range(1, rank))])
             y = to.emit(function, [y, operand])
     return y
 
@@ -239,4 +259,5 @@ _WRITERS: Final[Mapping[str, Callable[[Norm, OnnxWriter, Value], str]]] = {
     "group": _group,
     "layer": _layer,
     "instance": _instance,
+    "rms": _rms,
 }

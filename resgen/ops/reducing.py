@@ -11,7 +11,9 @@ from resgen.ops.reshaping import check_axis
 from resgen.ops.types import Function, TensorType, Value
 
 #: Since which opset the axes are an input, and no attribute any more.
-_AXES_ARE_INPUT: Final = {"ReduceSum": 13, "ReduceMean": 18, "ReduceMax": 18}
+_AXES_ARE_INPUT: Final = {
+    "ReduceSum": 13, "ReduceMean": 18, "ReduceMax": 18, "ReduceL2": 18,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

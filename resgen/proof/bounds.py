@@ -39,6 +39,7 @@ from resgen.ops.dequantize import Dequantize
 from resgen.ops.flatten import Flatten
 from resgen.ops.gem import GeM
 from resgen.ops.global_pool import GlobalPool
+from resgen.ops.global_response_norm import GlobalResponseNorm
 from resgen.ops.linear import Linear
 from resgen.ops.local_response_norm import LocalResponseNorm
 from resgen.ops.matmul import MatMul
@@ -64,6 +65,7 @@ from resgen.ops.softmax import Softmax
 from resgen.ops.stack import Stack
 from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
+from resgen.ops.unit_norm import UnitNorm
 
 if TYPE_CHECKING:
     import torch
@@ -242,15 +244,16 @@ def _norm(asked: Asked) -> torch.Tensor:
             size = size + bias.double().abs().view(scale.shape)
         return (asked.exact.abs() + size) * (STEPS * UNIT)
     groups = {"group": asked.op.groups, "instance": x.shape[1]}.get(asked.op.type, 1)
-    if asked.op.type == "layer":
+    if asked.op.type in ("layer", "rms"):
         spread, axes = x, [1]
         n = x.shape[1]
     else:
         spread, axes = _grouped(x, groups).flatten(2), [2]
         n = spread.shape[2]
     square = spread.square().mean(axes, keepdim=True)
-    mean = spread.mean(axes, keepdim=True)
-    size = spread.abs().mean(axes, keepdim=True)
+    mean, size = (v.mean(axes, keepdim=True) for v in (spread, spread.abs()))
+    if asked.op.type == "rms":  # takes no mean off
+        mean, size = 0 * mean, 0 * size
     variance = (square - mean.square()).clamp(min=0) + float(asked.op.eps)
     deviation = variance.sqrt()
     normed = (spread - mean).abs() / deviation
@@ -269,6 +272,25 @@ def _norm(asked: Asked) -> torch.Tensor:
 def _response(asked: Asked) -> torch.Tensor:
     """A quotient whose root is of a sum of squares, all of one sign."""
     return UNIT * (STEPS + int(asked.op.size)) * asked.exact.abs()
+
+
+def _unit(asked: Asked) -> torch.Tensor:
+    """A quotient by the root of a sum of squares, which halves what that is off by."""
+    n = int(asked.inputs[0].shape[asked.op.axis + 1])
+    return asked.exact.abs() * (_terms(n) + STEPS * UNIT)
+
+
+def _competing(asked: Asked) -> torch.Tensor:
+    """Roots of sums of squares by their mean over channels, and an affine map."""
+    x = asked.inputs[0]
+    weight, bias = asked.operand("weight"), asked.operand("bias")
+    if weight is None or bias is None:
+        raise TypeError(f"{asked.node.name} has no weight or no bias")
+    shape = (-1, *(1,) * (x.ndim - 2))
+    shift = bias.double().abs().view(shape)
+    response = (asked.exact - x - bias.double().view(shape)).abs()
+    off = response * (_terms(_positions(asked)) + _terms(x.shape[1]))
+    return off + STEPS * UNIT * (x.abs() + shift + response)
 
 
 def _softmax(asked: Asked) -> torch.Tensor:
@@ -350,6 +372,8 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     ReduceMean: _summed(_along),
     Norm: _norm,
     LocalResponseNorm: _response,
+    GlobalResponseNorm: _competing,
+    UnitNorm: _unit,
     Softmax: _softmax,
     Act: _activation,
     Power: _power,

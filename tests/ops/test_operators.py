@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from operator import attrgetter
 from types import ModuleType
 
 import pytest
@@ -150,6 +151,8 @@ def test_operators_need_no_framework() -> None:
         (OPERATORS["concat"](), ((4, 5, 5), (4, 5, 6)), "RG104", None),
         (OPERATORS["stack"](), ((4,), (5,)), "RG104", None),
         (Norm(type="group", groups=3), ((4, 5, 5),), "RG105", "groups"),
+        (OPERATORS["unit_norm"](axis=3), ((4, 5, 5),), "RG112", "axis"),
+        (OPERATORS["global_response_norm"](), ((4,),), "RG111", None),
         (ChannelShuffle(groups=3), ((4, 5, 5),), "RG105", "groups"),
         (BlurPool(kernel=5, stride=1), ((4, 2, 9),), "RG106", "kernel"),
         (Slice(start=3, size=2), ((4, 5, 5),), "RG112", "size"),
@@ -225,7 +228,7 @@ def test_a_generalised_mean_is_a_mean_and_a_norm(p: int, mean: str) -> None:
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("kind", ["LayerNorm2d", "StdConv2d"])
+@pytest.mark.parametrize("kind", ["LayerNorm2d", "StdConv2d", "grn.GlobalResponseNorm"])
 def test_modules_are_timms(kind: str, peers: ModuleType) -> None:
     x = torch.randn(2, 4, 5, 6)
     args, ours = {
@@ -234,7 +237,11 @@ def test_modules_are_timms(kind: str, peers: ModuleType) -> None:
             (4, 6, 3, 1, 1),
             modules.StdConv2d(4, 6, 3, padding=1, bias=False),
         ),
+        "grn.GlobalResponseNorm": ((4, 1e-6), modules.GlobalResponseNorm(4, 1e-6)),
     }[kind]
-    peer = getattr(peers.timm.layers, kind)(*args)
+    options = {"channels_last": False} if kind.startswith("grn") else {}
+    peer = attrgetter(kind)(peers.timm.layers)(*args, **options)
+    for parameter in peer.parameters():
+        torch.nn.init.normal_(parameter)
     ours.load_state_dict(peer.state_dict())
     torch.testing.assert_close(ours(x), peer(x), rtol=1e-5, atol=1e-6)
