@@ -17,7 +17,7 @@ KNOWN_WARNINGS = {
     name: {"RG210"}  # 14 and 26 channels are off the grid of 8
     for name in GOLDEN
     if name.startswith("res2net") and "48w" not in name
-}
+} | {"senet154": {"RG212"}, "legacy_senet154": {"RG212"}}
 
 
 #: The largest of families that smaller ones stand for in all but a soak.
