@@ -7,6 +7,7 @@ line with a small slope.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -87,7 +88,9 @@ class Many:
 
     def spoil(self) -> Many:
         """What follows a problem with this value."""
-        return Many(self.items, self.names, spoiled=True)
+        made = copy(self)  # its channels are known, and may be many
+        object.__setattr__(made, "spoiled", True)
+        return made
 
 
 Value = Val | Many

@@ -111,6 +111,8 @@ class Frame:
         """The value kept under a name."""
         found = self.kept.get(name)
         if found is None:
+            cost = _REFUSAL + len(self.kept)
+            self.problems.spend(cost, lambda: self.at(at))
             near = did_you_mean(name, self.kept)
             message = f'no value was kept under the name "{name}"{near}'
             raise Stop("RG024", message, self.at(at))
@@ -119,6 +121,8 @@ class Frame:
     def parameter(self, name: str, at: Json) -> Any:
         """The value of ``"$name"``; None if it was not given."""
         if name not in self.names:
+            cost = _REFUSAL + len(self.names)
+            self.problems.spend(cost, lambda: self.at(at))
             near = did_you_mean(name, self.names)
             message = f'"{name}" is not a parameter here{near}'
             raise Stop("RG032", message, self.at(at))
@@ -133,7 +137,8 @@ class Frame:
         if not expr.names:
             return expr.evaluate({})
         self.names.positions = positions
-        self.problems.spend(self._cost(expr), lambda: self.blame(argument))
+        cost = self._cost(expr, positions)
+        self.problems.spend(cost, lambda: self.blame(argument))
         try:
             return expr.evaluate(self.names)
         except ExprError as error:
@@ -151,13 +156,13 @@ class Frame:
                 hint = 'a list of maps is to enter here, such as {"from": "stages"}'
             raise Stop(code, message, self.blame(argument), hint) from None
 
-    def _cost(self, expr: Expr) -> float:
+    def _cost(self, expr: Expr, positions: Mapping[str, Any]) -> float:
         """What evaluation may take: by the length of the text, and of what it names."""
         cost = 1 + len(expr.text) / 8
         for name in expr.names:
-            value = self.names.get(name)
+            value = self.names.get(name, positions.get(name))
             if isinstance(value, tuple | str):
-                cost *= 1 + len(value) / 16
+                cost *= 1 + _length(value) / 16
         return cost
 
     def scalar(self, scalar: Scalar, param: Param, positions: Mapping[str, Any]) -> Any:
@@ -268,6 +273,12 @@ class Frame:
         if values.get("fan", "in") not in ("in", "out"):
             raise Stop("RG013", '"fan" is "in" or "out"', self.blame(argument))
         return (("", Initial(**values)),)
+
+
+def _length(value: tuple[Any, ...] | str) -> int:
+    """Numbers and characters of a value; a stage may yield a list, in that of all."""
+    inner = sum(_length(v) for v in value if isinstance(v, tuple))
+    return len(value) + inner
 
 
 def _names_of(argument: Argument | PerBlock) -> list[str]:

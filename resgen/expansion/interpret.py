@@ -171,7 +171,7 @@ class Interpreter:
         if isinstance(form, Outputs):
             bodies = form.bodies.items()
             named = {name: self.body(body, x, frame, inner) for name, body in bodies}
-            return outputs(named, frame.at(element.at))
+            return outputs(named, frame.at(element.at), self.problems)
         return x  # Keep
 
     def _scoped(self, element: Element, frame: Frame, site: Site, form: object) -> Site:
@@ -269,7 +269,8 @@ class Interpreter:
             message = f'every branch of "{form.kind}" is left out'
             raise Stop("RG011", message, frame.at(element.at))
         if form.kind == "list":
-            return Many(tuple(listed(values)))
+            at = frame.at(element.at)
+            return Many(tuple(listed(values, at, '"list"', self.problems)))
         given = {}
         if form.axis is not None:
             given["axis"] = frame.scalar(form.axis, _COUNT, site.positions)
@@ -284,7 +285,7 @@ class Interpreter:
         **attributes: int,
     ) -> Val:
         """Several values brought together, those of a list too; one stays as it is."""
-        values = [one(v, place, f'"{kind}"') for v in listed(given)]
+        values = list(listed(given, place, f'"{kind}"', self.problems))
         if not values:
             raise Stop("RG011", f'"{kind}" of a list without values', place)
         if len(values) == 1 and kind != "stack":

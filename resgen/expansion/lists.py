@@ -9,12 +9,17 @@ from typing import Final
 from resgen.errors import Place
 from resgen.expansion.builder import Many, Val, Value
 from resgen.expansion.evaluate import Frame, Stop
-from resgen.spec.source import Json
+from resgen.spec.source import Json, Problems
 from resgen.words.numbers import count
 
 #: A kept value and what is taken of it: ``x``, ``x[1]``, ``x[1:]``, ``x[2][-1]``.
 _TAKEN: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)\Z")
 _INDEX: Final = re.compile(r"-?\d{1,9}\Z")
+#: What each item of a list costs that is made or gone through, what a bracket does,
+#: and what an output does, which every file and table names.
+_ITEM: Final = 0.25
+_BRACKET: Final = 3
+_OUTPUT: Final = 10
 
 
 def one(x: Value, place: Place, what: str) -> Val:
@@ -29,13 +34,16 @@ def one(x: Value, place: Place, what: str) -> Val:
     raise Stop("RG025", message, place, hint)
 
 
-def listed(given: Sequence[Value]) -> Iterator[Value]:
-    """Each value, those of a list one by one."""
+def listed(
+    given: Sequence[Value], place: Place, what: str, problems: Problems
+) -> Iterator[Val]:
+    """Each value that ``what`` brings together, those of a list one by one."""
     for x in given:
-        if isinstance(x, Val) or x.names:
-            yield x
+        if isinstance(x, Many) and not x.names:
+            problems.spend(_ITEM * len(x.items), lambda: place)
+            yield from listed(x.items, place, what, problems)
         else:
-            yield from x.items
+            yield one(x, place, what)
 
 
 def item(x: Value, index: int, place: Place) -> Value:
@@ -60,9 +68,12 @@ def split(text: str) -> tuple[str, tuple[str, ...]]:
     return found[1], tuple(found[2][1:-1].split("]["))
 
 
-def taken(x: Value, brackets: tuple[str, ...], place: Place) -> Value:
+def taken(
+    x: Value, brackets: tuple[str, ...], place: Place, problems: Problems
+) -> Value:
     """What brackets take of a kept value: an item, or with a colon a list of some."""
     for text in brackets:
+        problems.spend(_BRACKET, lambda: place)
         ends = [end.strip() for end in text.split(":")]
         numbers = [int(end) if _INDEX.match(end) else None for end in ends]
         wrong = [e for e, n in zip(ends, numbers, strict=True) if n is None and e]
@@ -74,21 +85,24 @@ def taken(x: Value, brackets: tuple[str, ...], place: Place) -> Value:
             continue
         if isinstance(x, Val) or x.names:
             raise Stop("RG025", f"there is no list to take [{text}] of", place)
-        x = Many(x.items[slice(*numbers)])
+        items = x.items[slice(*numbers)]
+        problems.spend(_ITEM * len(items), lambda: place)
+        x = Many(items)
     return x
 
 
 def recalled(frame: Frame, text: str, at: Json) -> Value:
     """A kept value, or what brackets after its name take of it."""
     name, brackets = (text, ()) if text in frame.kept else split(text)
-    return taken(frame.recall(name, at), brackets, frame.at(at))
+    return taken(frame.recall(name, at), brackets, frame.at(at), frame.problems)
 
 
-def outputs(made: Mapping[str, Value], place: Place) -> Many:
+def outputs(made: Mapping[str, Value], place: Place, problems: Problems) -> Many:
     """What the network gives out: the items of a list are ``NAME.0``, ``NAME.1``..."""
     found: dict[str, Val] = {}
 
     def add(name: str, x: Value) -> None:
+        problems.spend(_OUTPUT, lambda: place)
         if isinstance(x, Val):
             found[name] = x
             return

@@ -147,6 +147,7 @@ def test_a_merge_takes_what_a_list_holds() -> None:
         ({"from": "input[0]", "op": "act"}, [("RG025", "/head/from")]),
         ({"from": "stages", "op": "act"}, [("RG025", "/head")]),
         ([{"outputs": {"a": "act"}}, "act"], [("RG025", "/head/1")]),
+        ({"list": [{"outputs": {"a": "act"}}, []]}, [("RG025", "/head")]),
         ({"outputs": {"a": {"outputs": {"b": "act"}}}}, [("RG025", "/head")]),
         ({"outputs": {}}, [("RG012", "/head/outputs")]),
         ({"ouputs": {"a": "act"}}, [("RG010", "/head/ouputs")]),
@@ -157,6 +158,41 @@ def test_a_merge_takes_what_a_list_holds() -> None:
 )
 def test_what_is_no_list_or_no_item(head: Any, found: list[tuple[str, str]]) -> None:
     assert problems(head) == found
+
+
+TWO: Json = {"list": [[], []]}
+MANY: Json = {"list": {"for": "i", "in": 100_000, "body": []}}
+
+
+def often(body: Any) -> Json:
+    return {"for": "k", "in": 100_000, "body": body}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        [often(TWO)],
+        [TWO, often({"list": [[], {"from": "stages[0]"}]})],
+        [MANY, {"name": "x"}, {"from": "x" + "[:]" * 50_000}],
+        [MANY, {"name": "x"}, often({"from": "x[1:]", "name": "x"})],
+        [TWO, {"name": "x"}, often({"from": "x" + "[:]" * 3_000})],
+        [MANY, {"outputs": {f"y{i}": [] for i in range(2_000)}}],
+    ],
+)
+def test_lists_that_grow_without_end_are_refused(head: list[Any]) -> None:
+    """At the place that repeats; each would take hours or all memory."""
+    ((code, place),) = problems(head)
+    assert code == "RG050"
+    assert place.startswith("/head/")
+
+
+def test_a_problem_of_each_item_of_a_long_loop_is_told_once() -> None:
+    """Neither the list nor the search for a name that was meant is made each time."""
+    loop = {"for": "k", "in": 30_000, "body": {"op": "act"}}
+    assert problems([MANY, loop]) == [("RG025", "/head/1/body")]
+    kept = {"for": "i", "in": 25_000, "body": {"name": "n{i}"}}
+    loop = {"for": "k", "in": 25_000, "body": {"from": "m{k}"}}
+    assert problems([kept, loop]) == [("RG024", "/head/1/body/from")]
 
 
 def test_one_operator_called_twice() -> None:
