@@ -27,6 +27,7 @@ from resgen.spec.model import (
 from resgen.spec.params import Param
 from resgen.spec.places import describe
 from resgen.spec.source import Json, Problems
+from resgen.spec.words import EXAMPLES
 
 #: Names that every expression may use.
 POSITIONS: Final = frozenset(
@@ -348,6 +349,8 @@ class Binder:
         choices = list(known)
         near = did_you_mean(key, choices)
         hint = None if near else "known here: " + listed(choices)
+        if not near and key in EXAMPLES:
+            hint = f"where it stands: {EXAMPLES[key]}; {hint}"
         message = f'"{key}" is not a key of {of}{near}'
         self.problems.error("RG010", message, at.place(key=True), hint)
 

@@ -38,6 +38,8 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 _ONNX: Final = b"\x08"
 #: How pictures begin: PNG, JPEG, GIF and WebP.
 _PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
+#: How what torch.save writes begins: an archive of zip.
+_TORCH: Final = b"PK\x03\x04"
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -86,6 +88,11 @@ def _decoded(data: bytes | str, file: str, problems: Problems) -> str | None:
     if isinstance(data, bytes) and data.startswith(_ONNX) and file.endswith(".onnx"):
         message = "this is an ONNX file, and no spec"
         hint = "`resgen profile FILE` and `resgen export FILE --to tensorrt` take it"
+        problems.error("RG003", message, Place(file, 1, 1, ""), hint)
+        return None
+    if isinstance(data, bytes) and data.startswith(_TORCH):
+        message = "this is a checkpoint of torch or another archive, and no spec"
+        hint = "`resgen build SPEC --weights FILE` takes a checkpoint"
         problems.error("RG003", message, Place(file, 1, 1, ""), hint)
         return None
     if len(data) > MAX_BYTES:

@@ -102,6 +102,12 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "precision": '{"op": "conv", "out": 16, "kernel": 3, "precision": "fp16"}',
     },
 }
+#: Where each word stands: a fragment of a spec, or of a body, that has it.
+EXAMPLES: Final = {
+    name: f'{{"stages": [{example}]}}' if where == "stage" else example
+    for where, examples in _EXAMPLES.items()
+    for name, example in examples.items()
+}
 
 
 def words() -> Iterator[Word]:

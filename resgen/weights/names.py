@@ -7,6 +7,7 @@ network's. Names whose parts "/" separates, as JAX writes them, are read with do
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import Parameter
 from resgen.weights.loading import Loading
 from resgen.words.terminal import fitted, printable
+
+logger = logging.getLogger(__name__)
 
 #: How many names of each kind a message spells out.
 LISTED: Final = 10
@@ -79,8 +82,7 @@ def find(
     Several that fit equally, or none, are a :class:`ResgenError` that names what is
     there.
     """
-    sets = list(_sets(saved))
-    if not sets:
+    if not (sets := list(_sets(saved))):
         inner = saved.values() if isinstance(saved, Mapping) else ()
         optimizer = any(
             isinstance(m, Mapping) and "param_groups" in m for m in (saved, *inner)
@@ -140,6 +142,8 @@ def _chosen(
             f"{_listed([f.said for f in each])}",
             hint=f'{option[0]}="{option[1]}" takes {one.said}',
         )
+    if not (how.ema or best.averaged) and any(f.fits >= needed > 0 for f in averaged):
+        logger.warning("%s also holds a moving average, which ema takes", origin)
     # Names of other whole sets in the same mapping are not extra ones of this.
     others = [f for f in found if f.path == best.path and f.fits >= needed > 0]
     theirs = {f.prefix + name for f in others if f is not best for name in wanted}

@@ -539,3 +539,10 @@ def test_stem_and_head_are_replaced_whole(tmp_path: Path) -> None:
 def test_a_value_of_set_that_is_no_json_is_a_string() -> None:
     found = graph(spec(), "/defaults/act=silu")
     assert {n.op.type for n in found.nodes if n.op.name == "act"} == {"silu"}  # type: ignore[attr-defined]
+
+
+def test_a_word_that_stands_elsewhere_is_shown_where() -> None:
+    hints = [p.hint or "" for p in examine(spec(outputs={"maps": []})).problems]
+    assert any('where it stands: {"head": {"outputs"' in hint for hint in hints)
+    hints = [p.hint or "" for p in examine(spec(depth=2)).problems]
+    assert any('where it stands: {"stages": ' in hint for hint in hints)

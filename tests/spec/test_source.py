@@ -396,3 +396,11 @@ def test_kinds() -> None:
     assert kinds == [
         "object", "array", "number", "number", "string", "boolean", "null",
     ]  # fmt: skip
+
+
+def test_a_checkpoint_is_no_spec_whatever_its_size() -> None:
+    for data in (b"PK\x03\x04", b"PK\x03\x04" + b"\0" * (5 << 20)):
+        value, found = problems_of(data)
+        assert value is None
+        assert "checkpoint" in found[0].message
+        assert "--weights" in found[0].hint

@@ -189,6 +189,18 @@ def test_an_average_is_asked_for(graph, state):
         equal(fit(saved, graph), other)
 
 
+def test_an_average_that_is_not_taken_is_spoken_of(graph, state, caplog):
+    other = {n: v + 1 for n, v in state.items()}
+    saved = {"state_dict": other, "state_dict_ema": state}
+    fit(saved, graph)
+    assert "also holds a moving average" in caplog.text
+    caplog.clear()
+    fit(saved, graph, Loading(ema=True))
+    fit(saved, graph, Loading(key="state_dict"))
+    fit({"state_dict": other, "avg": {"loss": state["conv1.weight"]}}, graph)
+    assert not caplog.text
+
+
 def test_wrong_keys_and_prefixes_are_answered_with_the_right_ones(graph, state):
     saved = {"model": {f"net.{n}": v for n, v in state.items()}}
     with pytest.raises(ResgenError, match='no weights at "net"; they lie at model'):
