@@ -170,6 +170,24 @@ class Reshape(nn.Module):
         return ", ".join(map(str, self.sizes))
 
 
+class PadSame(nn.Module):
+    """Zeros that make windows without padding see ``ceil(size / stride)`` places."""
+
+    def __init__(self, extent: tuple[int, ...], stride: tuple[int, ...]) -> None:
+        super().__init__()
+        self.extent, self.stride = extent, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = zip(x.shape[2:], self.extent, self.stride, strict=True)
+        lacking = [max(0, (-(-n // s) - 1) * s + e - n) for n, e, s in rows]
+        # torch counts from the last axis.
+        pads = [side for n in reversed(lacking) for side in (n // 2, n - n // 2)]
+        return F.pad(x, pads)
+
+    def extra_repr(self) -> str:
+        return f"extent={self.extent}, stride={self.stride}"
+
+
 class BlurPool(nn.Module):
     """A fixed binomial filter before the stride; Zhang 2019.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from resgen.ops.base import Axes, Case, OnnxWriter, Op, ShapeError, attribute
 from resgen.ops.reshaping import check_axis
@@ -51,6 +51,9 @@ class Reduce(Op):
         sizes = (1 if i in self.axes else n for i, n in enumerate(x.shape))
         kept = (n for i, n in enumerate(x.shape) if i not in self.axes)
         return TensorType(tuple(sizes if self.keep else kept))
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        return {"axis": self.axes, "keep": self.keep}
 
     def torch(self, x: TensorType) -> Function:
         axes = tuple(axis + 1 for axis in self.axes)

@@ -50,7 +50,10 @@ from resgen.ops.multiply import Multiply
 from resgen.ops.norm import Norm
 from resgen.ops.pad import Pad
 from resgen.ops.pad_channels import PadChannels
+from resgen.ops.pad_same import PadSame
 from resgen.ops.parameter import Parameter
+from resgen.ops.pixel_shuffle import PixelShuffle
+from resgen.ops.pixel_unshuffle import PixelUnshuffle
 from resgen.ops.power import Power
 from resgen.ops.reduce_max import ReduceMax
 from resgen.ops.reduce_mean import ReduceMean
@@ -60,6 +63,7 @@ from resgen.ops.resize import Resize
 from resgen.ops.reverse_channels import ReverseChannels
 from resgen.ops.scalar_scale import ScalarScale
 from resgen.ops.scale import Scale
+from resgen.ops.shift import Shift
 from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
 from resgen.ops.stack import Stack
@@ -381,6 +385,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     Scale: _few,
     ChannelScale: _few,
     ScalarScale: _few,
+    Shift: _few,
     Multiply: _few,
     Dequantize: _few,
     Add: _added,
@@ -397,7 +402,10 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             Minimum,
             Pad,
             PadChannels,
+            PadSame,
             Parameter,
+            PixelShuffle,
+            PixelUnshuffle,
             ReduceMax,
             Reshape,
             ReverseChannels,

@@ -17,6 +17,7 @@ from resgen.ops.avg_pool import AvgPool
 from resgen.ops.base import Op, ShapeError
 from resgen.ops.blur_pool import BlurPool
 from resgen.ops.max_pool import MaxPool
+from resgen.ops.pad_same import PadSame
 from resgen.ops.types import TensorType
 
 SIZES = (7, 8, 9, 10, 225)
@@ -71,6 +72,18 @@ def test_avg_pool_is_torchs(
             count_padding=count,
         )
         onnx_agrees(op, size, wanted.numpy(), dynamic=dynamic)
+
+
+def test_one_dynamic_file_pads_every_size() -> None:
+    op = PadSame(kernel=4, stride=3)
+    model = to_model(one_node(op, ((2, 8, 8),)), {}, opset=17, dynamic=True)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for size in SIZES:
+        x = picture(size)
+        wanted = run_torch(one_node(op, (x.shape[1:],)), {}, [x])
+        np.testing.assert_array_equal(session.run(None, {"x0": x})[0], wanted)
 
 
 def test_one_dynamic_file_serves_every_size() -> None:
@@ -128,6 +141,28 @@ def test_a_dilated_resnet_d_pools_as_timms_does(peers: ModuleType) -> None:
         y = run_torch(one_node(part, (y.shape[1:],)), {}, [y])
     assert y.shape == x.shape
     np.testing.assert_array_equal(y, peer(torch.from_numpy(x)).numpy())
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kernel", [1, 3, 4])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_convolution_after_padding_is_timms(
+    kernel: int, stride: int, dilation: int, peers: ModuleType
+) -> None:
+    peer = peers.timm.layers.Conv2dSame(
+        2, 3, kernel, stride, dilation=dilation, bias=False
+    )
+    op = PadSame(kernel=kernel, stride=stride, dilation=dilation)
+    for size in SIZES:
+        x = picture(size)
+        wanted = peer(torch.from_numpy(x)).detach()
+        padded = run_torch(one_node(op, (x.shape[1:],)), {}, [x])
+        weight = peer.weight.detach()
+        y = functional.conv2d(
+            torch.from_numpy(padded), weight, None, stride, 0, dilation
+        )
+        torch.testing.assert_close(y, wanted)
 
 
 @pytest.mark.peers
