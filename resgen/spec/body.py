@@ -331,6 +331,9 @@ class BodyReader:
             if not is_identifier(name):
                 message = f'"{name}" is no name for an output (letters, digits, _)'
                 self.problems.error("RG013", message, body.place(key=True))
+            elif name == "input":
+                message = f'"{name}" names what the network takes, and no output'
+                self.problems.error("RG013", message, body.place(key=True))
             bodies[name] = self.body(body)
         return Outputs(bodies)
 

@@ -152,6 +152,7 @@ def test_a_merge_takes_what_a_list_holds() -> None:
         ({"outputs": {}}, [("RG012", "/head/outputs")]),
         ({"ouputs": {"a": "act"}}, [("RG010", "/head/ouputs")]),
         ({"outputs": ["act"]}, [("RG012", "/head/outputs")]),
+        ({"outputs": {"input": "act"}}, [("RG013", "/head/outputs/input")]),
         ({"outputs": {"a.0": "act"}}, [("RG013", "/head/outputs/a.0")]),
         ([{"from": "stages[3:]"}, {"add": [[]]}], [("RG011", "/head/1")]),
     ],
