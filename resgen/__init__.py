@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from resgen.api.check import check
     from resgen.api.compare import compare
     from resgen.api.diagnose import diagnose
+    from resgen.api.diff import diff
     from resgen.api.doctor import doctor
     from resgen.api.export import export
     from resgen.api.features import features
@@ -57,6 +58,7 @@ _HOMES = {
     "check": "resgen.api.check",
     "compare": "resgen.api.compare",
     "diagnose": "resgen.api.diagnose",
+    "diff": "resgen.api.diff",
     "doctor": "resgen.api.doctor",
     "examine": "resgen.expansion.network",
     "expand": "resgen.expansion.network",
@@ -86,6 +88,7 @@ __all__ = [
     "check",
     "compare",
     "diagnose",
+    "diff",
     "doctor",
     "examine",
     "expand",

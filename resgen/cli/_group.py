@@ -98,6 +98,7 @@ Examples:
   resgen list                       networks that come with resgen
   resgen check mine.json            every mistake of a spec at once
   resgen inspect resnet50           its size and shapes, before anything is built
+  resgen diff resnet50 resnet50d    what differs between two networks
   resgen build resnet50             PyTorch weights and ONNX, proven equal
   resgen export resnet50 --to onnx --precision int8
                                     in 8 bits, and what that costs

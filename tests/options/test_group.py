@@ -16,6 +16,7 @@ from resgen.api.asked.compare import Comparing
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.asked.looking import (
     Checking,
+    Diffing,
     Inspecting,
     Listing,
     Predicting,
@@ -129,6 +130,11 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "format": st.sampled_from(["html", "csv"]),
         "table": st.just("operators"),
         "network": st.just(Path("spec.json")),
+    },
+    Diffing: {
+        "set": st.just(["/a=1"]),
+        "max_operators": st.integers(1, 99),
+        "max_parameters": st.integers(1, 99),
     },
     Inspecting: {
         "set": st.just(["/a=1"]),

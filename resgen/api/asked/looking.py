@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.api.asked.common import VARIED, Reading
+from resgen.expansion.arguments import CHANGE, EXAMPLE
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
 
@@ -59,6 +60,18 @@ class Inspecting(Reading):
             raise self.refused(
                 f"{{vary}} asks for {number:,} networks; {MAX_VARIANTS} are the most"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diffing(Reading):
+    """How the second of two networks is changed before they are laid side by side."""
+
+    set: tuple[str, ...] = option(
+        "--set",
+        CHANGE,
+        f"Change a part of B, as in {EXAMPLE}; may be repeated.",
+        repeated=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
