@@ -8,12 +8,16 @@ from resgen.ops.types import Function, TensorType, Value
 
 @operator("pad_channels")
 class PadChannels(Op):
-    """New channels of zeros, half on each side, an odd one at the end.
+    """New channels of zeros, half on each side (an odd one at the end), or at the end.
 
-    Option A of He et al. 2015, which grows the shortcut without parameters.
+    Option A of He et al. 2015, which grows the shortcut without parameters; at the end
+    as in Han et al. 2017, PyramidNet.
     """
 
     to: int = attribute("channels", "channels that come out")
+    at: str = attribute(
+        "enum", "where the new ones are", choices=("sides", "end"), default="sides"
+    )
 
     def infer(self, x: TensorType) -> TensorType:
         if self.to < x.channels:
@@ -27,7 +31,8 @@ class PadChannels(Op):
 
     def _sides(self, x: TensorType) -> tuple[int, int]:
         new = self.to - x.channels
-        return new // 2, new - new // 2
+        before = new // 2 if self.at == "sides" else 0
+        return before, new - before
 
     def torch(self, x: TensorType) -> Function:
         # torch counts from the last axis.
@@ -44,6 +49,7 @@ class PadChannels(Op):
     def samples(cls) -> tuple[Case, ...]:
         return (
             Case(cls(to=9), ((4, 5, 6),)),
+            Case(cls(to=9, at="end"), ((4, 5, 6),)),
             Case(cls(to=4), ((4, 5, 6),)),
             Case(cls(to=6), ((4,),)),
         )

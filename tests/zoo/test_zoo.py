@@ -14,9 +14,12 @@ SIZES = (8, 16, 32, 48, 64, 96, 224)
 
 #: What a lint rightly says of published networks, by how their names begin.
 KNOWN = {
+    "densenet100_k12": "RG210",
+    "densenet40_k12": "RG210",
     "legacy_senet154": "RG212",
     "legacy_seresnet": "RG213",
     "legacy_seresnext": None,
+    "pyramidnet": "RG210",
     "repvgg": "RG213",
     "res2net": "RG210",
     "res2net50_48w": None,
