@@ -55,8 +55,7 @@ class Resize(Op):
     def torch(self, x: TensorType) -> Function:
         options: dict[str, object] = {"mode": "nearest"}
         if self.mode == "bilinear":
-            modes = {"1d": "linear", "2d": "bilinear", "3d": "trilinear"}
-            options["mode"] = modes[spatial_suffix(x, "resizing")]
+            options["mode"] = linear(x)
             options["align_corners"] = self.align_corners
         return Function("resgen.lower.modules.resize", (), options)
 
@@ -81,15 +80,7 @@ class Resize(Op):
             size = to.integers(like.type.spatial)
         kept = to.emit("Shape", [x.name], end=2)
         sizes = to.emit("Concat", [kept, size], axis=0)
-        options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-        if self.mode == "nearest":
-            options = {
-                "mode": "nearest",
-                "coordinate_transformation_mode": "asymmetric",
-                "nearest_mode": "floor",
-            }
-        elif self.align_corners:
-            options["coordinate_transformation_mode"] = "align_corners"
+        options = placing(self.mode, self.align_corners)
         return to.emit("Resize", [x.name, "", "", sizes], **options)
 
     @classmethod
@@ -106,6 +97,24 @@ class Resize(Op):
             Case(cls(like="y", mode="bilinear"), line),
             Case(cls(like="y", mode="bilinear", align_corners=True), up),
         )
+
+
+def linear(x: TensorType) -> str:
+    """What torch calls an interpolation that is linear along each axis of ``x``."""
+    modes = {"1d": "linear", "2d": "bilinear", "3d": "trilinear"}
+    return modes[spatial_suffix(x, "resizing")]
+
+
+def placing(mode: str, align_corners: bool) -> dict[str, str]:
+    """ONNX's attributes for torch's ``nearest``, or what is linear along each axis."""
+    if mode == "nearest":
+        return {
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        }
+    places = "align_corners" if align_corners else "half_pixel"
+    return {"mode": "linear", "coordinate_transformation_mode": places}
 
 
 def _nearest(before: int, after: int) -> list[int]:

@@ -70,6 +70,7 @@ from resgen.ops.stack import Stack
 from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
 from resgen.ops.unit_norm import UnitNorm
+from resgen.ops.upsample import Upsample
 
 if TYPE_CHECKING:
     import torch
@@ -390,6 +391,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     Dequantize: _few,
     Add: _added,
     Resize: _resized,
+    Upsample: _resized,
     **dict.fromkeys(
         (
             AdaptiveMaxPool,
