@@ -383,6 +383,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     Act: _activation,
     Power: _power,
     GeM: _generalised,
+    Clip: _few,  # a bound is rounded
     Scale: _few,
     ChannelScale: _few,
     ScalarScale: _few,
@@ -396,7 +397,6 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
         (
             AdaptiveMaxPool,
             ChannelShuffle,
-            Clip,
             Concat,
             Flatten,
             MaxPool,
