@@ -85,7 +85,7 @@ BUDGET = {
     "document": 320,
     "records": 400,
     "spec": 4250,
-    "ops": 3200,
+    "ops": 3300,
     "graph": 2990,
     "expansion": 1830,
     "weights": 1210,

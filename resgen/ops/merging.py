@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
-from resgen.ops.base import OnnxWriter, ShapeError
-from resgen.ops.types import TensorType, Value
+from resgen.ops.base import Case, OnnxWriter, Op, ShapeError
+from resgen.ops.types import Function, TensorType, Value
 
 
 def unequal(
@@ -31,3 +33,30 @@ def chain(to: OnnxWriter, op_type: str, inputs: Sequence[Value]) -> str:
     for other in others:
         first = to.emit(op_type, [first, other])
     return first
+
+
+@dataclass(frozen=True)
+class Elementwise(Op):
+    """An operator that makes one value of several of the same shape."""
+
+    arity: ClassVar[int | None] = None
+    #: What it does, as messages say it, and the ONNX operator of two values.
+    spelled: ClassVar[tuple[str, str]]
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return same(self.spelled[0], inputs)
+
+    def torch(self, x: TensorType) -> Function:
+        return Function(f"resgen.lower.modules.{self.name}")
+
+    def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
+        return chain(to, self.spelled[1], inputs)
+
+    @classmethod
+    def samples(cls) -> tuple[Case, ...]:
+        image = (4, 5, 6)
+        return (
+            Case(cls(), (image, image)),
+            Case(cls(), (image, image, image)),
+            Case(cls(), (image,)),
+        )
