@@ -40,6 +40,7 @@ class Elementwise(Op):
     """An operator that makes one value of several of the same shape."""
 
     arity: ClassVar[int | None] = None
+    commutative: ClassVar[bool] = True
     #: What it does, as messages say it, and the ONNX operator of two values.
     spelled: ClassVar[tuple[str, str]]
 

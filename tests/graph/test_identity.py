@@ -55,6 +55,10 @@ SAME = {
         [{"add": [[CONV], [POINT | {"as": "b"}]]}],
         [{"add": [[POINT], [CONV | {"as": "b"}]]}],
     ),
+    "order of a maximum": (
+        [{"maximum": [[CONV], [POINT | {"as": "b"}]]}],
+        [{"maximum": [[POINT], [CONV | {"as": "b"}]]}],
+    ),
 }
 OTHER = {
     "kernel": ([CONV], [CONV | {"kernel": 5}]),
