@@ -24,6 +24,8 @@ KNOWN = {
     "res2net": "RG210",
     "res2net50_48w": None,
     "senet154": "RG212",
+    "tresnet_l": "RG210",
+    "tresnet_xl": "RG210",
     "shufflenet_v2_x1_0": "RG210",
     "shufflenet_v2_x2_0": "RG210",
 }
