@@ -158,7 +158,10 @@ def _reached(graph: Graph) -> tuple[dict[str, Sizes], dict[str, Sizes]]:
         if asked not in windows:
             windows[asked] = node.op.window(x)
         window = windows[asked]
-        if first in maps and len(node.type.spatial) == axes:
+        if first in maps and (
+            len(node.type.spatial) == len(x.spatial) == axes
+            or node.type.shape[-axes:] == x.shape[-axes:]  # stacked, split, or summed
+        ):
             maps.add(node.name)
         if first not in maps:
             extents, steps = (1,) * axes, jump

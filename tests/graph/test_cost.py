@@ -75,6 +75,19 @@ def test_vgg16_sees_212_pixels(network) -> None:
     assert (found.output, found.receptive_field) == ((512, 7, 7), (212, 212))
 
 
+def test_stacked_branches_are_maps_still(described) -> None:
+    """Whatever stands after a stack of them sees more than one branch does."""
+    conv = {"op": "conv", "out": 8, "kernel": 3}
+    branches = {"stack": [conv | {"as": "a"}, conv | {"as": "b", "dilation": 2}]}
+    body = [branches, {"op": "reduce_sum", "axis": 0}, conv | {"as": "c"}]
+    stages = [{"body": body}]
+    stage = analyse(described(stem="cifar", stages=stages, defaults={})).sections[1]
+    assert stage.receptive_field == (
+        9,
+        9,
+    )  # 3, 4 more by the dilated branch, 2 by the last
+
+
 WINDOWS = st.lists(
     st.tuples(st.integers(1, 4), st.integers(1, 2), st.integers(1, 2)),
     min_size=1,
