@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
 from resgen.ops.types import Function, TensorType, Value
 
@@ -33,6 +35,9 @@ class PadChannels(Op):
         new = self.to - x.channels
         before = new // 2 if self.at == "sides" else 0
         return before, new - before
+
+    def effective(self, x: TensorType) -> dict[str, Any]:
+        return {"sides": self._sides(x)}
 
     def torch(self, x: TensorType) -> Function:
         # torch counts from the last axis.
