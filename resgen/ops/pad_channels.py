@@ -37,7 +37,8 @@ class PadChannels(Op):
         return before, new - before
 
     def effective(self, x: TensorType) -> dict[str, Any]:
-        return {"sides": self._sides(x)}
+        before, _ = self._sides(x)
+        return {**super().effective(x), "at": "sides" if before else "end"}
 
     def torch(self, x: TensorType) -> Function:
         # torch counts from the last axis.

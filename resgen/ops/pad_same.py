@@ -14,6 +14,7 @@ from resgen.ops.base import (
     multiplied,
     operator,
     per_axis,
+    spacing,
     spatial_suffix,
 )
 from resgen.ops.types import Module, TensorType, Value
@@ -55,8 +56,8 @@ class PadSame(Op):
         )
 
     def effective(self, x: TensorType) -> dict[str, Any]:
-        extent, stride = self._windows(x)
-        return {"extent": extent, "stride": stride}
+        found = super().effective(x)
+        return {**found, "dilation": spacing(found["kernel"], found["dilation"])}
 
     def torch(self, x: TensorType) -> Module:
         return Module("resgen.lower.modules.PadSame", self._windows(x))
