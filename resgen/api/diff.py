@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.api.asked.looking import Diffing
 from resgen.api.specs import SPEC, read_spec
+from resgen.errors import listed
 from resgen.graph.analysis import Analysis, SectionCost
 from resgen.graph.cost import analyse
 from resgen.graph.difference import Change, changes, paired_sections
@@ -52,6 +53,8 @@ class Side:
         return {
             "name": found.name,
             "identity": self.identity,
+            "input": list(found.input),
+            "outputs": {name: list(sizes) for name, sizes in found.outputs},
             "params": found.params,
             "macs": found.macs,
             "peak_activation_bytes": found.peak_activation_bytes,
@@ -232,14 +235,12 @@ def _facts(a: Side, b: Side) -> Iterator[Fact]:
     for (before, after), number in sorted(moved.items()):
         if before != after:
             yield Fact(f"precision of {count(number, 'operator')}", before, after)
-    outputs = dict(a.analysis.outputs), dict(b.analysis.outputs)
-    for name in outputs[0] | outputs[1]:
-        old, new = (
-            "none" if sizes is None else shape(sizes)
-            for sizes in (outputs[0].get(name), outputs[1].get(name))
-        )
-        if old != new:
-            yield Fact(f"output {name}", old, new)
+    old, new = dict(a.analysis.outputs), dict(b.analysis.outputs)
+    if old.keys() != new.keys():
+        yield Fact("outputs", listed(old), listed(new))
+    for name, sizes in old.items():
+        if sizes != new.get(name, sizes):
+            yield Fact(f"output {name}", shape(sizes), shape(new[name]))
 
 
 def _sections(

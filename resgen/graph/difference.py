@@ -316,6 +316,8 @@ def _change(attribute: str, found: Sequence[_Found]) -> str:
                 if ratio > 1
                 else f"{attribute} / {float(1 / ratio):g}"
             )
+    if len(pairs) < 4 and len(set(olds)) > 1 and len(set(news)) > 1:
+        return f"{attribute} {', '.join(f'{_said(b)} -> {_said(a)}' for b, a in pairs)}"
     return f"{attribute} {_range(olds)} -> {_range(news)}"
 
 

@@ -168,8 +168,9 @@ def test_outputs_by_name() -> None:
         return but(head={"outputs": {name: "global_pool"}})
 
     facts = resgen.diff(named("p"), named("q")).facts
-    told = ["output p: 32 x 1 x 1 -> none", "output q: none -> 32 x 1 x 1"]
-    assert list(map(str, facts)) == told
+    assert list(map(str, facts)) == ["outputs: p -> q"]
+    found = resgen.diff("resnet50", "fcn_resnet50").facts
+    assert str(found[-1]) == "output output: 1000 -> 21 x 520 x 520"
 
 
 def run(*words: str) -> Result:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from strategies import specs as drawn_specs
 
 from resgen.expansion.network import expand, load
+from resgen.graph.difference import changes
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
+from resgen.graph.parts import homes
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.ops.base import Op, ShapeError, signature
 from resgen.ops.types import Constant, Operand, Ref
@@ -192,12 +194,18 @@ def test_names_and_order_are_none_of_it_and_every_number_is(
     graph = expand(load(spec))
     found = identity(graph)
     assert identity(renamed(graph)) == found
+    assert changes(graph, renamed(graph)) == ()
     at = data.draw(st.integers(0, len(graph.nodes) - 1))
     other = changed(graph, at, data.draw)
     if other is not None:
         window = graph.nodes[at].op.window(graph.types[graph.nodes[at].inputs[0]])
         pointwise = window is not None and set(window.extent) == {1}
         assert pointwise or identity(other) != found
+        told = changes(graph, other)
+        assert pointwise or told
+        home = homes(graph)[graph.nodes[at].name]
+        parts = {part for change in told for part in change.parts}
+        assert parts <= {home.name, home.section.name}
 
 
 def test_a_pass_makes_another_network(described: Described) -> None:
