@@ -271,9 +271,10 @@ def _remarks(a: Side, b: Side) -> Iterator[str]:
     begun = [name for name in old if name in new and old[name].init != new[name].init]
     if begun:
         yield f"initialisers of {count(len(begun), 'tensor')} differ: {begun[0]}"
-    for name in ("labels", "doc"):
-        if getattr(a.spec, name) != getattr(b.spec, name):
-            yield f"{name} differ" if name == "labels" else "documentation differs"
+    if a.spec.labels != b.spec.labels:
+        yield "labels differ"
+    if a.spec.doc != b.spec.doc and a.spec.doc and b.spec.doc:  # folders have none
+        yield "documentation differs"
 
 
 def _number(section: SectionCost | None, cost: str) -> int | None:

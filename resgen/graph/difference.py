@@ -150,8 +150,14 @@ def _facts(part: Part, steps: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         first, last = part.nodes[0].inputs[0], part.nodes[-1]
         facts["width"] = last.type.channels
         pairs = zip(steps[first], steps[last.name], strict=True)
-        facts["stride"] = tuple(after // before for before, after in pairs)
+        facts["stride"] = _one(tuple(after // before for before, after in pairs))
     return facts
+
+
+def _one(value: Any) -> Any:
+    """One number for all axes as that number, however many axes there are."""
+    alike = isinstance(value, tuple) and len(set(value)) == 1
+    return value[0] if alike else value
 
 
 def _of_operators(a: Graph, b: Graph, units: Iterable[Units]) -> Iterator[_Found]:
@@ -176,8 +182,10 @@ def _of_operators(a: Graph, b: Graph, units: Iterable[Units]) -> Iterator[_Found
     known = set(same.values())
     for (one, other), (n, m) in paired:
         name = one.label(n)
-        old = n.op.effective(a.types[n.inputs[0]])
-        new = m.op.effective(b.types[m.inputs[0]])
+        old, new = (
+            {k: _one(v) for k, v in node.op.effective(of.types[node.inputs[0]]).items()}
+            for of, node in ((a, n), (b, m))
+        )
         for key in old | new:
             if old.get(key) != new.get(key):
                 yield _Found(one.part, name, key, old.get(key), new.get(key))
@@ -336,8 +344,7 @@ def _said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
-        one = len(set(value)) == 1 and not isinstance(value[0], str)
-        return _said(value[0]) if one else ", ".join(map(_said, value))
+        return ", ".join(map(_said, value))
     return str(value)
 
 

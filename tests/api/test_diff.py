@@ -17,6 +17,7 @@ from resgen.cli import main
 PLAIN: dict[str, Any] = {
     "resgen": 1,
     "name": "plain",
+    "doc": "In plain words.",
     "input": [3, 32, 32],
     "stem": {"op": "conv", "out": 16, "kernel": 3, "as": "conv1"},
     "stages": [
@@ -125,6 +126,11 @@ def test_runs_of_stages_are_told_once() -> None:
         "blocks 1-2 of layer4: conv2 padding 1 -> 2",
         "blocks 1-2 of layer4: conv2 dilation 1 -> 2",
     ]
+
+
+def test_another_number_of_axes_is_no_change_of_each_kernel() -> None:
+    changes = told(but(input=[3, 64]), but(input=[3, 64, 64]))
+    assert changes == ["head: flatten axes 0, 1 -> 0, 2"]
 
 
 def test_what_reads_another_value_is_told() -> None:
