@@ -20,6 +20,7 @@ KNOWN = {
     "legacy_seresnet": "RG213",
     "legacy_seresnext": None,
     "pyramidnet": "RG210",
+    "r2plus1d": "RG210",
     "repvgg": "RG213",
     "res2net": "RG210",
     "res2net50_48w": None,
