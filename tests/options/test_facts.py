@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "resgen"
 KNOWING = ("options", "api", "cli", "kit", "reports/readers", "attribution/operators")
 #: A whole command, of resgen or of another program, is a mend that works.
 COMMAND = re.compile(
-    r"\b(?:resgen (?:export|check|compare|diagnose|profile)|pip install|docker run"
-    r"|tritonserver|xcode-select|sudo \S+)\b[^`;,]*"
+    r"\b(?:resgen (?:build|export|check|compare|diagnose|profile)|pip install"
+    r"|docker run|tritonserver|xcode-select|sudo \S+)\b[^`;,]*"
 )
 #: The name of a change in places, the text that explains it, a manifest's command, a
 #: program of NVIDIA's.
