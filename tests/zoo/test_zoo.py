@@ -56,9 +56,9 @@ def smallest(name: str) -> str:
 
     A map of one position would leave batch norm nothing to calibrate on.
     """
-    channels = resgen.load(name).input[0]
+    *before, _, _ = resgen.load(name).input  # channels, and of a film its length
     for size in SIZES:
-        change = f"/input=[{channels}, {size}, {size}]"
+        change = f"/input={[*before, size, size]}"
         found = resgen.examine(name, [change])
         if found.graph and _smallest_map(found.graph) >= 2:
             return change
