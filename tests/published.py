@@ -14,6 +14,7 @@ import os
 import random
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ GOLDEN: dict[str, dict[str, Any]] = {
 }
 
 
+@cache
 def _seed() -> str:
     """The commit, so that each one looks at others and a failure can be repeated."""
     asked = os.environ.get("ZOO_SEED")

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 import resgen
+from resgen.graph.analysis import Analysis
+from resgen.graph.cost import node_costs
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
@@ -88,6 +90,18 @@ def hooked_macs(peer: nn.Module, shape: tuple[int, ...]) -> int:
             module.register_forward_hook(count)
     peer.eval()(torch.empty(1, *shape, device="meta"))
     return total
+
+
+def assert_same_size(graph: Graph, peer: nn.Module) -> Analysis:
+    """The peer's names, shapes, parameters and multiply-adds; what ours come to."""
+    theirs = {key: tuple(value.shape) for key, value in peer.state_dict().items()}
+    assert {p.name: p.shape for p in graph.parameters} == theirs
+    ours = resgen.analyse(graph)
+    assert ours.params == sum(p.numel() for p in peer.parameters())
+    costs = node_costs(graph)  # products are functions in a peer, which no hook sees
+    maps = sum(cost.macs for cost in costs if cost.op != "matmul")
+    assert maps == hooked_macs(peer, ours.input)
+    return ours
 
 
 def picture(shape: Sequence[int], batch: int, seed: int) -> torch.Tensor:

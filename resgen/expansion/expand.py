@@ -14,7 +14,7 @@ from typing import Any
 from resgen.errors import Place, SpecError
 from resgen.expansion.builder import MAX_STRIDE, Builder, Limits, Many, Val, Value
 from resgen.expansion.evaluate import Frame, Stop
-from resgen.expansion.interpret import ANY, Interpreter, Run
+from resgen.expansion.interpret import ANY, EMPTY, Interpreter, Run
 from resgen.expansion.lists import given_out
 from resgen.expansion.site import OperatorDefaults, Site, joined
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
@@ -331,7 +331,7 @@ class _Expansion:
         stride: Any,
         x: Value,
         site: Site,
-        ready: Mapping[str, Any] | None = None,
+        ready: Mapping[str, Any] = EMPTY,
     ) -> Value:
         """One use of a block with the stage's keys as its arguments."""
         made = self.spec.definitions[taker.block]

@@ -365,13 +365,11 @@ class Interpreter:
         place: Place,
         x: Value,
         site: Site,
-        ready: Mapping[str, Any] | None = None,
+        ready: Mapping[str, Any] = EMPTY,
     ) -> Value:
         """One use of a block; ``ready`` are values that its parameters have already."""
         inner = site.using(x.channels)
-        frame = self.frame(
-            made, given, place, site.positions, inner.positions, ready or {}
-        )
+        frame = self.frame(made, given, place, site.positions, inner.positions, ready)
         if made.body is None:
             return x.spoil()  # its definition has a problem already
         return self.body(made.body, x, frame, inner)

@@ -27,7 +27,6 @@ from resgen.spec.model import (
 from resgen.spec.params import Param
 from resgen.spec.places import describe
 from resgen.spec.source import Json, Problems
-from resgen.spec.words import EXAMPLES
 
 #: Names that every expression may use.
 POSITIONS: Final = frozenset(
@@ -349,6 +348,8 @@ class Binder:
         choices = list(known)
         near = did_you_mean(key, choices)
         hint = None if near else "known here: " + listed(choices)
+        from resgen.spec.words import EXAMPLES  # for a mistake alone
+
         if not near and key in EXAMPLES:
             hint = f"where it stands: {EXAMPLES[key]}; {hint}"
         message = f'"{key}" is not a key of {of}{near}'
