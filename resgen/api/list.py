@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any, Final
 
-from resgen.api.asked.looking import Listing
+from resgen.api.asked.listing import Listing
 from resgen.api.catalogue.entries import Entry, entries
 from resgen.api.catalogue.networks import Network, networks
 from resgen.errors import UsageError, did_you_mean
@@ -62,7 +62,7 @@ def list(what: str = NETWORKS, **options: Any) -> Listed:  # noqa: A001 (the com
 
     ``what`` is networks, blocks, stems, heads, parts, shortcuts, operators, words (of
     the language of specs), codes (of problems), forms (of exports), or the name of one
-    of these. ``options`` are those of :class:`~resgen.api.asked.looking.Listing`, which
+    of these. ``options`` are those of :class:`~resgen.api.asked.listing.Listing`, which
     are the command's.
 
     >>> [entry.name for entry in list("RG104")]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from resgen.api.asked.looking import Listing
+from resgen.api.asked.listing import Listing
 from resgen.api.list import NETWORKS
 from resgen.api.list import list as listed
 from resgen.cli._options import json_option, options

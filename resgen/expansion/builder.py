@@ -207,7 +207,7 @@ class Builder:
                 precision=precision,
             )
         )
-        return self.preview(op, inputs, name)
+        return Val(name, made.type, self._stride(inputs[0], made))
 
     def preview(self, op: Op, inputs: list[Val], name: str) -> Val:
         """What :meth:`emit` yields; nothing is added."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import Place, Problem, SpecError
-from resgen.expansion.arguments import CHANGE, LIMITS, SOURCE, Source
+from resgen.expansion.arguments import LIMITS, SOURCE, Source
 from resgen.expansion.builder import Limits
 from resgen.expansion.expand import expand as expand_graph
 from resgen.graph.check import check as check_graph
@@ -18,6 +18,7 @@ from resgen.ops import VOCABULARY
 from resgen.ops.base import ShapeError
 from resgen.ops.types import TensorType
 from resgen.options.kinds import argument, several, typed
+from resgen.spec.change import CHANGE
 from resgen.spec.load import load as load_spec
 from resgen.spec.model import Spec
 from resgen.spec.places import Enough, Problems

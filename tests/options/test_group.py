@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from resgen.api.asked.compare import Comparing
 from resgen.api.asked.diagnose import Diagnosing
+from resgen.api.asked.listing import Listing
 from resgen.api.asked.looking import (
     Checking,
     Diffing,
     Inspecting,
-    Listing,
     Predicting,
     Reporting,
     Verifying,

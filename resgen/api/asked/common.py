@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
-from resgen.expansion.arguments import CHANGE, EXAMPLE, word
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, path, several, text, told, whole
+from resgen.spec.change import CHANGE, EXAMPLE, word
 from resgen.weights.loading import Loading
 
 _VARIED: Final = "/stages/2/depth=4,6,8"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.api.asked.common import VARIED, Reading
-from resgen.expansion.arguments import CHANGE, EXAMPLE
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, path, text, whole
+from resgen.spec.change import CHANGE, EXAMPLE
 
 #: Networks that are laid side by side, at most.
 MAX_VARIANTS: Final = 128
@@ -72,13 +72,6 @@ class Diffing(Reading):
         f"Change a part of B, as in {EXAMPLE}; may be repeated.",
         repeated=True,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listing(Group):
-    """How much is told."""
-
-    long: bool = option("--long", FLAG, "With parameters and MACs (takes seconds).")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from resgen.spec.params import Param
+if TYPE_CHECKING:
+    from resgen.spec.params import Param
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,8 @@ def _parameters(params: Mapping[str, Param]) -> tuple[Parameter, ...]:
 
 def _plain(value: Any) -> Any:
     """A default as JSON has it."""
+    from fractions import Fraction  # a list of networks needs none
+
     if isinstance(value, Fraction):
         return value.numerator if value.denominator == 1 else str(value)
     if isinstance(value, (tuple, list)):
