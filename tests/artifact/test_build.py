@@ -101,6 +101,7 @@ def test_three_readers_of_the_weights_agree(built, spec):
     np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.ptp(theirs))
 
 
+@pytest.mark.slow
 def test_without_proof_torch_is_not_imported(tmp_path):
     code = (
         "import resgen, sys;"
@@ -170,6 +171,7 @@ def test_weights_that_do_not_fit_leave_nothing(spec, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(spec, tmp_path):
     """A small file-size limit stands for a full disk: writing fails in the middle."""
     code = (

@@ -49,6 +49,7 @@ def exported(out: Path, precision: Precision, factor: float | None = None) -> Pa
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
 def test_the_scales_of_fresh_weights_are_found_again(consumer, tmp_path):
     folder = exported(tmp_path / "right", Precision("int8", consumer))
@@ -63,6 +64,7 @@ def test_a_scale_that_calibration_does_not_find_is_named(factor, tmp_path):
     assert "was altered" in found.value.message
 
 
+@pytest.mark.slow
 def test_scales_of_inputs_that_are_not_at_hand_are_told_as_stored(tmp_path):
     folder = exported(tmp_path / "own", Precision("int8"))
     manifest = json.loads((folder / "manifest.json").read_text())

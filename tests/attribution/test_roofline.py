@@ -38,6 +38,7 @@ def test_the_ceilings_are_those_of_an_independent_loop(runtime):
     assert own / 6 < found.bandwidth_burst < own * 6  # the machine may be busy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["int8", "fp16", "bf16", "fp8"])
 def test_every_precision_has_a_ceiling(precision):
     assert ceilings("onnxruntime", "cpu", precision, 1, seconds=0.05).compute_burst > 0

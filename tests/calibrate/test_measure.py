@@ -22,6 +22,10 @@ from resgen.runtime.onnxruntime import OnnxRuntimeSession
 COUNT = 50
 
 
+#: All of them need a network that has learned.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def digits():
     return learned.digits()

@@ -60,6 +60,7 @@ def test_more_paths_than_json_can_count(run: Run, here: Path) -> None:
     assert "x 10^331 paths" in run(*deep).stdout
 
 
+@pytest.mark.slow
 def test_the_table_fits_eighty_columns(run: Run) -> None:
     for name in ("resnet50", "densenet121", "preact_resnet1001_cifar", "convnext_tiny"):
         result = run("inspect", name, env={"COLUMNS": "80"})

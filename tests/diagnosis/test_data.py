@@ -71,6 +71,7 @@ def everything(data: Dataset) -> tuple[Any, Any]:
 # --- sources --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_digits_are_scikit_learns() -> None:
     from sklearn.datasets import load_digits
 

@@ -94,6 +94,7 @@ OWN = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_blocks_of_other_families_are_parts(name: str) -> None:
     graph = resgen.expand(resgen.load(name))

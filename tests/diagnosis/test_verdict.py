@@ -139,6 +139,7 @@ def test_units_that_never_fire_are_found() -> None:
     assert start(biased(0), seeds=[0]).codes == []
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_too_large_is_found_and_one_that_will_do_is_named() -> None:
     before = start(network("a", 56, norm="group"), seeds=[0])
     assert before.findings() == ()
@@ -163,6 +164,7 @@ def test_a_finding_says_where_and_by_how_much(name: str) -> None:
         assert said in finding.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start_at_zero",
     [
@@ -235,6 +237,7 @@ def test_the_size_of_the_loss_does_not_decide() -> None:
     assert [f.code for f in found] == ["RG406"]
 
 
+@pytest.mark.slow
 def test_most_seeds_must_agree() -> None:
     bad, good = seen("gradient explodes"), start(CLEAR["res56"][0], seeds=[0])
     (faulty,), (sound,) = bad.moments, good.moments

@@ -18,6 +18,7 @@ def test_total_stride_is_the_published_one(name, stride):
     assert total_stride(resgen.expand(resgen.load(name))) == stride
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet20_cifar", "resnet50d", "resnest50d"])
 def test_pooled_networks_take_any_size(name):
     graph = resgen.expand(resgen.load(name, ["/input=[3, 33, 47]"]))

@@ -483,6 +483,7 @@ def test_a_scope_without_a_path_of_its_own_leaves_its_parent_callable(
     assert torch.equal(model.a(image), model(image))
 
 
+@pytest.mark.slow
 def test_values_read_outside_leave_as_a_tuple(image: torch.Tensor) -> None:
     b = Build()
     with b.scope("trunk"):

@@ -158,6 +158,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option(option: str, resnet: Callable[..., nn.Module]) -> None:
     said, theirs = OPTIONS[option]
@@ -185,6 +186,7 @@ def test_stride_in_the_first_convolution(resnet: Callable[..., nn.Module]) -> No
     assert_twins(twin(spec(stride_at=1), peer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
 def test_what_starts_at_zero(block: str, peers: ModuleType) -> None:
     models = peers.torchvision.models.resnet
@@ -254,6 +256,7 @@ def test_weight_standardisation(norm: str, peers: ModuleType) -> None:
     assert_twins(twin(ours, peer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "field"),
     [

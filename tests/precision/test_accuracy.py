@@ -29,6 +29,10 @@ from resgen.runtime.onnxruntime import OnnxRuntimeSession
 ROOM = 1e-9
 
 
+#: All of them need a network that has learned.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def exact(digits, tmp_path_factory):
     """The scores of the float32 file."""
@@ -80,7 +84,6 @@ def test_it_really_learned_something(digits, exact):
         f"{value.name}-{value.consumer}" if isinstance(value, Precision) else None
     ),
 )
-@pytest.mark.slow
 def test_a_precision_costs_little(digits, exact, tmp_path, wanted, points):
     made = lowered(digits, wanted)
     found = digits.share(scores(digits, made, tmp_path))

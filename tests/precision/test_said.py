@@ -74,6 +74,7 @@ def test_a_file_that_is_slower_is_told_with_its_number(
     assert said is None or f"slower than float32: {said}" in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_onnxruntime_has_no_bfloat16_and_it_is_told(tmp_path, precision):
     done = export(tmp_path, SPEC, "--precision", precision)
@@ -102,6 +103,7 @@ def test_a_deep_fresh_network_is_judged_on_statistics(tmp_path, precision, least
     assert least < json.loads(done.stdout)["verified"]["accuracy"]["snr"] < most
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_tolerated_ends_with_1(tmp_path):
     """The right classes are those of float32, so whatever changes is lost."""
     graph = resgen.expand(resgen.load(SPEC))

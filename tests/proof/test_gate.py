@@ -101,6 +101,7 @@ def test_a_fixed_batch_is_what_is_run(tmp_path, specs):
     assert proven.batches == (2, 2)
 
 
+@pytest.mark.slow
 def test_the_same_seed_proves_the_same(small):
     assert small.prove(seed=3).probe == small.prove(seed=3).probe
     assert small.prove(seed=3).probe != small.prove(seed=4).probe

@@ -76,6 +76,7 @@ def outcome(kind: Format[Any], document: Any, whole: Any, forms: list[str]) -> s
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DOCUMENTS)
 @pytest.mark.parametrize("seed", range(3))
 def test_an_altered_result_is_rendered_or_refused_in_a_sentence(

@@ -169,6 +169,7 @@ def often(body: Any) -> Json:
     return {"for": "k", "in": 100_000, "body": body}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [
@@ -187,6 +188,7 @@ def test_lists_that_grow_without_end_are_refused(head: list[Any]) -> None:
     assert place.startswith("/head/")
 
 
+@pytest.mark.slow
 def test_a_problem_of_each_item_of_a_long_loop_is_told_once() -> None:
     """Neither the list nor the search for a name that was meant is made each time."""
     loop = {"for": "k", "in": 30_000, "body": {"op": "act"}}

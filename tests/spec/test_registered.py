@@ -58,6 +58,7 @@ def spec(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 def test_it_is_found_listed_and_embedded(tmp_path: Path, spec: str) -> None:
     install(tmp_path / "site", "others")
     done = resgen(tmp_path / "site", "inspect", spec, "--resolved")

@@ -38,6 +38,7 @@ def inputs(size, edge=32):
     return torch.randn(size, 3, edge, edge, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 def test_torchvision_adds_in_place(peers):
     torch.manual_seed(0)
     model = peers.torchvision.models.resnet18(num_classes=10)
@@ -59,6 +60,7 @@ def test_torchvision_adds_in_place(peers):
     assert found["fc"].branch is None
 
 
+@pytest.mark.slow
 def test_the_last_of_the_sums_within_a_block_counts(peers):
     """Res2Net adds between the groups of its branch as well."""
     torch.manual_seed(0)
@@ -83,6 +85,7 @@ def test_a_transformer_has_its_last_sum(peers):
     assert found.correlation is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "residual"),
     [("densenet121", False), ("mobilenet_v2", True), ("convnext_tiny", True)],

@@ -54,6 +54,7 @@ def test_it_ends_where_the_loss_is_beyond_return(
     assert None not in found.losses[:-1]
 
 
+@pytest.mark.slow
 def test_of_a_network_that_does_not_learn_no_rate_is_named(
     tiny: dict[str, Any], data: Dataset
 ) -> None:

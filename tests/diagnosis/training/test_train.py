@@ -116,6 +116,7 @@ def test_an_interruption_leaves_all_equally_far(
     assert runs[0].losses == whole.losses[:15]
 
 
+@pytest.mark.slow
 def test_weights_go_through_the_gate_of_build(
     tiny: dict[str, Any], trainee: Trainee, data: Dataset, tmp_path: Path
 ) -> None:
