@@ -324,7 +324,9 @@ class ShortcutChoice:
     base: ShortcutChoice | None = None
 
 
-def number(value: Any) -> float | int:
-    """An exact number as Python's, for attributes of operators."""
+def number(value: Any) -> Any:
+    """An exact number as Python's, or each of a list, for attributes of operators."""
     # Not `isinstance`: a Fraction's asks an abstract class, which is slow.
+    if type(value) is tuple:
+        return tuple(number(item) for item in value)
     return float(value) if type(value) is Fraction else value

@@ -120,6 +120,7 @@ class _Expansion:
                 "index": 0,
                 "block": self.before,
                 "blocks": self.blocks,
+                "input_shape": self.spec.input,
             },
             operators=self._operators({}),
             precision=self.precision,

@@ -72,6 +72,11 @@ class Interpreter:
         self.calls = Calls(builder, problems)
         self.shortcuts = ShortcutRules(self)
         self._depth = 0
+        # Blamed where what follows from the size of the input does not fit.
+        self._entered = (
+            Text("", False, spec.members["input"]),
+            Frame(spec.at.place(), own=True, problems=problems),
+        )
         self._defaults: dict[int, Any] = {}
 
     # --- sequences --------------------------------------------------------------------
@@ -405,6 +410,7 @@ class Interpreter:
         self.problems.spend(5 + 3 * (len(made.params) + len(made.let)), lambda: place)
         frame = Frame(place, not made.builtin, self.problems)
         frame.names.update(ready)
+        frame.sources["input_shape"] = self._entered
         for name, param in made.params.items():
             if name in ready:
                 continue

@@ -60,6 +60,37 @@ def resize(
     return F.interpolate(x, like.shape[2:], mode=mode, align_corners=align_corners)
 
 
+def decode_boxes(
+    x: Tensor,
+    picture: tuple[int, int],
+    anchors: tuple[tuple[float, float], ...],
+    largest: float | None,
+) -> Tensor:
+    """Boxes, ``(N, places x anchors, 4)``, of what ``x`` says of each place's anchors.
+
+    ``anchors`` are widths and heights, ``picture`` height and width of the input, all
+    in pixels. ``largest`` bounds the logarithms of factors; None: these are distances.
+    """
+    (height, width), (rows, columns) = picture, x.shape[2:]
+    y, x_ = (
+        torch.arange(n, device=x.device, dtype=x.dtype) * (whole // n)
+        for n, whole in ((rows, height), (columns, width))
+    )
+    centers = torch.stack(torch.meshgrid(x_, y, indexing="xy"), -1)[:, :, None]
+    sides = x.new_tensor(anchors)
+    code = x.view(len(x), len(anchors), 4, rows, columns).permute(0, 3, 4, 1, 2)
+    first, second = code[..., :2], code[..., 2:]
+    if largest is None:
+        low, high = centers - first * sides, centers + second * sides
+    else:
+        moved = first * sides + centers
+        half = 0.5 * (second.clamp(max=largest).exp() * sides)
+        low, high = moved - half, moved + half
+    edge = x.new_tensor((width, height))
+    boxes = [corner.clamp(min=0).minimum(edge) for corner in (low, high)]
+    return torch.cat(boxes, -1).flatten(1, 3)
+
+
 def standardized(weight: Tensor, eps: float) -> Tensor:
     """Each output channel's weights with mean 0 and variance 1; Qiao et al. 2019."""
     axes = tuple(range(1, weight.ndim))

@@ -30,7 +30,10 @@ from resgen.spec.source import Json, Problems
 
 #: Names that every expression may use.
 POSITIONS: Final = frozenset(
-    ("stage", "index", "block", "blocks", "channels", "here", "true", "false")
+    (
+        *("stage", "index", "block", "blocks", "channels", "here", "input_shape"),
+        *("true", "false"),
+    )
 )
 
 #: Parameters that an operator may give an initialiser each.

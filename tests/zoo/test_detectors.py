@@ -1,10 +1,13 @@
-"""Detectors beside torchvision's, before anything is decoded."""
+"""Detectors beside torchvision's: their maps, and the boxes that are made of them."""
 
 from __future__ import annotations
 
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from published import GOLDEN
@@ -12,6 +15,7 @@ from torch import nn
 from twin import EXACT, ROUNDED, assert_same, twin
 
 import resgen
+from resgen.pictures.boxes import detections
 
 #: Outputs of ours and of torchvision's head, and how many numbers each place has.
 OUTPUTS = {
@@ -79,3 +83,92 @@ def test_all_maps_are_the_peers(name: str, peers: ModuleType) -> None:
         == GOLDEN[name]["params"]
         == sum(p.numel() for p in pair.peer.parameters())
     )
+
+
+# --- decoded: beside torchvision's own anchors and post-processing --------------------
+
+
+def suppressed(boxes: torch.Tensor, scores: torch.Tensor, most: float) -> torch.Tensor:
+    """torchvision's `nms`, whose kernel a CPU build of torch lacks, by ONNX Runtime."""
+    node = onnx.helper.make_node("NonMaxSuppression", list("bsmo"), ["kept"])
+    ends = [("b", 1, None), ("s", 1, None), ("m", 7, []), ("o", 1, [])]
+    shapes = {"b": [1, len(boxes), 4], "s": [1, 1, len(boxes)]}
+    graph = onnx.helper.make_graph(
+        [node],
+        "nms",
+        [
+            onnx.helper.make_tensor_value_info(name, kind, shapes.get(name, shape))
+            for name, kind, shape in ends
+        ],
+        [onnx.helper.make_tensor_value_info("kept", 7, [None, 3])],
+    )
+    opset = [onnx.helper.make_opsetid("", 13)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    feeds = {
+        "b": boxes.float().numpy()[None],
+        "s": scores.argsort().argsort().float().numpy()[None, None],
+        "m": np.array(len(boxes)),
+        "o": np.array(most, "f4"),
+    }
+    (kept,) = session.run(None, feeds)
+    return torch.from_numpy(kept[:, 2].copy())
+
+
+@pytest.mark.parametrize("name", sorted(OUTPUTS))
+def test_decoded_it_finds_the_boxes_that_the_peer_finds(
+    name: str, peers: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (96, 224)
+    maps = create(name, peers)
+    make = getattr(peers.torchvision.models.detection, name)
+    peer = make(weights=None, weights_backbone=None).eval()
+    pair = twin(name, maps, size, ["/head/with/decode=true"])
+    # Some scores are to be good ones.
+    head = maps.head.classification_head
+    torch.nn.init.normal_(head.cls_logits.weight, std=0.05)
+    state = {k: v.numpy().copy() for k, v in maps.state_dict().items()}
+    peer.load_state_dict(maps.state_dict())
+    # In float64 no two scores are equal.
+    ours, peer = resgen.to_torch(pair.graph, state).double().eval(), peer.double()
+    x = pair.picture(2).double()
+    with torch.no_grad():
+        found = ours(x)
+        features = list(peer.backbone(x).values())
+        given = peer.head(features)
+        images = peers.torchvision.models.detection.image_list.ImageList(
+            x, [size] * len(x)
+        )
+        anchors = peer.anchor_generator(images, features)
+        rows = [
+            f.shape[2] * f.shape[3] * n
+            for f, n in zip(
+                features, peer.anchor_generator.num_anchors_per_location(), strict=True
+            )
+        ]
+        split = {k: list(v.split(rows, dim=1)) for k, v in given.items()}
+        boxes = peers.torchvision.ops.boxes
+        monkeypatch.setattr(boxes, "nms", suppressed)
+        # The other way moves the classes apart, which rounds.
+        way = "_batched_nms_coordinate_trick"
+        monkeypatch.setattr(boxes, way, boxes._batched_nms_vanilla)
+        wanted = peer.postprocess_detections(
+            split, [list(a.split(rows)) for a in anchors], images.image_sizes
+        )
+    options = {
+        "threshold": peer.score_thresh,
+        "overlap": peer.nms_thresh,
+        "most": peer.detections_per_img,
+        "candidates": peer.topk_candidates,
+    }
+    for index, one in enumerate(wanted):
+        assert len(one["boxes"]) > 20
+        got = detections(
+            found["boxes"][index].numpy(),
+            found["scores"][index].numpy(),
+            rows,
+            **options,
+        )
+        assert got.classes.tolist() == one["labels"].tolist()
+        assert np.allclose(got.scores, one["scores"].numpy(), rtol=1e-9)
+        assert np.allclose(got.boxes, one["boxes"].numpy(), rtol=1e-9, atol=1e-9)
