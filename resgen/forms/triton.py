@@ -168,9 +168,10 @@ def _of_engine(
     from resgen.serve.config import check_batches
     from resgen.serve.spans import spans
 
-    if not profiles:
-        return _of_file(options, inputs, outputs, {}), 1
-    check_batches(inputs, outputs)
+    if not (profiles and check_batches(inputs, outputs)):
+        best = profiles[0] if profiles else {}
+        sizes = {name: span.opt[1:] for name, span in best.items()}
+        return _of_file(options, inputs, outputs, sizes, len(profiles)), 1
     found = spans(profiles, options.max_batch)
     serving = _serving(
         options,
@@ -187,6 +188,7 @@ def _of_file(
     inputs: Sequence[Tensor],
     outputs: Sequence[Tensor],
     sizes: Mapping[str, tuple[int, ...]],
+    profiles: int = 0,
 ) -> Serving:
     """``sizes`` are those of inputs without the batch, for heights that are open.
 
@@ -207,7 +209,9 @@ def _of_file(
     if options.max_batch is not None:
         raise options.refused("{max_batch} is for networks whose batch is open")
     shapes = {name: (*free[name][:1], *sizes[name]) for name in free if known}
-    return _serving(options, warm_up=(1,) if known else (), shapes=shapes)
+    return _serving(
+        options, profiles=profiles, warm_up=(1,) if known else (), shapes=shapes
+    )
 
 
 def _serving(options: Options, **found: Any) -> Serving:

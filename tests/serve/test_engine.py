@@ -167,6 +167,16 @@ def test_a_fixed_batch_is_served_as_it_is(engine, served):
     assert list(config.input[0].dims) == [2, 3, 4, 4]
 
 
+def test_a_fixed_batch_is_served_as_it_is_where_sizes_are_open(engine, served):
+    spans = "2x3x32x32,2x3x48x64,2x3x64x64", "2x3x72x72,2x3x72x72,2x3x96x96"
+    config, _ = served(engine(*spans, shape=(2, 3, "h", "w")))
+    assert config.max_batch_size == 0  # one request is one whole batch
+    assert list(config.input[0].dims) == [2, 3, -1, -1]
+    (sample,) = config.model_warmup
+    assert list(sample.inputs["x"].dims) == [2, 3, 48, 64]
+    assert list(config.instance_group[0].profile) == ["0", "1"]
+
+
 def test_classes_have_their_names(engine, served):
     config, home = served(engine("1,8,8"))
     assert config.output[0].label_filename == "labels.txt"
