@@ -173,14 +173,14 @@ def _read(source: Source, changes: tuple[str, ...]) -> tuple[Spec, Subject]:
                 f"{path} holds no spec.json, so it is no folder that resgen made"
             )
     spec, graph, _ = network(source, Reading(set=changes))
-    return spec, Subject(spec.name, graph, digest(spec), spec=spec)
+    return spec, Subject(spec.name, graph.inference, digest(spec), spec=spec)
 
 
 def _without_shortcuts(spec: Spec, subject: Subject) -> Subject:
     if not any(node.origin.role == "merge" for node in subject.graph.nodes):
         raise ResgenError(f"{spec.name} has no shortcut that could be taken out")
     plain = without_shortcuts(spec)
-    return Subject(plain.name, expand(plain), digest(plain), plain=True)
+    return Subject(plain.name, expand(plain).inference, digest(plain), plain=True)
 
 
 def _thread_count(asked: Diagnosing, folder: Path | None) -> int:

@@ -235,9 +235,12 @@ def _facts(a: Side, b: Side) -> Iterator[Fact]:
     for (before, after), number in sorted(moved.items()):
         if before != after:
             yield Fact(f"precision of {count(number, 'operator')}", before, after)
+    trained = [dict((s.analysis.training or s.analysis).outputs) for s in (a, b)]
     old, new = dict(a.analysis.outputs), dict(b.analysis.outputs)
     if old.keys() != new.keys():
         yield Fact("outputs", listed(old), listed(new))
+    elif trained[0].keys() != trained[1].keys():
+        yield Fact("outputs in training", *map(listed, trained))
     for name, sizes in old.items():
         if sizes != new.get(name, sizes):
             yield Fact(f"output {name}", shape(sizes), shape(new[name]))

@@ -185,12 +185,10 @@ def _draw(graph: Graph, path: Path) -> None:
 
 
 def _document(found: Analysis) -> dict[str, Any]:
-    return {
+    document = {
         "name": found.name,
-        "params": found.params,
-        "macs": found.macs,
+        **_whole(found),
         "input": list(found.input),
-        "outputs": {name: list(sizes) for name, sizes in found.outputs},
         "stages": [
             {
                 "name": section.name,
@@ -207,6 +205,17 @@ def _document(found: Analysis) -> dict[str, Any]:
         "weight_bytes": found.weight_bytes,
         "peak_activation_bytes": found.peak_activation_bytes,
         "nodes": found.nodes,
+    }
+    if found.training is not None:
+        document["training"] = _whole(found.training)
+    return document
+
+
+def _whole(found: Analysis) -> dict[str, Any]:
+    return {
+        "params": found.params,
+        "macs": found.macs,
+        "outputs": {name: list(sizes) for name, sizes in found.outputs},
     }
 
 

@@ -75,7 +75,8 @@ def with_statistics(lowered: Lowered) -> Lowered:
     from resgen.lower.torch import to_torch
 
     made = lowered.calibrator
-    module = to_torch(made.graph, {k: v.copy() for k, v in made.weights.items()}).eval()
+    weights = {name: held.copy() for name, held in made.weights.items()}
+    module = to_torch(made.graph.inference, weights).eval()
     kind = torch.nn.modules.batchnorm._BatchNorm
     norms = [part for part in module.modules() if isinstance(part, kind)]
     if not norms or made.samples.count < 2:

@@ -7,6 +7,7 @@ line with a small slope.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -73,10 +74,14 @@ class Val:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of values; with ``names`` it is what the network gives out."""
+    """A list of values; with ``names`` it is what the network gives out.
+
+    Those of ``train_only`` it gives out in training alone.
+    """
 
     items: tuple[Value, ...]
     names: tuple[str, ...] = ()
+    train_only: frozenset[str] = frozenset()
     #: Of each item. Made once, since every element is asked under it.
     channels: tuple[Any, ...] = field(init=False)
     spoiled: bool = False
@@ -127,7 +132,7 @@ class Builder:
     scopes: list[Scope] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
-    _owners: dict[str, Op] = field(default_factory=dict)
+    _owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _size: int = 0
     _made: dict[tuple[Any, ...], Outcome] = field(default_factory=dict)
@@ -191,7 +196,7 @@ class Builder:
             owner = owner or name
             names = {p.role: self._parameter(owner, p) for p in made.parameters}
             operands = tuple(op.operands(names).items())
-            self._owners[owner] = op
+            self._owners[owner] = tuple(names.values())
         else:
             owner = ""
         self.nodes.append(
@@ -270,9 +275,17 @@ class Builder:
         self._names.add(name)
         return name
 
-    def graph(self, shape: TensorType, outputs: tuple[tuple[str, str], ...]) -> Graph:
-        """The graph of everything that was added."""
-        return Graph(
+    def graph(
+        self,
+        shape: TensorType,
+        outputs: tuple[tuple[str, str], ...],
+        train_only: frozenset[str] = frozenset(),
+    ) -> Graph:
+        """The graph of everything that was added.
+
+        What only the outputs of ``train_only`` need is left to its ``training``.
+        """
+        whole = Graph(
             name=self.name,
             inputs=(Input(INPUT, shape),),
             outputs=outputs,
@@ -281,3 +294,25 @@ class Builder:
             scopes=tuple(self.scopes),
             sections=tuple(self.sections),
         )
+        if not train_only:
+            return whole
+        given = tuple(each for each in outputs if each[0] not in train_only)
+        left = _needed(whole, set(outputs) - set(given)) - _needed(whole, given)
+        nodes = [node for node in whole.nodes if node.name not in left]
+        used = {name for n in nodes if n.owner for name in self._owners[n.owner]}
+        return replace(
+            whole,
+            outputs=given,
+            nodes=tuple(nodes),
+            parameters=tuple(p for p in whole.parameters if p.name in used),
+            training=whole,
+        )
+
+
+def _needed(graph: Graph, outputs: Iterable[tuple[str, str]]) -> set[str]:
+    """The values that these outputs are computed from, themselves included."""
+    found = {value for _, value in outputs}
+    for node in reversed(graph.nodes):
+        if node.name in found:
+            found.update(node.inputs)
+    return found

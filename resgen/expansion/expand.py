@@ -99,9 +99,11 @@ class _Expansion:
         for index, stage in enumerate(self.spec.stages):
             x = self._stage(index, stage, x)
             self.done.append(x)
-        found = given_out(self._head(x), self.spec.head.at.place(), OUTPUT)
-        self._check_labels([value for _, value in found])
-        return self.builder.graph(shape, tuple((n, v.name) for n, v in found))
+        x = self._head(x)
+        found = given_out(x, self.spec.head.at.place(), OUTPUT)
+        apart = x.train_only if isinstance(x, Many) else frozenset()
+        self._check_labels([value for name, value in found if name not in apart])
+        return self.builder.graph(shape, tuple((n, v.name) for n, v in found), apart)
 
     # --- sections ---------------------------------------------------------------------
 

@@ -176,7 +176,8 @@ class Interpreter:
         if isinstance(form, Outputs):
             bodies = form.bodies.items()
             named = {name: self.body(body, x, frame, inner) for name, body in bodies}
-            return outputs(named, frame.at(element.at), self.problems)
+            at = frame.at(element.at)
+            return outputs(named, form.train_only, at, self.problems)
         return x  # Keep
 
     def _scoped(self, element: Element, frame: Frame, site: Site, form: object) -> Site:

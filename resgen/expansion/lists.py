@@ -97,8 +97,16 @@ def recalled(frame: Frame, text: str, at: Json) -> Value:
     return taken(frame.recall(name, at), brackets, frame.at(at), frame.problems)
 
 
-def outputs(made: Mapping[str, Value], place: Place, problems: Problems) -> Many:
-    """What the network gives out: the items of a list are ``NAME.0``, ``NAME.1``..."""
+def outputs(
+    made: Mapping[str, Value],
+    train_only: frozenset[str],
+    place: Place,
+    problems: Problems,
+) -> Many:
+    """What the network gives out: the items of a list are ``NAME.0``, ``NAME.1``...
+
+    What ``train_only`` names it gives out in training alone.
+    """
     found: dict[str, Val] = {}
 
     def add(name: str, x: Value) -> None:
@@ -113,7 +121,8 @@ def outputs(made: Mapping[str, Value], place: Place, problems: Problems) -> Many
 
     for name, x in made.items():
         add(name, x)
-    return Many(tuple(found.values()), tuple(found))
+    apart = frozenset(n for n in found if n.partition(".")[0] in train_only)
+    return Many(tuple(found.values()), tuple(found), apart)
 
 
 def given_out(x: Value, place: Place, unnamed: str) -> tuple[tuple[str, Val], ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
+from resgen.errors import listed
 from resgen.words.numbers import count, in_unit, scaled, shape, share, size, unit_of
 from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
@@ -62,7 +63,8 @@ class Analysis(Shown):
 
     ``weight_bytes`` counts every stored tensor, statistics included;
     ``peak_activation_bytes`` the values that are alive at once when operators run one
-    after the other and each value is freed after its last use.
+    after the other and each value is freed after its last use. ``training`` is of the
+    network as it trains, where it then gives out more.
     """
 
     name: str
@@ -74,16 +76,12 @@ class Analysis(Shown):
     weight_bytes: int
     peak_activation_bytes: int
     nodes: int
+    training: Analysis | None = None
 
     def lines(self, width: int = TEXT) -> Iterator[str]:
         """Totals, a row for each section, and what all of it takes."""
-        params, macs = unit_of(self.params), unit_of(self.macs, "MACs")
-        yield (
-            f"{style(self.name, bold=True)}    "
-            f"{in_unit(self.params, params)} parameters    "
-            f"{in_unit(self.macs, macs)}    "
-            f"input {shape(self.input)}"
-        )
+        title = style(self.name, bold=True)
+        yield f"{title}    {self._size('    ')}    input {shape(self.input)}"
         above = (*("" for _ in HEAD[:-2]), *(name.split()[0] for name in HEAD[-2:]))
         below = (*HEAD[:-2], *(name.split()[1] for name in HEAD[-2:]))
         for number, line in enumerate(_narrowed([above, below, *rows(self)], width)):
@@ -92,6 +90,18 @@ class Analysis(Shown):
             f"{count(self.nodes, 'operator')}; weights {size(self.weight_bytes)}; at "
             f"most {size(self.peak_activation_bytes)} of activations alive at once"
         )
+        if self.training is not None:
+            more = dict(self.training.outputs).keys() - dict(self.outputs)
+            yield (
+                f"in training it also gives out {listed(sorted(more))}, and has "
+                f"{self.training._size(' and ')}"
+            )
+
+    def _size(self, between: str) -> str:
+        """Parameters and MACs in words."""
+        params = in_unit(self.params, unit_of(self.params))
+        macs = in_unit(self.macs, unit_of(self.macs, "MACs"))
+        return f"{params} parameters{between}{macs}"
 
     def __repr__(self) -> str:
         return (

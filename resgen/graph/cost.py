@@ -37,6 +37,7 @@ def analyse(graph: Graph) -> Analysis:
         weight_bytes=sum(p.size * BYTES[p.dtype] for p in graph.parameters),
         peak_activation_bytes=max(alive, default=0),
         nodes=len(graph.nodes),
+        training=None if graph.training is None else analyse(graph.training),
     )
 
 

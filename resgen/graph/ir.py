@@ -9,7 +9,7 @@ graph: nodes refer to them, several nodes may use one. networkx views of it are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Final
@@ -126,7 +126,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A whole network."""
+    """A whole network, as it infers.
+
+    ``training`` is the same network as it trains, where it then gives out more: with
+    all outputs, and with the nodes and parameters that only those need.
+    """
 
     name: str
     inputs: tuple[Input, ...]
@@ -136,6 +140,7 @@ class Graph:
     scopes: tuple[Scope, ...]
     sections: tuple[Section, ...]
     passes: tuple[str, ...] = field(default=())  # names of the passes applied
+    training: Graph | None = None
 
     @cached_property
     def types(self) -> dict[str, TensorType]:
@@ -160,8 +165,19 @@ class Graph:
 
     @property
     def params(self) -> int:
-        """How many numbers training changes."""
+        """How many numbers training changes, but for those that inference lacks."""
         return sum(p.size for p in self.parameters if p.trainable)
+
+    @property
+    def inference(self) -> Graph:
+        """The network without what only training has."""
+        return replace(self, training=None)
+
+    @cached_property
+    def train_only(self) -> tuple[Parameter, ...]:
+        """The parameters that only training has."""
+        every = () if self.training is None else self.training.parameters
+        return tuple(p for p in every if p.name not in self.parameter)
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """Types of what a node reads, in order."""

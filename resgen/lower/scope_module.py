@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from keyword import iskeyword
 from typing import Any, overload
 
@@ -22,7 +23,11 @@ class ScopeModule(fx.GraphModule):
     ``fx.GraphModule`` forgets its class name and its hooks when it is copied, and its
     class, its node names and whatever its code calls when it is pickled (the code is
     traced again, which opens functions up). Here both keep the module as it is.
+
+    ``_trained_graph`` is what it runs in training mode where that is not ``graph``.
     """
+
+    _trained_graph: fx.Graph | None
 
     @overload
     def __getitem__(self, index: int) -> torch.nn.Module: ...
@@ -49,39 +54,73 @@ class ScopeModule(fx.GraphModule):
         """The tree of modules; ``print_readable()`` prints the code as well."""
         return repr(self)
 
+    def recompile(self) -> Any:
+        """Make code of the graph, and of the other one, which training mode runs."""
+        code = super().recompile()
+        trained = self.__dict__.get("_trained_graph")
+        if trained is not None:
+            infer = type(self).forward
+            # One module has one graph, so another one makes code of the second.
+            train = type(scope_module("Trained", trained)).forward
+
+            @wraps(infer)
+            def forward(self: ScopeModule, *args: Any, **kwargs: Any) -> Any:
+                return (train if self.training else infer)(self, *args, **kwargs)
+
+            type(self).forward = forward
+        return code
+
     def __deepcopy__(self, memo: dict[int, Any]) -> ScopeModule:
         made: ScopeModule = ScopeModule.__new__(ScopeModule)
         memo[id(self)] = made
         state = copy.deepcopy(self._state(), memo)
-        return made._become(type(self).__name__, state, copy.deepcopy(self.graph))
+        return made._become(
+            type(self).__name__, state, *map(copy.deepcopy, self._graphs)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self).__name__, self._state(), _steps(self.graph))
+        runs = [_steps(graph) for graph in self._graphs]
+        return _restore, (type(self).__name__, self._state(), *runs)
+
+    @property
+    def _graphs(self) -> list[fx.Graph]:
+        """What it runs, in evaluation and if that is another graph in training."""
+        trained = self._trained_graph
+        return [self.graph] if trained is None else [self.graph, trained]
 
     def _state(self) -> dict[str, Any]:
-        """Everything but the graph, which knows its module and would bring it along."""
+        """Everything but the graphs, which know a module and would bring it along."""
         # Compiled code is made anew when it is wanted.
-        left = ("_graph", "_compiled_call_impl")
+        left = ("_graph", "_trained_graph", "_compiled_call_impl")
         return {key: value for key, value in self.__dict__.items() if key not in left}
 
     def _become(
-        self, class_name: str, state: Mapping[str, Any], graph: fx.Graph
+        self,
+        class_name: str,
+        state: Mapping[str, Any],
+        graph: fx.Graph,
+        trained: fx.Graph | None = None,
     ) -> ScopeModule:
         """Take on this state and graph; each instance has a class of its own."""
         _check(graph)
         super().__setstate__(dict(state))  # type: ignore[no-untyped-call]
         type(self).__name__ = class_name
+        self._trained_graph = trained
         self.graph = graph
         return self
 
 
-def scope_module(class_name: str, graph: fx.Graph) -> ScopeModule:
+def scope_module(
+    class_name: str, graph: fx.Graph, trained: fx.Graph | None = None
+) -> ScopeModule:
     """A module that runs ``graph``, whose children are still to be added to it.
 
-    Setting a graph compiles the children again, so the graph comes before them.
+    In training mode it runs ``trained`` instead, if that is given. Setting a graph
+    compiles the children again, so the graphs come before them.
     """
     _check(graph)
     made = ScopeModule(torch.nn.Module(), fx.Graph(), class_name)
+    made._trained_graph = trained
     made.graph = graph
     return made
 
@@ -140,9 +179,15 @@ def _named(value: Any) -> Any:
 
 
 def _restore(
-    class_name: str, state: Mapping[str, Any], steps: Sequence[_Step]
+    class_name: str, state: Mapping[str, Any], *runs: Sequence[_Step]
 ) -> ScopeModule:
     """Unpickle a :class:`ScopeModule`."""
+    made: ScopeModule = ScopeModule.__new__(ScopeModule)
+    return made._become(class_name, state, *map(_graph, runs))
+
+
+def _graph(steps: Sequence[_Step]) -> fx.Graph:
+    """The graph of these steps."""
     graph = fx.Graph()
     results: dict[str, fx.Node] = {}
 
@@ -159,5 +204,4 @@ def _restore(
 
     for op, name, target, args, kwargs in steps:
         results[name] = graph.create_node(op, target, found(args), found(kwargs), name)
-    made: ScopeModule = ScopeModule.__new__(ScopeModule)
-    return made._become(class_name, state, graph)
+    return graph

@@ -10,7 +10,7 @@ modules. This file decides that, in time linear in the nodes, without torch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -48,10 +48,13 @@ def home(node: Node) -> str:
     return (node.owner or node.name) if node.operands else node.name
 
 
-def partition(graph: Graph) -> Scoped:
-    """The tree of callable scopes; its root is the whole network."""
+def partition(graph: Graph, apart: Collection[str] = ()) -> Scoped:
+    """The tree of callable scopes; its root is the whole network.
+
+    No scope but the root holds nodes of ``apart`` beside others.
+    """
     lines = _lineages(graph)
-    able = _callable(graph, lines)
+    able = _callable(graph, lines, apart)
     parts = {i: Scoped(graph.scopes[i]) for i in able}
     made: dict[str, list[int]] = {i.name: [0] for i in graph.inputs}
     enter: dict[int, dict[str, None]] = {i: {} for i in able}
@@ -98,7 +101,7 @@ def _lineages(graph: Graph) -> list[list[int]]:
     return lines
 
 
-def _callable(graph: Graph, lines: list[list[int]]) -> set[int]:
+def _callable(graph: Graph, lines: list[list[int]], apart: Collection[str]) -> set[int]:
     """Indices of the scopes that can be modules with a forward; the root always is."""
     # A scope that adds nothing to its parent's path has no place of its own.
     named = [
@@ -111,6 +114,7 @@ def _callable(graph: Graph, lines: list[list[int]]) -> set[int]:
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     count: Counter[int] = Counter()
+    count_apart: Counter[int] = Counter()
     barred: set[int] = set()
     for n, node in enumerate(graph.nodes):
         line = lines[node.scope]
@@ -125,6 +129,8 @@ def _callable(graph: Graph, lines: list[list[int]]) -> set[int]:
             if not all(path.startswith(within) for path in lives):
                 barred.add(i)
         count.update(line)
+        if node.name in apart:
+            count_apart.update(line)
         for path in {*_prefixes(place), *_prefixes(node.name)}:
             owner = by_path.get(path)
             if owner is not None and owner not in line:
@@ -136,6 +142,7 @@ def _callable(graph: Graph, lines: list[list[int]]) -> set[int]:
         and i not in barred
         and count[i]
         and last[i] - first[i] + 1 == count[i]
+        and count_apart[i] in (0, count[i])
     }
 
 

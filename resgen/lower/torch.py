@@ -49,11 +49,17 @@ def to_torch(
     parameters. Weights that do not fit raise :class:`~resgen.errors.ResgenError`, and
     so does a name that torch cannot give to a module.
 
+    The module gives out a tensor, or a dictionary of them by name where the network
+    names several outputs. Those that the spec calls ``train_only`` are among them while
+    the module is in training mode; in evaluation mode they are not computed. Their
+    parameters are in its ``state_dict`` in either, and are drawn where ``weights`` have
+    none.
+
     At a ``precision`` the module computes as the file for ``consumer`` will, and
     trains so: numbers are rounded, gradients pass straight through, and batch norms
-    are folded, so that their statistics stay. Scales are parameters beside those of
-    the network; where ``weights`` have none they begin at a guess
-    (:func:`resgen.calibrate.lowered.calibrated` finds better ones).
+    are folded, so that their statistics stay; it gives out what the file does. Scales
+    are parameters beside those of the network; where ``weights`` have none they begin
+    at a guess (:func:`resgen.calibrate.lowered.calibrated` finds better ones).
     """
     from resgen.weights.checkpoint import checked_state, exact
     from resgen.weights.initialize import initialize
@@ -62,24 +68,25 @@ def to_torch(
     seed = argument("seed", whole(0), seed)
     weights = None if weights is None else checked_state(weights, "weights")
     wanted = Precision("fp32" if precision is None else precision, consumer)
-    if precision is not None:
-        own = {p.name for p in graph.parameters}
-        graph = at_precision(graph, wanted)
-        added = [p for p in graph.parameters if p.name not in own]
-        if weights is not None:
-            weights = {**initialize(added, seed), **weights}
+    made = graph if precision is None else at_precision(graph, wanted)
+    trained = made.training or made
     if weights is None:
-        weights = initialize(graph.parameters, seed)
+        weights = initialize(trained.parameters, seed)
     else:
-        weights = exact(weights, graph)
-    return _Lowering(graph, weights).run()
+        added = [p for p in trained.parameters if p.name not in graph.parameter]
+        spare = {p.name for p in graph.train_only} - trained.parameter.keys()
+        given = {name: held for name, held in weights.items() if name not in spare}
+        weights = exact({**initialize(added, seed), **given}, trained)
+    return _Lowering(trained, made, weights).run()
 
 
 class _Lowering:
-    """One walk over the parts of a graph."""
+    """One walk over the parts of a graph; ``inferred`` is what of it inference has."""
 
-    def __init__(self, graph: Graph, weights: Arrays) -> None:
+    def __init__(self, graph: Graph, inferred: Graph, weights: Arrays) -> None:
         self.graph = graph
+        self.inferred = inferred
+        self.apart = graph.types.keys() - inferred.types.keys()
         self.weights = weights
         self.spellings: dict[str, Spelling] = {}
         self.bound: set[str] = set()
@@ -92,11 +99,14 @@ class _Lowering:
     def run(self) -> ScopeModule:
         for node in self.graph.nodes:
             self.spell(node)
-        root, *parts = partition(self.graph).walk()
+        root, *parts = partition(self.graph, self.apart).walk()
         for part in parts:
-            trace = self.trace(part, whole=False)
+            trace = self.trace(part)
             self.made[part.path] = scope_module(_class_name(part.scope), trace)
-        model = scope_module(_camel(self.graph.name), self.trace(root, whole=True))
+        trained = self.trace(root, self.graph) if self.apart else None
+        model = scope_module(
+            _camel(self.graph.name), self.trace(root, self.inferred), trained
+        )
         self.placed[""] = model
         self.fill(root)
         for name in self.graph.parameter:  # those that passes left without a reader
@@ -203,17 +213,19 @@ class _Lowering:
 
     # --- graphs -----------------------------------------------------------------------
 
-    def trace(self, part: Scoped, *, whole: bool) -> fx.Graph:
-        """The fx graph of one part; ``whole`` if it is the network itself."""
+    def trace(self, part: Scoped, whole: Graph | None = None) -> fx.Graph:
+        """The fx graph of one part; of the network itself, what ``whole`` has of it."""
         graph = fx.Graph()
         results: dict[str, fx.Node] = {}
-        if whole:
-            results = {i.name: graph.placeholder(i.name) for i in self.graph.inputs}
+        if whole is not None:
+            results = {i.name: graph.placeholder(i.name) for i in whole.inputs}
         else:
             single = len(part.inputs) == 1
             for i, value in enumerate(part.inputs):
                 results[value] = graph.placeholder("x" if single else f"x{i}")
         for step in part.steps:
+            if whole is self.inferred and self.spared(step):
+                continue
             if isinstance(step, Scoped):
                 call = graph.create_node(
                     "call_module",
@@ -233,8 +245,14 @@ class _Lowering:
                     )
             else:
                 results[step.name] = self.call(graph, part, step, results)
-        graph.output(self.result(part, results, whole=whole))
+        graph.output(self.result(part, results, whole))
         return graph
+
+    def spared(self, step: Node | Scoped) -> bool:
+        """Whether inference does not have this step, which is so of all in it."""
+        while isinstance(step, Scoped):
+            step = step.steps[0]
+        return step.name in self.apart
 
     def call(
         self, graph: fx.Graph, part: Scoped, node: Node, results: dict[str, fx.Node]
@@ -277,12 +295,14 @@ class _Lowering:
             name=name,
         )
 
-    def result(self, part: Scoped, results: dict[str, fx.Node], *, whole: bool) -> Any:
+    def result(
+        self, part: Scoped, results: dict[str, fx.Node], whole: Graph | None
+    ) -> Any:
         """What a part returns."""
-        if not whole:
+        if whole is None:
             found = tuple(results[value] for value in part.outputs)
             return found[0] if len(found) == 1 else found
-        named = {name: results[value] for name, value in self.graph.outputs}
+        named = {name: results[value] for name, value in whole.outputs}
         return named[OUTPUT] if list(named) == [OUTPUT] else named
 
 

@@ -99,6 +99,7 @@ def prove(
     load_onnxruntime("the ONNX file cannot be run and verified")
     from resgen.lower.torch import to_torch
 
+    graph = graph.inference
     tell = say or (lambda _: None)
     tell("comparing the file's weights with the graph's")
     stored = read_stored(file)

@@ -8,11 +8,12 @@ definitions when they are first asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol
 
 from resgen.errors import did_you_mean, listed
 from resgen.spec.bind import Binder, is_identifier
-from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
+from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS, TRAIN_ONLY
 from resgen.spec.model import (
     MERGES,
     PRECISIONS,
@@ -169,7 +170,7 @@ class BodyReader:
             form,
             at,
             path=self._path(value, form),
-            share=self._share(value),
+            share=self._flag(value, "share"),
             when=self._scalar(value, "when", _BOOLEAN),
             name=self._template(value, "name"),
             start=self._template(value, "from"),
@@ -185,11 +186,11 @@ class BodyReader:
         self.binder.known = known
         return path
 
-    def _share(self, value: Mapping[str, Json]) -> bool:
-        share = value.get("share")
-        if share is None or isinstance(share.value, bool):
-            return share is not None and share.value is True
-        self.problems.mistyped(share, '"share" is true or false')
+    def _flag(self, value: Mapping[str, Json], key: str) -> bool:
+        stated = value.get(key)
+        if stated is None or isinstance(stated.value, bool):
+            return stated is not None and stated.value is True
+        self.problems.mistyped(stated, f'"{key}" is true or false')
         return False
 
     def _template(self, value: Mapping[str, Json], key: str) -> Template | None:
@@ -325,7 +326,7 @@ class BodyReader:
         if not isinstance(stated.value, dict) or not stated.value:
             self.problems.mistyped(stated, "expected an object: a body for each name")
             return None
-        bodies = {}
+        bodies, train_only = {}, set()
         # JSON's objects have no order, and the canonical form sorts their keys.
         for name, body in sorted(stated.value.items()):
             if not is_identifier(name):
@@ -334,8 +335,16 @@ class BodyReader:
             elif name == "input":
                 message = f'"{name}" names what the network takes, and no output'
                 self.problems.error("RG013", message, body.place(key=True))
+            if isinstance(body.value, dict) and TRAIN_ONLY in body.value:
+                if self._flag(body.value, TRAIN_ONLY):
+                    train_only.add(name)
+                rest = {k: v for k, v in body.value.items() if k != TRAIN_ONLY}
+                body = replace(body, value=rest)
             bodies[name] = self.body(body)
-        return Outputs(bodies)
+        if len(train_only) == len(bodies):
+            message = f'every output is "{TRAIN_ONLY}", so inference has none'
+            self.problems.error("RG013", message, stated.place())
+        return Outputs(bodies, frozenset(train_only))
 
     def _residual(self, at: Json, value: Mapping[str, Json]) -> Form:
         keys = ("residual", "pre", "post", "drop_path", "shortcut", "with")

@@ -27,6 +27,9 @@ COMMON: Final = ("as", "share", "when", "name", "from", "precision", "doc")
 #: Those of an element that has no form.
 KEEPING: Final = tuple(key for key in COMMON if key not in ("precision", "share"))
 
+#: What the element of an output may say besides.
+TRAIN_ONLY: Final = "train_only"
+
 SHORTCUT_KEYS: Final = ("project", "when", "merge", "tap", "scale")
 
 KEY_DOCS: Final = {
@@ -74,6 +77,7 @@ KEY_DOCS: Final = {
     "list": "Branches kept apart: a list of values.",
     "item": "One value of a list, counted from 0 (from the end: -1).",
     "outputs": "What the network gives out, by name and in the order of names.",
+    "train_only": "The network gives it out in training alone; no file has it.",
     "for": "A loop's variable, which counts from 0.",
     "in": "How many iterations.",
     "share": "Use the parameters of this path again; of a loop: in each iteration.",

@@ -149,9 +149,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """What the network gives out: a body over one input for each name."""
+    """What the network gives out: a body over one input for each name.
+
+    Those named in ``train_only`` it gives out in training alone.
+    """
 
     bodies: Mapping[str, Body]
+    train_only: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,7 +33,7 @@ from resgen.spec.fragments import (
     ref,
     without,
 )
-from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS
+from resgen.spec.keys import COMMON, FORMS, KEEPING, SHORTCUT_KEYS, TRAIN_ONLY
 from resgen.spec.model import MERGES, PRECISION, TAPS, MergeKind
 from resgen.spec.params import DECLARABLE, OperatorEntry, Param, Vocabulary
 from resgen.spec.picture import PARAMS as PICTURE
@@ -175,6 +175,10 @@ class _Generator:
             "body": any_of(ref("element"), list_of(ref("body"))),
             "element": any_of(ref("an-operator"), ref("a-block"), ref("object")),
             "object": self._object(),
+            "train-only": {
+                "properties": described({TRAIN_ONLY: {"type": "boolean"}}),
+                "required": [TRAIN_ONLY],
+            },
             "shortcut": any_of(ref("a-shortcut"), closed(self._fields())),
             "stage": {"type": "object", "properties": self._stage()},
             "defaults": {"type": "object", "properties": self._defaults()},
@@ -232,7 +236,7 @@ class _Generator:
                     "type": "object",
                     "minProperties": 1,
                     "propertyNames": IDENTIFIER,
-                    "additionalProperties": ref("body"),
+                    "additionalProperties": any_of(ref("body"), ref("train-only")),
                 },
             },
             **{kind: {kind: ref("body")} for kind in get_args(MergeKind)},

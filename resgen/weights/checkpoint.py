@@ -75,17 +75,19 @@ def fit(
     """The weights in what a file held, or in a state_dict; else as :func:`load`.
 
     The counters of batch norm may be missing (torch before 0.4.1 had none; they start
-    at 0), and counters of other tools may be there.
+    at 0), and counters of other tools may be there, as may what only training has.
     """
     how = how or Loading()
     found = find(saved, graph.parameters, how, origin)
     notes: list[str] = []
     if found.averaged and not how.ema:
         notes.append(f"{found.said} is a moving average, and all that {origin} holds")
+    spare = {parameter.name for parameter in graph.train_only}
     named = {
         name: value
         for name, value in found.named().items()
-        if name in graph.parameter or name.rpartition(".")[2] not in COUNTERS
+        if name in graph.parameter
+        or not (name in spare or name.rpartition(".")[2] in COUNTERS)
     }
     for parameter in graph.parameters:
         if counts_batches(parameter.name):

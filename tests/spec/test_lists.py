@@ -132,6 +132,10 @@ def test_a_merge_takes_what_a_list_holds() -> None:
     assert some.types[some.outputs[0][1]].shape == (48, 8, 8)
 
 
+OUTPUTS = "/head/outputs"
+TRAIN_ONLY = "/head/outputs/a/train_only"
+
+
 @pytest.mark.parametrize(
     ("head", "found"),
     [
@@ -155,6 +159,9 @@ def test_a_merge_takes_what_a_list_holds() -> None:
         ({"outputs": {"input": "act"}}, [("RG013", "/head/outputs/input")]),
         ({"outputs": {"a.0": "act"}}, [("RG013", "/head/outputs/a.0")]),
         ([{"from": "stages[3:]"}, {"add": [[]]}], [("RG011", "/head/1")]),
+        ({"outputs": {"a": {"train_only": True, "op": "act"}}}, [("RG013", OUTPUTS)]),
+        ({"outputs": {"a": {"train_only": 1, "op": "act"}}}, [("RG012", TRAIN_ONLY)]),
+        ({"op": "act", "train_only": True}, [("RG010", "/head/train_only")]),
     ],
 )
 def test_what_is_no_list_or_no_item(head: Any, found: list[tuple[str, str]]) -> None:

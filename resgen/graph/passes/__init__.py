@@ -24,14 +24,18 @@ class Pass(Protocol):
 
 
 def recorded(rewrite: Pass) -> Pass:
-    """Decorator: the pass leaves its name in the graphs that it yields."""
+    """Decorator: the pass leaves its name in the graphs that it yields.
+
+    They are what inference runs, so what only training has is no part of them.
+    """
 
     @wraps(rewrite)
     def run(graph: Graph, /) -> Graph:
         done = rewrite(graph)
         if rewrite.__name__ in done.passes:
             return done
-        return replace(done, passes=(*done.passes, rewrite.__name__))
+        passes = (*done.passes, rewrite.__name__)
+        return replace(done, passes=passes, training=None)
 
     return run
 

@@ -1,0 +1,78 @@
+"""Outputs that only training has: torchvision's networks with auxiliary heads."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from twin import shake
+
+import resgen
+
+pytestmark = pytest.mark.peers
+
+#: The options of torchvision's, its outputs by our names, and its ``num_params`` where
+#: those count auxiliary heads (``FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1.meta``).
+NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Any], int | None]] = {
+    "googlenet": (
+        {"aux_logits": True, "init_weights": False},
+        {"output": "logits", "aux1": "aux_logits1", "aux2": "aux_logits2"},
+        None,
+    ),
+    "fcn_resnet50": (
+        {"aux_loss": True, "weights_backbone": None},
+        {"output": "out", "aux": "aux"},
+        35_322_218,
+    ),
+    "deeplabv3_resnet50": (
+        {"aux_loss": True, "weights_backbone": None},
+        {"output": "out", "aux": "aux"},
+        42_004_074,
+    ),
+}
+
+
+def without_chance(module: nn.Module) -> nn.Module:
+    """In double, dropout taken out: two modules draw other numbers."""
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+    return module.double()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_trains_as_torchvisions(name: str, peers: ModuleType) -> None:
+    """Outputs, gradients and statistics of one step, by the names of the peer."""
+    options, names, published = NETWORKS[name]
+    graph = resgen.expand(resgen.load(name, ["/input/1=32", "/input/2=32"]))
+    torch.manual_seed(0)
+    peer = peers.torchvision.models.get_model(name, **options)
+    shake(peer, torch.randn(2, 3, 32, 32))
+    peer = without_chance(peer.train())
+    size = sum(p.numel() for p in peer.parameters())
+    assert graph.training is not None
+    assert graph.training.params == size
+    assert published in (None, size)
+    ours = without_chance(resgen.to_torch(graph))
+    ours.load_state_dict(peer.state_dict(), strict=True)
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    found, wanted = ours(x), peer(x)
+    if not isinstance(wanted, dict):
+        wanted = wanted._asdict()
+    assert found.keys() == names.keys()
+    for own, theirs in names.items():
+        torch.testing.assert_close(found[own], wanted[theirs], rtol=1e-9, atol=1e-9)
+    for outputs in (found, wanted):
+        sum(y.square().mean() for y in outputs.values()).backward()
+    gradients = dict(peer.named_parameters())
+    for path, parameter in ours.named_parameters():
+        torch.testing.assert_close(
+            parameter.grad, gradients[path].grad, rtol=1e-7, atol=1e-9, msg=path
+        )
+    statistics = dict(peer.named_buffers())
+    for path, buffer in ours.named_buffers():
+        torch.testing.assert_close(buffer, statistics[path], msg=path)
