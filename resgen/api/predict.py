@@ -25,4 +25,4 @@ def predict(
     asked = Predicting.of(options)
     opened = argument("folder", path("FOLDER"), folder)
     pictures = [argument("images", path(), image) for image in several(images)]
-    return answer(opened, pictures, asked.top, asked.output)
+    return answer(opened, pictures, asked.top, asked.output, asked.draw)

@@ -1,68 +1,65 @@
-"""The best classes of pictures, as ONNX Runtime sees them."""
+"""What a network says of pictures, as ONNX Runtime runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
+from itertools import count, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
+from resgen.artifact.answers.base import Answer, Found, Question
+from resgen.artifact.answers.classes import Classes
+from resgen.artifact.answers.mask import Mask, is_map, tells_mask
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.opened import Artifact, open_folder
-from resgen.errors import MissingComponent, ResgenError, did_you_mean, listed
+from resgen.errors import MissingComponent, ResgenError
+from resgen.files.whole import make_folder, write_bytes
 from resgen.graph.ir import INPUT, Graph
+from resgen.graph.outputs import chosen, shapes, vectors
 from resgen.pictures.find import pictures_of
-from resgen.pictures.preprocess import prepare, read
+from resgen.pictures.preprocess import Box, prepare, read, seen
 from resgen.pictures.words import takes_pictures, told
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.spec.model import Spec
 from resgen.weights.evaluate import np_dtype
 from resgen.words.numbers import shape as said
-from resgen.words.numbers import share
 from resgen.words.terminal import Shown, printable, style
-
-#: Columns of a bar that stands for 100 %.
-BAR: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Class:
-    """One answer: the output's index, its label if the spec has any, its softmax."""
-
-    index: int
-    label: str | None
-    probability: float
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The best classes of one picture, the likeliest first, or why there are none."""
+    """What was found on one picture, the most first, or why there is nothing.
+
+    ``kind`` names what was found, as in JSON; ``drawn`` is the file that shows it, if
+    one was asked for.
+    """
 
     image: Path
-    classes: tuple[Class, ...] = ()
+    kind: str = ""
+    found: tuple[Found, ...] = ()
+    drawn: Path | None = None
     failed: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As ``resgen predict --json`` lists it."""
         if self.failed is not None:
             return {"image": str(self.image), "error": self.failed}
-        return {
-            "image": str(self.image),
-            "classes": [asdict(each) for each in self.classes],
-        }
+        drawn = {} if self.drawn is None else {"drawn": str(self.drawn)}
+        found = [asdict(each) for each in self.found]
+        return {"image": str(self.image), self.kind: found, **drawn}
 
     def lines(self) -> Iterator[str]:
         """What a terminal shows of a picture that has an answer."""
         if self.failed is not None:
             return
         yield style(printable(self.image.name), bold=True)
-        for best in self.classes:
-            label = best.label
-            name = f"class {best.index}" if label is None else printable(label)
-            bar = "#" * round(BAR * best.probability)
-            yield f"  {share(best.probability, 1):>7}  {bar:<{BAR}}  {name}"
+        for each in self.found:
+            yield each.line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +94,23 @@ class Predicted(Shown):
 
 
 def predict(
-    folder: Path, images: Sequence[Path], top: int = 5, output: str | None = None
+    folder: Path,
+    images: Sequence[Path],
+    top: int | None = None,
+    output: str | None = None,
+    draw: Path | None = None,
 ) -> Predicted:
-    """The ``top`` classes of each picture, preprocessed as the spec says.
+    """What the network says of each picture, preprocessed as the spec says.
 
-    ``output`` names the scores where the network gives out several values. A folder
-    among ``images`` stands for the pictures in it. What is wrong with one picture does
-    not keep the others from being answered.
+    ``top`` is how many of the best are told, ``output`` names the one that is read
+    where several could be, and ``draw`` is a folder for the pictures with the answers
+    on them. A folder among ``images`` stands for the pictures in it. What is wrong with
+    one picture does not keep the others from being answered.
     """
     artifact = open_folder(folder)
     artifact.check_hashes()
-    spec, graph = artifact.spec, artifact.graph
-    name = _scores(graph, output)
+    spec = artifact.spec
+    kind, name = _kind(artifact.graph, spec, output)
     if not takes_pictures(spec.preprocess, spec.input):
         raise ResgenError(
             f"{folder}: an input of {said(spec.input)} is no "
@@ -119,104 +121,111 @@ def predict(
         for image in images
         for path in (pictures_of(image) if image.is_dir() else (image,))
     ]
-    found = []
+    drawings = [None] * len(paths) if draw is None else _drawings(draw, paths)
+    tried = (_attempt(path, artifact) for path in paths)
+    found: list[Prediction] = []
     with OnnxRuntimeSession(artifact.model) as session:
         # One at a time, unless the file takes no fewer.
         size = session.inputs[INPUT][0] or 1
-        for start in range(0, len(paths), size):
-            some = paths[start : start + size]
-            found += _some(some, size, artifact, session, top, name)
+        while some := list(islice(tried, size)):
+            runs = _run([p for p in some if isinstance(p, _Picture)], size, session)
+            for each in some:
+                if isinstance(each, _Picture):
+                    asked = Question(name, spec.labels, each.size, each.seen, top)
+                    drawn = drawings[len(found)]
+                    each = _answered(each.path, kind, next(runs), asked, drawn)
+                found.append(each)
     fresh = artifact.manifest.weights == FRESH
     return Predicted(told(spec.preprocess, spec.input), tuple(found), fresh)
 
 
-def _scores(graph: Graph, asked: str | None) -> str:
-    """The output with one score a class."""
-    shapes = {name: graph.types[value].shape for name, value in graph.outputs}
-    if asked is not None and asked not in shapes:
-        near = did_you_mean(asked, shapes)
-        raise ResgenError(f'{graph.name} has no output "{asked}"{near}')
-    vectors = [name for name, shape in shapes.items() if len(shape) == 1]
-    if asked in vectors:
-        return str(asked)
-    if len(vectors) == 1 and asked is None:
-        return vectors[0]
-    if vectors:
-        wrong = "" if asked is None else f', and "{asked}" is none'
-        names = listed(f'"{name}"' for name in vectors)
+def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], str]:
+    """What is read, and of which output."""
+    kinds: dict[str, type[Answer]] = dict.fromkeys(vectors(graph), Classes)
+    for name, shape in shapes(graph).items():
+        named = name == asked and is_map(shape, spec.input)
+        if named or tells_mask(shape, spec.input, spec.labels):
+            kinds[name] = Mask
+    name = chosen(graph, asked, kinds, "scores of classes")
+    return kinds[name], name
+
+
+def _drawings(folder: Path, paths: Sequence[Path]) -> list[Path]:
+    """A file in the folder, which is made, for each picture, by its name."""
+    if folder.resolve() in {path.parent.resolve() for path in paths}:
         raise ResgenError(
-            f"{graph.name} has scores of classes in {names}{wrong}",
-            hint="name one: output=NAME",
+            f"{folder} holds the pictures themselves, whose place a drawing could take",
+            hint="name another folder to draw in",
         )
-    maps = listed(f"{name} ({said(shape)})" for name, shape in shapes.items())
-    raise ResgenError(
-        f"{graph.name} gives {maps}, and no scores of classes; predict names these"
-    )
+    make_folder(folder)
+    made: dict[Path, None] = {}
+    for path in paths:
+        file = folder / f"{path.stem}.png"
+        others = (folder / f"{path.stem}-{n}.png" for n in count(2))
+        while file in made:
+            file = next(others)
+        made[file] = None
+    return list(made)
 
 
-def _some(
-    paths: Sequence[Path],
-    size: int,
-    artifact: Artifact,
-    session: OnnxRuntimeSession,
-    top: int,
-    name: str,
-) -> list[Prediction]:
-    """Of at most ``size`` pictures, in their order."""
-    made = [_attempt(path, artifact) for path in paths]
-    failed = {i: one for i, one in enumerate(made) if isinstance(one, str)}
-    ready = {i: one for i, one in enumerate(made) if not isinstance(one, str)}
-    scores: dict[int, Array] = {}
-    if ready:
-        dtype = np_dtype(session.dtypes[INPUT])
-        batch = np.stack(list(ready.values())).astype(dtype)
-        # Filled up with copies of the last.
-        inputs = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
-        run = session.run({INPUT: inputs})[name].astype(np.float64)
-        scores = dict(zip(ready, run, strict=False))
-    for index, one in scores.items():
-        if not np.isfinite(one).all():
-            failed[index] = (
-                f"the scores of {paths[index]} are not finite numbers; are those "
-                "weights whole?"
-            )
-    return [
-        Prediction(path, failed=failed[index])
-        if index in failed
-        else Prediction(path, _best(scores[index], artifact.spec.labels, top))
-        for index, path in enumerate(paths)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A picture as the file takes it, its own (width, height), and what is seen."""
+
+    path: Path
+    array: Array
+    size: tuple[int, int]
+    seen: Box
 
 
-def _attempt(image: Path, artifact: Artifact) -> Array | str:
+def _attempt(path: Path, artifact: Artifact) -> _Picture | Prediction:
     """A picture as the file takes it, or what is wrong with it."""
+    spec, camera = artifact.spec, artifact.manifest.camera
     try:
-        return _input(image, artifact)
+        picture = read(path)
+        if not camera:
+            array: Array = prepare(picture, spec.preprocess, spec.input)
+            looked = picture.size
+        else:
+            looked = (camera[1], camera[0])
+            array = np.asarray(picture.convert("RGB").resize(looked))
     except MissingComponent:
         raise
     except ResgenError as error:
-        return error.message
-
-
-def _input(image: Path, artifact: Artifact) -> Array:
-    """A picture as the file takes it: prepared, or of the camera's size."""
-    size = artifact.manifest.camera
-    if not size:
-        spec = artifact.spec
-        return prepare(read(image), spec.preprocess, spec.input)
-    height, width = size
-    return np.asarray(read(image).convert("RGB").resize((width, height)))
-
-
-def _best(
-    scores: np.ndarray[tuple[int], np.dtype[np.float64]],
-    labels: tuple[str, ...] | None,
-    top: int,
-) -> tuple[Class, ...]:
-    exponentials = np.exp(scores - scores.max())
-    shares = exponentials / exponentials.sum()
-    order = np.argsort(-shares, kind="stable")[:top]
-    return tuple(
-        Class(int(i), None if labels is None else labels[i], float(shares[i]))
-        for i in order
+        return Prediction(path, failed=error.message)
+    return _Picture(
+        path, array, picture.size, seen(looked, spec.preprocess, spec.input)
     )
+
+
+def _run(
+    pictures: Sequence[_Picture], size: int, session: OnnxRuntimeSession
+) -> Iterator[dict[str, Array]]:
+    """The outputs for each of at most ``size`` pictures, in their order."""
+    if not pictures:
+        return
+    # Filled up with copies of the last.
+    filled = [*pictures, *[pictures[-1]] * (size - len(pictures))]
+    dtype = np_dtype(session.dtypes[INPUT])
+    outputs = session.run({INPUT: np.stack([p.array for p in filled]).astype(dtype)})
+    for index in range(len(pictures)):
+        yield {name: run[index].astype(np.float64) for name, run in outputs.items()}
+
+
+def _answered(
+    path: Path,
+    kind: type[Answer],
+    outputs: dict[str, Array],
+    asked: Question,
+    drawn: Path | None,
+) -> Prediction:
+    """One picture's answer, drawn into a file if that is asked."""
+    if not np.isfinite(outputs[asked.output]).all():
+        why = f"the scores of {path} are not finite numbers; are those weights whole?"
+        return Prediction(path, failed=why)
+    answer = kind.read(outputs, asked)
+    if drawn is not None:
+        content = BytesIO()
+        answer.drawn(read(path)).save(content, "PNG")
+        write_bytes(drawn, content.getvalue())
+    return Prediction(path, kind.KEY, tuple(answer.found), drawn)

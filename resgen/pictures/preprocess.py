@@ -7,7 +7,7 @@ on Pillow images), so that numbers published for a network can be reproduced.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from resgen.words.numbers import shape as said
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+#: Left, top, right and bottom.
+Box: TypeAlias = tuple[float, float, float, float]
 
 
 def read(path: Path) -> Image:
@@ -64,21 +67,29 @@ def prepare(
     else:
         decoded = image
     picture = _coloured(_upright(decoded), preprocess.color)
+    resized, box = _cut(picture.size, preprocess, shape)
+    picture = _resized(picture, resized, preprocess)
+    if box != (0, 0, *resized):
+        picture = picture.crop(box)  # on black where the picture is too small
     height, width = shape[1:]
-    if preprocess.resize is not None:
-        picture = _resized(picture, _shorter(picture, preprocess.resize), preprocess)
-    if preprocess.crop is not None:
-        picture = _cropped(picture, preprocess.crop, preprocess.crop)
-    elif preprocess.resize is not None:
-        picture = _cropped(picture, width, height)
-    if picture.size != (width, height):
-        picture = _resized(picture, (width, height), preprocess)
+    picture = _resized(picture, (width, height), preprocess)
     pixels = np.asarray(picture, np.float32).reshape(height, width, shape[0])
     if preprocess.color == "bgr":
         pixels = pixels[..., ::-1]
     mean, std = (np.array(v, np.float32) for v in (preprocess.mean, preprocess.std))
     values = (pixels * np.float32(preprocess.scale) - mean) / std
     return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def seen(size: tuple[int, int], preprocess: Preprocess, shape: tuple[int, ...]) -> Box:
+    """What an input of ``shape`` shows of an upright picture of (width, height).
+
+    Left, top, right and bottom are shares of the picture's width and height, below 0
+    and above 1 where the input shows a frame around it. That inverts :func:`prepare`: a
+    place at the share s of the input's width is at ``left + s * (right - left)``.
+    """
+    (width, height), (left, top, right, bottom) = _cut(size, preprocess, shape)
+    return left / width, top / height, right / width, bottom / height
 
 
 def _pillow() -> Any:
@@ -116,9 +127,24 @@ def _coloured(image: Image, color: str) -> Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _shorter(image: Image, side: int) -> tuple[int, int]:
+def _cut(
+    size: tuple[int, int], preprocess: Preprocess, shape: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """The size that a picture is brought to, and the box that is cut out of it."""
+    height, width = shape[1:]
+    resized = wanted = size
+    if preprocess.resize is not None:
+        resized, wanted = _shorter(size, preprocess.resize), (width, height)
+    if preprocess.crop is not None:
+        wanted = (preprocess.crop, preprocess.crop)
+    # Halves go to the even number, and a smaller picture moves up and left.
+    left, top = (_middle(have, n) for have, n in zip(resized, wanted, strict=True))
+    return resized, (left, top, left + wanted[0], top + wanted[1])
+
+
+def _shorter(size: tuple[int, int], side: int) -> tuple[int, int]:
     """The size at which the shorter side has this length; the longer rounds down."""
-    width, height = image.size
+    width, height = size
     if width <= height:
         return side, int(side * height / width)
     return int(side * width / height), side
@@ -135,14 +161,6 @@ def _resized(image: Image, size: tuple[int, int], preprocess: Preprocess) -> Ima
     across, down = image.width / size[0], image.height / size[1]
     matrix = (across, 0.0, 0.0, 0.0, down, 0.0)
     return image.transform(size, pillow.Transform.AFFINE, matrix, method)
-
-
-def _cropped(image: Image, width: int, height: int) -> Image:
-    """The middle of the picture, on black where it is too small."""
-    # Halves go to the even number, and a smaller picture moves up and left.
-    left = _middle(image.width, width)
-    top = _middle(image.height, height)
-    return image.crop((left, top, left + width, top + height))
 
 
 def _middle(have: int, want: int) -> int:

@@ -124,7 +124,11 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "images": st.just(Path("photos")),
         "batch": st.lists(st.integers(1, 99), max_size=3),
     },
-    Predicting: {"top": st.integers(1, 99), "output": st.just("scores")},
+    Predicting: {
+        "top": st.integers(1, 99),
+        "output": st.just("scores"),
+        "draw": st.just(Path("drawn")),
+    },
     Reporting: {
         "out": st.sampled_from([Path("x.html"), Path("-a b.md")]),
         "format": st.sampled_from(["html", "csv"]),

@@ -94,16 +94,24 @@ class Verifying(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Predicting(Group):
-    """How much is told of a picture."""
+    """What is told of a picture, and whether it is drawn."""
 
-    top: int = option(
-        "--top", whole(), "How many classes to show of each picture.", default=5
+    top: int | None = option(
+        "--top",
+        whole(),
+        "How many classes to show of each picture.",
+        shown="5; of a mask all that are present",
     )
     output: str | None = option(
         "--output",
         text("NAME"),
-        "The output that holds the scores, where there are several.",
-        shown="the one that is a vector",
+        "The output that holds the scores: a vector, or a map over the picture.",
+        shown="the only one",
+    )
+    draw: Path | None = option(
+        "--draw",
+        path("FOLDER"),
+        "Write the pictures with what was found on them, as FOLDER/PICTURE.png.",
     )
 
 

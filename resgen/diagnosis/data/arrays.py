@@ -9,12 +9,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from resgen.diagnosis.data.dataset import Examples, Labels, Scores
+from resgen.diagnosis.data.dataset import Examples, Labels
 from resgen.diagnosis.data.pictures import resizing
 from resgen.errors import ResgenError
 from resgen.files.arrays import read_arrays
 from resgen.files.hashed import sha256_of
 from resgen.graph.ir import Graph
+from resgen.graph.outputs import Scores
 from resgen.pictures.preprocess import prepare
 from resgen.pictures.words import takes_pictures
 from resgen.spec.model import Preprocess

@@ -16,8 +16,9 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from resgen.errors import ResgenError, UsageError, did_you_mean
+from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
+from resgen.graph.outputs import Scores
 from resgen.records.diagnosis import Data
 from resgen.words.numbers import shape as sized
 
@@ -162,43 +163,3 @@ def split(labels: Labels, seed: int) -> tuple[Indices, Indices]:
     back = np.sort(np.concatenate(held))
     rest = np.setdiff1d(np.arange(len(labels)), back)
     return rest, back
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """An output with one number for each of ``classes`` classes."""
-
-    name: str
-    classes: int
-
-
-def scores(graph: Graph, output: str | None = None) -> Scores:
-    """The output called ``output``, or the only one; a loss can be taken of it.
-
-    An unknown name is a :class:`~resgen.errors.UsageError`. Several outputs without a
-    name, and one that is no vector of scores, are a
-    :class:`~resgen.errors.ResgenError`.
-    """
-    outputs = dict(graph.outputs)
-    names = ", ".join(outputs)
-    if output is not None and output not in outputs:
-        raise UsageError(
-            f'{graph.name} has no output "{output}"{did_you_mean(output, outputs)}',
-            hint=f"its outputs: {names}",
-        )
-    if output is None and len(outputs) > 1:
-        raise ResgenError(
-            f"{graph.name} has {len(outputs)} outputs, and a loss is taken of one",
-            hint=f"name the one: {names}",
-        )
-    name = output or next(iter(outputs))
-    kind = graph.types[outputs[name]]
-    if kind.rank != 1 or kind.size < 2:
-        raise ResgenError(
-            f'the output "{name}" of {graph.name} is N x {kind}; cross-entropy needs '
-            "N x classes, of two classes or more",
-            hint=f"name another: {names}"
-            if len(outputs) > 1
-            else "give the network a head with classes",
-        )
-    return Scores(name, kind.size)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from resgen.diagnosis.data.arrays import arrays
-from resgen.diagnosis.data.dataset import Dataset, scores
+from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.data.pictures import NAME, digits, folder
 from resgen.graph.ir import Graph
+from resgen.graph.outputs import scores
 from resgen.spec.model import Preprocess
 
 

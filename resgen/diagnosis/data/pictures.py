@@ -11,9 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from resgen.diagnosis.data.dataset import Examples, Scores
+from resgen.diagnosis.data.dataset import Examples
 from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import Graph
+from resgen.graph.outputs import Scores
 from resgen.pictures.find import PICTURES
 from resgen.pictures.preprocess import prepare, read
 from resgen.pictures.words import takes_pictures

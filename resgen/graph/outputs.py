@@ -1,0 +1,66 @@
+"""Which output of a network tells what: its shape says it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from resgen.errors import ResgenError, UsageError, did_you_mean, listed
+from resgen.graph.ir import Graph
+from resgen.words.numbers import shape as said
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """An output with one number for each of ``classes`` classes."""
+
+    name: str
+    classes: int
+
+
+def shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Each output's, without the batch."""
+    return {name: graph.types[value].shape for name, value in graph.outputs}
+
+
+def vectors(graph: Graph) -> dict[str, int]:
+    """How many classes each vector tells; a lone number is the score of none."""
+    return {
+        name: sizes[0]
+        for name, sizes in shapes(graph).items()
+        if len(sizes) == 1 and sizes[0] > 1
+    }
+
+
+def scores(graph: Graph, asked: str | None = None) -> Scores:
+    """The output that tells classes; errors as those of :func:`chosen`."""
+    found = vectors(graph)
+    name = chosen(graph, asked, found, "scores of classes")
+    return Scores(name, found[name])
+
+
+def chosen(graph: Graph, asked: str | None, fitting: Collection[str], what: str) -> str:
+    """The output ``asked`` for, or the only one that fits, which has ``what``.
+
+    An unknown name is a :class:`~resgen.errors.UsageError`; that none fits, the one
+    asked for does not, or several do, is a :class:`~resgen.errors.ResgenError`.
+    """
+    outputs = shapes(graph)
+    if asked is not None and asked not in outputs:
+        near = did_you_mean(asked, outputs)
+        raise UsageError(
+            f'{graph.name} has no output "{asked}"{near}',
+            hint=f"its outputs: {listed(outputs)}",
+        )
+    if asked in fitting:
+        return str(asked)
+    if asked is None and len(fitting) == 1:
+        return next(iter(fitting))
+    if not fitting:
+        all_of_them = listed(f"{name} ({said(size)})" for name, size in outputs.items())
+        raise ResgenError(f"{graph.name} gives {all_of_them}, and no {what}")
+    wrong = "" if asked is None else f', and "{asked}" is none'
+    names = listed(f'"{name}"' for name in fitting)
+    raise ResgenError(
+        f"{graph.name} has {what} in {names}{wrong}", hint="name one of them"
+    )
