@@ -99,7 +99,7 @@ BUDGET = {
     "calibrate": 680,
     "serve": 380,
     "kit": 910,
-    "artifact": 2220,
+    "artifact": 2330,
     "forms": 530,
     "attribution": 1660,
     "profiling": 1940,

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen._version import __version__
+from resgen.artifact.boxes import described
 from resgen.artifact.describe import describe
 from resgen.artifact.folder import GRAPH, MODEL, SPEC, WEIGHTS
 from resgen.artifact.manifest import FRESH
@@ -153,6 +154,8 @@ def _documents(artifact: Artifact, passes: tuple[str, ...]) -> Iterator[Differen
     identity = hashlib.sha256(text).hexdigest()
     yield from _stated("spec_sha256", manifest.spec_sha256, identity)
     yield from _stated("input", manifest.input, spec.input)
+    boxes = described(spec, artifact.graph)
+    yield from _stated("boxes", manifest.boxes, boxes, "resgen")
     yield from _stated("onnx.passes", manifest.onnx.passes, passes, "resgen")
     for name, entry in manifest.files.items():
         size = (artifact.folder / name).stat().st_size

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen._version import __version__
+from resgen.artifact.boxes import described
 from resgen.artifact.describe import describe
 from resgen.artifact.folder import (
     GRAPH,
@@ -255,6 +256,7 @@ def _manifest(
         weights=source.origin,
         adapted=source.adapted,
         input=source.spec.input,
+        boxes=described(source.spec, source.graph),
         precision=wishes.precision,
         calibration=calibration,
         camera=wishes.camera,

@@ -91,6 +91,7 @@ class Manifest:
     made: Mapping[str, Any]
     files: Mapping[str, Entry]
     versions: Mapping[str, str]
+    boxes: Mapping[str, Any] | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:

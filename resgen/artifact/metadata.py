@@ -9,6 +9,7 @@ from dataclasses import asdict
 from importlib import metadata
 
 from resgen._version import __version__
+from resgen.artifact.boxes import described
 from resgen.artifact.manifest import RECORDED
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source
@@ -32,6 +33,9 @@ def metadata_of(
     }
     if spec.labels is not None:
         found["resgen.labels"] = json.dumps(list(spec.labels), ensure_ascii=False)
+    boxes = described(spec, source.graph)
+    if boxes is not None:
+        found["resgen.boxes"] = json.dumps(boxes)
     if wishes.precision is not None:
         found["resgen.precision"] = wishes.precision.name
         if wishes.precisions(source.graph) & {*QUANTIZED}:

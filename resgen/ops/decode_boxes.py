@@ -9,9 +9,8 @@ from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operato
 from resgen.ops.types import Function, TensorType, Value
 from resgen.spec.params import Param
 
-#: The largest logarithm of a factor: no box grows beyond 1000 / 16 of its anchor.
-#: torchvision's, after Detectron.
-LARGEST: Final = log(1000 / 16)
+#: No box grows beyond this many times its anchor: torchvision's, after Detectron.
+LARGEST_FACTOR: Final = 1000 / 16
 
 
 @operator("decode_boxes")
@@ -113,7 +112,7 @@ class DecodeBoxes(Op):
         options = {
             "picture": self.input[1:],
             "anchors": tuple(self.anchors()),
-            "largest": LARGEST if self.coder == "deltas" else None,
+            "largest": log(LARGEST_FACTOR) if self.coder == "deltas" else None,
         }
         return Function("resgen.lower.modules.decode_boxes", (), options)
 
@@ -138,7 +137,7 @@ class DecodeBoxes(Op):
         )
         if self.coder == "deltas":
             moved = to.emit("Add", [to.emit("Mul", [first, sides]), centers])
-            factors = to.emit("Min", [second, to.floats([LARGEST], ())])
+            factors = to.emit("Min", [second, to.floats([log(LARGEST_FACTOR)], ())])
             whole = to.emit("Mul", [to.emit("Exp", [factors]), sides])
             half = to.emit("Mul", [whole, to.floats([0.5], ())])
             low, high = to.emit("Sub", [moved, half]), to.emit("Add", [moved, half])

@@ -1,0 +1,120 @@
+"""Detectors' folders: what is told of their maps is enough to make the boxes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from manifests import resealed
+
+import resgen
+
+pytestmark = pytest.mark.slow
+
+HEADS: dict[str, dict[str, Any]] = {
+    "retina": {"sizes": 2, "ratios": [0.5, 1, 3]},
+    "fcos": {"groups": 2},
+}
+
+
+def built(folder: Path, use: str, *, decode: bool) -> Path:
+    given = {"classes": 3, "width": 16, "decode": decode, **HEADS[use]}
+    spec = {
+        "resgen": 1,
+        "name": "detector",
+        "input": [3, 64, 96],
+        "stem": "cifar",
+        "stages": [
+            {"block": "basic", "width": w, "depth": 1, "stride": 2} for w in (8, 16, 24)
+        ],
+        "head": {"from": "stages", "use": use, "with": {**given, "size": 4}},
+        "preprocess": {"resize": 64},
+    }
+    resgen.build(spec, folder)
+    return folder
+
+
+def run(folder: Path, x: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """All outputs, and what the file says of boxes."""
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    names = [each.name for each in session.get_outputs()]
+    model = onnx.load(folder / "model.onnx")
+    told = {each.key: each.value for each in model.metadata_props}
+    values = session.run(None, {session.get_inputs()[0].name: x})
+    return dict(zip(names, values, strict=True)), json.loads(told["resgen.boxes"])
+
+
+def rows(maps: dict[str, np.ndarray], name: str, level: int, size: int) -> np.ndarray:
+    """One row an anchor."""
+    x = maps[f"{name}.{level}"]
+    n, _, height, width = x.shape
+    x = x.reshape(n, -1, size, height, width).transpose(0, 3, 4, 1, 2)
+    return x.reshape(n, -1, size)
+
+
+def decoded(maps: dict[str, np.ndarray], told: dict[str, Any], level: int) -> Any:
+    """The boxes of a level by nothing but what is told."""
+    about = told["levels"][level]
+    anchors = np.array(about["anchors"])
+    code = rows(maps, "boxes", level, 4)
+    code = code.reshape(len(code), *about["map"], len(anchors), 4)
+    across, down = (np.arange(n) * s for n, s in zip(
+        about["map"][::-1], about["stride"][::-1], strict=True))  # fmt: skip
+    center = np.stack(np.meshgrid(across, down), -1)[:, :, None]
+    if told["coder"] == "deltas":
+        code = code / np.array(told["weights"])
+        middle = center + code[..., :2] * anchors
+        factor = np.exp(np.minimum(code[..., 2:], np.log(told["largest_factor"])))
+        corners = [middle - factor * anchors / 2, middle + factor * anchors / 2]
+    else:
+        corners = [
+            center - code[..., :2] * anchors,
+            center + code[..., 2:] * anchors,
+        ]
+    edge = told["input"][::-1]
+    boxes = np.concatenate([c.clip(0, edge) for c in corners], -1)
+    return boxes.reshape(len(boxes), -1, 4)
+
+
+@pytest.mark.parametrize("use", HEADS)
+def test_maps_and_what_is_told_of_them_make_the_boxes(use: str, tmp_path: Path) -> None:
+    folders = [built(tmp_path / str(d), use, decode=d) for d in (False, True)]
+    x = np.random.default_rng(0).normal(size=(2, 3, 64, 96)).astype("f4")
+    (maps, told), (made, other) = (run(folder, x) for folder in folders)
+    assert (told.pop("decoded"), other.pop("decoded")) == (False, True)
+    assert told == other
+    levels = range(len(told["levels"]))
+    boxes = np.concatenate([decoded(maps, told, level) for level in levels], 1)
+    np.testing.assert_allclose(made["boxes"], boxes, rtol=1e-5, atol=1e-3)
+    sure = {
+        name: 1 / (1 + np.exp(-np.concatenate(
+            [rows(maps, name, level, size) for level in levels], 1)))
+        for name, size in (("logits", told["classes"]), ("centers", 1))
+        if f"{name}.0" in maps
+    }  # fmt: skip
+    scores = {
+        "sigmoid(logits)": lambda logits: logits,
+        "(sigmoid(logits) * sigmoid(centers)) ^ 0.5": lambda logits, centers: np.sqrt(
+            logits * centers
+        ),
+    }[told["score"]](**sure)
+    np.testing.assert_allclose(made["scores"], scores, rtol=1e-4, atol=1e-6)
+    for folder in folders:
+        kept = json.loads((folder / "manifest.json").read_text("utf-8"))["boxes"]
+        assert kept["levels"] == told["levels"]
+        assert str(resgen.verify(folder)).endswith("is proven")
+
+
+def test_what_a_manifest_says_of_boxes_is_held_against_the_spec(tmp_path: Path) -> None:
+    folder = built(tmp_path / "out", "retina", decode=True)
+    path = folder / "manifest.json"
+    told = json.loads(path.read_text("utf-8"))
+    told["boxes"]["levels"][0]["stride"] = [16, 16]
+    resealed(path, told)
+    with pytest.raises(resgen.ResgenError, match="the manifest's boxes"):
+        resgen.verify(folder)
