@@ -279,9 +279,12 @@ def _manifest(
 # --- what is said ---------------------------------------------------------------------
 
 
+def _sums(graph: Graph) -> int:
+    return sum(node.op.name == "add" for node in graph.nodes)
+
+
 def _graph_line(graph: Graph) -> str:
-    additions = sum(node.op.name == "add" for node in graph.nodes)
-    return f"{len(graph.nodes)} operators, {additions} residual additions"
+    return f"{len(graph.nodes)} operators, {_sums(graph)} residual additions"
 
 
 def _weights_line(source: Source) -> str:
@@ -293,6 +296,7 @@ def _onnx_line(made: Made) -> str:
         return sum(isinstance(n.op, Norm) and n.op.type == "batch" for n in of.nodes)
 
     kept = norms(made.file_graph)
+    merged = _sums(made.graph) - _sums(made.file_graph)
     folded = norms(made.graph) - kept
     placed = sum(node.op.name == "quantize" for node in made.file_graph.nodes)
     wanted = made.wishes.precision
@@ -301,6 +305,7 @@ def _onnx_line(made: Made) -> str:
         "" if wanted is None else wanted.name: wanted is not None,
         f"{folded} batch norms folded": folded,
         f"{kept} batch norms kept": kept,
+        f"{merged} sums of convolutions merged": merged,
         f"{placed} quantisers placed for {made.lowered.wanted.consumer}": placed,
         size(made.written.bytes): True,
     }

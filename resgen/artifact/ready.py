@@ -19,9 +19,8 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.graph.parts import homes
-from resgen.graph.passes import apply
 from resgen.graph.passes.camera import camera
-from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.passes.inference import for_inference
 from resgen.graph.precision import NAMES, Precision
 from resgen.lower.onnx import Written, write
 from resgen.runtime.base import Array
@@ -257,7 +256,7 @@ def as_written(lowered: Lowered, source: Source, wishes: Wishes) -> Graph:
     graph = lowered.shipped
     if wishes.precision is None:
         graph = lowered.graph
-        graph = graph if wishes.keep_batchnorm else apply(graph, fold_norm)
+        graph = graph if wishes.keep_batchnorm else for_inference(graph)
     return as_taken(graph, source, wishes)
 
 

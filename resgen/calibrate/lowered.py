@@ -16,7 +16,7 @@ from resgen.errors import ResgenError
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
-from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.passes.inference import for_inference
 from resgen.graph.passes.split_silu import split_silu
 from resgen.graph.precision import (
     NAMES,
@@ -61,7 +61,7 @@ class Calibrator:
 
     def __post_init__(self) -> None:
         # Split, so that every value is there that any placement quantises.
-        self.folded = apply(self.graph, fold_norm, split_silu)
+        self.folded = apply(for_inference(self.graph), split_silu)
 
     def at(self, wanted: Precision) -> Lowered:
         """The network at a precision, calibrated."""

@@ -11,7 +11,7 @@ from resgen.graph.ir import Graph
 from resgen.graph.parts import sections
 from resgen.graph.passes import apply
 from resgen.graph.passes.cast import cast
-from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.passes.inference import for_inference
 from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.passes.quantize import quantize
 from resgen.graph.placement import PLACEMENTS
@@ -84,7 +84,7 @@ def at_precision(graph: Graph, wanted: Precision) -> Graph:
     Raises :class:`~resgen.errors.ResgenError` where nothing could be quantised.
     """
     placement = PLACEMENTS[wanted.consumer]
-    folded = apply(graph, fold_norm)
+    folded = for_inference(graph)
     low = set(precisions(folded, wanted).values()) & set(QUANTIZED)
     if low:
         folded = apply(folded, *placement.passes)

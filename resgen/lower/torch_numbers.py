@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from resgen.lower.modules import standardized
 from resgen.ops.types import (
@@ -127,6 +128,17 @@ def _per_output(vector: Tensor, rank: int) -> Tensor:
     return vector.reshape(*vector.shape, *(1,) * (rank - 1))
 
 
+def _diagonal(vector: Tensor, columns: int, rank: int) -> Tensor:
+    rows = vector.view(-1, columns)
+    return torch.diag_embed(rows).reshape(-1, columns, *(1,) * (rank - 2))
+
+
+def _enlarge(weight: Tensor, *zeros: int) -> Tensor:
+    axes = len(zeros) // 2
+    pairs = zip(reversed(zeros[:axes]), reversed(zeros[axes:]), strict=True)
+    return functional.pad(weight, [n for pair in pairs for n in pair])
+
+
 #: What :data:`resgen.weights.evaluate.FUNCTIONS` computes, with gradients.
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "add": lambda a, b: a + b,
@@ -137,6 +149,8 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "zeros_like": torch.zeros_like,
     "per_output": _per_output,
     "standardize": standardized,
+    "diagonal": _diagonal,
+    "enlarge": _enlarge,
     "reshape": lambda x, *shape: x.reshape(shape),
     "cast": cast,
     "scale_of": _scale_of,

@@ -137,7 +137,10 @@ class Apply:
     ``function`` is one of those in ``resgen.weights.evaluate.FUNCTIONS``: add,
     subtract, multiply, divide, sqrt, zeros_like, per_output (a vector over output
     channels, shaped to broadcast against a weight whose rank is the number that
-    follows), standardize (weight standardisation with the epsilon that follows), cast
+    follows), diagonal (a vector over output channels as the 1 x 1 weight that scales
+    channels, of as many input channels a group and of the rank that follow), enlarge (a
+    weight with so many zeros before and then after its kernel, by axis), standardize
+    (weight standardisation with the epsilon that follows), cast
     (to the type that follows), scale_of (of a weight's outputs, so that their largest
     number becomes the one that follows), as_scale (cast to the type that follows, but
     at least its least normal number), fit_bias (the scale of a weight, raised until the

@@ -125,10 +125,16 @@ def bound(asked: Asked) -> torch.Tensor:
     return found + TINY
 
 
-def grown(asked: Asked, before: torch.Tensor) -> torch.Tensor:
-    """What a batch norm makes of what its input may be off by."""
+def grown(asked: Asked, before: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What a batch norm, or a sum, makes of what its inputs may be off by.
+
+    Of a sum, those that may be off are enough.
+    """
+    if isinstance(asked.op, Add):
+        return sum(before[1:], start=before[0])
+    (only,) = before
     scale, _ = _affine(asked)
-    return scale.abs() * before
+    return scale.abs() * only
 
 
 def _terms(n: int) -> float:

@@ -287,7 +287,7 @@ class Judge:
         for node, ramp, found in zip(
             activations(self.graph), feeds.values(), results, strict=True
         ):
-            self._compare(self._asked(node, [ramp]), None, found, each=True)
+            self._compare(self._asked(node, [ramp]), (), found, each=True)
 
     def _asked(self, node: Node, given: Sequence[Array]) -> Asked:
         inputs = [_double(x) for x in given]
@@ -305,11 +305,14 @@ class Judge:
 
     def _known(self, node: Node, given: Sequence[Known], found: Array | None) -> Known:
         """What the operators that read it are given: the file's own, if it has it."""
-        inputs, before = [value for value, _ in given], given[0][1]
-        if found is None:  # the norm that follows is part of the file's node
+        inputs = [value for value, _ in given]
+        before = [off for _, off in given if off is not None]
+        if found is None:  # what follows is part of the file's node
             asked = self._asked(node, inputs)
-            return asked.exact.numpy(), bound(asked)
-        whole = self.rounded(node) != 0  # a share of the largest of all
+            own = bound(asked)
+            return asked.exact.numpy(), own + grown(asked, before) if before else own
+        # A share of the largest of all, or of what is as large as all.
+        whole = bool(before) or self.rounded(node) != 0
         parts = [(inputs, found)] if whole else pieces(node, inputs, found)
         shares = [self._compare(self._asked(node, x), before, y) for x, y in parts]
         self.shares.append(max(shares))
@@ -318,14 +321,14 @@ class Judge:
     def _compare(
         self,
         asked: Asked,
-        before: torch.Tensor | None,
+        before: Sequence[torch.Tensor],
         found: Array,
         *,
         each: bool = False,
     ) -> float:
         """What it uses of what rounding explains; more than all of it is refused.
 
-        ``before`` is what a norm's input may be off by. With ``each``, constants are
+        ``before`` is what its inputs may be off by. With ``each``, constants are
         rounded by a share of every value by itself, or of its input.
         """
         node, exact, got = asked.node, asked.exact, _double(found)
@@ -337,7 +340,7 @@ class Judge:
             self._nearest(asked, got)
             return 0.0
         allowed = bound(asked)
-        if before is not None:
+        if before:
             allowed = allowed + grown(asked, before)
         rounded = self.rounded(node)
         if rounded:

@@ -62,6 +62,29 @@ def _reshape(_: Shape, *shape: int) -> Shape:
     return shape
 
 
+def _diagonal(vector: Array, columns: int, rank: int) -> Array:
+    rows = np.arange(len(vector))
+    made = np.zeros((len(vector), columns))
+    made[rows, rows % columns] = vector
+    return made.reshape(_on_diagonal(vector.shape, columns, rank))
+
+
+def _on_diagonal(shape: Shape, columns: int, rank: int) -> Shape:
+    return (*shape, columns, *(1,) * (rank - 2))
+
+
+def _enlarge(weight: Array, *zeros: int) -> Array:
+    axes = zip(zeros[: len(zeros) // 2], zeros[len(zeros) // 2 :], strict=True)
+    return np.pad(weight, ((0, 0), (0, 0), *axes))
+
+
+def _enlarged(shape: Shape, *zeros: int) -> Shape:
+    axes = zip(
+        shape[2:], zeros[: len(zeros) // 2], zeros[len(zeros) // 2 :], strict=True
+    )
+    return (*shape[:2], *(sum(axis) for axis in axes))
+
+
 def _standardize(weight: Array, eps: float) -> Array:
     """Each output's weights at mean 0, variance 1; Qiao et al. 2019, as timm does it.
 
@@ -145,6 +168,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
         lambda x, rank: x.reshape(_per_output(x.shape, rank)), _per_output
     ),
     "standardize": Function(_standardize, _same),
+    "diagonal": Function(_diagonal, _on_diagonal),
+    "enlarge": Function(_enlarge, _enlarged),
     "reshape": Function(lambda x, *shape: x.reshape(shape), _reshape),
     "cast": Function(_cast, _same),
     "scale_of": Function(_scale_of, lambda shape, _: shape[:1]),

@@ -83,7 +83,9 @@ class Building(Writing):
     """What ``resgen build`` is asked."""
 
     keep_batchnorm: bool = option(
-        "--keep-batchnorm", FLAG, "Do not fold batch norms into convolutions."
+        "--keep-batchnorm",
+        FLAG,
+        "Do not fold batch norms, nor merge convolutions that are summed.",
     )
     images: Path | None = option(
         "--images",

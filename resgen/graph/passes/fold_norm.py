@@ -57,22 +57,30 @@ def _fold(graph: Graph, into: Node, norm: Node) -> Node | None:
         return None
     if not isinstance(into.op, Conv | Linear):
         return None
-    own, affine = dict(into.operands), dict(norm.operands)
-    weight, bias, mean = own["weight"], own.get("bias"), affine["running_mean"]
-    variance = Apply("add", (affine["running_var"], float(norm.op.eps)))
-    deviation = Apply("sqrt", (variance,))
-    scale = Apply("divide", (affine.get("weight", 1.0), deviation))
+    own = dict(into.operands)
+    weight = own["weight"]
+    scale, own["bias"] = scale_and_bias(norm, own.get("bias"))
     per_output = Apply("per_output", (scale, _rank(graph, weight)))
-    centre = mean if bias is None else Apply("subtract", (mean, bias))
-    shift = Apply("multiply", (centre, scale))
     own["weight"] = Apply("multiply", (weight, per_output))
-    own["bias"] = Apply("subtract", (affine.get("bias", 0.0), shift))
     return replace(
         into,
         op=replace(into.op, bias=True),
         operands=tuple(own.items()),
         absorbed=(*into.absorbed, norm.name),
     )
+
+
+def scale_and_bias(norm: Node, bias: Operand | None = None) -> tuple[Apply, Apply]:
+    """``s`` and ``bias'`` of a batch norm whose input has had a bias added, or not."""
+    if not isinstance(norm.op, Norm):
+        raise TypeError(f"{norm.name} is no norm")
+    affine = dict(norm.operands)
+    mean = affine["running_mean"]
+    variance = Apply("add", (affine["running_var"], float(norm.op.eps)))
+    scale = Apply("divide", (affine.get("weight", 1.0), Apply("sqrt", (variance,))))
+    centre = mean if bias is None else Apply("subtract", (mean, bias))
+    shift = Apply("multiply", (centre, scale))
+    return scale, Apply("subtract", (affine.get("bias", 0.0), shift))
 
 
 def _rank(graph: Graph, weight: Operand) -> int:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from resgen.errors import Severity
 from resgen.graph.explanations import Explanation
 from resgen.graph.ir import Graph, Node, Section
-from resgen.graph.passes import apply
-from resgen.graph.passes.fold_norm import fold_norm
+from resgen.graph.passes.inference import for_inference
 from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
 
@@ -49,7 +48,7 @@ class Subject:
     @cached_property
     def folded(self) -> Graph:
         """The graph with every batch norm folded that can be."""
-        return apply(self.graph, fold_norm)
+        return for_inference(self.graph)
 
     @cached_property
     def view(self) -> View:

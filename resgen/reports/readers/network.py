@@ -32,11 +32,10 @@ def names_of(network: Path | None) -> tuple[Names | None, tuple[Part, ...]]:
     from resgen.attribution.graph_names import names_of_graph
     from resgen.attribution.parts import parts_of
     from resgen.expansion.network import expand, load
-    from resgen.graph.passes import apply
-    from resgen.graph.passes.fold_norm import fold_norm
+    from resgen.graph.passes.inference import for_inference
 
     graph = expand(load(str(network)))
-    return names_of_graph(apply(graph, fold_norm)), parts_of(graph)
+    return names_of_graph(for_inference(graph)), parts_of(graph)
 
 
 def charged(
