@@ -62,6 +62,8 @@ OPERANDS = {
     "zeros_like": Apply("zeros_like", (W,)),
     "per_output": Apply("per_output", (V, 4)),
     "standardize": Apply("standardize", (W, 1e-6)),
+    "diagonal": Apply("diagonal", (V, 5, 4)),
+    "enlarge": Apply("enlarge", (W, 1, 0, 2, 3)),
     "reshape": Apply("reshape", (W, 5, 12)),
     "cast": HALF,
     "scale_of": S,

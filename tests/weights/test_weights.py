@@ -88,6 +88,16 @@ EXPRESSIONS = {
             127,
         ).double(),
     ),
+    "diagonal": (
+        Apply("diagonal", (B, 3, 4)),
+        lambda w, b, v: torch.cat([torch.diag(b[:3]), torch.diag(b[3:])])[
+            ..., None, None
+        ],
+    ),
+    "enlarge": (
+        Apply("enlarge", (W, 1, 0, 2, 3)),
+        lambda w, b, v: torch.nn.functional.pad(w, (0, 3, 1, 2)),
+    ),
     "standardize": (
         Apply("standardize", (W, 1e-6)),
         lambda w, b, v: torch.nn.functional.batch_norm(
