@@ -49,7 +49,8 @@ def listed(
 def item(x: Value, index: int, place: Place) -> Value:
     """One value of a list."""
     if isinstance(x, Val) or x.names:
-        raise Stop("RG025", f"there is no list to take item {index} of", place)
+        hint = 'a list of values comes of "list", and of {"from": "stages"}'
+        raise Stop("RG025", f"there is no list to take item {index} of", place, hint)
     if not -len(x.items) <= index < len(x.items):
         message = f"there is no item {index} in a list of {len(x.items)}"
         raise Stop("RG026", message, place)
