@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from resgen.graph.ir import Graph
     from resgen.lower.torch import to_torch
     from resgen.spec.model import Spec
+    from resgen.weights.checkpoint import renamed
 
 #: Public names and where they live; each is imported when it is first used, since
 #: torch alone takes longer than checking a hundred specs.
@@ -69,6 +70,7 @@ _HOMES = {
     "load": "resgen.expansion.network",
     "predict": "resgen.api.predict",
     "profile": "resgen.api.profile",
+    "renamed": "resgen.weights.checkpoint",
     "report": "resgen.api.report",
     "to_torch": "resgen.lower.torch",
     "verify": "resgen.api.verify",
@@ -99,6 +101,7 @@ __all__ = [
     "load",
     "predict",
     "profile",
+    "renamed",
     "report",
     "to_torch",
     "verify",

@@ -88,7 +88,7 @@ BUDGET = {
     "ops": 3400,
     "graph": 3160,
     "expansion": 1850,
-    "weights": 1240,
+    "weights": 1410,
     "onnxfile": 850,
     "lower": 1350,
     "machine": 1480,

@@ -2,8 +2,8 @@
 
 What training scripts save is seldom a plain state_dict: the weights lie beside an
 optimizer and the script's arguments, below a key of its own, under the prefix of a
-wrapper. :func:`load` finds them, without running what a pickle asks for, and gives
-them the network's names, all of them or none.
+wrapper, or with the names of another library. :func:`load` finds them, without running
+what a pickle asks for, and gives them the network's names, all of them or none.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from resgen.errors import ResgenError, UsageError
-from resgen.graph.ir import Graph
-from resgen.options.kinds import told
+from resgen.graph.ir import GRAPH, Graph
+from resgen.options.kinds import argument, choice, told
 from resgen.spec.model import Spec
 from resgen.weights.adapting import adapted
 from resgen.weights.evaluate import Array
@@ -27,7 +28,8 @@ from resgen.weights.fitting import compare, refusal
 from resgen.weights.formats import format_of
 from resgen.weights.loading import Loaded, Loading
 from resgen.weights.mends import mend
-from resgen.weights.names import counts_batches, find, is_tensor
+from resgen.weights.names import Found, counts_batches, find, is_tensor
+from resgen.weights.naming import Naming, namings
 from resgen.weights.pickles import read_pickle
 from resgen.weights.safetensors import StoredWeights
 from resgen.words.numbers import count as said
@@ -78,14 +80,20 @@ def fit(
     at 0), and counters of other tools may be there, as may what only training has.
     """
     how = how or Loading()
-    found = find(saved, graph.parameters, how, origin)
+    found, naming = _found(saved, graph, how, origin)
     notes: list[str] = []
     if found.averaged and not how.ema:
         notes.append(f"{found.said} is a moving average, and all that {origin} holds")
+    values = found.named()
+    if naming is not None:
+        values = naming.to_own(values, graph)
+        named_as, *more = naming.notes(graph)
+        notes += [named_as, *more]
+        origin = f"{origin}, {named_as},"
     spare = {parameter.name for parameter in graph.train_only}
     named = {
         name: value
-        for name, value in found.named().items()
+        for name, value in values.items()
         if name in graph.parameter
         or not (name in spare or name.rpartition(".")[2] in COUNTERS)
     }
@@ -111,6 +119,45 @@ def fit(
     }
     require_finite(graph, typed, origin)
     return Loaded(typed, tuple(notes))
+
+
+def renamed(
+    state_dict: Mapping[str, Any], graph: Graph, library: str | None = None
+) -> dict[str, Any]:
+    """A network's weights by the names that torchvision or timm gives them.
+
+    ``state_dict`` has the network's own names or those of either library, ``library``
+    is "torchvision" or "timm", or None for the network's own names. Values stay what
+    they are, reshaped where one library has a linear map and the other a convolution.
+    Weights that are not the network's raise :class:`~resgen.errors.ResgenError`, and so
+    does a network that the library is not known to have.
+
+    >>> from resgen.expansion.network import expand, load
+    >>> from resgen.weights.initialize import initialize
+    >>> graph = expand(load("mobilenetv2_100"))
+    >>> [*renamed(initialize(graph.parameters, 0), graph, "torchvision")][0]
+    'features.0.0.weight'
+    """
+    graph = argument("graph", GRAPH, graph)
+    state, origin = checked_state(state_dict), "the state_dict"
+    if library is not None:
+        library = argument("library", choice("timm", "torchvision"), library)
+    found, naming = _found(state, graph, Loading(), origin)
+    own = found.named()
+    if naming is not None:
+        own = naming.to_own(own, graph)
+    # A part of the weights has names as well.
+    misfit = replace(compare(graph.parameters, own), missing=())
+    if misfit:
+        raise refusal(misfit, graph.parameters, own, origin, None)
+    for known in namings(graph) if library else ():
+        if library == known.library:
+            return known.from_own(own)
+        if library == known.own:
+            return own
+    if library:
+        raise ResgenError(f"{library} is not known to have a network like {graph.name}")
+    return own
 
 
 def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:
@@ -165,6 +212,22 @@ def checked_state(state: object, argument: str = "state_dict") -> Mapping[str, A
 
 
 # --- parts ----------------------------------------------------------------------------
+
+
+def _found(
+    saved: object, graph: Graph, how: Loading, origin: str
+) -> tuple[Found, Naming | None]:
+    """The weights in what a file held, by the names of which more are theirs.
+
+    None says that these are the network's own.
+    """
+    best, naming = find(saved, graph.parameters, how, origin), None
+    if best.fits < sum(not counts_batches(p.name) for p in graph.parameters):
+        for other in namings(graph):
+            found = find(saved, [*other.parameters.values()], how, origin)
+            if found.fits > best.fits:
+                best, naming = found, other
+    return best, naming
 
 
 def _say_converted(dtypes: Mapping[str, int]) -> None:

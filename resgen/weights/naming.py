@@ -1,0 +1,203 @@
+"""The names that torchvision and timm give the parameters of the same network.
+
+A file of ``families`` has those of one family in both. The first of its ``rules`` that
+fits a name renames it: the name in either library (one, where they are alike), then,
+where shapes differ, the shape in either, as ONNX's Reshape reads it (0 keeps an axis,
+-1 takes the rest). A name that ends in a dot stands for all that begin so; ``{s}`` is
+a number, ``{2s+1}`` one that is computed of it. Rules ``with`` a name are for networks
+that have it.
+
+``{n}`` is how many came before, in the order of the network, of what ``count`` names.
+``shapes`` tells apart families of the same names: by the shape, -1 for any size, of
+parameters as the first library names them. ``eps`` is that of the batch norms in the
+second library, of networks that have the parameter by which it stands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.graph.ir import Graph, Parameter
+from resgen.ops.norm import Norm
+
+_FAMILIES: Final = Path(__file__).parent / "families"
+_NUMBER: Final = re.compile(r"\{(\d*)([a-z])([+-]\d+)?\}")
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How ``library`` names the parameters of a network that has names of ``own``.
+
+    ``parameters`` are the library's, by the network's own names; ``eps`` is that of its
+    batch norms, where not every network has it.
+    """
+
+    family: str
+    library: str
+    own: str
+    parameters: Mapping[str, Parameter]
+    eps: float | None
+
+    def notes(self, graph: Graph) -> Iterator[str]:
+        """What to tell of weights that have these names."""
+        yield f"named as {self.library} names {self.family}"
+        norms = (node.op for node in graph.nodes if isinstance(node.op, Norm))
+        here = {norm.eps for norm in norms if norm.type == "batch"}
+        if self.eps is not None and (others := sorted(here - {self.eps})):
+            told = ", ".join(map(str, others))
+            yield f"batch norms have eps {self.eps} in {self.library}, here {told}"
+
+    def to_own(self, values: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
+        """Arrays or tensors of the library's names by the network's; others stay."""
+        own = {p.name: graph.parameter[name] for name, p in self.parameters.items()}
+        found = {}
+        for name, value in values.items():
+            ours = own.get(name)
+            if ours is None:
+                found[name] = value
+            else:
+                found[ours.name] = _reshaped(value, ours.shape)
+        return found
+
+    def from_own(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Arrays or tensors of the network's own names by the library's."""
+        pairs = ((self.parameters[name], value) for name, value in values.items())
+        return {p.name: _reshaped(value, p.shape) for p, value in pairs}
+
+
+def namings(graph: Graph) -> Iterator[Naming]:
+    """How libraries name a network's parameters, where a family has all of its names.
+
+    Where both name it alike there are two, of its own names.
+    """
+    for family in _families():
+        for own in (0, 1):
+            if (naming := family.naming(graph, own)) is not None:
+                yield naming
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+class _Name:
+    """A name with numbers in it, or what names begin with."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._terms = [
+            (letter, int(times or 1), int(plus or 0))
+            for times, letter, plus in _NUMBER.findall(text)
+        ]
+        plain = _NUMBER.sub("\0", text).split("\0")
+        pattern = "(0|[1-9][0-9]{0,5})".join(map(re.escape, plain))
+        self._pattern = re.compile(pattern + ("(.*)" if text.endswith(".") else "()$"))
+
+    def read(self, name: str) -> tuple[dict[str, int], str] | None:
+        """The numbers in a name and what follows it; None of one that is another."""
+        if (found := self._pattern.match(name)) is None:
+            return None
+        *digits, rest = found.groups()
+        numbers: dict[str, int] = {}
+        for (letter, times, plus), said in zip(self._terms, digits, strict=True):
+            number, odd = divmod(int(said) - plus, times)
+            if odd or numbers.setdefault(letter, number) != number:
+                return None
+        return numbers, rest
+
+    def write(self, numbers: Mapping[str, int]) -> str:
+        """The name with these numbers in it."""
+        terms = (str(numbers[x] * times + plus) for x, times, plus in self._terms)
+        return _NUMBER.sub(lambda _: next(terms), self._text)
+
+
+class _Family:
+    """What a file of ``families`` says."""
+
+    def __init__(self, read: Mapping[str, Any]) -> None:
+        self._read = read
+        self._count = _Name(read["count"]) if "count" in read else None
+        #: Names and shapes in either library, and the name that is asked for.
+        self._rules: list[tuple[list[_Name], list[Shape], _Name | None]] = []
+        for entry in read["rules"]:
+            grouped = isinstance(entry, dict)
+            within = _Name(entry["with"]) if grouped else None
+            for rule in entry["rules"] if grouped else [entry]:
+                left, right = rule[:2] if len(rule) > 1 else rule * 2
+                names = [_Name(left), _Name(right)]
+                shapes = [tuple(shape) for shape in rule[2:]]
+                self._rules.append((names, shapes, within))
+
+    def naming(self, graph: Graph, own: int) -> Naming | None:
+        """How the other library names a graph that has the names of library ``own``.
+
+        None where not all are known.
+        """
+        # What is counted and asked for is known by the first library's names alone.
+        if own and (self._count or any(within for *_, within in self._rules)):
+            return None
+        counted: dict[str, int] = {}
+        theirs: dict[str, Parameter] = {}
+        for parameter in graph.parameters:
+            n = len(counted)
+            if self._count and (found := self._count.read(parameter.name)):
+                n = counted.setdefault(self._count.write(found[0]), n)
+            for names, shapes, within in self._rules:
+                if (found := names[own].read(parameter.name)) is None:
+                    continue
+                numbers, rest = found
+                if within and within.write(numbers) not in graph.parameter:
+                    continue
+                theirs[parameter.name] = replace(
+                    parameter,
+                    name=names[1 - own].write({**numbers, "n": n}) + rest,
+                    shape=_shape(parameter.shape, shapes[1 - own] if shapes else None),
+                )
+                break
+            else:
+                return None
+        sizes = {p.name: p.size for p in theirs.values()}
+        if [*sizes.values()] != [p.size for p in graph.parameters]:
+            return None  # two of one name, or a shape that is no other way to see it
+        known = theirs.values() if own else graph.parameters
+        first = {p.name: p.shape for p in known}
+        wanted = self._read.get("shapes", {})
+        if any(first.get(n) != _shape(first.get(n, ()), s) for n, s in wanted.items()):
+            return None
+        eps = (e for name, e in self._read.get("eps", {}).items() if name in first)
+        library = self._read["libraries"]
+        return Naming(
+            self._read["network"],
+            library[1 - own],
+            library[own],
+            theirs,
+            next(eps, None),
+        )
+
+
+@cache
+def _families() -> tuple[_Family, ...]:
+    files = sorted(_FAMILIES.glob("*.json"))
+    return tuple(_Family(json.loads(file.read_text("utf-8"))) for file in files)
+
+
+def _shape(shape: Shape, wanted: Shape | None) -> Shape:
+    """A shape made another as ONNX's Reshape does it."""
+    sizes = [shape[i] if size == 0 else size for i, size in enumerate(wanted or shape)]
+    rest = prod(shape) // prod(size for size in sizes if size != -1)
+    return tuple(rest if size == -1 else size for size in sizes)
+
+
+def _reshaped(value: Any, shape: Shape) -> Any:
+    """A value in a shape of as many numbers; another, which fits nothing, as it is."""
+    given = tuple(value.shape)
+    fits = given != shape and prod(given) == prod(shape)
+    return value.reshape(shape) if fits else value
