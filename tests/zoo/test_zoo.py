@@ -16,6 +16,7 @@ SIZES = (8, 16, 32, 48, 64, 96, 224)
 KNOWN = {
     "densenet100_k12": "RG210",
     "densenet40_k12": "RG210",
+    "dpn": "RG210 RG213",
     "ghostnet": "RG210",
     "legacy_senet154": "RG212",
     "legacy_seresnet": "RG213",
@@ -27,6 +28,7 @@ KNOWN = {
     "res2net": "RG210",
     "res2net50_48w": None,
     "rexnet": "RG210",
+    "selecsls60": "RG210",
     "senet154": "RG212",
     "tresnet_l": "RG210",
     "tresnet_xl": "RG210",
@@ -39,7 +41,7 @@ def known_warnings(name: str) -> set[str]:
     """Of the longest beginning that a name has."""
     begins = [start for start in KNOWN if name.startswith(start)]
     code = KNOWN[max(begins, key=len)] if begins else None
-    return {code} if code else set()
+    return set((code or "").split())
 
 
 #: The largest of families that smaller ones stand for in all but a soak.
