@@ -95,7 +95,7 @@ BUDGET = {
     "tensorrt": 1450,
     "runtime": 1040,
     "pictures": 525,
-    "proof": 1880,
+    "proof": 1900,
     "calibrate": 680,
     "serve": 380,
     "kit": 910,

@@ -16,7 +16,7 @@ from resgen.pictures.find import pictures_of
 from resgen.pictures.words import takes_pictures
 from resgen.proof.accuracy import ENOUGH, Accuracy, wilson
 from resgen.proof.camera import verify_camera
-from resgen.proof.classes import Classes, verdict
+from resgen.proof.classes import Classes, same_class, verdict
 from resgen.proof.gate import Verification, probed, prove
 from resgen.proof.initializers import prove_initializers
 from resgen.proof.local import prove_locally
@@ -199,7 +199,7 @@ def proof_lines(done: Verification, source: str) -> list[str]:
     batches = ", ".join(map(str, dict.fromkeys(done.batches)))
     same = ""
     if done.probe.top1 is not None:
-        same = ", the same class for {} of {}".format(*done.probe.top1)
+        same = f", {same_class(done.probe.top1, done.probe.top1_output)}"
     lines = [
         f"PyTorch = ONNX Runtime on probe parameters, {total} inputs "
         f"({' and '.join(kinds)}; batches {batches})",
@@ -251,12 +251,9 @@ def accuracy_lines(accuracy: Accuracy, precision: str) -> list[str]:
         return ["the float32 network overflows on these weights: nothing to compare"]
     parts = []
     if accuracy.top1 is not None and accuracy.interval is not None:
-        same, count = accuracy.top1
+        said = same_class(accuracy.top1, accuracy.top1_output)
         low, high = (100 * share for share in accuracy.interval)
-        parts.append(
-            f"the same class for {same} of {count} inputs (95 %: {low:.1f} to "
-            f"{high:.1f} %)"
-        )
+        parts.append(f"{said} inputs (95 %: {low:.1f} to {high:.1f} %)")
     parts.append(f"cosine {accuracy.cosine:.5f}")
     parts.append(
         f"differences up to {accuracy.largest:.2%} of {output_text(accuracy)}'s range "

@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 
 from resgen.calibrate.plausible import LOOKED_AT, check_inputs, check_pictures
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, listed
 from resgen.files.arrays import read_arrays
 from resgen.graph.ir import Graph
+from resgen.graph.outputs import vectors
 from resgen.pictures.find import PICTURES, photographs, pictures_of
 from resgen.pictures.preprocess import prepare, read
 from resgen.pictures.words import takes_pictures
@@ -141,7 +142,7 @@ def _pictures(
     if own or not inner:
         return pictures_of(folder), None
     names = [path.name for path in inner]
-    count = graph.types[graph.outputs[0][1]].size
+    count = _classes(graph, folder)
     if labels and set(names) <= set(labels):
         indices = [list(labels).index(name) for name in names]
     elif len(names) == count:
@@ -158,14 +159,29 @@ def _pictures(
     return [path for path, _ in found], np.array([k for _, k in found])
 
 
+def _classes(graph: Graph, source: Path) -> int:
+    """How many classes the network tells, by the one output that does."""
+    found = vectors(graph)
+    if len(found) != 1:
+        names = listed(f'"{name}"' for name in found)
+        told = f"tells classes by {names}" if found else "has no scores of classes"
+        raise ResgenError(
+            f"{source} holds right classes, and {graph.name} {told}",
+            hint="of such a network the inputs are enough",
+        )
+    (count,) = found.values()
+    return count
+
+
 def _targets(
-    path: Path, arrays: Mapping[str, Array], count: int, classes: int
+    path: Path, arrays: Mapping[str, Array], count: int, graph: Graph
 ) -> Array | None:
     """The right classes in an .npz, checked."""
     name = next((name for name in LABELS if name in arrays), None)
     if name is None:
         return None
     found: Array = arrays[name]
+    classes = _classes(graph, path)
     fits = found.shape == (count,) and found.dtype.kind in "iu"
     if not fits or found.min() < 0 or found.max() >= classes:
         raise ResgenError(
@@ -198,7 +214,7 @@ def _arrays(path: Path, graph: Graph, preprocess: Preprocess) -> Samples:
     if not np.isfinite(array).all():
         raise ResgenError(f"{path} holds numbers that are not finite")
     notes = check_inputs(given, path, preprocess, shape)
-    targets = _targets(path, arrays, len(array), graph.types[graph.outputs[0][1]].size)
+    targets = _targets(path, arrays, len(array), graph)
     return Samples(
         len(array),
         f"{len(array)} inputs of {path.name}",

@@ -17,7 +17,7 @@ import numpy as np
 
 from resgen.graph.ir import Graph
 from resgen.graph.parts import Part, homes
-from resgen.proof.classes import Z95, Classes, classes
+from resgen.proof.classes import Z95, Classes, SameClass, classes
 from resgen.runtime.base import Array
 
 #: From how many inputs on the share of equal classes is a judge and not only advice:
@@ -43,15 +43,15 @@ class BlockNoise:
 class Accuracy:
     """How far a low-precision network is from the float32 one, over ``inputs`` inputs.
 
-    ``top1`` counts those whose largest element is the same in the first output that is
-    a vector; ``interval`` is the 95 % interval of their share (Wilson 1927); both None
-    where none is. ``outputs`` are the signal-to-noise ratios of all in dB; ``output``
-    has the least, ``snr``, and the figures that follow are its: ``cosine`` is the mean
-    over inputs, ``largest`` and ``p999`` are the largest and the 99.9th percentile of
-    differences, in units of the output's range. ``judge`` is what ran the low-precision
-    network. ``finite`` is false where the float32 network gives numbers that are not,
-    and then nothing is known. ``classes`` compares both networks with the right
-    classes, where those are known.
+    ``top1`` counts those whose largest element is the same in the vector of scores that
+    agrees least, ``top1_output`` where there are several outputs; ``interval`` is the
+    95 % interval of their share (Wilson 1927); None where there is none. ``outputs``
+    are the signal-to-noise ratios of all in dB; ``output`` has the least, ``snr``, and
+    the figures that follow are its: ``cosine`` is the mean over inputs, ``largest`` and
+    ``p999`` are the largest and the 99.9th percentile of differences, in units of the
+    output's range. ``judge`` is what ran the low-precision network. ``finite`` is false
+    where the float32 network gives numbers that are not, and then nothing is known.
+    ``classes`` compares both networks with the right classes, where those are known.
     """
 
     judge: str
@@ -67,6 +67,7 @@ class Accuracy:
     blocks: tuple[BlockNoise, ...]
     finite: bool = True
     classes: Classes | None = None
+    top1_output: str | None = None
 
     @property
     def worst(self) -> BlockNoise | None:
@@ -124,13 +125,12 @@ class Tally:
             name: (np.concatenate(wanted), np.concatenate(self.found[name]))
             for name, wanted in self.wanted.items()
         }
-        top1 = interval = right = None
-        for wanted, found in pairs.values():
-            if wanted.ndim == 2 and wanted.shape[1] > 1:
-                same = int((wanted.argmax(1) == found.argmax(1)).sum())
-                top1, interval = (same, len(wanted)), wilson(same, len(wanted))
-                right = None if targets is None else classes(wanted, found, targets)
-                break
+        same = SameClass()
+        for name, pair in pairs.items():
+            same.add(name, *pair)
+        right = None
+        if targets is not None and same.least is not None:
+            right = classes(*pairs[same.least], targets)
         ratios = {name: _ratio(*pair) for name, pair in pairs.items()}
         output = min(ratios, key=ratios.__getitem__)
         wanted, found = pairs[output]
@@ -146,8 +146,8 @@ class Tally:
             inputs=count,
             output=output,
             outputs=ratios,
-            top1=top1,
-            interval=interval,
+            top1=same.top1,
+            interval=None if same.top1 is None else wilson(*same.top1),
             cosine=float(cosines.mean()),
             largest=float(apart.max()) / reach,
             p999=float(np.percentile(apart, 99.9)) / reach,
@@ -159,6 +159,7 @@ class Tally:
             ),
             finite=all(np.isfinite(wanted).all() for wanted, _ in pairs.values()),
             classes=right,
+            top1_output=same.named,
         )
 
 

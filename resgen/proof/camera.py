@@ -24,6 +24,7 @@ from resgen.ops.cast import CODES
 from resgen.ops.types import DType
 from resgen.pictures.find import photographs
 from resgen.pictures.preprocess import prepare, read
+from resgen.proof.classes import SameClass
 from resgen.proof.compare import Departure
 from resgen.runtime.base import Array, release_memory
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
@@ -52,8 +53,9 @@ class CameraAgreement:
     ``steps`` is the largest difference of a pixel in steps of 8 bits, before it is
     normalised, ``share`` that of the pixels that differ by half a step or more.
     ``outputs`` is the largest difference of an output in units of its range, and
-    ``top1`` counts the pictures whose largest element is the same, and all; both are
-    None where ONNX Runtime's CPU has no kernels for the network (bfloat16).
+    ``top1`` counts the pictures of the same class, and all, in the scores that agree
+    least, ``top1_output`` where there are several outputs. They are None where ONNX
+    Runtime's CPU has no kernels for the network (bfloat16).
     """
 
     pictures: int
@@ -62,6 +64,7 @@ class CameraAgreement:
     share: float
     outputs: float | None
     top1: tuple[int, int] | None
+    top1_output: str | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -94,11 +97,13 @@ def verify_camera(
         steps, share = _compare_pixels(
             [values[ready] for values in handed], prepared, preprocess
         )
-        outputs = top1 = None
+        outputs, same = None, SameClass()
         if network is not None:
             wanted = _run(network, prepared)
-            outputs, top1 = _compare_outputs(_run(file, pictures), wanted)
-    return CameraAgreement(len(pictures), size, steps, share, outputs, top1)
+            outputs, same = _compare_outputs(_run(file, pictures), wanted)
+    return CameraAgreement(
+        len(pictures), size, steps, share, outputs, same.top1, same.named
+    )
 
 
 def _ready(stored: StoredModel) -> str:
@@ -233,9 +238,9 @@ def _compare_pixels(
 
 def _compare_outputs(
     found: Sequence[Mapping[str, Array]], wanted: Sequence[Mapping[str, Array]]
-) -> tuple[float, tuple[int, int] | None]:
+) -> tuple[float, SameClass]:
     """The largest difference as a share of the range, and how often the best agree."""
-    largest, same, total = 0.0, 0, 0
+    largest, same = 0.0, SameClass()
     for results, expected in zip(found, wanted, strict=True):
         for name, other in expected.items():
             exact = other.astype(np.float64)
@@ -251,7 +256,5 @@ def _compare_outputs(
                     f"{OUTPUTS})",
                 )
             largest = max(largest, share)
-            if exact.ndim == 1:
-                same += int(results[name].argmax() == exact.argmax())
-                total += 1
-    return largest, (same, total) if total else None
+            same.add(name, exact[None], results[name][None])
+    return largest, same

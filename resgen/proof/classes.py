@@ -1,8 +1,8 @@
-"""Classes told right by two networks on the same labelled inputs."""
+"""Classes that two computations tell of the same inputs: alike, and right."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Final, Literal
 
@@ -15,6 +15,50 @@ Z95: Final = 1.959964
 Verdict = Literal["within", "beyond", "undecided"]
 #: How many of the first classes count as right in top-5.
 FIRST: Final = 5
+
+
+@dataclass
+class SameClass:
+    """Counts the inputs to which two computations give the same class, by output.
+
+    Only vectors of scores tell classes: a lone number and a map tell none.
+    """
+
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    outputs: set[str] = field(default_factory=set)
+
+    def add(self, name: str, wanted: Array, found: Array) -> None:
+        """An output, one row an input."""
+        self.outputs.add(name)
+        if wanted.ndim == 2 and wanted.shape[1] > 1:
+            same, total = self.counts.get(name, (0, 0))
+            same += int((wanted.argmax(1) == found.argmax(1)).sum())
+            self.counts[name] = same, total + len(wanted)
+
+    @property
+    def least(self) -> str | None:
+        """The output that agrees least, the first of equals; None without scores."""
+        return min(self.counts, key=lambda name: self.counts[name][0], default=None)
+
+    @property
+    def top1(self) -> tuple[int, int] | None:
+        """In that output, those of the same class, and all."""
+        return None if self.least is None else self.counts[self.least]
+
+    @property
+    def named(self) -> str | None:
+        """That output, if there are several outputs to tell apart."""
+        return self.least if len(self.outputs) > 1 else None
+
+
+def same_class(top1: tuple[int, int], output: str | None) -> str:
+    """What a person reads of it.
+
+    >>> same_class((3, 4), "scores")
+    'the same class by "scores" for 3 of 4'
+    """
+    by = "" if output is None else f' by "{output}"'
+    return f"the same class{by} for {top1[0]} of {top1[1]}"
 
 
 @dataclass(frozen=True, slots=True)

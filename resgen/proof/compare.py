@@ -11,6 +11,7 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph, Node
 from resgen.graph.parts import homes
+from resgen.proof.classes import SameClass
 from resgen.runtime.base import Array, Session
 from resgen.words.numbers import shape as said
 
@@ -38,9 +39,10 @@ class Agreement:
     """How closely outputs agree, over all inputs that were compared.
 
     ``relative`` is the largest difference in units of the output's range, which
-    ``tolerance`` bounds. ``top1`` counts the inputs whose largest element is the same,
-    and all of them; None where no output is a vector. ``finite`` is false if the
-    reference is not, and then nothing else is known.
+    ``tolerance`` bounds. ``top1`` counts the inputs of the same class, and all of them,
+    in the scores that agree least, ``top1_output`` where there are several outputs;
+    None where no output is a vector of scores. ``finite`` is false if the reference is
+    not, and then nothing else is known.
     """
 
     inputs: int
@@ -50,6 +52,7 @@ class Agreement:
     top1: tuple[int, int] | None
     finite: bool = True
     tolerance: float = TOLERANCE
+    top1_output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def compare_outputs(
     """
     absolute = relative = 0.0
     tolerance = TOLERANCE
-    same = total = 0
+    same = SameClass()
     sizes = tuple(len(next(iter(feeds.values()))) for feeds, _ in reference.batches)
     for feeds, expected in reference.batches:
         if not all(np.isfinite(array).all() for array in expected.values()):
@@ -107,11 +110,16 @@ def compare_outputs(
                     f"{tolerance:.1e}",
                 )
             absolute, relative = max(absolute, difference), max(relative, share)
-            if wanted.ndim == 2:
-                same += int((array.argmax(1) == wanted.argmax(1)).sum())
-                total += len(wanted)
-    top1 = (same, total) if total else None
-    return Agreement(sum(sizes), sizes, absolute, relative, top1, tolerance=tolerance)
+            same.add(name, wanted, array)
+    return Agreement(
+        sum(sizes),
+        sizes,
+        absolute,
+        relative,
+        same.top1,
+        tolerance=tolerance,
+        top1_output=same.named,
+    )
 
 
 def _apart(array: Array, wanted: Array) -> tuple[float, float]:

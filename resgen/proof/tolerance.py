@@ -7,7 +7,7 @@ from typing import Final
 
 from resgen.errors import ResgenError
 from resgen.proof.accuracy import ENOUGH, Accuracy, BlockNoise
-from resgen.proof.classes import verdict
+from resgen.proof.classes import same_class, verdict
 
 #: The least signal-to-noise ratio of any block, in dB. Over the zoo, on fresh weights
 #: and photographs, the noisiest blocks have 60 (fp16), 37 (bf16), 21 (int8) and 15
@@ -69,10 +69,10 @@ def judge(accuracy: Accuracy, precision: str) -> None:
         )
     if accuracy.top1 is None or accuracy.interval is None:
         return
-    same, count = accuracy.top1
-    if count >= ENOUGH and accuracy.interval[1] < LEAST_TOP1[precision]:
+    said = same_class(accuracy.top1, accuracy.top1_output)
+    if accuracy.top1[1] >= ENOUGH and accuracy.interval[1] < LEAST_TOP1[precision]:
         raise Inaccurate(
-            f"{precision} loses too much: the same class for {same} of {count} inputs "
+            f"{precision} loses too much: {said} inputs "
             f"(at least {LEAST_TOP1[precision]:.0%} wanted)",
             (),
             accuracy,

@@ -56,7 +56,8 @@ class Accuracy:
 
     ``counts`` are inputs told ``right`` (of labelled ones), or those given the ``same``
     class as by the float32 network; ``float32`` is the share that this tells right.
-    ``on`` is what was looked at.
+    ``on`` is what was looked at, ``output`` the one that tells the classes where a
+    network has several.
     """
 
     counts: Literal["right", "same"]
@@ -65,6 +66,7 @@ class Accuracy:
     inputs: int
     on: str
     float32: float | None = None
+    output: str | None = None
 
     def __post_init__(self) -> None:
         shares = (self.share, *self.interval, self.float32 or 0.0)

@@ -179,3 +179,24 @@ def test_a_classifiers_drawing_has_its_best_class(
     assert top.tobytes() == original.convert("RGB").tobytes()
     below = drawn.crop((0, original.height, *drawn.size))
     assert below.getextrema() == ((0, 255),) * 3
+
+
+# --- the same class -------------------------------------------------------------------
+
+
+def test_the_class_that_agrees_is_of_a_named_output(tmp_path: Path) -> None:
+    other = [*SCORES[:2], {"op": "linear", "as": "other", "out": 4}]
+    folder = built(tmp_path, {"first": SCORES, "maps": MAPS, "second": other})
+    said: list[str] = []
+    probe = resgen.verify(folder, progress=said.append).record["probe"]
+    assert probe["top1"] == [4, 4]
+    assert probe["top1_output"] == "first"
+    assert 'the same class by "first" for 4 of 4' in "\n".join(said)
+
+
+def test_a_mask_has_no_class(masked: Path) -> None:
+    said: list[str] = []
+    record = resgen.verify(masked, progress=said.append).record
+    assert record["probe"]["top1"] is None
+    assert "of the output's range" in "\n".join(said)
+    assert "the same class" not in "\n".join(said)

@@ -16,7 +16,7 @@ from resgen.calibrate.measure import BLOCK_INPUTS
 from resgen.graph.precision import Precision
 from resgen.lower.onnx import write
 from resgen.lower.torch import to_torch
-from resgen.proof.accuracy import wilson
+from resgen.proof.accuracy import Tally, wilson
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 
 COUNT = 50
@@ -116,3 +116,19 @@ def test_progress_is_told(made):
 def test_the_interval_is_wilsons(same, count):
     wanted = binomtest(same, count).proportion_ci(0.95, method="wilson")
     assert wilson(same, count) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
+
+
+def test_of_several_outputs_the_least_agreement_is_told():
+    tally = Tally({})
+    exact = np.eye(5, dtype=np.float32)
+    other = exact[[0, 1, 2, 4, 3]]
+    tally.add_output("maps", np.ones((5, 5, 2, 2)), np.zeros((5, 5, 2, 2)))
+    tally.add_output("number", exact[:, :1], exact[:, 1:2])
+    tally.add_output("sound", exact, exact)
+    tally.add_output("worse", exact, other)
+    told = tally.accuracy("ONNX Runtime", np.arange(5))
+    assert (told.top1, told.top1_output) == ((3, 5), "worse")
+    assert told.classes.top1 == (5, 3)
+    alone = Tally({})
+    alone.add_output("output", exact, other)
+    assert alone.accuracy("ONNX Runtime").top1_output is None

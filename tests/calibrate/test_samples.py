@@ -13,6 +13,9 @@ from PIL import Image
 from resgen.calibrate.samples import gather
 from resgen.errors import ResgenError
 from resgen.ops.conv import Conv
+from resgen.ops.flatten import Flatten
+from resgen.ops.global_pool import GlobalPool
+from resgen.ops.linear import Linear
 from resgen.pictures.preprocess import prepare
 from resgen.spec.model import Preprocess
 
@@ -259,3 +262,30 @@ def test_pictures_cannot_calibrate_what_takes_none(tmp_path):
         with pytest.raises(ResgenError, match="is no picture") as refused:
             gather(tmp_path, graph, preprocess)
         assert ".npz" in refused.value.hint
+
+
+def test_right_classes_are_of_the_one_output_that_tells_classes(tmp_path):
+    net = Builder((3, 16, 16))
+    net.add("conv", Conv(out=4, kernel=3))
+    net.add("pool", GlobalPool())
+    net.add("flat", Flatten())
+    net.add("fc", Linear(out=3))
+    two = net.graph(("maps", "conv"), ("scores", "fc"))
+    inputs = np.random.default_rng(0).standard_normal((5, 3, 16, 16), np.float32)
+    for names in (("a", "b", "c"), ("a", "b")):
+        for name in names:
+            (tmp_path / f"{len(names)}" / name).mkdir(parents=True)
+            picture(tmp_path / f"{len(names)}" / name / "1.png")
+    file = tmp_path / "x.npz"
+    np.savez(file, x=inputs, labels=np.array([0, 1, 2, 2, 1]))
+    assert gather(file, two, Preprocess()).targets.tolist() == [0, 1, 2, 2, 1]
+    assert gather(tmp_path / "3", two, Preprocess()).targets.tolist() == [0, 1, 2]
+    with pytest.raises(ResgenError, match="as many as its 3 classes"):
+        gather(tmp_path / "2", two, Preprocess())
+
+    both = net.graph(("first", "fc"), ("second", "flat"))
+    for source in (file, tmp_path / "3"):
+        with pytest.raises(ResgenError, match='tells classes by "first", "second"'):
+            gather(source, both, Preprocess())
+        with pytest.raises(ResgenError, match="has no scores of classes"):
+            gather(source, net.graph(("maps", "conv")), Preprocess())

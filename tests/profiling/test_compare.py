@@ -308,6 +308,10 @@ def test_the_accuracy_of_an_export_is_read_where_it_is_known(tmp_path):
     told = known(replace(exported, verified=labelled))
     assert (told.counts, told.share, told.float32) == ("right", 0.76, 0.77)
     assert told.interval == pytest.approx(proportion(304, 400))
+    assert told.output is None
+    found = replace(found, top1_output="scores")
+    several = {"accuracy": {**found.to_json(), "measured_on": "pictures"}}
+    assert known(replace(exported, verified=several)).output == "scores"
     # What was measured at another precision, or of weights that nobody trained.
     assert known(exported, "fp32") is None
     assert known(replace(exported, weights="fresh", seed=0)) is None

@@ -136,14 +136,17 @@ def _shares(found: Mapping[str, Any]) -> Accuracy | None:
     from resgen.proof.accuracy import wilson
 
     on, known = str(found["measured_on"]), found.get("classes")
+    output = found.get("top1_output")
     if known is not None:
         (exact, right), inputs = known["top1"], known["inputs"]
         ends = wilson(right, inputs)
-        return Accuracy("right", right / inputs, ends, inputs, on, exact / inputs)
+        share = right / inputs
+        return Accuracy("right", share, ends, inputs, on, exact / inputs, output)
     if found["top1"] is None:
         return None
     same, inputs = found["top1"]
-    return Accuracy("same", same / inputs, wilson(same, inputs), inputs, on)
+    ends = wilson(same, inputs)
+    return Accuracy("same", same / inputs, ends, inputs, on, output=output)
 
 
 # --- two saved reports ----------------------------------------------------------------

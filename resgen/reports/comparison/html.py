@@ -10,7 +10,13 @@ from resgen.document.files import plain
 from resgen.records.comparison import Comparison
 from resgen.reports import page
 from resgen.reports.comparison import tables
-from resgen.reports.comparison.wording import facts, sentence, sentences, verdict
+from resgen.reports.comparison.wording import (
+    counted,
+    facts,
+    sentence,
+    sentences,
+    verdict,
+)
 from resgen.reports.page import again, card, items
 from resgen.reports.tables import pairs
 from resgen.words.numbers import (
@@ -93,13 +99,12 @@ def _cards(one: Comparison) -> Iterator[str]:
     for side in (a, b):
         if known := side.accuracy:
             low, high = known.interval
-            what = "told right" if known.counts == "right" else "in float32's class"
             than = "" if known.float32 is None else (
                 f" · float32 {share(known.float32, 1)}"
             )  # fmt: skip
             yield card(
                 share(known.share, 1),
-                f"{what} by {side.name}",
+                f"{side.name}: {counted(known)}",
                 f"{share_interval(low, high)} at 95 %{than} · {known.inputs:,} inputs",
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resgen.artifact.measured import PROBE
-from resgen.records.comparison import Comparison, Side
+from resgen.records.comparison import Accuracy, Comparison, Side
 from resgen.words.numbers import count, scaled, seconds, share, share_interval
 
 
@@ -99,14 +99,19 @@ def accuracy(side: Side) -> str:
         asked = side.weights == PROBE and side.precision != "fp32"
         return "accuracy not measured: fresh weights know no classes" if asked else ""
     low, high = known.interval
-    what = "right" if known.counts == "right" else "of float32's class"
     told = (
-        f"{share(known.share, 1)} of {known.inputs:,} inputs {what} (95 % interval "
-        f"{share_interval(low, high)})"
+        f"{share(known.share, 1)} of {known.inputs:,} inputs {counted(known)} "
+        f"(95 % interval {share_interval(low, high)})"
     )
     if known.float32 is None:
         return told
     return f"{told}, float32 {share(known.float32, 1)}"
+
+
+def counted(known: Accuracy) -> str:
+    """What is said of the inputs that count."""
+    what = "right" if known.counts == "right" else "of float32's class"
+    return what if known.output is None else f'{what} by "{known.output}"'
 
 
 def facts(found: Comparison) -> str:
