@@ -13,7 +13,9 @@ from typing import Any
 from resgen.errors import SpecError
 from resgen.expansion.network import expand
 from resgen.graph.ir import Graph, Node
+from resgen.ops.act import Act
 from resgen.ops.decode_boxes import LARGEST_FACTOR, DecodeBoxes
+from resgen.ops.joint_sigmoid import JointSigmoid
 from resgen.spec.expr import constant
 from resgen.spec.model import Scalar, Spec, Use
 
@@ -94,13 +96,10 @@ def _formula(value: str, makers: Mapping[str, Node], maps: Mapping[str, str]) ->
         return maps.get(value, value)
     node = makers[value]
     parts = list(dict.fromkeys(_formula(x, makers, maps) for x in node.inputs))
-    given = node.op.effective(node.type)
-    match node.op.name:
-        case "act":
-            return f"{given['type']}({parts[0]})"
-        case "multiply":
-            return " * ".join(parts)
-        case "power":
-            return f"({parts[0]}) ^ {given['exponent']:g}"
+    match node.op:
+        case Act(type=kind):
+            return f"{kind}({parts[0]})"
+        case JointSigmoid():
+            return f"({' * '.join(f'sigmoid({part})' for part in parts)}) ^ 0.5"
         case _:
             return parts[0]

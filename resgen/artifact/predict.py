@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from resgen.artifact.answers.base import Answer, Found, Question
+from resgen.artifact.answers.boxes import Boxes, gives_boxes
 from resgen.artifact.answers.classes import Classes
 from resgen.artifact.answers.mask import Mask, is_map, tells_mask
+from resgen.artifact.boxes import SCORES, levels
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.opened import Artifact, open_folder
 from resgen.errors import MissingComponent, ResgenError
@@ -58,8 +60,9 @@ class Prediction:
         if self.failed is not None:
             return
         yield style(printable(self.image.name), bold=True)
-        for each in self.found:
-            yield each.line()
+        yield from (
+            (each.line() for each in self.found) if self.found else ("  nothing",)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,8 @@ def predict(
     """
     artifact = open_folder(folder)
     artifact.check_hashes()
-    spec = artifact.spec
-    kind, name = _kind(artifact.graph, spec, output)
+    spec, graph = artifact.spec, artifact.graph
+    kind, name = _kind(graph, spec, output)
     if not takes_pictures(spec.preprocess, spec.input):
         raise ResgenError(
             f"{folder}: an input of {said(spec.input)} is no "
@@ -131,7 +134,9 @@ def predict(
             runs = _run([p for p in some if isinstance(p, _Picture)], size, session)
             for each in some:
                 if isinstance(each, _Picture):
-                    asked = Question(name, spec.labels, each.size, each.seen, top)
+                    asked = Question(
+                        graph, name, spec.labels, each.size, each.seen, top
+                    )
                     drawn = drawings[len(found)]
                     each = _answered(each.path, kind, next(runs), asked, drawn)
                 found.append(each)
@@ -146,6 +151,8 @@ def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], st
         named = name == asked and is_map(shape, spec.input)
         if named or tells_mask(shape, spec.input, spec.labels):
             kinds[name] = Mask
+    if levels(graph) and gives_boxes(shapes(graph)):
+        kinds[SCORES] = Boxes
     name = chosen(graph, asked, kinds, "scores of classes")
     return kinds[name], name
 

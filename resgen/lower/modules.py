@@ -48,6 +48,11 @@ def matmul(x: Tensor, by: Tensor, transpose: bool, transpose_by: bool) -> Tensor
     return torch.matmul(x.mT if transpose else x, by.mT if transpose_by else by)
 
 
+def joint_sigmoid(x: Tensor, by: Tensor) -> Tensor:
+    """The geometric mean of the sigmoids of both, close to float's end near 0."""
+    return ((1 + torch.exp(-x)) * (1 + torch.exp(-by))).rsqrt()
+
+
 def repeated(x: Tensor, value: Tensor) -> Tensor:
     """``value``, which has an axis of 1 for the batch, for each input of ``x``."""
     return value.expand(len(x), *value.shape[1:])

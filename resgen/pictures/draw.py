@@ -63,6 +63,26 @@ def overlaid(
     return pillow.fromarray(pixels)
 
 
+def boxed(picture: Image, boxes: Iterable[tuple[tuple[float, ...], Colour]]) -> Image:
+    """The picture with a frame for each box, x1 y1 x2 y2 in its pixels; later on top.
+
+    A frame is white between two lines of its colour, so that it is seen on any ground.
+    """
+    from PIL import ImageDraw
+
+    made = picture.convert("RGB")
+    pen = ImageDraw.Draw(made)
+    thick = max(1, min(picture.size) // 300)
+    for box, colour in boxes:
+        for inset, fill in enumerate((colour, (255, 255, 255), colour)):
+            left, top, right, bottom = (round(n) for n in box)
+            by = inset * thick
+            corners = (left + by, top + by, right - 1 - by, bottom - 1 - by)
+            if corners[0] <= corners[2] and corners[1] <= corners[3]:
+                pen.rectangle(corners, outline=fill, width=thick)
+    return made
+
+
 def captioned(picture: Image, entries: Mapping[str, Colour | None]) -> Image:
     """The picture with lines of text below it, each behind its colour if it has one.
 

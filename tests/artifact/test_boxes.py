@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import PIL.Image
 import pytest
+import torch
 from manifests import resealed
 
 import resgen
+from resgen.artifact.answers.base import Question
+from resgen.artifact.answers.boxes import Boxes
+from resgen.pictures.preprocess import prepare, seen
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +27,9 @@ HEADS: dict[str, dict[str, Any]] = {
 }
 
 
-def built(folder: Path, use: str, *, decode: bool) -> Path:
+def spec_of(use: str, *, decode: bool) -> resgen.Spec:
     given = {"classes": 3, "width": 16, "decode": decode, **HEADS[use]}
-    spec = {
+    return resgen.load({
         "resgen": 1,
         "name": "detector",
         "input": [3, 64, 96],
@@ -34,8 +39,11 @@ def built(folder: Path, use: str, *, decode: bool) -> Path:
         ],
         "head": {"from": "stages", "use": use, "with": {**given, "size": 4}},
         "preprocess": {"resize": 64},
-    }
-    resgen.build(spec, folder)
+    })  # fmt: skip
+
+
+def built(folder: Path, use: str, *, decode: bool) -> Path:
+    resgen.build(spec_of(use, decode=decode), folder)
     return folder
 
 
@@ -118,3 +126,59 @@ def test_what_a_manifest_says_of_boxes_is_held_against_the_spec(tmp_path: Path) 
     resealed(path, told)
     with pytest.raises(resgen.ResgenError, match="the manifest's boxes"):
         resgen.verify(folder)
+
+
+# --- on pictures ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(300, 150), (150, 300), (48, 40)])
+def test_a_box_lies_where_the_picture_has_it(size: tuple[int, int]) -> None:
+    """A white field is found in the prepared input, and so where it was painted."""
+    spec, (width, height) = spec_of("retina", decode=True), size
+    middle = np.array([width, height]) / 2
+    field = np.rint([*(middle - size_of(size)), *(middle + size_of(size))]).astype(int)
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[field[1] : field[3], field[0] : field[2]] = 255
+    prepared = prepare(picture, spec.preprocess, spec.input)[0]
+    bright = prepared > (prepared.min() + prepared.max()) / 2
+    (down,), (across,) = (np.nonzero(bright.any(axis)) for axis in (1, 0))
+    graph = resgen.expand(spec)
+    shapes = {name: graph.types[value].shape for name, value in graph.outputs}
+    outputs = {name: np.zeros(shape) for name, shape in shapes.items()}
+    outputs["boxes"][7] = across[0], down[0], across[-1] + 1, down[-1] + 1
+    outputs["scores"][7, 2] = 0.75
+    at = seen(size, spec.preprocess, spec.input)
+    asked = Question(graph, "scores", ("a", "b", "c"), size, at, None)
+    (found,) = Boxes.read(outputs, asked).found
+    assert (found.label, found.score) == ("c", 0.75)
+    pixel = max(width / 64, height / 64, 1)
+    assert np.abs(np.array(found.box) - field).max() <= pixel
+
+
+def size_of(size: tuple[int, int]) -> np.ndarray:
+    """Half of a field that every crop of the middle shows."""
+    return np.array([min(size) / 5, min(size) / 7])
+
+
+def test_boxes_are_told_and_drawn(tmp_path: Path) -> None:
+    spec = spec_of("fcos", decode=True)
+    state = resgen.to_torch(resgen.expand(spec)).state_dict()
+    state["head.classification_head.cls_logits.bias"] += torch.tensor([9.0, 0.0, 6.0])
+    resgen.build(spec, tmp_path / "out", state_dict=state)
+    picture = tmp_path / "picture.png"
+    rng = np.random.default_rng(0)
+    PIL.Image.fromarray(rng.integers(0, 255, (90, 200, 3), np.uint8)).save(picture)
+    found = resgen.predict(tmp_path / "out", picture, top=4, draw=tmp_path / "drawn")
+    (told,) = found.to_dict()
+    assert [each["index"] for each in told["boxes"]] == [0] * 4
+    for each in told["boxes"]:
+        left, top, right, bottom = each["box"]
+        assert 0 <= left < right <= 200
+        assert 0 <= top < bottom <= 90
+        assert 0.5 < each["score"] < 1
+    drawn = np.asarray(PIL.Image.open(told["drawn"]))[:90, :200]
+    changed = (drawn != np.asarray(PIL.Image.open(picture))).any(2)
+    assert 0 < changed.mean() < 0.5
+    state["head.classification_head.cls_logits.bias"] -= 20
+    resgen.build(spec, tmp_path / "out", state_dict=state)
+    assert "nothing" in str(resgen.predict(tmp_path / "out", picture))

@@ -99,8 +99,8 @@ class Predicting(Group):
     top: int | None = option(
         "--top",
         whole(),
-        "How many classes to show of each picture.",
-        shown="5; of a mask all that are present",
+        "How many classes, or boxes, to show of each picture.",
+        shown="5; of boxes 10, of a mask all that are present",
     )
     output: str | None = option(
         "--output",

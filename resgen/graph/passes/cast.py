@@ -21,8 +21,9 @@ from resgen.ops.types import Apply, DType, Operand, Ref
 #: Sums over many squares or exponentials: 16 bits overflow or lose them. Those over the
 #: pixels of a picture are exact in float32 alone, and so are places on it.
 SENSITIVE: Final = frozenset({
-    "decode_boxes", "gem", "global_response_norm", "local_response_norm", "luma",
-    "normalize", "power", "resample", "softmax", "truncate", "unit_norm",
+    "decode_boxes", "gem", "global_response_norm", "joint_sigmoid",
+    "local_response_norm", "luma", "normalize", "power", "resample", "softmax",
+    "truncate", "unit_norm",
 })  # fmt: skip
 
 
