@@ -35,6 +35,8 @@ from resgen.spec.places import describe
 from resgen.spec.source import Json, Problems
 
 _NUMBER = Param("number")
+#: Where one value enters what takes a list.
+LIST_HINT: Final = 'a list of maps is to enter here, such as {"from": "stages"}'
 #: What it costs to word why an expression has no value, told again or not.
 _REFUSAL: Final = 50
 
@@ -153,7 +155,7 @@ class Frame:
             hint = None
             if "channels" in expr.names and "takes a list" in error.message:
                 # Sizes of lists are asked of `channels` alone.
-                hint = 'a list of maps is to enter here, such as {"from": "stages"}'
+                hint = LIST_HINT
             raise Stop(code, message, self.blame(argument), hint) from None
 
     def _cost(self, expr: Expr, positions: Mapping[str, Any]) -> float:

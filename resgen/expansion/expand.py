@@ -211,17 +211,11 @@ class _Expansion:
                 raise Stop("RG050", message, stage.at.place())
         first = replace(site, dilation=entered, undo=dilates)
         later = replace(site, dilation=self.dilation)
-        if self._takes_stride(stage.entry):
-            x = self._end(stage, "entry", stride, x, first)
-            stride = 1
-        else:
-            x = self._end(stage, "entry", 1, x, first)
+        taken, stride = self._handed(stage.entry, stride)
+        x = self._end(stage, "entry", taken, x, first)
         if stage.body is not None:
             x = self._body(stage.body, x, first)
-        if stage.wrap is not None and self._takes_stride(stage.wrap):
-            wrapping, stride = stride, 1
-        else:
-            wrapping = 1
+        wrapping, stride = self._handed(stage.wrap, stride)
 
         def blocks(x: Value, site: Site) -> Value:
             for block in range(self.depths[index]):
@@ -276,11 +270,11 @@ class _Expansion:
         message = "a stride that differs between axes cannot become dilation"
         raise Stop("RG013", message, self.frame.blame(stage.stride))
 
-    def _takes_stride(self, end: Body | Taker | None) -> bool:
-        return (
-            isinstance(end, Taker)
-            and "stride" in self.spec.definitions[end.block].params
-        )
+    def _handed(self, end: Body | Taker | None, stride: Any) -> tuple[Any, Any]:
+        """The stride that this takes of the stage's, and what it leaves of it."""
+        taker = end.block if isinstance(end, Taker) else None
+        takes = taker and "stride" in self.spec.definitions[taker].params
+        return (stride, 1) if takes else (1, stride)
 
     def _end(
         self, stage: Stage, which: str, stride: Any, x: Value, site: Site

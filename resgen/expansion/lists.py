@@ -8,7 +8,7 @@ from typing import Final
 
 from resgen.errors import Place
 from resgen.expansion.builder import Many, Val, Value
-from resgen.expansion.evaluate import Frame, Stop
+from resgen.expansion.evaluate import LIST_HINT, Frame, Stop
 from resgen.spec.source import Json, Problems
 from resgen.words.numbers import count
 
@@ -49,8 +49,8 @@ def listed(
 def item(x: Value, index: int, place: Place) -> Value:
     """One value of a list."""
     if isinstance(x, Val) or x.names:
-        hint = 'a list of values comes of "list", and of {"from": "stages"}'
-        raise Stop("RG025", f"there is no list to take item {index} of", place, hint)
+        message = f"there is no list to take item {index} of"
+        raise Stop("RG025", message, place, LIST_HINT)
     if not -len(x.items) <= index < len(x.items):
         message = f"there is no item {index} in a list of {len(x.items)}"
         raise Stop("RG026", message, place)

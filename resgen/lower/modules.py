@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import comb
 from typing import Any
 
@@ -15,32 +16,24 @@ MAX_POOLS = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
 # --- functions ------------------------------------------------------------------------
 
 
-def add(first: Tensor, *others: Tensor) -> Tensor:
+def add(*values: Tensor) -> Tensor:
     """The sum of any number of tensors."""
-    for other in others:
-        first = first + other
-    return first
+    return reduce(torch.add, values)
 
 
-def multiply(first: Tensor, *others: Tensor) -> Tensor:
+def multiply(*values: Tensor) -> Tensor:
     """The product of any number of tensors, with broadcasting."""
-    for other in others:
-        first = first * other
-    return first
+    return reduce(torch.mul, values)
 
 
-def maximum(first: Tensor, *others: Tensor) -> Tensor:
+def maximum(*values: Tensor) -> Tensor:
     """The largest of any number of tensors, element by element."""
-    for other in others:
-        first = torch.maximum(first, other)
-    return first
+    return reduce(torch.maximum, values)
 
 
-def minimum(first: Tensor, *others: Tensor) -> Tensor:
+def minimum(*values: Tensor) -> Tensor:
     """The least of any number of tensors, element by element."""
-    for other in others:
-        first = torch.minimum(first, other)
-    return first
+    return reduce(torch.minimum, values)
 
 
 def matmul(x: Tensor, by: Tensor, transpose: bool, transpose_by: bool) -> Tensor:
@@ -131,18 +124,20 @@ class StdConv3d(_Standardized, nn.Conv3d):
     """Convolution whose weights are standardised, over three axes."""
 
 
-class LayerNorm(nn.LayerNorm):
+class _OverChannels(nn.Module):
+    """What torch does to the last axis, to the channel axis of ``(N, C, ...)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = super().forward(x.movedim(1, -1))
+        return y.movedim(-1, 1)
+
+
+class LayerNorm(_OverChannels, nn.LayerNorm):
     """Layer norm over the channel axis of ``(N, C, ...)``."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
-
-class RMSNorm(nn.RMSNorm):
+class RMSNorm(_OverChannels, nn.RMSNorm):
     """Norm by the root mean square over the channel axis of ``(N, C, ...)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class GlobalResponseNorm(nn.Module):
@@ -165,11 +160,8 @@ class GlobalResponseNorm(nn.Module):
         return f"{len(self.weight)}, eps={self.eps}"
 
 
-class Linear(nn.Linear):
+class Linear(_OverChannels, nn.Linear):
     """Affine map of the channel axis of ``(N, C, ...)``."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class GeM(nn.Module):

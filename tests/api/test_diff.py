@@ -177,6 +177,10 @@ def test_outputs_by_name() -> None:
     assert list(map(str, facts)) == ["outputs: p -> q"]
     found = resgen.diff("resnet50", "fcn_resnet50").facts
     assert str(found[-1]) == "output output: 1000 -> 21 x 520 x 520"
+    aux = {"train_only": True, "from": "stages[0]", "op": "global_pool"}
+    aided = but(head={"outputs": {"p": "global_pool", "aux": aux}})
+    found = resgen.diff(named("p"), aided).facts
+    assert list(map(str, found)) == ["outputs in training: p -> aux, p"]
 
 
 def run(*words: str) -> Result:
