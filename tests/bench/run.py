@@ -49,7 +49,7 @@ def build(tmp: Path) -> Group:
         {
             ours: resgen("build", RESNET50, *to),
             fast: resgen("build", RESNET50, *to, "--no-verify"),
-            BUILDING: script("peers/build_timm.py", str(tmp / "timm.onnx")),
+            BUILDING: script("peers/build_timm.py", "resnet50", str(tmp / "timm.onnx")),
         },
         (
             Asked("spec to verified ONNX, time", ours, BUILDING, 0.45),
@@ -59,6 +59,24 @@ def build(tmp: Path) -> Group:
         ),
         rounds=3,
     )
+
+
+#: One of each family, by the name that both have.
+FAMILIES = (
+    "convnext_femto", "deit_tiny_patch16_224", "densenet121", "efficientnet_b0",
+    "mnasnet_100", "mobilenetv2_100", "regnety_008", "repvgg_a0", "seresnet50", "vgg11",
+)  # fmt: skip
+
+
+def families(tmp: Path) -> Group:
+    """Spec to verified ONNX of other networks than ResNet-50."""
+    commands, lines = {}, []
+    for name in FAMILIES:
+        ours, peer = f"resgen build {name}", f"{name}: {BUILDING}"
+        commands[ours] = resgen("build", name, "-o", str(tmp / name), "--force")
+        commands[peer] = script("peers/build_timm.py", name, str(tmp / "timm.onnx"))
+        lines.append(Asked(f"{name}, verified", ours, peer, 0.45))
+    return Group(commands, tuple(lines), rounds=1)
 
 
 def export(tmp: Path) -> Group:
@@ -138,6 +156,7 @@ def latency(tmp: Path, quick: bool) -> Found:
 
 PARTS: dict[str, Callable[[Path, bool], Found]] = {
     "build": grouped(build),
+    "families": grouped(families),
     "export": grouped(export),
     "count": grouped(count),
     "start": grouped(start),

@@ -1,6 +1,6 @@
 """A timm model, exported, checked, and compared with itself under ONNX Runtime.
 
-python build_timm.py OUT
+python build_timm.py NAME OUT
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import onnxruntime
 import torch
 from peers import timm
 
-out = sys.argv[1]
+name, out = sys.argv[1:]
 torch.manual_seed(0)
-model = timm.create_model("resnet50").eval()
+model = timm.create_model(name).eval()
 image = torch.randn(1, 3, 224, 224)
 torch.onnx.export(model, (image,), out)
 onnx.checker.check_model(out, full_check=True)
