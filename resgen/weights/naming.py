@@ -1,11 +1,11 @@
-"""The names that torchvision and timm give the parameters of the same network.
+"""The names that torchvision, timm and others give the parameters of a network.
 
-A file of ``families`` has those of one family in both. The first of its ``rules`` that
-fits a name renames it: the name in either library (one, where they are alike), then,
-where shapes differ, the shape in either, as ONNX's Reshape reads it (0 keeps an axis,
--1 takes the rest). A name that ends in a dot stands for all that begin so; ``{s}`` is
-a number, ``{2s+1}`` one that is computed of it. Rules ``with`` a name are for networks
-that have it.
+A file of ``families`` has those of one family in several ``libraries``. The first of
+its ``rules`` that fits a name renames it: the names in each library, then, where they
+differ, the shapes, as ONNX's Reshape reads them (0 keeps an axis, -1 takes the rest);
+the last stands for those that follow. A name that ends in a dot is that of all that
+begin so; ``{s}`` is a number, ``{2s+1}`` one that is computed of it. Rules ``with`` a
+name are for networks that have it.
 
 ``{n}`` is how many came before, in the order of the network, of what ``count`` names.
 ``shapes`` tells apart families of the same names: by the shape, -1 for any size, of
@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import permutations
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from resgen.graph.ir import Graph, Parameter
 from resgen.ops.norm import Norm
@@ -31,6 +32,7 @@ _FAMILIES: Final = Path(__file__).parent / "families"
 _NUMBER: Final = re.compile(r"\{(\d*)([a-z])([+-]\d+)?\}")
 
 Shape = tuple[int, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Naming:
 
     def notes(self, graph: Graph) -> Iterator[str]:
         """What to tell of weights that have these names."""
-        yield f"named as {self.library} names {self.family}"
+        yield f"named as {self.family} in {self.library}"
         norms = (node.op for node in graph.nodes if isinstance(node.op, Norm))
         here = {norm.eps for norm in norms if norm.type == "batch"}
         if self.eps is not None and (others := sorted(here - {self.eps})):
@@ -77,11 +79,11 @@ class Naming:
 def namings(graph: Graph) -> Iterator[Naming]:
     """How libraries name a network's parameters, where a family has all of its names.
 
-    Where both name it alike there are two, of its own names.
+    Where two name it alike there are both ways between them, of its own names.
     """
     for family in _families():
-        for own in (0, 1):
-            if (naming := family.naming(graph, own)) is not None:
+        for own, other in permutations(range(len(family.libraries)), 2):
+            if (naming := family.naming(graph, own, other)) is not None:
                 yield naming
 
 
@@ -124,22 +126,22 @@ class _Family:
 
     def __init__(self, read: Mapping[str, Any]) -> None:
         self._read = read
+        self.libraries: list[str] = read["libraries"]
         self._count = _Name(read["count"]) if "count" in read else None
-        #: Names and shapes in either library, and the name that is asked for.
+        #: Names and shapes in each library, and the name that is asked for.
         self._rules: list[tuple[list[_Name], list[Shape], _Name | None]] = []
         for entry in read["rules"]:
             grouped = isinstance(entry, dict)
             within = _Name(entry["with"]) if grouped else None
             for rule in entry["rules"] if grouped else [entry]:
-                left, right = rule[:2] if len(rule) > 1 else rule * 2
-                names = [_Name(left), _Name(right)]
-                shapes = [tuple(shape) for shape in rule[2:]]
+                names = [_Name(part) for part in rule if isinstance(part, str)]
+                shapes = [tuple(part) for part in rule[len(names) :]]
                 self._rules.append((names, shapes, within))
 
-    def naming(self, graph: Graph, own: int) -> Naming | None:
-        """How the other library names a graph that has the names of library ``own``.
+    def naming(self, graph: Graph, own: int, other: int) -> Naming | None:
+        """How one library names a graph that has the names of another.
 
-        None where not all are known.
+        They are counted in ``libraries``. None where not all names are known.
         """
         # What is counted and asked for is known by the first library's names alone.
         if own and (self._count or any(within for *_, within in self._rules)):
@@ -151,35 +153,34 @@ class _Family:
             if self._count and (found := self._count.read(parameter.name)):
                 n = counted.setdefault(self._count.write(found[0]), n)
             for names, shapes, within in self._rules:
-                if (found := names[own].read(parameter.name)) is None:
+                if (found := _of(names, own).read(parameter.name)) is None:
                     continue
                 numbers, rest = found
                 if within and within.write(numbers) not in graph.parameter:
                     continue
-                theirs[parameter.name] = replace(
-                    parameter,
-                    name=names[1 - own].write({**numbers, "n": n}) + rest,
-                    shape=_shape(parameter.shape, shapes[1 - own] if shapes else None),
-                )
+                name = _of(names, other).write({**numbers, "n": n}) + rest
+                shape = parameter.shape
+                if shapes:
+                    shape = _shape(shape, _of(shapes, other))
+                theirs[parameter.name] = replace(parameter, name=name, shape=shape)
                 break
             else:
                 return None
         sizes = {p.name: p.size for p in theirs.values()}
         if [*sizes.values()] != [p.size for p in graph.parameters]:
             return None  # two of one name, or a shape that is no other way to see it
-        known = theirs.values() if own else graph.parameters
+        known = graph.parameters if other else theirs.values()
         first = {p.name: p.shape for p in known}
         wanted = self._read.get("shapes", {})
         if any(first.get(n) != _shape(first.get(n, ()), s) for n, s in wanted.items()):
             return None
-        eps = (e for name, e in self._read.get("eps", {}).items() if name in first)
-        library = self._read["libraries"]
+        eps = (e for n, e in self._read.get("eps", {}).items() if n in first)
         return Naming(
             self._read["network"],
-            library[1 - own],
-            library[own],
+            self.libraries[other],
+            self.libraries[own],
             theirs,
-            next(eps, None),
+            next(eps, None) if other == 1 else None,
         )
 
 
@@ -189,9 +190,14 @@ def _families() -> tuple[_Family, ...]:
     return tuple(_Family(json.loads(file.read_text("utf-8"))) for file in files)
 
 
-def _shape(shape: Shape, wanted: Shape | None) -> Shape:
+def _of(each: Sequence[T], library: int) -> T:
+    """What is a library's own; the last is also that of those that follow."""
+    return each[min(library, len(each) - 1)]
+
+
+def _shape(shape: Shape, wanted: Shape) -> Shape:
     """A shape made another as ONNX's Reshape does it."""
-    sizes = [shape[i] if size == 0 else size for i, size in enumerate(wanted or shape)]
+    sizes = [shape[i] if size == 0 else size for i, size in enumerate(wanted)]
     rest = prod(shape) // prod(size for size in sizes if size != -1)
     return tuple(rest if size == -1 else size for size in sizes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 from typing import Any
 
@@ -113,6 +114,60 @@ def test_a_linear_map_is_a_convolution_over_there(peers: ModuleType) -> None:
         }
 
 
+#: How older files name what a library has now, and who reads those names.
+OLDER: dict[str, tuple[str, list[tuple[str, Any]]]] = {
+    "torchvision before 0.2.1": (
+        "densenet121",
+        [(r"(denselayer\d+\.)(norm|conv)([12])\.", r"\1\2.\3.")],
+    ),
+    "torchvision before 0.13": (
+        "deit_tiny_patch16_224",
+        [(r"mlp\.0\.", "mlp.linear_1."), (r"mlp\.3\.", "mlp.linear_2.")],
+    ),
+    "its authors' code": (
+        "convnext_tiny",
+        [
+            (r"^stem\.", "downsample_layers.0."),
+            (r"^stages\.(\d)\.downsample\.", r"downsample_layers.\1."),
+            (r"\.blocks\.", "."),
+            ("conv_dw", "dwconv"),
+            (r"mlp\.fc", "pwconv"),
+            (r"^head\.(norm\.)?(fc\.)?", lambda m: m[1] or "head."),
+        ],
+    ),
+}
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+@pytest.mark.parametrize("library", OLDER)
+def test_names_of_older_files(library: str, peers: ModuleType) -> None:
+    """Which the libraries themselves give their modules of today."""
+    name, changes = OLDER[library]
+    graph = resgen.expand(resgen.load(name))
+    which = "timm" if library == "its authors' code" else "torchvision"
+    module = modules(name, peers)[which]
+    counters = "num_batches_tracked"  # which files of that age have not
+    state = {k: v for k, v in module.state_dict().items() if counters not in k}
+    old = dict(state)
+    for pattern, new in changes:
+        old = {re.sub(pattern, new, key): value for key, value in old.items()}
+    assert old.keys() != state.keys()
+    if name == "densenet121":
+        read = peers.timm.models.densenet._filter_torchvision_pretrained(dict(old))
+    elif name == "convnext_tiny":
+        read = peers.timm.models.convnext.checkpoint_filter_fn(old, module)
+    else:
+        read = dict(old)
+        module.load_state_dict(read, strict=True)
+        read = module.state_dict()
+    assert all(torch.equal(read[key], value) for key, value in state.items())
+    found = fit(old, graph)
+    assert found.notes[0].endswith(f" in {library}")
+    now = fit(state, graph).arrays
+    assert all(np.array_equal(found.arrays[key], value) for key, value in now.items())
+
+
 # --- without the libraries -----------------------------------------------------------
 
 
@@ -130,7 +185,7 @@ def test_other_names_are_taken_wherever_they_lie_and_told(small):
     saved = {"model": {f"module.{name}": v for name, v in theirs.items()}, "epoch": 1}
     for given in (theirs, saved):
         found = fit(given, graph)
-        assert found.notes == ("named as torchvision names MobileNetV2",)
+        assert found.notes == ("named as MobileNetV2 in torchvision",)
         assert list(found.arrays) == list(weights)
         assert all(np.array_equal(found.arrays[n], v) for n, v in weights.items())
     assert fit(weights, graph).notes == ()
@@ -142,7 +197,7 @@ def test_other_names_are_adapted_as_the_network_s_own(small):
     theirs["classifier.1.weight"] = np.ones((5, 1280), np.float32)
     with pytest.raises(ResgenError) as error:
         fit(theirs, graph)
-    assert "named as torchvision names MobileNetV2, do not fit" in error.value.message
+    assert "named as MobileNetV2 in torchvision, do not fit" in error.value.message
     assert "classifier.weight is 5 x 1280, the network has 1000" in error.value.message
     assert "adapt=True loads all but classifier.weight" in str(error.value.hint)
     found = fit(theirs, graph, Loading(adapt=True))
@@ -159,7 +214,7 @@ def test_where_batch_norms_divide_by_more_over_there_it_is_told(small):
         graph = resgen.expand(resgen.load("mobilenetv3_small_050", changes))
         weights = initialize(graph.parameters, 0)
         found = fit(renamed(weights, graph, "torchvision"), graph)
-        assert found.notes == ("named as torchvision names MobileNetV3", *more)
+        assert found.notes == ("named as MobileNetV3 in torchvision", *more)
 
 
 def test_a_build_says_whose_names_it_took(tmp_path, small):
@@ -171,7 +226,7 @@ def test_a_build_says_whose_names_it_took(tmp_path, small):
             "mobilenetv2_050", tmp_path / folder, state_dict=state,
             verify=False, progress=lines.append,
         )  # fmt: skip
-    assert sum("named as torchvision names MobileNetV2" in line for line in lines) == 1
+    assert sum("named as MobileNetV2 in torchvision" in line for line in lines) == 1
     a, b = ((tmp_path / f / "weights.safetensors").read_bytes() for f in "ab")
     assert a == b
 
