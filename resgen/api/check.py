@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resgen.api.asked.looking import Checking
-from resgen.api.specs import SPEC, listed
+from resgen.api.specs import SPEC, checked
 from resgen.errors import Problem
 from resgen.expansion.arguments import Source
 from resgen.options.kinds import argument
@@ -52,7 +52,7 @@ def check(*specs: Source, **options: Any) -> Checked:
     """
     asked = Checking.of(options)
     given = [argument("specs", SPEC, spec) for spec in specs]
-    found = [problem for spec in given for problem in listed(spec, asked)]
+    found = [problem for spec in given for problem in checked(spec, asked).problems]
     return Checked(tuple(found), failed(found, asked))
 
 

@@ -41,13 +41,16 @@ def examined(spec: Source, asked: Reading) -> Examined:
     return replace(found, problems=tuple(map(_suggest, found.problems)))
 
 
-def listed(spec: Source, asked: Reading) -> tuple[Problem, ...]:
-    """All problems of a spec, that the zoo has no such network included."""
+def checked(spec: Source, asked: Reading) -> Examined:
+    """As :func:`examined`; that the zoo has no such network is a problem as well."""
+    from resgen.expansion.network import Examined
+
     try:
-        return examined(spec, asked).problems
+        return examined(spec, asked)
     except ResgenError as error:
         place = Place(str(spec), 1, 1, "")
-        return (Problem(UNREADABLE, "error", error.message, place, error.hint),)
+        problem = Problem(UNREADABLE, "error", error.message, place, error.hint)
+        return Examined(None, None, (problem,))
 
 
 def network(spec: Source, asked: Reading) -> tuple[Spec, Graph, tuple[Problem, ...]]:

@@ -19,6 +19,7 @@ from resgen.artifact.opened import Artifact
 from resgen.calibrate.lowered import Lowered
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
+from resgen.graph.outputs import shapes
 from resgen.onnxfile.differences import Difference, Explained
 from resgen.ops.types import Operand
 from resgen.proof.compare import Departure
@@ -154,6 +155,7 @@ def _documents(artifact: Artifact, passes: tuple[str, ...]) -> Iterator[Differen
     identity = hashlib.sha256(text).hexdigest()
     yield from _stated("spec_sha256", manifest.spec_sha256, identity)
     yield from _stated("input", manifest.input, spec.input)
+    yield from _stated("outputs", manifest.outputs, shapes(artifact.graph), "resgen")
     boxes = described(spec, artifact.graph)
     yield from _stated("boxes", manifest.boxes, boxes, "resgen")
     yield from _stated("onnx.passes", manifest.onnx.passes, passes, "resgen")

@@ -58,6 +58,7 @@ from resgen.expansion.network import expand
 from resgen.files.hashed import HashedFile
 from resgen.files.place import staged
 from resgen.graph.ir import Graph
+from resgen.graph.outputs import shapes, spoken
 from resgen.graph.sizes import check_sizes
 from resgen.lower.onnx import write
 from resgen.ops.norm import Norm
@@ -256,6 +257,7 @@ def _manifest(
         weights=source.origin,
         adapted=source.adapted,
         input=source.spec.input,
+        outputs=shapes(source.graph),
         boxes=described(source.spec, source.graph),
         precision=wishes.precision,
         calibration=calibration,
@@ -284,7 +286,9 @@ def _sums(graph: Graph) -> int:
 
 
 def _graph_line(graph: Graph) -> str:
-    return f"{len(graph.nodes)} operators, {_sums(graph)} residual additions"
+    told = f"{len(graph.nodes)} operators, {_sums(graph)} residual additions"
+    outputs = shapes(graph)
+    return told if len(outputs) == 1 else f"{told}; {', '.join(spoken(outputs))}"
 
 
 def _weights_line(source: Source) -> str:

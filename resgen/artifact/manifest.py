@@ -68,6 +68,7 @@ class Manifest:
     ``spec_sha256`` identifies its spec. ``weights`` is the name of their file, or
     ``fresh`` where ``seed`` drew them; ``adapted`` has a line on each that is not as
     the file has it. ``precision`` is null where nothing but fp32 was asked for.
+    ``outputs`` are their shapes without the batch, by name, as the network has them.
     ``camera`` are height and width of the pictures that the file takes instead of
     prepared inputs. ``verified`` is what was proven, and how closely; null where the
     proof was left out. ``form`` is what was made of the ONNX file, ``options`` how that
@@ -92,6 +93,7 @@ class Manifest:
     files: Mapping[str, Entry]
     versions: Mapping[str, str]
     boxes: Mapping[str, Any] | None = None
+    outputs: Mapping[str, tuple[int, ...]] | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:

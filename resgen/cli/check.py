@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from resgen.cli._problems import show
 from resgen.cli._text import say, say_json
 from resgen.errors import Problem, UsageError
 from resgen.reports.problems.terminal import tally
+
+if TYPE_CHECKING:
+    from resgen.expansion.network import Examined
 
 
 @click.command(
@@ -62,14 +65,14 @@ def command(
     if not specs:
         raise click.UsageError("name a SPEC to check, or a code to --explain")
     from resgen.api.check import failed
-    from resgen.api.specs import listed
+    from resgen.api.specs import checked
 
     asked = Checking(**given)
     found: list[Problem] = []
     for spec in specs:
-        problems = listed(spec, asked)
-        found.extend(problems)
-        _say(spec, problems, form)
+        made = checked(spec, asked)
+        found.extend(made.problems)
+        _say(spec, made, form)
     if form == "json":
         say_json([problem.to_dict() for problem in found])
     elif form == "sarif":
@@ -82,17 +85,21 @@ def command(
     return int(failed(found, asked))
 
 
-def _say(spec: str, problems: tuple[Problem, ...], form: str) -> None:
+def _say(spec: str, made: Examined, form: str) -> None:
     """What is said as soon as a spec was read."""
     if form == "text":
-        for problem in problems:
+        for problem in made.problems:
             show(problem)
-        if not problems:
-            say(f"{spec}: ok")
+        if not made.problems and made.graph is not None:
+            from resgen.graph.outputs import shapes, spoken
+
+            outputs = shapes(made.graph)
+            names = f"; {', '.join(spoken(outputs))}" if len(outputs) > 1 else ""
+            say(f"{spec}: ok{names}")
     elif form == "github":
         from resgen.reports.problems.github import line
 
-        for problem in problems:
+        for problem in made.problems:
             say(line(problem))
 
 

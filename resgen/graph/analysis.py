@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from textwrap import wrap
 from typing import Final
 
 from resgen.errors import listed
+from resgen.graph.outputs import spoken
 from resgen.words.numbers import count, in_unit, scaled, shape, share, size, unit_of
 from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
@@ -86,6 +88,9 @@ class Analysis(Shown):
         below = (*HEAD[:-2], *(name.split()[1] for name in HEAD[-2:]))
         for number, line in enumerate(_narrowed([above, below, *rows(self)], width)):
             yield style(line, dim=True) if number < 2 else line
+        if len(self.outputs) > 1:
+            told = f"outputs: {', '.join(spoken(dict(self.outputs)))}"
+            yield from wrap(told, width, subsequent_indent="  ")
         yield (
             f"{count(self.nodes, 'operator')}; weights {size(self.weight_bytes)}; at "
             f"most {size(self.peak_activation_bytes)} of activations alive at once"
@@ -114,11 +119,13 @@ def rows(found: Analysis) -> list[tuple[str, ...]]:
     """A row of :data:`HEAD` for each section."""
     params, alive = unit_of(found.params), unit_of(found.peak_activation_bytes, "B")
     fields = [section.receptive_field for section in found.sections]
+    number = len(found.outputs)
+    several = f"{number} outputs" if number > 1 else ""
     return [
         (
             section.name,
             section.content.replace("×", "x"),
-            shape(section.output),
+            several if section.kind == "head" and several else shape(section.output),
             in_unit(section.params, params),
             share(section.macs, max(found.macs, 1)),
             shape(field if len(set(field)) > 1 else field[:1]),

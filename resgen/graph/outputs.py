@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resgen.errors import ResgenError, UsageError, did_you_mean, listed
@@ -21,6 +21,15 @@ class Scores:
 def shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     """Each output's, without the batch."""
     return {name: graph.types[value].shape for name, value in graph.outputs}
+
+
+def spoken(outputs: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Each by its name and its shape.
+
+    >>> list(spoken({"maps.0": (64, 8, 8), "scores": (10,)}))
+    ['maps.0 (64 x 8 x 8)', 'scores (10)']
+    """
+    return (f"{name} ({said(sizes)})" for name, sizes in outputs.items())
 
 
 def vectors(graph: Graph) -> dict[str, int]:
@@ -57,8 +66,9 @@ def chosen(graph: Graph, asked: str | None, fitting: Collection[str], what: str)
     if asked is None and len(fitting) == 1:
         return next(iter(fitting))
     if not fitting:
-        all_of_them = listed(f"{name} ({said(size)})" for name, size in outputs.items())
-        raise ResgenError(f"{graph.name} gives {all_of_them}, and no {what}")
+        raise ResgenError(
+            f"{graph.name} gives {listed(spoken(outputs))}, and no {what}"
+        )
     wrong = "" if asked is None else f', and "{asked}" is none'
     names = listed(f'"{name}"' for name in fitting)
     raise ResgenError(

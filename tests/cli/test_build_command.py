@@ -210,7 +210,7 @@ def test_predict_from_python_answers_alike(run: Run, built: Path) -> None:
     assert "cat.png" in str(found).splitlines()
     assert "maybe" in found._repr_html_()
     (best,) = resgen.predict("out", "cat.png", top=1).predictions
-    assert best.classes == found.predictions[0].classes[:1]
+    assert best.found == found.predictions[0].found[:1]
 
 
 def test_what_is_done_to_pictures_is_told(run: Run, built: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,28 @@ from resgen.expansion.network import load
 from resgen.spec.canonical import digest
 
 Run = Callable[..., Result]
+
+
+def test_outputs_are_told_by_name_and_shape(run: Run, here: Path) -> None:
+    scores = ["global_pool", "flatten", {"op": "linear", "as": "fc", "out": 7}]
+    outputs = {"maps": {"from": "stages"}, "scores": scores}
+    spec = json.loads((here / "mine.json").read_text("utf-8"))
+    (here / "two.json").write_text(json.dumps({**spec, "head": {"outputs": outputs}}))
+    found = json.loads(run("inspect", "two.json", "--json").stdout)["outputs"]
+    assert list(found)[-1] == "scores"
+    assert found["scores"] == [7]
+    text = ", ".join(
+        f"{name} ({' x '.join(map(str, sizes))})" for name, sizes in found.items()
+    )
+    shown = run("inspect", "two.json").stdout
+    assert f"outputs: {text}" in re.sub(r"\n  ", " ", shown)
+    (head,) = (line for line in shown.splitlines() if line.startswith("head"))
+    assert f"{len(found)} outputs" in head
+    assert run("check", "two.json").stdout == f"two.json: ok; {text}\n"
+    built = run("build", "two.json", "--no-verify", "-o", "out")
+    assert f"residual additions; {text}" in re.sub(r"\n +", " ", built.stdout)
+    told = run("build", "two.json", "--no-verify", "-o", "other", "--json").stdout
+    assert json.loads(told)["outputs"] == found
 
 
 def test_json_has_the_fields_of_the_contract(run: Run) -> None:
