@@ -45,8 +45,11 @@ SHORTCUTS: Final = ("downsample", "shortcut", "skip")
 #: Stages and blocks within one word, as Keras (``conv2_block1_1_conv``), MXNet
 #: (``stage1_unit1_conv1``) and Caffe2 (``res2_0_branch2a``) write them.
 _WORD: Final = re.compile(r"(^|/)(?:[a-z]+_)?([a-z]+\d+)_((?:block|unit)?\d+)[_/](?=.)")
-#: The same of Caffe, which counts blocks by letters: ``res2a_branch1``, ``bn4b22``.
-_CAFFE: Final = re.compile(r"(^|/)(?:res|bn|scale)(\d+)([a-z])(\d*)(?:[_/]|$)")
+#: The same of Caffe, which counts blocks by letters: ``res2a_branch1``, ``bn4b22``; and
+#: of Keras' EfficientNet: ``block2a_expand_conv``.
+_LETTER: Final = re.compile(r"(^|/)(?:(block)|res|bn|scale)(\d+)([a-z])(\d*)(?:[_/]|$)")
+#: Blocks of no stage, of Keras' MobileNet: ``block_3_project``, ``expanded_conv_3``.
+_ALONE: Final = re.compile(r"(^|/)(block|expanded_conv)_(\d+)[_/](?=.)")
 #: What follows the name of a module in that of its weight, where no dot does.
 _WEIGHT: Final = re.compile(
     r"/\w+:0$|(_bn)?_(w|b|s|rm|riv|scale|mean|var|weight|bias|gamma|beta|moving_\w+)(_0)?$",
@@ -301,10 +304,12 @@ def _path_of_name(name: str) -> str | None:
     weight = path_of_weight(name)
     if weight is not None and name.endswith((".weight", ".bias")):
         return weight
-    dotted, slash, _ = name.partition("/")
-    if "." in dotted:
-        return dotted if all(map(_is_word, dotted.split("."))) else None
-    return module_path(name) if slash and _is_word(dotted) else None
+    dotted, slash, rest = name.partition("/")
+    if "." in dotted and all(map(_is_word, dotted.split("."))):
+        return dotted
+    if "." in dotted:  # a network and its width: mobilenetv2_1.00_224
+        dotted = re.split("[._]", dotted)[0]
+    return module_path(f"{dotted}/{rest}") if slash and _is_word(dotted) else None
 
 
 def _is_word(part: str) -> bool:
@@ -343,12 +348,21 @@ def module_path(name: str) -> str:
 
 def _split(path: str) -> str:
     """A path with a part of its own for every stage and block."""
-    return _CAFFE.sub(_of_caffe, _WORD.sub(r"\1\2/\3/", path)).strip("/")
+    for pattern, apart in _APART:
+        path = pattern.sub(apart, path)
+    return path.strip("/")
 
 
-def _of_caffe(found: re.Match[str]) -> str:
-    number = found[4] or ord(found[3]) - ord("a")
-    return f"{found[1]}res{found[2]}/{number}/"
+def _by_letter(found: re.Match[str]) -> str:
+    number = found[5] or ord(found[4]) - ord("a")
+    return f"{found[1]}{found[2] or 'res'}{found[3]}/{number}/"
+
+
+_APART: Final = (
+    (_WORD, r"\1\2/\3/"),
+    (_LETTER, _by_letter),
+    (_ALONE, r"\1\2/\3/"),
+)
 
 
 def path_of_weight(name: str) -> str | None:

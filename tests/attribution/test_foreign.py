@@ -227,9 +227,35 @@ def test_names_of_keras_without_a_leading_slash_tell_their_blocks():
 
 
 @pytest.mark.parametrize(
+    ("network", "blocks", "place"),
+    [
+        ("efficientnetb0", ("block3a", "block3b"), ("efficientnetb0.block3", 1)),
+        (
+            "mobilenetv2_1.00_224",
+            ("block_0", "block_1"),
+            ("mobilenetv2.block", 1),
+        ),
+    ],
+)
+def test_names_of_other_families_of_keras_tell_their_blocks(network, blocks, place):
+    found = places(
+        *(
+            f"{network}/{block}_{word}/Conv2D"
+            for block in blocks
+            for word in ("expand", "project")
+        ),
+        f"{network}/Conv1/Conv2D + {network}/Conv1_relu/Relu6",
+    )
+    assert found[3] == (*place, ())
+    assert found[-1][1:] == (None, ())
+
+
+@pytest.mark.parametrize(
     ("weight", "blocks", "section"),
     [
         ("conv3_block{}_{}_conv/kernel:0", (1, 2, 3), "conv3"),  # Keras
+        ("block3{}_{}_conv/kernel:0", {"a": 0, "b": 1}, "block3"),  # its EfficientNet
+        ("block_{}_{}_conv/kernel:0", (1, 2, 12), "block"),  # its MobileNet
         ("conv_stage2_block{}_branch2{}/weights:0", (0, 1, 2), "stage2"),  # OpenNSFW
         ("stage2_unit{}_conv{}_weight", (1, 2, 3), "stage2"),  # MXNet
         ("gpu_0/res3_{}_branch{}_w_0", (0, 1, 2), "res3"),  # Caffe2
