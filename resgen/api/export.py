@@ -19,7 +19,8 @@ from resgen.artifact.manifest import Exported, FileManifest, Manifest
 from resgen.artifact.opened import open_folder
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source, from_folder
-from resgen.errors import Problem, ResgenError, UsageError
+from resgen.errors import Problem, UsageError
+from resgen.files.ordinary import check_file
 from resgen.graph.check import precision_findings
 from resgen.graph.ir import Graph
 from resgen.graph.precision import QUANTIZED, Precision, precisions
@@ -134,8 +135,7 @@ def run(
     if path.suffix == ".onnx":
         if not form.of_file:
             raise UsageError(f"{path} is an ONNX file, and {to} is made of a network")
-        if not path.is_file():
-            raise ResgenError(f"{path} does not exist")
+        check_file(path)
         name, prepare = path.stem, form.prepare
     elif form.of_engine is None:
         able = [name for name in forms.names() if forms.find(name).of_engine]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from resgen import forms
 from resgen.api.asked.common import Measuring, Reading, Weighing
 from resgen.api.specs import network
-from resgen.errors import ResgenError
+from resgen.files.ordinary import check_file
 from resgen.options.group import Group
 from resgen.options.kinds import typed
 from resgen.weights.loading import Loading
@@ -37,8 +37,8 @@ def wanted_of(
 
     read, name = None, named(source)
     path = Path(name)
-    if path.suffix == ".onnx" and not path.is_file():
-        raise ResgenError(f"{path} does not exist")
+    if path.suffix == ".onnx":
+        check_file(path)
     is_file = isinstance(source, str | Path) and (
         path.is_dir() or path.suffix in MODELS
     )

@@ -20,6 +20,7 @@ from resgen.artifact.engines import Building, engines_of
 from resgen.artifact.folder import MODEL, WEIGHTS
 from resgen.errors import ResgenError, UsageError
 from resgen.files.aside import temporary_folder
+from resgen.files.ordinary import check_file
 from resgen.records.latency import Subject
 from resgen.runtime.base import ANY
 from resgen.weights.loading import Loading
@@ -217,8 +218,7 @@ def _refuse(wanted: Wanted, path: Path) -> None:
             raise UsageError(
                 f"{option} says how a network is written, and {path} is written already"
             )
-    if not path.is_file():
-        raise ResgenError(f"{path} does not exist")
+    check_file(path)
 
 
 def _network(wanted: Wanted, folder: Path) -> Prepared:

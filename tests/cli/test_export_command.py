@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -280,6 +281,14 @@ def test_a_folder_without_one_of_its_weights_is_refused(run: Run, here: Path) ->
         result = run("export", "out", "--to", to, "-o", "again")
         assert result.exit_code == 1
         assert "fc.bias of weights.safetensors is missing" in result.stderr
+
+
+def test_a_pipe_is_not_said_to_be_missing(run: Run, here: Path) -> None:
+    os.mkfifo(here / "m.onnx")
+    for words in (("export", "m.onnx", "--to", "triton"), ("profile", "m.onnx")):
+        found = run(*words)
+        assert found.exit_code == 1
+        assert "m.onnx: it is a pipe" in found.stderr
 
 
 def test_an_onnx_file_of_anybodys_becomes_a_repository(run: Run, here: Path) -> None:
