@@ -63,9 +63,10 @@ def smallest(name: str) -> str:
 
     A map of one position would leave batch norm nothing to calibrate on.
     """
-    *before, _, _ = resgen.load(name).input  # channels, and of a film its length
+    shape = resgen.load(name).input
+    kept = shape[: 2 if len(shape) > 3 else 1]  # channels, and of a film its length
     for size in SIZES:
-        change = f"/input={[*before, size, size]}"
+        change = f"/input={[*kept, *[size] * len(shape[len(kept) :])]}"
         found = resgen.examine(name, [change])
         if found.graph and _smallest_map(found.graph) >= 2:
             return change
