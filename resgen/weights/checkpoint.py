@@ -87,9 +87,8 @@ def fit(
     values = found.named()
     if naming is not None:
         values = naming.to_own(values, graph)
-        named_as, *more = naming.notes(graph)
-        notes += [named_as, *more]
-        origin = f"{origin}, {named_as},"
+        notes += [naming.said, *naming.differences(graph)]
+        origin = f"{origin}, {naming.said},"
     spare = {parameter.name for parameter in graph.train_only}
     named = {
         name: value
@@ -128,9 +127,10 @@ def renamed(
 
     ``state_dict`` has the network's own names or those of either library, ``library``
     is "torchvision" or "timm", or None for the network's own names. Values stay what
-    they are, reshaped where one library has a linear map and the other a convolution.
-    Weights that are not the network's raise :class:`~resgen.errors.ResgenError`, and so
-    does a network that the library is not known to have.
+    they are, reshaped where one library has a linear map and the other a convolution;
+    where they compute something else there a warning is logged. Weights that are not
+    the network's raise :class:`~resgen.errors.ResgenError`, and so does a network that
+    the library is not known to have.
 
     >>> from resgen.expansion.network import expand, load
     >>> from resgen.weights.initialize import initialize
@@ -143,21 +143,21 @@ def renamed(
     if library is not None:
         library = argument("library", choice("timm", "torchvision"), library)
     found, naming = _found(state, graph, Loading(), origin)
-    own = found.named()
-    if naming is not None:
-        own = naming.to_own(own, graph)
+    own = found.named() if naming is None else naming.to_own(found.named(), graph)
     # A part of the weights has names as well.
     misfit = replace(compare(graph.parameters, own), missing=())
     if misfit:
         raise refusal(misfit, graph.parameters, own, origin, None)
-    for known in namings(graph) if library else ():
+    if library is None:
+        return own
+    for known in namings(graph):
         if library == known.library:
+            for difference in known.differences(graph):
+                logger.warning("%s", difference)
             return known.from_own(own)
         if library == known.own:
             return own
-    if library:
-        raise ResgenError(f"{library} is not known to have a network like {graph.name}")
-    return own
+    raise ResgenError(f"{library} is not known to have a network like {graph.name}")
 
 
 def from_state_dict(state: Mapping[str, Any]) -> dict[str, Array]:

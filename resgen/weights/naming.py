@@ -49,14 +49,19 @@ class Naming:
     parameters: Mapping[str, Parameter]
     eps: float | None
 
-    def notes(self, graph: Graph) -> Iterator[str]:
-        """What to tell of weights that have these names."""
-        yield f"named as {self.family} in {self.library}"
+    @property
+    def said(self) -> str:
+        """Whose names they are, in words."""
+        return f"named as {self.family} in {self.library}"
+
+    def differences(self, graph: Graph) -> list[str]:
+        """What the same weights compute otherwise there, a line on each."""
         norms = (node.op for node in graph.nodes if isinstance(node.op, Norm))
         here = {norm.eps for norm in norms if norm.type == "batch"}
-        if self.eps is not None and (others := sorted(here - {self.eps})):
-            told = ", ".join(map(str, others))
-            yield f"batch norms have eps {self.eps} in {self.library}, here {told}"
+        if self.eps is None or not (others := sorted(here - {self.eps})):
+            return []
+        told = ", ".join(map(str, others))
+        return [f"batch norms have eps {self.eps} in {self.library}, here {told}"]
 
     def to_own(self, values: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
         """Arrays or tensors of the library's names by the network's; others stay."""

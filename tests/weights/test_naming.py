@@ -206,15 +206,18 @@ def test_other_names_are_adapted_as_the_network_s_own(small):
     )
 
 
-def test_where_batch_norms_divide_by_more_over_there_it_is_told(small):
-    for changes, more in (
-        ([], ("batch norms have eps 0.001 in torchvision, here 1e-05",)),
-        (['/defaults/norm={"eps": 0.001}'], ()),
-    ):
+def test_where_batch_norms_divide_by_more_over_there_it_is_told(caplog):
+    told = "batch norms have eps 0.001 in torchvision, here 1e-05"
+    for changes, more in (([], [told]), (['/defaults/norm={"eps": 0.001}'], [])):
         graph = resgen.expand(resgen.load("mobilenetv3_small_050", changes))
         weights = initialize(graph.parameters, 0)
-        found = fit(renamed(weights, graph, "torchvision"), graph)
-        assert found.notes == ("named as MobileNetV3 in torchvision", *more)
+        caplog.clear()
+        theirs = renamed(weights, graph, "torchvision")
+        assert caplog.messages == more
+        assert fit(theirs, graph).notes == (
+            "named as MobileNetV3 in torchvision",
+            *more,
+        )
 
 
 def test_a_build_says_whose_names_it_took(tmp_path, small):
