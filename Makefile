@@ -86,9 +86,12 @@ gpu-bundle: $(VENV)/installed-test  ## pack what a GPU machine without an index 
 golden: $(VENV)/installed-test  ## write tests/golden/ anew; review the diff
 	$(BIN)/python tests/golden/update.py
 
-schema: $(VENV)/installed  ## write the JSON Schema in the package anew
+schema: $(VENV)/installed  ## write the JSON Schema and the zoo's index anew
 	$(BIN)/resgen schema > $(VENV)/schema.json
 	mv $(VENV)/schema.json resgen/spec/schema.json
+	$(BIN)/python -c "from resgen.api.catalogue import networks; \
+	print(networks.indexed(), end='')" > $(VENV)/index.json
+	mv $(VENV)/index.json resgen/api/catalogue/index.json
 
 clean:  ## remove everything that make has made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -105,7 +105,7 @@ BUDGET = {
     "profiling": 1940,
     "diagnosis": 2935,
     "reports": 2560,
-    "api": 2580,
+    "api": 2610,
     "cli": 1030,
     "__main__": 50,
     "__init__": 100,

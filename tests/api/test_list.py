@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import resgen
+from resgen.api.catalogue import networks
 from resgen.cli import main
 
 
@@ -30,6 +32,11 @@ def test_without_a_word_it_is_networks() -> None:
 
 
 @pytest.mark.slow
+def test_the_index_is_what_the_files_say() -> None:
+    kept = Path(networks.__file__).with_name("index.json").read_text("utf-8")
+    assert kept == networks.indexed(), "run `make schema`"
+
+
 def test_inputs_are_those_of_the_networks() -> None:
     """A list reads files only; what it says of each is what the network has."""
     told = {network.name: network.input for network in resgen.list()}

@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from resgen.spec import zoo
+
+_INDEX: Final = Path(__file__).with_name("index.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,32 @@ class Network:
 
 
 def networks() -> list[Network]:
-    """All networks, by family and in each by name, numbers in their order."""
+    """All networks, by family and in each by name, numbers in their order.
+
+    What each says is in an index beside this file, since hundreds of files take longer
+    to read than the interpreter to start.
+    """
+    index = json.loads(_INDEX.read_text("utf-8"))
     found = []
     for name, path in zoo.names().items():
-        says = _inherited(path)
+        doc, sizes = index.get(name) or _says(path)
         family = "" if path.parent == zoo.root() else path.parent.name
-        doc, sizes = says.get("doc", ""), tuple(says.get("input", ()))
-        found.append(Network(name, family, doc, sizes, path))
+        found.append(Network(name, family, doc, tuple(sizes), path))
     return sorted(found, key=lambda n: (n.family, _natural(n.name)))
+
+
+def indexed() -> str:
+    """The index as it has to be: a line a network, its remark and its input."""
+    rows = (
+        f"{json.dumps(name)}: {json.dumps(_says(path), ensure_ascii=False)}"
+        for name, path in zoo.names().items()
+    )
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+def _says(path: Path) -> tuple[str, tuple[int, ...]]:
+    said = _inherited(path)
+    return said.get("doc", ""), tuple(said.get("input", ()))
 
 
 @cache
