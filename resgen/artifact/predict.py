@@ -15,7 +15,7 @@ from resgen.artifact.answers.base import Answer, Found, Question
 from resgen.artifact.answers.boxes import Boxes, gives_boxes
 from resgen.artifact.answers.classes import Classes
 from resgen.artifact.answers.mask import Mask, is_map, tells_mask
-from resgen.artifact.boxes import SCORES, levels
+from resgen.artifact.boxes import DECODE, SCORES, described, levels
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.opened import Artifact, open_folder
 from resgen.errors import MissingComponent, ResgenError
@@ -153,6 +153,11 @@ def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], st
             kinds[name] = Mask
     if levels(graph) and gives_boxes(shapes(graph)):
         kinds[SCORES] = Boxes
+    elif not kinds and described(spec, graph):
+        raise ResgenError(
+            f"{graph.name} gives the maps of a detector, and no boxes",
+            hint=f'with "{DECODE}": true its head makes them',
+        )
     name = chosen(graph, asked, kinds, "scores of classes")
     return kinds[name], name
 

@@ -118,6 +118,13 @@ def test_maps_and_what_is_told_of_them_make_the_boxes(use: str, tmp_path: Path) 
         assert str(resgen.verify(folder)).endswith("is proven")
 
 
+def test_of_maps_alone_it_is_said_how_boxes_are_made(tmp_path: Path) -> None:
+    folder = built(tmp_path / "out", "retina", decode=False)
+    with pytest.raises(resgen.ResgenError, match="the maps of a detector") as refused:
+        resgen.predict(folder, tmp_path / "none.png")
+    assert '"decode": true' in str(refused.value.hint)
+
+
 def test_what_a_manifest_says_of_boxes_is_held_against_the_spec(tmp_path: Path) -> None:
     folder = built(tmp_path / "out", "retina", decode=True)
     path = folder / "manifest.json"
