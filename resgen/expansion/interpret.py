@@ -174,9 +174,14 @@ class Interpreter:
             index = frame.scalar(form.index, _INDEX, site.positions)
             return item(x, index, frame.blame(form.index))
         if isinstance(form, Outputs):
-            bodies = form.bodies.items()
-            named = {name: self.body(body, x, frame, inner) for name, body in bodies}
             at = frame.at(element.at)
+            given = (
+                (name, self._branch(body, x, frame, inner))
+                for name, body in form.bodies.items()
+            )
+            named = {name: made for name, made in given if made is not None}
+            if not named.keys() - form.train_only:
+                raise Stop("RG011", "every output of inference is left out", at)
             return outputs(named, form.train_only, at, self.problems)
         return x  # Keep
 

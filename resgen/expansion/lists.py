@@ -48,13 +48,17 @@ def listed(
 
 def item(x: Value, index: int, place: Place) -> Value:
     """One value of a list."""
-    if isinstance(x, Val) or x.names:
-        message = f"there is no list to take item {index} of"
-        raise Stop("RG025", message, place, LIST_HINT)
-    if not -len(x.items) <= index < len(x.items):
-        message = f"there is no item {index} in a list of {len(x.items)}"
+    items = _items(x, f"item {index}", place)
+    if not -len(items) <= index < len(items):
+        message = f"there is no item {index} in a list of {len(items)}"
         raise Stop("RG026", message, place)
-    return x.items[index]
+    return items[index]
+
+
+def _items(x: Value, taken: str, place: Place) -> tuple[Value, ...]:
+    if isinstance(x, Val) or x.names:
+        raise Stop("RG025", f"there is no list to take {taken} of", place, LIST_HINT)
+    return x.items
 
 
 def split(text: str) -> tuple[str, tuple[str, ...]]:
@@ -84,9 +88,7 @@ def taken(
         if len(ends) == 1 and numbers[0] is not None:
             x = item(x, numbers[0], place)
             continue
-        if isinstance(x, Val) or x.names:
-            raise Stop("RG025", f"there is no list to take [{text}] of", place)
-        items = x.items[slice(*numbers)]
+        items = _items(x, f"[{text}]", place)[slice(*numbers)]
         problems.spend(_ITEM * len(items), lambda: place)
         x = Many(items)
     return x

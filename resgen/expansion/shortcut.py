@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from resgen.errors import Place
-from resgen.expansion.builder import Builder, Val, Value
+from resgen.expansion.builder import Val, Value
 from resgen.expansion.calls import Calls
 from resgen.expansion.evaluate import Frame, ShortcutChoice, Stop, number
 from resgen.expansion.lists import one
@@ -31,7 +31,6 @@ from resgen.spec.model import (
     Text,
 )
 from resgen.spec.params import Param
-from resgen.spec.places import Problems
 
 _NUMBER = Param("number")
 _RATE = Param("number", minimum=0, maximum=1)
@@ -55,8 +54,6 @@ class Runner(Protocol):
     """What a residual element asks of what runs bodies, which it is a part of."""
 
     spec: Spec
-    builder: Builder
-    problems: Problems
     calls: Calls
 
     def body(self, body: Body, x: Value, frame: Frame, site: Site) -> Value: ...
@@ -190,10 +187,10 @@ class ShortcutRules:
         site: Site,
     ) -> Val:
         """The branch brought together with the shortcut."""
-        builder = self.interpreter.builder
+        builder = self.interpreter.calls.builder
         before = builder.mark()
         kept = None if rules.project is None else rules.project[1].kept
-        self.interpreter.problems.spend(len(kept or ()) / 10, lambda: place)
+        self.interpreter.calls.problems.spend(len(kept or ()) / 10, lambda: place)
         kept_before = dict(kept or {})
         dropped = self._dropped(branch, form, frame, site, place)
         shortcut = self._taken(dropped, entered, after_pre, rules, site)
@@ -305,6 +302,6 @@ class ShortcutRules:
         if cause in frame.sources:
             argument, outer = frame.sources[cause]
             place = outer.blame(argument)
-        self.interpreter.problems.error("RG104", message, place, hint)
+        self.interpreter.calls.problems.error("RG104", message, place, hint)
         # The branch has the shape that was asked for; later stages are checked with it.
         return branch

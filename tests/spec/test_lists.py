@@ -89,6 +89,16 @@ def test_a_head_gives_out_values_by_name_and_lists_by_number() -> None:
     }
 
 
+def test_an_output_whose_condition_is_false_is_left_out() -> None:
+    at = {"when": "input_shape[1] >= 32", "op": "global_pool"}
+    head = {"outputs": {"a": at, "b": "act"}}
+    assert shapes(spec(head)) == {"a": (24, 1, 1), "b": (24, 8, 8)}
+    assert shapes(spec(head, input=[3, 16, 16])) == {"b": (24, 4, 4)}
+    alone = {"outputs": {"a": at, "b": {"train_only": True, "op": "act"}}}
+    (problem,) = examine(spec(alone, input=[3, 16, 16])).errors
+    assert (problem.code, problem.place.pointer) == ("RG011", "/head")
+
+
 def test_outputs_have_the_order_of_their_names() -> None:
     """Whatever the order of the keys: parameters would have another order with it."""
     conv = {"op": "conv", "out": 8, "kernel": 1}
