@@ -90,6 +90,13 @@ class Norm(Op):
                 attribute="groups",
                 code="RG105",
             )
+        if self.type == "group" and x.size == self.groups:
+            raise ShapeError(
+                f"group norm of {self.groups} groups leaves each one number of {x}",
+                attribute="groups",
+                code="RG112",
+                hint="fewer groups, or a larger map",
+            )
         return x
 
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:

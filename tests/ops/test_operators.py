@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from operator import attrgetter
 from types import ModuleType
 
@@ -39,6 +40,8 @@ from resgen.ops.types import TensorType
 from resgen.ops.unflatten import Unflatten
 
 NEWEST = newest_run_here()
+#: Four at each place of a map, on an input of 40 x 56.
+ANCHORS = OPERATORS["decode_boxes"].samples()[0].op
 CASES = [
     pytest.param(case, id=f"{name}-{index}")
     for name, op in OPERATORS.items()
@@ -151,9 +154,15 @@ def test_operators_need_no_framework() -> None:
         (OPERATORS["concat"](), ((4, 5, 5), (4, 5, 6)), "RG104", None),
         (OPERATORS["stack"](), ((4,), (5,)), "RG104", None),
         (Norm(type="group", groups=3), ((4, 5, 5),), "RG105", "groups"),
+        (Norm(type="group", groups=4), ((4, 1, 1),), "RG112", "groups"),
         (OPERATORS["pixel_shuffle"](factor=2), ((6, 4, 4),), "RG105", "factor"),
         (OPERATORS["pixel_shuffle"](factor=2), ((4, 4),), "RG111", None),
         (OPERATORS["pixel_unshuffle"](factor=2), ((4, 4, 5),), "RG112", "factor"),
+        (ANCHORS, ((12, 5, 7),), "RG112", "ratios"),
+        (ANCHORS, ((16, 22, 7),), "RG112", "input"),
+        (ANCHORS, ((16, 5),), "RG111", None),
+        (replace(ANCHORS, size=0.5), ((16, 5, 7),), "RG112", "size"),
+        (OPERATORS["joint_sigmoid"](by="y"), ((4, 5), (4, 3)), "RG104", None),
         (OPERATORS["unit_norm"](axis=3), ((4, 5, 5),), "RG112", "axis"),
         (OPERATORS["global_response_norm"](), ((4,),), "RG111", None),
         (ChannelShuffle(groups=3), ((4, 5, 5),), "RG105", "groups"),
