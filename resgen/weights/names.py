@@ -231,34 +231,27 @@ def _prefixed(
     """The set under each prefix that brings names of the network to light."""
     if how.prefix is not None:
         begin = how.prefix
-        own = {k: v for k, v in values.items() if k.startswith(begin)}
-        if begin and all(k.startswith(f"{begin}.") for k in own):
+        values = {k: v for k, v in values.items() if k.startswith(begin)}
+        if begin and all(k.startswith(f"{begin}.") for k in values):
             begin += "."
-        return [_counted(path, begin, own, wanted)] if own else []
-    tally: Counter[str] = Counter()
-    lengths = {len(name) for name in wanted}
-    for name in values:
+    known: Counter[str] = Counter()
+    fits: Counter[str] = Counter()
+    counting = {n: p for n, p in wanted.items() if not counts_batches(n)}
+    lengths = set(map(len, counting))
+    for name, value in values.items():
         # A cut before the name would count from its end.
-        cuts = (len(name) - n for n in lengths if n <= len(name))
-        tally.update(name[:cut] for cut in cuts if name[cut:] in wanted)
-    # One accidental match makes no prefix beside one that most names have.
-    most = max(tally.values(), default=0)
-    likely = [p for p, n in tally.items() if 2 * n >= most] or [""]
-    likely.sort(key=lambda p: (-tally[p], len(p)))
-    return [_counted(path, p, values, wanted) for p in likely]
-
-
-def _counted(
-    path: str, prefix: str, values: Mapping[str, Any], wanted: Mapping[str, Parameter]
-) -> Found:
-    fits = known = 0
-    for name, parameter in wanted.items():
-        value = values.get(prefix + name)
-        if value is None or counts_batches(name):
-            continue
-        known += 1
-        fits += tuple(value.shape) == parameter.shape
-    return Found(path, prefix, values, fits, known)
+        for cut in (len(name) - n for n in lengths if n <= len(name)):
+            if (parameter := counting.get(name[cut:])) is not None:
+                known[name[:cut]] += 1
+                fits[name[:cut]] += tuple(value.shape) == parameter.shape
+    if how.prefix is not None:
+        likely = [begin] if values else []
+    else:
+        # One accidental match makes no prefix beside one that most names have.
+        most = max(known.values(), default=0)
+        likely = [p for p, n in known.items() if 2 * n >= most] or [""]
+        likely.sort(key=lambda p: (-known[p], len(p)))
+    return [Found(path, p, values, fits[p], known[p]) for p in likely]
 
 
 def _same(one: Found, other: Found) -> bool:
