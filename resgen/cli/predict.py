@@ -1,4 +1,4 @@
-"""``resgen predict``: the best classes of pictures."""
+"""``resgen predict``: what a network says of pictures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from resgen.words.terminal import style
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   resgen predict build/resnet50 cat.jpg dog.png photos/
+  resgen predict build/fcn_resnet50 street.jpg --draw masks
 
 Fresh weights know no classes: build with --weights FILE first."""
 )
@@ -34,10 +35,11 @@ Fresh weights know no classes: build with --weights FILE first."""
 def command(
     folder: str, images: tuple[Path, ...], *, as_json: bool, **given: Any
 ) -> None:
-    """Name the likeliest classes of pictures.
+    """Name the likeliest classes of pictures, or the share of each class in them.
 
     DIR is a folder that `resgen build` has made. Pictures are prepared as its spec
-    says, and run by ONNX Runtime; a folder stands for the pictures in it.
+    says, and run by ONNX Runtime; a folder stands for the pictures in it. A vector of
+    scores tells the classes of a picture, a map over it those of every place.
     """
     from resgen.api.predict import predict
 
@@ -50,6 +52,8 @@ def command(
         for prediction in found.predictions:
             for line in prediction.lines():
                 say(line)
+        if given["draw"] is not None:
+            say(f"the drawings are in {given['draw']}", err=True)
     failed = found.failed
     if len(failed) == 1:
         raise ResgenError(failed[0])

@@ -373,8 +373,11 @@ class _Expansion:
         return Scalar(constant(stride), at), self.frame
 
     def _check_labels(self, outputs: Sequence[Val]) -> None:
-        labels = self.spec.labels
-        scores = [x.channels for x in outputs if x.type.rank == 1]
+        """Of a vector, or of a map over the whole input, which is a mask."""
+        labels, over = self.spec.labels, self.spec.input[1:]
+        scores = [
+            x.channels for x in outputs if x.type.rank == 1 or x.type.shape[1:] == over
+        ]
         if labels is None or not scores or any(x.spoiled for x in outputs):
             return
         if len(labels) not in scores:

@@ -72,5 +72,6 @@ def chosen(graph: Graph, asked: str | None, fitting: Collection[str], what: str)
     wrong = "" if asked is None else f', and "{asked}" is none'
     names = listed(f'"{name}"' for name in fitting)
     raise ResgenError(
-        f"{graph.name} has {what} in {names}{wrong}", hint="name one of them"
+        f"{graph.name} has {what} in {names}{wrong}",
+        hint="name one of them as the output",
     )

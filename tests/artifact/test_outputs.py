@@ -53,7 +53,7 @@ def test_which_scores_is_asked(tmp_path: Path, picture: Path) -> None:
     folder = built(tmp_path, {"first": SCORES, "maps": MAPS, "second": other})
     with pytest.raises(ResgenError, match='"first", "second"') as refused:
         resgen.predict(folder, picture)
-    assert refused.value.hint == "name one of them"
+    assert refused.value.hint == "name one of them as the output"
     (found,) = resgen.predict(folder, picture, output="second").predictions
     assert len(found.found) == 4
     with pytest.raises(ResgenError, match='no output "secnd"; did you mean "second"'):

@@ -71,6 +71,18 @@ def test_what_names_nothing_is_refused_at_its_place(tmp_path, value, says):
     assert found[0].place.pointer == "/labels"
 
 
+def test_a_mask_has_a_label_for_each_of_its_classes(tmp_path):
+    scores = {"op": "conv", "as": "c", "out": 4, "kernel": 1}
+    mask = [scores, {"op": "resize", "like": "input", "mode": "bilinear"}]
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps({**SPEC, "head": mask, "labels": list(NAMES)}))
+    (found,) = examine(path).problems
+    assert (found.code, found.place.pointer) == ("RG013", "/labels")
+    assert found.message == "3 labels for 4 outputs"
+    path.write_text(json.dumps({**SPEC, "head": mask, "labels": [*NAMES, "last"]}))
+    assert not examine(path).problems
+
+
 def test_what_is_no_text_is_refused(tmp_path):
     path = tmp_path / "labels.txt"
     for content in (b"\xff\xfe\x00", b"caf\xe9\n", b"\x89PNG\r\n"):
