@@ -19,9 +19,15 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"aux_logits": True, "init_weights": False},
         {"output": "logits", "aux1": "aux_logits1", "aux2": "aux_logits2"},
     ),
+    "inception_v3": (
+        {"aux_logits": True, "init_weights": False},
+        {"output": "logits", "aux": "aux_logits"},
+    ),
     "fcn_resnet50": (LOSS, {"output": "out", "aux": "aux"}),
     "deeplabv3_resnet50": (LOSS, {"output": "out", "aux": "aux"}),
 }
+#: The one that has its auxiliary head at 299 x 299 alone.
+LARGE = "inception_v3"
 #: ``num_params`` in the ``meta`` of torchvision's weights, which hold auxiliary heads
 #: (those of GoogLeNet do, but are not counted there).
 PUBLISHED = {
@@ -29,6 +35,7 @@ PUBLISHED = {
     "fcn_resnet101": 54_314_346,
     "deeplabv3_resnet50": 42_004_074,
     "deeplabv3_resnet101": 60_996_202,
+    "inception_v3": 27_161_264,
 }
 
 
@@ -49,18 +56,23 @@ def without_chance(module: nn.Module) -> nn.Module:
 
 @pytest.mark.peers
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [n for n in NETWORKS if n != LARGE] + [pytest.param(LARGE, marks=pytest.mark.soak)],
+)
 def test_it_trains_as_torchvisions(name: str, peers: ModuleType) -> None:
     """Outputs, gradients and statistics of one step, by the names of the peer."""
     options, names = NETWORKS[name]
-    graph = resgen.expand(resgen.load(name, ["/input/1=32", "/input/2=32"]))
+    size = 299 if name == LARGE else 32
+    sizes = [f"/input/1={size}", f"/input/2={size}"]
+    graph = resgen.expand(resgen.load(name, sizes))
     torch.manual_seed(0)
     peer = peers.torchvision.models.get_model(name, **options)
-    shake(peer, torch.randn(2, 3, 32, 32))
+    shake(peer, torch.randn(2, 3, size, size))
     peer = without_chance(peer.train())
     ours = without_chance(resgen.to_torch(graph))
     ours.load_state_dict(peer.state_dict(), strict=True)
-    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    x = torch.randn(2, 3, size, size, dtype=torch.float64)
     found, wanted = ours(x), peer(x)
     if not isinstance(wanted, dict):
         wanted = wanted._asdict()
