@@ -20,6 +20,9 @@ USUAL: Final = 300.0
 GREATEST: Final = 1e6
 #: And a step of a pixel below this is nothing beside the sums that it enters.
 LEAST: Final = 1e-7
+#: How far black and white lie apart at least: 1 where they are only scaled.
+APART: Final = 0.1
+_ONE_UNIT: Final = 'divide mean and std by 255, or say "scale": 1'
 #: Largest size that a picture is resized to, in pixels.
 MAX_SIZE: Final = 1 << 16
 
@@ -97,10 +100,6 @@ def _consistent(
         )
         hint = f'"resize": {around(min(shape[1:]))}, or leave it out'
         problems.warning("RG016", message, said["resize"].place(), hint)
-    if "mean" in said and values["scale"] < 0.1 and max(values["mean"]) > 1:
-        message = "a mean above 1 where values are scaled to 0 ... 1"
-        hint = 'divide mean and std by 255, or say "scale": 1'
-        problems.warning("RG016", message, said["mean"].place(), hint)
     _reached(values, said, problems)
     # What holds unless said may always be said, as the canonical form does.
     usual = "gray" if shape[0] == 1 else "rgb"
@@ -133,6 +132,12 @@ def _reached(values: dict[str, Any], said: Any, problems: Problems) -> None:
         message += f"{max(ends):.3g}, which tell nothing of them"
         hint = '"scale", "mean" and "std" of (value x scale - mean) / std, value to 255'
         problems.error("RG013", message, place, hint)
+    elif "mean" in said and values["scale"] < 0.1 and max(values["mean"]) > 1:
+        message = "a mean above 1 where values are scaled to 0 ... 1"
+        problems.warning("RG016", message, said["mean"].place(), _ONE_UNIT)
+    elif 255 * max(steps) < APART:
+        message = f"black and white become numbers {255 * max(steps):.2g} apart"
+        problems.warning("RG016", message, place, _ONE_UNIT)
     elif largest > USUAL:
         message = f"pictures become numbers up to {largest:,.0f}, and networks are "
         message += "trained on some units"

@@ -26,7 +26,7 @@ _DEVICES: Final[Mapping[str, str]] = {
     "rtx-3060 rtx-3060-ti rtx-3070 rtx-3070-ti rtx-3080 rtx-3080-ti rtx-3090 "
     "rtx-3090-ti",
     "sm_87": "orin jetson-orin agx-orin orin-nano orin-nx jetson-agx-orin "
-    "jetson-orin-nano jetson-orin-nx",
+    "jetson-orin-nano jetson-orin-nx orin-nano-super jetson-orin-nano-super",
     "sm_89": "l2 l4 l20 l40 l40g l40s rtx-4050 rtx-4060 rtx-4060-ti rtx-4070 "
     "rtx-4070-super rtx-4070-ti rtx-4070-ti-super rtx-4080 rtx-4080-super rtx-4090 "
     "rtx-4090-d rtx-500-ada rtx-1000-ada rtx-2000-ada rtx-3000-ada rtx-3500-ada "

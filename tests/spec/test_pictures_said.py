@@ -48,6 +48,7 @@ def test_resizing_follows_a_crop_that_is_said() -> None:
         ([3, 320, 320], {"resize": 256}, "warning", "rim is black"),
         ([3, 64, 64], {"mean": [123.6, 116.2, 103.5]}, "warning", "mean above 1"),
         ([3, 64, 64], {"scale": 1}, "warning", "pictures become numbers up to 1,1"),
+        ([3, 64, 64], {"std": [58, 57, 57]}, "warning", "white become numbers 0.018"),
         ([3, 64, 64], {"scale": 0}, "error", "which tell nothing of them"),
         ([3, 64, 64], {"scale": 1e30}, "error", "which tell nothing of them"),
         ([3, 64, 64], {"std": [1e-30] * 3}, "error", "which tell nothing of them"),
