@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _STAGE: Final = whole(0)
 
+#: A stage, and which map of those that it yields if it yields a list.
+_Tap = tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -40,7 +43,8 @@ def features(spec: Spec | Source, stages: Iterable[int] | None = None) -> Featur
 
     ``stages`` count from 0; unless said, they are the last of each stride. Outputs go
     by the customary names: C2 is at a stride of 4 (2**2), C5 at one of 32. Where two
-    stages have one stride, or a stride is no power of 2, they are ``stage1`` and so on.
+    stages have one stride, or a stride is no power of 2, they are ``stage1`` and so on,
+    ``stage1_0`` and so on of a stage that yields a list of maps.
     The same as timm's ``features_only`` and ``out_indices``, but that timm counts a
     stem of stride 2 as well.
 
@@ -52,15 +56,20 @@ def features(spec: Spec | Source, stages: Iterable[int] | None = None) -> Featur
     ``resgen.build(found.spec, weights=FILE, ignore_extra=True)``.
     """
     read = spec if isinstance(spec, Spec) else load(argument("spec", SPEC, spec))
-    every = _tapped(read, {f"s{i:04}": i for i in range(len(read.stages))})
-    found = expand(every)
+    every = {f"s{i:04}": (i,) for i in range(len(read.stages))}
+    found = expand(_tapped(read, every))
     reached = strides(found)
-    at = [max(reached[value], default=1) for _, value in found.outputs]
+    at: dict[_Tap, int] = {}
+    for name, value in found.outputs:
+        tap = tuple(int(number) for number in name[1:].split("."))
+        at[tap] = max(reached[value], default=1)
     if stages is None:
-        last = {stride: index for index, stride in enumerate(at)}
-        chosen = sorted(last.values())
+        chosen = sorted({stride: tap for tap, stride in at.items()}.values())
     else:
-        chosen = [argument("stages", _STAGE, i) for i in several(stages)]
+        chosen = []
+        for stage in several(stages):
+            index = argument("stages", _STAGE, stage)
+            chosen += [tap for tap in at if tap[0] == index] or [(index,)]
     named = _names(chosen, at)
     trunk = _tapped(read, named)
     graph = expand(trunk)
@@ -69,23 +78,29 @@ def features(spec: Spec | Source, stages: Iterable[int] | None = None) -> Featur
         trunk,
         graph,
         {name: graph.types[values[name]].channels for name in named},
-        {name: at[index] for name, index in named.items()},
+        {name: at[tap] for name, tap in named.items()},
     )
 
 
-def _names(chosen: Iterable[int], at: list[int]) -> dict[str, int]:
-    """The stage of each output, by its name."""
-    indices = list(dict.fromkeys(chosen))
-    used = [at[i] for i in indices if i < len(at)]
+def _names(chosen: Iterable[_Tap], at: Mapping[_Tap, int]) -> dict[str, _Tap]:
+    """The tap of each output, by its name."""
+    taps = list(dict.fromkeys(chosen))
+    used = [at[tap] for tap in taps if tap in at]
     customary = len(set(used)) == len(used) and all(log2(s).is_integer() for s in used)
-    if customary and len(used) == len(indices):
-        return {f"C{int(log2(at[i]))}": i for i in indices}
-    return {f"stage{i + 1}": i for i in indices}
+    if customary and len(used) == len(taps):
+        return {f"C{int(log2(at[tap]))}": tap for tap in taps}
+    return {
+        f"stage{tap[0] + 1}" + "".join(f"_{i}" for i in tap[1:]): tap for tap in taps
+    }
 
 
-def _tapped(spec: Spec, stages: Mapping[str, int]) -> Spec:
-    """The network without its head, giving out these stages."""
+def _tapped(spec: Spec, taps: Mapping[str, _Tap]) -> Spec:
+    """The network up to the last stage that is tapped, giving out what is tapped."""
     form: dict[str, Any] = canonical_form(spec)
     form.pop("labels", None)
-    taps = {name: {"from": f"stages[{index}]"} for name, index in stages.items()}
-    return load({**form, "head": {"outputs": taps}})
+    stages = form["stages"][: 1 + max((tap[0] for tap in taps.values()), default=0)]
+    outputs = {
+        name: {"from": "stages" + "".join(f"[{i}]" for i in tap)}
+        for name, tap in taps.items()
+    }
+    return load({**form, "stages": stages, "head": {"outputs": outputs}})

@@ -30,6 +30,21 @@ def test_stages_of_one_stride_have_names_of_their_own() -> None:
     assert dict(both.strides) == {"stage3": 16, "stage4": 16}
 
 
+def test_what_comes_after_the_last_stage_is_left_out() -> None:
+    found = resgen.features("resnet50", [1, 0])
+    assert dict(found.channels) == {"C3": 512, "C2": 256}
+    assert not any(p.name.startswith("layer3.") for p in found.graph.parameters)
+
+
+def test_a_stage_of_several_maps_gives_each() -> None:
+    """As HRNet's last stage does, whose maps are of all strides that there are."""
+    found = resgen.features("hrnet_w18_small")
+    assert dict(found.channels) == {"C2": 16, "C3": 32, "C4": 64, "C5": 128}
+    assert dict(found.strides) == {"C2": 4, "C3": 8, "C4": 16, "C5": 32}
+    some = resgen.features("hrnet_w18_small", [1, 0])
+    assert list(some.channels) == ["stage2_0", "stage2_1", "stage1"]
+
+
 def test_a_stage_that_is_not_there() -> None:
     with pytest.raises(SpecError, match="no item 4"):
         resgen.features("resnet50", [4])
