@@ -70,7 +70,8 @@ def paths(graph: Graph) -> Paths:
     for i in graph.inputs:
         counts[i.name], shortest[i.name], longest[i.name] = 1, 0, 0
         lengths[i.name] = _Lengths(0, 0, [1.0])
-    readers = [(n.name, n.inputs, int(is_map(n.op))) for n in graph.nodes]
+    # What an operator takes the size of alone it does not pass on.
+    readers = [(n.name, n.inputs[: n.op.read], int(is_map(n.op))) for n in graph.nodes]
     # All outputs together, as if one more node read them.
     end = ""
     for name, inputs, crossed in [*readers, (end, [v for _, v in graph.outputs], 0)]:

@@ -129,6 +129,9 @@ class Op:
     shorthand: ClassVar[str | None] = None
     #: How many inputs it takes; None is any number from one on.
     arity: ClassVar[int | None] = 1
+    #: Of how many of its inputs, the first ones, it reads the numbers; None is of all.
+    #: Of the others it takes sizes.
+    read: ClassVar[int | None] = None
     #: Whether passes alone place it, so that the language does not offer it.
     placed: ClassVar[bool] = False
     #: Whether the order of its inputs is of no account.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator
 from resgen.ops.initial import Init, initializer
 from resgen.ops.types import Function, Normal, ParameterSpec, TensorType, Value
@@ -17,6 +19,8 @@ class Parameter(Op):
     ``batch`` is false; normal with a deviation of 0.02, cut at two of them, unless
     ``init`` says otherwise (Dosovitskiy et al. 2021).
     """
+
+    read: ClassVar[int | None] = 0
 
     shape: tuple[int, ...] = attribute(
         "list", "sizes without the batch", item=Param("channels", doc="size")

@@ -26,6 +26,7 @@ class Resize(Op):
     """
 
     arity: ClassVar[int | None] = 2
+    read: ClassVar[int | None] = 1
 
     like: str = attribute("value", "the kept value whose spatial size is taken")
     mode: str = attribute(

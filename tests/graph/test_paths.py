@@ -60,6 +60,12 @@ def deep(described, blocks: int) -> Graph:
 
 
 @pytest.mark.slow
+def test_what_gives_its_size_alone_begins_no_path(network) -> None:
+    """Its head enlarges the map to the size of the input: 16 blocks, 2**16 paths."""
+    found = paths(network("fcn_resnet50"))
+    assert (found.count, found.shortest) == (2**16, 7)
+
+
 def test_identity_blocks_follow_the_binomial_law(described) -> None:
     # Veit et al. 2016: n blocks make 2^n paths, binomially distributed.
     blocks = 1200
