@@ -83,7 +83,7 @@ def boxed(picture: Image, boxes: Iterable[tuple[tuple[float, ...], Colour]]) -> 
     return made
 
 
-def captioned(picture: Image, entries: Mapping[str, Colour | None]) -> Image:
+def captioned(picture: Image, entries: Iterable[tuple[str, Colour | None]]) -> Image:
     """The picture with lines of text below it, each behind its colour if it has one.
 
     The text is as large as suits the picture, and the picture gets a white margin where
@@ -92,18 +92,19 @@ def captioned(picture: Image, entries: Mapping[str, Colour | None]) -> Image:
     from PIL import Image as pillow
     from PIL import ImageDraw, ImageFont
 
+    texts = list(entries)
     letter = max(_SMALLEST, min(picture.size) // _LINES)
     font = ImageFont.load_default(letter)
     line, indent = round(1.6 * letter), round(1.4 * letter)
-    widths = [indent + round(font.getlength(text)) + letter for text in entries]
+    widths = [indent + round(font.getlength(text)) + letter for text, _ in texts]
     width = max(picture.width, letter + max(widths, default=0))
     columns = max((width - letter) // max(widths, default=width), 1)
-    rows = -(-len(entries) // columns)
+    rows = -(-len(texts) // columns)
     size = (width, picture.height + rows * line + letter // 2)
     made = pillow.new("RGB", size, "white")
     made.paste(picture.convert("RGB"))
     pen = ImageDraw.Draw(made)
-    for number, (text, colour) in enumerate(entries.items()):
+    for number, (text, colour) in enumerate(texts):
         left = letter + number % columns * max(widths)
         top = picture.height + letter // 2 + number // columns * line
         if colour is not None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import resgen
+from resgen.artifact.answers.base import Found
 from resgen.errors import ResgenError
 from resgen.pictures.preprocess import prepare
 
@@ -200,3 +201,21 @@ def test_a_mask_has_no_class(masked: Path) -> None:
     assert record["probe"]["top1"] is None
     assert "of the output's range" in "\n".join(said)
     assert "the same class" not in "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        ("caf\u00e9, 50 %", "cafe, 50 %"),
+        ("\ufb01eld", "field"),
+        ("\u72ac", "class 7"),
+        ("stra\u00dfe", "class 7"),
+        (None, "class 7"),
+        ("x" * 70, "x" * 57 + "..."),
+        ("two\nlines", "two\\nlines"),
+    ],
+)
+def test_a_drawing_has_letters_that_its_font_has(
+    label: str | None, written: str
+) -> None:
+    assert Found(7, label).written == written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
@@ -10,11 +11,13 @@ from resgen.graph.ir import Graph
 from resgen.pictures.preprocess import Box
 from resgen.runtime.base import Array
 from resgen.words.numbers import share
-from resgen.words.terminal import printable
+from resgen.words.terminal import fitted, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: Letters of a label that are drawn; a picture is widened for them.
+LETTERS: Final = 60
 #: Columns of a bar that stands for 100 %.
 BAR: Final = 20
 
@@ -59,6 +62,13 @@ class Found:
         return f"class {self.index}" if self.label is None else printable(self.label)
 
     @property
+    def written(self) -> str:
+        """The class in the letters of Pillow's own font, which are those of ASCII."""
+        apart = unicodedata.normalize("NFKD", self.name)  # accents by themselves
+        plain = "".join(sign for sign in apart if not unicodedata.combining(sign))
+        return fitted(plain, LETTERS) if plain.isascii() else f"class {self.index}"
+
+    @property
     def part(self) -> float:
         """How much it is, of 1."""
         raise NotImplementedError
@@ -66,7 +76,7 @@ class Found:
     @property
     def caption(self) -> str:
         """What is written below a picture."""
-        return f"{self.name}, {share(self.part, 1)}"
+        return f"{self.written}, {share(self.part, 1)}"
 
     def line(self) -> str:
         """What a terminal shows."""

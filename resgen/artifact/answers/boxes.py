@@ -80,8 +80,8 @@ class Boxes:
         shown = colours(each.index for each in self.found)
         # The surest lie on top.
         on_it = [(each.box, shown[each.index]) for each in reversed(self.found)]
-        legend = {each.name: shown[each.index] for each in self.found}
-        return captioned(boxed(picture, on_it), legend)
+        legend = {each.written: shown[each.index] for each in self.found}
+        return captioned(boxed(picture, on_it), legend.items())
 
 
 def gives_boxes(outputs: Mapping[str, tuple[int, ...]]) -> bool:

@@ -51,4 +51,4 @@ class Classes:
 
     def drawn(self, picture: Image) -> Image:
         """The picture with its likeliest class below."""
-        return captioned(picture, {self.found[0].caption: None})
+        return captioned(picture, [(self.found[0].caption, None)])

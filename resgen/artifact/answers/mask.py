@@ -58,7 +58,7 @@ class Mask:
     def drawn(self, picture: Image) -> Image:
         """The picture under the classes that are told, and which colour is which."""
         shown = colours(each.index for each in self.found)
-        legend = {each.caption: shown[each.index] for each in self.found}
+        legend = [(each.caption, shown[each.index]) for each in self.found]
         return captioned(overlaid(picture, self.mask, shown), legend)
 
 
