@@ -103,7 +103,8 @@ class _Lowering:
         for part in parts:
             trace = self.trace(part)
             self.made[part.path] = scope_module(_class_name(part.scope), trace)
-        trained = self.trace(root, self.graph) if self.apart else None
+        more = self.graph is not self.inferred
+        trained = self.trace(root, self.graph) if more else None
         model = scope_module(
             _camel(self.graph.name), self.trace(root, self.inferred), trained
         )

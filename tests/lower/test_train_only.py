@@ -74,6 +74,16 @@ def test_training_gives_them_and_evaluation_does_not_compute_them() -> None:
     assert module.train()(x).keys() == {"aux", "output"}
 
 
+def test_what_inference_computes_anyway_can_be_one_of_them() -> None:
+    """Maps of stages, to learn from another network's (distillation)."""
+    maps: Json = {"train_only": True, "from": "stages[:2]"}
+    module = resgen.to_torch(graph(spec({"output": MAIN, "maps": maps})))
+    found = module(picture())
+    assert found.keys() == {"maps.0", "maps.1", "output"}
+    assert found["maps.1"].shape == (2, 8, 8, 8)
+    assert module.eval()(picture()).shape == (2, 5)
+
+
 def test_each_outputs_gradient_is_that_of_the_layers_before_it() -> None:
     module = resgen.to_torch(graph(WITH_AUX))
     module(picture())["aux"].sum().backward()
