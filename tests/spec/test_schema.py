@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from published import sampled
 
 from resgen.expansion.network import examine
 from resgen.ops import VOCABULARY
@@ -40,9 +41,14 @@ def test_the_one_in_the_package_is_fresh(root: Path) -> None:
     assert kept == SCHEMA, "run `make schema`"
 
 
-@pytest.mark.parametrize("name", zoo.names())
+TEXTS = {name: zoo.find(name).read_text("utf-8") for name in zoo.names()}
+#: Those that a parent makes short are judged in no time, others in up to a second.
+SHORT = sorted(name for name, text in TEXTS.items() if len(text) < 800)
+
+
+@pytest.mark.parametrize("name", SHORT + sampled(TEXTS.keys() - set(SHORT), 8))
 def test_the_zoo_is_valid(name: str) -> None:
-    VALIDATOR.validate(json.loads(zoo.find(name).read_text("utf-8")))
+    VALIDATOR.validate(json.loads(TEXTS[name]))
 
 
 VALID = {
