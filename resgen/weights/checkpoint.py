@@ -144,18 +144,20 @@ def renamed(
         library = argument("library", choice("timm", "torchvision"), library)
     found, naming = _found(state, graph, Loading(), origin)
     own = found.named() if naming is None else naming.to_own(found.named(), graph)
-    # A part of the weights has names as well.
-    misfit = replace(compare(graph.parameters, own), missing=())
+    # A part of the weights has names as well, and what only training has keeps its own.
+    spare = {parameter.name for parameter in graph.train_only}
+    known = {name: value for name, value in own.items() if name not in spare}
+    misfit = replace(compare(graph.parameters, known), missing=())
     if misfit:
         raise refusal(misfit, graph.parameters, own, origin, None)
     if library is None:
         return own
-    for known in namings(graph):
-        if library == known.library:
-            for difference in known.differences(graph):
+    for naming in namings(graph):
+        if library == naming.library:
+            for difference in naming.differences(graph):
                 logger.warning("%s", difference)
-            return known.from_own(own)
-        if library == known.own:
+            return naming.from_own(own)
+        if library == naming.own:
             return own
     raise ResgenError(f"{library} is not known to have a network like {graph.name}")
 

@@ -66,19 +66,11 @@ class Naming:
     def to_own(self, values: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
         """Arrays or tensors of the library's names by the network's; others stay."""
         own = {p.name: graph.parameter[name] for name, p in self.parameters.items()}
-        found = {}
-        for name, value in values.items():
-            ours = own.get(name)
-            if ours is None:
-                found[name] = value
-            else:
-                found[ours.name] = _reshaped(value, ours.shape)
-        return found
+        return _as(own, values)
 
     def from_own(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Arrays or tensors of the network's own names by the library's."""
-        pairs = ((self.parameters[name], value) for name, value in values.items())
-        return {p.name: _reshaped(value, p.shape) for p, value in pairs}
+        """Arrays or tensors of the network's names by the library's; others stay."""
+        return _as(self.parameters, values)
 
 
 def namings(graph: Graph) -> Iterator[Naming]:
@@ -207,8 +199,14 @@ def _shape(shape: Shape, wanted: Shape) -> Shape:
     return tuple(rest if size == -1 else size for size in sizes)
 
 
-def _reshaped(value: Any, shape: Shape) -> Any:
-    """A value in a shape of as many numbers; another, which fits nothing, as it is."""
-    given = tuple(value.shape)
-    fits = given != shape and prod(given) == prod(shape)
-    return value.reshape(shape) if fits else value
+def _as(wanted: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names, and in the shapes, of what is wanted in their place."""
+    found = {}
+    for name, value in values.items():
+        if (parameter := wanted.get(name)) is not None:
+            name, given = parameter.name, tuple(value.shape)
+            # What has another number of elements fits nothing, and is told as it is.
+            if given != parameter.shape and prod(given) == parameter.size:
+                value = value.reshape(parameter.shape)
+        found[name] = value
+    return found

@@ -256,6 +256,14 @@ def test_names_that_are_alike_stay_and_unknown_ones_are_refused():
         renamed(initialize(other.parameters, 0), other, "timm")
 
 
+def test_what_only_training_has_keeps_its_names():
+    graph = resgen.expand(resgen.load("inception_v3"))
+    assert graph.train_only
+    every = (*graph.parameters, *graph.train_only)
+    weights = {p.name: np.broadcast_to(np.zeros((), p.dtype), p.shape) for p in every}
+    assert list(renamed(weights, graph, "timm")) == list(weights)
+
+
 def test_names_of_another_family_are_one_sentence(small):
     graph, _ = small
     regnet = resgen.expand(resgen.load("regnety_002"))
