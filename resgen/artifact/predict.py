@@ -147,9 +147,12 @@ def predict(
 def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], str]:
     """What is read, and of which output."""
     kinds: dict[str, type[Answer]] = dict.fromkeys(vectors(graph), Classes)
+    hint = None
     for name, shape in shapes(graph).items():
-        named = name == asked and is_map(shape, spec.input)
-        if named or tells_mask(shape, spec.input, spec.labels):
+        coarse = is_map(shape, spec.input)
+        if coarse:
+            hint = "a map is read as a mask if it is named as the output"
+        if (coarse and name == asked) or tells_mask(shape, spec.input, spec.labels):
             kinds[name] = Mask
     if levels(graph) and gives_boxes(shapes(graph)):
         kinds[SCORES] = Boxes
@@ -158,7 +161,7 @@ def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], st
             f"{graph.name} gives the maps of a detector, and no boxes",
             hint=f'with "{DECODE}": true its head makes them',
         )
-    name = chosen(graph, asked, kinds, "scores of classes")
+    name = chosen(graph, asked, kinds, "scores of classes", hint)
     return kinds[name], name
 
 

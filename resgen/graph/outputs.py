@@ -48,11 +48,18 @@ def scores(graph: Graph, asked: str | None = None) -> Scores:
     return Scores(name, found[name])
 
 
-def chosen(graph: Graph, asked: str | None, fitting: Collection[str], what: str) -> str:
+def chosen(
+    graph: Graph,
+    asked: str | None,
+    fitting: Collection[str],
+    what: str,
+    hint: str | None = None,
+) -> str:
     """The output ``asked`` for, or the only one that fits, which has ``what``.
 
     An unknown name is a :class:`~resgen.errors.UsageError`; that none fits, the one
-    asked for does not, or several do, is a :class:`~resgen.errors.ResgenError`.
+    asked for does not, or several do, is a :class:`~resgen.errors.ResgenError`, with
+    ``hint`` where none fits.
     """
     outputs = shapes(graph)
     if asked is not None and asked not in outputs:
@@ -67,7 +74,7 @@ def chosen(graph: Graph, asked: str | None, fitting: Collection[str], what: str)
         return next(iter(fitting))
     if not fitting:
         raise ResgenError(
-            f"{graph.name} gives {listed(spoken(outputs))}, and no {what}"
+            f"{graph.name} gives {listed(spoken(outputs))}, and no {what}", hint=hint
         )
     wrong = "" if asked is None else f', and "{asked}" is none'
     names = listed(f'"{name}"' for name in fitting)

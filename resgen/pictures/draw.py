@@ -51,16 +51,18 @@ def overlaid(
 ) -> Image:
     """The picture under the colours of the classes that are shown.
 
-    ``mask`` is (height, width) of the picture.
+    ``mask`` is (height, width) of the picture, -1 where there is no class.
     """
     from PIL import Image as pillow
 
-    pixels = np.array(picture.convert("RGB"))
-    for number, colour in shown.items():
-        here = mask == number
-        mixed = THROUGH * pixels[here] + (1 - THROUGH) * np.array(colour)
-        pixels[here] = np.rint(mixed)
-    return pillow.fromarray(pixels)
+    below = picture.convert("RGB")
+    count = int(mask.max()) + 2  # the last is what -1 finds
+    painted, colour = np.zeros(count, np.bool_), np.zeros((count, 3), np.uint8)
+    for number, its in shown.items():
+        painted[number], colour[number] = True, its
+    # Where nothing is shown, the picture lies over itself.
+    above = np.where(painted[mask][..., None], colour[mask], np.asarray(below))
+    return pillow.blend(below, pillow.fromarray(above), 1 - THROUGH)
 
 
 def boxed(picture: Image, boxes: Iterable[tuple[tuple[float, ...], Colour]]) -> Image:

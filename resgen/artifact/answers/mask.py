@@ -98,5 +98,6 @@ def laid(cells: Array, size: tuple[int, int], seen: Box) -> Array:
     inside = ((down >= 0) & (down < cells.shape[0]))[:, None] & (
         (across >= 0) & (across < cells.shape[1])
     )
-    picked = np.take(np.take(cells, down, 0, mode="clip"), across, 1, mode="clip")
-    return np.where(inside, picked, -1).astype(np.int32)
+    small = cells.astype(np.int32)  # of a large picture the cells are many
+    picked = small.take(down, 0, mode="clip").take(across, 1, mode="clip")
+    return np.where(inside, picked, np.int32(-1))
