@@ -95,7 +95,7 @@ BUDGET = {
     "tensorrt": 1450,
     "runtime": 1040,
     "pictures": 525,
-    "proof": 1900,
+    "proof": 1925,
     "calibrate": 680,
     "serve": 380,
     "kit": 910,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from resgen.graph.ir import Graph, Node
 from resgen.lower.scopes import home
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+#: Numbers of a weight that are widened together: 32 MB of them.
+AT_ONCE: Final = 2**22
 
 
 def walk(
@@ -74,6 +76,8 @@ class Leaves:
     def _apply(
         self, node: Node, inputs: Sequence[torch.Tensor], *, exact: bool
     ) -> torch.Tensor:
+        import torch
+
         spelling = node.op.torch(self.graph.types[node.inputs[0]])
         if isinstance(spelling, Module):
             leaf = self.leaf(node)
@@ -81,6 +85,8 @@ class Leaves:
                 result: torch.Tensor = leaf(*inputs)
                 return result
             held = {**dict(leaf.named_parameters()), **dict(leaf.named_buffers())}
+            if type(leaf) is torch.nn.Linear:
+                return _by_outputs(leaf, held, inputs)
             return _called(leaf, _widened(held), inputs)
         path = home(node)
         held = {
@@ -88,6 +94,27 @@ class Leaves:
             for role, _ in spelling.parameters
         }
         return _function(spelling, _widened(held) if exact else held, inputs)
+
+
+def _by_outputs(
+    leaf: torch.nn.Module,
+    held: Mapping[str, torch.Tensor],
+    inputs: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """A linear map in float64, some outputs at a time.
+
+    The first of VGG's holds two thirds of its parameters, which widened at once would
+    be more than all of the rest of a build.
+    """
+    import torch
+
+    weight = held["weight"]
+    step = max(1, AT_ONCE // weight.shape[1])
+    parts = (
+        {name: tensor[start : start + step] for name, tensor in held.items()}
+        for start in range(0, len(weight), step)
+    )
+    return torch.cat([_called(leaf, _widened(part), inputs) for part in parts], -1)
 
 
 def spelled(
