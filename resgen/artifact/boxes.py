@@ -41,8 +41,7 @@ def described(spec: Spec, graph: Graph) -> dict[str, Any] | None:
     logarithms of factors up to ``largest_factor``, all divided by ``weights`` first;
     ``distances`` (left, top, right, bottom) are in sides of the anchor.
     """
-    decoding = _decoding(spec, True)
-    made = graph if levels(graph) else decoding
+    made = graph if levels(graph) else _decoding(spec, True)
     if made is None or not levels(made):
         return None
     outputs = dict(made.outputs)
