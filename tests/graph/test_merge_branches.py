@@ -33,6 +33,10 @@ SUMS = {
     "depthwise": [(Conv(out=4, kernel=5, groups=4, bias=True), False), (None, True)],
     "grouped": [(Conv(out=4, kernel=3, groups=2), True), (None, True)],
     "lying": [(Conv(out=4, kernel=[1, 3]), False), (Conv(out=4, kernel=[3, 1]), True)],
+    "dilated where they have one place": [
+        (Conv(out=4, kernel=[1, 3], dilation=[2, 1]), True),
+        (Conv(out=4, kernel=[3, 1], dilation=[1, 2]), False),
+    ],
     "unpadded": [
         (Conv(out=4, kernel=3, padding=0), False),
         (Conv(out=4, kernel=3, padding=0, bias=True), False),

@@ -108,9 +108,11 @@ def _merge(graph: Graph, total: Node, nodes: Sequence[Node]) -> Node | None:
     if biases:
         operands["bias"] = _sum(biases)
     others = (node for node in nodes if node is not main)
+    # A dilation that had one place to act on would have more in a larger kernel.
+    op = replace(like, kernel=kernel, padding=padding, dilation=1, bias=bool(biases))
     return replace(
         main,
-        op=replace(like, kernel=kernel, padding=padding, bias=bool(biases)),
+        op=op,
         type=total.type,
         operands=tuple(operands.items()),
         absorbed=(
