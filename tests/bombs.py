@@ -281,6 +281,73 @@ def grown() -> Iterator[tuple[str, Json]]:
     yield "warnings", bare([{**CONV, "out": 9 + i % 7} for i in range(9_000)])
 
 
+def listed() -> Iterator[tuple[str, Json]]:
+    """Lists, outputs, wrapped stages and scales as large as the size allows."""
+    many_of = {"list": {"for": "i", "in": 100_000, "body": []}}
+    two: Json = {"list": [[], []]}
+    kept = [two, {"name": "x"}]
+    again = {"list": [{"from": "x"}, {"from": "x"}], "name": "x"}
+    stages = [{"body": []}] * 30_000
+    around = {
+        "params": {"inside": {"type": "body"}},
+        "body": [{"list": [{"use": "$inside"}] * 900}, {"concat": [[]]}],
+    }
+    wrapped = {"block": "b", "depth": 2, "wrap": "w"}
+
+    def loop(body: Any, count: int = 100_000) -> Json:
+        return {"for": "k", "in": count, "body": body}
+
+    yield "lists", bare([loop([many_of, {"item": 0}], 900)])
+    yield "listed items", bare({"list": [{"op": "act", "as": "a"}] * 90_000})
+    yield "deep lists", bare(nest("list", 16))
+    yield "doubled lists", bare([*kept, *[again] * 60, {"item": 0}])
+    yield "doubled in a loop", bare([*kept, loop([{"from": "x"}, again]), {"item": 0}])
+    for text in ("len(channels) < 0", "channels != channels", "channels[k] < 0"):
+        each = block([loop({"when": text, "item": 0}), {"item": 0}])
+        yield f"of lists: {text}", bare([many_of, "b"], blocks={"b": each})
+    yield "merged", bare([many_of, {"concat": [[]]}])
+    yield "merged lists", bare([many_of, {"concat": [[]] * 90_000}])
+    yield "every stage", bare(stages=stages, head=loop({"from": "stages"}))
+    yield "stages", bare(stages=stages, head=loop({"from": "stages[{k % 30000}]"}))
+    yield "slices", bare([many_of, {"name": "x"}, {"from": "x" + "[1:]" * 900_000}])
+    yield "digits", bare([*kept, {"from": f"x[{'1' * 900_000}]"}])
+    yield "braces", bare([*kept, {"from": "x[{k}]" * 90_000}])
+    yield "templates", bare(loop({"name": "{k}" * 90_000, "seq": []}))
+    yield "open templates", bare(loop({"from": "{" * 900_000}))
+    names = {f"n{i}": [] for i in range(90_000)}
+    yield "outputs", bare(head={"outputs": names})
+    yield "outputs of lists", bare(head=[many_of, {"outputs": names}])
+    aside = {"train_only": True, "op": "conv", "out": 3, "kernel": 1}
+    trained = {f"n{i}": {**aside, "as": f"n{i}"} for i in range(60_000)}
+    yield "trained outputs", bare(head={"outputs": {"y": [], **trained}})
+    yield "near outputs", bare(head={"outputs": {f"output{i}": "ac" for i in names}})
+    shared = {**CONV, "as": "a", "share": True}
+    yield "shared", bare([{**CONV, "as": "a"}, loop(shared)])
+    yield "shared names", bare([loop({**CONV, "as": "a{k}", "share": True})])
+    blocks = {"b": block([CONV]), "w": around}
+    yield "wrapped", bare(stages=[wrapped] * 20_000, blocks=blocks)
+    yield "deep blocks", bare(stages=[{**wrapped, "depth": 90_000}], blocks=blocks)
+    inside = {
+        **around,
+        "body": [{"use": "$inside", "as": f"{i}"} for i in range(9_000)],
+    }
+    yield "used inside", bare(stages=[wrapped] * 900, blocks={**blocks, "w": inside})
+    for key, most in (("depth", 999), ("width", 999), ("resolution", 2**16)):
+        yield (
+            f"scaled {key}",
+            {"resgen": 1, "extends": "resnet18", "scale": {key: most}},
+        )
+    wide = {"op": "resize", "like": "input", "mode": "nearest"}
+    yield "large input", {**bare(loop(wide)), "input": [3, 2**16, 2**16]}
+
+
+def nest(key: str, depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = {key: doubled(value, 1)}
+    return value
+
+
 def doubled(value: Any, times: int) -> Any:
     for _ in range(times):
         value = [value, value]

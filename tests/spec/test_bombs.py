@@ -6,6 +6,7 @@ the allowance took no longer than a large network's. ``test_hostile_soak.py`` me
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -55,13 +56,17 @@ def test_what_grows_is_refused(spec: bombs.Json) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("made", "step"), [(bombs.nested, 11), (bombs.listed, 3)])
 def test_repetitions_in_one_another_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made: Callable[[], Iterator[tuple[str, bombs.Json]]],
+    step: int,
 ) -> None:
     """With a small allowance: the whole of it is a soak test."""
     path = tmp_path / "bomb.json"
     monkeypatch.setattr(network, "Problems", lambda _: Problems(30_000))
-    for _, spec in islice(bombs.nested(), 0, None, 11):
+    for _, spec in islice(made(), 0, None, step):
         path.write_bytes(bombs.written(spec))
         answered(examine(path))
 

@@ -84,7 +84,7 @@ def test_a_few_mutants_are_answered() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("made", [bombs.grown, bombs.nested])
+@pytest.mark.parametrize("made", [bombs.grown, bombs.listed, bombs.nested])
 def test_bombs_are_answered(
     tmp_path: Path, made: Callable[[], Iterable[tuple[str, bombs.Json]]]
 ) -> None:
