@@ -15,7 +15,7 @@ from resgen.options.kinds import argument, path, several
 def predict(
     folder: str | Path, images: str | Path | Iterable[str | Path], **options: Any
 ) -> Predicted:
-    """Name the likeliest classes of pictures, or the share of each class in them.
+    """Tell what a network finds on pictures, and draw it if asked.
 
     ``folder`` is what :func:`resgen.build` has made; ``images`` are pictures, or
     folders of them, which are prepared as its spec says and run by ONNX Runtime.

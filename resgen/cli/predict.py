@@ -35,7 +35,7 @@ Fresh weights know no classes: build with --weights FILE first."""
 def command(
     folder: str, images: tuple[Path, ...], *, as_json: bool, **given: Any
 ) -> None:
-    """Name the likeliest classes of pictures, or the share of each class in them.
+    """Tell what a network finds on pictures, and draw it if asked.
 
     DIR is a folder that `resgen build` has made. Pictures are prepared as its spec
     says, and run by ONNX Runtime; a folder stands for the pictures in it. A vector of
