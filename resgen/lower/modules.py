@@ -89,11 +89,19 @@ def decode_boxes(
     return torch.cat(boxes, -1).flatten(1, 3)
 
 
-def standardized(weight: Tensor, eps: float) -> Tensor:
-    """Each output channel's weights with mean 0 and variance 1; Qiao et al. 2019."""
+def standardized(
+    weight: Tensor, eps: float, gain: Tensor | None = None, factor: float = 1.0
+) -> Tensor:
+    """Each output channel's weights with mean 0 and variance 1; Qiao et al. 2019.
+
+    With a gain they are scaled as Brock et al. 2021 do it.
+    """
     axes = tuple(range(1, weight.ndim))
     variance, mean = torch.var_mean(weight, axes, correction=0, keepdim=True)
-    return (weight - mean) * torch.rsqrt(variance + eps)
+    scale = torch.rsqrt(variance + eps)
+    if gain is not None:
+        scale = scale * gain * (factor * weight[0].numel() ** -0.5)
+    return (weight - mean) * scale
 
 
 # --- modules with parameters ----------------------------------------------------------
@@ -102,12 +110,19 @@ def standardized(weight: Tensor, eps: float) -> Tensor:
 class _Standardized(nn.modules.conv._ConvNd):
     """Convolution whose weights are standardised, whatever its rank."""
 
-    def __init__(self, *args: Any, eps: float = 1e-6, **kwargs: Any) -> None:
+    gain: nn.Parameter | None
+
+    def __init__(
+        self, *args: Any, eps: float = 1e-6, gain: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.eps = eps
+        self.factor = 1.0 if gain is None else gain
+        ones = torch.ones(self.out_channels, *[1] * (self.weight.ndim - 1))
+        self.register_parameter("gain", None if gain is None else nn.Parameter(ones))
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = standardized(self.weight, self.eps)
+        weight = standardized(self.weight, self.eps, self.gain, self.factor)
         y: Tensor = self._conv_forward(x, weight, self.bias)
         return y
 

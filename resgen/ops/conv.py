@@ -21,9 +21,10 @@ from resgen.ops.base import (
     spacing,
     spatial_suffix,
 )
-from resgen.ops.initial import Init, fan_out, weight_and_bias
+from resgen.ops.initial import Init, fan_out, initializer, weight_and_bias
 from resgen.ops.types import (
     Apply,
+    Constant,
     Module,
     Operand,
     ParameterSpec,
@@ -65,7 +66,13 @@ class Conv(Op):
         default=1e-6,
         minimum=0,
     )
-    init: Init = attribute("init", "for the roles weight and bias", default=())
+    gain: float | None = attribute(
+        "number",
+        "a standardised weight is scaled: a trainable factor for each output, times "
+        "this, over the root of how many numbers the output sums; Brock et al. 2021",
+        default=None,
+    )
+    init: Init = attribute("init", "for the roles weight, bias and gain", default=())
 
     def _axes(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
         """Kernel, stride, padding and dilation, one number an axis each."""
@@ -79,6 +86,9 @@ class Conv(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         spatial_suffix(x, "a convolution")
+        if self.gain is not None and not self.standardize:
+            message = "a gain scales a standardised weight, and this one is not"
+            raise ShapeError(message, attribute="gain", code="RG112")
         for count, noun in ((x.channels, "input"), (self.out, "output")):
             if count % self.groups:
                 raise ShapeError(
@@ -101,19 +111,26 @@ class Conv(Op):
             *per_axis(self.kernel, x, "kernel"),
         )
         bias = self.out if self.bias else None
-        return weight_and_bias(self.init, shape, fan_out(shape), bias)
+        made = weight_and_bias(self.init, shape, fan_out(shape), bias)
+        if self.gain is None:
+            return made
+        scale = (self.out, *(1,) * (len(shape) - 1))
+        start = initializer(self.init, "gain", scale, Constant(1.0))
+        return (*made, ParameterSpec("gain", scale, start))
 
     def operands(self, names: Mapping[str, str]) -> dict[str, Operand]:
         operands: dict[str, Operand] = {role: Ref(name) for role, name in names.items()}
         if self.standardize:
-            weight = operands["weight"]
-            eps = float(self.standardize_eps)
-            operands["weight"] = Apply("standardize", (weight, eps))
+            scale: tuple[Operand | float, ...] = ()
+            if self.gain is not None:
+                scale = (operands.pop("gain"), float(self.gain))
+            args = (operands["weight"], float(self.standardize_eps), *scale)
+            operands["weight"] = Apply("standardize", args)
         return operands
 
     @property
     def bare(self) -> Op:
-        return replace(self, standardize=False)
+        return replace(self, standardize=False, gain=None)
 
     def macs(self, x: TensorType, y: TensorType) -> int:
         kernel = prod(per_axis(self.kernel, x, "kernel"))
@@ -137,6 +154,8 @@ class Conv(Op):
         found["dilation"] = spacing(kernel, dilation)
         if not self.standardize:
             del found["standardize_eps"]
+        if self.gain is None:
+            del found["gain"]
         return found
 
     def torch(self, x: TensorType) -> Module:
@@ -151,6 +170,8 @@ class Conv(Op):
         if self.standardize:
             target = f"resgen.lower.modules.StdConv{suffix}"
             options["eps"] = float(self.standardize_eps)
+            if self.gain is not None:
+                options["gain"] = float(self.gain)
         else:
             target = f"torch.nn.Conv{suffix}"
         return Module(target, (x.channels, self.out, kernel), options)
@@ -181,6 +202,7 @@ class Conv(Op):
                 cls(out=6, kernel=3, standardize=True, standardize_eps=0.1),
                 ((4, 9, 9),),
             ),
+            Case(cls(out=6, kernel=3, standardize=True, gain=1.7), ((4, 9, 9),)),
             Case(cls(out=5, kernel=5), ((3, 20),)),
             Case(cls(out=5, kernel=3, stride=2), ((3, 6, 7, 8),)),
         )

@@ -140,7 +140,8 @@ class Apply:
     follows), diagonal (a vector over output channels as the 1 x 1 weight that scales
     channels, of as many input channels a group and of the rank that follow), enlarge (a
     weight with so many zeros before and then after its kernel, by axis), standardize
-    (weight standardisation with the epsilon that follows), cast
+    (weight standardisation with the epsilon that follows and, if it is scaled, a gain
+    by output and a factor), cast
     (to the type that follows), scale_of (of a weight's outputs, so that their largest
     number becomes the one that follows), as_scale (cast to the type that follows, but
     at least its least normal number), fit_bias (the scale of a weight, raised until the

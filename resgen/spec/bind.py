@@ -37,7 +37,7 @@ POSITIONS: Final = frozenset(
 )
 
 #: Parameters that an operator may give an initialiser each.
-INITIAL_ROLES: Final = ("weight", "bias")
+INITIAL_ROLES: Final = ("weight", "bias", "gain")
 #: Fields of an initialiser object that are numbers; ``type`` and ``fan`` are strings.
 INITIAL_NUMBERS: Final[Mapping[str, Param]] = {
     "value": Param("number"),
@@ -311,7 +311,8 @@ class Binder:
     def _init(self, at: Json) -> Argument | None:
         if not isinstance(at.value, dict):
             return self.scalar(at, Param("number"))
-        if at.value.keys() & {"type", "fan", *INITIAL_NUMBERS}:
+        # "gain" alone is the role; beside a type it is the initialiser's.
+        if at.value.keys() & {"type", "fan", *INITIAL_NUMBERS} - {"gain"}:
             return self._one(at)
         roles: dict[str, Argument] = {}
         for role, item in at.value.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod, sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -85,15 +86,21 @@ def _enlarged(shape: Shape, *zeros: int) -> Shape:
     return (*shape[:2], *(sum(axis) for axis in axes))
 
 
-def _standardize(weight: Array, eps: float) -> Array:
+def _standardize(
+    weight: Array, eps: float, gain: Array | None = None, factor: float = 1.0
+) -> Array:
     """Each output's weights at mean 0, variance 1; Qiao et al. 2019, as timm does it.
 
-    The variance is the biased one, and ``eps`` is added to it.
+    The variance is the biased one, and ``eps`` is added to it. With a gain by output
+    they are scaled by ``gain * factor`` over the root of how many they are; Brock et
+    al. 2021.
     """
     axes = tuple(range(1, weight.ndim))
     centred: Array = weight - weight.mean(axis=axes, dtype=np.float64, keepdims=True)
     variance = np.square(centred).mean(axis=axes, keepdims=True)
     centred /= np.sqrt(variance + eps)
+    if gain is not None:
+        centred *= gain * (factor / sqrt(prod(weight.shape[1:])))
     return centred
 
 

@@ -153,6 +153,7 @@ def test_operators_need_no_framework() -> None:
         (OPERATORS["gem"](), ((4,),), "RG111", None),
         (OPERATORS["concat"](), ((4, 5, 5), (4, 5, 6)), "RG104", None),
         (OPERATORS["stack"](), ((4,), (5,)), "RG104", None),
+        (OPERATORS["conv"](out=6, kernel=3, gain=1.7), ((4, 5, 5),), "RG112", "gain"),
         (Norm(type="group", groups=3), ((4, 5, 5),), "RG105", "groups"),
         (Norm(type="group", groups=4), ((4, 1, 1),), "RG112", "groups"),
         (OPERATORS["pixel_shuffle"](factor=2), ((6, 4, 4),), "RG105", "factor"),
@@ -240,7 +241,9 @@ def test_a_generalised_mean_is_a_mean_and_a_norm(p: int, mean: str) -> None:
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("kind", ["LayerNorm2d", "StdConv2d", "grn.GlobalResponseNorm"])
+@pytest.mark.parametrize(
+    "kind", ["LayerNorm2d", "StdConv2d", "ScaledStdConv2d", "grn.GlobalResponseNorm"]
+)
 def test_modules_are_timms(kind: str, peers: ModuleType) -> None:
     x = torch.randn(2, 4, 5, 6)
     args, ours = {
@@ -248,6 +251,10 @@ def test_modules_are_timms(kind: str, peers: ModuleType) -> None:
         "StdConv2d": (
             (4, 6, 3, 1, 1),
             modules.StdConv2d(4, 6, 3, padding=1, bias=False),
+        ),
+        "ScaledStdConv2d": (
+            (4, 6, 3, 1, 1, 1, 1, True, 1.7),
+            modules.StdConv2d(4, 6, 3, padding=1, gain=1.7),
         ),
         "grn.GlobalResponseNorm": ((4, 1e-6), modules.GlobalResponseNorm(4, 1e-6)),
     }[kind]
