@@ -90,6 +90,12 @@ class _Expansion:
             self.frame.sources[name] = (argument, self.frame)
         self.depths = [self._depth(i, s) for i, s in enumerate(self.spec.stages)]
         self.blocks = sum(self.depths)
+        # A 0 that is written is meant; one that a rule comes to is not.
+        depths = [stage.depth for stage in self.spec.stages if stage.depth is not None]
+        ruled = any(depth.expr.names for depth in depths)
+        if ruled and not self.blocks and len(depths) == len(self.spec.stages):
+            message = "no stage has a block: the depth of each comes to 0"
+            self.problems.error("RG013", message, self.frame.blame(depths[0]))
         self.precision = self._precision(self.spec.precision, {}, "")
         shape = TensorType(self.spec.input)
         self.builder.scope(Scope("", None, "root", ""))

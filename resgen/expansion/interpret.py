@@ -312,6 +312,9 @@ class Interpreter:
         self, form: Use, element: Element, x: Value, frame: Frame, site: Site
     ) -> Value:
         if not form.parameter:
+            if isinstance(x, Many) and not x.items:
+                message = f"an empty list enters {form.target}"
+                raise Stop("RG026", message, frame.at(element.at))
             made = self.spec.definitions[form.target]
             given = {name: (a, frame) for name, a in form.arguments.items()}
             return self.block(made, given, frame.at(element.at), x, site)

@@ -88,7 +88,11 @@ def taken(
         if len(ends) == 1 and numbers[0] is not None:
             x = item(x, numbers[0], place)
             continue
-        items = _items(x, f"[{text}]", place)[slice(*numbers)]
+        every = _items(x, f"[{text}]", place)
+        if numbers[0] is not None and numbers[0] > len(every):
+            message = f"[{text}] begins behind the end of a list of {len(every)}"
+            raise Stop("RG026", message, place, "the first is [0]")
+        items = every[slice(*numbers)]
         problems.spend(_ITEM * len(items), lambda: place)
         x = Many(items)
     return x

@@ -295,3 +295,21 @@ def test_a_pyramid_is_torchvisions(peers: Any) -> None:
         wanted = peer({str(i): maps[f"c.{i}"] for i in range(3)})
     for i in range(3):
         np.testing.assert_array_equal(found[f"p.{i}"], wanted[str(i)])
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ({"from": "stages[5:]", "use": "retina"}, "behind the end of a list of 4"),
+        ({"from": "stages[4:]", "use": "retina"}, "an empty list enters retina"),
+    ],
+)
+def test_a_head_that_taps_a_missing_stage_is_told_once(head: Json, said: str) -> None:
+    (problem,) = resgen.examine("resnet18", {"/head": head}).errors
+    assert (problem.code, said in problem.message) == ("RG026", True)
+
+
+def test_a_rule_that_comes_to_no_block_is_told() -> None:
+    (problem,) = resgen.examine("regnetx_002", {"/let/total": 0}).errors
+    assert problem.code == "RG013"
+    assert "no stage has a block" in problem.message
