@@ -48,6 +48,7 @@ def good() -> dict[str, Any]:
         "graph": graph,
         "model": resgen.to_torch(graph),
         "weights": {},
+        "state_dict": {},
         "source": "resnet20_cifar",
     }
 
