@@ -122,8 +122,9 @@ def shake(model: nn.Module, x: torch.Tensor, seed: int = 0) -> None:
         return tensor.clone().uniform_(low, high, generator=draw)
 
     for parameter in model.parameters():
-        if parameter.ndim < 2:
-            kept = parameter if parameter.unique().numel() > 1 else 0
+        even = bool((parameter == parameter.flatten()[0]).all())
+        if parameter.ndim < 2 or even:  # a map that starts at zero would hide the rest
+            kept = 0 if even else parameter
             parameter.copy_(uniform(parameter, 0.5, 1.0) + kept)
     for module in model.modules():
         if getattr(module, "bias", None) is not None:
