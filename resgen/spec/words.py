@@ -41,8 +41,8 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "stages": f'{{"stages": [{{{_STAGE}}}]}}',
         "head": '{"head": {"classes": 10}}',
         "outputs": '{"head": {"outputs": {"maps": {"from": "stages"}, "last": []}}}',
-        "train_only": '{"head": {"outputs": {"last": [], "first": '
-        '{"from": "stages[0]", "train_only": true}}}}',
+        "train_only": '{"head": {"outputs": {"last": [], "pooled": '
+        '{"op": "global_pool", "train_only": true}}}}',
         "let": '{"let": {"w": 16}}',
         "defaults": '{"defaults": {"act": "silu"}}',
         "names": '{"names": {"stage": "stage{stage + 1}"}}',

@@ -69,7 +69,7 @@ def test_a_wrong_type_is_a_sentence_that_names_the_argument(
         for each in given.values()
         if each.kind is each.POSITIONAL_OR_KEYWORD and each.default is each.empty
     }
-    if argument == "state_dict":
+    if argument == "state_dict" and name in COMMANDS:
         usual = {next(iter(usual)): good["spec"]}
     if name == "export":
         takers = [f for f in forms.names() if argument in of_form(f)]
