@@ -156,7 +156,7 @@ def renamed(
         if library == naming.library:
             for difference in naming.differences(graph):
                 logger.warning("%s", difference)
-            return naming.from_own(own)
+            return naming.from_own(own, graph)
         if library == naming.own:
             return own
     raise ResgenError(f"{library} is not known to have a network like {graph.name}")

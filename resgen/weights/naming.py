@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import permutations
@@ -65,12 +65,13 @@ class Naming:
 
     def to_own(self, values: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
         """Arrays or tensors of the library's names by the network's; others stay."""
-        own = {p.name: graph.parameter[name] for name, p in self.parameters.items()}
-        return _as(own, values)
+        pairs = ((p, graph.parameter[n]) for n, p in self.parameters.items())
+        return _as(pairs, values)
 
-    def from_own(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def from_own(self, values: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
         """Arrays or tensors of the network's names by the library's; others stay."""
-        return _as(self.parameters, values)
+        pairs = ((graph.parameter[n], p) for n, p in self.parameters.items())
+        return _as(pairs, values)
 
 
 def namings(graph: Graph) -> Iterator[Naming]:
@@ -199,14 +200,21 @@ def _shape(shape: Shape, wanted: Shape) -> Shape:
     return tuple(rest if size == -1 else size for size in sizes)
 
 
-def _as(wanted: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by the names, and in the shapes, of what is wanted in their place."""
+def _as(
+    pairs: Iterable[tuple[Parameter, Parameter]], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Values by the names, and in the shapes, of what is wanted in their place.
+
+    ``pairs`` are what a value is and what it becomes. One of another shape
+    keeps it, to be refused: as many numbers in another order are other weights.
+    """
+    known = {was.name: (was, wanted) for was, wanted in pairs}
     found = {}
     for name, value in values.items():
-        if (parameter := wanted.get(name)) is not None:
-            name, given = parameter.name, tuple(value.shape)
-            # What has another number of elements fits nothing, and is told as it is.
-            if given != parameter.shape and prod(given) == parameter.size:
-                value = value.reshape(parameter.shape)
+        if name in known:
+            was, wanted = known[name]
+            name = wanted.name
+            if tuple(value.shape) == was.shape != wanted.shape:
+                value = value.reshape(wanted.shape)
         found[name] = value
     return found

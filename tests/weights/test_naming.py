@@ -191,6 +191,18 @@ def test_other_names_are_taken_wherever_they_lie_and_told(small):
     assert fit(weights, graph).notes == ()
 
 
+def test_as_many_numbers_in_another_order_are_refused(small):
+    graph, weights = small
+    theirs = renamed(weights, graph, "torchvision")
+    for name, ours in (
+        ("features.0.0.weight", "conv_stem.weight is 3 x 3 x 3 x 16"),  # Keras' order
+        ("classifier.1.weight", "classifier.weight is 1280 x 1000"),
+    ):
+        for refuse in (fit, renamed):
+            with pytest.raises(ResgenError, match=f"{ours}, the network has"):
+                refuse({**theirs, name: theirs[name].T}, graph)
+
+
 def test_other_names_are_adapted_as_the_network_s_own(small):
     graph, weights = small
     theirs = renamed(weights, graph, "torchvision")
