@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Final
 
 from resgen.errors import ResgenError, did_you_mean, listed
@@ -32,6 +33,10 @@ ENTRY_POINTS: Final = "resgen.blocks"
 MAX_CHAIN: Final = 48
 
 Kind = str  # "block" or "shortcut"
+
+#: Held while a definition is looked up: of one that is being read, as it may use
+#: itself, other threads would get what is there so far.
+_READING: Final = RLock()
 
 
 @cache
@@ -171,6 +176,10 @@ class Library:
         return list(dict.fromkeys(name for files in found for name in files))
 
     def _find(self, kind: Kind, name: str) -> Definition | None:
+        with _READING:
+            return self._looked_up(kind, name)
+
+    def _looked_up(self, kind: Kind, name: str) -> Definition | None:
         key = (kind, name)
         found = self._made.get(key)
         if found is None and name in self._own.get(kind, {}):
@@ -204,8 +213,9 @@ _BUILTIN: dict[int, tuple[Vocabulary, Library]] = {}
 
 def builtin(operators: Vocabulary) -> Library:
     """The library of built-in definitions for this vocabulary, one a process."""
-    kept = _BUILTIN.get(id(operators))
-    if kept is None:
-        made = Library(operators, Problems(math.inf), {}, None)
-        kept = _BUILTIN[id(operators)] = (operators, made)
+    with _READING:
+        kept = _BUILTIN.get(id(operators))
+        if kept is None:
+            made = Library(operators, Problems(math.inf), {}, None)
+            kept = _BUILTIN[id(operators)] = (operators, made)
     return kept[1]
