@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,12 +72,13 @@ def compare_outputs(
     reference: Recorded,
     other: Session,
     exactly: Callable[[Mapping[str, Array]], Mapping[str, Array]],
+    sigmoids: Collection[str] = (),
 ) -> Agreement:
     """Run the other one too; an output out of tolerance is a :class:`Departure`.
 
     ``exactly`` computes the outputs in float64. It is asked where an output is further
     off than ``TOLERANCE``: some networks make more than that of rounding alone, and
-    their outputs bear no closer comparison.
+    their outputs bear no closer comparison. ``sigmoids`` are outputs of a sigmoid.
     """
     absolute = relative = 0.0
     tolerance = TOLERANCE
@@ -99,7 +100,7 @@ def compare_outputs(
             difference, share = _apart(array, wanted)
             if not share <= tolerance and np.isfinite(share):
                 _, noise = _apart(exactly(feeds)[name], wanted)
-                if wanted.min() >= 0 and wanted.max() <= 1:  # as of a sigmoid
+                if name in sigmoids:
                     noise = max(noise, HALF_STEP * share / difference)
                 tolerance = max(tolerance, NOISE_FACTOR * noise)
             if not share <= tolerance:  # also where it is no number
