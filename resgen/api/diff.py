@@ -97,8 +97,11 @@ class Diffed(Shown):
 
     @property
     def equal(self) -> bool:
-        """Whether they compute the same of the same pictures, at the same precision."""
-        return self.same and not self.facts
+        """Whether they compute the same of the same pictures, at the same precision.
+
+        In training too, which may have outputs of its own.
+        """
+        return self.same and not (self.facts or self.changes)
 
     def to_dict(self) -> dict[str, Any]:
         """What ``resgen diff --json`` prints."""
@@ -123,7 +126,7 @@ class Diffed(Shown):
         """What the terminal shows, in so many columns."""
         names = f"{printable(self.a.title)} and {printable(self.b.title)}"
         verdict = "differ" if not self.same else "are the same network"
-        but = ", but" if self.same and self.facts else ""
+        but = ", but" if self.same and not self.equal else ""
         yield style(f"{names} {verdict}{but}", bold=True)
         told = [*map(str, self.facts), *self._told()]
         for line in (*told[:_MOST], *self.remarks):
@@ -189,11 +192,15 @@ def diff(a: Spec | Source, b: Spec | Source, **options: Any) -> Diffed:
     a, b = argument("a", SPEC, a), argument("b", SPEC, b)
     first, second = _side(a, replace(asked, set=())), _side(b, asked)
     same = first.identity == second.identity
+    one, other = first.graph, second.graph
+    if same:  # in inference; as they train they may not be
+        one, other = one.training or one, other.training or other
+    alike = same and identity(one) == identity(other)
     return Diffed(
         first,
         second,
         tuple(_facts(first, second)),
-        () if same else changes(first.graph, second.graph),
+        () if alike else changes(one, other),
         tuple(_sections(first, second)),
         tuple(_remarks(first, second)) if same else (),
     )

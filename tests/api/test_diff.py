@@ -183,6 +183,20 @@ def test_outputs_by_name() -> None:
     assert list(map(str, found)) == ["outputs in training: p -> aux, p"]
 
 
+def test_what_only_training_has_differs_too() -> None:
+    def aided(kernel: int) -> dict[str, Any]:
+        aux = {"from": "stages[0]", "op": "conv", "out": 4, "kernel": kernel}
+        outputs = {"p": "global_pool", "aux": {"train_only": True, **aux}}
+        return but(head={"outputs": outputs})
+
+    found = resgen.diff(aided(3), aided(5))
+    assert (found.same, found.equal) == (True, False)
+    told = [change.text for change in found.changes]
+    assert told == ["kernel 3 -> 5", "padding 1 -> 2"]
+    assert "are the same network, but" in next(found.lines())
+    assert resgen.diff(aided(3), aided(3)).equal
+
+
 def run(*words: str) -> Result:
     return CliRunner().invoke(main, ["diff", *words], catch_exceptions=False)
 
