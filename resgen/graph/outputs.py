@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from resgen.errors import ResgenError, UsageError, did_you_mean, listed
 from resgen.graph.ir import Graph
+from resgen.ops.unit_norm import UnitNorm
 from resgen.words.numbers import shape as said
 
 
@@ -33,12 +34,13 @@ def spoken(outputs: Mapping[str, Sequence[int]]) -> Iterator[str]:
 
 
 def vectors(graph: Graph) -> dict[str, int]:
-    """How many classes each vector tells; a lone number is the score of none."""
-    return {
-        name: sizes[0]
-        for name, sizes in shapes(graph).items()
-        if len(sizes) == 1 and sizes[0] > 1
-    }
+    """How many classes each vector tells; a lone number is the score of none.
+
+    Neither does a vector of length 1: it is compared with others (an embedding).
+    """
+    unit = {node.name for node in graph.nodes if isinstance(node.op, UnitNorm)}
+    found = ((n, graph.types[v].shape) for n, v in graph.outputs if v not in unit)
+    return {n: sizes[0] for n, sizes in found if len(sizes) == 1 and sizes[0] > 1}
 
 
 def scores(graph: Graph, asked: str | None = None) -> Scores:

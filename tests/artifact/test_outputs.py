@@ -49,6 +49,17 @@ def test_they_are_proven_and_the_scores_predicted(
     assert len(found.found) == 3
 
 
+def test_an_embedding_beside_the_scores_tells_no_classes(
+    tmp_path: Path, picture: Path
+) -> None:
+    vector = {"use": "embedding", "as": "vector", "with": {"size": 4}}
+    folder = built(tmp_path, {"alike": vector, "scores": SCORES})
+    (found,) = resgen.predict(folder, picture, top=9).predictions
+    assert len(found.found) == 9
+    with pytest.raises(ResgenError, match='scores of classes in "scores", and "alike"'):
+        resgen.predict(folder, picture, output="alike")
+
+
 def test_which_scores_is_asked(tmp_path: Path, picture: Path) -> None:
     other = [*SCORES[:2], {"op": "linear", "as": "other", "out": 4}]
     folder = built(tmp_path, {"first": SCORES, "maps": MAPS, "second": other})
