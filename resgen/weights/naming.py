@@ -25,6 +25,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from resgen.errors import ResgenError
 from resgen.graph.ir import Graph, Parameter
 from resgen.ops.norm import Norm
 
@@ -216,5 +217,7 @@ def _as(
             name = wanted.name
             if tuple(value.shape) == was.shape != wanted.shape:
                 value = value.reshape(wanted.shape)
+        if name in found:
+            raise ResgenError(f'the weights have "{name}" by two libraries\' names')
         found[name] = value
     return found

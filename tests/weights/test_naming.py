@@ -203,6 +203,15 @@ def test_as_many_numbers_in_another_order_are_refused(small):
                 refuse({**theirs, name: theirs[name].T}, graph)
 
 
+def test_a_parameter_by_two_names_is_refused(small):
+    graph, weights = small
+    theirs = renamed(weights, graph, "torchvision")
+    own = {"conv_stem.weight": weights["conv_stem.weight"]}
+    for given in ({**theirs, **own}, {**own, **theirs}):
+        with pytest.raises(ResgenError, match=r'"conv_stem\.weight" by two libraries'):
+            fit(given, graph)
+
+
 def test_other_names_are_adapted_as_the_network_s_own(small):
     graph, weights = small
     theirs = renamed(weights, graph, "torchvision")
