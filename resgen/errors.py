@@ -168,6 +168,8 @@ def closest(name: str, choices: Iterable[str]) -> str | None:
     'integer'
     >>> closest("onnx", ["onnxruntime", "torch"])
     'onnxruntime'
+    >>> closest("retinanet", ["tinynet_e", "retinanet_resnet50_fpn"])
+    'retinanet_resnet50_fpn'
     >>> closest("outputs", ["shortcuts", "labels"])
     """
     wanted = name.lower()
@@ -181,12 +183,17 @@ def closest(name: str, choices: Iterable[str]) -> str | None:
         for o in choices
         if least <= len(o) <= min(most, MAX_COMPARED)
         or (len(wanted) >= ENOUGH and o[:MAX_COMPARED].lower().startswith(wanted))
+        or (len(wanted) == ENOUGH - 1 and o[:ENOUGH].lower() == f"{wanted}_")
     )
     lowered = {option.lower(): option for option in islice(fitting, MAX_CHOICES)}
+    whole = [o for o in lowered if o.startswith(f"{wanted}_")]
     near = get_close_matches(wanted, lowered, n=1, cutoff=0.65)
     begun = (option for option in lowered if wanted and option.startswith(wanted))
-    found = next(iter(near), None) or next(begun, None)
-    return None if found is None else lowered[found]
+    found = next(iter(near), None)
+    sure = len(wanted) < ENOUGH - 1 or get_close_matches(wanted, near, cutoff=0.8)
+    if whole and not sure:
+        found = min(whole, key=len)
+    return lowered.get(found or next(begun, ""))
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

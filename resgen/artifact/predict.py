@@ -151,7 +151,7 @@ def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], st
     for name, shape in shapes(graph).items():
         coarse = is_map(shape, spec.input)
         if coarse:
-            hint = "a map is read as a mask if it is named as the output"
+            hint = hint or f'output="{name}" reads that map as a mask'
         if (coarse and name == asked) or tells_mask(shape, spec.input, spec.labels):
             kinds[name] = Mask
     if levels(graph) and gives_boxes(shapes(graph)):

@@ -347,7 +347,9 @@ class Binder:
 
     # --- objects ----------------------------------------------------------------------
 
-    def unknown_key(self, at: Json, key: str, known: Iterable[str], of: str) -> None:
+    def unknown_key(
+        self, at: Json, key: str, known: Iterable[str], of: str, taken: bool = False
+    ) -> None:
         """Report a key that nothing takes."""
         choices = list(known)
         near = did_you_mean(key, choices)
@@ -356,6 +358,8 @@ class Binder:
 
         if not near and key in EXAMPLES:
             hint = f"where it stands: {EXAMPLES[key]}; {hint}"
+        if taken:
+            near, hint = "", f'it is an argument: "with": {{"{key}": ...}}'
         message = f'"{key}" is not a key of {of}{near}'
         self.problems.error("RG010", message, at.place(key=True), hint)
 
@@ -373,8 +377,13 @@ class Binder:
         self.problems.mistyped(at, f"expected an object ({what})")
         return {}
 
-    def members(self, at: Json, known: Iterable[str], of: str) -> Mapping[str, Json]:
-        """The members of an object; a misspelt key is reported, and not gone into."""
+    def members(
+        self, at: Json, known: Iterable[str], of: str, taken: Collection[str] = ()
+    ) -> Mapping[str, Json]:
+        """The members of an object; a misspelt key is reported, and not gone into.
+
+        What is ``taken`` belongs in its member ``with``, which the report says.
+        """
         if not isinstance(at.value, dict):
             self.problems.mistyped(at, f"expected an object ({of})")
             return {}
@@ -384,5 +393,5 @@ class Binder:
             if key in choices:
                 found[key] = item
                 continue
-            self.unknown_key(item, key, choices, of)
+            self.unknown_key(item, key, choices, of, key in taken)
         return found

@@ -138,6 +138,10 @@ class BodyReader:
         choices = [*self.operators, *self.library.block_names()]
         near = did_you_mean(name, choices)
         hint = None if near else "see `resgen list blocks` and `resgen list operators`"
+        for operator, entry in () if near else self.operators.items():
+            key = entry.shorthand or ""
+            if key in entry.signature and name in entry.signature[key].choices:
+                hint = f'write {{"op": "{operator}", "{key}": "{name}"}}'
         message = f'"{name}" is not an operator or a block{near}'
         self.problems.error("RG020", message, at.place(), hint)
         return None
@@ -256,17 +260,17 @@ class BodyReader:
                 self.problems.error("RG023", message, at.place())
 
     def _use(self, at: Json, value: Mapping[str, Json]) -> Form | None:
-        members = self.binder.members(at, ("use", "with", *COMMON), "a use")
-        arguments = self._given(members)
-        target = value["use"]
-        name = target.value
+        target, name = value["use"], value["use"].value
+        definition = self.library.block(name) if isinstance(name, str) else None
+        taken = definition.params if definition else ()
+        known = ("use", "with", *COMMON)
+        arguments = self._given(self.binder.members(at, known, "a use", taken))
         if not isinstance(name, str):
             self.problems.mistyped(target, '"use" takes the name of a block')
             return None
         if name.startswith("$"):
             parameter = self.binder.reference(target).text
             return Use(parameter, True, self.offers(arguments))
-        definition = self.library.block(name)
         if definition is None:
             if name in self.operators:
                 message = f'"{name}" is an operator: write {{"op": "{name}", ...}}'

@@ -268,6 +268,8 @@ def _put_below(
         return replace(at, value=members)
     if part not in members and not above and part in OPTIONAL:
         members[part] = replace(value, value={}, key=None)
+    if part == "with" and "use" in members:  # which may have no arguments yet
+        members.setdefault(part, replace(value, value={}, key=None))
     if part not in members:
         nowhere(f'"{here}" is not there{did_you_mean(part, members)}')
         return None

@@ -7,6 +7,7 @@ sort them by family, so a name is unique across all of them.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -32,11 +33,21 @@ def find(name: str) -> Path:
     """The file of the network called ``name``; a ResgenError if there is none."""
     zoo = names()
     if name not in zoo:
+        near = _elsewhere(name) or did_you_mean(name, zoo)
         raise ResgenError(
-            f'the zoo has no network "{name}"{did_you_mean(name, zoo)}',
+            f'the zoo has no network "{name}"{near}',
             hint="`resgen list` shows the zoo; the path of a .json file works as well",
         )
     return zoo[name]
+
+
+def _elsewhere(name: str) -> str:
+    """Which network torchvision calls so, as the remark of one says."""
+    said = re.compile(rf"torchvision's {re.escape(name)}[.,]")
+    for own, path in names().items():
+        if said.search(path.read_text("utf-8")):
+            return f'; torchvision calls "{own}" so'
+    return ""
 
 
 def _by_name(path: Path) -> tuple[str, Path]:

@@ -29,7 +29,7 @@ def adapted(
     """
     made = {n: v for n, v in weights.items() if n in graph.parameter}
     notes: list[str] = []
-    head, first = _of_head(graph), _of_input(graph)
+    head, first = of_head(graph), _of_input(graph)
     fresh: list[Parameter] = []
     for name in (*misfit.missing, *misfit.changed):
         parameter = graph.parameter[name]
@@ -79,7 +79,7 @@ def _plain(value: Any) -> Array:
     return found
 
 
-def _of_head(graph: Graph) -> set[str]:
+def of_head(graph: Graph) -> set[str]:
     """Parameters that only the head uses."""
     used: dict[bool, set[str]] = {True: set(), False: set()}
     for section in sections(graph):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ from resgen.errors import ResgenError, UsageError
 from resgen.graph.ir import GRAPH, Graph
 from resgen.options.kinds import argument, choice, told
 from resgen.spec.model import Spec
-from resgen.weights.adapting import adapted
+from resgen.weights.adapting import adapted, of_head
 from resgen.weights.evaluate import Array
 from resgen.weights.finite import require_finite
 from resgen.weights.fitting import compare, refusal
@@ -80,7 +80,7 @@ def fit(
     at 0), and counters of other tools may be there, as may what only training has.
     """
     how = how or Loading()
-    found, naming = _found(saved, graph, how, origin)
+    found, naming = _found(saved, graph, how, origin, of_head(graph))
     notes: list[str] = []
     if found.averaged and not how.ema:
         notes.append(f"{found.said} is a moving average, and all that {origin} holds")
@@ -217,15 +217,19 @@ def checked_state(state: object, argument: str = "state_dict") -> Mapping[str, A
 
 
 def _found(
-    saved: object, graph: Graph, how: Loading, origin: str
+    saved: object,
+    graph: Graph,
+    how: Loading,
+    origin: str,
+    loose: Collection[str] = (),
 ) -> tuple[Found, Naming | None]:
     """The weights in what a file held, by the names of which more are theirs.
 
-    None says that these are the network's own.
+    None says that these are the network's own. ``loose`` are what a library may lack.
     """
     best, naming = find(saved, graph.parameters, how, origin), None
     if best.fits < sum(not counts_batches(p.name) for p in graph.parameters):
-        for other in namings(graph):
+        for other in namings(graph, loose):
             found = find(saved, [*other.parameters.values()], how, origin)
             if found.fits > best.fits:
                 best, naming = found, other

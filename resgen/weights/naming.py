@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import permutations
@@ -75,14 +75,15 @@ class Naming:
         return _as(pairs, values)
 
 
-def namings(graph: Graph) -> Iterator[Naming]:
+def namings(graph: Graph, loose: Collection[str] = ()) -> Iterator[Naming]:
     """How libraries name a network's parameters, where a family has all of its names.
 
-    Where two name it alike there are both ways between them, of its own names.
+    Where two name it alike there are both ways between them, of its own names. What no
+    rule knows of the ``loose`` (those of a head of one's own) keeps its name.
     """
     for family in _families():
         for own, other in permutations(range(len(family.libraries)), 2):
-            if (naming := family.naming(graph, own, other)) is not None:
+            if (naming := family.naming(graph, own, other, loose)) is not None:
                 yield naming
 
 
@@ -137,7 +138,9 @@ class _Family:
                 shapes = [tuple(part) for part in rule[len(names) :]]
                 self._rules.append((names, shapes, within))
 
-    def naming(self, graph: Graph, own: int, other: int) -> Naming | None:
+    def naming(
+        self, graph: Graph, own: int, other: int, loose: Collection[str]
+    ) -> Naming | None:
         """How one library names a graph that has the names of another.
 
         They are counted in ``libraries``. None where not all names are known.
@@ -164,7 +167,9 @@ class _Family:
                 theirs[parameter.name] = replace(parameter, name=name, shape=shape)
                 break
             else:
-                return None
+                if parameter.name not in loose:
+                    return None
+                theirs[parameter.name] = parameter
         sizes = {p.name: p.size for p in theirs.values()}
         if [*sizes.values()] != [p.size for p in graph.parameters]:
             return None  # two of one name, or a shape that is no other way to see it

@@ -175,7 +175,7 @@ def test_features_are_a_mask_only_if_they_are_named(
     resgen.build(spec, tmp_path / "out", verify=False)
     with pytest.raises(ResgenError, match="and no scores of classes") as refused:
         resgen.predict(tmp_path / "out", picture)
-    assert refused.value.hint == "a map is read as a mask if it is named as the output"
+    assert refused.value.hint == 'output="maps" reads that map as a mask'
     (found,) = resgen.predict(tmp_path / "out", picture, output="maps").predictions
     assert {each.index for each in found.found} <= set(range(8))
     assert {each.label for each in found.found} == {None}

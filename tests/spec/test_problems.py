@@ -128,6 +128,22 @@ def test_a_mistake_is_pointed_at(
     assert found[0].place.file == str(tmp_path / "mine.json")
 
 
+@pytest.mark.parametrize(
+    ("changes", "mend"),
+    [
+        ({"stem": '"silu"'}, 'write {"op": "act", "type": "silu"}'),
+        (
+            {"head": '{"use": "fcn", "width": 8}'},
+            'it is an argument: "with": {"width": ...}',
+        ),
+    ],
+)
+def test_a_mend_is_written_out(
+    tmp_path: Path, changes: dict[str, str], mend: str
+) -> None:
+    assert [p.hint for p in look(tmp_path, written(changes)).errors] == [mend]
+
+
 RAW = {
     "RG001": b'{"resgen": 1 "name": "x"}',
     "RG003": '{"name": "\xe9"}'.encode("latin-1"),
@@ -198,6 +214,12 @@ def test_a_bad_value_of_set_is_shown_there() -> None:
     )
     assert (place.line, place.column, place.length) == (1, 17, 1)
     assert place.text == "/stages/0/width=0"
+
+
+def test_set_gives_what_has_no_arguments_its_first() -> None:
+    found = examine("regnety_004", ["/head/with/classes=10"])
+    assert found.graph is not None
+    assert [p.shape for p in found.graph.parameters[-2:]] == [(10, 440), (10,)]
 
 
 def test_a_place_inside_a_value_of_set() -> None:

@@ -36,3 +36,20 @@ def test_find_gives_the_file(specs: Path) -> None:
 def test_a_near_miss_is_answered_with_the_nearest_name() -> None:
     with pytest.raises(ResgenError, match=r'"resnet_50"; did you mean "resnet50"'):
         zoo.find("resnet_50")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("fcn", 'did you mean "fcn_resnet50"?'),
+        ("retinanet", 'did you mean "retinanet_resnet50_fpn"?'),
+        ("regnet_y_400mf", 'torchvision calls "regnety_004" so'),
+        ("regnet_y_8gf", 'torchvision calls "regnety_080_tv" so'),
+    ],
+)
+def test_a_familys_name_and_torchvisions_are_answered_with_a_network(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(ResgenError) as refused:
+        zoo.find(name)
+    assert str(refused.value) == f'the zoo has no network "{name}"; {meant}'

@@ -39,6 +39,8 @@ PAIRS: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 LONG = ("vgg11_bn", "efficientnetv2_s")
 
+SMALL: dict[str, Any] = {"resgen": 1, "name": "small", "input": [3, 64, 64]}
+
 
 def modules(name: str, peers: ModuleType) -> dict[str, nn.Module]:
     """Both libraries' modules of a network, with unlike weights and statistics."""
@@ -292,3 +294,23 @@ def test_names_of_another_family_are_one_sentence(small):
     with pytest.raises(ResgenError, match="none of the") as error:
         fit(theirs, graph)
     assert "\n" not in error.value.message
+
+
+def test_a_trunk_takes_the_other_librarys_names_below_a_head_of_ones_own() -> None:
+    trunk = resgen.expand(resgen.load({"extends": "regnety_004", **SMALL}))
+    state = initialize(trunk.parameters, 1)
+    theirs = renamed(state, trunk, "torchvision")
+    retina = {"from": "stages[1:]", "use": "retina", "with": {"width": 8}}
+    detector = resgen.load({"extends": "regnety_004", **SMALL, "head": retina})
+    graph = resgen.expand(detector)
+    loaded = fit(theirs, graph, Loading(adapt=True))
+    assert loaded.notes[0] == "named as RegNet in torchvision"
+    assert "fc.weight: left out" in loaded.notes
+    name = "s4.b1.conv1.conv.weight"
+    np.testing.assert_array_equal(loaded.arrays[name], state[name])
+    with pytest.raises(ResgenError, match="named as RegNet in torchvision") as refused:
+        fit(theirs, graph, spec=detector)
+    assert str(refused.value.hint).startswith("adapt=True loads all but backbone.fpn")
+    # Of a trunk that lacks a part no library is known to have the names.
+    with pytest.raises(ResgenError, match="torchvision is not known"):
+        renamed(loaded.arrays, graph, "torchvision")
