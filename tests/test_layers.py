@@ -84,7 +84,7 @@ BUDGET = {
     "files": 650,
     "document": 320,
     "records": 400,
-    "spec": 4250,
+    "spec": 4280,
     "ops": 3425,
     "graph": 3170,
     "expansion": 1865,

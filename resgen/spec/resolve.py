@@ -211,8 +211,38 @@ def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
         message = f"nested more than {MAX_NESTING} deep"
         problems.error("RG004", message, value.place())
         return at
+    stated = _classes(at, "") if parts == ["head", "classes"] else []
+    if stated and parts[1:] != [stated[0].removeprefix("/head/")]:
+        places = " and ".join(stated)
+        message = f"this head states how many classes there are at {places}"
+        problems.error("RG041", message, value.place(key=value.key is not None))
+        return at
     made = _put_below(at, parts, value, problems, "")
     return at if made is None else made
+
+
+def _classes(at: Json, here: str) -> list[str]:
+    """Where classes are counted: ``classes``, or the ``out`` of the last linear map.
+
+    Of several outputs, where each does.
+    """
+    value = at.value
+    if isinstance(value, list):
+        below = [(str(i), item) for i, item in enumerate(value)]
+    elif isinstance(value, dict) and not here:
+        below = [("head", value["head"])] if "head" in value else []
+    elif isinstance(value, dict):
+        linear = "op" in value and value["op"].value == "linear"
+        for key in ("classes", "out") if linear else ("classes",):
+            if key in value:
+                return [f"{here}/{key}"]
+        below = [*value.items()]
+    else:
+        return []
+    found = [_classes(item, here + pointer_of(part)) for part, item in below]
+    if here.endswith("/outputs"):
+        return [place for places in found for place in places]
+    return next((places for places in reversed(found) if places), [])
 
 
 def _index(part: str) -> int | None:

@@ -377,3 +377,14 @@ def test_a_network_that_pools_to_one_size_takes_any_input(name: str) -> None:
     assert other.graph is not None
     assert given.problems == other.problems
     assert given.graph.parameters == other.graph.parameters
+
+
+@pytest.mark.parametrize(
+    "name", ["densenet121", "convnext_tiny", "fcn_resnet50", "deit_tiny_patch16_224"]
+)
+def test_where_a_head_counts_its_classes_is_told(name: str) -> None:
+    (problem,) = examine(name, {"/head/classes": 10}).errors
+    places = problem.message.rpartition(" at ")[2].split(" and ")
+    graph = examine(name, dict.fromkeys(places, 10)).graph
+    assert graph is not None
+    assert {graph.types[value].shape[0] for _, value in graph.outputs} == {10}
