@@ -271,7 +271,7 @@ def accuracy_lines(accuracy: Accuracy, precision: str) -> list[str]:
     lines.append(noise)
     if accuracy.top1 is not None and accuracy.inputs < ENOUGH:
         lines.append(
-            f"{accuracy.inputs} inputs are too few to judge classes by: "
-            f"{ENOUGH} or more do"
+            f"{count(accuracy.inputs, 'input')} cannot judge classes: {ENOUGH} or more "
+            "do"
         )
     return lines

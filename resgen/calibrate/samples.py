@@ -23,6 +23,7 @@ from resgen.pictures.preprocess import prepare, read
 from resgen.pictures.words import takes_pictures
 from resgen.runtime.base import Array
 from resgen.spec.model import Preprocess
+from resgen.words.numbers import count
 from resgen.words.numbers import shape as said
 
 #: Inputs of noise where a network takes no pictures and none are given.
@@ -113,16 +114,16 @@ def gather(
         def take(i: int) -> Array:
             return prepare(read(paths[i]), preprocess, shape)
 
-        count = len(paths)
-        origin = f"{count} photographs that scikit-image ships"
+        number = len(paths)
+        origin = f"{number} photographs that scikit-image ships"
         notes: tuple[str, ...] = (
-            f"{count} photographs are a first look only: calibrate on yours",
+            f"{number} photographs are a first look only: calibrate on yours",
         )
         if source is not None:
-            origin = f"{count} images of {source.name}"
-            spread = range(0, count, -(-count // LOOKED_AT))
+            origin = f"{count(number, 'image')} of {source.name}"
+            spread = range(0, number, -(-number // LOOKED_AT))
             notes = check_pictures(map(take, spread), source)
-        return Samples(count, origin, source is not None, take, targets, notes)
+        return Samples(number, origin, source is not None, take, targets, notes)
 
     def noise(i: int) -> Array:
         return np.random.default_rng((seed, i)).standard_normal(shape, np.float32)
