@@ -56,9 +56,8 @@ def described(spec: Spec, graph: Graph) -> dict[str, Any] | None:
     if SCORES in outputs:
         raw = _decoding(spec, False)
         names = {v: name.split(".")[0] for name, v in raw.outputs} if raw else {}
-        makers = {node.name: node for node in made.nodes}
         found["classes"] = made.types[outputs[SCORES]].shape[-1]
-        found["score"] = _formula(outputs[SCORES], makers, names)
+        found["score"] = _formula(outputs[SCORES], made, names)
     found["levels"] = [
         {
             "map": list(x.spatial),
@@ -89,12 +88,12 @@ def _decoding(spec: Spec, decode: bool) -> Graph | None:
         return None
 
 
-def _formula(value: str, makers: Mapping[str, Node], maps: Mapping[str, str]) -> str:
+def _formula(value: str, graph: Graph, maps: Mapping[str, str]) -> str:
     """A value in terms of maps; what only moves numbers is left out."""
-    if value in maps or value not in makers:
+    if value in maps or value not in graph.node:
         return maps.get(value, value)
-    node = makers[value]
-    parts = list(dict.fromkeys(_formula(x, makers, maps) for x in node.inputs))
+    node = graph.node[value]
+    parts = list(dict.fromkeys(_formula(x, graph, maps) for x in node.inputs))
     match node.op:
         case Act(type=kind):
             return f"{kind}({parts[0]})"

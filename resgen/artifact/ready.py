@@ -174,11 +174,10 @@ def locate_from_graph(graph: Graph) -> Locate:
     A node is named by its operator, and where one operator takes several nodes, what
     follows the first slash tells them apart (see :mod:`resgen.lower.onnx`).
     """
-    nodes = {node.name: node for node in graph.nodes}
     at = homes(graph)
 
     def locate(name: str) -> str | None:
-        node = nodes.get(name.split("/")[0])
+        node = graph.node.get(name.split("/")[0])
         if node is None:
             return None
         place = node.origin.place

@@ -150,6 +150,11 @@ class Graph:
         return found
 
     @cached_property
+    def node(self) -> dict[str, Node]:
+        """Nodes by name, which is that of the value that each makes."""
+        return {n.name: n for n in self.nodes}
+
+    @cached_property
     def parameter(self) -> dict[str, Parameter]:
         """Parameters by name."""
         return {p.name: p for p in self.parameters}

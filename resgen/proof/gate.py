@@ -20,6 +20,7 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.onnxfile.stored import StoredModel, read_stored
+from resgen.ops.act import Act
 from resgen.pictures.find import photographs
 from resgen.pictures.inputs import Inputs, gather
 from resgen.proof.compare import (
@@ -109,12 +110,9 @@ def prove(
     inputs = gather(graph, preprocess, sizes, paths, seed, resized=_open(stored.model))
     tell("comparing every operator on probe parameters")
 
-    made_by = {node.name: node.op for node in graph.nodes}
-    sigmoids = {
-        name
-        for name, value in graph.outputs
-        if getattr(made_by.get(value), "type", None) == "sigmoid"
-    }
+    acts = {n.name: n.op for n in graph.nodes if isinstance(n.op, Act)}
+    curves = {name for name, op in acts.items() if op.type == "sigmoid"}
+    sigmoids = {name for name, value in graph.outputs if value in curves}
 
     def probing() -> torch.nn.Module:
         return probed(graph, draw(graph, seed), inputs.ends)

@@ -211,8 +211,9 @@ def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
         message = f"nested more than {MAX_NESTING} deep"
         problems.error("RG004", message, value.place())
         return at
-    stated = _classes(at, "") if parts == ["head", "classes"] else []
-    if stated and parts[1:] != [stated[0].removeprefix("/head/")]:
+    head = at.value.get("head") if isinstance(at.value, dict) else None
+    stated = _classes(head, "/head") if head and parts == ["head", "classes"] else []
+    if stated not in ([], [pointer]):
         places = " and ".join(stated)
         message = f"this head states how many classes there are at {places}"
         problems.error("RG041", message, value.place(key=value.key is not None))
@@ -229,8 +230,6 @@ def _classes(at: Json, here: str) -> list[str]:
     value = at.value
     if isinstance(value, list):
         below = [(str(i), item) for i, item in enumerate(value)]
-    elif isinstance(value, dict) and not here:
-        below = [("head", value["head"])] if "head" in value else []
     elif isinstance(value, dict):
         linear = "op" in value and value["op"].value == "linear"
         for key in ("classes", "out") if linear else ("classes",):

@@ -21,9 +21,8 @@ from resgen.ops.types import Apply, Operand
 @recorded
 def integer_bias(graph: Graph) -> Graph:
     """The graph with a 32-bit bias wherever input and weight are quantised integers."""
-    makers = {node.name: node for node in graph.nodes}
-    nodes = tuple(_quantized(node, makers.get(node.inputs[0])) for node in graph.nodes)
-    return replace(graph, nodes=nodes)
+    made = (_quantized(node, graph.node.get(node.inputs[0])) for node in graph.nodes)
+    return replace(graph, nodes=tuple(made))
 
 
 def _quantized(node: Node, source: Node | None) -> Node:

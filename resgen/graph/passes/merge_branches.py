@@ -30,14 +30,13 @@ from resgen.ops.types import Apply, Operand, TensorType
 @recorded
 def merge_branches(graph: Graph) -> Graph:
     """The graph with a convolution in place of every such sum."""
-    node_of = {node.name: node for node in graph.nodes}
     given_out = {value for _, value in graph.outputs}
     merged: dict[str, Node] = {}  # by the sum's name
     gone: set[str] = set()
     for node in graph.nodes:
         if not isinstance(node.op, Add):
             continue
-        branches = [node_of[name] for name in node.inputs if name in node_of]
+        branches = [graph.node[name] for name in node.inputs if name in graph.node]
         alone = all(
             len(graph.consumers[b.name]) == 1 and b.name not in given_out
             for b in branches
@@ -48,12 +47,12 @@ def merge_branches(graph: Graph) -> Graph:
                 merged[node.name] = found
                 gone.update(node.inputs)
     moved = {name: node.name for name, node in merged.items()}
+    kept = (merged.get(n.name, n) for n in graph.nodes if n.name not in gone)
     return replace(
         graph,
         nodes=tuple(
             replace(node, inputs=tuple(moved.get(v, v) for v in node.inputs))
-            for node in (merged.get(n.name, n) for n in graph.nodes)
-            if node.name not in gone or node in merged.values()
+            for node in kept
         ),
         outputs=tuple((name, moved.get(value, value)) for name, value in graph.outputs),
     )

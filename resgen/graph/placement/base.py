@@ -62,13 +62,12 @@ class Wiring:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.given_out = {value for _, value in graph.outputs}
-        self._makers = {node.name: node for node in graph.nodes}
 
     def maker(self, value: str) -> Node | None:
         """What makes a value; None for an input of the network."""
-        node = self._makers.get(value)
+        node = self.graph.node.get(value)
         while node is not None and node.op.training_only:
-            node = self._makers.get(node.inputs[0])
+            node = self.graph.node.get(node.inputs[0])
         return node
 
     def alone(self, value: str) -> Node | None:

@@ -111,11 +111,10 @@ def _groups(node: Node) -> int:
 
 def _classifiers(graph: Graph) -> set[str]:
     """The maps after which no other stands before an output."""
-    makers = {node.name: node for node in graph.nodes}
     found, seen = set(), set()
     waiting = [value for _, value in graph.outputs]
     while waiting:
-        node = makers.get(waiting.pop())
+        node = graph.node.get(waiting.pop())
         if node is None or node.name in seen:
             continue
         seen.add(node.name)
