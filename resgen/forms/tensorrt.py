@@ -17,7 +17,6 @@ from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
     from resgen.artifact.ready import Feeds, Ready
-    from resgen.runtime.base import Array
     from resgen.tensorrt.flavor import Flavor
     from resgen.tensorrt.manifest import EngineManifest
     from resgen.tensorrt.request import EngineRequest
@@ -223,6 +222,7 @@ def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
     """How close the engine comes; None where nothing here can run it."""
     from resgen.errors import MissingComponent, MissingDevice
     from resgen.proof.compare import Departure
+    from resgen.proof.reach import apart
     from resgen.runtime.tensorrt import TensorRtSession
     from resgen.tensorrt.cache import ENGINE
 
@@ -235,7 +235,7 @@ def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
         fixed = next(iter(session.inputs.values()))[0]
         feeds, expected = ready.trial(fixed or session.least_batch)
         found = session.run(feeds)
-    shares = {name: _apart(found[name], wanted) for name, wanted in expected.items()}
+    shares = {name: apart(found[name], wanted)[1] for name, wanted in expected.items()}
     for name, share in shares.items():
         if not share <= ready.tolerance:
             raise Departure(
@@ -248,14 +248,6 @@ def _engine(ready: Ready, progress: Progress) -> dict[str, Any] | None:
         "engine", f"within {largest:.1e} of the output's range of the float32 network"
     )
     return {"largest": largest, "allowed": ready.tolerance}
-
-
-def _apart(found: Array, wanted: Array) -> float:
-    """The largest difference, as a share of the range of what is wanted."""
-    import numpy as np
-
-    apart = float(np.abs(found.astype(np.float64) - wanted).max())
-    return apart / (float(np.ptp(wanted)) or 1.0)
 
 
 def _request(
@@ -307,6 +299,7 @@ def _kept(ready: Ready, batch: int) -> tuple[Feeds, Feeds]:
 
     from resgen.kit.write import EXPECTED, INPUTS, read_arrays
     from resgen.proof.compare import Departure
+    from resgen.proof.reach import apart
 
     inputs, expected = (
         read_arrays(ready.folder / KIT / name) for name in (INPUTS, EXPECTED)
@@ -320,7 +313,7 @@ def _kept(ready: Ready, batch: int) -> tuple[Feeds, Feeds]:
         wanted, found = computed.get(name), expected.get(name)
         if wanted is not None and found is not None:
             alike = wanted.shape == found.shape and wanted.dtype == found.dtype
-            close = alike and _apart(found, wanted) <= ready.tolerance
+            close = alike and apart(found, wanted)[1] <= ready.tolerance
             # Numbers that are none on both sides are apart by nothing that is one.
             if close or (alike and np.array_equal(found, wanted, equal_nan=True)):
                 continue

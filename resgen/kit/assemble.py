@@ -1,4 +1,5 @@
-"""``build_and_time.py``: the modules of :mod:`resgen.kit.script` as one file.
+"""``build_and_time.py``: the modules of :mod:`resgen.kit.script`, and the rule by which
+proofs measure differences, as one file.
 
 A device gets one file that can be read from top to bottom, and this repository has
 one idea a file. Imports are gathered at the top, imports of each other fall away, and
@@ -12,9 +13,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
-_FOLDER: Final = Path(__file__).with_name("script")
+_PACKAGE: Final = Path(__file__).parents[1]
 #: In the order in which they are read; the last one's docstring is the script's.
-_PARTS: Final = ("files", "board", "engine", "cuda", "tensors", "measure", "main")
+_PARTS: Final = (
+    "kit/script/files", "kit/script/board", "kit/script/engine", "kit/script/cuda",
+    "kit/script/tensors", "proof/reach", "kit/script/measure", "kit/script/main",
+)  # fmt: skip
 
 _NUMPY: Final = "import numpy as np"
 #: A device may lack numpy, and then deserves a sentence.
@@ -32,8 +36,8 @@ def assemble() -> str:
     members: dict[str, set[str]] = defaultdict(set)
     bodies = []
     head = ""
-    for name in _PARTS:
-        text = (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    for part in _PARTS:
+        text = (_PACKAGE / f"{part}.py").read_text(encoding="utf-8")
         lines = text.splitlines()
         title, *statements = ast.parse(text).body
         head = "\n".join(lines[: title.end_lineno])
@@ -48,6 +52,7 @@ def assemble() -> str:
                 break
             last = statement.end_lineno or 0
         body = "\n".join(lines[last:]).strip("\n")
+        name = Path(part).name
         bodies.append(f"# --- {name} {'-' * (79 - len(name))}\n\n{body}")
     gathered = [
         f"from {module} import {', '.join(sorted(names))}"

@@ -18,6 +18,7 @@ import numpy as np
 from resgen.graph.ir import Graph
 from resgen.graph.parts import Part, homes
 from resgen.proof.classes import Z95, Classes, SameClass, classes
+from resgen.proof.reach import reach
 from resgen.runtime.base import Array
 
 #: From how many inputs on the share of equal classes is a judge and not only advice:
@@ -136,8 +137,7 @@ class Tally:
         wanted, found = pairs[output]
         count = len(wanted)
         exact, low = (a.reshape(count, -1).astype(np.float64) for a in (wanted, found))
-        apart = np.abs(low - exact)
-        reach = float(np.ptp(exact)) or float(np.abs(exact).max()) or 1.0
+        shares = np.abs(low - exact) / reach(exact)
         lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(low, axis=1)
         products = (exact * low).sum(axis=1)
         cosines = np.divide(products, lengths, np.ones(count), where=lengths > 0)
@@ -149,8 +149,8 @@ class Tally:
             top1=same.top1,
             interval=None if same.top1 is None else wilson(*same.top1),
             cosine=float(cosines.mean()),
-            largest=float(apart.max()) / reach,
-            p999=float(np.percentile(apart, 99.9)) / reach,
+            largest=float(shares.max()),
+            p999=float(np.percentile(shares, 99.9)),
             snr=ratios[output],
             blocks=tuple(
                 BlockNoise(value, *at, decibels(self.signal[value], self.noise[value]))

@@ -26,6 +26,7 @@ from resgen.pictures.find import photographs
 from resgen.pictures.preprocess import prepare, read
 from resgen.proof.classes import SameClass
 from resgen.proof.compare import Departure
+from resgen.proof.reach import apart
 from resgen.runtime.base import Array, release_memory
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.spec.model import Preprocess
@@ -246,8 +247,7 @@ def _compare_outputs(
             exact = other.astype(np.float64)
             if not np.isfinite(exact).all():
                 continue  # there is nothing to compare with
-            apart = float(np.abs(results[name] - exact).max())
-            share = apart / (float(np.ptp(exact)) or float(np.abs(exact).max()) or 1.0)
+            _, share = apart(results[name], exact)
             if not share <= OUTPUTS:
                 raise Departure(
                     name,

@@ -12,6 +12,7 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import Graph, Node
 from resgen.graph.parts import homes
 from resgen.proof.classes import SameClass
+from resgen.proof.reach import apart
 from resgen.runtime.base import Array, Session
 from resgen.words.numbers import shape as said
 
@@ -97,9 +98,9 @@ def compare_outputs(
                     f'{other.name} gives {got} as "{name}", {reference.name} '
                     f"{said(wanted.shape)}",
                 )
-            difference, share = _apart(array, wanted)
+            difference, share = apart(array, wanted)
             if not share <= tolerance and np.isfinite(share):
-                _, noise = _apart(exactly(feeds)[name], wanted)
+                _, noise = apart(exactly(feeds)[name], wanted)
                 if name in sigmoids:
                     noise = max(noise, HALF_STEP * share / difference)
                 tolerance = max(tolerance, NOISE_FACTOR * noise)
@@ -121,13 +122,6 @@ def compare_outputs(
         tolerance=tolerance,
         top1_output=same.named,
     )
-
-
-def _apart(array: Array, wanted: Array) -> tuple[float, float]:
-    """The largest difference, and that in units of the range of what is wanted."""
-    difference = float(np.abs(array - wanted).max(initial=0.0))
-    size = float(np.abs(wanted).max(initial=0.0))
-    return difference, difference / (float(np.ptp(wanted)) or size or 1.0)
 
 
 def where(graph: Graph, node: Node) -> str:

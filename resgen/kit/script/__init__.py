@@ -1,6 +1,6 @@
 """The parts of ``build_and_time.py``, which a kit carries as one file.
 
 They run where resgen is not installed and Python may be 3.8, so they import each
-other, the standard library and numpy, and nothing else: see
+other, :mod:`resgen.proof.reach`, the standard library and numpy, and nothing else: see
 :func:`resgen.kit.assemble.assemble`. Names at their top level are unlike one another.
 """

@@ -14,6 +14,7 @@ import numpy as np
 
 from resgen.kit.script.files import Stop
 from resgen.kit.script.tensors import Bound, decode
+from resgen.proof.reach import apart
 
 #: Runs whose layer times are read.
 PROFILED_RUNS = 20
@@ -49,8 +50,7 @@ def compare(
         if not np.isfinite(noise).all():
             row.update(ok=False)
             continue
-        largest = float(np.abs(noise).max())
-        share = largest / (float(np.ptp(want)) or float(np.abs(want).max()) or 1.0)
+        largest, share = apart(have, want)
         signal, power = float((want**2).sum()), float((noise**2).sum())
         norm = math.sqrt(signal * float((have**2).sum()))
         ratio = signal / power if power else 0.0
