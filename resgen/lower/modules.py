@@ -89,6 +89,46 @@ def decode_boxes(
     return torch.cat(boxes, -1).flatten(1, 3)
 
 
+def pick_boxes(boxes: Tensor, scores: Tensor, most: int) -> Tensor:
+    """The ``most`` best of ``scores`` (N, A, classes), each as a row with its box.
+
+    A row is a box, a score and the number of a class; of equals the first come first.
+    """
+    sure, places = scores.flatten(1).sort(dim=1, descending=True, stable=True)
+    sure, places = sure[:, :most, None], places[:, :most, None]
+    rows = places.div(scores.shape[2], rounding_mode="floor")
+    picked = boxes.gather(1, rows.expand(-1, -1, 4))
+    return torch.cat([picked, sure, (places % scores.shape[2]).to(boxes.dtype)], 2)
+
+
+def suppress_boxes(
+    rows: Tensor, classes: int, overlap: float, score: float, most: int
+) -> Tensor:
+    """The best of ``rows`` (N, K, 6) that cover no surer one, of its class, by more.
+
+    Greedy: ``most`` times the surest row is taken, and what covers it is struck out.
+    Areas are compared as a product: boxes without one have nothing to divide by.
+    """
+    low, high, kind = rows[..., :2], rows[..., 2:4], rows[..., 5]
+    areas = (high - low).prod(2)
+    # What engines compare with is a float32.
+    least, share = torch.tensor([score, overlap]).to(rows)
+    known = torch.isin(kind, torch.arange(classes).to(rows))
+    waiting = torch.where(known & (rows[..., 4] > least), rows[..., 4], 0)
+    found = []
+    for _ in range(most):
+        best = waiting.argmax(1, keepdim=True)
+        there = waiting.gather(1, best) > 0
+        row = rows.gather(1, best[..., None].expand(-1, -1, 6))
+        found.append(torch.where(there[..., None], row, 0))
+        corner = torch.maximum(low, row[..., :2])
+        shared = (torch.minimum(high, row[..., 2:4]) - corner).clamp(min=0).prod(2)
+        joined = areas + areas.gather(1, best) - shared
+        gone = (shared > share * joined) & (kind == row[..., 5])
+        waiting = torch.where(gone, 0, waiting).scatter(1, best, 0)
+    return torch.cat(found, 1)
+
+
 def standardized(
     weight: Tensor, eps: float, gain: Tensor | None = None, factor: float = 1.0
 ) -> Tensor:

@@ -33,6 +33,12 @@ TENSORS: Final[Mapping[DType, str]] = {
     "int64": "tensor(int64)",
 }  # fmt: skip
 
+#: What ONNX operators yield that are not of their input's type.
+MADE: Final[Mapping[str, DType]] = {
+    "ConstantOfShape": "float32", "NonMaxSuppression": "int64", "Shape": "int64",
+}  # fmt: skip
+DTYPES: Final[Mapping[int, DType]] = {code: dtype for dtype, code in CODES.items()}
+
 
 class NotInOpset(Exception):
     """An operator, or an attribute of it, that this opset lacks."""
@@ -89,9 +95,18 @@ class Walk:
     def emit(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = self._unique(f"{self._node.name}/{op_type}")
         # Of a shape, and of what is made of shapes, the numbers are whole.
-        shape = op_type == "Shape"
-        self._types[name] = "int64" if shape else self._types[inputs[0]]
+        made = MADE.get(op_type)
+        if op_type == "Cast":
+            made = DTYPES[attributes["to"]]
+        self._types[name] = made or self._types[inputs[0]]
         self._append(name, op_type, inputs, attributes)
+        return name
+
+    def further(self, dtype: DType) -> str:
+        node = self._emitted[-1]
+        name = self._unique(f"{node.name}.{len(node.output)}")
+        self._types[name] = dtype
+        node.output.append(name)
         return name
 
     def operand(self, role: str) -> str | None:

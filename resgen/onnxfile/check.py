@@ -51,8 +51,7 @@ def describe(
     """
     inferred = _inferred(model, initializers, values)
     outputs = {output.name: output for output in model.graph.output}
-    for node in model.graph.node:
-        (name,) = node.output
+    for node, name in ((n, name) for n in model.graph.node for name in n.output):
         if name not in inferred:
             raise RuntimeError(f"{model.graph.name}: {node.name} has no inferred shape")
         shape = _shape(inferred[name])

@@ -94,6 +94,9 @@ class OnnxWriter(Protocol):
         node and on its output; those before it get a suffix.
         """
 
+    def further(self, dtype: DType) -> str:
+        """Another output, of this type, of the node that was added last."""
+
     def operand(self, role: str) -> str | None:
         """The initialiser that holds this role's operand; None if there is none."""
 
@@ -136,6 +139,9 @@ class Op:
     placed: ClassVar[bool] = False
     #: Whether the order of its inputs is of no account.
     commutative: ClassVar[bool] = False
+    #: Whether it chooses among what it is given by comparing: numbers that are off by
+    #: nearly nothing can then make another choice.
+    chooses: ClassVar[bool] = False
     #: Whether it is the identity outside training; ONNX then has no node of it.
     training_only: ClassVar[bool] = False
 

@@ -9,7 +9,7 @@ from resgen.ops.types import DType, Function, TensorType, Value
 
 #: ``onnx.TensorProto.DataType`` (https://onnx.ai/onnx/intro/concepts.html), so that
 #: onnx is not imported for the sake of a number.
-CODES: Final[dict[str, int]] = {
+CODES: Final[dict[DType, int]] = {
     "float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "float16": 10,
     "bfloat16": 16, "float8_e4m3fn": 17,
 }  # fmt: skip

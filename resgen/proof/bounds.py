@@ -52,6 +52,7 @@ from resgen.ops.pad import Pad
 from resgen.ops.pad_channels import PadChannels
 from resgen.ops.pad_same import PadSame
 from resgen.ops.parameter import Parameter
+from resgen.ops.pick_boxes import PickBoxes
 from resgen.ops.pixel_shuffle import PixelShuffle
 from resgen.ops.pixel_unshuffle import PixelUnshuffle
 from resgen.ops.power import Power
@@ -67,6 +68,7 @@ from resgen.ops.shift import Shift
 from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
 from resgen.ops.stack import Stack
+from resgen.ops.suppress_boxes import SuppressBoxes
 from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
 from resgen.ops.unit_norm import UnitNorm
@@ -412,6 +414,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             PadChannels,
             PadSame,
             Parameter,
+            PickBoxes,
             PixelShuffle,
             PixelUnshuffle,
             ReduceMax,
@@ -419,6 +422,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             ReverseChannels,
             Slice,
             Stack,
+            SuppressBoxes,
             Transpose,
             Unflatten,
         ),

@@ -39,6 +39,9 @@ class _Nowhere:
     def emit(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
         return op_type
 
+    def further(self, dtype: DType) -> str:
+        return dtype
+
     def operand(self, role: str) -> str | None:
         return role if role in self._roles else None
 

@@ -24,8 +24,10 @@ from resgen.graph.ir import Graph, Node
 from resgen.onnxfile.stored import StoredModel
 from resgen.ops.cast import CODES
 from resgen.ops.quantize import Quantize
+from resgen.ops.suppress_boxes import SuppressBoxes
 from resgen.ops.types import Apply, DType, Operand, Ref
 from resgen.proof.bounds import Asked, bound, grown
+from resgen.proof.choices import wrongly_left
 from resgen.proof.compare import Departure, where
 from resgen.proof.constants import rounds_constants
 from resgen.proof.initializers import Operands
@@ -339,6 +341,9 @@ class Judge:
         if isinstance(node.op, Quantize):
             self._nearest(asked, got)
             return 0.0
+        if isinstance(node.op, SuppressBoxes):
+            self._left(asked, got)
+            return 0.0
         allowed = bound(asked)
         if before:
             allowed = allowed + grown(asked, before)
@@ -380,6 +385,13 @@ class Judge:
                 f"{share:.1%} of its codes are not the nearest, by up to "
                 f"{float(apart.amax()):.0f}",
             )
+
+    def _left(self, asked: Asked, got: torch.Tensor) -> None:
+        """Refuse boxes that are not those that suppression leaves."""
+        if not got.equal(asked.exact):
+            wrong = wrongly_left(asked.op, asked.inputs[0], got)
+            if wrong:
+                raise self._departure(asked.node, wrong)
 
     def _departure(self, node: Node, message: str) -> Departure:
         return Departure(

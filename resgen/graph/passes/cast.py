@@ -22,8 +22,8 @@ from resgen.ops.types import Apply, DType, Operand, Ref
 #: pixels of a picture are exact in float32 alone, and so are places on it.
 SENSITIVE: Final = frozenset({
     "decode_boxes", "gem", "global_response_norm", "joint_sigmoid",
-    "local_response_norm", "luma", "normalize", "power", "resample", "softmax",
-    "truncate", "unit_norm",
+    "local_response_norm", "luma", "normalize", "pick_boxes", "power", "resample",
+    "softmax", "suppress_boxes", "truncate", "unit_norm",
 })  # fmt: skip
 
 
