@@ -83,7 +83,11 @@ def norms() -> st.SearchStrategy[Any]:
 def acts() -> st.SearchStrategy[Any]:
     """Any activation."""
     return st.sampled_from([*ACTIVATIONS, "none"]) | st.sampled_from(
-        [{"type": "gelu", "approximate": True}, {"type": "leaky_relu", "slope": 0.2}]
+        [
+            {"type": "gelu", "approximate": True},
+            {"type": "leaky_relu", "slope": 0.2},
+            {"type": "hardsigmoid", "gain": 0.2, "offset": 0.25},
+        ]
     )
 
 

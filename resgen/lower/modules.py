@@ -253,6 +253,20 @@ class Reshape(nn.Module):
         return ", ".join(map(str, self.sizes))
 
 
+class HardSigmoid(nn.Module):
+    """A ramp of this gain and offset between 0 and 1."""
+
+    def __init__(self, gain: float, offset: float) -> None:
+        super().__init__()
+        self.gain, self.offset = gain, offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.gain * x + self.offset).clamp(0, 1)
+
+    def extra_repr(self) -> str:
+        return f"gain={self.gain}, offset={self.offset}"
+
+
 class PadSame(nn.Module):
     """Zeros that make windows without padding see ``ceil(size / stride)`` places."""
 

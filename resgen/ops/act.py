@@ -13,6 +13,9 @@ from resgen.ops.types import Constant, Module, ParameterSpec, TensorType, Value
 #: What torch takes for the slope of negative values where nothing is said.
 LEAKY_SLOPE: Final = 0.01
 PRELU_SLOPE: Final = 0.25
+#: Of a hard sigmoid, as torch has it (Howard et al. 2019).
+RAMP: Final = 1 / 6
+MIDDLE: Final = 0.5
 
 Write = Callable[["Act", OnnxWriter, str], str]
 
@@ -43,6 +46,11 @@ def _leaky_relu(op: Act, to: OnnxWriter, x: str) -> str:
 
 def _prelu(op: Act, to: OnnxWriter, x: str) -> str:
     return to.emit("PRelu", [x, to.operand("weight") or ""])
+
+
+def _hardsigmoid(op: Act, to: OnnxWriter, x: str) -> str:
+    gain, offset = op.ramp
+    return to.emit("HardSigmoid", [x], alpha=gain, beta=offset)
 
 
 def _silu(op: Act, to: OnnxWriter, x: str) -> str:
@@ -89,7 +97,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "sigmoid": Form("Sigmoid", _native("Sigmoid")),
     "tanh": Form("Tanh", _native("Tanh")),
     "hardswish": Form("Hardswish", _native("HardSwish")),
-    "hardsigmoid": Form("Hardsigmoid", _native("HardSigmoid", alpha=1 / 6, beta=0.5)),
+    "hardsigmoid": Form("Hardsigmoid", _hardsigmoid),
     "hardtanh": Form("Hardtanh", _clip(-1.0, 1.0)),
     "softplus": Form("Softplus", _native("Softplus")),
 }
@@ -114,6 +122,16 @@ class Act(Op):
         "starts for prelu (0.25 unless said)",
         default=None,
     )
+    # Not "slope", which a network's defaults may say of its leaky_relu.
+    gain: float | None = attribute(
+        "number",
+        "of hardsigmoid, clip(gain x + offset, 0, 1); 1/6 unless said, 0.2 in Keras 2 "
+        "and Paddle",
+        default=None,
+    )
+    offset: float | None = attribute(
+        "number", "of hardsigmoid; 0.5 unless said", default=None
+    )
     approximate: bool = attribute(
         "boolean", "gelu by the tanh formula, Hendrycks and Gimpel 2016", default=False
     )
@@ -124,6 +142,15 @@ class Act(Op):
         if self.slope is not None:
             return float(self.slope)
         return PRELU_SLOPE if self.type == "prelu" else LEAKY_SLOPE
+
+    @property
+    def ramp(self) -> tuple[float, float]:
+        """Gain and offset of a hard sigmoid."""
+        gain, offset = self.gain, self.offset
+        return (
+            RAMP if gain is None else float(gain),
+            MIDDLE if offset is None else float(offset),
+        )
 
     @property
     def vanishes(self) -> bool:
@@ -138,6 +165,8 @@ class Act(Op):
         found: dict[str, Any] = {"type": self.type}
         if self.type == "leaky_relu":  # where that of prelu starts is an initialiser
             found["slope"] = self.negative_slope
+        if self.type == "hardsigmoid":
+            found["gain"], found["offset"] = self.ramp
         if self.type == "gelu":
             found["approximate"] = self.approximate
         return found
@@ -146,6 +175,8 @@ class Act(Op):
         target = f"torch.nn.{FORMS[self.type].torch}"
         if self.type == "leaky_relu":
             return Module(target, (self.negative_slope,))
+        if self.type == "hardsigmoid" and self.ramp != (RAMP, MIDDLE):
+            return Module("resgen.lower.modules.HardSigmoid", self.ramp)
         if self.type == "gelu" and self.approximate:
             return Module(target, (), {"approximate": "tanh"})
         return Module(target)
@@ -162,4 +193,6 @@ class Act(Op):
             Case(cls(type="leaky_relu", slope=0.2), ((4,),)),
             Case(cls(type="prelu", slope=0.1), ((4,),)),
             Case(cls(type="gelu", approximate=True), image),
+            Case(cls(type="hardsigmoid", gain=0.2), image),
+            Case(cls(type="hardsigmoid", gain=8, offset=-0.25), image),
         )

@@ -322,8 +322,9 @@ def _activation(asked: Asked) -> torch.Tensor:
     """Functions that are computed from numbers up to 1 or their input."""
     if asked.op.type in _CHOOSING:
         return _moved(asked)
-    x = asked.inputs[0].abs()
-    return STEPS * UNIT * (1 + x + asked.exact.abs())
+    x = asked.inputs[0].abs() * max(1.0, abs(float(asked.op.ramp[0])))
+    found: torch.Tensor = STEPS * UNIT * (1 + x + asked.exact.abs())
+    return found
 
 
 def _few(asked: Asked) -> torch.Tensor:

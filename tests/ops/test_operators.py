@@ -8,6 +8,7 @@ from dataclasses import replace
 from operator import attrgetter
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from one_node import (
@@ -264,3 +265,12 @@ def test_modules_are_timms(kind: str, peers: ModuleType) -> None:
         torch.nn.init.normal_(parameter)
     ours.load_state_dict(peer.state_dict())
     torch.testing.assert_close(ours(x), peer(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_hard_sigmoid_is_that_of_keras_and_paddle() -> None:
+    """Theirs is 0 up to -2.5 and 1 from 2.5 on; torch's bends at 3 on either side."""
+    graph = one_node(OPERATORS["act"](type="hardsigmoid", gain=0.2), ((7,),))
+    x = np.array([[-3, -2.5, -2, 0, 1, 2.5, 3]] * BATCH, np.float32)
+    wanted = np.clip(0.2 * x + 0.5, 0, 1)
+    assert_close(run_torch(graph, {}, [x]), wanted)
+    assert_close(run_onnx(graph, {}, [x]), wanted)
