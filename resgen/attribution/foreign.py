@@ -11,7 +11,6 @@ result and lies in none is the stem, and what no block needs is the head.
 from __future__ import annotations
 
 import re
-from ast import literal_eval
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.attribution.hierarchy import Hierarchy
 from resgen.attribution.names import Named, Names, Work, reached
 from resgen.attribution.onnx_cost import SMALL, Costs
+from resgen.onnxfile.paths import (
+    SCOPES,
+    deepest,
+    module_path,
+    node_names,
+    path_of_weight,
+)
 from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
 
@@ -42,21 +48,6 @@ STEM: Final = "stem"
 HEAD: Final = "head"
 #: What modules on a block's shortcut are called.
 SHORTCUTS: Final = ("downsample", "shortcut", "skip")
-#: Stages and blocks within one word, as Keras (``conv2_block1_1_conv``), MXNet
-#: (``stage1_unit1_conv1``) and Caffe2 (``res2_0_branch2a``) write them.
-_WORD: Final = re.compile(r"(^|/)(?:[a-z]+_)?([a-z]+\d+)_((?:block|unit)?\d+)[_/](?=.)")
-#: The same of Caffe, which counts blocks by letters: ``res2a_branch1``, ``bn4b22``; and
-#: of Keras' EfficientNet: ``block2a_expand_conv``.
-_LETTER: Final = re.compile(r"(^|/)(?:(block)|res|bn|scale)(\d+)([a-z])(\d*)(?:[_/]|$)")
-#: Blocks of no stage, of Keras' MobileNet: ``block_3_project``, ``expanded_conv_3``.
-_ALONE: Final = re.compile(r"(^|/)(block|expanded_conv)_(\d+)[_/](?=.)")
-#: What follows the name of a module in that of its weight, where no dot does.
-_WEIGHT: Final = re.compile(
-    r"/\w+:0$|(_bn)?_(w|b|s|rm|riv|scale|mean|var|weight|bias|gamma|beta|moving_\w+)(_0)?$",
-    re.IGNORECASE,
-)
-#: Where torch.onnx notes the modules that a node came from, as a list of paths.
-_SCOPES: Final = "pkg.torch.onnx.name_scopes"
 
 
 def names_of_onnx(
@@ -78,17 +69,6 @@ def read_onnx(
     model = read_stored(path).structure(small=8 * SMALL)
     costs = Costs(model, shapes or {})
     return _Reading(model, costs).names(), costs
-
-
-def node_names(graph: GraphProto) -> list[str]:
-    """A name of its own for every node: its own, or else that of its output."""
-    taken: set[str] = set()
-    found = []
-    for at, node in enumerate(graph.node):
-        name = node.name or next(filter(None, node.output), "")
-        found.append(name if name not in taken else f"{name}.{at}")
-        taken.add(found[-1])
-    return found
 
 
 class _Reading:
@@ -164,8 +144,8 @@ class _Reading:
     def _path(self, name: str, node: NodeProto) -> str | None:
         """The path of the module that a node says it is of; "" is the network."""
         for entry in node.metadata_props:
-            if entry.key == _SCOPES:
-                return _deepest(entry.value)
+            if entry.key == SCOPES:
+                return deepest(entry.value)
         if self.own:
             return name.partition("/")[0]
         if not node.name and name in self.idle:
@@ -325,70 +305,3 @@ def _is_map(name: str) -> bool:
     """Whether a name says that it is of a convolution or a linear map."""
     last = name.rpartition("/" if "/" in name else ".")[2].lower()
     return last == "weight" or last.startswith(("conv", "gemm", "matmul"))
-
-
-def module_path(name: str) -> str:
-    """The module in a node's name, whose parts may repeat what is above them.
-
-    >>> module_path("/features/features.1/conv/conv.0/conv.0.2/Clip")
-    'features.1.conv.0.2'
-
-    Others name blocks within one word.
-
-    >>> module_path("resnet50/conv2_block1_1_conv/Conv2D")
-    'resnet50.conv2.block1.1_conv'
-    """
-    found: list[str] = []
-    for part in _split(name.strip("/").rpartition("/")[0]).split("/"):
-        if found and part.startswith(f"{found[-1]}."):
-            found.pop()
-        found.append(part)
-    return ".".join(found)
-
-
-def _split(path: str) -> str:
-    """A path with a part of its own for every stage and block."""
-    for pattern, apart in _APART:
-        path = pattern.sub(apart, path)
-    return path.strip("/")
-
-
-def _by_letter(found: re.Match[str]) -> str:
-    number = found[5] or ord(found[4]) - ord("a")
-    return f"{found[1]}{found[2] or 'res'}{found[3]}/{number}/"
-
-
-_APART: Final = (
-    (_WORD, r"\1\2/\3/"),
-    (_LETTER, _by_letter),
-    (_ALONE, r"\1\2/\3/"),
-)
-
-
-def path_of_weight(name: str) -> str | None:
-    """The module that a weight is of; None where its name is no path.
-
-    >>> path_of_weight("features.1.conv.0.0.weight"), path_of_weight("onnx::Conv_239")
-    ('features.1.conv.0.0', None)
-    >>> path_of_weight("gpu_0/res2_0_branch2a_w_0"), path_of_weight("res4b22_branch1_W")
-    ('res2.0.branch2a', 'res4.22.branch1')
-    """
-    path, dot, last = name.rpartition(".")
-    if dot:
-        named = path and last.isidentifier()
-        return _split(path).replace("/", ".") if named else None
-    found = _WEIGHT.search(name)
-    if found is None:
-        return None
-    # Caffe2 begins with the device that it was trained on.
-    module = re.sub(r"^gpu_\d+/", "", name[: found.start()])
-    return _split(module).replace("/", ".") or None
-
-
-def _deepest(scopes: str) -> str | None:
-    """The last module in a list of paths, whose last entry is the operation itself."""
-    try:
-        found = literal_eval(scopes)
-        return str(found[-2]) if len(found) > 1 else ""
-    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
-        return None

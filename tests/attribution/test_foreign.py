@@ -16,7 +16,6 @@ from resgen.attribution.attribute import charge
 from resgen.attribution.foreign import (
     names_of_layers,
     names_of_onnx,
-    path_of_weight,
     read_onnx,
 )
 from resgen.attribution.hierarchy import Hierarchy
@@ -25,6 +24,7 @@ from resgen.attribution.parts import parts_of, parts_of_file
 from resgen.errors import ResgenError
 from resgen.graph.cost import analyse
 from resgen.lower.onnx import write
+from resgen.onnxfile.paths import path_of_weight
 from resgen.weights.initialize import initialize
 
 #: What every exporter calls the parts of a ResNet-18.

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.attribution.attribute import CONVERSION
-from resgen.attribution.foreign import node_names
 from resgen.attribution.operators.covers import Cover, covers
 from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
+from resgen.onnxfile.paths import node_names
 from resgen.onnxfile.stored import read_stored
 from resgen.records.latency import OperatorTime
 from resgen.runtime.base import Array, reason

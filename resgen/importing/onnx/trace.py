@@ -1,0 +1,308 @@
+"""An ONNX file run once: the shape of every tensor, and the numbers of constant ones.
+
+Constants are not folded by rules: ONNX Runtime, its optimisations off, is asked for
+every tensor. Constant is what no input leads to, where what is made of a ``Shape`` is
+not led to: sizes are those of this run. So arithmetic of shapes, weights that nodes
+make, grids and masks are all numbers before anything is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from resgen.errors import ResgenError
+from resgen.onnxfile.external import data_files
+from resgen.onnxfile.paths import SCOPES, node_names
+from resgen.onnxfile.stored import StoredModel, read_stored
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.weights.evaluate import Array
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
+
+#: What one message of protobuf can hold.
+_LIMIT: Final = 2**31 - 1
+#: Operators that yield what no run can say: they are read, not run.
+_DRAWN: Final = ("Random", "Bernoulli", "Multinomial")
+#: The two names of the operators that ONNX itself defines.
+_STANDARD: Final = ("", "ai.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class FileNode:
+    """A node; its attributes are numbers, texts, lists and arrays."""
+
+    name: str
+    op_type: str  # with its domain where that is not ONNX's own
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    scopes: str = ""  # what torch.onnx notes of the modules that it came from
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a file computes: nodes that its input leads to, in order, and constants.
+
+    ``shapes`` are those of all tensors of the run, the batch included. ``sources`` are
+    the initialisers that a constant was made of; ``initializers`` has all of them.
+    """
+
+    path: Path
+    opset: int
+    input: str
+    shape: tuple[int, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[FileNode, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    constants: Mapping[str, Array]
+    sources: Mapping[str, tuple[str, ...]]
+    initializers: tuple[str, ...]
+    values: Mapping[str, Array] = field(repr=False)
+
+
+def trace(path: Path, size: Sequence[int] | None = None) -> Traced:
+    """Run the file at ``path`` once on drawn numbers, and tell what there is.
+
+    ``size`` is that of one input, channels first or as the file has it, for axes that
+    the file leaves open. A file that is damaged, that is not to be trusted, or that
+    ONNX Runtime does not take is a :class:`ResgenError`.
+    """
+    stored = read_stored(path)
+    data_files(stored)
+    given = _input(stored)
+    shape = _shape(path, given, size)
+    model = _whole(stored)
+    dtype = _dtype(given)
+    if dtype.kind != "f":
+        raise ResgenError(
+            f'{path}: the input "{given.name}" is of {dtype.name}: only networks of '
+            "floating-point numbers can be imported"
+        )
+    feed = {given.name: np.random.default_rng(0).normal(size=shape).astype(dtype)}
+    while True:
+        values = _run(path, model, feed)
+        if not _unfold_branches(model.graph, values):
+            break
+    return _traced(path, model, given.name, shape, values)
+
+
+def _traced(
+    path: Path,
+    model: ModelProto,
+    given: str,
+    shape: tuple[int, ...],
+    values: dict[str, Array],
+) -> Traced:
+    graph = model.graph
+    names = [tensor.name for tensor in graph.initializer]
+    roots: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
+    live = {given}
+    nodes = []
+    for name, node in zip(node_names(graph), graph.node, strict=True):
+        drawn = node.op_type.startswith(_DRAWN)
+        led = node.op_type not in ("Shape", "Size") and not live.isdisjoint(_read(node))
+        if led or drawn:
+            live.update(node.output)
+            nodes.append(_node(name, node))
+        else:
+            made = dict.fromkeys(r for i in node.input for r in roots.get(i, ()))
+            roots.update(dict.fromkeys(node.output, tuple(made)))
+    return Traced(
+        path,
+        next(i.version for i in model.opset_import if i.domain in _STANDARD),
+        given,
+        shape,
+        tuple(output.name for output in graph.output),
+        tuple(nodes),
+        {name: value.shape for name, value in values.items()},
+        {name: value for name, value in values.items() if name not in live},
+        roots,
+        tuple(names),
+        values,
+    )
+
+
+# --- what there is to run -------------------------------------------------------------
+
+
+def _input(stored: StoredModel) -> ValueInfoProto:
+    inputs = stored.inputs
+    if len(inputs) != 1:
+        names = ", ".join(f'"{value.name}"' for value in inputs) or "none"
+        raise ResgenError(
+            f"{stored.path} has {len(inputs)} inputs ({names}), and a spec is of a "
+            "network of one"
+        )
+    return inputs[0]
+
+
+def _shape(
+    path: Path, given: ValueInfoProto, size: Sequence[int] | None
+) -> tuple[int, ...]:
+    """Sizes of the input, the batch first: one unless the file fixes another."""
+    tensor = given.type.tensor_type
+    if not given.type.HasField("tensor_type") or not tensor.HasField("shape"):
+        raise ResgenError(f'{path} does not say how many axes "{given.name}" has')
+    # Some converters write -1 for a size that is open.
+    declared = [n.dim_value if n.dim_value > 0 else None for n in tensor.shape.dim]
+    if len(declared) < 2:
+        raise ResgenError(
+            f'{path}: the input "{given.name}" has {len(declared)} axes; a batch of '
+            "inputs has two or more"
+        )
+    batch, *rest = declared
+    if size is not None and len(size) == len(rest):
+        rest = [
+            n if known is None else known for n, known in zip(size, rest, strict=True)
+        ]
+    if None in rest:
+        said = ", ".join("?" if n is None else str(n) for n in rest)
+        raise ResgenError(
+            f'{path} leaves sizes of "{given.name}" open: ({said}) beside the batch',
+            hint="say which size it is to be read at, such as 3x224x224",
+        )
+    return (batch or 1, *(n for n in rest if n is not None))
+
+
+def _dtype(given: ValueInfoProto) -> np.dtype[Any]:
+    from onnx import helper
+
+    return np.dtype(helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type))
+
+
+def _whole(stored: StoredModel) -> ModelProto:
+    """The model with its numbers in itself and its functions unfolded."""
+    from onnx import inliner
+
+    if sum(tensor.nbytes for tensor in stored.tensors) > _LIMIT:
+        raise ResgenError(f"{stored.path} has over 2 GB of weights, too many to read")
+    model = stored.structure()
+    for head, tensor in zip(model.graph.initializer, stored.tensors, strict=True):
+        if tensor.nbytes:
+            head.raw_data = tensor.read().tobytes()
+            head.ClearField("external_data")
+            head.ClearField("data_location")
+    if model.functions:
+        model = inliner.inline_local_functions(model)
+    return model
+
+
+def _run(path: Path, model: ModelProto, feed: Mapping[str, Array]) -> dict[str, Array]:
+    """Every tensor of the model by name: the given, the stored and the computed."""
+    from onnx import ModelProto, ValueInfoProto, numpy_helper
+
+    asked = ModelProto()
+    asked.CopyFrom(model)
+    outputs = {output.name for output in asked.graph.output}
+    for node in asked.graph.node:
+        for name in node.output:
+            if name and name not in outputs:
+                asked.graph.output.append(ValueInfoProto(name=name))
+                outputs.add(name)
+    held = {t.name: numpy_helper.to_array(t) for t in asked.graph.initializer}
+    kept = [i for i in asked.graph.input if i.name not in held]
+    del asked.graph.input[:]
+    asked.graph.input.extend(kept)
+    # Before version 4 of the format weights were inputs, too.
+    asked.ir_version = max(asked.ir_version, 4)
+    try:
+        with OnnxRuntimeSession(
+            asked.SerializeToString(), optimize=False, any_placement=True
+        ) as session:
+            found = session.run(feed)
+    except ResgenError as error:
+        message = error.message.replace("the ONNX model", str(path))
+        raise ResgenError(message, hint=error.hint) from error
+    arrays = {name: v for name, v in found.items() if isinstance(v, np.ndarray)}
+    return {**feed, **held, **arrays}
+
+
+def _read(node: NodeProto) -> Iterator[str]:
+    """What a node reads, within its branches too."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _read(inner)
+
+
+def _node(name: str, node: NodeProto) -> FileNode:
+    known = node.domain in _STANDARD
+    scopes = {entry.key: entry.value for entry in node.metadata_props}
+    return FileNode(
+        name,
+        node.op_type if known else f"{node.domain}.{node.op_type}",
+        tuple(node.input),
+        tuple(node.output),
+        {a.name: _value(a) for a in node.attribute},
+        scopes.get(SCOPES, ""),
+    )
+
+
+def _value(attribute: AttributeProto) -> Any:
+    from onnx import helper, numpy_helper
+
+    value = helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if attribute.type == attribute.TENSOR:
+        return numpy_helper.to_array(value)
+    if attribute.type in (attribute.INTS, attribute.FLOATS):
+        return tuple(value)
+    return value
+
+
+def _unfold_branches(graph: GraphProto, values: Mapping[str, Array]) -> bool:
+    """Put what an ``If`` runs in its place, where its condition is constant.
+
+    Its condition is an ``Identity`` of a constant, a comparison of shapes or the like:
+    it was computed, and it does not depend on numbers of the input. Whether there was
+    one is told.
+    """
+    live = {value.name for value in graph.input}
+    nodes: list[NodeProto] = []
+    found = False
+    for node in graph.node:
+        if node.op_type not in ("Shape", "Size") and not live.isdisjoint(_read(node)):
+            live.update(node.output)
+        if node.op_type != "If" or node.input[0] in live:
+            nodes.append(node)
+            continue
+        found = True
+        taken = bool(values[node.input[0]].reshape(-1)[0])
+        wanted = "then_branch" if taken else "else_branch"
+        branch = next(a.g for a in node.attribute if a.name == wanted)
+        nodes += _renamed(branch, node, graph)
+    if found:
+        kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
+        del graph.node[:]
+        graph.node.extend(kept)
+    return found
+
+
+def _renamed(branch: GraphProto, at: NodeProto, graph: GraphProto) -> list[NodeProto]:
+    """The nodes of a branch under names of their own, its outputs under the node's."""
+    from onnx import helper
+
+    own = {o for node in branch.node for o in node.output}
+    own |= {tensor.name for tensor in branch.initializer}
+    names = {name: f"{at.output[0]}/{name}" for name in own}
+    nodes = []
+    for tensor in branch.initializer:
+        moved = graph.initializer.add()
+        moved.CopyFrom(tensor)
+        moved.name = names[tensor.name]
+    for node in branch.node:
+        moved_node = type(at).FromString(node.SerializeToString())
+        for part in (moved_node.input, moved_node.output):
+            part[:] = [names.get(name, name) for name in part]
+        nodes.append(moved_node)
+    for inner, outer in zip(branch.output, at.output, strict=True):
+        source = names.get(inner.name, inner.name)
+        nodes.append(helper.make_node("Identity", [source], [outer]))
+    return nodes
