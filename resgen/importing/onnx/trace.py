@@ -219,7 +219,7 @@ def _run(path: Path, model: ModelProto, feed: Mapping[str, Array]) -> dict[str, 
     except ResgenError as error:
         message = error.message.replace("the ONNX model", str(path))
         raise ResgenError(message, hint=error.hint) from error
-    arrays = {name: v for name, v in found.items() if isinstance(v, np.ndarray)}
+    arrays = {name: v for name, v in found.items() if hasattr(v, "shape")}
     return {**feed, **held, **arrays}
 
 
