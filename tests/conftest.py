@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from draws import draw
 from hypothesis import settings
 
 # One example may include a torch session, whose first run is slow: no deadline. The
@@ -19,6 +21,21 @@ settings.load_profile("resgen")
 #: Seconds that a core is wanted for, and the share of it that a quiet machine gives.
 SPIN, QUIET = 0.1, 0.97
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the cases of a test that is marked ``drawn(count)``, a soak alone runs all."""
+    cases: dict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        mark = item.get_closest_marker("drawn")
+        if mark is not None and item.get_closest_marker("soak") is None:
+            cases[item.nodeid.partition("[")[0], mark.args[0]].append(item)
+    for (_, count), of_one in cases.items():
+        drawn = draw(of_one, count)
+        for item in of_one:
+            if item not in drawn:
+                item.add_marker(pytest.mark.soak)
 
 
 def pytest_collection_finish() -> None:

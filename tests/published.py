@@ -10,15 +10,12 @@ compared (64 x 64 unless said).
 from __future__ import annotations
 
 import json
-import os
-import random
-import subprocess
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from draws import draw
 
 FOLDER = Path(__file__).parent / "golden" / "zoo"
 GOLDEN: dict[str, dict[str, Any]] = {
@@ -28,26 +25,13 @@ GOLDEN: dict[str, dict[str, Any]] = {
 }
 
 
-@cache
-def _seed() -> str:
-    """The commit, so that each one looks at others and a failure can be repeated."""
-    asked = os.environ.get("ZOO_SEED")
-    if asked is None:
-        head = ["git", "-C", str(FOLDER), "rev-parse", "HEAD"]
-        found = subprocess.run(head, check=False, capture_output=True, text=True)
-        asked = found.stdout.strip()
-    return asked
-
-
 def sampled(names: Iterable[str], count: int, large: float = 50e6) -> list[Any]:
     """All of them as parameters of a test: those beyond ``count`` for a soak alone.
 
     So are those of more than ``large`` parameters.
     """
     everything = sorted(names)
-    drawn_from = [name for name in everything if GOLDEN[name]["params"] <= large]
-    count = min(count, len(drawn_from))
-    drawn = set(random.Random(_seed()).sample(drawn_from, count))
+    drawn = draw([n for n in everything if GOLDEN[n]["params"] <= large], count)
     return [
         name if name in drawn else pytest.param(name, marks=pytest.mark.soak)
         for name in everything

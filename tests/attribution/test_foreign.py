@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,19 @@ def exported(module, path, *, dynamo):
     return path
 
 
+@pytest.fixture(scope="module")
+def resnet18(peers, tmp_path_factory):
+    """Torchvision's, as both exporters write it: the newer one's by ``True``."""
+    folder = tmp_path_factory.mktemp("resnet18")
+    model = peers.torchvision.models.resnet18()
+
+    @cache
+    def written(dynamo):
+        return exported(model, folder / f"{dynamo}.onnx", dynamo=dynamo)
+
+    return written
+
+
 def numbered(path, out):
     """The file as old exporters wrote it: nodes are numbered, weights have paths."""
     loaded = onnx.load(path)
@@ -61,9 +75,8 @@ def numbered(path, out):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("how", ["names", "notes", "weights"])
 @pytest.mark.slow
-def test_a_resnet_of_torchvision_is_charged_to_its_layers(peers, tmp_path, how):
-    model = peers.torchvision.models.resnet18()
-    path = exported(model, tmp_path / "m.onnx", dynamo=how != "names")
+def test_a_resnet_of_torchvision_is_charged_to_its_layers(resnet18, tmp_path, how):
+    path = resnet18(how != "names")
     if how == "weights":
         path = numbered(path, tmp_path / "numbered.onnx")
     names, found = charged(path)

@@ -44,6 +44,7 @@ def profiled(tmp_path):
     return run
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(
     ("name", "precision", "least"),
     [
@@ -66,6 +67,7 @@ def test_onnxruntimes_time_is_charged_and_all_work_is_found(
     assert sum(op.macs or 0 for op in found.operators) == 2 * analyse(graph).macs
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(
     ("name", "precision"),
     [("resnet50", "fp32"), ("resnet18", "int8"), ("densenet121", "fp32")],

@@ -61,6 +61,7 @@ def one_bright_picture(digits, factor: float) -> Calibrator:
     return Calibrator(digits.graph, digits.weights, samples(images))
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(
     ("consumer", "harmed", "factor", "epochs"),
     [

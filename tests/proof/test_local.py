@@ -578,6 +578,7 @@ def test_a_healthy_file_passes(precision, network, by_camera, subjects):
 
 
 @pytest.mark.slow
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_no_seed_raises_a_false_alarm(network, subjects):
     for seed, precision in enumerate(PRECISIONS, start=1):

@@ -74,6 +74,7 @@ CASES = [
 ]
 
 
+@pytest.mark.drawn(64)
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_spelled_built_and_proven(case, tmp_path):
     graph = network(case.op, case.inputs)

@@ -44,8 +44,6 @@ FAMILIES = {
     "vgg16_bn": ("/input=[3, 32, 32]", "/head/with/hidden=64"),
     CIFAR: (),
 }
-#: Those that are built at more than one precision in all but a soak.
-SMALL = ("resnet18", "wrn40_2_cifar", CIFAR)
 
 
 def request(flavor, *targets, precision="fp32", profiles=(), **options):
@@ -60,18 +58,9 @@ def maps_of(path):
     return {node.name for node in model.graph.node if node.op_type in maps}
 
 
-@pytest.mark.parametrize(
-    ("name", "precision"),
-    [
-        *((name, "fp16") for name in FAMILIES),
-        *((name, "fp32") for name in SMALL),
-        *(
-            pytest.param(name, "fp32", marks=pytest.mark.soak)
-            for name in FAMILIES
-            if name not in SMALL
-        ),
-    ],
-)
+@pytest.mark.drawn(3)
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.slow
 def test_every_family_becomes_an_engine(name, precision, network, rtx):
     path, _ = network(name, precision, FAMILIES[name])

@@ -56,6 +56,7 @@ def without_chance(module: nn.Module) -> nn.Module:
 
 @pytest.mark.peers
 @pytest.mark.slow
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(
     "name",
     [n for n in NETWORKS if n != LARGE] + [pytest.param(LARGE, marks=pytest.mark.soak)],

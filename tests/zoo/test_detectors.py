@@ -64,6 +64,7 @@ def ours(found: dict[str, torch.Tensor], name: str, size: int) -> torch.Tensor:
     return torch.cat(rows, dim=1)
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("name", sorted(OUTPUTS))
 def test_all_maps_are_the_peers(name: str, peers: ModuleType) -> None:
     pair = twin(name, create(name, peers), (128, 128))
@@ -94,6 +95,7 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, most: float) -> torch.Tensor:
     return torch.tensor([row for _, row in kept])
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("name", sorted(OUTPUTS))
 def test_decoded_it_finds_the_boxes_that_the_peer_finds(
     name: str, peers: ModuleType, monkeypatch: pytest.MonkeyPatch

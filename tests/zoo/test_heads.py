@@ -104,6 +104,7 @@ ACTS = {"mobilenetv2_050": nn.ReLU6}
 
 
 @pytest.mark.slow
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_a_unet_on_any_trunk(trunk: str) -> None:
     head = [
@@ -115,6 +116,7 @@ def test_a_unet_on_any_trunk(trunk: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("size", [0, 7])
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_an_embedding_of_any_trunk(trunk: str, size: int) -> None:
@@ -124,6 +126,7 @@ def test_an_embedding_of_any_trunk(trunk: str, size: int) -> None:
 
 @pytest.mark.peers
 @pytest.mark.slow
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_lraspp_on_any_trunk(trunk: str, peers: Any) -> None:
     """Torchvision's own head: it reads the finest and the coarsest map."""

@@ -100,7 +100,7 @@ def test_published_size(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *sampled(set(GOLDEN) - LARGEST, 12),
+        *sampled(set(GOLDEN) - LARGEST, 8),
         *(pytest.param(name, marks=pytest.mark.soak) for name in sorted(LARGEST)),
     ],
 )
