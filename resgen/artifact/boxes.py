@@ -16,13 +16,15 @@ from resgen.graph.ir import Graph, Node
 from resgen.ops.act import Act
 from resgen.ops.decode_boxes import LARGEST_FACTOR, DecodeBoxes
 from resgen.ops.joint_sigmoid import JointSigmoid
+from resgen.ops.pick_boxes import PickBoxes
+from resgen.ops.suppress_boxes import SuppressBoxes
 from resgen.spec.expr import constant
 from resgen.spec.model import Scalar, Spec, Use
 
-#: The parameter of a head that has it give boxes instead of maps.
-DECODE = "decode"
-#: What a head that decodes calls its outputs.
-BOXES, SCORES = "boxes", "scores"
+#: The parameters of a head that have it give boxes instead of maps: all, or the best.
+DECODE, SUPPRESS = "decode", "suppress"
+#: What a head that decodes calls its outputs; the last is of the best alone.
+BOXES, SCORES, CLASSES = "boxes", "scores", "classes"
 
 
 def levels(graph: Graph) -> list[tuple[Node, DecodeBoxes]]:
@@ -33,31 +35,45 @@ def levels(graph: Graph) -> list[tuple[Node, DecodeBoxes]]:
 def described(spec: Spec, graph: Graph) -> dict[str, Any] | None:
     """How boxes are made of the maps of a network; None if it gives no such maps.
 
-    ``decoded`` says whether the network does so itself. ``score`` is a formula over the
-    maps, ``classes`` how many each anchor has. ``input`` (height, width), ``stride``
-    and ``anchors`` (width, height, in the order of the channels) are in pixels; those
-    of ``sizes`` and ``ratios`` (height / width) lie around the corner of each place of
-    ``map``. Of ``deltas`` the first two are in sides of the anchor, the others
-    logarithms of factors up to ``largest_factor``, all divided by ``weights`` first;
-    ``distances`` (left, top, right, bottom) are in sides of the anchor.
+    ``decoded`` says whether the network does so itself, ``suppressed`` whether it gives
+    only what is left of them then. ``choice`` are the arguments with which
+    :func:`resgen.pictures.boxes.detections` chooses as the network does or would.
+    ``score`` is a formula over the maps, ``classes`` how many each anchor has.
+    ``input`` (height, width), ``stride`` and ``anchors`` (width, height, in the order
+    of the channels) are in pixels; those of ``sizes`` and ``ratios`` (height / width)
+    lie around the corner of each place of ``map``. Of ``deltas`` the first two are in
+    sides of the anchor, the others logarithms of factors up to ``largest_factor``, all
+    divided by ``weights`` first; ``distances`` (left, top, right, bottom) are in sides
+    of the anchor.
     """
-    made = graph if levels(graph) else _decoding(spec, True)
-    if made is None or not levels(made):
+    suppressed = any(isinstance(node.op, SuppressBoxes) for node in graph.nodes)
+    made = graph if suppressed else (_giving(spec, SUPPRESS) or graph)
+    if not levels(made):
         return None
-    outputs = dict(made.outputs)
     first = levels(made)[0][1]
     found: dict[str, Any] = {
-        "decoded": made is graph,
+        "decoded": bool(levels(graph)),
+        "suppressed": suppressed,
         "coder": first.coder,
         "input": list(first.input[1:]),
     }
     if first.coder == "deltas":
         found |= {"weights": [1.0] * 4, "largest_factor": LARGEST_FACTOR}
-    if SCORES in outputs:
-        raw = _decoding(spec, False)
+    picks = [(node, node.op) for node in made.nodes if isinstance(node.op, PickBoxes)]
+    scores = picks[0][0].inputs[1] if picks else dict(made.outputs).get(SCORES)
+    if scores is not None:
+        raw = _giving(spec)
         names = {v: name.split(".")[0] for name, v in raw.outputs} if raw else {}
-        found["classes"] = made.types[outputs[SCORES]].shape[-1]
-        found["score"] = _formula(outputs[SCORES], made, names)
+        found["classes"] = made.types[scores].shape[-1]
+        found["score"] = _formula(scores, made, names)
+    for node in made.nodes:
+        if isinstance(node.op, SuppressBoxes) and picks:
+            found["choice"] = {
+                "threshold": float(node.op.threshold),
+                "candidates": picks[0][1].most,
+                "overlap": float(node.op.overlap),
+                "most": node.op.most,
+            }
     found["levels"] = [
         {
             "map": list(x.spatial),
@@ -71,16 +87,18 @@ def described(spec: Spec, graph: Graph) -> dict[str, Any] | None:
     return found
 
 
-def _decoding(spec: Spec, decode: bool) -> Graph | None:
-    """The network with a head that decodes, or does not; None if it has none."""
+def _giving(spec: Spec, what: str | None = None) -> Graph | None:
+    """The network with a head that is told to do this, or neither; None without."""
     last = spec.head.elements[-1] if spec.head.elements else None
     use = last.form if last is not None else None
     if last is None or not isinstance(use, Use) or use.parameter:
         return None
-    if DECODE not in spec.definitions[use.target].params:
+    if not {DECODE, SUPPRESS} <= spec.definitions[use.target].params.keys():
         return None
-    said = Scalar(constant(decode), last.at)
-    use = replace(use, arguments={**use.arguments, DECODE: said})
+    said = {
+        name: Scalar(constant(name == what), last.at) for name in (DECODE, SUPPRESS)
+    }
+    use = replace(use, arguments={**use.arguments, **said})
     elements = (*spec.head.elements[:-1], replace(last, form=use))
     try:
         return expand(replace(spec, head=replace(spec.head, elements=elements)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import count, islice
@@ -15,7 +15,7 @@ from resgen.artifact.answers.base import Answer, Found, Question
 from resgen.artifact.answers.boxes import Boxes, gives_boxes
 from resgen.artifact.answers.classes import Classes
 from resgen.artifact.answers.mask import Mask, is_map, tells_mask
-from resgen.artifact.boxes import DECODE, SCORES, described, levels
+from resgen.artifact.boxes import DECODE, SCORES, described
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.opened import Artifact, open_folder
 from resgen.errors import MissingComponent, ResgenError
@@ -113,7 +113,8 @@ def predict(
     artifact = open_folder(folder)
     artifact.check_hashes()
     spec, graph = artifact.spec, artifact.graph
-    kind, name = _kind(graph, spec, output)
+    boxes = described(spec, graph)
+    kind, name = _kind(graph, spec, boxes, output)
     if not takes_pictures(spec.preprocess, spec.input):
         raise ResgenError(
             f"{folder}: an input of {said(spec.input)} is no "
@@ -135,7 +136,7 @@ def predict(
             for each in some:
                 if isinstance(each, _Picture):
                     asked = Question(
-                        graph, name, spec.labels, each.size, each.seen, top
+                        boxes, name, spec.labels, each.size, each.seen, top
                     )
                     drawn = drawings[len(found)]
                     each = _answered(each.path, kind, next(runs), asked, drawn)
@@ -144,7 +145,9 @@ def predict(
     return Predicted(told(spec.preprocess, spec.input), tuple(found), fresh)
 
 
-def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], str]:
+def _kind(
+    graph: Graph, spec: Spec, boxes: Mapping[str, Any] | None, asked: str | None
+) -> tuple[type[Answer], str]:
     """What is read, and of which output."""
     kinds: dict[str, type[Answer]] = dict.fromkeys(vectors(graph), Classes)
     hint = None
@@ -154,9 +157,9 @@ def _kind(graph: Graph, spec: Spec, asked: str | None) -> tuple[type[Answer], st
             hint = hint or f'output="{name}" reads that map as a mask'
         if (coarse and name == asked) or tells_mask(shape, spec.input, spec.labels):
             kinds[name] = Mask
-    if levels(graph) and gives_boxes(shapes(graph)):
+    if boxes and boxes["decoded"] and gives_boxes(shapes(graph)):
         kinds[SCORES] = Boxes
-    elif not kinds and described(spec, graph):
+    elif not kinds and boxes:
         raise ResgenError(
             f"{graph.name} gives the maps of a detector, and no boxes",
             hint=f'with "{DECODE}": true its head makes them',

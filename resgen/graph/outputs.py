@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resgen.errors import ResgenError, UsageError, did_you_mean, listed
+from resgen.graph.choices import after_choices
 from resgen.graph.ir import Graph
 from resgen.ops.unit_norm import UnitNorm
 from resgen.words.numbers import shape as said
@@ -36,10 +37,12 @@ def spoken(outputs: Mapping[str, Sequence[int]]) -> Iterator[str]:
 def vectors(graph: Graph) -> dict[str, int]:
     """How many classes each vector tells; a lone number is the score of none.
 
-    Neither does a vector of length 1: it is compared with others (an embedding).
+    Neither does a vector of length 1, which is compared with others (an embedding), nor
+    one that is of what was chosen, in its order.
     """
     unit = {node.name for node in graph.nodes if isinstance(node.op, UnitNorm)}
-    found = ((n, graph.types[v].shape) for n, v in graph.outputs if v not in unit)
+    other = unit | after_choices(graph)
+    found = ((n, graph.types[v].shape) for n, v in graph.outputs if v not in other)
     return {n: sizes[0] for n, sizes in found if len(sizes) == 1 and sizes[0] > 1}
 
 

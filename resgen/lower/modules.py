@@ -102,7 +102,7 @@ def pick_boxes(boxes: Tensor, scores: Tensor, most: int) -> Tensor:
 
 
 def suppress_boxes(
-    rows: Tensor, classes: int, overlap: float, score: float, most: int
+    rows: Tensor, classes: int, overlap: float, threshold: float, most: int
 ) -> Tensor:
     """The best of ``rows`` (N, K, 6) that cover no surer one, of its class, by more.
 
@@ -112,7 +112,7 @@ def suppress_boxes(
     low, high, kind = rows[..., :2], rows[..., 2:4], rows[..., 5]
     areas = (high - low).prod(2)
     # What engines compare with is a float32.
-    least, share = torch.tensor([score, overlap]).to(rows)
+    least, share = torch.tensor([threshold, overlap]).to(rows)
     known = torch.isin(kind, torch.arange(classes).to(rows))
     waiting = torch.where(known & (rows[..., 4] > least), rows[..., 4], 0)
     found = []

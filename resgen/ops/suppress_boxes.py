@@ -13,11 +13,11 @@ class SuppressBoxes(Op):
     """The boxes that cover no surer one of their class, the surest first.
 
     A row is x1 y1 x2 y2, a score and the number of a class, in and out. Rows above
-    ``score`` are taken from the surest on (of equals the first), and one that shares
-    more than ``overlap`` (intersection over union) with a row taken before, of its
-    class, is left out: greedy suppression, as torchvision's ``batched_nms`` and ONNX's
-    NonMaxSuppression have it. Where fewer than ``most`` are left, rows of zeros follow,
-    so that the size is known.
+    ``threshold`` are taken from the surest on (of equals the first), and one that
+    shares more than ``overlap`` (intersection over union) with a row taken before, of
+    its class, is left out: greedy suppression, as torchvision's ``batched_nms`` and
+    ONNX's NonMaxSuppression have it. Where fewer than ``most`` are left, rows of zeros
+    follow, so that the size is known.
     """
 
     chooses: ClassVar[bool] = True
@@ -26,7 +26,7 @@ class SuppressBoxes(Op):
     overlap: float = attribute(
         "number", "the most that two boxes of a class share", minimum=0, maximum=1
     )
-    score: float = attribute(
+    threshold: float = attribute(
         "number", "what a box has to be surer than", minimum=0, maximum=1
     )
     most: int = attribute("integer", "how many rows come out", minimum=1)
@@ -46,7 +46,7 @@ class SuppressBoxes(Op):
         options = {
             "classes": self.classes,
             "overlap": float(self.overlap),
-            "score": float(self.score),
+            "threshold": float(self.threshold),
             "most": self.infer(x).channels,
         }
         return Function("resgen.lower.modules.suppress_boxes", (), options)
@@ -73,7 +73,7 @@ class SuppressBoxes(Op):
             "NonMaxSuppression",
             [
                 column(x.name, 0, 4), by_class, to.integers([most]),
-                to.floats([self.overlap]), to.floats([self.score]),
+                to.floats([self.overlap]), to.floats([self.threshold]),
             ],
         )  # fmt: skip
         # How many are left depends on the numbers: among zeros the size is known again.
@@ -88,6 +88,6 @@ class SuppressBoxes(Op):
     @classmethod
     def samples(cls) -> tuple[Case, ...]:
         return (
-            Case(cls(classes=3, overlap=0.5, score=0.05, most=5), ((20, 6),)),
-            Case(cls(classes=1, overlap=0, score=0, most=50), ((20, 6),)),
+            Case(cls(classes=3, overlap=0.5, threshold=0.05, most=5), ((20, 6),)),
+            Case(cls(classes=1, overlap=0, threshold=0, most=50), ((20, 6),)),
         )

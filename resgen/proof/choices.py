@@ -39,7 +39,7 @@ def _wrong(op: SuppressBoxes, given: torch.Tensor, got: torch.Tensor) -> str:
     """The same for one input."""
     import torch
 
-    least, share = torch.tensor([op.score, op.overlap]).double()
+    least, share = torch.tensor([op.threshold, op.overlap]).double()
     known = torch.isin(given[:, 5], torch.arange(op.classes).double())
     rows = given[known & (given[:, 4] > least)]
     rows = rows[rows[:, 4].sort(descending=True, stable=True).indices]

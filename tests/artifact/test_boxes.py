@@ -17,6 +17,8 @@ from manifests import resealed
 import resgen
 from resgen.artifact.answers.base import Question
 from resgen.artifact.answers.boxes import Boxes
+from resgen.artifact.boxes import described
+from resgen.pictures.boxes import detections
 from resgen.pictures.preprocess import prepare, seen
 
 pytestmark = pytest.mark.slow
@@ -27,8 +29,8 @@ HEADS: dict[str, dict[str, Any]] = {
 }
 
 
-def spec_of(use: str, *, decode: bool) -> resgen.Spec:
-    given = {"classes": 3, "width": 16, "decode": decode, **HEADS[use]}
+def spec_of(use: str, **said: Any) -> resgen.Spec:
+    given = {"classes": 3, "width": 16, **said, **HEADS[use]}
     return resgen.load({
         "resgen": 1,
         "name": "detector",
@@ -42,8 +44,8 @@ def spec_of(use: str, *, decode: bool) -> resgen.Spec:
     })  # fmt: skip
 
 
-def built(folder: Path, use: str, *, decode: bool) -> Path:
-    resgen.build(spec_of(use, decode=decode), folder)
+def built(folder: Path, use: str, **said: Any) -> Path:
+    resgen.build(spec_of(use, **said), folder)
     return folder
 
 
@@ -96,6 +98,7 @@ def test_maps_and_what_is_told_of_them_make_the_boxes(use: str, tmp_path: Path) 
     (maps, told), (made, other) = (run(folder, x) for folder in folders)
     assert (told.pop("decoded"), other.pop("decoded")) == (False, True)
     assert told == other
+    assert not told["suppressed"]
     levels = range(len(told["levels"]))
     boxes = np.concatenate([decoded(maps, told, level) for level in levels], 1)
     np.testing.assert_allclose(made["boxes"], boxes, rtol=1e-5, atol=1e-3)
@@ -116,6 +119,48 @@ def test_maps_and_what_is_told_of_them_make_the_boxes(use: str, tmp_path: Path) 
         kept = json.loads((folder / "manifest.json").read_text("utf-8"))["boxes"]
         assert kept["levels"] == told["levels"]
         assert str(resgen.verify(folder)).endswith("is proven")
+
+
+@pytest.mark.parametrize("use", HEADS)
+def test_suppressed_it_gives_what_the_reference_leaves(
+    use: str, tmp_path: Path
+) -> None:
+    """Under the same weights: what is told of the choice is enough to repeat it."""
+    said = {"threshold": 0.3, "candidates": 70, "overlap": 0.4}
+    spec = spec_of(use, decode=True)
+    state = lively(spec)
+    for name, given in (
+        ("all", spec),
+        ("best", spec_of(use, suppress=True, **said, detections=90)),
+    ):
+        resgen.build(given, tmp_path / name, state_dict=state)
+    x = np.random.default_rng(0).normal(size=(3, 3, 64, 96)).astype("f4")
+    (every, _), (best, told) = (run(tmp_path / name, x) for name in ("all", "best"))
+    assert {name: y.shape for name, y in best.items()} == {
+        "boxes": (3, 90, 4), "scores": (3, 90), "classes": (3, 90)
+    }  # fmt: skip
+    assert (told["decoded"], told["suppressed"]) == (True, True)
+    assert told["choice"] == {**said, "most": 90}
+    counts = [int(np.prod(x["map"])) * len(x["anchors"]) for x in told["levels"]]
+    for i in range(3):
+        left = detections(
+            every["boxes"][i], every["scores"][i], counts, **told["choice"]
+        )
+        count = len(left.scores)
+        assert count > 10
+        assert np.array_equal(best["boxes"][i, :count], left.boxes)
+        assert np.array_equal(best["scores"][i, :count], left.scores)
+        assert np.array_equal(best["classes"][i, :count], left.classes)
+        assert not best["scores"][i, count:].any()
+    assert str(resgen.verify(tmp_path / "best")).endswith("is proven")
+
+
+def lively(spec: resgen.Spec) -> dict[str, torch.Tensor]:
+    """Weights by which scores are far apart."""
+    state = resgen.to_torch(resgen.expand(spec)).state_dict()
+    state["head.classification_head.cls_logits.weight"] *= 40
+    state["head.classification_head.cls_logits.bias"] += 4
+    return state
 
 
 def test_of_maps_alone_it_is_said_how_boxes_are_made(tmp_path: Path) -> None:
@@ -155,7 +200,7 @@ def test_a_box_lies_where_the_picture_has_it(size: tuple[int, int]) -> None:
     outputs["boxes"][7] = across[0], down[0], across[-1] + 1, down[-1] + 1
     outputs["scores"][7, 2] = 0.75
     at = seen(size, spec.preprocess, spec.input)
-    asked = Question(graph, "scores", ("a", "b", "c"), size, at, None)
+    asked = Question(described(spec, graph), "scores", ("a", "b", "c"), size, at, None)
     (found,) = Boxes.read(outputs, asked).found
     assert (found.label, found.score) == ("c", 0.75)
     pixel = max(width / 64, height / 64, 1)

@@ -12,7 +12,7 @@ from resgen.ops.pick_boxes import PickBoxes
 from resgen.ops.suppress_boxes import SuppressBoxes
 from resgen.proof.choices import wrongly_left
 
-OP = SuppressBoxes(classes=4, overlap=0.4, score=0.1, most=30)
+OP = SuppressBoxes(classes=4, overlap=0.4, threshold=0.1, most=30)
 
 
 def boxes(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def left(x: np.ndarray, op: SuppressBoxes = OP) -> np.ndarray:
 @pytest.mark.parametrize("most", [3, 30, 300])
 @pytest.mark.parametrize("seed", range(3))
 def test_both_spellings_leave_what_onnx_has_left(seed: int, most: int) -> None:
-    op = SuppressBoxes(classes=4, overlap=0.4, score=0.1, most=most)
+    op = SuppressBoxes(classes=4, overlap=0.4, threshold=0.1, most=most)
     x = rows(seed)
     y = left(x, op)
     for opset in (17, None):
@@ -72,12 +72,14 @@ def test_picked_boxes_are_the_best_pairs_in_order() -> None:
 def test_what_is_not_left_by_the_rule_is_refused(fault: str) -> None:
     x, y = rows(0), left(rows(0))
     assert (y[..., 4] > 0).all()
-    few = left(x, SuppressBoxes(classes=4, overlap=0.4, score=0.1, most=300))
+    few = left(x, SuppressBoxes(classes=4, overlap=0.4, threshold=0.1, most=300))
     y = {
         "gone": np.delete(few, 3, 1),
         "moved": y[:, [1, 0, *range(2, 30)]],
         "doubled": y[:, [0, *range(29)]],
-        "covering": left(x, SuppressBoxes(classes=4, overlap=0.5, score=0.1, most=30)),
+        "covering": left(
+            x, SuppressBoxes(classes=4, overlap=0.5, threshold=0.1, most=30)
+        ),
         "other": y + np.eye(1, 6, 5, dtype="f4"),
         "behind": few + np.eye(few.shape[1], 6, 1 - few.shape[1])[None].astype("f4"),
     }[fault]
@@ -91,7 +93,7 @@ def test_a_pair_on_the_edge_may_be_taken_either_way(edge: int) -> None:
     x = torch.tensor([[
         [0, 0, 10, 10, 0.9, 0], [0, 0, wide, 4, 0.8, 0], [0, 1, 10, 4, 0.7, 0],
     ]]).double()  # fmt: skip
-    op = SuppressBoxes(classes=1, overlap=0.4, score=0, most=3)
+    op = SuppressBoxes(classes=1, overlap=0.4, threshold=0, most=3)
 
     def wrong(*left: int) -> str:
         got = torch.zeros_like(x)

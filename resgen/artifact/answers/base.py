@@ -5,9 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
-from resgen.graph.ir import Graph
 from resgen.pictures.preprocess import Box
 from resgen.runtime.base import Array
 from resgen.words.numbers import share
@@ -26,13 +25,14 @@ BAR: Final = 20
 class Question:
     """What is asked of the outputs for one picture.
 
-    ``graph`` is the network, ``output`` the one that is read, and ``labels`` are the
-    names of its classes. ``size`` is (width, height) of the picture, ``seen`` the part
-    of it that the input shows (:func:`resgen.pictures.preprocess.seen`). ``top`` is how
-    much is told, or None for as much as suits the kind.
+    ``boxes`` is what is told of a detector (:func:`resgen.artifact.boxes.described`),
+    ``output`` the one that is read, and ``labels`` are the names of its classes.
+    ``size`` is (width, height) of the picture, ``seen`` the part of it that the input
+    shows (:func:`resgen.pictures.preprocess.seen`). ``top`` is how much is told, or
+    None for as much as suits the kind.
     """
 
-    graph: Graph
+    boxes: Mapping[str, Any] | None
     output: str
     labels: tuple[str, ...] | None
     size: tuple[int, int]

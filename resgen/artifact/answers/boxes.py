@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
 from resgen.artifact.answers.base import Found, Question
-from resgen.artifact.boxes import BOXES, SCORES, levels
-from resgen.pictures.boxes import detections
+from resgen.artifact.boxes import BOXES, CLASSES, SCORES
+from resgen.pictures.boxes import Detections, detections
 from resgen.pictures.draw import boxed, captioned, colours
 from resgen.runtime.base import Array
 
@@ -55,17 +56,22 @@ class Boxes:
         What lies beside the picture, on the frame that the input has around it, is left
         out.
         """
-        making = levels(asked.graph)
-        rows = [asked.graph.types[node.name].shape[0] for node, _ in making]
-        best = detections(outputs[BOXES], outputs[SCORES], rows)
-        height, width = making[0][1].input[1:]
+        about = asked.boxes or {}
+        boxes, scores = outputs[BOXES], outputs[SCORES]
+        if about["suppressed"]:
+            some = scores > 0
+            kinds = outputs[CLASSES][some].astype(np.int64)
+            best = Detections(boxes[some], scores[some], kinds)
+        else:
+            rows = [prod(x["map"]) * len(x["anchors"]) for x in about["levels"]]
+            best = detections(boxes, scores, rows, **about.get("choice", {}))
+        height, width = about["input"]
         begin, end = np.array(asked.seen).reshape(2, 2)
         shares = best.boxes.reshape(-1, 2, 2) / (width, height)
         own = (begin + shares * (end - begin)).clip(0, 1) * asked.size
         there = (own[:, 0] < own[:, 1]).all(1)
-        classes = outputs[SCORES].shape[1]
         things = [
-            Thing(index, asked.label(index, classes), score, tuple(box))
+            Thing(index, asked.label(index, about["classes"]), score, tuple(box))
             for index, score, box in zip(
                 best.classes[there].tolist(),
                 best.scores[there].tolist(),
@@ -85,6 +91,10 @@ class Boxes:
 
 
 def gives_boxes(outputs: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether outputs of these shapes are boxes and scores of as many anchors."""
+    """Whether outputs of these shapes are boxes, and scores of as many.
+
+    All boxes have a score for each class, those that are left the number of theirs.
+    """
     boxes, scores = outputs.get(BOXES, ()), outputs.get(SCORES, ())
-    return len(boxes) == len(scores) == 2 and boxes == (scores[0], 4)
+    alone = len(scores) == 1 and outputs.get(CLASSES) == scores
+    return (len(scores) == 2 or alone) and boxes == (scores[0], 4)
