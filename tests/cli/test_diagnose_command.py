@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import Result
+from click.testing import CliRunner, Result
 from PIL import Image
 
+from resgen.cli import main
 from resgen.cli._progress import Progress
 from resgen.diagnosis.documents import DIAGNOSIS
 from resgen.runtime import engines
@@ -127,19 +128,11 @@ def test_json_is_the_document_and_nothing_else(run: Run, small: Path) -> None:
     assert str(small) not in (small / "out/diagnosis.html").read_text("utf-8")
 
 
-@pytest.mark.slow
 def test_a_narrow_terminal_that_knows_ascii_only(small: Path) -> None:
-    command = [sys.executable, "-m", "resgen", "diagnose", "small.json", *ONE]
-    told = {**os.environ, "COLUMNS": "44", "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        [*command, "--against", "plain", "--lr", "1e6"],
-        capture_output=True,
-        env={**told, "OMP_NUM_THREADS": "1"},
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    shown = done.stdout.decode()
+    words = ["diagnose", "small.json", *ONE, "--against", "plain", "--lr", "1e6"]
+    done = CliRunner(charset="ascii").invoke(main, words, env={"COLUMNS": "44"})
+    assert done.exit_code == 0, done.stderr
+    shown = done.stdout
     table = shown.partition("learning rate")[2].partition("small: ")[0]
     assert table.isascii()
     assert max(map(len, table.splitlines())) <= 44
@@ -226,6 +219,7 @@ run()
 """
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "holder", "name", "left"),

@@ -42,6 +42,7 @@ def kinds(path: Path) -> set[str]:
     return {node.op_type for node in onnx.load(path).graph.node}
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8", "fp8"])
 @pytest.mark.slow
 def test_every_precision_is_a_whole_valid_file(
@@ -146,6 +147,7 @@ def test_the_command_of_an_engine_builds_it_again(
         assert (folder / name).read_bytes() == (here / "first" / name).read_bytes()
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
 @pytest.mark.slow
 def test_a_precision_that_destroys_is_refused_and_bisected(

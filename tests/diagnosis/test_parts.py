@@ -77,6 +77,7 @@ ZOO = (
 PUBLISHED = {"resnet18": 8, "densenet121": 58, "convnext_tiny": 18, "vgg16": 13}
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("name", ZOO)
 @pytest.mark.slow
 def test_every_part_of_the_zoo_fires_once_and_in_order(name: str) -> None:
@@ -94,6 +95,7 @@ OWN = (
 )  # fmt: skip
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_blocks_of_other_families_are_parts(name: str) -> None:

@@ -120,6 +120,7 @@ def seen(name: str) -> Start:
     return start(FAULTY[name][0], seeds=[0])
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", FAULTY)
 @pytest.mark.slow
 def test_a_fault_is_found_and_its_hint_mends_it(name: str) -> None:
@@ -164,6 +165,7 @@ def test_a_finding_says_where_and_by_how_much(name: str) -> None:
         assert said in finding.message
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "start_at_zero",
@@ -190,6 +192,7 @@ CLEAR = {
 }
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("name", CLEAR)
 @pytest.mark.slow
 def test_batch_seed_classes_and_width_do_not_decide(name: str) -> None:

@@ -61,6 +61,7 @@ def test_verdict_and_training_agree_on_networks_held_back() -> None:
     assert agreeing(GOLDEN["agreement"]["held_back"]) >= 0.9
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", FEW)
 @pytest.mark.slow
 def test_the_verdict_is_the_golden_one(name: str) -> None:

@@ -120,6 +120,7 @@ def wrong(decisions: list[Decision]) -> int:
     return sum(d.verdict in {"faster", "slower"} for d in decisions)
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("pairs", [8, 14])
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 @pytest.mark.slow

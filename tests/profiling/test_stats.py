@@ -37,6 +37,7 @@ def inside(interval: tuple[float, float], value: float) -> bool:
     return interval[0] <= value <= interval[1]
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(
     ("rho", "n", "least"), [(0, 30, 0.93), (0, 1000, 0.93), (0.5, 100, 0.88),
                             (0.5, 1000, 0.92), (0.9, 1000, 0.86)]
