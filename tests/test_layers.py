@@ -86,7 +86,7 @@ BUDGET = {
     "document": 320,
     "records": 400,
     "spec": 4280,
-    "ops": 3860,
+    "ops": 3890,
     "graph": 3200,
     "expansion": 1865,
     "weights": 1424,

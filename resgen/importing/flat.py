@@ -116,6 +116,8 @@ class Collector:
         unique = self._unique(name or op.name, numbered=name is None)
         if specs:
             owner = self._owners.setdefault(given, unique) if sources else unique
+            if owner != unique and not self._owns(owner, arrays):
+                owner = unique
             if owner == unique:
                 self._own(owner, op, types[0], arrays, sources)
         names = {s.role: f"{owner}.{s.role}" if s.role else owner for s in specs}
@@ -184,6 +186,14 @@ class Collector:
             self._parameters[name] = made
             self._weights[name] = np.ascontiguousarray(array)
             self._sources[name] = tuple(sources.get(spec.role, ()))
+
+    def _owns(self, owner: str, arrays: Mapping[str, Array]) -> bool:
+        """Whether these are an operator's numbers: one source may give others."""
+        mine = {role: f"{owner}.{role}" if role else owner for role in arrays}
+        return all(
+            name in self._weights and np.array_equal(self._weights[name], arrays[role])
+            for role, name in mine.items()
+        )
 
     def _unique(self, wanted: str, *, numbered: bool) -> str:
         if not numbered and wanted not in self.types:

@@ -1,0 +1,387 @@
+"""What sources call, on tensors as they are seen: both readers' operators.
+
+Each takes tensors and plain numbers and gives a tensor. Of constants alone it computes;
+of a value it writes the operator of ours, over whatever order of axes the value has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from math import prod
+from typing import Final
+
+import numpy as np
+
+from resgen.importing.views import BATCH, Const, Seen, Unread, View, Views, broadcast
+from resgen.ops.add import Add
+from resgen.ops.base import Op
+from resgen.ops.channel_scale import ChannelScale
+from resgen.ops.clip import Clip
+from resgen.ops.concat import Concat
+from resgen.ops.linear import Linear
+from resgen.ops.matmul import MatMul
+from resgen.ops.maximum import Maximum
+from resgen.ops.minimum import Minimum
+from resgen.ops.multiply import Multiply
+from resgen.ops.norm import Norm
+from resgen.ops.offset import Offset
+from resgen.ops.power import Power
+from resgen.ops.reduce_max import ReduceMax
+from resgen.ops.reduce_mean import ReduceMean
+from resgen.ops.reduce_sum import ReduceSum
+from resgen.ops.resize import Resize
+from resgen.ops.scalar_scale import ScalarScale
+from resgen.ops.scale import Scale
+from resgen.ops.shift import Shift
+from resgen.ops.slice import Slice
+from resgen.ops.softmax import Softmax
+from resgen.ops.stack import Stack
+from resgen.weights.evaluate import Array
+
+#: How often a value is written side by side where it has to be repeated.
+COPIES: Final = 64
+_MERGES: Final[Mapping[str, tuple[Callable[[], Op], Callable[..., Array]]]] = {
+    "add": (Add, np.add),
+    "multiply": (Multiply, np.multiply),
+    "maximum": (Maximum, np.maximum),
+    "minimum": (Minimum, np.minimum),
+}
+_REDUCTIONS: Final[Mapping[str, tuple[type[Op], Callable[..., Array]]]] = {
+    "mean": (ReduceMean, np.mean),
+    "sum": (ReduceSum, np.sum),
+    "max": (ReduceMax, np.max),
+}
+
+
+class Calls(Views):
+    """The operators that sources call."""
+
+    # --- one tensor -------------------------------------------------------------------
+
+    def unary(
+        self,
+        op: Op,
+        x: Seen,
+        numbers: Mapping[str, Const] | None = None,
+        *,
+        path: str | None = None,
+        fold: Callable[[Array], Array] | None = None,
+    ) -> Seen:
+        """An operator of each number by itself; ``fold`` computes it of constants."""
+        if isinstance(x, Const):
+            if fold is None:
+                raise Unread(f"{op.name} of what no input changes")
+            return broadcast(fold, x)
+        made = self.emit(op, [x.value], numbers, path=path)
+        if op.training_only and x.value in self.attends:
+            self.attends.add(made)
+        return replace(x, value=made)
+
+    def spatial(
+        self,
+        op: Op,
+        x: Seen,
+        numbers: Mapping[str, Const] | None = None,
+        *,
+        path: str | None = None,
+    ) -> View:
+        """An operator that wants channels first and positions in order."""
+        if isinstance(x, Const):
+            raise Unread(f"{op.name} of what no input changes")
+        return self.seen(self.emit(op, [self.standard(x)], numbers, path=path))
+
+    def scaled(self, x: Seen, by: float) -> Seen:
+        """Times a fixed number."""
+        return self.unary(Scale(by=by), x, fold=lambda a: a * np.asarray(by, a.dtype))
+
+    def power(self, x: Seen, exponent: float) -> Seen:
+        """To a fixed power."""
+        return self.unary(Power(exponent=exponent), x, fold=lambda a: a**exponent)
+
+    # --- several tensors, element by element ------------------------------------------
+
+    def merge(self, kind: str, given: Sequence[Seen]) -> Seen:
+        """The sum, product, maximum or minimum, axes of size 1 repeated.
+
+        ``kind`` is ``add``, ``multiply``, ``maximum`` or ``minimum``.
+        """
+        make, fold = _MERGES[kind]
+        values = [x for x in given if isinstance(x, View)]
+        consts = [x for x in given if isinstance(x, Const)]
+        if not values:
+            return broadcast(fold, *consts)
+        if len(values) == 1 and len(consts) == 1:
+            found = self._with_const(kind, values[0], consts[0])
+            if found is not None:
+                return found
+        rank = max(len(self.shape(x)) for x in given)
+        lead = max(values, key=lambda x: prod(self.shape(x)))
+        learned = [self.value(self._full(x, lead), lead) for x in consts]
+        sides = self.aligned([self._ranked(x, rank) for x in (*values, *learned)])
+        if kind != "multiply":
+            sides = self._of_one_shape(sides)
+        axes = max(sides, key=lambda x: prod(self.shape(x))).axes
+        return View(self.emit(make(), [x.value for x in sides]), axes)
+
+    def _with_const(self, kind: str, x: View, by: Const) -> Seen | None:
+        """Where an operator of one value has the constant; None where none has."""
+        number = by.scalar
+        if number is not None:
+            fixed: dict[str, Op] = {
+                "add": Offset(by=number),
+                "multiply": Scale(by=number),
+                "maximum": Clip(min=number),
+                "minimum": Clip(max=number),
+            }
+            return self.unary(fixed[kind], x)
+        if by.array.size == 1 and kind == "multiply":
+            made = self.emit(ScalarScale(), [x.value], {"": by}, path=by.path)
+            return replace(x, value=made)
+        if kind not in ("add", "multiply") or not self._of_channels(x, by):
+            return None
+        channelwise: Op = Shift() if kind == "add" else ChannelScale()
+        made = self.emit(channelwise, [x.value], {"": by}, path=by.path)
+        return replace(x, value=made)
+
+    def _of_channels(self, x: View, by: Const) -> bool:
+        """Whether a constant varies along the first axis of the value alone."""
+        shape = (1,) * (len(x.axes) - by.array.ndim) + by.array.shape
+        if len(shape) != len(x.axes):
+            return False
+        varying = [axis for axis, n in enumerate(shape) if n > 1]
+        channels = self.to.types[x.value].channels
+        if not varying:  # one channel, which a literal would be as well
+            return channels == 1 and bool(by.sources)
+        return len(varying) == 1 and x.axes[varying[0]] == (0,)
+
+    def _full(self, x: Const, beside: View) -> Const:
+        """A constant without a path in the source, repeated to the sizes beside it."""
+        if x.path is not None:
+            return x
+        pairs = zip(self.shape(beside), beside.axes, strict=True)
+        sizes = (1 if BATCH in axes else n for n, axes in pairs)
+        shape = np.broadcast_shapes(x.array.shape, tuple(sizes))
+        return Const(np.broadcast_to(x.array, shape), x.sources)
+
+    def _ranked(self, x: View, rank: int) -> View:
+        """With axes of size 1 before those that it has."""
+        return View(x.value, ((),) * (rank - len(x.axes)) + x.axes)
+
+    def _of_one_shape(self, sides: Sequence[View]) -> list[View]:
+        """Each repeated to the shape of all, where it is of size 1."""
+        shapes = [self.to.types[x.value].shape for x in sides]
+        whole = tuple(map(max, zip(*shapes, strict=True)))
+        like = next((x for x, s in zip(sides, shapes, strict=True) if s == whole), None)
+        return [
+            x if shape == whole else View(self._repeated(x.value, whole, like), x.axes)
+            for x, shape in zip(sides, shapes, strict=True)
+        ]
+
+    def _repeated(self, value: str, whole: tuple[int, ...], like: View | None) -> str:
+        """A value with axes of size 1 as long as those of ``whole``."""
+        shape = self.to.types[value].shape
+        if like and shape[0] == whole[0] and 2 <= len(shape) <= 4:
+            return self.emit(Resize(like=like.value), [value, like.value])
+        for axis, (now, size) in enumerate(zip(shape, whole, strict=True)):
+            if now != size and size <= COPIES:
+                value = self.emit(Concat(axis=axis), [value] * size)
+            elif now != size:
+                raise Unread(f"an axis of size 1 is repeated {size} times")
+        return value
+
+    # --- along an axis ----------------------------------------------------------------
+
+    def concat(self, given: Sequence[Seen], axis: int) -> Seen:
+        """One after the other along an axis."""
+        values = [x for x in given if isinstance(x, View)]
+        if not values:
+            return broadcast(
+                lambda *arrays: np.concatenate(arrays, axis),
+                *(x for x in given if isinstance(x, Const)),
+            )
+        sides = self._beside(given, max(values, key=lambda x: prod(self.shape(x))))
+        if len(sides) == 1:
+            return sides[0]
+        sides = self.aligned(sides, along=axis)
+        if sides[0].axes[axis] == (BATCH,):
+            raise Unread("batches are put one after the other")
+        op = Concat(axis=sides[0].axes[axis][0])
+        return View(self.emit(op, [x.value for x in sides]), sides[0].axes)
+
+    def stack(self, given: Sequence[Seen], axis: int) -> Seen:
+        """Side by side along a new axis."""
+        values = [x for x in given if isinstance(x, View)]
+        if not values:
+            return broadcast(
+                lambda *arrays: np.stack(arrays, axis),
+                *(x for x in given if isinstance(x, Const)),
+            )
+        sides = self.aligned(self._beside(given, values[0]))
+        axes = [tuple(a + (a != BATCH) for a in own) for own in sides[0].axes]
+        axes.insert(axis, (0,))
+        made = self.emit(Stack(), [x.value for x in sides])
+        return self.settled(View(made, tuple(axes)))
+
+    def _beside(self, given: Sequence[Seen], lead: View) -> list[View]:
+        return [x if isinstance(x, View) else self.value(x, lead) for x in given]
+
+    def slice(self, x: Seen, axis: int, start: int, size: int) -> Seen:
+        """Positions ``start`` to ``start + size`` of an axis."""
+        if isinstance(x, Const):
+            at = (slice(None),) * axis + (slice(start, start + size),)
+            return broadcast(lambda a: a[at], x)
+        if (start, size) == (0, self.shape(x)[axis]):
+            return x
+        x, own = self.single(x, axis)
+        return replace(
+            x, value=self.emit(Slice(start=start, size=size, axis=own), [x.value])
+        )
+
+    def select(self, x: Seen, axis: int, index: int) -> Seen:
+        """One position of an axis, which is gone afterwards."""
+        found = self.slice(x, axis, index, 1)
+        if isinstance(found, Const):
+            return broadcast(
+                lambda a: a.reshape(a.shape[:axis] + a.shape[axis + 1 :]), found
+            )
+        return self.settled(
+            replace(found, axes=found.axes[:axis] + found.axes[axis + 1 :])
+        )
+
+    def softmax(self, x: Seen, axis: int) -> View:
+        if isinstance(x, Const):
+            raise Unread("softmax of what no input changes")
+        x, own = self.single(x, axis)
+        made = self.emit(Softmax(axis=own), [x.value])
+        self.attends.add(made)
+        return replace(x, value=made)
+
+    def reduce(self, kind: str, x: Seen, axes: Sequence[int], keep: bool) -> Seen:
+        """The mean, sum or maximum over axes, which may stay with size 1."""
+        op, fold = _REDUCTIONS[kind]
+        if isinstance(x, Const):
+            return broadcast(partial(fold, axis=tuple(axes), keepdims=keep), x)
+        if any(BATCH in x.axes[axis] for axis in axes):
+            raise Unread(f"a {kind} over the batch")
+        own = sorted(a for axis in axes for a in x.axes[axis])
+        rank = self.to.types[x.value].rank
+        stay = keep or len(own) == rank
+        made = x.value
+        if own:
+            at = own[0] if len(own) == 1 else tuple(own)
+            made = self.emit(op(axis=at, keep=stay), [x.value])  # type: ignore[call-arg]
+        left = {a: a if stay else a - sum(o < a for o in own) for a in range(rank)}
+        left[BATCH] = BATCH
+        found = [
+            tuple(left[a] for a in axis) if at not in axes else axis if stay else ()
+            for at, axis in enumerate(x.axes)
+            if keep or at not in axes
+        ]
+        return self.settled(View(made, tuple(found)))
+
+    # --- over the last axis -----------------------------------------------------------
+
+    def channels_first(self, x: View, axis: int = -1) -> View:
+        """The tensor over a value whose first axis is one of the tensor's."""
+        x, own = self.single(x, axis % len(x.axes))
+        if own == 0:
+            return x
+        rank = self.to.types[x.value].rank
+        order = [own, *(a for a in range(rank) if a != own)]
+        where = {BATCH: BATCH, **{a: i for i, a in enumerate(order)}}
+        value = self.physical(x, [(a,) for a in order])
+        return View(value, tuple(tuple(where[a] for a in axes) for axes in x.axes))
+
+    def linear(
+        self, x: Seen, weight: Const, bias: Const | None, *, path: str | None = None
+    ) -> View:
+        """An affine map of the last axis; ``weight`` is ``(out, in)``."""
+        if isinstance(x, Const):
+            raise Unread("a linear map of what no input changes")
+        numbers = {"weight": weight} | ({} if bias is None else {"bias": bias})
+        x = self.channels_first(x)
+        op = Linear(out=weight.array.shape[0], bias=bias is not None)
+        return replace(x, value=self.emit(op, [x.value], numbers, path=path))
+
+    def layer_norm(
+        self,
+        x: Seen,
+        numbers: Mapping[str, Const],
+        eps: float,
+        *,
+        kind: str = "layer",
+        path: str | None = None,
+    ) -> View:
+        """A norm over the last axis, of ``kind`` layer or rms."""
+        if isinstance(x, Const):
+            raise Unread("a norm of what no input changes")
+        x = self.channels_first(x)
+        op = Norm(type=kind, eps=eps, affine="weight" in numbers)
+        return replace(x, value=self.emit(op, [x.value], numbers, path=path))
+
+    # --- products of matrices ---------------------------------------------------------
+
+    def matmul(self, a: Seen, b: Seen) -> Seen:
+        """The product of matrices in the last two axes."""
+        if isinstance(a, Const) and isinstance(b, Const):
+            return broadcast(np.matmul, a, b)
+        if isinstance(b, Const) and isinstance(a, View) and b.array.ndim == 2:
+            return self.linear(a, broadcast(np.transpose, b), None)
+        if isinstance(a, Const) or isinstance(b, Const):
+            lead = a if isinstance(a, View) else b
+            if not isinstance(lead, View):
+                raise TypeError(lead)
+            a, b = self._beside((a, b), lead)
+        rank = max(len(a.axes), len(b.axes))
+        a, b = self._ranked(a, rank), self._ranked(b, rank)
+        for x in (a, b):
+            if any(BATCH in axes for axes in x.axes[-2:]):
+                raise Unread("a product of matrices over the batch")
+        before, batch = self._before(a, b, rank)
+        (a_lead, a_turned), (b_lead, b_turned) = (
+            self._matrix(x, own) for x, own in zip((a, b), before, strict=True)
+        )
+        rows, columns = len(batch), len(batch) + 1
+        # Weights of attention stand behind: values stay channels first.
+        if b_turned and a.value in self.attends:
+            op = MatMul(by=a_lead, transpose_by=not a_turned)
+            made = self.emit(op, [b_lead, a_lead])
+            return View(made, (*self._merged(a, b), (columns,), (rows,)))
+        op = MatMul(by=b_lead, transpose=a_turned, transpose_by=b_turned)
+        made = self.emit(op, [a_lead, b_lead])
+        return View(made, (*self._merged(a, b), (rows,), (columns,)))
+
+    def _before(
+        self, a: View, b: View, rank: int
+    ) -> tuple[tuple[list[tuple[int, ...]], ...], list[int]]:
+        """Of both sides, the value's axes before the matrices, and their sizes."""
+        sides: tuple[list[tuple[int, ...]], ...] = ([], [])
+        sizes: list[int] = []
+        for at in range(rank - 2):
+            own = [[i for i in x.axes[at] if i != BATCH] for x in (a, b)]
+            if self._sizes(a, at) != self._sizes(b, at):
+                raise Unread("a product of matrices that are repeated, or split apart")
+            for side, x, axes in zip(sides, (a, b), own, strict=True):
+                side.extend((i,) for i in axes if self._size(x, i) > 1)
+            sizes += self._sizes(a, at)
+        return sides, sizes
+
+    def _merged(self, a: View, b: View) -> tuple[tuple[int, ...], ...]:
+        """What of the product the tensor's axes before its matrices are."""
+        found: list[tuple[int, ...]] = []
+        at = 0
+        for axis in range(len(a.axes) - 2):
+            count = len(self._sizes(a, axis))
+            batch = (BATCH,) if BATCH in (*a.axes[axis], *b.axes[axis]) else ()
+            found.append((*batch, *range(at, at + count)))
+            at += count
+        return tuple(found)
+
+    def _matrix(self, x: View, before: list[tuple[int, ...]]) -> tuple[str, bool]:
+        """A value whose last axes are the matrix, and whether they are swapped."""
+        rows, columns = x.axes[-2:]
+        swapped = bool(rows and columns and max(rows) > max(columns))
+        last = [columns, rows] if swapped else [rows, columns]
+        return self.physical(x, [*before, *last]), swapped
