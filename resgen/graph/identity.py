@@ -4,8 +4,8 @@ Two graphs have one identity where they have the same operators, wired alike: ea
 value is hashed from the inputs on (a Merkle tree: operator, effective attributes,
 hashes of what it reads), and again from the outputs back, so that a value which is
 read twice is told from two that are equal. Names of nodes, parameters and scopes have
-no part in it, neither have initialisers, precisions and the order of what is added or
-multiplied.
+no part in it, neither have initialisers, precisions, the order of what is added or
+multiplied, and the value that a learned constant takes its batch from.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def identity(graph: Graph) -> str:
         if node.name not in uses:
             continue
         places[node.name] = _hash(ahead[node.name], sorted(uses[node.name]))
-        for port, value in enumerate(node.inputs):
+        for port, value in enumerate(_inputs(node)):
             at = 0 if node.op.commutative else port
             uses[value].append(_hash(places[node.name], at))
     for each in graph.inputs:
@@ -71,8 +71,13 @@ def _from_inputs(graph: Graph) -> dict[str, str]:
 
 def _ordered(node: Node, hashes: dict[str, str]) -> list[str]:
     """Of what a node reads, in the order of its inputs if that counts."""
-    read = [hashes[value] for value in node.inputs]
+    read = [hashes[value] for value in _inputs(node)]
     return sorted(read) if node.op.commutative else read
+
+
+def _inputs(node: Node) -> tuple[str, ...]:
+    """What a node reads; a learned constant is the same whatever it is given."""
+    return () if node.op.read == 0 else node.inputs
 
 
 def _form(operand: Operand | float | int | str) -> Any:

@@ -37,6 +37,7 @@ ONE: dict[str, Any] = {"op": "max_pool", "kernel": 1, "stride": 2}
 MEAN: dict[str, Any] = {"op": "avg_pool", "kernel": 2}
 NORM: dict[str, Any] = {"op": "norm", "as": "n"}
 RELU: dict[str, Any] = {"op": "act", "type": "relu"}
+CONSTANT = {"op": "parameter", "as": "p", "shape": [16, 32, 32]}
 SAME = {
     "padding": ([CONV], [CONV | {"padding": 1}]),
     "axes": ([CONV], [CONV | {"kernel": [3, 3], "stride": [1, 1]}]),
@@ -56,6 +57,10 @@ SAME = {
     "order of a sum": (
         [{"add": [[CONV], [POINT | {"as": "b"}]]}],
         [{"add": [[POINT], [CONV | {"as": "b"}]]}],
+    ),
+    "what a constant is given": (
+        [CONV, {"multiply": [[], {"from": "input", **CONSTANT}]}],
+        [CONV, {"multiply": [[], CONSTANT]}],
     ),
     "order of a maximum": (
         [{"maximum": [[CONV], [POINT | {"as": "b"}]]}],
