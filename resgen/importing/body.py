@@ -21,8 +21,9 @@ from resgen.importing.flat import Flat
 from resgen.ops.base import Op, ShapeError, signature
 from resgen.ops.types import TensorType
 
-#: Where merges nest deeper, their operators are written one after the other.
-NESTED: Final = 32
+#: Where merges nest deeper, their operators are written one after the other. A merge
+#: takes three levels of JSON, of which a spec may have 64.
+NESTED: Final = 16
 #: The value above all constants, which depend on nothing.
 _NOTHING: Final = ""
 #: Names that the bodies of a spec know already.
@@ -254,11 +255,11 @@ class _Writer:
     ) -> list[_Sequence]:
         """A sequence for each end; what several read is written in ``to`` before.
 
-        They are all given the value that most of them begin with.
+        They are all given the value under way, or what several of them begin with.
         """
         self._before(to, ends, below, depth)
         begin = Counter(self._beginning(end, below) for end in ends)
-        given = max((to.current, *begin), key=lambda value: begin[value])
+        given = max((to.current, *begin), key=lambda value: max(begin[value], 1))
         found = []
         for end in ends:
             branch = _Sequence(given)

@@ -103,9 +103,9 @@ def test_branches_nest_and_what_several_read_has_a_name() -> None:
 def test_what_is_between_two_values_has_a_body_of_its_own() -> None:
     graph = resgen.expand(resgen.load("resnet20_cifar"))
     block = [node.name for node in graph.nodes if node.name.startswith("layer2.0.")]
-    (before,) = {v for v in graph.node[block[0]].inputs}
+    (before,) = set(graph.node[block[0]].inputs)
     body = written(elements(graph, before, block[-1], path="layer2.0"))
-    assert [e if isinstance(e, str) else list(e)[0] for e in body] == ["add", "act"]
+    assert [e if isinstance(e, str) else next(iter(e)) for e in body] == ["add", "act"]
     assert [e["as"] for e in body[0]["add"][0] if isinstance(e, dict)] == [
         *("conv1", "bn1", "conv2", "bn2")
     ]
