@@ -66,7 +66,6 @@ class _Reading:
 
     def work(self, node: Node, reads: tuple[str, ...]) -> Work:
         graph, origin = self.graph, node.origin
-        x = graph.types[node.inputs[0]]
         return Work(
             name=node.name,
             section=graph.sections[origin.section].name,
@@ -78,7 +77,9 @@ class _Reading:
                 (f"{node.owner or node.name}.{role}", self.size(operand))
                 for role, operand in node.operands
             ),
-            macs=node.op.macs(x, node.type) if counts(node.op) else 0,
+            macs=node.op.macs(*self.graph.input_types(node), node.type)
+            if counts(node.op)
+            else 0,
             helper=isinstance(node.op, Quantize | Dequantize | Cast),
         )
 

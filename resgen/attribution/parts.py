@@ -79,7 +79,7 @@ def _part(graph: Graph, part: GraphPart) -> Part:
     moved = sum(_bytes(types[value]) for value in read | shown)
     moved += sum(p.size * np_dtype(p.dtype).itemsize for p in weights)
     macs = sum(
-        node.op.macs(types[node.inputs[0]], node.type)
+        node.op.macs(*graph.input_types(node), node.type)
         for node in nodes
         if is_map(node.op)
     )

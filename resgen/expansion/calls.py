@@ -82,7 +82,7 @@ class Calls:
                 f'"{key}" of {call.op}',
             )
             for key, param in VOCABULARY[call.op].signature.items()
-            if param.kind == "value"
+            if param.kind == "value" and getattr(op, key) is not None
         ]
 
     def emit(

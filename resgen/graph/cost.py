@@ -61,9 +61,8 @@ def _params(graph: Graph) -> list[int]:
 
 
 def _macs(graph: Graph) -> list[int]:
-    types = graph.types
     return [
-        node.op.macs(types[node.inputs[0]], node.type) if counts(node.op) else 0
+        node.op.macs(*graph.input_types(node), node.type) if counts(node.op) else 0
         for node in graph.nodes
     ]
 

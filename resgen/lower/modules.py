@@ -41,6 +41,34 @@ def matmul(x: Tensor, by: Tensor, transpose: bool, transpose_by: bool) -> Tensor
     return torch.matmul(x.mT if transpose else x, by.mT if transpose_by else by)
 
 
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """``(N, C, ..., L)`` as ``(N, ..., heads, L, C / heads)``."""
+    split = x.reshape(len(x), heads, x.shape[1] // heads, *x.shape[2:])
+    return split.movedim((1, -1, 2), (-3, -2, -1))
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """What :func:`split_heads` has split."""
+    return x.movedim((-3, -1), (1, 2)).flatten(1, 2)
+
+
+def attention(
+    x: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    bias: Tensor | None = None,
+    *,
+    heads: int,
+    scale: float,
+) -> Tensor:
+    """Attention along the last axis, in heads; the channels are axis 1."""
+    q, k, v = (split_heads(t, heads) for t in (x, keys, values))
+    while bias is not None and bias.ndim < q.ndim:
+        bias = bias.unsqueeze(1)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
+    return join_heads(y)
+
+
 def joint_sigmoid(x: Tensor, by: Tensor) -> Tensor:
     """The geometric mean of the sigmoids of both, close to float's end near 0."""
     return ((1 + torch.exp(-x)) * (1 + torch.exp(-by))).rsqrt()

@@ -170,8 +170,12 @@ class Op:
         """What is consumed for each role, given the parameters' names by role."""
         return {role: Ref(name) for role, name in names.items()}
 
-    def macs(self, x: TensorType, y: TensorType) -> int:
-        """Multiply-adds for one input, without bias; of few operators they count."""
+    # Each declares the inputs that it takes, as of `infer`.
+    def macs(self, *types: Any) -> int:
+        """Multiply-adds for one input, without bias; of few operators they count.
+
+        The types are those of its inputs, and that of its output comes last.
+        """
         return 0
 
     def window(self, x: TensorType) -> Window | None:

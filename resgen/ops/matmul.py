@@ -48,7 +48,7 @@ class MatMul(Op):
             )
         return TensorType((*x.shape[:-2], m, n))
 
-    def macs(self, x: TensorType, y: TensorType) -> int:
+    def macs(self, x: TensorType, by: TensorType, y: TensorType) -> int:
         return y.size * x.shape[-2 if self.transpose else -1]
 
     def torch(self, x: TensorType) -> Function:

@@ -27,6 +27,7 @@ from resgen.ops.act import Act
 from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
 from resgen.ops.adaptive_max_pool import AdaptiveMaxPool
 from resgen.ops.add import Add
+from resgen.ops.attention import Attention
 from resgen.ops.avg_pool import AvgPool
 from resgen.ops.blur_pool import BlurPool
 from resgen.ops.channel_scale import ChannelScale
@@ -315,6 +316,27 @@ def _softmax(asked: Asked) -> torch.Tensor:
     return asked.exact.abs() * share
 
 
+def _attended(asked: Asked) -> torch.Tensor:
+    """Sums weighed by a softmax, whose exponents are off as sums of products are."""
+    import torch
+
+    from resgen.lower.modules import join_heads, split_heads
+
+    x, keys, values, *bias = asked.inputs
+    op = asked.op
+    q, k = (
+        torch.linalg.vector_norm(split_heads(t, op.heads), dim=-1, keepdim=True)
+        for t in (x, keys)
+    )
+    factor = op.factor(asked.graph.types[asked.node.inputs[0]])
+    reach = abs(factor) * q * k.amax(-2, keepdim=True)
+    most = max((float(b.abs().max()) for b in bias), default=0.0)
+    share = UNIT * (STEPS + 2 * (WALK + 5) * reach + 4 * most)
+    share = share + 2 * _terms(values.shape[-1])
+    size = asked.again([x, keys, values.abs(), *bias])
+    return size * join_heads(share.expand(*q.shape[:-1], size.shape[1] // op.heads))
+
+
 # --- element by element ---------------------------------------------------------------
 
 
@@ -389,6 +411,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     GlobalResponseNorm: _competing,
     UnitNorm: _unit,
     Softmax: _softmax,
+    Attention: _attended,
     Act: _activation,
     Power: _power,
     GeM: _generalised,

@@ -17,6 +17,7 @@ from resgen.ops import OPERATORS
 from resgen.ops.conv import Conv
 from resgen.ops.conv_transpose import ConvTranspose
 from resgen.ops.linear import Linear
+from resgen.ops.parameter import Parameter
 from resgen.ops.transpose import Transpose
 from resgen.proof.local import prove_locally
 from resgen.weights.initialize import initialize
@@ -39,8 +40,10 @@ def network(op, shapes):
     map_ = Conv(out=first[0], kernel=1) if len(first) > 1 else Linear(out=first[0])
     net.add("before", map_, "input")
     values = ["before"]
-    for at, _ in enumerate(others):
-        values.append(net.add(f"other{at}", map_, "before"))
+    for at, shape in enumerate(others):
+        learned = op.name == "attention" and shape != first
+        made = Parameter(shape=shape) if learned else map_
+        values.append(net.add(f"other{at}", made, "before"))
     if op.name == "resize":
         values[1] = net.add(
             "larger", ConvTranspose(out=2, kernel=3, stride=2), "before"
