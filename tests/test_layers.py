@@ -97,7 +97,7 @@ BUDGET = {
     "runtime": 1040,
     "pictures": 525,
     "importing": 4500,
-    "proof": 2065,
+    "proof": 2125,
     "calibrate": 680,
     "serve": 380,
     "kit": 915,

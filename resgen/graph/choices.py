@@ -16,6 +16,13 @@ def after_choices(graph: Graph) -> set[str]:
     return found
 
 
+def read_by_choices(graph: Graph) -> list[str]:
+    """The values, none of which follows from a choice, that choices depend on."""
+    after = after_choices(graph)
+    late = (node for node in graph.nodes if node.name in after)
+    return list(dict.fromkeys(v for n in late for v in n.inputs if v not in after))
+
+
 def before_choices(graph: Graph) -> Graph:
     """The network up to its choices: what these read is given out in place of them.
 
@@ -25,15 +32,12 @@ def before_choices(graph: Graph) -> Graph:
     after = after_choices(graph)
     if not after:
         return graph
-    nodes = tuple(node for node in graph.nodes if node.name not in after)
     kept = tuple((name, value) for name, value in graph.outputs if value not in after)
-    made = {node.name for node in nodes}
-    read = dict.fromkeys(
-        value
-        for node in graph.nodes
-        if node.name in after
-        for value in node.inputs
-        if value in made
+    given = {value for _, value in kept} | {value.name for value in graph.inputs}
+    shown = tuple((v, v) for v in read_by_choices(graph) if v not in given)
+    return replace(
+        graph,
+        nodes=tuple(node for node in graph.nodes if node.name not in after),
+        outputs=(*kept, *shown),
+        training=None,
     )
-    shown = tuple((value, value) for value in read)
-    return replace(graph, nodes=nodes, outputs=(*kept, *shown), training=None)

@@ -7,7 +7,7 @@ can be read by itself. Fields are taken in any order, as any writer may have put
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import prod
@@ -93,8 +93,19 @@ class StoredModel:
                 head.raw_data = tensor.read().tobytes()
         return found
 
-    def copy(self, folder: Path, values: Mapping[str, NDArray[Any]]) -> Path:
-        """The same model in ``folder``, byte for byte but for these weights."""
+    def copy(
+        self,
+        folder: Path,
+        values: Mapping[str, NDArray[Any]],
+        shown: Sequence[str] = (),
+    ) -> Path:
+        """The same model in ``folder``, byte for byte but for these weights.
+
+        It gives out the tensors ``shown`` as well: what is written behind a message of
+        protobuf is joined to it.
+        """
+        from onnx import GraphProto, ModelProto, ValueInfoProto
+
         try:
             for file in {self.path, *(tensor.file for tensor in self.tensors)}:
                 target = folder / file.relative_to(self.path.parent)
@@ -107,6 +118,10 @@ class StoredModel:
                         if tensor.name in values:
                             copied.seek(tensor.offset)
                             copied.write(np.ascontiguousarray(values[tensor.name]))
+            outputs = [ValueInfoProto(name=name) for name in shown]
+            with (folder / self.path.name).open("ab") as copied:
+                added = ModelProto(graph=GraphProto(output=outputs))
+                copied.write(added.SerializeToString())
         except OSError as error:
             raise ResgenError(
                 f"a copy of {self.path} cannot be written to {folder}: {error.strerror}"

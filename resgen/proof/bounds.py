@@ -53,7 +53,6 @@ from resgen.ops.pad import Pad
 from resgen.ops.pad_channels import PadChannels
 from resgen.ops.pad_same import PadSame
 from resgen.ops.parameter import Parameter
-from resgen.ops.pick_boxes import PickBoxes
 from resgen.ops.pixel_shuffle import PixelShuffle
 from resgen.ops.pixel_unshuffle import PixelUnshuffle
 from resgen.ops.power import Power
@@ -69,7 +68,6 @@ from resgen.ops.shift import Shift
 from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
 from resgen.ops.stack import Stack
-from resgen.ops.suppress_boxes import SuppressBoxes
 from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
 from resgen.ops.unit_norm import UnitNorm
@@ -438,7 +436,6 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             PadChannels,
             PadSame,
             Parameter,
-            PickBoxes,
             PixelShuffle,
             PixelUnshuffle,
             ReduceMax,
@@ -446,7 +443,6 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             ReverseChannels,
             Slice,
             Stack,
-            SuppressBoxes,
             Transpose,
             Unflatten,
         ),

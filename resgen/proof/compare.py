@@ -74,12 +74,14 @@ def compare_outputs(
     other: Session,
     exactly: Callable[[Mapping[str, Array]], Mapping[str, Array]],
     sigmoids: Collection[str] = (),
+    also: Callable[[Mapping[str, Array]], None] = lambda found: None,
 ) -> Agreement:
     """Run the other one too; an output out of tolerance is a :class:`Departure`.
 
     ``exactly`` computes the outputs in float64. It is asked where an output is further
     off than ``TOLERANCE``: some networks make more than that of rounding alone, and
     their outputs bear no closer comparison. ``sigmoids`` are outputs of a sigmoid.
+    ``also`` is shown what the other one was given and gave.
     """
     absolute = relative = 0.0
     tolerance = TOLERANCE
@@ -113,6 +115,7 @@ def compare_outputs(
                 )
             absolute, relative = max(absolute, difference), max(relative, share)
             same.add(name, wanted, array)
+        also({**feeds, **found})
     return Agreement(
         sum(sizes),
         sizes,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from resgen.onnxfile.stored import StoredModel, read_stored
 from resgen.ops.act import Act
 from resgen.pictures.find import photographs
 from resgen.pictures.inputs import Inputs, gather
+from resgen.proof.choices import Choices
 from resgen.proof.compare import (
     Agreement,
     Recorded,
@@ -30,7 +32,7 @@ from resgen.proof.compare import (
     where,
 )
 from resgen.proof.initializers import Operands, prove_initializers
-from resgen.proof.local import Opened, prove_unfolded
+from resgen.proof.local import Opened, prove_unfolded, unfolded_tensors
 from resgen.proof.probe import calibrate, draw
 from resgen.proof.walk import Leaves, walk
 from resgen.runtime.base import Array, release_memory
@@ -112,33 +114,41 @@ def prove(
 
     acts = {n.name: n.op for n in graph.nodes if isinstance(n.op, Act)}
     curves = {name for name, op in acts.items() if op.type == "sigmoid"}
-    sigmoids = {name for name, value in graph.outputs if value in curves}
+    choices = Choices(graph, unfolded_tensors(folded, stored.model))
+    sigmoids = {name for name, value in choices.before.outputs if value in curves}
 
     def probing() -> torch.nn.Module:
         return probed(graph, draw(graph, seed), inputs.ends)
 
     with temporary_folder() as folder:
-        module, reference, copy, shares = _prove_tensors(
-            graph, folded, stored, operands, inputs, seed, Path(folder)
+        module, reference, copy, shares, drawn = _prove_tensors(
+            choices, folded, stored, operands, inputs, seed, Path(folder)
         )
         _load(graph, module, weights)
-        with TorchSession(graph, module) as session:
+        with _running(choices, module) as session:
             shipped_reference = Recorded.of(session, inputs.feeds[:1])
         _unload(module)
         release_memory()
         tell("comparing outputs on probe parameters")
         with OnnxRuntimeSession(copy) as deployed:
             probe = compare_outputs(
-                reference, deployed, _exact(graph, probing), sigmoids
+                reference,
+                deployed,
+                _exact(choices.before, probing),
+                sigmoids,
+                partial(choices.prove, weights=drawn),
             )
-    tell("comparing outputs on the weights that ship")
-    with OnnxRuntimeSession(file) as deployed:
-        shipped = compare_outputs(
-            shipped_reference,
-            deployed,
-            _exact(graph, lambda: to_torch(graph, weights)),
-            sigmoids,
-        )
+        tell("comparing outputs on the weights that ship")
+        if choices.shown:
+            file = stored.copy(Path(folder), {}, choices.shown)
+        with OnnxRuntimeSession(file) as deployed:
+            shipped = compare_outputs(
+                shipped_reference,
+                deployed,
+                _exact(choices.before, lambda: to_torch(graph, weights)),
+                sigmoids,
+                partial(choices.prove, weights=weights),
+            )
     return Verification(
         verdict="equal",
         pictures=inputs.pictures,
@@ -165,33 +175,49 @@ def _open(structure: ModelProto) -> bool:
     return any(axis.dim_param for axis in axes[2:])
 
 
+def _running(
+    choices: Choices, module: torch.nn.Module, *, dynamic: bool = False
+) -> TorchSession:
+    """PyTorch with the network up to its choices, which shares the module's numbers."""
+    from resgen.lower.torch import to_torch
+
+    graph = choices.before
+    if graph is not choices.graph:
+        module = to_torch(graph, module.state_dict())
+    return TorchSession(graph, module, dynamic=dynamic)
+
+
 def _prove_tensors(
-    graph: Graph,
+    choices: Choices,
     folded: Graph,
     stored: StoredModel,
     operands: Operands,
     inputs: Inputs,
     seed: int,
     folder: Path,
-) -> tuple[torch.nn.Module, Recorded, Path, list[float]]:
+) -> tuple[torch.nn.Module, Recorded, Path, list[float], Weights]:
     """Compare every operator on probe parameters, with the file's nodes as they stand.
 
     Returns the module and its outputs under these parameters, a copy of the file that
-    holds them, and what each operator used of what rounding explains.
+    holds them, what each operator used of what rounding explains, and the parameters
+    of those that follow a choice.
     """
     import torch
 
+    graph = choices.graph
     drawn = draw(graph, seed)
     module = probed(graph, drawn, inputs.ends)
     resized = inputs.resized is not None
-    with TorchSession(graph, module, dynamic=resized) as session:
+    with _running(choices, module, dynamic=resized) as session:
         reference = Recorded.of(session, inputs.feeds)
     # The module's numbers are those of `drawn`, whose memory it shares.
     held = {name: evaluate(operand, drawn) for name, operand in operands}
     with torch.no_grad():
         opened = Opened.of(stored, held)
         shares = prove_unfolded(graph, folded, opened, module, drawn, inputs.batches[0])
-    return module, reference, stored.copy(folder, held), shares
+    copy = stored.copy(folder, held, choices.shown)
+    late = {name: drawn[name] for node in choices.after for name in node.references()}
+    return module, reference, copy, shares, late
 
 
 def probed(graph: Graph, drawn: Mapping[str, Array], inputs: Array) -> torch.nn.Module:

@@ -24,10 +24,9 @@ from resgen.graph.ir import Graph, Node
 from resgen.onnxfile.stored import StoredModel
 from resgen.ops.cast import CODES
 from resgen.ops.quantize import Quantize
-from resgen.ops.suppress_boxes import SuppressBoxes
 from resgen.ops.types import Apply, DType, Operand, Ref
 from resgen.proof.bounds import Asked, bound, grown
-from resgen.proof.choices import wrongly_left
+from resgen.proof.choices import wrongly_chosen
 from resgen.proof.compare import Departure, where
 from resgen.proof.constants import rounds_constants
 from resgen.proof.initializers import Operands
@@ -114,11 +113,7 @@ def prove_unfolded(
     yields is held against all that it absorbed. Returns what each used of what rounding
     explains.
     """
-    absorbed = {node.name: node.absorbed for node in folded.nodes}
-    tensors = {
-        (absorbed[name] or (name,))[-1]: tensor
-        for name, tensor in tensors_of(folded, opened.model).items()
-    }
+    tensors = unfolded_tensors(folded, opened.model)
     values = opened.run(tensors.values(), graph.inputs[0].name, batch)
 
     def operand(node: Node, role: str) -> Array | None:
@@ -142,6 +137,15 @@ def tensors_of(graph: Graph, structure: ModelProto) -> dict[str, str]:
             raise Departure(node.name, f"the ONNX file computes no {node.name}")
         found[node.name] = yields[node.name]
     return found
+
+
+def unfolded_tensors(folded: Graph, structure: ModelProto) -> dict[str, str]:
+    """The same by the operators of the network that ``folded`` was made of."""
+    absorbed = {node.name: node.absorbed for node in folded.nodes}
+    return {
+        (absorbed[name] or (name,))[-1]: tensor
+        for name, tensor in tensors_of(folded, structure).items()
+    }
 
 
 def _clipping(graph: Graph, weights: Weights) -> Weights:
@@ -341,8 +345,10 @@ class Judge:
         if isinstance(node.op, Quantize):
             self._nearest(asked, got)
             return 0.0
-        if isinstance(node.op, SuppressBoxes):
-            self._left(asked, got)
+        if node.op.chooses:
+            wrong = wrongly_chosen(node, asked.inputs[0], got, exact)
+            if wrong:
+                raise self._departure(node, wrong)
             return 0.0
         allowed = bound(asked)
         if before:
@@ -385,13 +391,6 @@ class Judge:
                 f"{share:.1%} of its codes are not the nearest, by up to "
                 f"{float(apart.amax()):.0f}",
             )
-
-    def _left(self, asked: Asked, got: torch.Tensor) -> None:
-        """Refuse boxes that are not those that suppression leaves."""
-        if not got.equal(asked.exact):
-            wrong = wrongly_left(asked.op, asked.inputs[0], got)
-            if wrong:
-                raise self._departure(asked.node, wrong)
 
     def _departure(self, node: Node, message: str) -> Departure:
         return Departure(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from one_node import one_node, run_onnx, run_torch
 from suppression import suppressed
 
+import resgen
+from resgen.onnxfile.stored import read_stored
 from resgen.ops.pick_boxes import PickBoxes
 from resgen.ops.suppress_boxes import SuppressBoxes
-from resgen.proof.choices import wrongly_left
+from resgen.proof.choices import Choices, wrongly_left
+from resgen.proof.compare import Departure
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
 
 OP = SuppressBoxes(classes=4, overlap=0.4, threshold=0.1, most=30)
 
@@ -105,3 +112,50 @@ def test_a_pair_on_the_edge_may_be_taken_either_way(edge: int) -> None:
     assert wrong(0)
     assert wrong(0, 1, 2)
     assert wrong(1, 2)
+
+
+# --- a whole network ------------------------------------------------------------------
+
+DETECTOR: dict[str, Any] = {
+    "resgen": 1, "name": "detector", "input": [3, 32, 32],
+    "stem": "cifar", "defaults": {"depth": 1},
+    "stages": [{"block": "basic", "width": 8, "stride": 2}],
+    "head": [
+        {"op": "dropout", "p": 0.5}, {"name": "map"},
+        {"op": "conv", "as": "where", "out": 4, "kernel": 1, "bias": True},
+        {"op": "decode_boxes", "coder": "deltas", "input": [3, 32, 32], "size": 8,
+         "ratios": [1]}, {"name": "boxes"},
+        {"from": "map"}, {"op": "conv", "as": "what", "out": 5, "kernel": 1},
+        {"use": "rows", "with": {"size": 5}}, {"op": "act", "type": "sigmoid"},
+        {"name": "scores"},
+        {"from": "boxes"}, {"op": "pick_boxes", "scores": "scores", "most": 60},
+        {"op": "dropout", "p": 0.5}, {"name": "picked"},
+        {"use": "detections",
+         "with": {"classes": 5, "threshold": 0.5, "overlap": 0.4, "most": 20}},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_deployed_file_is_held_to_its_own_numbers(tmp_path: Path) -> None:
+    spec = resgen.load(DETECTOR)
+    graph = resgen.expand(spec)
+    folder = resgen.build(spec, tmp_path / "out").folder
+    assert str(resgen.verify(folder)).endswith("is proven")
+    stored = read_stored(folder / "model.onnx")
+    choices = Choices(graph, {n.name: n.output[0] for n in stored.model.graph.node})
+    (tmp_path / "shown").mkdir()
+    file = stored.copy(tmp_path / "shown", {}, choices.shown)
+    x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype("f4")
+    with OnnxRuntimeSession(file) as session:
+        found = {"input": x, **session.run({"input": x})}
+    choices.prove(found, {})
+    assert (found["scores"] > 0).all()
+    ends = {node.op.name: node.name for node in graph.nodes if node.op.chooses}
+    for name in (*ends.values(), *(name for name, _ in graph.outputs)):
+        with pytest.raises(Departure, match=name):
+            choices.prove({**found, name: found[name][:, ::-1]}, {})
+    # Another score of what is chosen from is another choice.
+    scores = next(n.inputs[1] for n in graph.nodes if n.op.name == "pick_boxes")
+    with pytest.raises(Departure, match="pick_boxes"):
+        choices.prove({**found, scores: found[scores][:, ::-1]}, {})
