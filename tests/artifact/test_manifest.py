@@ -5,6 +5,7 @@ import re
 from contextlib import suppress
 
 import pytest
+from draws import draw
 
 import resgen
 from resgen import forms
@@ -115,11 +116,14 @@ def test_with_the_digest_made_anew_it_is_held_against_the_files(folder, restored
     """
     free = {"verified", "versions", "calibration", "form"}
     passed = []
-    for at, how, value in mutations(restored):
+    tried = [
+        (at, how, value)
+        for at, how, value in mutations(restored)
+        if value in FEW and at != ("sha256",)
+    ]
+    for at, how, value in draw(tried, 150):
         document = mutated(restored, at, how, value)
-        if document == restored or value not in FEW:
-            continue
-        if at == ("sha256",):
+        if document == restored:
             continue
         resealed(folder / "manifest.json", document)
         with suppress(ResgenError):
