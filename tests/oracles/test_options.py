@@ -158,6 +158,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.drawn(8)
 @pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option(option: str, resnet: Callable[..., nn.Module]) -> None:
@@ -221,6 +222,7 @@ def test_drop_path_grows_with_depth(resnet: Callable[..., nn.Module]) -> None:
     assert_twins(twin(spec(drop_path_rate=0.3), peer))
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("norm", ["batch", "group"])
 @pytest.mark.slow
 def test_weight_standardisation(norm: str, peers: ModuleType) -> None:
@@ -307,6 +309,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.slow
 def test_networks_of_timm(name: str, peers: ModuleType) -> None:

@@ -37,6 +37,7 @@ TIMM = [
 ]
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.peers
 @pytest.mark.parametrize("name", TORCHVISION)
 @pytest.mark.slow
@@ -47,6 +48,7 @@ def test_torchvision(name: str, peers: ModuleType) -> None:
     assert_twins(twin(name, peer, (size, size)))
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.peers
 @pytest.mark.parametrize("name", TIMM)
 @pytest.mark.slow
