@@ -24,6 +24,17 @@ def identity(graph: Graph) -> str:
     Outputs count by name, parameters by who shares them; shapes of parameters follow
     from the types of values. Operators that no output depends on are left out.
     """
+    found = hashes(graph)
+    outputs = sorted((name, found[value]) for name, value in graph.outputs)
+    return _hash(sorted(found[n.name] for n in graph.nodes if n.name in found), outputs)
+
+
+def hashes(graph: Graph) -> dict[str, str]:
+    """The hash of every value that an output depends on, of its place in the network.
+
+    Values are equal in it that have one place but for who is to the left: branches of
+    a sum that compute alike.
+    """
     ahead = _from_inputs(graph)
     uses: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in graph.outputs:
@@ -33,23 +44,27 @@ def identity(graph: Graph) -> str:
         if node.name not in uses:
             continue
         places[node.name] = _hash(ahead[node.name], sorted(uses[node.name]))
-        for port, value in enumerate(_inputs(node)):
+        for port, value in enumerate(read(node)):
             at = 0 if node.op.commutative else port
             uses[value].append(_hash(places[node.name], at))
     for each in graph.inputs:
         places[each.name] = _hash(ahead[each.name], sorted(uses[each.name]))
     living = [node for node in graph.nodes if node.name in places]
     shared = _parameters(living, places)
-    found = [
-        _hash(
+    found = {
+        node.name: _hash(
             places[node.name],
             _ordered(node, places),
             [shared[name] for name in node.references()],
         )
         for node in living
-    ]
-    outputs = sorted((name, places[value]) for name, value in graph.outputs)
-    return _hash(sorted(found), outputs)
+    }
+    return {**places, **found}
+
+
+def read(node: Node) -> tuple[str, ...]:
+    """What a node reads; a learned constant is the same whatever it is given."""
+    return () if node.op.read == 0 else node.inputs
 
 
 def _from_inputs(graph: Graph) -> dict[str, str]:
@@ -69,15 +84,10 @@ def _from_inputs(graph: Graph) -> dict[str, str]:
     return found
 
 
-def _ordered(node: Node, hashes: dict[str, str]) -> list[str]:
+def _ordered(node: Node, known: dict[str, str]) -> list[str]:
     """Of what a node reads, in the order of its inputs if that counts."""
-    read = [hashes[value] for value in _inputs(node)]
-    return sorted(read) if node.op.commutative else read
-
-
-def _inputs(node: Node) -> tuple[str, ...]:
-    """What a node reads; a learned constant is the same whatever it is given."""
-    return () if node.op.read == 0 else node.inputs
+    found = [known[value] for value in read(node)]
+    return sorted(found) if node.op.commutative else found
 
 
 def _form(operand: Operand | float | int | str) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from resgen.graph.identity import read
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Node
 from resgen.importing.flat import Flat
 from resgen.ops.base import Op, ShapeError, signature
@@ -174,9 +175,7 @@ class _Writer:
                 stack.extend((value, False) for value in reversed(self._inputs(name)))
 
     def _inputs(self, name: str) -> tuple[str, ...]:
-        """What a node depends on; a learned constant depends on nothing."""
-        node = self.graph.node[name]
-        return () if node.op.read == 0 else node.inputs
+        return read(self.graph.node[name])
 
     def _common(self, values: Iterable[str]) -> str:
         """The nearest value that dominates all, constants aside if there are others."""
@@ -305,9 +304,9 @@ class _Writer:
                     label = first
             if label == value:
                 before.append(value)
-            for read in self._inputs(value):
-                if read in of:
-                    of[read].add(label)
+            for above in self._inputs(value):
+                if above in of:
+                    of[above].add(label)
         for value in reversed(before):
             self.extend(to, value, below, depth)
 
