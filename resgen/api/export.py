@@ -17,6 +17,7 @@ from resgen.artifact.form import Finish, Form, Job
 from resgen.artifact.make import make, make_of_file
 from resgen.artifact.manifest import Exported, FileManifest, Manifest
 from resgen.artifact.opened import open_folder
+from resgen.artifact.ready import choices_of
 from resgen.artifact.request import Wishes
 from resgen.artifact.source import Source, from_folder
 from resgen.errors import Problem, UsageError
@@ -127,7 +128,12 @@ def run(
         _refuse_idle(asked, each)
         warn(precision_findings(source.graph, each))
         place = asked.out or _place(source, wanted, to)
-        job = replace(job, precisions=tuple(sorted({*each.values()})), out=place)
+        job = replace(
+            job,
+            precisions=tuple(sorted({*each.values()})),
+            choices=choices_of(source.graph),
+            out=place,
+        )
         finish = form.prepare(chosen, job)
         return _network(source, wanted, to, full, chosen, finish, place, progress)
     path = Path(source)

@@ -22,12 +22,14 @@ Finish: TypeAlias = "Callable[[Ready], tuple[Mapping[str, str], Mapping[str, Any
 class Job:
     """What a form is told beside its own options.
 
-    ``precisions`` are all that the network's operators have. ``source`` and ``words``
+    ``precisions`` are all that the network's operators have, ``choices`` places in the
+    spec of those that choose among numbers. ``source`` and ``words``
     are what is exported and the rest of the command that exports it again, ``out`` the
     folder that is made.
     """
 
     precisions: Sequence[str] = ("fp32",)
+    choices: Sequence[str] = ()
     source: str = ""
     words: tuple[str, ...] = ()
     out: Path = Path()

@@ -186,6 +186,13 @@ def locate_from_graph(graph: Graph) -> Locate:
     return locate
 
 
+def choices_of(graph: Graph) -> tuple[str, ...]:
+    """Places in the spec of what chooses among boxes."""
+    locate = locate_from_graph(graph)
+    names = [node.name for node in graph.nodes if node.op.chooses]
+    return tuple(place for name in names if (place := locate(name)))
+
+
 # --- from a network to its file -------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from resgen.calibrate.ranges import Opened, opened, showing
 from resgen.calibrate.samples import Samples
+from resgen.graph.choices import before_choices
 from resgen.graph.ir import Graph
 from resgen.proof.accuracy import Accuracy, Tally, block_values
 from resgen.runtime.base import Array, Session
@@ -36,13 +37,18 @@ def measure(
     """Compare ``lowered`` with ``folded``, the same network in float32.
 
     ``deployed`` runs the file and gives the outputs; without it they are those of
-    the lowered graph. ``weights`` hold the scales too. bfloat16, of which ONNX Runtime
-    has no convolution on the CPU, is run by PyTorch.
+    the lowered graph. Of a network that chooses among numbers, those that enter the
+    choice stand for what comes of it, and are always the lowered graph's: by how much
+    a precision is off, another choice says nothing. ``weights`` hold the scales too.
+    bfloat16, of which ONNX Runtime has no convolution on the CPU, is run by PyTorch.
     """
-    blocks = block_values(folded)
+    before = before_choices(folded)
+    blocks = block_values(before)
     (given,) = folded.inputs
     tally = Tally(blocks)
-    values = tuple(dict.fromkeys((*blocks, *(value for _, value in folded.outputs))))
+    given_out = {*folded.outputs} if deployed is not None else set()
+    inside = set(before.outputs) - given_out
+    values = tuple(dict.fromkeys((*blocks, *(value for _, value in before.outputs))))
     with opened(folded, weights, values) as wide, _low(lowered, weights, values) as low:
         done = 0
         for batch in samples.batches(BATCH):
@@ -50,14 +56,15 @@ def measure(
             wanted = wide.run(batch)
             feed = _typed(batch, lowered)
             found: Mapping[str, Array] = {}
-            if few or deployed is None:
+            if few or inside:
                 found = low.run(feed)
             if few:
                 tally.add_blocks(wanted, found)
             if deployed is not None:
                 outputs = _run(deployed, given.name, feed)
-            for name, value in folded.outputs:
-                low_one = found[value] if deployed is None else outputs[name]
+            for name, value in before.outputs:
+                own = (name, value) in given_out
+                low_one = outputs[name] if own else found[value]
                 tally.add_output(name, wanted[value], low_one)
             done += len(batch)
             progress(done, samples.count)

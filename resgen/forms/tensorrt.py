@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from resgen.artifact.form import Finish, Form, Job
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, text, told, whole
 from resgen.tensorrt.profiles import Span, format_profile, parse_profile
@@ -83,9 +83,22 @@ class Options(Group):
 
 
 def prepare(options: Options, job: Job) -> Finish:
-    """A target that nothing can build for, or that lacks a precision, is refused."""
+    """A target that nothing can build for, or that lacks a precision, is refused.
+
+    So is a network that chooses among boxes: TensorRT for RTX has no implementation of
+    NonMaxSuppression (1.7 builds nothing), and of what another engine chooses by 16
+    bits or TF32 nothing could be said, since numbers that enter a choice stay inside.
+    """
     from resgen.tensorrt.targets import divided, parse_targets
 
+    if job.choices:
+        raise ResgenError(
+            "no engine is made of a network that chooses among its boxes: TensorRT for "
+            "RTX has no NonMaxSuppression, and another engine's choice cannot be "
+            f"proven\n  at {job.choices[-1]}",
+            hint='with "decode" in place of "suppress" it gives all boxes, among which '
+            "resgen.pictures.boxes.detections chooses alike",
+        )
     targets = parse_targets(options.target) if options.target else ()
     division = divided(targets, options.flavor, job.precisions)
     return lambda ready: make(ready, options, division, job)

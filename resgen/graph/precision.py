@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from resgen.errors import ResgenError, UsageError, did_you_mean
+from resgen.graph.choices import after_choices
 from resgen.graph.ir import Graph
 from resgen.graph.parts import sections
 from resgen.graph.passes import apply
@@ -67,14 +68,19 @@ class Precision:
 def precisions(graph: Graph, wanted: Precision) -> dict[str, str]:
     """The precision of every operator by name.
 
-    What ``keep`` names comes before what the spec says, and that before ``name``. A
-    part that the network does not have is a :class:`~resgen.errors.UsageError`.
+    What ``keep`` names comes before what the spec says, and that before ``name``. What
+    follows from a choice is of float32 whatever is said: 16 bits hold no number of a
+    class above 2048. A part that the network does not have is a
+    :class:`~resgen.errors.UsageError`.
     """
     kept = _kept(graph, wanted.keep)
+    chosen = after_choices(graph)
     found = {}
     for node in graph.nodes:
         said = node.precision or wanted.name
         found[node.name] = wanted.between if node.name in kept else said
+        if node.name in chosen:
+            found[node.name] = "fp32"
     return found
 
 

@@ -163,6 +163,47 @@ def lively(spec: resgen.Spec) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_at_a_precision_boxes_are_chosen_in_float32(
+    precision: str, tmp_path: Path
+) -> None:
+    spec = spec_of("retina", suppress=True)
+    options: dict[str, Any] = {"to": "onnx", "out": tmp_path, "precision": precision}
+    resgen.export(spec, state_dict=lively(spec), **options)
+    model = onnx.load(tmp_path / "model.onnx")
+    kinds = {v.name: v.type.tensor_type.elem_type for v in model.graph.value_info}
+    late: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type in ("TopK", "NonMaxSuppression") or not late.isdisjoint(
+            node.input
+        ):
+            late.update(node.output)
+            assert "Quantize" not in node.op_type
+    low = {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8}
+    assert not low & {kinds.get(name) for name in late}
+
+
+def test_a_camera_picture_goes_to_the_boxes(tmp_path: Path) -> None:
+    spec = spec_of("fcos", suppress=True)
+    resgen.export(
+        spec, state_dict=lively(spec), to="onnx", out=tmp_path, camera=(96, 128)
+    )
+    assert str(resgen.verify(tmp_path)).endswith("is proven")
+
+
+def test_no_engine_chooses_and_it_is_said_where(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "to": "tensorrt",
+        "target": "sm_89",
+        "out": tmp_path / "e",
+    }
+    with pytest.raises(resgen.ResgenError, match="no NonMaxSuppression") as refused:
+        resgen.export(spec_of("fcos", suppress=True), **options)
+    assert "/head" not in refused.value.message
+    assert '"decode"' in str(refused.value.hint)
+    assert not (tmp_path / "e").exists()
+
+
 def test_of_maps_alone_it_is_said_how_boxes_are_made(tmp_path: Path) -> None:
     folder = built(tmp_path / "out", "retina", decode=False)
     with pytest.raises(resgen.ResgenError, match="the maps of a detector") as refused:
@@ -212,8 +253,9 @@ def size_of(size: tuple[int, int]) -> np.ndarray:
     return np.array([min(size) / 5, min(size) / 7])
 
 
-def test_boxes_are_told_and_drawn(tmp_path: Path) -> None:
-    spec = spec_of("fcos", decode=True)
+@pytest.mark.parametrize("giving", ["decode", "suppress"])
+def test_boxes_are_told_and_drawn(giving: str, tmp_path: Path) -> None:
+    spec = spec_of("fcos", **{giving: True})
     state = resgen.to_torch(resgen.expand(spec)).state_dict()
     state["head.classification_head.cls_logits.bias"] += torch.tensor([9.0, 0.0, 6.0])
     resgen.build(spec, tmp_path / "out", state_dict=state)
