@@ -96,7 +96,7 @@ BUDGET = {
     "tensorrt": 1450,
     "runtime": 1040,
     "pictures": 525,
-    "importing": 4500,
+    "importing": 6000,
     "proof": 2135,
     "calibrate": 680,
     "serve": 380,

@@ -387,9 +387,16 @@ def _by_name(output: str) -> list[tuple[bool, int, str]]:
 
 
 def _values(op: Op) -> list[str]:
-    """The attributes that name a kept value, in the order of the inputs."""
+    """The attributes that name a kept value, in the order of the inputs.
+
+    One that says nothing is of an input that is not given.
+    """
     known = signature(type(op))  # type: ignore[arg-type]  # mypy doubts that types hash
-    return [name for name, param in known.items() if param.kind == "value"]
+    return [
+        name
+        for name, param in known.items()
+        if param.kind == "value" and getattr(op, name) is not None
+    ]
 
 
 # --- JSON -----------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The design of a network recovered: stages, blocks once, what varies as parameters."""

@@ -1,0 +1,433 @@
+"""Blocks, stems, heads and parts of the language recognised in a body.
+
+A built-in one is tried: it is expanded by itself on the type that enters, and what
+comes of it is laid beside the body. Its arguments are looked for one at a time, among
+values that the body itself has (kernels, groups, shares of channels); only what is
+equal, names of parameters included, is taken.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cache
+from typing import Any, Final
+
+from resgen.expansion.network import examine
+from resgen.graph.ir import INPUT, Graph
+from resgen.importing.body import elements
+from resgen.importing.design.known import definition, named
+from resgen.importing.design.parts import Part, Parts, parts, walk
+from resgen.importing.design.write import Defaults, shorthand
+from resgen.ops.types import TensorType
+from resgen.spec.library import builtin_files
+from resgen.spec.params import REQUIRED, Param
+
+Arguments = dict[str, Any]
+
+#: The share of a block's operators that a body has at least where it is one.
+LIKE: Final = 0.5
+#: What training alone sees, and what is not looked for.
+_UNSEEN: Final = ("drop_path_rate", "zero_init", "regularize", "dropout", "scale_init")
+_TRIALS: Final = 160  # that one body is worth
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An operator of a body, as it is compared."""
+
+    path: str
+    kind: str
+    said: tuple[tuple[str, str], ...]
+
+
+def leaves(body: Parts, path: str = "") -> Iterator[tuple[str, Part]]:
+    """The operators of a body with their paths in it."""
+    for part in body:
+        at = f"{path}.{part.path}" if path and part.path else path or part.path
+        if part.kind not in ("seq", "residual", "") and not part.bodies:
+            yield at, part
+        elif part.kind not in ("seq", ""):
+            yield at, replace(part, bodies=[])
+        for inner in part.bodies:
+            yield from leaves(inner, at)
+
+
+def profile(body: Parts) -> Counter[Leaf]:
+    """The operators of a body, and how often each is there."""
+    return Counter(
+        Leaf(path, part.kind, tuple(sorted((k, repr(v)) for k, v in
+             part.attributes.items())))
+        for path, part in leaves(body)
+    )  # fmt: skip
+
+
+def paths(body: Parts) -> set[str]:
+    """Where the body has parameters."""
+    return {path for path, part in leaves(body) if part.owned and not part.bodies}
+
+
+@dataclass(slots=True, eq=False)
+class Sought:
+    """A body that is to be told by a built-in one; ``first`` is its network's first."""
+
+    body: Parts
+    enters: TensorType
+    width: int
+    stride: int
+    first: bool = True
+    key: Any = None
+    profile: Counter[Leaf] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.key = tuple(part.whole() for part in self.body)
+        self.profile = profile(self.body)
+
+
+class Presets:
+    """Tries built-in definitions under the defaults of one network."""
+
+    def __init__(self, defaults: Defaults) -> None:
+        self.defaults = shorthand(defaults)
+        self.known: dict[Any, Parts | None] = {}
+        self.trials = 0
+
+    # --- expansions -------------------------------------------------------------------
+
+    def block(self, name: str, given: Arguments, sought: Sought) -> Parts | None:
+        """What the block gives as a block of a stage."""
+        params = definition(name)
+        same = sought.stride == 1 and sought.width == sought.enters.channels
+        deep = same and not sought.first
+        stage: dict[str, Any] = {"block": name, "depth": 2 if deep else 1, **given}
+        if "width" in params:
+            stage.setdefault("width", sought.width)
+        if "stride" in params:
+            stage["stride"] = sought.stride
+        spec = {"stem": [], "stages": [stage], "head": []}
+        made = self._made(spec, sought.enters)
+        if made is None or len(made) != 1 or made[0].kind != "seq":
+            return None
+        units = made[0].bodies[0]
+        if len(units) != 1 + deep or units[-1].kind != "seq":
+            return None
+        return units[-1].bodies[0]
+
+    def part(self, name: str, given: Arguments, sought: Sought) -> Parts | None:
+        """What the block gives in a body."""
+        use = {"use": name, "with": given} if given else name
+        return self._made({"stem": use, "stages": [], "head": []}, sought.enters)
+
+    def _made(self, spec: dict[str, Any], enters: TensorType) -> Parts | None:
+        key = repr((spec, enters.shape))
+        if key not in self.known:
+            self.trials += 1
+            whole = {
+                "resgen": 1,
+                "name": "trial",
+                "input": list(enters.shape),
+                "defaults": self.defaults,
+                **spec,
+            }
+            graph = examine(whole).graph if 2 <= enters.rank <= 4 else None
+            self.known[key] = None if graph is None else _parts(graph)
+        return self.known[key]
+
+    # --- search -----------------------------------------------------------------------
+
+    def found(
+        self, name: str, sought: Sought, *, start: Arguments | None = None, of: str
+    ) -> Arguments | None:
+        """Arguments that make the definition equal to the body, or None."""
+        run = self.block if of == "block" else self.part
+        params = {
+            key: param
+            for key, param in definition(name).items()
+            if key not in (*_UNSEEN, "stride" if of == "block" else "")
+        }
+        given = dict(start or {})
+        if start is None:
+            for key, param in params.items():
+                if param.default is REQUIRED and not (of == "block" and key == "width"):
+                    value = next(iter(_candidates(key, param, sought)), None)
+                    if value is None:
+                        return None
+                    given[key] = value
+        made = run(name, given, sought)
+        best = _score(made, sought)
+        if start is None and best < LIKE and not _akin(made, sought):
+            return None
+        budget = self.trials + _TRIALS
+
+        def better(values: Iterator[Any], key: str, default: Any) -> bool:
+            """Take the best of these values, if it is better than what is given."""
+            nonlocal best, given
+            before = best
+            for value in values:
+                if best == 1 or self.trials > budget:
+                    break
+                tried = {**given, key: value}
+                if value == default:
+                    tried.pop(key)
+                score = _score(run(name, tried, sought), sought)
+                if score > best:
+                    best, given = score, tried
+            return best > before
+
+        while best < 1:
+            improved = False
+            for key, param in params.items():
+                if of == "block" and key == "width":
+                    continue
+                values = _candidates(key, param, sought)
+                if better(values, key, param.default):
+                    improved = True
+                if param.kind == "body" and isinstance(given.get(key), (str, dict)):
+                    improved |= better(_tuned(given[key], sought), key, param.default)
+            if not improved or self.trials > budget:
+                break
+        return given if best == 1 else None
+
+
+def _akin(made: Parts | None, sought: Sought) -> bool:
+    """Whether parameters of both have the same names, by and large."""
+    if made is None:
+        return True  # with other arguments it may fit
+    ours, theirs = paths(sought.body), paths(made)
+    return len(ours & theirs) >= LIKE * max(len(ours), len(theirs), 1)
+
+
+def _score(made: Parts | None, sought: Sought) -> float:
+    """1 where they are equal, less by what they do not have in common."""
+    if made is None:
+        return -1
+    if tuple(part.whole() for part in made) == sought.key:
+        return 1
+    theirs = profile(made)
+    both = (theirs & sought.profile).total()
+    return 0.99 * both / max(theirs.total(), sought.profile.total(), 1)
+
+
+def _parts(graph: Graph) -> Parts | None:
+    outputs = dict(graph.outputs)
+    if len(outputs) != 1:
+        return None
+    (value,) = outputs.values()
+    return parts(elements(graph, INPUT, value, known=INPUT), graph)
+
+
+# --- candidates -----------------------------------------------------------------------
+
+
+def _candidates(key: str, param: Param, sought: Sought) -> Iterator[Any]:
+    """Values that an argument may have, the likely ones first."""
+    match param.kind:
+        case "boolean":
+            yield from (True, False)
+        case "enum":
+            yield from param.choices
+        case "integer" | "channels":
+            yield from _integers(key, sought)
+        case "number":
+            yield from _numbers(sought)
+        case "body":
+            yield from _bodies(key, sought)
+        case "shortcut":
+            yield from builtin_files()["shortcut"]
+        case "list":
+            yield from _lists(sought)
+
+
+def _said(sought: Sought, *keys: str) -> list[int]:
+    values: Counter[int] = Counter()
+    for part in walk(sought.body):
+        for key in keys:
+            value = part.attributes.get(key)
+            if isinstance(value, int) and not isinstance(value, bool):
+                values[value] += 1
+    return [value for value, _ in values.most_common()]
+
+
+def _integers(key: str, sought: Sought) -> list[int]:
+    own = _said(sought, key)
+    if own:
+        return own
+    widths = [
+        part.attributes["out"] // part.attributes["groups"]
+        for part in walk(sought.body)
+        if part.attributes.get("groups", 1) > 1 and "out" in part.attributes
+    ]
+    found = [*widths, *_said(sought, "groups", "out"), *range(1, 9), 16]
+    return list(dict.fromkeys(found))[:24]
+
+
+def _numbers(sought: Sought) -> list[Any]:
+    """Shares of channels that the body has."""
+    found: Counter[Fraction] = Counter()
+    for part in walk(sought.body):
+        out = part.attributes.get("out")
+        if isinstance(out, int):
+            for of in (sought.width, sought.enters.channels, part.enters.channels):
+                ratio = Fraction(out, of)
+                found[ratio] += 1
+                found[1 / ratio] += 1
+                for nice in (4, 8, 16, 24, 32):
+                    if abs(ratio - Fraction(1, nice)) < Fraction(1, 64):
+                        found[Fraction(1, nice)] += 1
+                if ratio > 1:
+                    found[Fraction(round(2 * ratio), 2)] += 1
+    ordered = sorted(found, key=lambda r: (r.denominator > 1, -found[r], r.denominator))
+    return [_number(r) for r in ordered][:24]
+
+
+def _number(value: Fraction) -> Any:
+    whole = value.denominator == 1
+    return int(value) if whole else f"{value.numerator}/{value.denominator}"
+
+
+def _lists(sought: Sought) -> list[list[int]]:
+    outs = [
+        part.attributes["out"]
+        for part in walk(sought.body)
+        if isinstance(part.attributes.get("out"), int)
+    ]
+    return [outs] if outs else []
+
+
+def _bodies(key: str, sought: Sought) -> Iterator[Any]:
+    """Activations of the body, and parts that have nothing that it lacks."""
+    if key in ("act", "gate"):
+        acts = {repr(p.attributes): p for p in walk(sought.body) if p.kind == "act"}
+        for part in acts.values():
+            yield {"op": "act", **part.attributes} if part.attributes else "act"
+        return
+    for name in named("parts"):
+        if _within(name, sought):
+            yield name
+
+
+def _tuned(value: Any, sought: Sought) -> Iterator[Any]:
+    """A part with other arguments, one changed at a time."""
+    name = value if isinstance(value, str) else value.get("use", "")
+    given = value.get("with", {}) if isinstance(value, dict) else {}
+    for key, param in definition(name).items():
+        if key not in ("of", "stride", "width"):
+            for new in _candidates(key, param, sought):
+                if new != given.get(key, param.default):
+                    yield {"use": name, "with": {**given, key: new}}
+
+
+def _within(name: str, sought: Sought) -> bool:
+    """Whether a part has no operators but such as the body has, too."""
+    kinds, components = _contents(name)
+    if not kinds:
+        return False
+    ours = {part.kind for part in walk(sought.body)}
+    return kinds <= ours and components <= {
+        path.rpartition(".")[2] for path in paths(sought.body)
+    }
+
+
+@cache
+def _contents(name: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The kinds of operators of a part, and the last components of its paths."""
+    params = definition(name)
+    if any(p.default is REQUIRED for key, p in params.items()):
+        return frozenset(), frozenset()
+    sought = Sought([], TensorType((64, 32, 32)), 64, 1)
+    made = Presets({}).part(name, {}, sought) or []
+    kinds = frozenset(part.kind for _, part in leaves(made))
+    return kinds, frozenset(path.rpartition(".")[2] for path in paths(made))
+
+
+# --- parts of a body ------------------------------------------------------------------
+
+
+def recognised(body: Parts, presets: Presets) -> Parts:
+    """The body with built-in parts in place of what is equal to them."""
+    return [_recognised(part, presets) for part in body]
+
+
+def _recognised(part: Part, presets: Presets) -> Part:
+    if part.kind == "seq":
+        sought = Sought(part.bodies[0], part.enters, part.leaves.channels, 1)
+        for name in named("parts"):
+            if name != "conv_norm" and not _within(name, sought):
+                continue
+            if name == "conv_norm" and paths(part.bodies[0]) != {"conv", "bn"}:
+                continue
+            given = presets.found(name, sought, of="part")
+            if given is not None:
+                return replace(
+                    part, kind="use", attributes={"use": name, **given}, bodies=[]
+                )
+    bodies = [recognised(inner, presets) for inner in part.bodies]
+    return replace(part, bodies=bodies)
+
+
+@dataclass(slots=True)
+class Fitted:
+    """A built-in block that all instances are of; arguments by instance."""
+
+    name: str
+    arguments: list[Arguments]
+
+
+def fitted(seeking: Sequence[Sought], presets: Presets) -> Fitted | None:
+    """The built-in block that all of these bodies are, if there is one."""
+    different = list({(s.key, s.first): s for s in seeking}.values())
+    different.sort(key=lambda s: -len(s.profile))
+    ours = paths(different[0].body)
+    for name in sorted(named("blocks"), key=lambda n: -_overlap(n, ours, presets)):
+        if _overlap(name, ours, presets) < LIKE:
+            break
+        made = _fitted(name, different, presets)
+        if made is not None:
+            by = {(s.key, s.first): made[n] for n, s in enumerate(different)}
+            return Fitted(name, [by[s.key, s.first] for s in seeking])
+    return None
+
+
+def _overlap(name: str, ours: set[str], presets: Presets) -> float:
+    """Which share of a body's parameters a block has names for."""
+    theirs = _names(name)
+    return len(ours & theirs) / max(len(ours), 1)
+
+
+@cache
+def _names(name: str) -> frozenset[str]:
+    """The paths of parameters of a block, as it is usually."""
+    presets = Presets({})
+    sought = Sought([], TensorType((64, 32, 32)), 128, 2)
+    given = {}
+    for key, param in definition(name).items():
+        if param.default is REQUIRED and key != "width":
+            given[key] = 4
+    made = presets.block(name, given, sought)
+    return frozenset(paths(made or []))
+
+
+def _fitted(
+    name: str, different: Sequence[Sought], presets: Presets
+) -> list[Arguments] | None:
+    pool: list[Arguments] = []
+    for sought in different:
+        if any(_fits(name, given, sought, presets) for given in pool):
+            continue
+        given = None
+        for start in [*pool[:2], None]:
+            given = presets.found(name, sought, start=start, of="block")
+            if given is not None:
+                break
+        if given is None:
+            return None
+        pool.append(given)
+    fits = [[_fits(name, given, s, presets) for s in different] for given in pool]
+    order = sorted(range(len(pool)), key=lambda n: -sum(fits[n]))
+    return [next(pool[n] for n in order if fits[n][at]) for at in range(len(different))]
+
+
+def _fits(name: str, given: Arguments, sought: Sought, presets: Presets) -> bool:
+    return _score(presets.block(name, given, sought), sought) == 1

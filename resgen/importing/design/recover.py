@@ -1,0 +1,521 @@
+"""The design of a network that was read: a spec as a person would write it.
+
+Every step is held against the graph: what does not give the same operators, wired
+alike, with parameters of the same names, is not taken, and less of the design is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from resgen.expansion.network import examine
+from resgen.graph.identity import identity
+from resgen.graph.ir import INPUT, OUTPUT, Graph
+from resgen.importing.body import elements, flat_spec
+from resgen.importing.design.known import definition
+from resgen.importing.design.known import named as presets_of
+from resgen.importing.design.parts import Parts, parts, refolded
+from resgen.importing.design.presets import Presets, Sought, fitted, recognised
+from resgen.importing.design.table import (
+    Stage,
+    Table,
+    Unit,
+    grouped,
+    joined,
+    row,
+    table,
+)
+from resgen.importing.design.unify import template
+from resgen.importing.design.write import (
+    Defaults,
+    Parameter,
+    Unwritten,
+    Uses,
+    Writer,
+    alike,
+    literal,
+    shorthand,
+)
+from resgen.importing.flat import Flat
+from resgen.spec.params import REQUIRED
+
+#: The names that the language gives of itself.
+_USUAL: Final = {
+    "stage": "layer{stage + 1}",
+    "block": "{index}",
+    "entry": "entry",
+    "exit": "exit",
+}
+
+
+def design(flat: Flat) -> dict[str, Any]:
+    """The spec of a network with as much of its design as is sure.
+
+    It gives :func:`~resgen.graph.identity.identity` and the names of parameters of the
+    graph; where no more is understood it is the plain list of operators.
+    """
+    for made in _attempts(flat):
+        if made is not None and met(flat.graph, made):
+            return made
+    return flat_spec(flat)
+
+
+def met(graph: Graph, spec: Mapping[str, Any]) -> bool:
+    """Whether a spec is of this network, under the same names."""
+    made = examine(spec).graph
+    if made is None or named(made) != named(graph):
+        return False
+    return identity(made) == identity(graph)
+
+
+def named(graph: Graph) -> dict[str, int]:
+    """For each output what it is computed by, names of parameters included."""
+    found: dict[str, int] = {each.name: hash(each.name) for each in graph.inputs}
+    for node in graph.nodes:
+        if node.op.training_only:
+            found[node.name] = found[node.inputs[0]]
+            continue
+        read = [found[value] for value in node.inputs]
+        if node.op.commutative:
+            read.sort()
+        owned = tuple(node.references())
+        found[node.name] = hash((node.op.name, owned, tuple(read)))
+    return {name: found[value] for name, value in graph.outputs}
+
+
+def _attempts(flat: Flat) -> Iterator[dict[str, Any] | None]:
+    graph = flat.graph
+    outputs = dict(graph.outputs)
+    if list(outputs) != [OUTPUT]:
+        return
+    top = parts(elements(graph, INPUT, outputs[OUTPUT], known=INPUT), graph)
+    defaults = alike([top])
+    found = row(top)
+    grouped([item for item in found if isinstance(item, Unit)])
+    presets = Presets(defaults)
+    for by in (presets, None):
+        yield Assembly(graph, table(found), defaults, by).told()
+    yield without_stages(graph, top, defaults)
+
+
+def without_stages(graph: Graph, top: Parts, defaults: Defaults) -> dict[str, Any]:
+    """The network as a stem and a head, folded by paths."""
+    return {
+        "resgen": 1,
+        "name": graph.name,
+        "input": list(graph.inputs[0].type.shape),
+        "defaults": shorthand(defaults),
+        "stem": literal(top, defaults),
+        "stages": [],
+        "head": [],
+    }
+
+
+class Assembly:
+    """A spec put together of a table's stages."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        made: Table,
+        defaults: Defaults,
+        presets: Presets | None = None,
+    ) -> None:
+        self.presets = presets
+        self.graph = graph
+        self.table = made
+        self.defaults = defaults
+        self.names: dict[str, str] = {}
+        self.said: dict[str, Any] = {}
+        self.blocks: dict[str, Any] = {}
+        self.stages: list[dict[str, Any]] = [{} for _ in made.stages]
+
+    def told(self) -> dict[str, Any] | None:
+        """The whole spec; None where the language has no form for it."""
+        try:
+            return self.spec()
+        except Unwritten:
+            return None
+
+    def spec(self) -> dict[str, Any]:
+        """The whole spec; :class:`Unwritten` where the language has no form for it."""
+        if not self.table.stages:
+            raise Unwritten("no stages")
+        self._name()
+        self._units()
+        self._ends("entry")
+        self._ends("exit")
+        made: dict[str, Any] = {
+            "resgen": 1,
+            "name": self.graph.name,
+            "input": list(self.graph.inputs[0].type.shape),
+        }
+        names = {k: v for k, v in self.names.items() if v != _USUAL[k]}
+        if names:
+            made["names"] = names
+        stem = self._whole(self.table.stem, "stems")
+        made["stem"] = self._body(self.table.stem) if stem is None else stem
+        defaults = {**self.said, **shorthand(self.defaults)}
+        if defaults:
+            made["defaults"] = defaults
+        made["stages"] = self.stages
+        made["head"] = self._head(self.table.head)
+        if self.blocks:
+            made["blocks"] = self.blocks
+        return made
+
+    def _whole(self, body: Parts, of: str) -> Any:
+        """A stem or head that is a built-in one, or None."""
+        if self.presets is None or not body:
+            return None
+        folded = refolded(body)
+        path = ""
+        if len(folded) == 1 and folded[0].kind == "seq" and of == "heads":
+            path, folded = folded[0].path, folded[0].bodies[0]
+        enters = folded[0].enters
+        sought = Sought(folded, enters, folded[-1].leaves.channels, 1)
+        for name in presets_of(of):
+            given = self.presets.found(name, sought, of="part")
+            if given is None:
+                continue
+            if name == "classifier" and not path:
+                return {"classes": folded[-1].leaves.channels, **given}
+            if not given and not path:
+                return name
+            made: dict[str, Any] = {"use": name}
+            if path:
+                made["as"] = path
+            if given:
+                made["with"] = given
+            return made
+        return None
+
+    def _body(self, body: Parts) -> Any:
+        folded = refolded(body)
+        if self.presets is not None:
+            folded = recognised(folded, self.presets)
+        found = literal(folded, self.defaults)
+        return found[0] if len(found) == 1 else found
+
+    def _head(self, body: Parts) -> Any:
+        head = self._whole(body, "heads")
+        return self._body(body) if head is None else head
+
+    # --- names ------------------------------------------------------------------------
+
+    def _name(self) -> None:
+        stages = self.table.stages
+        paths = [stage.path for stage in stages]
+        numbers = list(range(len(stages)))
+        text = fit(paths, {"stage": numbers})
+        if text is None:
+            for made, path in zip(self.stages, paths, strict=True):
+                made["name"] = path
+        else:
+            self.names["stage"] = text
+        units = list(self._placed())
+        of = [unit.path[len(stage.path) :].lstrip(".") for stage, _, _, unit in units]
+        known = {
+            "index": [index for _, _, index, _ in units],
+            "block": list(range(len(units))),
+            "stage": [at for _, at, _, _ in units],
+        }
+        text = fit(of, known)
+        if text is None:
+            raise Unwritten("names of blocks")
+        self.names["block"] = text
+
+    def _placed(self) -> Iterator[tuple[Stage, int, int, Unit]]:
+        for at, stage in enumerate(self.table.stages):
+            for index, unit in enumerate(stage.units):
+                yield stage, at, index, unit
+
+    # --- blocks -----------------------------------------------------------------------
+
+    def _units(self) -> None:
+        groups: dict[int, list[tuple[int, int, Unit]]] = {}
+        for _, at, index, unit in self._placed():
+            groups.setdefault(unit.group, []).append((at, index, unit))
+        usual = Counter(stage.units[0].group for stage in self.table.stages)
+        most = usual.most_common(1)[0][0]
+        for group, placed in groups.items():
+            name = self._block(placed)
+            stages = sorted({at for at, _, _ in placed})
+            if group == most:
+                self.said = {"block": name, **self.said}
+            else:
+                for at in stages:
+                    self.stages[at] = {"block": name, **self.stages[at]}
+        for made, stage in zip(self.stages, self.table.stages, strict=True):
+            made["depth"] = len(stage.units)
+
+    def _block(self, placed: Sequence[tuple[int, int, Unit]]) -> str:
+        uses = Uses(
+            channels=[u.enters.channels for _, _, u in placed],
+            width=[u.leaves.channels for _, _, u in placed],
+            stride=[u.stride if index == 0 else 1 for _, index, u in placed],
+            index=[index for _, index, _ in placed],
+            stage=[at for at, _, _ in placed],
+        )
+        names = ["width"]
+        if max(uses.stride) > 1:
+            names.append("stride")
+        writer = Writer(uses, self.defaults, names=names)
+        bodies = [u.body for _, _, u in placed]
+        if self.presets is not None:
+            bodies = [recognised(body, self.presets) for body in bodies]
+            builtin = self._builtin(writer, placed, self.presets)
+            if builtin is not None:
+                self._tell(writer, placed)
+                return builtin
+        body = writer.body(template(bodies))
+        name = self._definition(writer, body, "block")
+        self._tell(writer, placed)
+        return name
+
+    def _builtin(
+        self,
+        writer: Writer,
+        placed: Sequence[tuple[int, int, Unit]],
+        presets: Presets,
+    ) -> str | None:
+        """The built-in block that all of these units are, its arguments told."""
+        first = self.table.stages[0].units[0]
+        seeking = [
+            Sought(u.body, u.enters, u.leaves.channels, u.stride, u is first)
+            for _, _, u in placed
+        ]
+        made = fitted(seeking, presets)
+        if made is None:
+            return None
+        params = definition(made.name)
+        writer.taken = {"width", "stride"} & set(params)
+        for key, param in params.items():
+            if not any(key in given for given in made.arguments):
+                continue
+            values = [given.get(key, param.default) for given in made.arguments]
+            parameter = Parameter(param.kind, values, param.default)
+            usual = _usual(values, writer.uses.stage)
+            if usual != param.default and usual is not None:
+                if self.said.get(key, usual) != usual:
+                    return None
+                self.said[key] = parameter.default = usual
+            if param.kind in ("body", "list") and any(v != usual for v in values):
+                return None
+            writer.params[key] = parameter
+        return made.name
+
+    def _definition(self, writer: Writer, body: list[Any], called: str) -> str:
+        params: dict[str, Any] = {}
+        if "width" in writer.taken:
+            params["width"] = {"type": "channels"}
+        if "stride" in writer.taken:
+            params["stride"] = {"type": "integer", "default": 1}
+        for key, parameter in writer.params.items():
+            params[key] = {"type": parameter.kind}
+            default = _usual(parameter.values, writer.uses.stage)
+            if default is not None:
+                parameter.default = default
+                params[key]["default"] = default
+        made: dict[str, Any] = {"params": params} if params else {}
+        made["body"] = body[0] if len(body) == 1 else body
+        for known, other in self.blocks.items():
+            if other == made:
+                return known
+        name = called
+        number = 1
+        while name in self.blocks:
+            number += 1
+            name = f"{called}_{'abcdefghijklmnop'[number - 1]}"
+        self.blocks[name] = made
+        return name
+
+    def _tell(self, writer: Writer, placed: Sequence[tuple[int, int, Unit]]) -> None:
+        """What the stages say of a block's parameters."""
+        for at in sorted({at for at, _, _ in placed}):
+            rows = [n for n, each in enumerate(placed) if each[0] == at]
+            made = self.stages[at]
+            if "width" in writer.taken:
+                made["width"] = _series([writer.uses.width[n] for n in rows])
+            if "stride" in writer.taken:
+                stride = writer.uses.stride[rows[0]]
+                if stride != (1 if at == 0 else 2):
+                    made["stride"] = stride
+            if writer.acts is not None:
+                act = writer.acts[rows[0]]
+                if act != self.defaults.get("act", {}).get("type", "relu"):
+                    made["act"] = act
+            for key, parameter in writer.params.items():
+                values = [parameter.values[n] for n in rows]
+                usual = parameter.default
+                told = [usual if v is None else v for v in values]
+                if any(v is REQUIRED for v in told):
+                    raise Unwritten("a value that nothing tells")
+                if any(v != usual for v in told):
+                    made[key] = _series(told)
+
+    # --- entries and exits ------------------------------------------------------------
+
+    def _ends(self, which: str) -> None:
+        stages = self.table.stages
+        bodies = [(at, getattr(s, which)) for at, s in enumerate(stages)]
+        there = [(at, body) for at, body in bodies if body]
+        if not there:
+            return
+        relative = self._end_names(which, there)
+        texts = [literal(body, self.defaults) for body in relative]
+        texts_ = [t[0] if len(t) == 1 else t for t in texts]
+        first = texts_[0]
+        if len(there) > 1 and len(there) > len(stages) / 2:
+            shared = first if all(t == first for t in texts_) else None
+            if shared is None:
+                shared = self._end_block(which, there, relative)
+            if shared is not None:
+                self.said[which] = shared
+                for at, body in bodies:
+                    if not body:
+                        self.stages[at][which] = []
+                return
+        for (at, _), text in zip(there, texts_, strict=True):
+            self.stages[at][which] = text
+
+    def _end_names(self, which: str, there: list[tuple[int, Parts]]) -> list[Parts]:
+        """The bodies under paths of their own; the path that they share is a name."""
+        stages = self.table.stages
+        relative, prefixes = [], []
+        for _, body in there:
+            folded = refolded(body)
+            prefix = ""
+            while len(folded) == 1 and folded[0].kind == "seq":
+                prefix = joined(prefix, folded[0].path)
+                folded = folded[0].bodies[0]
+            prefixes.append(prefix)
+            relative.append(folded)
+        if not any(p.owned for body in relative for p in body):
+            return relative
+        inside = [
+            _below(p, stages[at].path)
+            for p, (at, _) in zip(prefixes, there, strict=True)
+        ]
+        numbers = {"stage": [at for at, _ in there]}
+        text = None
+        if all(p is not None for p in inside) and "stage" in self.names:
+            text = fit([p or "" for p in inside], numbers)
+        if text is None:
+            text = fit(prefixes, numbers)
+            text = None if text is None else f"/{text}"
+        if text is None or text == "/":
+            raise Unwritten(f"names of what is at the {which}")
+        self.names[which] = text
+        return relative
+
+    def _end_block(
+        self, which: str, there: list[tuple[int, Parts]], relative: list[Parts]
+    ) -> str | None:
+        stages = self.table.stages
+        placed = [
+            (at, 0, Unit("", body, body[0].enters, body[-1].leaves))
+            for (at, _), body in zip(there, relative, strict=True)
+        ]
+        strides = [unit.stride for _, _, unit in placed]
+        takes = which == "entry"
+        uses = Uses(
+            channels=[u.enters.channels for _, _, u in placed],
+            width=[stages[at].units[-1].leaves.channels for at, _, _ in placed],
+            stride=strides,
+            index=[0] * len(placed),
+            stage=[at for at, _, _ in placed],
+        )
+        names = ["width"] if "width" in next(iter(self.stages)) else []
+        if takes and max(strides) > 1 and "stride" not in str(self.blocks):
+            names.append("stride")
+        writer = Writer(uses, self.defaults, names=names)
+        try:
+            body = writer.body(template([u.body for _, _, u in placed]))
+        except Unwritten:
+            return None
+        if not writer.params and not writer.taken:
+            return body[0] if len(body) == 1 else body  # type: ignore[return-value]
+        called = "downsample" if which == "entry" else which
+        name = self._definition(writer, body, called)
+        for at, _, _ in placed:
+            if "width" in writer.taken:
+                self.stages[at].pop("width", None)
+        self._tell(writer, placed)
+        return name
+
+
+def _below(path: str, around: str) -> str | None:
+    """The path relative to one around it; None where it lies elsewhere."""
+    if not around or path == around:
+        return path[len(around) :]
+    return path[len(around) + 1 :] if path.startswith(f"{around}.") else None
+
+
+def _series(values: list[Any]) -> Any:
+    """Values of the blocks of a stage: one for all, a rule, or a list."""
+    if all(v == values[0] for v in values):
+        return values[0]
+    if all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+        step = values[1] - values[0]
+        if len(values) > 2 and all(b - a == step for a, b in pairwise(values)):
+            return f"{values[0]} + {step} * index"
+    return values
+
+
+def _usual(values: Sequence[Any], stages: Sequence[int]) -> Any:
+    """The value that most stages have for all their blocks."""
+    told: dict[int, list[Any]] = {}
+    for value, stage in zip(values, stages, strict=True):
+        if value is not None:
+            told.setdefault(stage, []).append(value)
+    one = [v[0] for v in told.values() if all(x == v[0] for x in v)]
+    some = one or [v[0] for v in told.values()]
+    if not some:
+        return None
+    most = Counter(map(repr, some)).most_common(1)[0][0]
+    return next(v for v in some if repr(v) == most)
+
+
+def fit(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
+    """A template that gives these texts by known numbers; None if none does."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    split = [re.split(r"(\d+)", text) for text in texts]
+    if len({(len(each), *each[::2]) for each in split}) > 1:
+        return _spelled(texts, known)
+    made = ""
+    for column in zip(*split, strict=True):
+        if len(set(column)) == 1:
+            made += column[0]
+            continue
+        numbers = [int(c) for c in column]
+        if any(str(v) != c for v, c in zip(numbers, column, strict=True)):
+            return None
+        for name, values in known.items():
+            shift = numbers[0] - values[0]
+            if all(a - b == shift for a, b in zip(numbers, values, strict=True)):
+                sign = "+" if shift > 0 else "-"
+                made += f"{{{name} {sign} {abs(shift)}}}" if shift else f"{{{name}}}"
+                break
+        else:
+            return _spelled(texts, known)
+    return made
+
+
+def _spelled(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
+    """A template that looks letters up by a number that is all different."""
+    count = len(texts)
+    for name, values in known.items():
+        if list(values) != list(range(count)) or len({len(t) for t in texts}) != 1:
+            continue
+        made = ""
+        for column in zip(*texts, strict=True):
+            one = len(set(column)) == 1
+            made += column[0] if one else "{'" + "".join(column) + f"'[{name}]}}"
+        return made
+    return None

@@ -1,0 +1,285 @@
+"""Units, and the stages that they stand in, found by their paths.
+
+A unit is what a network repeats: a sequence under a numbered path which has a merge or
+several maps in it. Sequences that hold units are opened; what stands beside the units
+stays as it is, under its whole path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from resgen.importing.design.parts import Part, Parts, sequence
+from resgen.importing.design.unify import OPTIONAL, core, difference, renamed
+from resgen.ops.types import TensorType
+
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One use of what is to become a block; ``path`` is absolute."""
+
+    path: str
+    body: Parts
+    enters: TensorType
+    leaves: TensorType
+    group: int = -1  # units of one group are instances of one block
+
+    @property
+    def stride(self) -> int:
+        """By how much the map gets smaller."""
+        before, after = self.enters.spatial, self.leaves.spatial
+        if not before or not after or len(before) != len(after):
+            return 1
+        return max(round(b / a) for b, a in zip(before, after, strict=True))
+
+    def part(self) -> Part:
+        """The unit as a plain sequence again."""
+        return sequence(self.path, self.body)
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """Units in a row, with what stands before and after them."""
+
+    units: list[Unit]
+    path: str
+    entry: Parts = field(default_factory=list)
+    exit: Parts = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Table:
+    """A network as stages between a stem and a head."""
+
+    stem: Parts
+    stages: list[Stage]
+    head: Parts
+
+
+def pattern(path: str) -> str:
+    """The path without its numbers."""
+    return _NUMBER.sub("*", path)
+
+
+def number(path: str) -> int | None:
+    """The last number of the path's last component."""
+    found = _NUMBER.findall(path.rpartition(".")[2])
+    return int(found[-1]) if found else None
+
+
+def numbered(path: str) -> str:
+    """The path as far as to its last number."""
+    names = path.split(".")
+    while names and not _NUMBER.search(names[-1]):
+        names.pop()
+    return ".".join(names)
+
+
+def joined(path: str, component: str) -> str:
+    """A path within a path."""
+    return f"{path}.{component}" if path and component else path or component
+
+
+# --- units ----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Kind:
+    """What the sequences of one pattern hold."""
+
+    merges: int = 0
+    owned: int = 0  # operators with parameters that stand in them by themselves
+    inner: int = 0  # sequences in them
+    numbered: int = 0
+    count: int = 0
+
+
+def _kinds(body: Parts, path: str, found: dict[str, _Kind]) -> None:
+    for part in body:
+        if part.kind != "seq":
+            continue
+        at = joined(path, part.path)
+        kind = found[pattern(at)]
+        kind.count += 1
+        for inner in part.bodies[0]:
+            if inner.kind == "seq":
+                kind.inner += 1
+                kind.numbered += number(inner.path) is not None
+            else:
+                kind.merges += bool(inner.bodies)
+                kind.owned += inner.owned
+        _kinds(part.bodies[0], at, found)
+
+
+def row(body: Parts) -> list[Unit | Part]:
+    """The network in a row: units, and parts under their whole paths."""
+    kinds: dict[str, _Kind] = defaultdict(_Kind)
+    _kinds(body, "", kinds)
+    return list(_row(body, "", kinds))
+
+
+def _row(body: Parts, path: str, kinds: dict[str, _Kind]) -> Iterator[Unit | Part]:
+    for part in body:
+        at = joined(path, part.path)
+        if part.kind != "seq":
+            yield replace(part, path=at if part.path else "")
+        elif _opened(kinds[pattern(at)], part):
+            yield from _row(part.bodies[0], at, kinds)
+        elif number(at) is not None:
+            inner = renamed(part.bodies[0])
+            yield Unit(at, inner, part.enters, part.leaves)
+        else:
+            yield replace(part, path=at)
+
+
+def _opened(kind: _Kind, part: Part) -> bool:
+    """Whether the sequence holds units and is none."""
+    if kind.merges or any(p.start or p.name for p in part.bodies[0]):
+        return False
+    return bool(kind.inner) and kind.owned <= kind.inner
+
+
+def grouped(units: Sequence[Unit]) -> list[list[Unit]]:
+    """Units by the block that they are of; what is no block has no group.
+
+    Those that are built alike, shortcuts aside, are of one; then groups are joined, the
+    most alike first, while most of them is the same.
+    """
+    alike: dict[Any, list[Unit]] = defaultdict(list)
+    for unit in units:
+        alike[core(unit.body)].append(unit)
+    groups = list(alike.values())
+    scores: dict[tuple[int, int], float] = {}
+    kept = []  # so that ids stay their own
+    while True:
+        for i, group in enumerate(groups):
+            for other in groups[i + 1 :]:
+                key = id(group), id(other)
+                if key not in scores:
+                    scores[key] = difference(_kinds_of(group) + _kinds_of(other))
+        pairs = [(i, j) for i in range(len(groups)) for j in range(i + 1, len(groups))]
+        best = min(
+            pairs,
+            key=lambda p: scores[id(groups[p[0]]), id(groups[p[1]])],
+            default=None,
+        )
+        if best is None:
+            break
+        one, other = groups[best[0]], groups[best[1]]
+        if scores[id(one), id(other)] > OPTIONAL:
+            break
+        order = {id(unit): n for n, unit in enumerate(units)}
+        joint = sorted([*one, *other], key=lambda unit: order[id(unit)])
+        kept.append((one, other))
+        groups[best[0]] = joint
+        del groups[best[1]]
+    found = [group for group in groups if _worthy(group)]
+    for at, group in enumerate(found):
+        for unit in group:
+            unit.group = at
+    return found
+
+
+def _kinds_of(group: Sequence[Unit]) -> list[Parts]:
+    """One body of each kind that is in the group."""
+    return list({tuple(p.key() for p in u.body): u.body for u in group}.values())
+
+
+def _worthy(group: list[Unit]) -> bool:
+    merges = any(p.bodies and p.kind != "seq" for u in group for p in u.body)
+    return merges or sum(p.maps for p in group[0].body) > 1
+
+
+# --- stages ---------------------------------------------------------------------------
+
+
+def table(found: Sequence[Unit | Part], lone: bool = False) -> Table:
+    """Stages of the units in a row; ``lone`` takes groups of a single unit, too."""
+    items = list(found)
+    counts: dict[int, int] = defaultdict(int)
+    for item in items:
+        if isinstance(item, Unit):
+            counts[item.group] += 1
+
+    def is_unit(item: Unit | Part) -> bool:
+        if not isinstance(item, Unit) or item.group < 0:
+            return False
+        return counts[item.group] > 1 or lone
+
+    at = [n for n, item in enumerate(items) if is_unit(item)]
+    if not at:
+        return Table([_plain(item) for item in items], [], [])
+    holders = {items[n].path.rpartition(".")[0] for n in at}
+    shapes = Counter(pattern(path) for path in holders)
+    several = {path for path in holders if shapes[pattern(path)] > 1}
+    stages: list[Stage] = []
+    gap: Parts = []
+    for item in items[at[0] : at[-1] + 1]:
+        if not (isinstance(item, Unit) and is_unit(item)):
+            gap.append(_plain(item))
+            continue
+        if stages and not gap and _together(stages[-1].units, item, several):
+            stages[-1].units.append(item)
+            continue
+        stages.append(Stage([item], item.path.rpartition(".")[0], gap))
+        gap = []
+    stem = [_plain(item) for item in items[: at[0]]]
+    head = [_plain(item) for item in items[at[-1] + 1 :]]
+    made = Table(stem, stages, head)
+    _own_entry(made)
+    _exits(made)
+    return made
+
+
+def _plain(item: Unit | Part) -> Part:
+    return item.part() if isinstance(item, Unit) else item
+
+
+def _together(units: list[Unit], unit: Unit, several: set[str]) -> bool:
+    """Whether a unit goes on with the stage of these."""
+    before = units[-1]
+    if unit.group != before.group:
+        return False
+    ours, theirs = (u.path.rpartition(".")[0] for u in (before, unit))
+    if ours != theirs:
+        return False
+    if ours in several:
+        return True
+    return unit.stride == 1 and unit.leaves.channels == before.leaves.channels
+
+
+def _own_entry(made: Table) -> None:
+    """What of the stem lies in the first stage is its entry, or it stays there."""
+    first = made.stages[0]
+    under = f"{numbered(first.path)}."
+    if len(under) > 1:
+        while made.stem and made.stem[-1].path.startswith(under):
+            first.entry.insert(0, made.stem.pop())
+
+
+def _exits(made: Table) -> None:
+    """Entries that stand after the last stage as well are exits."""
+    stages = made.stages
+    if len(stages) < 2 or stages[0].entry or not stages[1].entry:
+        return
+    shape = [part.key() for part in stages[1].entry]
+    tail = [part.key() for part in made.head[: len(shape)]]
+    owned = any(part.owned for part in stages[1].entry)
+    named = all(
+        not part.path or part.path.startswith(f"{numbered(stage.path)}.")
+        for before, stage in pairwise(stages)
+        for part in stage.entry
+    )
+    if (shape == tail and not owned) or (owned and not named):
+        for before, stage in pairwise(stages):
+            before.exit, stage.entry = stage.entry, []
+        if shape == tail and not owned:
+            stages[-1].exit = made.head[: len(shape)]
+            made.head = made.head[len(shape) :]

@@ -1,0 +1,262 @@
+"""What several bodies have in common: one template, and what differs by instance.
+
+Bodies are laid side by side so that as much as possible of them stands together
+(a longest common subsequence, weighted, of sequences within sequences). An element that
+some instances lack is there under a condition; an attribute that differs is a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from resgen.importing.design.parts import Part, Parts, walk
+
+#: An attribute that an instance does not say.
+UNSAID: Final = None
+#: The share of a template that may be missing in some of its instances.
+OPTIONAL: Final = 0.34
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A part of a template; its lists have an item for each instance.
+
+    ``parts`` are the instances' own parts (None where one lacks it).
+    """
+
+    kind: str
+    path: str
+    parts: list[Part | None]
+    bodies: list[list[Slot]] = field(default_factory=list)
+
+    @property
+    def present(self) -> list[bool]:
+        return [part is not None for part in self.parts]
+
+    @property
+    def one(self) -> Part:
+        """The part of the first instance that has one."""
+        return next(part for part in self.parts if part is not None)
+
+    @property
+    def weight(self) -> int:
+        """Without what is in it."""
+        return own(self.one)
+
+    def said(self) -> list[str]:
+        """Attributes that some instance says."""
+        found: dict[str, None] = {}
+        for part in self.parts:
+            if part is not None:
+                found.update(dict.fromkeys(part.attributes))
+        return list(found)
+
+    def vector(self, key: str) -> list[Any]:
+        """An attribute by instance; it is nothing where the instance lacks the part."""
+        return [p.attributes.get(key, UNSAID) if p else UNSAID for p in self.parts]
+
+
+Template = list[Slot]
+
+
+def own(part: Part) -> int:
+    """The weight of a part without what is in it."""
+    return part.weight - sum(p.weight for body in part.bodies for p in body)
+
+
+def template(instances: Sequence[Parts]) -> Template:
+    """What the bodies have in common, and what some of them have besides."""
+    bodies = fitted(instances)
+    count = len(bodies)
+    made: Template = []
+    seen: dict[Any, int] = {}
+    for at, body in enumerate(bodies):
+        key = tuple(part.key() for part in body)
+        if key not in seen:
+            seen[key] = at
+            made = _aligned(made, body, at, count)
+        else:
+            _filled(made, body, at, seen[key])
+    return made
+
+
+def optional(made: Template, held: Sequence[bool] | None = None) -> tuple[int, int]:
+    """The weight that not all instances have, and that of the whole template."""
+    missing = total = 0
+    for slot in made:
+        present = slot.present
+        around = held or [True] * len(present)
+        if not all(p for p, h in zip(present, around, strict=True) if h):
+            missing += slot.one.weight
+            total += slot.one.weight
+            continue
+        total += slot.weight
+        # A projection is there where the shape changes, which is no irregularity.
+        inner = slot.bodies[:1] if slot.kind == "residual" else slot.bodies
+        for body in inner:
+            m, t = optional(body, present)
+            missing += m
+            total += t
+    return missing, total
+
+
+def difference(instances: Sequence[Parts]) -> float:
+    """Which share of their template some of the bodies lack."""
+    missing, total = optional(template(instances))
+    return missing / max(total, 1)
+
+
+def core(body: Parts) -> Any:
+    """Equal for bodies that are built alike, whatever their shortcuts."""
+    at = _residual(body)
+    if at is None:
+        return tuple(part.key() for part in body)
+    part = body[at]
+    merge = () if part.path == "" else (part.path,)
+    inner = [*body[:at], *part.bodies[0], *body[at + 1 :]]
+    return *merge, *(each.key() for each in inner)
+
+
+def fitted(instances: Sequence[Parts]) -> list[Parts]:
+    """The bodies, those without a shortcut as residual ones where others have one."""
+    around = [_residual(body) for body in instances]
+    if all(a is None for a in around) or None not in around:
+        return list(instances)
+    plain = [b for b, at in zip(instances, around, strict=True) if at is None]
+    if any(part.kind == "residual" for body in plain for part in body):
+        return list(instances)
+    tails = {
+        len(body) - 1 for body, at in zip(instances, around, strict=True) if at == 0
+    }
+    if len(tails) != 1:
+        return list(instances)
+    tail = tails.pop()
+    made = []
+    for body, at in zip(instances, around, strict=True):
+        if at is not None or len(body) <= tail:
+            made.append(body)
+            continue
+        inner, after = (body[:-tail], body[-tail:]) if tail else (body, [])
+        part = Part(
+            "residual",
+            attributes={"merge": "none"},
+            bodies=[inner, []],
+            enters=inner[0].enters,
+            leaves=inner[-1].leaves,
+            weight=sum(p.weight for p in inner) + 1,
+            maps=sum(p.maps for p in inner),
+            owned=True,
+        )
+        made.append([part, *after])
+    return made
+
+
+def _residual(body: Parts) -> int | None:
+    """Where the body has its one residual element."""
+    at = [n for n, part in enumerate(body) if part.kind == "residual"]
+    return at[0] if len(at) == 1 else None
+
+
+def _slot(part: Part, at: int, count: int) -> Slot:
+    parts: list[Part | None] = [None] * count
+    parts[at] = part
+    bodies = [[_slot(p, at, count) for p in body] for body in part.bodies]
+    return Slot(part.kind, part.path, parts, bodies)
+
+
+def _filled(made: Template, body: Parts, at: int, like: int) -> None:
+    """Add a body that is built as another instance is."""
+    there = [slot for slot in made if slot.parts[like] is not None]
+    for slot, part in zip(there, body, strict=True):
+        slot.parts[at] = part
+        for inner, own_body in zip(slot.bodies, part.bodies, strict=True):
+            _filled(inner, own_body, at, like)
+
+
+def _matches(slot: Slot, part: Part) -> bool:
+    like = slot.one
+    return (
+        slot.kind == part.kind
+        and slot.path == part.path
+        and len(slot.bodies) == len(part.bodies)
+        and like.start == part.start
+        and like.name == part.name
+        and like.share == part.share
+        and like.labels == part.labels
+    )
+
+
+def _common(slot: Slot, part: Part) -> int:
+    """The weight that a slot and a part have in common."""
+    if not _matches(slot, part):
+        return 0
+    inner = sum(
+        _score(s, p)[0][0] for s, p in zip(slot.bodies, part.bodies, strict=True)
+    )
+    return slot.weight + inner + 1
+
+
+def _score(made: Template, body: Parts) -> list[list[int]]:
+    """For all ends of both the greatest weight that they have in common."""
+    best = [[0] * (len(body) + 1) for _ in range(len(made) + 1)]
+    for i in range(len(made) - 1, -1, -1):
+        for j in range(len(body) - 1, -1, -1):
+            both = _common(made[i], body[j])
+            best[i][j] = max(
+                best[i + 1][j],
+                best[i][j + 1],
+                both + best[i + 1][j + 1] if both else 0,
+            )
+    return best
+
+
+def _aligned(made: Template, body: Parts, at: int, count: int) -> Template:
+    """The template with one more instance."""
+    best = _score(made, body)
+    found: Template = []
+    i = j = 0
+    while i < len(made) or j < len(body):
+        if i < len(made) and j < len(body):
+            both = _common(made[i], body[j])
+            if both and best[i][j] == both + best[i + 1][j + 1]:
+                slot, part = made[i], body[j]
+                slot.parts[at] = part
+                slot.bodies = [
+                    _aligned(s, p, at, count)
+                    for s, p in zip(slot.bodies, part.bodies, strict=True)
+                ]
+                found.append(slot)
+                i, j = i + 1, j + 1
+                continue
+        if i < len(made) and (j == len(body) or best[i + 1][j] >= best[i][j + 1]):
+            found.append(made[i])
+            i += 1
+        else:
+            found.append(_slot(body[j], at, count))
+            j += 1
+    return found
+
+
+def renamed(body: Parts) -> Parts:
+    """The body with its kept values called as in all others built like it."""
+    names: dict[str, str] = {}
+    for part in walk(body):
+        if part.name:
+            at = len(names)
+            names.setdefault(part.name, "xyzuvw"[at % 6] * (at // 6 + 1))
+
+    def change(part: Part) -> Part:
+        return replace(
+            part,
+            start=names.get(part.start, part.start),
+            name=names.get(part.name, part.name),
+            attributes={
+                k: names.get(v, v) if k in ("by", "like") else v
+                for k, v in part.attributes.items()
+            },
+            bodies=[[change(p) for p in b] for b in part.bodies],
+        )
+
+    return [change(part) for part in body]

@@ -1,0 +1,501 @@
+"""Templates written in the language: attributes as numbers, expressions, parameters."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from resgen.importing.design.explain import (
+    Vector,
+    condition,
+    constant,
+    expression,
+    ratios,
+    same,
+)
+from resgen.importing.design.known import definition
+from resgen.importing.design.parts import MERGES, Parts, walk
+from resgen.importing.design.unify import UNSAID, Slot, Template, template
+from resgen.ops import OPERATORS, VOCABULARY
+from resgen.spec.params import REQUIRED
+
+#: What parameters for attributes are called.
+_CALLED: Final = {"out": "mid", "to": "size", "by": "factor"}
+_ORDINALS: Final = ("second", "third", "fourth", "fifth", "sixth", "seventh")
+#: Operators, and attributes of theirs, that a whole network may have alike.
+_ALIKE: Final = {
+    "act": ("type", "negative_slope", "approximate"),
+    "norm": ("type", "eps", "groups", "affine"),
+    "conv": ("bias", "standardize", "standardize_eps", "gain"),
+}
+#: Attributes that are numbers of channels.
+_CHANNELS: Final = ("out", "groups", "to", "size")
+
+
+@dataclass(slots=True)
+class Parameter:
+    """A parameter of a block, with its value for every instance (None: any)."""
+
+    kind: str
+    values: list[Any]
+    default: Any = REQUIRED
+
+
+@dataclass(slots=True)
+class Uses:
+    """What is known of the instances of a block: names, by instance."""
+
+    channels: list[int]
+    width: list[int]
+    stride: list[int]
+    index: list[int]
+    stage: list[int]
+
+    @property
+    def count(self) -> int:
+        return len(self.channels)
+
+
+Defaults = Mapping[str, Mapping[str, Any]]
+
+
+def alike(bodies: Sequence[Parts]) -> dict[str, dict[str, Any]]:
+    """What most operators of the network have, where it is not the language's own."""
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    values: dict[str, Any] = {}
+    for body in bodies:
+        for part in walk(body):
+            for key in _ALIKE.get(part.kind, ()):
+                value = part.attributes.get(key, UNSAID)
+                counts.setdefault((part.kind, key), Counter())[repr(value)] += 1
+                values[repr(value)] = value
+    found: dict[str, dict[str, Any]] = {}
+    for (kind, key), of in counts.items():
+        most, times = of.most_common(1)[0]
+        value = values[most]
+        if value is not UNSAID and times > 1 and 2 * times > sum(of.values()):
+            found.setdefault(kind, {})[key] = value
+    return found
+
+
+def shorthand(defaults: Defaults) -> dict[str, Any]:
+    """Defaults as they are written: a string where an operator's kind is all."""
+    made: dict[str, Any] = {}
+    for kind, said in defaults.items():
+        short = OPERATORS[kind].shorthand
+        one = short is not None and list(said) == [short]
+        made[kind] = said[short or ""] if one else dict(said)
+    return made
+
+
+class Writer:
+    """Writes the template of some instances, and collects what differs as parameters.
+
+    ``names`` tells which of ``width`` and ``stride`` the block may have.
+    """
+
+    def __init__(
+        self, uses: Uses, defaults: Defaults, *, names: Sequence[str] = ()
+    ) -> None:
+        self.uses = uses
+        self.defaults = defaults
+        self.names = names
+        self.params: dict[str, Parameter] = {}
+        self.taken: set[str] = set()  # of `names`, those that were used
+        self.acts: list[Any] | None = None  # the stage's activation by instance
+
+    def body(self, made: Template) -> list[Any]:
+        """A template as a body."""
+        self._choose_act(made)
+        return self._body(made, [True] * self.uses.count)
+
+    # --- elements ---------------------------------------------------------------------
+
+    def _body(self, made: Template, around: list[bool]) -> list[Any]:
+        return [self._element(slot, around) for slot in made]
+
+    def _branch(self, made: Template, around: list[bool]) -> Any:
+        body = self._body(made, around)
+        if len(body) == 1:
+            only = body[0]
+            if isinstance(only, dict) and "when" in only:
+                return [[], only]  # without it the branch is there all the same
+            return only
+        return body
+
+    def _element(self, slot: Slot, around: list[bool]) -> Any:
+        present = slot.present
+        said: dict[str, Any] = {}
+        if not all(p for p, a in zip(present, around, strict=True) if a):
+            said["when"] = self._presence(slot, present, around)
+        one = slot.one
+        if one.start:
+            said["from"] = one.start
+        form = self._form(slot, present)
+        if "as" in form and "as" in said:
+            raise Unwritten(slot.path)
+        made = {**said, **form}
+        if one.share:
+            made["share"] = True
+        if one.name:
+            made["name"] = one.name
+        if list(made) == ["op"]:
+            return made["op"]
+        return made
+
+    def _form(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
+        kind = slot.kind
+        if kind == "":
+            return {}
+        if kind == "seq":
+            return self._seq(slot, present)
+        if kind == "use":
+            return self._use_of(slot, present)
+        if kind == "residual":
+            return self._residual(slot, present)
+        if kind in MERGES or kind == "list":
+            made: dict[str, Any] = {
+                kind: [self._branch(body, present) for body in slot.bodies]
+            }
+        elif kind == "outputs":
+            bodies = [self._branch(body, present) for body in slot.bodies]
+            made = {kind: dict(zip(slot.one.labels, bodies, strict=True))}
+        else:
+            made = {"op": kind}
+        if slot.path:
+            made["as"] = slot.path
+        keys = [*slot.said(), *(k for k in self.defaults.get(kind, {}))]
+        for key in dict.fromkeys(keys):
+            text = self._attribute(slot, key, present)
+            if text is not UNSAID:
+                made[key] = text
+        return made
+
+    def _use_of(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
+        name = slot.one.attributes["use"]
+        given = {}
+        for key in slot.said():
+            if key != "use":
+                param = definition(name)[key]
+                usual = None if param.required else param.default
+                values = [
+                    None if p is None else p.attributes.get(key, usual)
+                    for p in slot.parts
+                ]
+                given[key] = self._number(slot, key, values)
+        made = {"use": name}
+        if slot.path:
+            made["as"] = slot.path
+        return {**made, "with": given} if given else made
+
+    def _seq(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
+        inner = self._body(slot.bodies[0], present)
+        if len(inner) == 1 and isinstance(inner[0], dict):
+            only = inner[0]
+            if "when" not in only and "from" not in only and "name" not in only:
+                if "op" in only and "as" in only:
+                    return {**only, "as": f"{slot.path}.{only['as']}"}
+                if "op" not in only and "as" not in only:
+                    return {"as": slot.path, **only}
+        return {"as": slot.path, "seq": inner}
+
+    def _residual(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
+        branch, project = slot.bodies
+        made: dict[str, Any] = {"residual": self._body(branch, present)}
+        shortcut: dict[str, Any] = {}
+        merges = [
+            None if part is None else part.attributes.get("merge", "add")
+            for part in slot.parts
+        ]
+        changes = [
+            None if part is None else part.enters != part.leaves for part in slot.parts
+        ]
+        if not constant(merges):
+            if project or not same([m and m == "none" for m in merges], changes):
+                raise Unwritten("a shortcut that comes and goes")
+            shortcut["merge"] = "if-same"
+        if project:
+            there = [
+                None if part is None else bool(part.bodies[1]) for part in slot.parts
+            ]
+            held = [bool(t) for t in there]
+            shortcut["project"] = self._branch(project, held)
+            if not same(there, changes):
+                text: Any = "always"
+                if False in there:
+                    text = condition(there, self._known(self._here(slot)))
+                    text = text or self._boolean("project", there)
+                shortcut["when"] = text
+        if shortcut:
+            made["shortcut"] = shortcut
+        return made
+
+    # --- numbers ----------------------------------------------------------------------
+
+    def _here(self, slot: Slot) -> list[int | None]:
+        return [None if p is None else p.enters.channels for p in slot.parts]
+
+    def _known(self, here: Sequence[int | None] = ()) -> dict[str, Vector]:
+        """Names that conditions may be made of."""
+        found: dict[str, Vector] = {}
+        for name in self.names:
+            found[name] = getattr(self.uses, name)
+        found["channels"] = self.uses.channels
+        found["index"] = self.uses.index
+        return found
+
+    def _presence(self, slot: Slot, present: list[bool], around: list[bool]) -> str:
+        values = [p if a else None for p, a in zip(present, around, strict=True)]
+        found = condition(values, self._known())
+        if found is None:
+            for name, parameter in self.params.items():
+                if parameter.kind == "boolean" and same(values, parameter.values):
+                    return name
+            inner = slot.path or slot.kind
+            found = self._boolean(_called(inner), values)
+        self._use(found)
+        return found
+
+    def _boolean(self, name: str, values: Vector) -> str:
+        for other in self.params.values():
+            if other.kind == "boolean" and same(values, [not v for v in other.values]):
+                raise Unwritten("two versions of one body")
+        return self._parameter(name, "boolean", list(values))
+
+    def _use(self, text: str) -> None:
+        for name in self.names:
+            if re.search(rf"\b{name}\b", text):
+                self.taken.add(name)
+
+    def _choose_act(self, made: Template) -> None:
+        """The activation that differs by stage, if there is one."""
+        vectors: Counter[str] = Counter()
+        by: dict[str, list[Any]] = {}
+        for slot in _slots(made):
+            if slot.kind == "act":
+                values = self._values(slot, "type")
+                if not constant(values) and self._by_stage(values):
+                    vectors[repr(values)] += 1
+                    by[repr(values)] = values
+        if vectors:
+            self.acts = by[vectors.most_common(1)[0][0]]
+
+    def _by_stage(self, values: Vector) -> bool:
+        stages: dict[int, set[str]] = {}
+        for value, stage in zip(values, self.uses.stage, strict=True):
+            stages.setdefault(stage, set()).add(repr(value))
+        return all(len(found) == 1 for found in stages.values())
+
+    def _values(self, slot: Slot, key: str) -> list[Any]:
+        """An attribute by instance, what the language has where nothing is said."""
+        param = VOCABULARY[slot.kind].signature.get(key)
+        usual = None if param is None or param.required else param.default
+        return [
+            None if part is None else part.attributes.get(key, usual)
+            for part in slot.parts
+        ]
+
+    def _attribute(self, slot: Slot, key: str, present: list[bool]) -> Any:
+        if slot.kind not in VOCABULARY:
+            values = slot.vector(key)
+            if constant(values):
+                return slot.one.attributes[key]
+            raise Unwritten(f"{key} of {slot.kind}")
+        param = VOCABULARY[slot.kind].signature[key]
+        values = self._values(slot, key)
+        around: Any = UNSAID if param.required else param.default
+        around = self.defaults.get(slot.kind, {}).get(key, around)
+        told = [v for v, p in zip(values, present, strict=True) if p]
+        if slot.kind == "act" and key == "type" and self.acts is not None:
+            if same(values, self.acts):
+                return UNSAID
+        elif around is not UNSAID and all(v == around for v in told):
+            return UNSAID
+        return self._number(slot, key, values)
+
+    def _number(self, slot: Slot, key: str, values: list[Any]) -> Any:
+        here = self._here(slot)
+        channels = key in _CHANNELS
+        if key == "groups" and same(values, here) and max(filter(None, values)) > 1:
+            return "here"
+        if key == "out" and same(values, here) and _depthwise(slot):
+            return "here"
+        if constant(values):
+            value = next(v for v in values if v is not None)
+            if self.uses.count == 1 or not channels or not self._narrow(values):
+                return value
+        lists = [v for v in values if isinstance(v, list)]
+        if lists and len({len(v) for v in lists}) == 1:
+            columns = [
+                [None if v is None else v[n] for v in values]
+                for n in range(len(lists[0]))
+            ]
+            return [self._number(slot, "size", column) for column in columns]
+        if any(isinstance(v, (str, list)) for v in values):
+            kinds = {type(v) for v in values if v is not None}
+            if kinds != {str}:
+                raise Unwritten(f"{key} of {slot.kind}")
+            return "$" + self._parameter(_called(key), "string", values)
+        known = {n: getattr(self.uses, n) for n in self.names}
+        sizes: dict[str, Vector] = {}
+        if channels:
+            known["here"] = here
+            known["channels"] = self.uses.channels
+            sizes = {n: v for n, v in known.items() if n != "stride"}
+            for name, parameter in self.params.items():
+                if parameter.kind == "channels":
+                    sizes[name] = parameter.values
+        elif key not in ("stride", "kernel", "padding", "dilation"):
+            known.pop("stride", None)
+        if not channels:
+            known.pop("width", None)
+        for name, parameter in self.params.items():
+            if parameter.kind in ("integer", "channels", "number", "boolean"):
+                known[name] = parameter.values
+        text = expression(values, _filled(known, values), _filled(sizes, values))
+        if text is not None:
+            self._use(text)
+            return text
+        if channels:
+            return self._size(slot, key, values, sizes)
+        kinds = {type(v) for v in values if v is not None}
+        kind = "boolean" if kinds == {bool} else "number"
+        if kinds == {int}:
+            kind = "integer"
+        if kind == "boolean":
+            return self._boolean(_called(key), values)
+        return self._parameter(self._name(slot, key), kind, values)
+
+    def _narrow(self, values: Vector) -> bool:
+        """Whether a number that is one for all is told better by what it is of."""
+        return "width" in self.names and same(values, self.uses.width)
+
+    def _size(
+        self, slot: Slot, key: str, values: list[Any], sizes: Mapping[str, Vector]
+    ) -> str:
+        """A parameter for a number of channels: itself, or a ratio if that is less."""
+        best_cost, best = self._cost(values), None
+        for name, vector in sizes.items():
+            found = ratios(values, vector)
+            if found is None or name == "here":
+                continue
+            if any(r is not None and r.denominator > 8 for r in found):
+                continue
+            cost = self._cost(found) + 1
+            if cost < best_cost:
+                best_cost, best = cost, (name, found)
+        if best is None:
+            kind = "channels" if key != "groups" else "integer"
+            return self._parameter(self._name(slot, key), kind, values)
+        name, found = best
+        self._use(name)
+        called = "expand" if all(r is None or r >= 1 for r in found) else "ratio"
+        told = [None if r is None else _plain(r) for r in found]
+        parameter = self._parameter(called, "number", told)
+        return f"{name} * {parameter}"
+
+    def _cost(self, values: Vector) -> float:
+        """About how much a parameter of these values has to be said."""
+        stages: dict[int, list[str]] = {}
+        for value, stage in zip(values, self.uses.stage, strict=True):
+            if value is not None:
+                stages.setdefault(stage, []).append(str(value))
+        total = 0.0
+        usual = Counter(v[0] for v in stages.values()).most_common(1)[0][0]
+        for told in stages.values():
+            if len(set(told)) > 1:
+                total += sum(len(t) + 1 for t in told) + 8
+            elif told[0] != usual:
+                total += len(told[0]) + 8
+        return total
+
+    def _name(self, slot: Slot, key: str) -> str:
+        name = _CALLED.get(key, key)
+        if name in self.params and slot.path:
+            called = _called(slot.path)
+            name = called if key == "out" else f"{called}_{name}"
+        return name
+
+    def _parameter(self, name: str, kind: str, values: list[Any]) -> str:
+        """The name of a parameter of these values, made if there is none."""
+        for known, parameter in self.params.items():
+            if parameter.kind == kind and _agree(parameter.values, values):
+                parameter.values = [
+                    a if b is None else b
+                    for a, b in zip(parameter.values, values, strict=True)
+                ]
+                return known
+        unique = name
+        for ordinal in _ORDINALS:
+            if unique not in self.params and unique not in _RESERVED:
+                break
+            unique = f"{ordinal}_{name}"
+        self.params[unique] = Parameter(kind, list(values))
+        return unique
+
+
+class Unwritten(Exception):
+    """The template is of a kind that the language has no readable form for."""
+
+
+_RESERVED: Final = frozenset(
+    {"width", "stride", "channels", "here", "index", "stage", "block", "blocks",
+     "depth", "entry", "exit", "name", "body", "norm", "act", "wrap", "dilate",
+     "precision", "doc", "min", "max", "len", "floor", "ceil", "round", "sqrt",
+     "divisible", "conv", "linear", "input_shape", "and", "or", "not", "if", "else",
+     "in", "true", "false", *OPERATORS}
+)  # fmt: skip
+
+
+def _agree(a: Vector, b: Vector) -> bool:
+    return all(x is None or y is None or x == y for x, y in zip(a, b, strict=True))
+
+
+def _filled(known: Mapping[str, Vector], values: Vector) -> dict[str, Vector]:
+    """The names that have a value wherever one is asked for."""
+    return {
+        name: [0 if v is None else v for v in vector]
+        for name, vector in known.items()
+        if all(v is None or k is not None for v, k in zip(values, vector, strict=True))
+    }
+
+
+def _plain(value: Fraction) -> Any:
+    whole = value.denominator == 1
+    return int(value) if whole else f"{value.numerator}/{value.denominator}"
+
+
+def _called(path: str) -> str:
+    """A name for a parameter, from a path: letters alone."""
+    words = re.findall(r"[a-zA-Z]+", path.rpartition(".")[2] or path)
+    if not words:
+        words = re.findall(r"[a-zA-Z]+", path)
+    return "_".join(words).lower() or "part"
+
+
+def _depthwise(slot: Slot) -> bool:
+    return all(
+        p is None or p.attributes.get("groups", 1) == p.enters.channels > 1
+        for p in slot.parts
+    )
+
+
+def _slots(made: Template) -> list[Slot]:
+    found = []
+    for slot in made:
+        found.append(slot)
+        for body in slot.bodies:
+            found.extend(_slots(body))
+    return found
+
+
+def literal(body: Parts, defaults: Defaults) -> list[Any]:
+    """A body by itself, with its numbers."""
+    if not body:
+        return []
+    uses = Uses([body[0].enters.channels], [body[-1].leaves.channels], [1], [0], [0])
+    return Writer(uses, defaults).body(template([body]))
