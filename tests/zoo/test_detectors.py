@@ -14,6 +14,7 @@ from torch import nn
 from twin import EXACT, ROUNDED, assert_same, twin
 
 import resgen
+from resgen.artifact.boxes import described
 from resgen.pictures.boxes import detections
 
 #: Outputs of ours and of torchvision's head, and how many numbers each place has.
@@ -136,20 +137,33 @@ def test_decoded_it_finds_the_boxes_that_the_peer_finds(
         wanted = peer.postprocess_detections(
             split, [list(a.split(rows)) for a in anchors], images.image_sizes
         )
-    options = {
+    choice = {
         "threshold": peer.score_thresh,
         "overlap": peer.nms_thresh,
         "most": peer.detections_per_img,
         "candidates": peer.topk_candidates,
     }
+    sizes = [f"/input/{axis}={n}" for axis, n in enumerate(size, start=1)]
+    suppressing = resgen.load(name, [*sizes, "/head/with/suppress=true"])
+    graph = resgen.expand(suppressing)
+    assert described(suppressing, graph)["choice"] == choice
+    with torch.no_grad():
+        best = resgen.to_torch(graph, state).double().eval()(x)
     for index, one in enumerate(wanted):
-        assert len(one["boxes"]) > 20
+        count = len(one["boxes"])
+        assert count > 20
         got = detections(
             found["boxes"][index].numpy(),
             found["scores"][index].numpy(),
             rows,
-            **options,
+            **choice,
         )
-        assert got.classes.tolist() == one["labels"].tolist()
-        assert np.allclose(got.scores, one["scores"].numpy(), rtol=1e-9)
-        assert np.allclose(got.boxes, one["boxes"].numpy(), rtol=1e-9, atol=1e-9)
+        assert not best["scores"][index, count:].any()
+        left = {key: best[key][index, :count] for key in best}
+        for boxes, scores, classes in (
+            (got.boxes, got.scores, got.classes),
+            (left["boxes"], left["scores"], left["classes"]),
+        ):
+            assert classes.tolist() == one["labels"].tolist()
+            assert np.allclose(scores, one["scores"].numpy(), rtol=1e-9)
+            assert np.allclose(boxes, one["boxes"].numpy(), rtol=1e-9, atol=1e-9)
