@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
+Axes = int | tuple[int, ...]
 MAX_POOLS = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
 
 # --- functions ------------------------------------------------------------------------
@@ -67,6 +68,61 @@ def attention(
         bias = bias.unsqueeze(1)
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
     return join_heads(y)
+
+
+def windows(x: Tensor, size: Axes, shift: Axes) -> Tensor:
+    """``(N, C, windows, positions)`` of a map, which is moved round its edges first."""
+    rank = x.ndim - 2
+    sizes, axes = _each(size, rank), tuple(range(2, x.ndim))
+    x = x.roll([-move for move in _each(shift, rank)], axes)
+    rows = zip(x.shape[2:], sizes, strict=True)
+    x = x.reshape(*x.shape[:2], *(n for whole, s in rows for n in (whole // s, s)))
+    x = x.permute(0, 1, *range(2, x.ndim, 2), *range(3, x.ndim, 2))
+    return x.flatten(2, 1 + rank).flatten(3)
+
+
+def unwindows(x: Tensor, like: Tensor, size: Axes, shift: Axes) -> Tensor:
+    """The map, of the size of ``like``, that :func:`windows` makes this of."""
+    rank = like.ndim - 2
+    sizes = _each(size, rank)
+    counts = (n // s for n, s in zip(like.shape[2:], sizes, strict=True))
+    x = x.reshape(*x.shape[:2], *counts, *sizes)
+    order = (axis for i in range(2, 2 + rank) for axis in (i, i + rank))
+    x = x.permute(0, 1, *order).reshape(*x.shape[:2], *like.shape[2:])
+    return x.roll(_each(shift, rank), tuple(range(2, like.ndim)))
+
+
+def window_mask(x: Tensor, like: Tensor, size: Axes, shift: Axes) -> Tensor:
+    """Scores for each window on ``like``, less 100 between what was not side by side.
+
+    What a shift has brought from one edge to the other is a region by itself.
+    """
+    rank = like.ndim - 2
+    rows = zip(like.shape[2:], _each(size, rank), _each(shift, rank), strict=True)
+    region = torch.zeros((1, 1, *(1,) * rank), dtype=torch.int64, device=x.device)
+    for axis, (n, s, move) in enumerate(rows, start=2):
+        at = torch.arange(n, device=x.device)
+        part = (at >= n - s).long() + (at >= n - move) if move else 0 * at
+        region = 3 * region + part.view(n, *(1,) * (rank + 1 - axis))
+    regions = windows(region, size, 0)[0, 0]
+    hidden = regions[:, None, :, None] != regions[:, None, None, :]
+    return x[:, None] - 100 * hidden.to(x.dtype)
+
+
+def relative_position(x: Tensor, table: Tensor, size: tuple[int, ...]) -> Tensor:
+    """``(N, heads, positions, positions)``: the table's row of each way, for ``x``."""
+    axes = [torch.arange(n, device=table.device) for n in size]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
+    row = torch.zeros((), dtype=torch.int64, device=table.device)
+    for n, at in zip(size, places, strict=True):
+        row = row * (2 * n - 1) + at[:, None] - at + n - 1
+    value = table[row].permute(2, 0, 1)
+    return value.expand(len(x), *value.shape)
+
+
+def _each(value: Axes, rank: int) -> tuple[int, ...]:
+    """One number an axis."""
+    return (value,) * rank if isinstance(value, int) else value
 
 
 def joint_sigmoid(x: Tensor, by: Tensor) -> Tensor:

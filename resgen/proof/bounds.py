@@ -59,6 +59,7 @@ from resgen.ops.power import Power
 from resgen.ops.reduce_max import ReduceMax
 from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reduce_sum import ReduceSum
+from resgen.ops.relative_position import RelativePosition
 from resgen.ops.reshape import Reshape
 from resgen.ops.resize import Resize
 from resgen.ops.reverse_channels import ReverseChannels
@@ -71,7 +72,10 @@ from resgen.ops.stack import Stack
 from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
 from resgen.ops.unit_norm import UnitNorm
+from resgen.ops.unwindows import Unwindows
 from resgen.ops.upsample import Upsample
+from resgen.ops.window_mask import WindowMask
+from resgen.ops.windows import Windows
 
 if TYPE_CHECKING:
     import torch
@@ -418,6 +422,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
     ChannelScale: _few,
     ScalarScale: _few,
     Shift: _few,
+    WindowMask: _few,
     Multiply: _few,
     Dequantize: _few,
     Add: _added,
@@ -439,12 +444,15 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             PixelShuffle,
             PixelUnshuffle,
             ReduceMax,
+            RelativePosition,
             Reshape,
             ReverseChannels,
             Slice,
             Stack,
             Transpose,
             Unflatten,
+            Unwindows,
+            Windows,
         ),
         _moved,
     ),

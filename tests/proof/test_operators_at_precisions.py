@@ -33,6 +33,10 @@ PRECISIONS = [
 ]
 
 
+#: Operators whose other inputs, of shapes of their own, are learned here.
+LEARNED = ("attention", "unwindows", "window_mask")
+
+
 def network(op, shapes):
     """The operator between two maps, which are quantised where any is."""
     net = Builder(shapes[0])
@@ -41,7 +45,7 @@ def network(op, shapes):
     net.add("before", map_, "input")
     values = ["before"]
     for at, shape in enumerate(others):
-        learned = op.name == "attention" and shape != first
+        learned = op.name in LEARNED and shape != first
         made = Parameter(shape=shape) if learned else map_
         values.append(net.add(f"other{at}", made, "before"))
     if op.name == "resize":
