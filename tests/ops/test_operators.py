@@ -44,6 +44,7 @@ from resgen.ops.unflatten import Unflatten
 NEWEST = newest_run_here()
 #: Four at each place of a map, on an input of 40 x 56.
 ANCHORS = OPERATORS["decode_boxes"].samples()[0].op
+PICKED = OPERATORS["pick_boxes"].samples()[0].op
 CASES = [
     pytest.param(case, id=f"{name}-{index}")
     for name, op in OPERATORS.items()
@@ -167,6 +168,9 @@ def test_operators_need_no_framework() -> None:
         (ANCHORS, ((16, 22, 7),), "RG112", "input"),
         (ANCHORS, ((16, 5),), "RG111", None),
         (replace(ANCHORS, size=0.5), ((16, 5, 7),), "RG112", "size"),
+        (PICKED, ((9, 4), (8, 3)), "RG104", None),
+        (PICKED, ((9, 5), (9, 3)), "RG104", None),
+        (OPERATORS["suppress_boxes"].samples()[0].op, ((20, 5),), "RG104", None),
         (OPERATORS["joint_sigmoid"](by="y"), ((4, 5), (4, 3)), "RG104", None),
         (OPERATORS["unit_norm"](axis=3), ((4, 5, 5),), "RG112", "axis"),
         (OPERATORS["global_response_norm"](), ((4,),), "RG111", None),

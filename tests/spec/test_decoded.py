@@ -24,8 +24,27 @@ from resgen.errors import SpecError
 def test_what_makes_no_boxes_is_told_at_its_place(
     changes: dict[str, object], pointer: str, words: str
 ) -> None:
-    given = {**changes, "/head/with/decode": True}
-    with pytest.raises(SpecError) as caught:
-        resgen.load("retinanet_resnet50_fpn", given)
-    (first, *_) = [p for p in caught.value.problems if words in p.message]
-    assert first.place.pointer.startswith(pointer)
+    for giving in ("decode", "suppress"):
+        given = {**changes, f"/head/with/{giving}": True}
+        with pytest.raises(SpecError) as caught:
+            resgen.load("retinanet_resnet50_fpn", given)
+        (first, *_) = [p for p in caught.value.problems if words in p.message]
+        assert first.place.pointer.startswith(pointer)
+
+
+def test_nothing_to_choose_from_is_told_at_its_place() -> None:
+    head = {"use": "classifier", "with": {"suppress": True}}
+    for source, changes, pointer, words in (
+        ("resnet18", {"/head": head}, "/head/with/suppress", 'no parameter "suppress"'),
+        (
+            "fcos_resnet50_fpn",
+            {"/head/with/suppress": True, "/head/with/overlap": 2},
+            "/head/with/overlap",
+            "2 is too large",
+        ),
+    ):
+        with pytest.raises(SpecError) as caught:
+            resgen.load(source, changes)
+        (problem,) = caught.value.problems
+        assert problem.place.pointer == pointer
+        assert words in problem.message
