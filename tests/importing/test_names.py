@@ -1,0 +1,127 @@
+"""A network without names gets paths by what it repeats."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from published import GOLDEN, sampled
+
+import resgen
+from resgen.graph.identity import identity
+from resgen.graph.ir import Graph, Parameter
+from resgen.importing.flat import Flat, Tensor
+from resgen.importing.match import match
+from resgen.importing.names import named, paths
+
+#: Families whose stages are more than units in a row at one width and size: stages in
+#: stages, or cut where a person would not see it.
+OTHERWISE = re.compile(
+    "csp|dla|hrnet|fcos|retina|lraspp|yolo|googlenet|inception|selecsls|vovnet|plain"
+    "|lcnet|mobileone|mnasnet[01]|mobilenetv4|mobilenetv3_small_050|ghostnet|rexnet"
+    "|xception|resnet_signal|efficientnetv2"
+)
+RESIDUAL = [name for name in GOLDEN if not OTHERWISE.search(name)]
+
+
+def anonymous(graph: Graph) -> Graph:
+    """The graph with its nodes and parameters called by number."""
+    nodes, parameters = [], {}
+    names = {node.name: f"n{at}" for at, node in enumerate(graph.nodes)}
+    found = dict.fromkeys(node.owner for node in graph.nodes if node.owner)
+    owners = {owner: f"const_{at}" for at, owner in enumerate(found)}
+    for node in graph.nodes:
+        owner = owners.get(node.owner, "")
+        specs = node.op.parameters(graph.types[node.inputs[0]])
+        roles = {s.role: f"{owner}.{s.role}" if s.role else owner for s in specs}
+        for s in specs:
+            made = Parameter(roles[s.role], s.shape, s.init, s.trainable, s.dtype)
+            parameters[made.name] = made
+        nodes.append(
+            replace(
+                node,
+                name=names[node.name],
+                inputs=tuple(names.get(value, value) for value in node.inputs),
+                operands=tuple(node.op.operands(roles).items()) if specs else (),
+                owner=owner,
+            )
+        )
+    return replace(
+        graph,
+        nodes=tuple(nodes),
+        outputs=tuple((name, names[value]) for name, value in graph.outputs),
+        parameters=tuple(parameters.values()),
+    )
+
+
+def of_spec(name: str) -> tuple[Graph, list[tuple[int, int]]]:
+    """A network without names, and depth and width of each of its stages."""
+    graph = resgen.expand(resgen.load(name)).inference
+    stages = []
+    for at, section in enumerate(graph.sections):
+        inside = [
+            node
+            for node in graph.nodes
+            if node.origin.section == at and node.origin.block is not None
+        ]
+        if section.kind == "stage" and inside:
+            stages.append((section.blocks, inside[-1].type.channels))
+    return anonymous(graph), stages
+
+
+def told(graph: Graph, names: dict[str, str]) -> list[tuple[int, int]]:
+    """Depth and width of each stage, by the paths alone."""
+    last: dict[int, tuple[int, int]] = {}
+    for node in graph.nodes:
+        at = re.match(r"layer(\d+)\.(\d+)\.", names[node.name])
+        if at is not None:
+            last[int(at[1])] = (int(at[2]) + 1, node.type.channels)
+    return list(last.values())
+
+
+@pytest.mark.parametrize("name", sampled(RESIDUAL, 10))
+def test_stages_are_those_of_the_spec(name: str) -> None:
+    graph, stages = of_spec(name)
+    assert told(graph, paths(graph)) == stages
+
+
+@pytest.mark.parametrize("name", sampled(GOLDEN, 4))
+def test_any_network_has_names_and_is_the_same_under_them(name: str) -> None:
+    graph, _ = of_spec(name)
+    made = named(Flat(graph, {}, {})).graph
+    assert identity(made) == identity(graph)
+    assert max(Counter(node.name for node in made.nodes).values()) == 1
+    owners = Counter(n.owner for n in made.nodes if n.owner).values()
+    assert sorted(owners) == sorted(
+        Counter(n.owner for n in graph.nodes if n.owner).values()
+    )
+    assert resgen.expand(resgen.load(name)).inference.params == made.params
+    assert match(graph, made)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet18", "resnet20_cifar"])
+def test_names_are_those_of_torchvision(name: str) -> None:
+    """As the zoo has them, whose checkpoints torchvision's networks take."""
+    graph = resgen.expand(resgen.load(name)).inference
+    found = paths(anonymous(graph))
+    made = [found[f"n{at}"] for at, node in enumerate(graph.nodes) if node.owner]
+    assert made == [node.owner for node in graph.nodes if node.owner]
+
+
+def test_numbers_and_what_they_were_made_of_follow() -> None:
+    graph = anonymous(resgen.expand(resgen.load("resnet20_cifar")))
+    weights = {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters}
+    sources = {p.name: (p.name.upper(),) for p in graph.parameters}
+    tensors = {node.name: Tensor(node.name) for node in graph.nodes}
+    flat = named(Flat(graph, weights, sources, tensors))
+    assert flat.weights.keys() == {p.name for p in flat.graph.parameters}
+    assert flat.sources["conv1.weight"] == ("CONST_0.WEIGHT",)
+    assert flat.tensors["conv1"].name == "n0"
+
+
+def test_systematic_names_stay() -> None:
+    flat = Flat(resgen.expand(resgen.load("resnet20_cifar")), {}, {})
+    assert named(flat) is flat
