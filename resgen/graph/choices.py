@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from resgen.graph.ir import Graph
+from resgen.ops.base import Op
+
+
+def following(graph: Graph, starts: Callable[[Op], bool]) -> set[str]:
+    """The values of such operators, and all that follow from these."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if starts(node.op) or not found.isdisjoint(node.inputs):
+            found.add(node.name)
+    return found
 
 
 def after_choices(graph: Graph) -> set[str]:
     """The values that follow from a choice."""
-    found: set[str] = set()
-    for node in graph.nodes:
-        if node.op.chooses or not found.isdisjoint(node.inputs):
-            found.add(node.name)
-    return found
+    return following(graph, lambda op: op.chooses)
 
 
 def read_by_choices(graph: Graph) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from resgen.errors import ResgenError, UsageError, did_you_mean
-from resgen.graph.choices import after_choices
+from resgen.graph.choices import following
 from resgen.graph.ir import Graph
 from resgen.graph.parts import sections
 from resgen.graph.passes import apply
@@ -17,6 +17,7 @@ from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.passes.quantize import quantize
 from resgen.graph.placement import PLACEMENTS
 from resgen.ops.base import is_map
+from resgen.ops.decode_boxes import DecodeBoxes
 from resgen.ops.types import DType
 from resgen.options.kinds import argument, choice
 
@@ -68,18 +69,18 @@ class Precision:
 def precisions(graph: Graph, wanted: Precision) -> dict[str, str]:
     """The precision of every operator by name.
 
-    What ``keep`` names comes before what the spec says, and that before ``name``. What
-    follows from a choice is of float32 whatever is said: 16 bits hold no number of a
-    class above 2048. A part that the network does not have is a
-    :class:`~resgen.errors.UsageError`.
+    What ``keep`` names comes before what the spec says, and that before ``name``. Boxes
+    and what is chosen of them are of float32 whatever is said: 8 bits would put them on
+    a grid of a few pixels, and 16 hold no number of a class above 2048. A part that the
+    network does not have is a :class:`~resgen.errors.UsageError`.
     """
     kept = _kept(graph, wanted.keep)
-    chosen = after_choices(graph)
+    exact = following(graph, lambda op: op.chooses or isinstance(op, DecodeBoxes))
     found = {}
     for node in graph.nodes:
         said = node.precision or wanted.name
         found[node.name] = wanted.between if node.name in kept else said
-        if node.name in chosen:
+        if node.name in exact:
             found[node.name] = "fp32"
     return found
 
