@@ -58,6 +58,8 @@ def scaled(name: str, by: Fraction) -> str:
 
 def conditions(known: Mapping[str, Vector]) -> Iterator[tuple[str, list[bool]]]:
     """What may decide, each with its opposite after it."""
+    if not known:
+        return
     count = len(next(iter(known.values())))
     stride, width, channels, index = (
         known.get(key, [0] * count) for key in ("stride", "width", "channels", "index")
@@ -75,7 +77,7 @@ def conditions(known: Mapping[str, Vector]) -> Iterator[tuple[str, list[bool]]]:
             "stride == 1 and channels == width",
         ),
     }
-    needs = {"stride": "stride" in known, "width": "width" in known, "index": True}
+    needs = {name: name in known for name in ("stride", "width", "index", "channels")}
     for yes, (vector, no) in told.items():
         if all(there or name not in yes for name, there in needs.items()):
             yield yes, vector

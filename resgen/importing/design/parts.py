@@ -19,6 +19,8 @@ from resgen.ops.types import TensorType
 #: Operators that several branches meet in.
 MERGES = ("add", "multiply", "concat", "maximum", "minimum", "stack")
 _SCALAR: Final = TensorType((1,))
+#: What holds a branch of a merge.
+BRANCH: Final = "branch"
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +28,8 @@ class Part:
     """An element of the design.
 
     ``kind`` is that of the element; ``seq`` is a sequence under a path, ``residual`` a
-    sum of a branch and a shortcut (the two ``bodies``). ``path`` is relative to what
+    sum of a branch and a shortcut (the two ``bodies``). The one body of a merge is a
+    list of its branches, each a part. ``path`` is relative to what
     encloses it. ``enters`` and ``leaves`` are the types of the value before and after.
     """
 
@@ -216,7 +219,16 @@ def _folded(leaf: _Leaf, depth: int) -> Part:
     if leaf.done:
         return part
     part.bodies = [fold(body, depth) for body in leaf.bodies]
-    return residual(measured(part))
+    made = residual(measured(part))
+    if made.kind in MERGES:
+        made.bodies = [[_branch(body, made.enters) for body in made.bodies]]
+    return made
+
+
+def _branch(body: Parts, enters: TensorType) -> Part:
+    """A branch of a merge as a part, so that branches can be laid side by side."""
+    leaves = body[-1].leaves if body else enters
+    return measured(Part(BRANCH, bodies=[body], enters=enters, leaves=leaves))
 
 
 def measured(part: Part) -> Part:

@@ -20,6 +20,7 @@ from resgen.graph.ir import INPUT, Graph
 from resgen.importing.body import elements
 from resgen.importing.design.known import definition, named
 from resgen.importing.design.parts import Part, Parts, parts, walk
+from resgen.importing.design.unify import renamed
 from resgen.importing.design.write import Defaults, shorthand
 from resgen.ops.types import TensorType
 from resgen.spec.library import builtin_files
@@ -50,7 +51,7 @@ def leaves(body: Parts, path: str = "") -> Iterator[tuple[str, Part]]:
         if part.kind not in ("seq", "residual", "") and not part.bodies:
             yield at, part
         elif part.kind not in ("seq", ""):
-            yield at, replace(part, bodies=[])
+            yield at, replace(part, bodies=[], owned=False)
         for inner in part.bodies:
             yield from leaves(inner, at)
 
@@ -66,7 +67,7 @@ def profile(body: Parts) -> Counter[Leaf]:
 
 def paths(body: Parts) -> set[str]:
     """Where the body has parameters."""
-    return {path for path, part in leaves(body) if part.owned and not part.bodies}
+    return {path for path, part in leaves(body) if part.owned}
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +83,7 @@ class Sought:
     profile: Counter[Leaf] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.body = renamed(self.body)
         self.key = tuple(part.whole() for part in self.body)
         self.profile = profile(self.body)
 
@@ -93,6 +95,7 @@ class Presets:
         self.defaults = shorthand(defaults)
         self.known: dict[Any, Parts | None] = {}
         self.trials = 0
+        self.pool: dict[str, list[Arguments]] = {}  # of parts, what fitted before
 
     # --- expansions -------------------------------------------------------------------
 
@@ -113,12 +116,13 @@ class Presets:
         units = made[0].bodies[0]
         if len(units) != 1 + deep or units[-1].kind != "seq":
             return None
-        return units[-1].bodies[0]
+        return renamed(units[-1].bodies[0])
 
     def part(self, name: str, given: Arguments, sought: Sought) -> Parts | None:
         """What the block gives in a body."""
         use = {"use": name, "with": given} if given else name
-        return self._made({"stem": use, "stages": [], "head": []}, sought.enters)
+        made = self._made({"stem": use, "stages": [], "head": []}, sought.enters)
+        return None if made is None else renamed(made)
 
     def _made(self, spec: dict[str, Any], enters: TensorType) -> Parts | None:
         key = repr((spec, enters.shape))
@@ -137,14 +141,28 @@ class Presets:
 
     # --- search -----------------------------------------------------------------------
 
+    def usual(self, name: str, sought: Sought) -> Arguments | None:
+        """Arguments of a part that are equal to the body, those of others first."""
+        pool = self.pool.setdefault(name, [])
+        for given in pool:
+            if _score(self.part(name, given, sought), sought) == 1:
+                return given
+        made = self.found(name, sought, of="part")
+        if made is not None:
+            pool.append(made)
+        return made
+
     def found(
         self, name: str, sought: Sought, *, start: Arguments | None = None, of: str
     ) -> Arguments | None:
         """Arguments that make the definition equal to the body, or None."""
         run = self.block if of == "block" else self.part
+        # Numbers last: a share of channels can be made to fit what was rounded.
         params = {
             key: param
-            for key, param in definition(name).items()
+            for key, param in sorted(
+                definition(name).items(), key=lambda item: item[1].kind == "number"
+            )
             if key not in (*_UNSEEN, "stride" if of == "block" else "")
         }
         given = dict(start or {})
@@ -259,8 +277,8 @@ def _integers(key: str, sought: Sought) -> list[int]:
         for part in walk(sought.body)
         if part.attributes.get("groups", 1) > 1 and "out" in part.attributes
     ]
-    found = [*widths, *_said(sought, "groups", "out"), *range(1, 9), 16]
-    return list(dict.fromkeys(found))[:24]
+    found = [*widths[:3], *_said(sought, "groups")[:3], *range(1, 9), 16]
+    return list(dict.fromkeys([*found, *_said(sought, "out")[:6]]))
 
 
 def _numbers(sought: Sought) -> list[Any]:
@@ -358,13 +376,19 @@ def _recognised(part: Part, presets: Presets) -> Part:
                 continue
             if name == "conv_norm" and paths(part.bodies[0]) != {"conv", "bn"}:
                 continue
-            given = presets.found(name, sought, of="part")
+            given = presets.usual(name, sought)
             if given is not None:
                 return replace(
                     part, kind="use", attributes={"use": name, **given}, bodies=[]
                 )
     bodies = [recognised(inner, presets) for inner in part.bodies]
     return replace(part, bodies=bodies)
+
+
+def of_block(unit: Sought, presets: Presets) -> str | None:
+    """The built-in block that a body is of."""
+    made = fitted([unit], presets)
+    return None if made is None else made.name
 
 
 @dataclass(slots=True)
@@ -380,8 +404,8 @@ def fitted(seeking: Sequence[Sought], presets: Presets) -> Fitted | None:
     different = list({(s.key, s.first): s for s in seeking}.values())
     different.sort(key=lambda s: -len(s.profile))
     ours = paths(different[0].body)
-    for name in sorted(named("blocks"), key=lambda n: -_overlap(n, ours, presets)):
-        if _overlap(name, ours, presets) < LIKE:
+    for name in sorted(named("blocks"), key=lambda n: -_overlap(n, ours)):
+        if _overlap(name, ours) < LIKE:
             break
         made = _fitted(name, different, presets)
         if made is not None:
@@ -390,7 +414,7 @@ def fitted(seeking: Sequence[Sought], presets: Presets) -> Fitted | None:
     return None
 
 
-def _overlap(name: str, ours: set[str], presets: Presets) -> float:
+def _overlap(name: str, ours: set[str]) -> float:
     """Which share of a body's parameters a block has names for."""
     theirs = _names(name)
     return len(ours & theirs) / max(len(ours), 1)
@@ -400,13 +424,18 @@ def _overlap(name: str, ours: set[str], presets: Presets) -> float:
 def _names(name: str) -> frozenset[str]:
     """The paths of parameters of a block, as it is usually."""
     presets = Presets({})
-    sought = Sought([], TensorType((64, 32, 32)), 128, 2)
     given = {}
     for key, param in definition(name).items():
         if param.default is REQUIRED and key != "width":
             given[key] = 4
-    made = presets.block(name, given, sought)
-    return frozenset(paths(made or []))
+    for width, stride in ((128, 2), (64, 1)):
+        for shape in ((64, 32, 32), (64, 196)):
+            made = presets.block(
+                name, given, Sought([], TensorType(shape), width, stride)
+            )
+            if made:
+                return frozenset(paths(made))
+    return frozenset()
 
 
 def _fitted(

@@ -16,10 +16,17 @@ from resgen.expansion.network import examine
 from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, OUTPUT, Graph
 from resgen.importing.body import elements, flat_spec
+from resgen.importing.design.factor import factored, looped, size
 from resgen.importing.design.known import definition
 from resgen.importing.design.known import named as presets_of
-from resgen.importing.design.parts import Parts, parts, refolded
-from resgen.importing.design.presets import Presets, Sought, fitted, recognised
+from resgen.importing.design.parts import Parts, parts, refolded, sequence
+from resgen.importing.design.presets import (
+    Presets,
+    Sought,
+    fitted,
+    of_block,
+    recognised,
+)
 from resgen.importing.design.table import (
     Stage,
     Table,
@@ -29,7 +36,7 @@ from resgen.importing.design.table import (
     row,
     table,
 )
-from resgen.importing.design.unify import template
+from resgen.importing.design.unify import OPTIONAL, template
 from resgen.importing.design.write import (
     Defaults,
     Parameter,
@@ -60,8 +67,17 @@ def design(flat: Flat) -> dict[str, Any]:
     """
     for made in _attempts(flat):
         if made is not None and met(flat.graph, made):
-            return made
+            return shortened(made, flat.graph)
     return flat_spec(flat)
+
+
+def shortened(spec: dict[str, Any], graph: Graph) -> dict[str, Any]:
+    """The spec with what it says more than once said once, where it stays the same."""
+    for step in (factored, looped):
+        made = step(spec)
+        if size(made) < size(spec) and met(graph, made):
+            spec = made
+    return spec
 
 
 def met(graph: Graph, spec: Mapping[str, Any]) -> bool:
@@ -95,11 +111,35 @@ def _attempts(flat: Flat) -> Iterator[dict[str, Any] | None]:
     top = parts(elements(graph, INPUT, outputs[OUTPUT], known=INPUT), graph)
     defaults = alike([top])
     found = row(top)
-    grouped([item for item in found if isinstance(item, Unit)])
     presets = Presets(defaults)
-    for by in (presets, None):
-        yield Assembly(graph, table(found), defaults, by).told()
+    units = [item for item in found if isinstance(item, Unit)]
+
+    def known(unit: Unit) -> str | None:
+        return of_block(_sought(unit, unit is units[0]), presets)
+
+    for limit in (OPTIONAL, 0.15, 0.0):
+        groups = grouped(units, limit, known)
+        for dropped in range(3):
+            for by in (presets, None):
+                yield Assembly(graph, table(found), defaults, by).told()
+            lightest = _lightest(groups)
+            if lightest is None or dropped == 2:
+                break
+            for unit in lightest:
+                unit.group = -1
+            groups.remove(lightest)
     yield without_stages(graph, top, defaults)
+
+
+def _lightest(groups: list[list[Unit]]) -> list[Unit] | None:
+    """The group that is the least of the network, where there are several."""
+    if len(groups) < 2:
+        return None
+    return min(groups, key=lambda group: sum(p.weight for u in group for p in u.body))
+
+
+def _sought(unit: Unit, first: bool) -> Sought:
+    return Sought(unit.body, unit.enters, unit.leaves.channels, unit.stride, first)
 
 
 def without_stages(graph: Graph, top: Parts, defaults: Defaults) -> dict[str, Any]:
@@ -133,6 +173,7 @@ class Assembly:
         self.said: dict[str, Any] = {}
         self.blocks: dict[str, Any] = {}
         self.stages: list[dict[str, Any]] = [{} for _ in made.stages]
+        self.first = made.stages[0].units[0] if made.stages else None
 
     def told(self) -> dict[str, Any] | None:
         """The whole spec; None where the language has no form for it."""
@@ -146,6 +187,7 @@ class Assembly:
         if not self.table.stages:
             raise Unwritten("no stages")
         self._name()
+        self._bodies()
         self._units()
         self._ends("entry")
         self._ends("exit")
@@ -195,11 +237,12 @@ class Assembly:
         return None
 
     def _body(self, body: Parts) -> Any:
-        folded = refolded(body)
+        return _only(self._literal(refolded(body)))
+
+    def _literal(self, body: Parts) -> list[Any]:
         if self.presets is not None:
-            folded = recognised(folded, self.presets)
-        found = literal(folded, self.defaults)
-        return found[0] if len(found) == 1 else found
+            body = recognised(body, self.presets)
+        return literal(body, self.defaults)
 
     def _head(self, body: Parts) -> Any:
         head = self._whole(body, "heads")
@@ -240,7 +283,9 @@ class Assembly:
         groups: dict[int, list[tuple[int, int, Unit]]] = {}
         for _, at, index, unit in self._placed():
             groups.setdefault(unit.group, []).append((at, index, unit))
-        usual = Counter(stage.units[0].group for stage in self.table.stages)
+        usual = Counter(s.units[0].group for s in self.table.stages if s.units)
+        if not usual:
+            raise Unwritten("no blocks")
         most = usual.most_common(1)[0][0]
         for group, placed in groups.items():
             name = self._block(placed)
@@ -251,7 +296,22 @@ class Assembly:
                 for at in stages:
                     self.stages[at] = {"block": name, **self.stages[at]}
         for made, stage in zip(self.stages, self.table.stages, strict=True):
-            made["depth"] = len(stage.units)
+            if stage.units:
+                made["depth"] = len(stage.units)
+
+    def _bodies(self) -> None:
+        """Stages of one unit that no block is: a body under its name."""
+        counts = Counter(unit.group for _, _, _, unit in self._placed())
+        for made, stage in zip(self.stages, self.table.stages, strict=True):
+            unit = stage.units[0]
+            if unit.group >= 0 and counts[unit.group] > 1:
+                continue
+            sought = _sought(unit, unit is self.first)
+            if self.presets is not None and of_block(sought, self.presets):
+                continue
+            body = [sequence(unit.path[len(stage.path) :].lstrip("."), unit.body)]
+            made["body"] = _only(self._literal(body))
+            stage.units = []
 
     def _block(self, placed: Sequence[tuple[int, int, Unit]]) -> str:
         uses = Uses(
@@ -284,11 +344,7 @@ class Assembly:
         presets: Presets,
     ) -> str | None:
         """The built-in block that all of these units are, its arguments told."""
-        first = self.table.stages[0].units[0]
-        seeking = [
-            Sought(u.body, u.enters, u.leaves.channels, u.stride, u is first)
-            for _, _, u in placed
-        ]
+        seeking = [_sought(unit, unit is self.first) for _, _, unit in placed]
         made = fitted(seeking, presets)
         if made is None:
             return None
@@ -322,7 +378,7 @@ class Assembly:
                 parameter.default = default
                 params[key]["default"] = default
         made: dict[str, Any] = {"params": params} if params else {}
-        made["body"] = body[0] if len(body) == 1 else body
+        made["body"] = _only(body)
         for known, other in self.blocks.items():
             if other == made:
                 return known
@@ -367,8 +423,8 @@ class Assembly:
         if not there:
             return
         relative = self._end_names(which, there)
-        texts = [literal(body, self.defaults) for body in relative]
-        texts_ = [t[0] if len(t) == 1 else t for t in texts]
+        texts = [self._literal(body) for body in relative]
+        texts_ = list(map(_only, texts))
         first = texts_[0]
         if len(there) > 1 and len(there) > len(stages) / 2:
             shared = first if all(t == first for t in texts_) else None
@@ -415,7 +471,7 @@ class Assembly:
 
     def _end_block(
         self, which: str, there: list[tuple[int, Parts]], relative: list[Parts]
-    ) -> str | None:
+    ) -> Any:
         stages = self.table.stages
         placed = [
             (at, 0, Unit("", body, body[0].enters, body[-1].leaves))
@@ -425,12 +481,14 @@ class Assembly:
         takes = which == "entry"
         uses = Uses(
             channels=[u.enters.channels for _, _, u in placed],
-            width=[stages[at].units[-1].leaves.channels for at, _, _ in placed],
+            width=[
+                (stages[at].units or [u])[-1].leaves.channels for at, _, u in placed
+            ],
             stride=strides,
             index=[0] * len(placed),
             stage=[at for at, _, _ in placed],
         )
-        names = ["width"] if "width" in next(iter(self.stages)) else []
+        names = ["width"] if any("width" in stage for stage in self.stages) else []
         if takes and max(strides) > 1 and "stride" not in str(self.blocks):
             names.append("stride")
         writer = Writer(uses, self.defaults, names=names)
@@ -439,7 +497,7 @@ class Assembly:
         except Unwritten:
             return None
         if not writer.params and not writer.taken:
-            return body[0] if len(body) == 1 else body  # type: ignore[return-value]
+            return _only(body)
         called = "downsample" if which == "entry" else which
         name = self._definition(writer, body, called)
         for at, _, _ in placed:
@@ -454,6 +512,11 @@ def _below(path: str, around: str) -> str | None:
     if not around or path == around:
         return path[len(around) :]
     return path[len(around) + 1 :] if path.startswith(f"{around}.") else None
+
+
+def _only(body: list[Any]) -> Any:
+    """A body as it is written: an element by itself if it is the only one."""
+    return body[0] if len(body) == 1 else body
 
 
 def _series(values: list[Any]) -> Any:
@@ -496,15 +559,32 @@ def fit(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
         numbers = [int(c) for c in column]
         if any(str(v) != c for v, c in zip(numbers, column, strict=True)):
             return None
-        for name, values in known.items():
-            shift = numbers[0] - values[0]
-            if all(a - b == shift for a, b in zip(numbers, values, strict=True)):
-                sign = "+" if shift > 0 else "-"
-                made += f"{{{name} {sign} {abs(shift)}}}" if shift else f"{{{name}}}"
-                break
-        else:
+        found = _affine(numbers, known)
+        if found is None:
             return _spelled(texts, known)
+        made += f"{{{found}}}"
     return made
+
+
+def _affine(numbers: Sequence[int], known: Mapping[str, Sequence[int]]) -> str | None:
+    """The numbers as a sum of multiples of one or two that are known."""
+    count = len(numbers)
+    terms = [("", [0] * count)]
+    terms += [(name, list(values)) for name, values in known.items()]
+    for factor in (1, 2, 3):
+        for name, values in terms[1:]:
+            for other, more in terms:
+                made = [factor * a + b for a, b in zip(values, more, strict=True)]
+                shift = numbers[0] - made[0]
+                if name == other or any(
+                    n - m != shift for n, m in zip(numbers, made, strict=True)
+                ):
+                    continue
+                text = name if factor == 1 else f"{name} * {factor}"
+                text += f" + {other}" if other else ""
+                sign = "+" if shift > 0 else "-"
+                return f"{text} {sign} {abs(shift)}" if shift else text
+    return None
 
 
 def _spelled(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:

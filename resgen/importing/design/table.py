@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from resgen.importing.design.parts import Part, Parts, sequence
+from resgen.importing.design.parts import Part, Parts, sequence, walk
 from resgen.importing.design.unify import OPTIONAL, core, difference, renamed
 from resgen.ops.types import TensorType
 
@@ -143,19 +143,30 @@ def _opened(kind: _Kind, part: Part) -> bool:
     """Whether the sequence holds units and is none."""
     if kind.merges or any(p.start or p.name for p in part.bodies[0]):
         return False
+    if number(part.path) is None and kind.numbered > 1:
+        return True
     return bool(kind.inner) and kind.owned <= kind.inner
 
 
-def grouped(units: Sequence[Unit]) -> list[list[Unit]]:
+def grouped(
+    units: Sequence[Unit],
+    limit: float = OPTIONAL,
+    known: Callable[[Unit], str | None] = lambda unit: None,
+) -> list[list[Unit]]:
     """Units by the block that they are of; what is no block has no group.
 
-    Those that are built alike, shortcuts aside, are of one; then groups are joined, the
-    most alike first, while most of them is the same.
+    Those that are built alike, shortcuts aside, are of one, and so are those of one
+    block that is ``known``; then groups are joined, the most alike first, while no more
+    than ``limit`` of their template is missing in some.
     """
     alike: dict[Any, list[Unit]] = defaultdict(list)
     for unit in units:
         alike[core(unit.body)].append(unit)
-    groups = list(alike.values())
+    blocks: dict[Any, list[Unit]] = defaultdict(list)
+    for key, group in alike.items():
+        largest = max(group, key=lambda unit: len(list(walk(unit.body))))
+        blocks[known(largest) or key].extend(group)
+    groups = [sorted(group, key=units.index) for group in blocks.values()]
     scores: dict[tuple[int, int], float] = {}
     kept = []  # so that ids stay their own
     while True:
@@ -165,18 +176,12 @@ def grouped(units: Sequence[Unit]) -> list[list[Unit]]:
                 if key not in scores:
                     scores[key] = difference(_kinds_of(group) + _kinds_of(other))
         pairs = [(i, j) for i in range(len(groups)) for j in range(i + 1, len(groups))]
-        best = min(
-            pairs,
-            key=lambda p: scores[id(groups[p[0]]), id(groups[p[1]])],
-            default=None,
-        )
-        if best is None:
+        by = {p: scores[id(groups[p[0]]), id(groups[p[1]])] for p in pairs}
+        best = min(pairs, key=by.__getitem__, default=(0, 0))
+        if by.get(best, 1.0) > limit:
             break
         one, other = groups[best[0]], groups[best[1]]
-        if scores[id(one), id(other)] > OPTIONAL:
-            break
-        order = {id(unit): n for n, unit in enumerate(units)}
-        joint = sorted([*one, *other], key=lambda unit: order[id(unit)])
+        joint = sorted([*one, *other], key=units.index)
         kept.append((one, other))
         groups[best[0]] = joint
         del groups[best[1]]
@@ -200,25 +205,39 @@ def _worthy(group: list[Unit]) -> bool:
 # --- stages ---------------------------------------------------------------------------
 
 
-def table(found: Sequence[Unit | Part], lone: bool = False) -> Table:
-    """Stages of the units in a row; ``lone`` takes groups of a single unit, too."""
+def _holder(unit: Unit) -> str:
+    """The path of what a unit stands in."""
+    return unit.path.rpartition(".")[0]
+
+
+def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
+    """Stages of the units in a row; ``lone`` ones may be a single unit of its kind."""
     items = list(found)
     counts: dict[int, int] = defaultdict(int)
     for item in items:
-        if isinstance(item, Unit):
+        if isinstance(item, Unit) and item.group >= 0:
             counts[item.group] += 1
 
+    holders = {
+        _holder(item)
+        for item in items
+        if isinstance(item, Unit) and counts[item.group] > 1
+    }
+    shapes = Counter(pattern(path) for path in holders)
+    several = {path for path in holders if shapes[pattern(path)] > 1}
+
     def is_unit(item: Unit | Part) -> bool:
-        if not isinstance(item, Unit) or item.group < 0:
+        if not isinstance(item, Unit):
             return False
-        return counts[item.group] > 1 or lone
+        if counts[item.group] > 1:
+            return True
+        # One by itself, where others of its kind are stages: it is one, too.
+        holder = _holder(item)
+        return lone and holder not in holders and pattern(holder) in shapes
 
     at = [n for n, item in enumerate(items) if is_unit(item)]
     if not at:
         return Table([_plain(item) for item in items], [], [])
-    holders = {items[n].path.rpartition(".")[0] for n in at}
-    shapes = Counter(pattern(path) for path in holders)
-    several = {path for path in holders if shapes[pattern(path)] > 1}
     stages: list[Stage] = []
     gap: Parts = []
     for item in items[at[0] : at[-1] + 1]:
@@ -228,13 +247,32 @@ def table(found: Sequence[Unit | Part], lone: bool = False) -> Table:
         if stages and not gap and _together(stages[-1].units, item, several):
             stages[-1].units.append(item)
             continue
-        stages.append(Stage([item], item.path.rpartition(".")[0], gap))
+        stages.append(Stage([item], _holder(item), gap))
         gap = []
     stem = [_plain(item) for item in items[: at[0]]]
     head = [_plain(item) for item in items[at[-1] + 1 :]]
-    made = Table(stem, stages, head)
+    made = Table(stem, _entered(stages), head)
     _own_entry(made)
     _exits(made)
+    return made
+
+
+def _entered(stages: list[Stage]) -> list[Stage]:
+    """The stages, a first block that is of another kind as the entry of the others."""
+    made: list[Stage] = []
+    for stage in stages:
+        before = made[-1] if made else None
+        if (
+            before is not None
+            and before.path == stage.path
+            and len(before.units) == 1
+            and not stage.entry
+            and before.units[0].group != stage.units[0].group
+            and (len(made) < 2 or made[-2].path != stage.path)
+        ):
+            stage.entry = [*before.entry, before.units[0].part()]
+            made.pop()
+        made.append(stage)
     return made
 
 
@@ -247,7 +285,7 @@ def _together(units: list[Unit], unit: Unit, several: set[str]) -> bool:
     before = units[-1]
     if unit.group != before.group:
         return False
-    ours, theirs = (u.path.rpartition(".")[0] for u in (before, unit))
+    ours, theirs = _holder(before), _holder(unit)
     if ours != theirs:
         return False
     if ours in several:

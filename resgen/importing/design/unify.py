@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from resgen.importing.design.parts import Part, Parts, walk
+from resgen.importing.design.parts import BRANCH, Part, Parts, walk
 
 #: An attribute that an instance does not say.
 UNSAID: Final = None
@@ -192,9 +192,10 @@ def _common(slot: Slot, part: Part) -> int:
     """The weight that a slot and a part have in common."""
     if not _matches(slot, part):
         return 0
-    inner = sum(
-        _score(s, p)[0][0] for s, p in zip(slot.bodies, part.bodies, strict=True)
-    )
+    both = zip(slot.bodies, part.bodies, strict=True)
+    inner = sum(_score(s, p)[0][0] for s, p in both)
+    if slot.kind == BRANCH and not inner and (slot.bodies[0] or part.bodies[0]):
+        return 0  # branches that have nothing in common, or one of them is empty
     return slot.weight + inner + 1
 
 

@@ -21,7 +21,7 @@ from resgen.importing.design.known import definition
 from resgen.importing.design.parts import MERGES, Parts, walk
 from resgen.importing.design.unify import UNSAID, Slot, Template, template
 from resgen.ops import OPERATORS, VOCABULARY
-from resgen.spec.params import REQUIRED
+from resgen.spec.params import REQUIRED, Param
 
 #: What parameters for attributes are called.
 _CALLED: Final = {"out": "mid", "to": "size", "by": "factor"}
@@ -32,8 +32,10 @@ _ALIKE: Final = {
     "norm": ("type", "eps", "groups", "affine"),
     "conv": ("bias", "standardize", "standardize_eps", "gain"),
 }
+#: Activations that weigh what they are multiplied by.
+_GATES: Final = ("sigmoid", "hardsigmoid", "softmax", "tanh")
 #: Attributes that are numbers of channels.
-_CHANNELS: Final = ("out", "groups", "to", "size")
+_CHANNELS: Final = ("out", "groups", "to", "size", "start")
 
 
 @dataclass(slots=True)
@@ -71,13 +73,15 @@ def alike(bodies: Sequence[Parts]) -> dict[str, dict[str, Any]]:
         for part in walk(body):
             for key in _ALIKE.get(part.kind, ()):
                 value = part.attributes.get(key, UNSAID)
+                if part.kind == "act" and value in _GATES:
+                    continue
                 counts.setdefault((part.kind, key), Counter())[repr(value)] += 1
                 values[repr(value)] = value
     found: dict[str, dict[str, Any]] = {}
     for (kind, key), of in counts.items():
         most, times = of.most_common(1)[0]
         value = values[most]
-        if value is not UNSAID and times > 1 and 2 * times > sum(of.values()):
+        if value is not UNSAID and times > 1 and 3 * times > sum(of.values()):
             found.setdefault(kind, {})[key] = value
     return found
 
@@ -127,6 +131,16 @@ class Writer:
             return only
         return body
 
+    def _optional(self, slot: Slot, around: list[bool]) -> Any:
+        """A branch of a merge, which some instances may lack."""
+        made = self._branch(slot.bodies[0], slot.present)
+        if all(p for p, a in zip(slot.present, around, strict=True) if a):
+            return made
+        when = {"when": self._presence(slot, slot.present, around)}
+        if isinstance(made, dict) and "when" not in made:
+            return {**when, **made}
+        return {**when, "seq": made}
+
     def _element(self, slot: Slot, around: list[bool]) -> Any:
         present = slot.present
         said: dict[str, Any] = {}
@@ -157,10 +171,12 @@ class Writer:
             return self._use_of(slot, present)
         if kind == "residual":
             return self._residual(slot, present)
-        if kind in MERGES or kind == "list":
+        if kind in MERGES:
             made: dict[str, Any] = {
-                kind: [self._branch(body, present) for body in slot.bodies]
+                kind: [self._optional(each, present) for each in slot.bodies[0]]
             }
+        elif kind == "list":
+            made = {kind: [self._branch(body, present) for body in slot.bodies]}
         elif kind == "outputs":
             bodies = [self._branch(body, present) for body in slot.bodies]
             made = {kind: dict(zip(slot.one.labels, bodies, strict=True))}
@@ -186,20 +202,31 @@ class Writer:
                     None if p is None else p.attributes.get(key, usual)
                     for p in slot.parts
                 ]
-                given[key] = self._number(slot, key, values)
+                given[key] = self._argument(slot, key, param, values)
         made = {"use": name}
         if slot.path:
             made["as"] = slot.path
         return {**made, "with": given} if given else made
 
+    def _argument(self, slot: Slot, key: str, param: Param, values: list[Any]) -> Any:
+        """What a part is given; shares may be written as text."""
+        if constant(values):
+            return self._number(slot, key, values)
+        if any(isinstance(v, (str, dict, list)) for v in values):
+            if param.kind not in ("number", "integer", "body"):
+                raise Unwritten(f"{key} of {slot.kind}")
+            name = self._parameter(_called(key), param.kind, values)
+            return f"${name}" if param.kind == "body" else name
+        return self._number(slot, key, values)
+
     def _seq(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
         inner = self._body(slot.bodies[0], present)
         if len(inner) == 1 and isinstance(inner[0], dict):
             only = inner[0]
-            if "when" not in only and "from" not in only and "name" not in only:
-                if "op" in only and "as" in only:
+            if not {"when", "from", "name", "share"} & set(only):
+                if "as" in only:
                     return {**only, "as": f"{slot.path}.{only['as']}"}
-                if "op" not in only and "as" not in only:
+                if "op" not in only:
                     return {"as": slot.path, **only}
         return {"as": slot.path, "seq": inner}
 
@@ -215,12 +242,16 @@ class Writer:
             None if part is None else part.enters != part.leaves for part in slot.parts
         ]
         if not constant(merges):
-            if project or not same([m and m == "none" for m in merges], changes):
-                raise Unwritten("a shortcut that comes and goes")
-            shortcut["merge"] = "if-same"
+            same_shape = same([m and m == "none" for m in merges], changes)
+            shortcut["merge"] = (
+                "if-same"
+                if same_shape and not project
+                else "$" + self._parameter("merge", "string", merges)
+            )
         if project:
             there = [
-                None if part is None else bool(part.bodies[1]) for part in slot.parts
+                None if part is None or merge == "none" else bool(part.bodies[1])
+                for part, merge in zip(slot.parts, merges, strict=True)
             ]
             held = [bool(t) for t in there]
             shortcut["project"] = self._branch(project, held)

@@ -1,0 +1,300 @@
+"""What a spec says several times, said once: blocks of its own, and loops.
+
+This works on the text. Elements of one shape become a block whose parameters are the
+numbers that differ; elements in a row that differ by a number become a loop. Each is
+taken where the text gets shorter by it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from resgen.importing.design.explain import expression, same
+
+#: Keys of an element that stay where a block is used instead.
+_OUTER: Final = ("as", "when", "name", "from")
+#: Keys whose values are part of an element's shape.
+_SHAPE: Final = ("op", "as", "use", "name", "from", "type", "merge", "axis", "for",
+                 "by", "like", "keys", "values")  # fmt: skip
+_FORMS: Final = ("seq", "residual", "add", "multiply", "concat", "maximum", "minimum")
+#: The least that a block has to save, in bytes; what it costs to read.
+_WORTH: Final = 40
+_ROUNDS: Final = 16
+
+
+def size(value: Any) -> int:
+    """Bytes of the minified JSON."""
+    return len(json.dumps(value, separators=(",", ":")))
+
+
+Place = tuple[Any, Any]  # what holds an element, and under which key
+
+
+def elements(value: Any, at: Place | None = None) -> Iterator[tuple[Place, Any]]:
+    """Every element that is an object, with where it stands; the outer ones first."""
+    if isinstance(value, dict):
+        if at is not None and any(key in value for key in _FORMS):
+            yield at, value
+        for key, inner in value.items():
+            yield from elements(inner, (value, key))
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            yield from elements(inner, (value, n))
+
+
+Hole = tuple[tuple[Any, ...], Any]  # the way to a number, and the number
+
+
+def holes(value: Any, way: tuple[Any, ...] = ()) -> Iterator[Hole]:
+    """The numbers and expressions of an element."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not way and key in _OUTER:
+                continue
+            if isinstance(inner, (dict, list)):
+                yield from holes(inner, (*way, key))
+            elif key not in _SHAPE:
+                yield (*way, key), inner
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            if isinstance(inner, (dict, list)):
+                yield from holes(inner, (*way, n))
+            elif not isinstance(inner, str):
+                yield (*way, n), inner
+
+
+def shape(value: Any, *, outer: bool = True) -> Any:
+    """Equal for elements that differ in numbers alone."""
+    if isinstance(value, dict):
+        return tuple(
+            (key, inner if key in _SHAPE and not isinstance(inner, (dict, list)) else
+             shape(inner, outer=False))
+            for key, inner in sorted(value.items())
+            if not (outer and key in _OUTER)
+        )  # fmt: skip
+    if isinstance(value, list):
+        items = (i if isinstance(i, str) else shape(i, outer=False) for i in value)
+        return ("list", *items)
+    return None
+
+
+def _literal(value: Any) -> bool:
+    """Whether it means the same wherever it is written."""
+    if isinstance(value, str):
+        names = set(re.findall(r"[a-z_]\w*", value))
+        return names <= {"divisible", "here", "if", "else"} and "$" not in value
+    return True
+
+
+@dataclass(slots=True)
+class _Block:
+    """A block made of elements of one shape, with what each use gives it."""
+
+    body: Any
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)
+    given: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """As it is written in a spec."""
+        made: dict[str, Any] = {"params": self.params} if self.params else {}
+        return {**made, "body": self.body}
+
+
+_KINDS: Final = {
+    "out": "channels",
+    "to": "channels",
+    "when": "boolean",
+    "bias": "boolean",
+    "active": "boolean",
+    "reduction": "number",
+}
+_CALLED: Final = {"to": "width", "when": "present"}
+
+
+def block(found: Sequence[Any]) -> _Block | None:
+    """One block of these elements; None where it cannot see what they are made of."""
+    body = json.loads(
+        json.dumps({k: v for k, v in found[0].items() if k not in _OUTER})
+    )
+    ways = [dict(holes(element)) for element in found]
+    made = _Block(body, given=[{} for _ in found])
+    known: dict[str, list[Any]] = {}
+    for way in ways[0]:
+        values = [each[way] for each in ways]
+        if all(repr(v) == repr(values[0]) for v in values) and _literal(values[0]):
+            continue
+        texts = [v for v in values if isinstance(v, str)]
+        if any("$" in text or "here" in text for text in texts):
+            return None
+        name = None
+        sizes = {k: v for k, v in known.items() if all(type(x) is int for x in v)}
+        if texts:
+            name = next((k for k, v in known.items() if same(values, v)), None)
+        elif all(type(v) is int for v in values):
+            name = expression(values, known, sizes)
+        else:
+            name = next((k for k, v in known.items() if same(values, v)), None)
+        if name is None:
+            key = next(k for k in reversed(way) if isinstance(k, str))
+            name = _unique(_CALLED.get(key, key), known)
+            known[name] = values
+            kind = _KINDS.get(key, "integer")
+            if any(isinstance(v, float) for v in values):
+                kind = "number"
+            elif any(isinstance(v, bool) for v in values):
+                kind = "boolean"
+            made.params[name] = {"type": kind}
+        _put(body, way, name)
+    for name, values in known.items():
+        usual = _most(values)
+        literal = _literal(usual) and not isinstance(usual, str)
+        if literal and values.count(usual) > 1:
+            made.params[name]["default"] = usual
+        for given, value in zip(made.given, values, strict=True):
+            if "default" not in made.params[name] or value != usual:
+                given[name] = value
+    made.body = _unwrapped(body)
+    return made
+
+
+def _unwrapped(body: Any) -> Any:
+    """A sequence without a path as the list that it is."""
+    if isinstance(body, dict) and list(body) == ["seq"]:
+        return body["seq"]
+    return body
+
+
+def _most(values: Sequence[Any]) -> Any:
+    return max(values, key=lambda v: sum(repr(v) == repr(w) for w in values))
+
+
+def _unique(name: str, known: Mapping[str, Any]) -> str:
+    for prefix in ("", "second_", "third_", "fourth_", "fifth_", "sixth_"):
+        if prefix + name not in known:
+            return prefix + name
+    return f"last_{name}"
+
+
+def _put(body: Any, way: Sequence[Any], value: Any) -> None:
+    for key in way[:-1]:
+        body = body[key]
+    body[way[-1]] = value
+
+
+def factored(spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec with blocks of its own for what it says more than once."""
+    spec = json.loads(json.dumps(spec))
+    for _ in range(_ROUNDS):
+        groups: defaultdict[Any, list[tuple[Place, Any]]] = defaultdict(list)
+        for at, element in elements(spec):
+            if at[1] != "shortcut":
+                groups[shape(element)].append((at, element))
+        best = 0
+        chosen = None
+        for places in groups.values():
+            if len(places) < 2:
+                continue
+            made = block([element for _, element in places])
+            if made is None:
+                continue
+            name = _name(made, spec)
+            texts = [
+                _use(element, name, given)
+                for (_, element), given in zip(places, made.given, strict=True)
+            ]
+            saved = sum(size(e) for _, e in places) - sum(map(size, texts))
+            saved -= size({name: made.definition})
+            if saved > max(best, _WORTH):
+                best, chosen = saved, (name, made, places, texts)
+        if chosen is None:
+            break
+        name, made, places, texts = chosen
+        for ((holder, key), _), text in zip(places, texts, strict=True):
+            holder[key] = text
+        spec.setdefault("blocks", {})[name] = made.definition
+    return spec
+
+
+def _use(element: Mapping[str, Any], name: str, given: Mapping[str, Any]) -> Any:
+    outer = {key: element[key] for key in _OUTER if key in element}
+    if not outer and not given:
+        return name
+    made = {**outer, "use": name}
+    return {**made, "with": dict(given)} if given else made
+
+
+def _name(made: _Block, spec: Mapping[str, Any]) -> str:
+    text = json.dumps(made.body)
+    if '"residual"' in text:
+        wanted = "unit"
+    elif '"multiply"' in text:
+        wanted = "gate"
+    elif '"op": "conv"' in text:
+        wanted = "convolution"
+    else:
+        wanted = "piece"
+    taken = spec.get("blocks", {})
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{'bcdefghijklmnopqrstuvwxyz'[number - 1]}"
+    return name
+
+
+# --- loops ----------------------------------------------------------------------------
+
+
+def looped(value: Any) -> Any:
+    """The text with elements in a row that differ by a number as loops."""
+    if isinstance(value, dict):
+        return {key: looped(inner) for key, inner in value.items()}
+    if not isinstance(value, list):
+        return value
+    items = [looped(item) for item in value]
+    made: list[Any] = []
+    at = 0
+    while at < len(items):
+        loop, count = _loop(items, at)
+        made.append(loop)
+        at += count
+    return made
+
+
+def _loop(items: Sequence[Any], at: int) -> tuple[Any, int]:
+    """The longest loop that begins here, and how many elements it stands for."""
+    first = items[at]
+    if not isinstance(first, dict) or "as" not in first or "name" in first:
+        return first, 1
+    head, number = _numbered(first["as"])
+    if number is None:
+        return first, 1
+    rest = {key: v for key, v in first.items() if key != "as"}
+    end = at + 1
+    while end < len(items):
+        item = items[end]
+        if not isinstance(item, dict) or item.get("as") != f"{head}{number + end - at}":
+            break
+        if {key: v for key, v in item.items() if key != "as"} != rest:
+            break
+        end += 1
+    count = end - at
+    if count < 2 or not {"use", "seq", "residual"} & set(rest) or "from" in rest:
+        return first, 1
+    shift = f"i + {number}" if number else "i"
+    only = list(rest) == ["use"]
+    body = rest["use"] if only else rest["seq"] if list(rest) == ["seq"] else rest
+    loop = {"for": "i", "in": count, "as": f"{head}{{{shift}}}", "body": body}
+    return (loop, count) if size(loop) < size(items[at:end]) else (first, 1)
+
+
+def _numbered(path: Any) -> tuple[str, int | None]:
+    found = re.fullmatch(r"(.*?)(\d+)", path) if isinstance(path, str) else None
+    if found is None or "{" in found[1]:
+        return "", None
+    return found[1], int(found[2])
