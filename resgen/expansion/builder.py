@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final
 
 from resgen.errors import Place
@@ -109,6 +110,20 @@ class Mark:
     parameters: int
     owners: int
     scopes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What was added to a builder in one go; ``owners`` holds parameters by owner."""
+
+    nodes: list[Node]
+    parameters: dict[str, Parameter]
+    owners: dict[str, tuple[str, ...]]
+    scopes: list[Scope]
+
+    def roles(self, node: Node) -> tuple[str, ...]:
+        """Names of all parameters of a node's owner, in the order of their roles."""
+        return self.owners[node.owner] if node.owner else ()
 
 
 @dataclass(slots=True)
@@ -224,6 +239,38 @@ class Builder:
         return Mark(
             len(self.nodes), len(self.parameters), len(self._owners), len(self.scopes)
         )
+
+    def since(self, mark: Mark) -> Added:
+        """What was added after ``mark``."""
+        return Added(
+            self.nodes[mark.nodes :],
+            dict(islice(self.parameters.items(), mark.parameters, None)),
+            dict(islice(self._owners.items(), mark.owners, None)),
+            self.scopes[mark.scopes :],
+        )
+
+    def adopt(self, added: Added) -> bool:
+        """Add all of it; false, and nothing is done, where a name or the limits forbid.
+
+        Values that it refers to are there already.
+        """
+        names = [node.name for node in added.nodes]
+        size = self._size + sum(p.size for p in added.parameters.values())
+        if (
+            len(self.nodes) + len(names) > self.limits.operators
+            or size > self.limits.parameters
+            or not self._names.isdisjoint(names)
+            or not self.parameters.keys().isdisjoint(added.parameters)
+            or not self._owners.keys().isdisjoint(added.owners)
+        ):
+            return False
+        self.nodes += added.nodes
+        self.parameters.update(added.parameters)
+        self.scopes += added.scopes
+        self._names.update(names)
+        self._owners.update(added.owners)
+        self._size = size
+        return True
 
     def rollback(self, mark: Mark) -> None:
         """Take back everything that was added since ``mark``.

@@ -37,6 +37,8 @@ from resgen.spec.source import Json, Problems
 _NUMBER = Param("number")
 #: Where one value enters what takes a list.
 LIST_HINT: Final = 'a list of maps is to enter here, such as {"from": "stages"}'
+#: Positions that differ between the blocks of a stage.
+NUMBERED: Final = frozenset({"index", "block"})
 #: What it costs to word why an expression has no value, told again or not.
 _REFUSAL: Final = 50
 
@@ -55,6 +57,24 @@ class Stop(Exception):
         self.message = message
         self.place = place
         self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """The value of an expression that has asked for the number of its block."""
+
+    expr: Expr
+    names: Mapping[str, Any]
+    varies: frozenset[str]
+    value: Any
+
+    def holds(self, positions: Mapping[str, Any]) -> bool:
+        """Whether it has this value at the number of another block too."""
+        there = {**self.names, **{name: positions[name] for name in self.varies}}
+        try:
+            return bool(self.expr.evaluate(there) == self.value)
+        except ExprError:
+            return False
 
 
 class Names(dict[str, Any]):
@@ -142,7 +162,7 @@ class Frame:
         cost = self._cost(expr, positions)
         self.problems.spend(cost, lambda: self.blame(argument))
         try:
-            return expr.evaluate(self.names)
+            value = expr.evaluate(self.names)
         except ExprError as error:
             self.problems.spend(_REFUSAL, lambda: self.blame(argument))
             code = "RG032" if error.message.startswith("there is no") else "RG031"
@@ -157,6 +177,12 @@ class Frame:
                 # Sizes of lists are asked of `channels` alone.
                 hint = LIST_HINT
             raise Stop(code, message, self.blame(argument), hint) from None
+        if not NUMBERED.isdisjoint(expr.names):
+            known = {**positions, **self.names}
+            names = {name: known[name] for name in expr.names & known.keys()}
+            varies = NUMBERED & expr.names - self.names.keys()
+            self.problems.numbered.append(Numbered(expr, names, varies, value))
+        return value
 
     def _cost(self, expr: Expr, positions: Mapping[str, Any]) -> float:
         """What evaluation may take: by the length of the text, and of what it names."""

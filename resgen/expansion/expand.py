@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from resgen.errors import Place, SpecError
 from resgen.expansion.builder import MAX_STRIDE, Builder, Limits, Many, Val, Value
 from resgen.expansion.evaluate import Frame, Stop
 from resgen.expansion.interpret import ANY, EMPTY, Interpreter, Run
 from resgen.expansion.lists import given_out
+from resgen.expansion.repeat import Written
 from resgen.expansion.site import OperatorDefaults, Site, joined
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
 from resgen.ops.types import TensorType
@@ -55,6 +56,16 @@ def expand(
     return graph
 
 
+def _alike(value: Value, other: Value) -> TypeGuard[Val]:
+    """Whether both are sound single values of one type, taken at one stride."""
+    return (
+        isinstance(value, Val)
+        and isinstance(other, Val)
+        and not (value.spoiled or other.spoiled)
+        and (value.type, value.stride) == (other.type, other.stride)
+    )
+
+
 class _Expansion:
     def __init__(self, spec: Spec, limits: Limits, problems: Problems) -> None:
         self.spec = spec
@@ -68,6 +79,7 @@ class _Expansion:
         self.dilation = 1  # what strides have turned into so far
         self.precision = ""  # of the whole network
         self.entered: Value  # the network's input
+        self.last: Written | None = None  # of the stage's blocks
         self.done: list[Value] = []  # what each stage yielded
 
     def graph(self) -> Graph | None:
@@ -324,7 +336,41 @@ class _Expansion:
         site = self.interpreter.enter(
             site, component, "block", pointer, stage.block.block
         )
-        return self._use(stage, stage.block, index, stride, x, site)
+        situation = (site.section, stride, precision, site.dilation, site.undo)
+        last, self.last = self.last, None
+        if last is not None and last.situation == situation and _alike(x, last.x):
+            again = self._again(last, x, site)
+            if again is not None:
+                return again
+        begun, left = self.builder.mark(), self.problems.left
+        self.problems.numbered.clear()
+        told = self.problems.told
+        made = self._use(stage, stage.block, index, stride, x, site)
+        each = any(isinstance(a, PerBlock) for a in stage.block.arguments.values())
+        same = told == self.problems.told and not (each or self.frame.kept)
+        if same and isinstance(made, Val) and _alike(x, made):
+            last = Written(
+                situation,
+                x,
+                made,
+                site,
+                begun.scopes,
+                self.builder.since(begun),
+                left - self.problems.left,
+                tuple(self.problems.numbered),
+            )
+            self.last = last if last.stands_alone else None
+        return made
+
+    def _again(self, last: Written, x: Val, site: Site) -> Val | None:
+        """What a block makes that is the last one under another path."""
+        if last.cost > self.problems.left:
+            return None  # running it says where the work becomes too much
+        made = last.again(self.builder, x, site)
+        if made is not None:
+            self.problems.spend(last.cost, self.spec.at.place)
+            self.last = last
+        return made
 
     def _use(
         self,

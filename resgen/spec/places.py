@@ -127,6 +127,8 @@ class Problems:
         #: Errors that were found, also those of a place that has one: whoever reads a
         #: part of a spec sees by it whether the part is to be relied on.
         self.told = 0
+        #: Expressions that have asked for the number of the block that is being run.
+        self.numbered: list[Any] = []
         #: Names of values that were refused or are missing, which has been said.
         self.valueless: set[str] = set()
         self._counts: Counter[str] = Counter()
