@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from resgen.expansion.network import examine, expand, load
     from resgen.graph.cost import analyse
     from resgen.graph.ir import Graph
+    from resgen.lower.source.write import to_python
     from resgen.lower.torch import to_torch
     from resgen.spec.model import Spec
     from resgen.weights.checkpoint import renamed
@@ -72,6 +73,7 @@ _HOMES = {
     "profile": "resgen.api.profile",
     "renamed": "resgen.weights.checkpoint",
     "report": "resgen.api.report",
+    "to_python": "resgen.lower.source.write",
     "to_torch": "resgen.lower.torch",
     "verify": "resgen.api.verify",
     "watch": "resgen.diagnosis.seen.watch",
@@ -103,6 +105,7 @@ __all__ = [
     "profile",
     "renamed",
     "report",
+    "to_python",
     "to_torch",
     "verify",
     "watch",
