@@ -239,12 +239,16 @@ def _order(made: Class, uses: Sequence[int]) -> None:
     for argument in made.arguments:
         kind = argument.name
         usual, often = _usual(argument.values, uses)
-        wide = kind in WIDTHS or kind.endswith(("_channels", "width"))
         if kind in _ONES and any(same(value, 1) for value in argument.values):
             argument.default = 1
-        elif not wide and 2 * often >= sum(uses):
+        elif not _wide(kind) and 2 * often >= sum(uses):
             argument.default = usual
     made.arguments.sort(key=lambda a: a.default is not ABSENT)
+
+
+def _wide(name: str) -> bool:
+    """Whether an argument is a number of channels."""
+    return name in WIDTHS or name.endswith(("_channels", "width"))
 
 
 def _usual(values: list[Any], uses: Sequence[int] = ()) -> tuple[Any, int]:
@@ -339,25 +343,29 @@ class _Arguments:
     def settle(self, values: list[Any], role: str, path: str) -> Expr:
         """What takes the place of a leaf, given its values in every instance."""
         present = [v for v in values if v is not ABSENT]
-        if all(same(v, present[0]) for v in present):
+        some = len(present) < len(values) and role in WIDTHS
+        if not some and all(same(v, present[0]) for v in present):
             return Leaf(present[0], role)
         for argument in self.arguments:
-            if _agree(argument.values, values):
+            fits = not some or _wide(argument.name)
+            if fits and _agree(argument.values, values):
                 argument.values = [
                     v if a is ABSENT else a
                     for a, v in zip(argument.values, values, strict=True)
                 ]
                 return Formula("{0}", (argument.name,))
-        found = self.derived(values)
+        found = self.derived(values, role)
         if found is not None:
             return found
+        if all(same(v, present[0]) for v in present):
+            return Leaf(present[0], role)
         label = path.rpartition(".")[2]
         label = label if label.isidentifier() else ""
         name = self.names.first(role or "value", f"{label}_{role}", label)
         self.arguments.append(Argument(name, list(values)))
         return Formula("{0}", (name,))
 
-    def derived(self, values: list[Any]) -> Formula | None:
+    def derived(self, values: list[Any], role: str) -> Formula | None:
         """A simple expression in other arguments that gives these values."""
         if not all(v is ABSENT or type(v) is int for v in values):
             return None
@@ -365,11 +373,12 @@ class _Arguments:
             a
             for a in self.arguments
             if all(type(v) is int for v in a.values) and len(set(a.values)) > 1
+            if _wide(a.name) or role not in WIDTHS
         ]
         for a in whole:
             pairs = _pairs(a.values, values)
             u, v = next(((u, v) for u, v in pairs if u and v), (0, 0))
-            if not v or len({u for u, _ in pairs}) < 2:
+            if not v:
                 continue
             if v % u == 0 and all(y == x * (v // u) for x, y in pairs):
                 return Formula(f"{{0}} * {v // u}", (a.name,))

@@ -95,6 +95,8 @@ def index(root: Place) -> Doc | None:
     numbers = [name for name in root.below if name.isdigit()]
     if not numbers or [*map(str, sorted(map(int, numbers)))] != numbers:
         return None
+    if [*root.below][: len(numbers)] != numbers:  # they would come before others
+        return None
     size = int(numbers[-1]) + 1
     taken = [root.below[name] for name in numbers]
     plain = all(
