@@ -97,7 +97,7 @@ BUDGET = {
     "runtime": 1040,
     "pictures": 525,
     "importing": 6000,
-    "proof": 2195,
+    "proof": 2215,
     "calibrate": 680,
     "serve": 380,
     "kit": 915,
