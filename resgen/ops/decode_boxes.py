@@ -105,8 +105,10 @@ class DecodeBoxes(Op):
 
     def effective(self, x: TensorType) -> dict[str, Any]:
         return {
-            "coder": self.coder, "input": self.input[1:], "anchors": self.anchors()
-        }  # fmt: skip
+            "coder": self.coder,
+            "input": self.input[1:],
+            "anchors": tuple(self.anchors()),
+        }
 
     def torch(self, x: TensorType) -> Function:
         options = {

@@ -64,3 +64,10 @@ def test_operators_are_effectively_one_where_pytorch_is_told_the_same(
                 if name == "act" and other.effective(x).get("type") == "prelu":
                     owned = True  # the slope is where training starts
                 assert alike == (same and shape and owned), (case.op, other)
+
+
+@pytest.mark.parametrize("name", list(OPERATORS))
+def test_what_attributes_come_to_can_be_a_key(name: str) -> None:
+    """`diff` looks changes up by them."""
+    for case in OPERATORS[name].samples():
+        hash(tuple(case.op.effective(TensorType(case.inputs[0])).values()))
