@@ -86,7 +86,7 @@ BUDGET = {
     "document": 320,
     "records": 400,
     "spec": 4280,
-    "ops": 4020,
+    "ops": 4580,
     "graph": 3210,
     "expansion": 2030,
     "weights": 1424,

@@ -146,7 +146,8 @@ class Collector:
             if node.name in needed:
                 needed.update(node.inputs)
         nodes = tuple(node for node in self._nodes if node.name in needed)
-        used = {name for node in nodes for name in node.references()}
+        owners = {node.owner for node in nodes if node.owner}
+        used = {n for n in self._parameters if {n, n.rpartition(".")[0]} & owners}
         graph = Graph(
             name=self.name,
             inputs=(Input(INPUT, self.types[INPUT]),),
@@ -184,7 +185,7 @@ class Collector:
                 )
             made = Parameter(name, spec.shape, spec.init, spec.trainable, spec.dtype)
             self._parameters[name] = made
-            self._weights[name] = np.ascontiguousarray(array)
+            self._weights[name] = np.asarray(array, order="C")
             self._sources[name] = tuple(sources.get(spec.role, ()))
 
     def _owns(self, owner: str, arrays: Mapping[str, Array]) -> bool:

@@ -68,7 +68,7 @@ class Const:
         """The number, if it is a literal one."""
         if self.sources or self.array.size != 1:
             return None
-        return float(self.array.reshape(()))
+        return plain(self.array)
 
     @property
     def vector(self) -> Array:
@@ -306,7 +306,7 @@ class Views:
             value = self.emit(Transpose(axes=(*wanted, *rest)), [value])
         now = self.to.types[value].shape
         target = tuple(prod(shape[axis] for axis in group) for group in order)
-        return value if now == target else self.emit(_between(now, target), [value])
+        return value if now == target else self.emit(between(now, target), [value])
 
     def standard(self, x: View) -> str:
         """The value of the same shape as the tensor, whose batch comes first."""
@@ -389,6 +389,11 @@ class Views:
         return View(self.physical(x, groups), lead.axes)
 
 
+def plain(number: Array) -> float:
+    """One number as a person would write it: 0.1 where float32 has 0.1000000015."""
+    return float(str(number.reshape(())[()]))
+
+
 def broadcast(function: Callable[..., Array], *given: Const) -> Const:
     """What a function of constants comes to, with the sources of all."""
     arrays = (x.array for x in given)
@@ -396,7 +401,7 @@ def broadcast(function: Callable[..., Array], *given: Const) -> Const:
     return Const(np.asarray(function(*arrays)), tuple(sources))
 
 
-def _between(now: tuple[int, ...], target: tuple[int, ...]) -> Op:
+def between(now: tuple[int, ...], target: tuple[int, ...]) -> Op:
     """The operator that gives elements in order another shape, the plainest one."""
     for first in range(len(now)):
         last = first + len(now) - len(target)

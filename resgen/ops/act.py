@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import pi, sqrt
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator
+from resgen.ops.base import (
+    Case,
+    OnnxNode,
+    OnnxWriter,
+    Op,
+    Read,
+    Unreadable,
+    attribute,
+    operator,
+)
 from resgen.ops.types import Constant, Module, ParameterSpec, TensorType, Value
 
 #: What torch takes for the slope of negative values where nothing is said.
@@ -103,6 +112,22 @@ FORMS: Final[Mapping[str, Form]] = {
 }
 
 
+#: The types by their ONNX operators, of those that one of them spells.
+_SPELLED: Final[Mapping[str, str]] = {
+    "Relu": "relu", "LeakyRelu": "leaky_relu", "PRelu": "prelu", "Elu": "elu",
+    "Selu": "selu", "Celu": "celu", "Gelu": "gelu", "Mish": "mish",
+    "Sigmoid": "sigmoid", "Tanh": "tanh", "HardSwish": "hardswish",
+    "HardSigmoid": "hardsigmoid", "Softplus": "softplus", "Swish": "silu",
+}  # fmt: skip
+#: What an attribute has to be where an activation has none, and what it is unless said.
+_FIXED: Final[Mapping[str, Mapping[str, float]]] = {
+    "Elu": {"alpha": 1.0},
+    "Celu": {"alpha": 1.0},
+    "Selu": {"alpha": 1.6732632, "gamma": 1.0507010},
+    "Swish": {"alpha": 1.0},
+}
+
+
 @operator("act")
 class Act(Op):
     """Activation, element by element, as the torch module of that name defines it.
@@ -112,6 +137,8 @@ class Act(Op):
     """
 
     shorthand = "type"
+    onnx_types: ClassVar[tuple[str, ...]] = tuple(_SPELLED)
+    ordered: ClassVar[bool] = False
 
     type: str = attribute(
         "enum", "which function", default="relu", choices=(*FORMS, "none")
@@ -184,6 +211,34 @@ class Act(Op):
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
         return FORMS[self.type].onnx(self, to, x.name)
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        kind = _SPELLED[node.op_type]
+        for name, usual in _FIXED.get(node.op_type, {}).items():
+            if abs(node.given(name, usual) - usual) > 1e-6:
+                raise Unreadable(f"{kind} with {name} {node.given(name):g}")
+        if kind == "leaky_relu":
+            slope = node.given("alpha", LEAKY_SLOPE)
+            return Read(cls(type=kind, slope=None if slope == LEAKY_SLOPE else slope))
+        if kind == "gelu":
+            return Read(cls(type=kind, approximate=node.given("approximate") == "tanh"))
+        if kind == "hardsigmoid":
+            gain, offset = node.given("alpha", 0.2), node.given("beta", 0.5)
+            usual = abs(gain - 1 / 6) < 1e-6
+            return Read(
+                cls(
+                    type=kind,
+                    gain=None if usual else gain,
+                    offset=None if offset == 0.5 else offset,
+                )
+            )
+        if kind != "prelu":
+            return Read(cls(type=kind))
+        slopes = node.numbers(1)
+        if slopes is None or slopes.size != 1:
+            raise Unreadable("slopes by channel, and prelu has one for all")
+        return Read(cls(type=kind), {"weight": 1})
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

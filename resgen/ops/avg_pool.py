@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from resgen.ops.base import (
     Axes,
     Case,
+    OnnxNode,
     OnnxWriter,
     Op,
+    Read,
     ShapeError,
+    Unreadable,
     attribute,
     operator,
+    plain_axes,
     spatial_suffix,
 )
+from resgen.ops.files import raw_windows
+from resgen.ops.global_pool import GlobalPool
 from resgen.ops.pad import Pad
-from resgen.ops.pooling import Pooling
+from resgen.ops.pooling import Pooling, fitting, kernel_of, whole
 from resgen.ops.types import Module, TensorType, Value, Window
 
 
@@ -27,6 +33,8 @@ class AvgPool(Op):
     With ``count_padding`` the zeros of the padding are part of the mean; what a window
     overhangs with ``ceil`` never is. Sizes and means follow torch's ``AvgPool2d``.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("AveragePool",)
 
     kernel: Axes = attribute("axes", "window size", minimum=1)
     stride: Axes | None = attribute(
@@ -117,6 +125,36 @@ class AvgPool(Op):
             pads=begin + end,
             count_include_pad=int(counted),
         )
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        kernel = kernel_of(node)
+        found = raw_windows(node, kernel)
+        counted = bool(node.given("count_include_pad", 0)) and any(
+            found.padding + found.end
+        )
+        if not counted and whole(node, kernel, found):
+            return Read(GlobalPool())
+
+        def made(ceil: bool, padding: tuple[int, ...] = found.padding) -> AvgPool:
+            same = found.stride == kernel
+            return cls(
+                kernel=plain_axes(kernel),
+                stride=None if same else plain_axes(found.stride),
+                padding=plain_axes(padding),
+                ceil=ceil,
+                count_padding=counted or not any(padding),
+            )
+
+        pool = None
+        if not counted or found.padding == found.end:
+            pool = fitting(node, found, made)
+        if pool is not None:
+            return Read(pool)
+        if not counted:
+            raise Unreadable("it pads more at the start, and does not count that")
+        sides = Pad(begin=plain_axes(found.padding), end=plain_axes(found.end))
+        return Read(made(False, (0,) * len(kernel)), {}, (sides,))
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

@@ -114,6 +114,60 @@ class OnnxWriter(Protocol):
         """A constant scalar 0 of this type."""
 
 
+class OnnxNode(Protocol):
+    """A node of an ONNX file, as an operator sees it that reads it.
+
+    Axes are those of a value: without the batch, channels first.
+    """
+
+    @property
+    def op_type(self) -> str: ...
+
+    @property
+    def opset(self) -> int: ...
+
+    @property
+    def x(self) -> TensorType:
+        """The type of its first input."""
+
+    @property
+    def y(self) -> tuple[int, ...]:
+        """The sizes of its (first) output, in the file's order, the batch included."""
+
+    def given(self, name: str, default: Any = None) -> Any:
+        """An attribute: a number, a text or a list."""
+
+    def numbers(self, position: int) -> Any | None:
+        """The array of a constant input; None where there is none."""
+
+    def number(self, position: int) -> float | None:
+        """The same where it is one number."""
+
+    def stored_rank(self, position: int) -> int:
+        """How many axes the weight has that a constant input was made of."""
+
+    def named(self, position: int) -> bool:
+        """Whether a constant input is a weight that bears a module's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a node was read as.
+
+    ``roles`` are the inputs that hold the operator's parameters, with their numbers
+    where those are not as the file has them. ``before`` are operators that its input
+    goes through first.
+    """
+
+    op: Op
+    roles: Mapping[str, int | tuple[int, Any]] = field(default_factory=dict)
+    before: tuple[Op, ...] = ()
+
+
+class Unreadable(Exception):
+    """What an operator of ours does not do, as the end of "NODE: ..."."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A sample for the one test that checks every operator against torch and ONNX."""
@@ -144,6 +198,10 @@ class Op:
     chooses: ClassVar[bool] = False
     #: Whether it is the identity outside training; ONNX then has no node of it.
     training_only: ClassVar[bool] = False
+    #: The ONNX operators that :meth:`from_onnx` takes.
+    onnx_types: ClassVar[tuple[str, ...]] = ()
+    #: Whether it tells channels from positions; others take axes in any order.
+    ordered: ClassVar[bool] = True
 
     # Each operator declares the inputs that it takes; only `Any` lets it.
     def infer(self, *inputs: Any, **_: Any) -> TensorType:
@@ -221,6 +279,11 @@ class Op:
         raise NotImplementedError
 
     @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        """What :meth:`onnx` or anybody else wrote as this node, or Unreadable."""
+        raise NotImplementedError
+
+    @classmethod
     def samples(cls) -> tuple[Case, ...]:
         """Cases that together reach every branch of the operator."""
         raise NotImplementedError
@@ -284,6 +347,12 @@ def per_axis(value: Axes, x: TensorType, attribute: str) -> tuple[int, ...]:
             code="RG110",
         )
     return value
+
+
+def plain_axes(values: Sequence[int]) -> Axes:
+    """One number for all axes where they are equal."""
+    first = int(values[0]) if values else 0
+    return first if set(values) == {first} else tuple(map(int, values))
 
 
 def _effective(kind: Kind, value: Any, x: TensorType, attribute: str) -> Any:

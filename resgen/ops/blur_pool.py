@@ -47,6 +47,10 @@ class BlurPool(Op):
         stride = per_axis(self.stride, x, "stride")
         return stride, tuple((s - 1 + self.kernel - 1) // 2 for s in stride)
 
+    def padding(self, x: TensorType) -> tuple[int, ...]:
+        """What lies around the map, by axis."""
+        return self._axes(x)[1]
+
     def infer(self, x: TensorType) -> TensorType:
         spatial_suffix(x, "blur pooling")
         sizes = []

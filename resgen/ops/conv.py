@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from resgen.ops.base import (
     Axes,
     Case,
+    OnnxNode,
     OnnxWriter,
     Op,
+    Read,
     ShapeError,
+    Unreadable,
     attribute,
     collapsed,
     multiplied,
     operator,
     per_axis,
+    plain_axes,
     spacing,
     spatial_suffix,
 )
+from resgen.ops.files import windows
 from resgen.ops.initial import Init, fan_out, initializer, weight_and_bias
+from resgen.ops.linear import Linear
 from resgen.ops.types import (
     Apply,
     Constant,
@@ -44,6 +50,8 @@ class Conv(Op):
     stride 1 when the kernel is odd. Initialised as He et al. 2015 (fan out, ReLU), the
     bias at zero.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("Conv",)
 
     out: int = attribute("channels", "output channels")
     kernel: Axes = attribute("axes", "kernel size", minimum=1)
@@ -189,6 +197,31 @@ class Conv(Op):
             dilations=dilation,
             group=self.groups,
         )
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        weight = node.numbers(1)
+        if weight is None:
+            raise Unreadable("its weight is computed from the input")
+        out, _, *kernel = weight.shape
+        biased = node.numbers(2) is not None
+        roles = {"weight": 1} | ({"bias": 2} if biased else {})
+        if node.stored_rank(1) == 2:  # a linear map, as resgen writes it
+            return Read(Linear(out=out, bias=biased), roles)
+        found = windows(node, tuple(kernel))
+        usual = tuple(
+            d * (k - 1) // 2 for k, d in zip(kernel, found.dilation, strict=True)
+        )
+        made = cls(
+            out=out,
+            kernel=plain_axes(kernel),
+            stride=plain_axes(found.stride),
+            padding=None if found.padding == usual else plain_axes(found.padding),
+            dilation=plain_axes(found.dilation),
+            groups=node.given("group", 1),
+            bias=biased,
+        )
+        return Read(made, roles, found.before)
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

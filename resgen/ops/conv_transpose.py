@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
 from resgen.ops.base import (
     Axes,
     Case,
+    OnnxNode,
     OnnxWriter,
     Op,
+    Read,
     ShapeError,
+    Unreadable,
     attribute,
     operator,
     per_axis,
+    plain_axes,
     spatial_suffix,
 )
 from resgen.ops.initial import Init, fan_out, weight_and_bias
@@ -27,6 +32,8 @@ class ConvTranspose(Op):
     ``(n - 1) * stride - 2 * padding + kernel + output_padding``. Initialised as
     ``conv``.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("ConvTranspose",)
 
     out: int = attribute("channels", "output channels")
     kernel: Axes = attribute("axes", "kernel size", minimum=1)
@@ -100,6 +107,41 @@ class ConvTranspose(Op):
             pads=padding + padding,
             output_padding=more,
         )
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        weight = node.numbers(1)
+        if weight is None:
+            raise Unreadable("its weight is computed from the input")
+        _, out, *kernel = weight.shape
+        ones, none = (1,) * len(kernel), (0,) * len(kernel)
+        stride = tuple(node.given("strides", ones))
+        if node.given("group", 1) != 1 or set(node.given("dilations", ones)) != {1}:
+            raise Unreadable("a transposed convolution in groups, or dilated")
+        # Whatever says how much is taken off: together it is what is not there.
+        rows = zip(node.x.spatial, kernel, stride, node.y[2:], strict=True)
+        over = [(n - 1) * s + k - size for n, k, s, size in rows]
+        if node.given("auto_pad", "NOTSET") == "NOTSET" and not node.given(
+            "output_shape"
+        ):
+            pads = tuple(node.given("pads", none * 2))
+            begin = pads[: len(kernel)]
+        else:
+            lower = node.given("auto_pad") == "SAME_LOWER"
+            begin = tuple((n + lower) // 2 for n in over)
+        more = [2 * b - n for b, n in zip(begin, over, strict=True)]
+        if any(not 0 <= m < s for m, s in zip(more, stride, strict=True)):
+            raise Unreadable("it takes more off one side than off the other")
+        biased = node.numbers(2) is not None
+        made = cls(
+            out=out,
+            kernel=plain_axes(kernel),
+            stride=plain_axes(stride),
+            padding=plain_axes(begin),
+            output_padding=plain_axes(more),
+            bias=biased,
+        )
+        return Read(made, {"weight": 1} | ({"bias": 2} if biased else {}))
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator, spatial_suffix
+from typing import ClassVar
+
+from resgen.ops.base import (
+    Case,
+    OnnxNode,
+    OnnxWriter,
+    Op,
+    Read,
+    attribute,
+    operator,
+    spatial_suffix,
+)
 from resgen.ops.types import Module, TensorType, Value, Window
 
 
@@ -11,6 +22,7 @@ class GlobalPool(Op):
     """The mean or the largest value of each channel; the axes stay, with size 1."""
 
     shorthand = "type"
+    onnx_types: ClassVar[tuple[str, ...]] = ("GlobalAveragePool", "GlobalMaxPool")
 
     type: str = attribute(
         "enum", "mean or maximum", default="avg", choices=("avg", "max")
@@ -32,6 +44,10 @@ class GlobalPool(Op):
         (x,) = inputs
         name = "GlobalAveragePool" if self.type == "avg" else "GlobalMaxPool"
         return to.emit(name, [x.name])
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        return Read(cls(type="max" if node.op_type == "GlobalMaxPool" else "avg"))
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

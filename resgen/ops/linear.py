@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any, ClassVar
 
-from resgen.ops.base import Case, OnnxWriter, Op, attribute, operator
+from resgen.ops.base import (
+    Case,
+    OnnxNode,
+    OnnxWriter,
+    Op,
+    Read,
+    Unreadable,
+    attribute,
+    operator,
+)
 from resgen.ops.initial import Init, initializer
 from resgen.ops.types import Module, ParameterSpec, TensorType, Uniform, Value
 
@@ -16,6 +26,8 @@ class Linear(Op):
     ``W: (out, channels)``, ``b: (out,)``. Both are initialised as torch's ``Linear``:
     uniform within ``1 / sqrt(channels)``.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("Gemm",)
 
     out: int = attribute("channels", "output channels")
     bias: bool = attribute("boolean", "add a trainable bias", default=True)
@@ -58,6 +70,22 @@ class Linear(Op):
         for vector in shift:
             y = to.emit("Add", [y, vector])
         return to.emit("Transpose", [y], perm=(0, last, *range(1, last)))
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        weight, bias = node.numbers(1), node.numbers(2)
+        if weight is None or node.given("transA", 0):
+            raise Unreadable("a product of matrices that the input makes")
+        weight = weight if node.given("transB", 0) else weight.T
+        weight = weight * weight.dtype.type(node.given("alpha", 1.0))
+        roles: dict[str, int | tuple[int, Any]] = {"weight": (1, weight)}
+        out = int(weight.shape[0])
+        if bias is not None:
+            if bias.size not in (1, out):
+                raise Unreadable("it adds a matrix")
+            bias = bias * bias.dtype.type(node.given("beta", 1.0))
+            roles["bias"] = (2, bias.reshape(-1).repeat(out // bias.size))
+        return Read(cls(out=out, bias=bias is not None), roles)
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
+from typing import ClassVar
+
+from resgen.ops.base import (
+    Case,
+    OnnxNode,
+    OnnxWriter,
+    Op,
+    Read,
+    ShapeError,
+    attribute,
+    operator,
+)
 from resgen.ops.types import Module, TensorType, Value
 
 
@@ -12,6 +23,8 @@ class LocalResponseNorm(Op):
 
     The channels are those around each; Krizhevsky et al. 2012.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("LRN",)
 
     size: int = attribute("integer", "channels in the sum", default=5, minimum=1)
     alpha: float = attribute("number", "factor of the sum", default=1e-4, minimum=0)
@@ -46,6 +59,17 @@ class LocalResponseNorm(Op):
             alpha=float(self.alpha),
             beta=float(self.beta),
             bias=float(self.k),
+        )
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        return Read(
+            cls(
+                size=node.given("size"),
+                alpha=node.given("alpha", 1e-4),
+                beta=node.given("beta", 0.75),
+                k=node.given("bias", 1.0),
+            )
         )
 
     @classmethod

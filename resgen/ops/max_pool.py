@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from resgen.ops.base import (
     Axes,
     Case,
+    OnnxNode,
     OnnxWriter,
     Op,
+    Read,
     attribute,
     multiplied,
     operator,
+    plain_axes,
     spacing,
     spatial_suffix,
 )
-from resgen.ops.pooling import Pooling
+from resgen.ops.files import raw_windows
+from resgen.ops.global_pool import GlobalPool
+from resgen.ops.pad import Pad
+from resgen.ops.pooling import Pooling, fitting, kernel_of, whole
 from resgen.ops.types import Module, TensorType, Value, Window
 
 
@@ -26,6 +32,8 @@ class MaxPool(Op):
 
     Padding never wins. Sizes follow torch's ``MaxPool2d``, with ``ceil`` as well.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("MaxPool",)
 
     kernel: Axes = attribute("axes", "window size", minimum=1)
     stride: Axes | None = attribute(
@@ -96,6 +104,31 @@ class MaxPool(Op):
             pads=begin + end,
             dilations=windows.dilation,
         )
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        kernel = kernel_of(node)
+        found = raw_windows(node, kernel)
+        if whole(node, kernel, found):
+            return Read(GlobalPool(type="max"))
+
+        def made(ceil: bool, padding: tuple[int, ...] = found.padding) -> MaxPool:
+            same = found.stride == kernel
+            return cls(
+                kernel=plain_axes(kernel),
+                stride=None if same else plain_axes(found.stride),
+                padding=plain_axes(padding),
+                dilation=plain_axes(found.dilation),
+                ceil=ceil,
+            )
+
+        pool = fitting(node, found, made)
+        if pool is not None:
+            return Read(pool)
+        # Zeros are no less than what a network's activations yield, which is held
+        # against the file's own values where a network is imported.
+        sides = Pad(begin=plain_axes(found.padding), end=plain_axes(found.end))
+        return Read(made(False, (0,) * len(kernel)), {}, (sides,))
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from resgen.ops.base import (
     Case,
+    OnnxNode,
     OnnxWriter,
     Op,
+    Read,
     ShapeError,
+    Unreadable,
     attribute,
     operator,
     spatial_suffix,
@@ -46,6 +49,13 @@ class Norm(Op):
     """
 
     shorthand = "type"
+    onnx_types: ClassVar[tuple[str, ...]] = (
+        "BatchNormalization",
+        "InstanceNormalization",
+        "LayerNormalization",
+        "GroupNormalization",
+        "RMSNormalization",
+    )
 
     type: str = attribute(
         "enum",
@@ -166,6 +176,35 @@ class Norm(Op):
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
         return _WRITERS[self.type](self, to, x)
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        kind = node.op_type.removesuffix("Normalization").lower()
+        if kind == "batch" and node.given("training_mode", 0):
+            raise Unreadable("it is written for training")
+        if kind in ("layer", "rms") and node.given("axis", -1) not in (
+            -1,
+            len(node.y) - 1,
+        ):
+            raise Unreadable("it normalises over several axes")
+        groups = node.given("num_groups", 32)
+        scale, shift = node.numbers(1), node.numbers(2)
+        if scale is None or scale.size != node.x.channels:
+            raise Unreadable("its scales are not those of channels")
+        # Where a network has no parameters a file has ones and zeros of no name.
+        idle = (scale == 1).all() and (shift is None or (shift == 0).all())
+        affine = node.named(1) or not idle
+        roles: dict[str, int | tuple[int, Any]] = {}
+        if affine:
+            zeros = scale * 0 if shift is None else shift
+            roles = {"weight": 1, "bias": (2, zeros)}
+        momentum = MOMENTUM
+        if kind == "batch":
+            roles |= {"running_mean": 3, "running_var": 4}
+            momentum = round(1 - node.given("momentum", 1 - MOMENTUM), 6)
+        eps = node.given("epsilon", EPS)
+        made = cls(type=kind, eps=eps, momentum=momentum, groups=groups, affine=affine)
+        return Read(made, roles)
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

@@ -31,23 +31,24 @@ class PadChannels(Op):
             )
         return x.with_channels(self.to)
 
-    def _sides(self, x: TensorType) -> tuple[int, int]:
+    def sides(self, x: TensorType) -> tuple[int, int]:
+        """Channels before and after."""
         new = self.to - x.channels
         before = new // 2 if self.at == "sides" else 0
         return before, new - before
 
     def effective(self, x: TensorType) -> dict[str, Any]:
-        before, _ = self._sides(x)
+        before, _ = self.sides(x)
         return {**super().effective(x), "at": "sides" if before else "end"}
 
     def torch(self, x: TensorType) -> Function:
         # torch counts from the last axis.
-        pads = (0, 0) * len(x.spatial) + self._sides(x)
+        pads = (0, 0) * len(x.spatial) + self.sides(x)
         return Function("torch.nn.functional.pad", (pads,))
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
-        begin, end = self._sides(x.type)
+        begin, end = self.sides(x.type)
         rest = (0,) * len(x.type.spatial)
         return to.emit("Pad", [x.name, to.integers((0, begin, *rest, 0, end, *rest))])
 

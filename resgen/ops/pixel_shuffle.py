@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
+from typing import ClassVar
+
+from resgen.ops.base import (
+    Case,
+    OnnxNode,
+    OnnxWriter,
+    Op,
+    Read,
+    ShapeError,
+    attribute,
+    operator,
+)
+from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.types import Module, TensorType, Value
 
 
@@ -13,6 +25,8 @@ class PixelShuffle(Op):
     Channel ``(c * factor + i) * factor + j`` goes to row i and column j of each square
     of channel c; Shi et al. 2016, as ``torch.nn.PixelShuffle``.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("DepthToSpace",)
 
     factor: int = attribute("integer", "of height and width", minimum=1)
 
@@ -34,6 +48,14 @@ class PixelShuffle(Op):
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
         return to.emit("DepthToSpace", [x.name], blocksize=self.factor, mode="CRD")
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        factor = node.given("blocksize")
+        # Unless said, the places in a square come before the channels.
+        turned = node.given("mode", "DCR") == "DCR" and node.x.channels > factor**2
+        before = (ChannelShuffle(groups=factor**2),) if turned else ()
+        return Read(cls(factor=factor), {}, before)
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from resgen.ops.base import Case, OnnxWriter, Op, ShapeError, attribute, operator
+from typing import ClassVar
+
+from resgen.ops.base import (
+    Case,
+    OnnxNode,
+    OnnxWriter,
+    Op,
+    Read,
+    ShapeError,
+    attribute,
+    operator,
+)
 from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.pixel_shuffle import check_map
 from resgen.ops.types import Module, TensorType, Value, Window
@@ -15,6 +26,8 @@ class PixelUnshuffle(Op):
     Row i and column j of the squares of channel c are channel
     ``(c * factor + i) * factor + j``, as ``torch.nn.PixelUnshuffle``.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("SpaceToDepth",)
 
     factor: int = attribute("integer", "height and width of a square", minimum=1)
 
@@ -45,6 +58,14 @@ class PixelUnshuffle(Op):
         # ONNX puts the places in a square first, and the channels of each after them.
         value = Value(squares, self.infer(x.type))
         return ChannelShuffle(groups=self.factor**2).onnx(to, value)
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        found = cls(factor=node.given("blocksize"))
+        if node.x.channels == 1:
+            return Read(found)
+        # ONNX puts the places in a square first.
+        return Read(ChannelShuffle(groups=node.x.channels), {}, (found,))
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from resgen.ops.base import Axes, ShapeError, collapsed, per_axis, spatial_suffix
+from resgen.ops.base import (
+    Axes,
+    OnnxNode,
+    Op,
+    ShapeError,
+    Unreadable,
+    collapsed,
+    per_axis,
+    spatial_suffix,
+)
+from resgen.ops.files import Windows
 from resgen.ops.types import TensorType
 
 
@@ -101,3 +112,35 @@ class Pooling:
         if dynamic:
             return tuple(min(p + s - 1, e - 1) for _, e, s, p, _ in rows)
         return tuple(max(p, (y - 1) * s + e - n - p) for n, e, s, p, y in rows)
+
+
+def fitting(node: OnnxNode, found: Windows, make: Callable[[bool], Op]) -> Op | None:
+    """The pool that yields what the node does, with ``ceil`` or without; or None.
+
+    Windows that begin where the node's do are the node's, as far as there is a map.
+    """
+    if any(e < b for b, e in zip(found.padding, found.end, strict=True)):
+        return None
+    for ceil in (False, True):
+        pool = make(ceil)
+        try:
+            sizes = pool.infer(node.x).spatial
+        except ShapeError:
+            continue
+        if sizes == node.y[2:]:
+            return pool
+    return None
+
+
+def whole(node: OnnxNode, kernel: tuple[int, ...], found: Windows) -> bool:
+    """Whether the one window has all of the map in it."""
+    rows = zip(node.x.spatial, kernel, found.padding, found.dilation, strict=True)
+    covered = all(k - p >= n and d == 1 for n, k, p, d in rows)
+    return covered and set(node.y[2:]) == {1}
+
+
+def kernel_of(node: OnnxNode) -> tuple[int, ...]:
+    """The window that the node says; outputs beside the pooled map are refused."""
+    if node.given("storage_order", 0):
+        raise Unreadable("it counts positions column by column")
+    return tuple(node.given("kernel_shape"))

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from math import ceil, floor
 from struct import pack, unpack
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from resgen.ops.base import (
     Case,
+    OnnxNode,
     OnnxWriter,
     Op,
     ShapeError,
+    Unreadable,
     attribute,
     operator,
     spatial_suffix,
 )
 from resgen.ops.types import Function, TensorType, Value
+
+#: How ONNX rounds a position.
+_ROUNDED: Final[dict[str, Callable[[float], int]]] = {
+    "floor": floor,
+    "ceil": ceil,
+    "round_prefer_floor": lambda at: ceil(at - 0.5),
+    "round_prefer_ceil": lambda at: floor(at + 0.5),
+}
 
 
 @operator("resize")
@@ -72,7 +84,7 @@ class Resize(Op):
             y = x.name
             for axis, (before, after) in enumerate(pairs, start=2):
                 if before != after:
-                    places = to.integers(_nearest(before, after))
+                    places = to.integers(neighbours(before, after))
                     y = to.emit("Gather", [y, places], axis=axis)
             return y
         if to.dynamic:
@@ -118,7 +130,54 @@ def placing(mode: str, align_corners: bool) -> dict[str, str]:
     return {"mode": "linear", "coordinate_transformation_mode": places}
 
 
-def _nearest(before: int, after: int) -> list[int]:
+def mode_of(
+    node: OnnxNode, before: Sequence[int], after: Sequence[int]
+) -> tuple[str, bool]:
+    """The mode of a ``Resize`` or ``Upsample``, and whether corners stay.
+
+    What its modes come to is compared for these sizes, since one result has several.
+    """
+    places = node.given("coordinate_transformation_mode", "half_pixel")
+    if node.op_type == "Upsample" or node.opset < 11:
+        places = "asymmetric"
+    if node.given("antialias", 0) or node.given("exclude_outside", 0):
+        raise Unreadable("it resizes with antialiasing")
+    pairs = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    if node.given("mode", "nearest") == "nearest":
+        older = "floor" if node.opset < 11 else "round_prefer_floor"
+        rounded = _ROUNDED[node.given("nearest_mode", older)]
+        for old, new in pairs:
+            found = [
+                min(max(rounded(_origin(places, i, old, new)), 0), old - 1)
+                for i in range(new)
+            ]
+            if found != neighbours(old, new):
+                raise Unreadable("it takes other neighbours than torch does")
+        return "nearest", False
+    if node.given("mode") not in ("linear", "bilinear"):
+        raise Unreadable(f"it interpolates by {node.given('mode')} functions")
+    if places == "pytorch_half_pixel" and all(new > 1 for _, new in pairs):
+        places = "half_pixel"
+    if places not in ("half_pixel", "align_corners"):
+        raise Unreadable(f"it interpolates between positions that are {places}")
+    return "bilinear", places == "align_corners"
+
+
+def _origin(places: str, at: int, before: int, after: int) -> float:
+    """Where a new position lies among the old ones."""
+    factor = after / before
+    if places == "asymmetric":
+        return at / factor
+    if places == "align_corners":
+        return at * (before - 1) / (after - 1) if after > 1 else 0.0
+    if places == "pytorch_half_pixel" and after == 1:
+        return 0.0
+    if places not in ("half_pixel", "pytorch_half_pixel"):
+        raise Unreadable(f"it takes neighbours of positions that are {places}")
+    return (at + 0.5) / factor - 0.5
+
+
+def neighbours(before: int, after: int) -> list[int]:
     """The position that torch takes for each new one: it computes in float32."""
     factor = _float32(before / after)
     return [min(int(_float32(i * factor)), before - 1) for i in range(after)]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from resgen.ops.base import (
     Axes,
     Case,
+    OnnxNode,
     OnnxWriter,
     Op,
+    Read,
+    Unreadable,
     attribute,
     operator,
     per_axis,
+    plain_axes,
     spatial_suffix,
 )
-from resgen.ops.resize import linear, placing
+from resgen.ops.resize import Resize, linear, mode_of, placing
 from resgen.ops.types import Module, TensorType, Value
 
 
@@ -25,6 +29,8 @@ class Upsample(Op):
     As ``torch.nn.Upsample``; ``bilinear`` is linear along each axis, of which there may
     be one to three.
     """
+
+    onnx_types: ClassVar[tuple[str, ...]] = ("Resize", "Upsample")
 
     factor: Axes = attribute("axes", "how many times as large", default=2, minimum=1)
     mode: str = attribute(
@@ -59,6 +65,18 @@ class Upsample(Op):
         sizes = to.emit("Mul", [to.emit("Shape", [x.name]), factors])
         options = placing(self.mode, self.align_corners)
         return to.emit("Resize", [x.name, "", "", sizes], **options)
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Read:
+        before, after = node.x.spatial, node.y[2:]
+        if node.x.channels != node.y[1]:
+            raise Unreadable("it resizes the channels")
+        mode, corners = mode_of(node, before, after)
+        pairs = tuple(zip(before, after, strict=True))
+        if any(new % old for old, new in pairs):
+            return Read(Resize(like="", mode=mode, align_corners=corners))
+        factor = plain_axes([new // old for old, new in pairs])
+        return Read(cls(factor=factor, mode=mode, align_corners=corners))
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

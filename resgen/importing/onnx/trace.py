@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from resgen.errors import ResgenError
+from resgen.importing.views import plain
 from resgen.onnxfile.external import data_files
 from resgen.onnxfile.paths import SCOPES, node_names
 from resgen.onnxfile.stored import StoredModel, read_stored
@@ -50,7 +51,8 @@ class Traced:
     """What a file computes: nodes that its input leads to, in order, and constants.
 
     ``shapes`` are those of all tensors of the run, the batch included. ``sources`` are
-    the initialisers that a constant was made of; ``initializers`` has all of them.
+    the initialisers that a constant was made of; ``initializers`` has all of them, and
+    the floating-point numbers that nodes hold, as Paddle keeps its weights.
     """
 
     path: Path
@@ -101,7 +103,9 @@ def _traced(
 ) -> Traced:
     graph = model.graph
     names = [tensor.name for tensor in graph.initializer]
-    roots: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
+    # Whole numbers are axes and sizes.
+    floats = (name for name in names if values[name].dtype != np.int64)
+    roots: dict[str, tuple[str, ...]] = {name: (name,) for name in floats}
     live = {given}
     nodes = []
     for name, node in zip(node_names(graph), graph.node, strict=True):
@@ -110,6 +114,10 @@ def _traced(
         if led or drawn:
             live.update(node.output)
             nodes.append(_node(name, node))
+        elif node.op_type == "Constant":
+            roots[node.output[0]] = (node.output[0],)
+            if values[node.output[0]].dtype.kind == "f":
+                names.append(node.output[0])
         else:
             made = dict.fromkeys(r for i in node.input for r in roots.get(i, ()))
             roots.update(dict.fromkeys(node.output, tuple(made)))
@@ -252,9 +260,11 @@ def _value(attribute: AttributeProto) -> Any:
         return value.decode(errors="replace")
     if attribute.type == attribute.TENSOR:
         return numpy_helper.to_array(value)
-    if attribute.type in (attribute.INTS, attribute.FLOATS):
-        return tuple(value)
-    return value
+    if attribute.type == attribute.FLOAT:
+        return plain(np.array(value, np.float32))
+    if attribute.type == attribute.FLOATS:
+        return tuple(plain(np.array(v, np.float32)) for v in value)
+    return tuple(value) if attribute.type == attribute.INTS else value
 
 
 def _unfold_branches(graph: GraphProto, values: Mapping[str, Array]) -> bool:

@@ -1,0 +1,333 @@
+"""ONNX operators that move, merge or cut tensors, in terms of what sources call.
+
+What has attributes of its own (convolutions, pools, norms) is read beside its writing,
+in :mod:`resgen.ops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from resgen.importing.unspoken import CURVES, Curve, Padded, Take
+from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
+from resgen.ops.pad import Pad, sides_of
+from resgen.ops.unit_norm import UnitNorm
+
+if TYPE_CHECKING:
+    from resgen.importing.onnx.source import Source
+    from resgen.importing.onnx.trace import FileNode
+
+Handler = Callable[["Source", "FileNode"], "Seen | list[Seen]"]
+
+
+def _axes(reader: Source, node: FileNode, position: int = 1) -> list[int] | None:
+    """The axes that a node names, as an attribute or as an input, from 0 on."""
+    held = reader.numbers(node, position)
+    axes = node.attributes.get("axes") if held is None else held.reshape(-1).tolist()
+    if axes is None:
+        return None
+    rank = len(reader.calls.shape(reader.value(node)))
+    return [axis % rank for axis in axes]
+
+
+# --- shapes ---------------------------------------------------------------------------
+
+
+def _same(reader: Source, node: FileNode) -> Seen:
+    return reader.value(node)
+
+
+def _dropout(reader: Source, node: FileNode) -> Seen:
+    training = reader.numbers(node, 2)
+    if training is not None and training.any():
+        raise Unread("it is written for training")
+    return reader.value(node)
+
+
+def _cast(reader: Source, node: FileNode) -> Seen:
+    kind = reader.traced.values[node.outputs[0]].dtype
+    if kind.kind not in "fV":
+        raise Unread(f"it makes numbers of type {kind.name}")
+    return reader.value(node)
+
+
+def _transpose(reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    rank = len(reader.calls.shape(x))
+    return reader.calls.permute(x, node.attributes.get("perm", range(rank)[::-1]))
+
+
+def _reshape(reader: Source, node: FileNode) -> Seen:
+    return reader.calls.reshape(reader.value(node), reader.shape(node))
+
+
+def _squeeze(reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    sizes = reader.calls.shape(x)
+    axes = _axes(reader, node)
+    gone = (
+        axes if axes is not None else [i for i, n in enumerate(sizes) if n == 1 and i]
+    )
+    kept = [i for i in range(len(sizes)) if i not in gone]
+    if isinstance(x, Const):
+        return reader.calls.reshape(x, reader.shape(node))
+    return reader.calls.settled(View(x.value, tuple(x.axes[i] for i in kept)))
+
+
+def _unsqueeze(reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    if isinstance(x, Const):
+        return reader.calls.reshape(x, reader.shape(node))
+    rank = len(reader.shape(node))
+    held = reader.numbers(node, 1)
+    given = node.attributes.get("axes") if held is None else held.reshape(-1).tolist()
+    new = {axis % rank for axis in given or ()}
+    left = iter(x.axes)
+    axes = tuple(() if at in new else next(left) for at in range(rank))
+    return reader.calls.settled(View(x.value, axes))
+
+
+def _expand(reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    wanted = reader.shape(node)
+    if isinstance(x, Const):
+        return reader.calls.expand(x, wanted)
+    if reader.calls.shape(x) == wanted:
+        return x
+    return reader.calls.merge("add", [x, Const(np.zeros(wanted, np.float32), ("",))])
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _slice(reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    sizes = reader.calls.shape(x)
+    if "starts" in node.attributes:  # before opset 10
+        starts, ends = node.attributes["starts"], node.attributes["ends"]
+        axes = node.attributes.get("axes", range(len(starts)))
+        steps: Sequence[int] = (1,) * len(starts)
+    else:
+        held = [reader.numbers(node, i) for i in range(1, 5)]
+        starts, ends, axes, steps = ([] if h is None else h.tolist() for h in held)
+        axes = axes or range(len(starts))
+        steps = steps or (1,) * len(starts)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis %= len(sizes)
+        places = range(*slice(start, end, step).indices(sizes[axis]))
+        x = _picked(reader, x, axis, places)
+    return x
+
+
+def _picked(reader: Source, x: Seen, axis: int, places: Sequence[int]) -> Seen:
+    """These positions of an axis: a part of it where they follow each other."""
+    first, count = places[0], len(places)
+    if list(places) == list(range(first, first + count)):
+        return reader.calls.slice(x, axis, first, count)
+    if isinstance(x, Const):
+        return broadcast(lambda a: a.take(places, axis), x)
+    x, own = reader.calls.single(x, axis)
+    made = reader.calls.emit(Take(axis=own, places=tuple(places)), [x.value])
+    return View(made, x.axes)
+
+
+def _split(reader: Source, node: FileNode) -> list[Seen]:
+    x = reader.value(node)
+    shapes = [reader.traced.shapes[name] for name in node.outputs]
+    axis = node.attributes.get("axis", 0) % len(shapes[0])
+    found: list[Seen] = []
+    start = 0
+    for shape in shapes:
+        found.append(reader.calls.slice(x, axis, start, shape[axis]))
+        start += shape[axis]
+    return found
+
+
+def _gather(reader: Source, node: FileNode) -> Seen:
+    x, places = reader.value(node), reader.numbers(node, 1)
+    sizes = reader.calls.shape(x)
+    axis = node.attributes.get("axis", 0) % len(sizes)
+    if places is None or places.ndim > 1:
+        raise Unread("it takes from a table, at places that are computed or many")
+    if isinstance(x, Const):
+        raise Unread("it takes from a table")
+    places = places % sizes[axis]
+    if places.ndim == 0:
+        return reader.calls.select(x, axis, int(places))
+    return _picked(reader, x, axis, places.tolist())
+
+
+def _concat(reader: Source, node: FileNode) -> Seen:
+    given = [reader.value(node, i) for i in range(len(node.inputs))]
+    axis = node.attributes.get("axis", 1) % len(reader.shape(node))
+    views = [x for x in given if isinstance(x, View)]
+    if len(views) == len(given) and all(x.axes[axis] == () for x in views):
+        layers = [View(x.value, x.axes[:axis] + x.axes[axis + 1 :]) for x in views]
+        return reader.calls.stack(layers, axis)
+    return reader.calls.concat(given, axis)
+
+
+def _tile(reader: Source, node: FileNode) -> Seen:
+    x, counts = reader.value(node), reader.numbers(node, 1)
+    if counts is None:
+        raise Unread("how often it repeats is computed")
+    for axis, count in enumerate(counts.tolist()):
+        if count > 1:
+            x = reader.calls.concat([x] * count, axis)
+    return x
+
+
+def _pad(reader: Source, node: FileNode) -> Seen:
+    """As the operator reads it, or what only another operator gives a sense."""
+    x = reader.value(node)
+    if isinstance(x, Const):
+        raise Unread("it pads what no input changes")
+    value = reader.calls.standard(x)
+    asked = reader.asked(node, reader.calls.to.types[value])
+    mode = node.attributes.get("mode", "constant")
+    pads, number = sides_of(asked)
+    if mode == "constant" and not number:
+        return reader.operator(Pad, node)
+    half = len(pads) // 2
+    op = Padded(begin=pads[:half], end=pads[half:], mode=mode, value=number)
+    return reader.calls.seen(reader.calls.emit(op, [value]))
+
+
+# --- element by element ---------------------------------------------------------------
+
+
+def _merge(kind: str, reader: Source, node: FileNode) -> Seen:
+    given = [reader.value(node, i) for i in range(len(node.inputs))]
+    return given[0] if len(given) == 1 else reader.calls.merge(kind, given)
+
+
+def _mean(reader: Source, node: FileNode) -> Seen:
+    return reader.calls.scaled(_merge("add", reader, node), 1 / len(node.inputs))
+
+
+def _negative(reader: Source, x: Seen) -> Seen:
+    return reader.calls.scaled(x, -1.0)
+
+
+def _sub(reader: Source, node: FileNode) -> Seen:
+    a, b = reader.value(node), reader.value(node, 1)
+    return reader.calls.merge("add", [a, _negative(reader, b)])
+
+
+def _div(reader: Source, node: FileNode) -> Seen:
+    a, b = reader.value(node), reader.value(node, 1)
+    if isinstance(b, Const) and b.scalar is not None:
+        return reader.calls.scaled(a, 1 / b.scalar)
+    return reader.calls.merge("multiply", [a, reader.calls.power(b, -1.0)])
+
+
+def _pow(reader: Source, node: FileNode) -> Seen:
+    x, exponent = reader.value(node), reader.value(node, 1)
+    if isinstance(exponent, Const) and exponent.array.size == 1:
+        return reader.calls.power(x, plain(exponent.array))
+    raise Unread("its exponent is learned, or computed")
+
+
+def _power(exponent: float, reader: Source, node: FileNode) -> Seen:
+    return reader.calls.power(reader.value(node), exponent)
+
+
+def _neg(reader: Source, node: FileNode) -> Seen:
+    return _negative(reader, reader.value(node))
+
+
+def _curve(reader: Source, node: FileNode) -> Seen:
+    return reader.calls.unary(Curve(of=node.op_type), reader.value(node))
+
+
+def _matmul(reader: Source, node: FileNode) -> Seen:
+    return reader.calls.matmul(reader.value(node), reader.value(node, 1))
+
+
+def _gemm(reader: Source, node: FileNode) -> Seen:
+    """As a linear map where its matrix is constant, else as a product."""
+    from resgen.ops.linear import Linear
+
+    if reader.numbers(node, 1) is not None:
+        return reader.operator(Linear, node)
+    a, b = reader.value(node), reader.value(node, 1)
+    flips = (node.attributes.get("transA", 0), node.attributes.get("transB", 0))
+    a, b = (
+        reader.calls.permute(x, (1, 0)) if flip else x
+        for x, flip in zip((a, b), flips, strict=True)
+    )
+    y = reader.calls.scaled(
+        reader.calls.matmul(a, b), node.attributes.get("alpha", 1.0)
+    )
+    c = reader.given(node, 2)
+    if c is None:
+        return y
+    return reader.calls.merge(
+        "add", [y, reader.calls.scaled(c, node.attributes.get("beta", 1.0))]
+    )
+
+
+# --- along axes -----------------------------------------------------------------------
+
+
+def _softmax(reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    sizes = reader.calls.shape(x)
+    newer = reader.traced.opset >= 13
+    axis = node.attributes.get("axis", -1 if newer else 1) % len(sizes)
+    if newer or all(n == 1 for n in sizes[axis + 1 :]):
+        return reader.calls.softmax(x, axis)
+    # Older sets take all axes from there on as one.
+    merged = reader.calls.reshape(x, (*sizes[:axis], -1))
+    return reader.calls.reshape(reader.calls.softmax(merged, axis), sizes)
+
+
+def _reduce(kind: str, reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    axes = _axes(reader, node)
+    if not axes:
+        if axes is None and node.attributes.get("noop_with_empty_axes", 0):
+            return x
+        axes = list(range(len(reader.calls.shape(x))))
+    keep = bool(node.attributes.get("keepdims", 1))
+    calls = reader.calls
+    if kind == "min":
+        return calls.scaled(
+            calls.reduce("max", calls.scaled(x, -1.0), axes, keep), -1.0
+        )
+    if kind in ("square", "length"):
+        found = calls.reduce("sum", calls.power(x, 2.0), axes, keep)
+        return calls.power(found, 0.5) if kind == "length" else found
+    return calls.reduce(kind, x, axes, keep)
+
+
+def _unit(reader: Source, node: FileNode) -> Seen:
+    x = reader.value(node)
+    if node.attributes.get("p", 2) != 2 or isinstance(x, Const):
+        raise Unread("a norm other than the root of squares")
+    axis = node.attributes.get("axis", -1) % len(x.axes)
+    x, own = reader.calls.single(x, axis)
+    return View(reader.calls.emit(UnitNorm(axis=own), [x.value]), x.axes)
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "Identity": _same, "Cast": _cast, "Dropout": _dropout,
+    "Transpose": _transpose, "Reshape": _reshape, "Flatten": _reshape,
+    "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Expand": _expand,
+    "Slice": _slice, "Split": _split, "Gather": _gather, "Concat": _concat,
+    "Tile": _tile, "Pad": _pad,
+    "Add": partial(_merge, "add"), "Sum": partial(_merge, "add"),
+    "Mul": partial(_merge, "multiply"), "Max": partial(_merge, "maximum"),
+    "Min": partial(_merge, "minimum"), "Mean": _mean, "Sub": _sub, "Div": _div,
+    "Pow": _pow, "Sqrt": partial(_power, 0.5), "Reciprocal": partial(_power, -1.0),
+    "Neg": _neg, "MatMul": _matmul, "Gemm": _gemm, "Softmax": _softmax,
+    "ReduceMean": partial(_reduce, "mean"), "ReduceSum": partial(_reduce, "sum"),
+    "ReduceMax": partial(_reduce, "max"), "ReduceMin": partial(_reduce, "min"),
+    "ReduceSumSquare": partial(_reduce, "square"),
+    "ReduceL2": partial(_reduce, "length"), "LpNormalization": _unit,
+    **dict.fromkeys(CURVES, _curve),
+}  # fmt: skip

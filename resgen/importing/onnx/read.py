@@ -1,0 +1,226 @@
+"""From an ONNX file to a network as it was read, nothing folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import INPUT, OUTPUT
+from resgen.importing.flat import Collector, Flat, Note, Tensor
+from resgen.importing.onnx.handlers import HANDLERS
+from resgen.importing.onnx.source import FileCalls, Source, readers
+from resgen.importing.onnx.trace import FileNode, Traced, trace
+from resgen.importing.rules import simplified
+from resgen.importing.unspoken import UNSPOKEN, Unknown
+from resgen.importing.views import BATCH, Seen, Unread, View
+from resgen.onnxfile.paths import deepest, module_path
+from resgen.ops.base import ShapeError, Unreadable
+
+
+def read(path: Path, *, size: Sequence[int] | None = None, cut: str = "") -> Flat:
+    """The network in an ONNX file, as it stands there.
+
+    ``size`` is that of one input where the file leaves axes open. With ``cut`` it ends
+    at the node of that name, whose value it then gives out. A file that is damaged,
+    and operators of which ours say nothing (all of them in one message), are a
+    :class:`ResgenError`.
+    """
+    reader = Reader(trace(path, size), cut)
+    flat = simplified(reader.flat())
+    reader.check_spoken(flat)
+    return replace(flat, notes=(*flat.notes, *reader.dropped(flat)))
+
+
+class Reader(Source):
+    """Reads the nodes of a traced file in order; ``calls`` are what it writes with."""
+
+    def __init__(self, traced: Traced, cut: str) -> None:
+        self.traced = traced
+        self.cut = cut
+        self.nodes = self._needed()
+        (self.batch, *shape) = traced.shape
+        self.turn = self._turn()
+        shape = [shape[axis - 1] for axis in self.turn[1:]]
+        to = Collector(traced.path.stem, str(traced.path), shape)
+        self.calls = FileCalls(to, self.batch)
+        self.seen: dict[str, Seen] = {traced.input: self._input()}
+        self.paths = {node.name: self._path(node) for node in self.nodes}
+        self.inner = {
+            path.rpartition(".")[0] for path in self.paths.values() if "." in path
+        }
+        self.troubles: dict[str, str] = {}
+        to.tensors[INPUT] = Tensor(
+            traced.input, tuple(axis - 1 for axis in np.argsort(self.turn)[1:])
+        )
+
+    def flat(self) -> Flat:
+        """What was read, once all of it is."""
+        for node in self.nodes:
+            self._read(node)
+        if self.troubles:
+            raise self._refusal()
+        asked = self._outputs()
+        outputs = []
+        for name, tensor in asked.items():
+            seen = self.seen.get(tensor)
+            if not isinstance(seen, View):
+                raise ResgenError(
+                    f'{self.traced.path}: the output "{name}" does not depend on the '
+                    "input"
+                )
+            outputs.append((name, self.calls.standard(seen)))
+        return self.calls.to.flat(outputs)
+
+    def check_spoken(self, flat: Flat) -> None:
+        """Refuse what no rule has found a word for, by the nodes that it is of."""
+        makers = {name: node for node in self.nodes for name in node.outputs}
+        for part in flat.graph.nodes:
+            if isinstance(part.op, UNSPOKEN):
+                tensor = flat.tensors.get(part.name)
+                node = makers.get(tensor.name) if tensor else None
+                name = node.name if node else part.name
+                self.troubles[name] = node.op_type if node else part.op.name
+        if self.troubles:
+            raise self._refusal()
+
+    # --- one node ---------------------------------------------------------------------
+
+    def _read(self, node: FileNode) -> None:
+        path = self.paths[node.name]
+        leaf = path != "" and path not in self.inner
+        self.calls.leaf, self.calls.scope = path if leaf else None, path
+        try:
+            found = self._made(node)
+        except (Unread, Unreadable, ShapeError) as error:
+            self._fail(node, str(error))
+            return
+        for name, seen in zip(node.outputs, found, strict=False):
+            self.seen[name] = seen
+            if isinstance(seen, View):
+                self._place(name, seen)
+
+    def _made(self, node: FileNode) -> Sequence[Seen]:
+        if not any(name in self.seen for name in node.inputs):
+            raise Unread("it draws random numbers")
+        if (handler := HANDLERS.get(node.op_type)) is not None:
+            made = handler(self, node)
+            return made if isinstance(made, list) else [made]
+        if (op := readers().get(node.op_type)) is not None:
+            return [self.operator(op, node)]
+        raise Unread("")
+
+    # --- names and places -------------------------------------------------------------
+
+    def _path(self, node: FileNode) -> str:
+        """The module that a node says it is of; "" where it says nothing."""
+        if node.scopes:
+            return deepest(node.scopes) or ""
+        if "/" in node.name.strip("/"):
+            return module_path(node.name)
+        return ""
+
+    def _place(self, tensor: str, seen: View) -> None:
+        """Note where the file has a value, unless one tensor is known already."""
+        if seen.value in self.calls.to.tensors:
+            return
+        rank = self.calls.to.types[seen.value].rank
+        axes = tuple(a for own in seen.axes for a in own if a != BATCH)
+        own = seen.axes[:1] == ((BATCH,),) and all(len(a) == 1 for a in seen.axes)
+        ordered = own and sorted(axes) == list(range(rank))
+        self.calls.to.tensors[seen.value] = Tensor(tensor, axes if ordered else ())
+
+    # --- the whole --------------------------------------------------------------------
+
+    def _outputs(self) -> dict[str, str]:
+        """Tensors by the names that outputs go by."""
+        if self.cut:
+            return {OUTPUT: self.nodes[-1].outputs[0]}
+        names = self.traced.outputs
+        return {OUTPUT: names[0]} if len(names) == 1 else {name: name for name in names}
+
+    def _needed(self) -> list[FileNode]:
+        """The nodes that the outputs depend on, or the node that it is cut at."""
+        nodes = self.traced.nodes
+        wanted = set(self.traced.outputs)
+        if self.cut:
+            wanted = {n.outputs[0] for n in nodes if self.cut in (n.name, n.outputs[0])}
+            if not wanted:
+                raise ResgenError(
+                    f'{self.traced.path} has no node "{self.cut}" that depends on its '
+                    "input",
+                    hint="names are those of the file's nodes, or of what they yield",
+                )
+        kept = []
+        for node in reversed(nodes):
+            if not wanted.isdisjoint(node.outputs):
+                kept.append(node)
+                wanted.update(node.inputs)
+        return kept[::-1]
+
+    def _turn(self) -> tuple[int, ...]:
+        """The order in which every reader of the input wants its axes."""
+        readers = [n for n in self.nodes if self.traced.input in n.inputs]
+        turns = {
+            tuple(n.attributes.get("perm", ())) if n.op_type == "Transpose" else ()
+            for n in readers
+        }
+        (turn, *others) = turns or {()}
+        usual = tuple(range(len(self.traced.shape)))
+        channels_last = (0, len(usual) - 1, *usual[1:-1])
+        absorbed = len(usual) > 3 and not others and turn == channels_last
+        return turn if absorbed else usual
+
+    def _input(self) -> View:
+        seen = self.calls.seen(INPUT)
+        return View(INPUT, tuple(seen.axes[axis] for axis in np.argsort(self.turn)))
+
+    def _fail(self, node: FileNode, why: str) -> None:
+        """Remember what cannot be read; the rest is read as if it were there."""
+        self.troubles[node.name] = f"{node.op_type}: {why}" if why else node.op_type
+        for name in node.outputs:
+            if name:
+                shape = self.traced.shapes.get(name, (self.batch, 1))
+                made = self.calls.emit(Unknown(shape=tuple(shape[1:])), [INPUT])
+                self.seen[name] = self.calls.seen(made)
+
+    def _refusal(self) -> ResgenError:
+        """All that cannot be read, the first of it in full."""
+        (first, what), *rest = self.troubles.items()
+        kind, colon, why = what.partition(": ")
+        message = f'{self.traced.path}: the node "{first}" ({kind}) cannot be read'
+        message += f": {why}" if colon else ", no operator of a spec does what it does"
+        others: dict[str, list[str]] = {}
+        for name, also in rest:
+            others.setdefault(also.partition(": ")[0], []).append(name)
+        if others:
+            listed = (
+                f"{kind} ({names[0]}"
+                + (f" and {len(names) - 1} more)" if names[1:] else ")")
+                for kind, names in others.items()
+            )
+            message += f"; neither can {', '.join(listed)}"
+        before = next(
+            (n.name for n in reversed(self.nodes[: self._at(first)]) if n.outputs), ""
+        )
+        hint = f"--cut {before} reads what comes before it" if before else None
+        return ResgenError(message, hint=hint)
+
+    def _at(self, name: str) -> int:
+        return next((i for i, n in enumerate(self.nodes) if n.name == name), 0)
+
+    def dropped(self, flat: Flat) -> Iterator[Note]:
+        """Of every initialiser that no operator has, what became of it."""
+        placed = {s for sources in flat.sources.values() for s in sources}
+        read = {name for node in self.nodes for name in node.inputs}
+        for name in self.traced.initializers:
+            if name in placed:
+                continue
+            if name in read:
+                why = "a number that an operator has as an attribute"
+            else:
+                why = "of shapes, or of what no output depends on"
+            yield Note("dropped", name, why, (name,))

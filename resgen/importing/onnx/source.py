@@ -1,0 +1,200 @@
+"""What a node is read from: its inputs as they are seen, and what is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.importing.calls import Calls
+from resgen.importing.onnx.trace import FileNode, Traced
+from resgen.importing.unspoken import Spread
+from resgen.importing.views import Const, Seen, Unread, View, plain
+from resgen.onnxfile.paths import path_of_weight
+from resgen.ops import OPERATORS
+from resgen.ops.base import Op, Read
+from resgen.ops.resize import Resize
+from resgen.ops.shift import Shift
+from resgen.ops.types import TensorType
+
+#: Operators that work on the last axis of what they are given.
+_LAST: Final = ("Gemm", "LayerNormalization", "RMSNormalization")
+#: A path as torch has it: the names that people give to single numbers, too.
+_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.\w+)*\.[A-Za-z_]\w*")
+
+
+class Source:
+    """A traced file: ``seen`` are its tensors, ``calls`` writes what they are."""
+
+    traced: Traced
+    calls: FileCalls
+    seen: dict[str, Seen]
+
+    def given(self, node: FileNode, position: int) -> Seen | None:
+        """What a node's input is seen as; None where it is left out."""
+        name = node.inputs[position] if position < len(node.inputs) else ""
+        if not name:
+            return None
+        if name not in self.seen:
+            self.seen[name] = self._const(name)
+        return self.seen[name]
+
+    def value(self, node: FileNode, position: int = 0) -> Seen:
+        """The same of an input that has to be there."""
+        found = self.given(node, position)
+        if found is None:
+            raise Unread(f"it has no input {position}")
+        return found
+
+    def numbers(self, node: FileNode, position: int) -> Any | None:
+        """The array of a constant input; None where there is none."""
+        found = self.given(node, position)
+        return found.array if isinstance(found, Const) else None
+
+    def shape(self, node: FileNode) -> tuple[int, ...]:
+        """The sizes of a node's result, the batch included."""
+        return self.traced.shapes[node.outputs[0]]
+
+    def asked(self, node: FileNode, x: TensorType) -> NodeSeen:
+        """A node as an operator's reading sees it, its input a value of this type."""
+        return NodeSeen(self, node, x)
+
+    def operator(self, op: type[Op], node: FileNode) -> Seen:
+        """What an operator of ours reads, over the axes that it works on."""
+        x = self.value(node)
+        if isinstance(x, Const):
+            raise Unread(f"{node.op_type} of what no input changes")
+        if node.op_type in _LAST:
+            x = self.calls.channels_first(x)
+        elif op.ordered:
+            x = self.calls.seen(self.calls.standard(x))
+        found = op.from_onnx(self.asked(node, self.calls.to.types[x.value]))
+        value = x.value
+        for before in found.before:
+            value = self.calls.emit(before, [value])
+        numbers, owner = self._roles(node, found)
+        inputs = [value]
+        if isinstance(found.op, Resize):
+            inputs.append(self._sized(self.shape(node)[2:]))
+        made = self.calls.emit(found.op, inputs, numbers, path=owner)
+        return (
+            self.calls.seen(made)
+            if op.ordered and node.op_type not in _LAST
+            else View(made, x.axes)
+        )
+
+    def _roles(
+        self, node: FileNode, found: Read
+    ) -> tuple[dict[str, Const], str | None]:
+        """The parameters of an operator, and the module that they are of."""
+        numbers: dict[str, Const] = {}
+        for role, where in found.roles.items():
+            at, array = (where, None) if isinstance(where, int) else where
+            held = self.given(node, at)
+            if held is None and array is not None:
+                numbers[role] = Const(array)
+            elif isinstance(held, Const):
+                numbers[role] = held if array is None else Const(array, held.sources)
+            else:
+                raise Unread(f"its {role} is computed from the input")
+        if "running_mean" in numbers:
+            numbers["num_batches_tracked"] = Const(np.zeros((), np.int64))
+        sources = [s for const in numbers.values() for s in const.sources]
+        owner = next(filter(None, map(path_of_weight, sources)), None)
+        return numbers, owner
+
+    def _sized(self, spatial: tuple[int, ...]) -> str:
+        """The last value of these sizes, which is what a map is resized to."""
+        for value, kind in reversed(self.calls.to.types.items()):
+            if kind.spatial == spatial:
+                return value
+        raise Unread(f"no value before it has the size {spatial} that it takes")
+
+    def _const(self, name: str) -> Const:
+        """A constant; one number is a literal unless its name is as torch has it."""
+        array = self.traced.constants[name]
+        if array.dtype.kind in "fV":
+            array = array.astype(np.float32)
+        sources = self.traced.sources.get(name, ()) or (name,)
+        if array.size == 1 and not any(_DOTTED.fullmatch(s) for s in sources):
+            return Const(array)
+        if len(sources) > 1 or sources[0] not in self.traced.initializers:
+            return Const(array, sources)
+        stored = self.traced.values[sources[0]]
+        path = sources[0] if _DOTTED.fullmatch(sources[0]) else None
+        if stored.shape == array.shape or stored.size != array.size:
+            return Const(array, sources, path)
+        stored = stored.astype(array.dtype)
+        if not np.array_equal(stored.reshape(-1), array.reshape(-1)):
+            return Const(array, sources, path)
+        return Const(array, sources, path, stored, (("reshape", array.shape),))
+
+
+class FileCalls(Calls):
+    """Calls that name operators by the module that a node says it is.
+
+    ``leaf`` is that module where no other lies in it: then the operator is the module.
+    What is repeated to a shape is left so until it is known what for.
+    """
+
+    leaf: str | None = None
+
+    def emit(
+        self,
+        op: Op,
+        inputs: Sequence[str],
+        numbers: Mapping[str, Const] | None = None,
+        *,
+        path: str | None = None,
+    ) -> str:
+        return super().emit(op, inputs, numbers, path=path or self.leaf)
+
+    def _with_const(self, kind: str, x: View, by: Const) -> Seen | None:
+        if kind != "add" or by.array.size != 1 or not by.sources:
+            return super()._with_const(kind, x, by)
+        # A number that is learned is one for each channel here, all the same.
+        channels = self.to.types[x.value].channels
+        shifts = Const(by.array.reshape(-1).repeat(channels), by.sources)
+        return replace(
+            x, value=self.emit(Shift(), [x.value], {"": shifts}, path=by.path)
+        )
+
+    def _repeated(self, value: str, whole: tuple[int, ...], like: View | None) -> str:
+        return self.emit(Spread(to=whole), [value])
+
+
+class NodeSeen:
+    """A node as an operator's reading sees it (``ops.base.OnnxNode``)."""
+
+    def __init__(self, reader: Source, node: FileNode, x: TensorType) -> None:
+        self._reader, self._node = reader, node
+        self.op_type, self.opset, self.x = node.op_type, reader.traced.opset, x
+        self.y = reader.shape(node)
+
+    def given(self, name: str, default: Any = None) -> Any:
+        return self._node.attributes.get(name, default)
+
+    def numbers(self, position: int) -> Any | None:
+        return self._reader.numbers(self._node, position)
+
+    def number(self, position: int) -> float | None:
+        held = self.numbers(position)
+        return None if held is None else plain(held)
+
+    def stored_rank(self, position: int) -> int:
+        held = self._reader.given(self._node, position)
+        if not isinstance(held, Const):
+            return 0
+        return int((held.array if held.stored is None else held.stored).ndim)
+
+    def named(self, position: int) -> bool:
+        held = self._reader.given(self._node, position)
+        return isinstance(held, Const) and any(map(path_of_weight, held.sources))
+
+
+def readers() -> dict[str, type[Op]]:
+    """The operators of ours by those of ONNX that they read."""
+    return {name: op for op in OPERATORS.values() for name in op.onnx_types}

@@ -1,0 +1,43 @@
+"""Rules that put the many spellings of one thing into the one that a spec has.
+
+Both readers write small operators (a product, a fixed summand, a power), and these
+rules find what was meant: activations, norms, shuffles, biases. Each gives a value
+another operator that computes the same, until none applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from resgen.importing.flat import Flat
+from resgen.importing.rules.activations import ACTIVATIONS
+from resgen.importing.rules.maps import MAPS
+from resgen.importing.rules.net import Net, Part
+from resgen.importing.rules.norms import NORMS
+from resgen.importing.rules.shapes import SHAPES, spread_out
+
+Rule = Callable[[Net, Part], bool]
+#: The rules by the operator that each begins at, in the order in which they are tried.
+RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    name: tuple(
+        rule
+        for table in (SHAPES, ACTIVATIONS, NORMS, MAPS)
+        for rule in table.get(name, ())
+    )
+    for name in {*SHAPES, *ACTIVATIONS, *NORMS, *MAPS}
+}
+
+
+def simplified(flat: Flat) -> Flat:
+    """The same network in the fewest operators that the rules find."""
+    net = Net(flat)
+    queue = list(net.parts)
+    while queue:
+        for value in queue:
+            part = net.parts.get(value)
+            if part is not None:
+                any(rule(net, part) for rule in RULES.get(part.op.name, ()))
+        queue, net.changed = list(dict.fromkeys(net.changed)), []
+    spread_out(net)
+    return net.done()

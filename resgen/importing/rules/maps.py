@@ -1,0 +1,172 @@
+"""What belongs to a convolution, a linear map or a pool: biases and paddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import reduce
+from math import comb
+from typing import Final
+
+import numpy as np
+
+from resgen.importing.rules.net import Net, Part
+from resgen.importing.rules.norms import owner
+from resgen.importing.unspoken import Padded
+from resgen.ops.avg_pool import AvgPool
+from resgen.ops.base import Axes, ShapeError, per_axis, plain_axes
+from resgen.ops.blur_pool import MODES, BlurPool
+from resgen.ops.conv import Conv
+from resgen.ops.conv_transpose import ConvTranspose
+from resgen.ops.linear import Linear
+from resgen.ops.max_pool import MaxPool
+from resgen.ops.pad import Pad
+from resgen.ops.pad_same import PadSame
+
+Rule = Callable[[Net, Part], bool]
+
+
+def bias(net: Net, part: Part) -> bool:
+    """A shift by channel after a map is its bias."""
+    (x,) = part.inputs
+    found: tuple[Part, Conv | Linear | ConvTranspose] | None = (
+        net.made(x, Conv) or net.made(x, Linear) or net.made(x, ConvTranspose)
+    )
+    if found is None or not net.alone(x):
+        return False
+    before, op = found
+    numbers, of = part.arrays[""], part.sources[""]
+    if op.bias:
+        numbers = before.arrays["bias"] + numbers
+        of = (*before.sources["bias"], *of)
+    net.become(
+        part,
+        replace(op, bias=True),
+        before.inputs,
+        arrays={**before.arrays, "bias": numbers},
+        sources={**before.sources, "bias": of},
+        path=before.path or owner(part.path),
+    )
+    return True
+
+
+def padded_conv(net: Net, part: Part) -> bool:
+    """Zeros on both sides are the convolution's own; some are TensorFlow's "same"."""
+    conv, pad = net.made(part.value, Conv), net.made(part.inputs[0], Pad)
+    if conv is None or pad is None:
+        return False
+    op, x = conv[1], net.typed(part.inputs[0])
+    begin, end = per_axis(pad[1].begin, x, "begin"), per_axis(pad[1].end, x, "end")
+    kernel = per_axis(op.kernel, x, "kernel")
+    dilation = per_axis(op.dilation, x, "dilation")
+    usual = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+    own = usual if op.padding is None else per_axis(op.padding, x, "padding")
+    if begin == end:
+        padding = tuple(a + b for a, b in zip(own, begin, strict=True))
+        said = None if padding == usual else plain_axes(padding)
+        net.become(
+            part,
+            replace(op, padding=said),
+            pad[0].inputs,
+            arrays=part.arrays,
+            sources=part.sources,
+            path=part.path,
+        )
+        return True
+    same = PadSame(kernel=op.kernel, stride=op.stride, dilation=op.dilation)
+    return not any(own) and _same(net, pad[0], begin, end, same)
+
+
+def _same(
+    net: Net, pad: Part, begin: tuple[int, ...], end: tuple[int, ...], same: PadSame
+) -> bool:
+    """Make a pad "same" where that comes to its numbers, and one operator reads it."""
+    x = net.typed(pad.inputs[0])
+    upper = all(e - b in (0, 1) for b, e in zip(begin, end, strict=True))
+    if not upper or same.infer(x) != pad.type or not net.alone(pad.value):
+        return False
+    net.become(pad, same, pad.inputs)
+    return True
+
+
+def padded_pool(net: Net, part: Part) -> bool:
+    """Zeros on both sides are the pool's own, where it counts them."""
+    pool, pad = net.made(part.value, AvgPool), net.made(part.inputs[0], Pad)
+    if pool is None or pad is None:
+        return False
+    op, x = pool[1], net.typed(part.inputs[0])
+    begin, end = per_axis(pad[1].begin, x, "begin"), per_axis(pad[1].end, x, "end")
+    if any(per_axis(op.padding, x, "padding")):
+        return False
+    kernel = per_axis(op.kernel, x, "kernel")
+    if begin == end and all(2 * b <= k for b, k in zip(begin, kernel, strict=True)):
+        net.become(part, replace(op, padding=plain_axes(begin)), pad[0].inputs)
+        return True
+    stride: Axes = op.kernel if op.stride is None else op.stride
+    return _same(net, pad[0], begin, end, PadSame(kernel=op.kernel, stride=stride))
+
+
+def padded_max(net: Net, part: Part) -> bool:
+    """What can never win is the pool's own padding, its end ``ceil`` maybe."""
+    pool, pad = net.made(part.value, MaxPool), net.made(part.inputs[0], Padded)
+    if pool is None or pad is None or pad[1].mode != "constant":
+        return False
+    op, x = pool[1], net.typed(pad[0].inputs[0])
+    if pad[1].value > -1e30 or pad[1].begin[0] or pad[1].end[0]:
+        return False
+    if any(per_axis(op.padding, x, "padding")):
+        return False
+    stride: Axes = op.kernel if op.stride is None else op.stride
+    begin, end = pad[1].begin[1:], pad[1].end[1:]
+    if any(e < b for b, e in zip(begin, end, strict=True)):
+        return False
+    for ceil in (False, True):
+        made = replace(op, padding=plain_axes(begin), ceil=ceil, stride=stride)
+        if op.stride is None:
+            made = replace(made, stride=None)
+        try:
+            fits = made.infer(x) == part.type
+        except ShapeError:
+            continue
+        if fits:
+            net.become(part, made, pad[0].inputs)
+            return True
+    return False
+
+
+def blurred(net: Net, part: Part) -> bool:
+    """A fixed binomial filter of each channel by itself, behind a padding."""
+    conv = net.made(part.value, Conv)
+    pad: tuple[Part, Pad | Padded] | None = net.made(
+        part.inputs[0], Padded
+    ) or net.made(part.inputs[0], Pad)
+    if conv is None or pad is None or conv[1].bias:
+        return False
+    (kernel, *more), op = part.arrays["weight"].shape[2:], conv[1]
+    x = net.typed(pad[0].inputs[0])
+    padding = (kernel - 1) // 2 if op.padding is None else op.padding
+    if set(more) - {kernel} or kernel < 2 or op.groups != x.channels or padding:
+        return False
+    row = [comb(kernel - 1, i) / 2 ** (kernel - 1) for i in range(kernel)]
+    weight = reduce(np.multiply.outer, [np.array(row)] * (1 + len(more)))
+    if not np.allclose(part.arrays["weight"], weight, rtol=1e-5, atol=0):
+        return False
+    mode = pad[1].mode if isinstance(pad[1], Padded) else "constant"
+    named = next(name for name, (_, onnx) in MODES.items() if onnx == mode)
+    made = BlurPool(kernel=kernel, stride=op.stride, padding_mode=named)
+    if isinstance(pad[1], Padded):
+        begin, end = pad[1].begin[1:], pad[1].end[1:]
+    else:
+        begin, end = per_axis(pad[1].begin, x, "begin"), per_axis(pad[1].end, x, "end")
+    if begin != end or begin != made.padding(x):
+        return False
+    net.become(part, made, pad[0].inputs)
+    return True
+
+
+MAPS: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "shift": (bias,),
+    "conv": (blurred, padded_conv),
+    "avg_pool": (padded_pool,),
+    "max_pool": (padded_max,),
+}

@@ -1,0 +1,233 @@
+"""A graph that rules rewrite: operators with their numbers, and who reads whom.
+
+A rule gives an operator's value another operator that yields the same. Names of values
+stay, so whoever reads one reads the rewritten one, and what nobody reads any more goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from resgen.graph.ir import INPUT, Graph
+from resgen.importing.flat import Collector, Flat, Note
+from resgen.ops.base import Op
+from resgen.ops.types import TensorType
+from resgen.weights.evaluate import Array
+
+#: How many operators a rule looks back over.
+_REACH: Final = 5
+OpType = TypeVar("OpType", bound=Op)
+Sources = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class Part:
+    """An operator; ``path`` is its name in the source, None where it has none."""
+
+    value: str
+    op: Op
+    inputs: tuple[str, ...]
+    type: TensorType
+    path: str | None
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    sources: Sources = field(default_factory=dict)
+
+
+class Net:
+    """What is being rewritten."""
+
+    def __init__(self, flat: Flat) -> None:
+        self.flat = flat
+        graph = flat.graph
+        self.parts: dict[str, Part] = {}
+        self.readers: dict[str, list[str]] = {i.name: [] for i in graph.inputs}
+        self.inputs = {i.name: i.type for i in graph.inputs}
+        self.outputs = list(graph.outputs)
+        self.tensors = dict(flat.tensors)
+        self.notes: list[Note] = list(flat.notes)
+        self.changed: list[str] = []  # values to be looked at again
+        self._made = 0
+        for part in _parts(graph, flat):
+            self._put(part)
+
+    # --- looking ----------------------------------------------------------------------
+
+    def typed(self, value: str) -> TensorType:
+        return self.parts[value].type if value in self.parts else self.inputs[value]
+
+    def made(self, value: str, kind: type[OpType]) -> tuple[Part, OpType] | None:
+        """The part that makes a value and its operator, if it is of this kind."""
+        part = self.parts.get(value)
+        if part is None or not isinstance(part.op, kind):
+            return None
+        return part, part.op
+
+    def alone(self, value: str) -> bool:
+        """Whether one operator reads a value, once, and no output gives it out."""
+        given_out = any(value == of for _, of in self.outputs)
+        return len(self.readers[value]) == 1 and not given_out
+
+    def sized(self, part: Part, spatial: tuple[int, ...]) -> str | None:
+        """The last value before ``part`` of this spatial size."""
+        after, stack = {part.value}, [part.value]
+        while stack:
+            for reader in self.readers[stack.pop()]:
+                if reader not in after:
+                    after.add(reader)
+                    stack.append(reader)
+        rank = part.type.rank
+        for value in [*reversed(self.parts), *self.inputs]:
+            kind = self.typed(value)
+            if value not in after and kind.spatial == spatial and kind.rank == rank:
+                return value
+        return None
+
+    # --- rewriting --------------------------------------------------------------------
+
+    def become(
+        self,
+        part: Part,
+        op: Op,
+        inputs: Sequence[str],
+        *,
+        arrays: Mapping[str, Array] | None = None,
+        sources: Sources | None = None,
+        path: str | None = None,
+    ) -> None:
+        """The value of ``part`` is made by another operator from now on."""
+        types = [self.typed(value) for value in inputs]
+        made = op.result(*types)
+        if made != part.type:
+            raise ValueError(f"{part.value}: {op.name} yields {made}, not {part.type}")
+        if path is None and part.path is not None:
+            scope, dot, last = part.path.rpartition(".")
+            path = f"{scope}{dot}{op.name}" if last == part.op.name else part.path
+        old = part.inputs
+        part.op, part.inputs, part.path = op, tuple(inputs), path
+        part.arrays, part.sources = arrays or {}, sources or {}
+        for value in inputs:
+            self.readers[value].append(part.value)
+        for value in old:
+            self.readers[value].remove(part.value)
+        self._sweep(old)
+        self._look_again(part.value)
+
+    def insert(self, op: Op, inputs: Sequence[str], path: str | None = None) -> str:
+        """A new operator's value."""
+        self._made += 1
+        value = f" {self._made}"  # no name that a source could have
+        made = op.result(*(self.typed(v) for v in inputs))
+        self._put(Part(value, op, tuple(inputs), made, path))
+        self._look_again(value)
+        return value
+
+    def bypass(self, part: Part, value: str) -> None:
+        """Whoever reads ``part`` reads ``value`` instead, which is the same."""
+        if self.typed(value) != part.type:
+            raise ValueError(f"{part.value} and {value} are of different types")
+        for name in dict.fromkeys(self.readers[part.value]):
+            reader = self.parts[name]
+            count = reader.inputs.count(part.value)
+            reader.inputs = tuple(
+                value if v == part.value else v for v in reader.inputs
+            )
+            self.readers[value] += [name] * count
+        self.outputs = [(n, value if v == part.value else v) for n, v in self.outputs]
+        self.readers[part.value] = []
+        if part.value in self.tensors:
+            self.tensors.setdefault(value, self.tensors[part.value])
+        self._sweep([part.value])
+        self._look_again(value)
+
+    def _look_again(self, value: str) -> None:
+        """A rule may begin some operators after what it finds changed."""
+        near = [value]
+        for _ in range(_REACH):
+            self.changed += near
+            near = [r for v in near for r in self.readers[v]][:_REACH]
+
+    def _put(self, part: Part) -> None:
+        self.parts[part.value] = part
+        self.readers[part.value] = []
+        for value in part.inputs:
+            self.readers[value].append(part.value)
+
+    def _sweep(self, values: Sequence[str]) -> None:
+        """Drop what nobody reads any more."""
+        queue = list(values)
+        while queue:
+            value = queue.pop()
+            given_out = any(value == of for _, of in self.outputs)
+            if value not in self.parts or self.readers[value] or given_out:
+                continue
+            part = self.parts.pop(value)
+            self.tensors.pop(value, None)
+            for read in part.inputs:
+                self.readers[read].remove(value)
+                queue.append(read)
+
+    # --- and back ---------------------------------------------------------------------
+
+    def done(self) -> Flat:
+        """The network as it is now."""
+        graph, flat = self.flat.graph, self.flat
+        first = graph.inputs[0].type.shape
+        source = graph.nodes[0].origin.place.file if graph.nodes else graph.name
+        to = Collector(graph.name, source, first)
+        to.classes, to.notes = dict(flat.classes), self.notes
+        names = {INPUT: INPUT}
+        for part in self._ordered():
+            names[part.value] = to.add(
+                part.op,
+                [names[value] for value in part.inputs],
+                part.arrays,
+                name=part.path,
+                sources=part.sources,
+            )
+        for value, tensor in self.tensors.items():
+            if value in names:
+                to.tensors[names[value]] = tensor
+        return to.flat([(name, names[value]) for name, value in self.outputs])
+
+    def _ordered(self) -> Iterator[Part]:
+        """Parts in the source's order, what a part reads before it."""
+        done: set[str] = set()
+        for first in list(self.parts):
+            stack = [first]
+            while stack:
+                value = stack[-1]
+                if value in done or value not in self.parts:
+                    stack.pop()
+                    continue
+                lacking = [
+                    v
+                    for v in self.parts[value].inputs
+                    if v not in done and v in self.parts
+                ]
+                if lacking:
+                    stack += reversed(lacking)
+                else:
+                    done.add(stack.pop())
+                    yield self.parts[value]
+
+
+def _parts(graph: Graph, flat: Flat) -> Iterator[Part]:
+    for node in graph.nodes:
+        specs = node.op.parameters(graph.types[node.inputs[0]])
+        own = {
+            s.role: f"{node.owner}.{s.role}" if s.role else node.owner for s in specs
+        }
+        pointer = node.origin.place.pointer
+        numbered = re.fullmatch(rf"{node.op.name}_\d+", pointer)
+        yield Part(
+            node.name,
+            node.op,
+            node.inputs,
+            node.type,
+            None if numbered else pointer,
+            {role: flat.weights[name] for role, name in own.items()},
+            {role: flat.sources[name] for role, name in own.items()},
+        )

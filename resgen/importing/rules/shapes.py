@@ -1,0 +1,211 @@
+"""Changes of shape: what undoes another, shuffles, pools over a whole map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from resgen.importing.rules.net import Net, Part
+from resgen.importing.unspoken import Spread, Take
+from resgen.importing.views import between
+from resgen.ops.add import Add
+from resgen.ops.base import Op, ShapeError
+from resgen.ops.channel_shuffle import ChannelShuffle
+from resgen.ops.concat import Concat
+from resgen.ops.flatten import Flatten
+from resgen.ops.global_pool import GlobalPool
+from resgen.ops.norm import Norm
+from resgen.ops.reduce_max import ReduceMax
+from resgen.ops.reduce_mean import ReduceMean
+from resgen.ops.reshape import Reshape
+from resgen.ops.resize import Resize, neighbours
+from resgen.ops.transpose import Transpose
+from resgen.ops.unflatten import Unflatten
+
+Rule = Callable[[Net, Part], bool]
+#: Operators that give elements in order another shape.
+_SHAPED: Final = (Reshape, Flatten, Unflatten)
+#: How often a value is written side by side where it has to be repeated.
+_COPIES: Final = 64
+
+
+def shaped_twice(net: Net, part: Part) -> bool:
+    """Shapes between two others are of no account."""
+    inner = net.parts.get(part.inputs[0])
+    if inner is None or not isinstance(inner.op, _SHAPED):
+        return False
+    (x,) = inner.inputs
+    if net.typed(x) == part.type:
+        net.bypass(part, x)
+    else:
+        net.become(part, between(net.typed(x).shape, part.type.shape), [x])
+    return True
+
+
+def turned_twice(net: Net, part: Part) -> bool:
+    """Two orders of axes are one, or none."""
+    outer, inner = net.made(part.value, Transpose), net.made(part.inputs[0], Transpose)
+    if outer is None or inner is None:
+        return False
+    first, second = (_order(p.op, part.type.rank) for p in (inner[0], outer[0]))
+    order = tuple(first[axis] for axis in second)
+    (x,) = inner[0].inputs
+    if order == tuple(range(len(order))):
+        net.bypass(part, x)
+    else:
+        net.become(part, Transpose(axes=order), [x])
+    return True
+
+
+def _order(op: Op, rank: int) -> tuple[int, ...]:
+    axes = op.axes if isinstance(op, Transpose) else ()
+    return (*axes, *range(len(axes), rank))
+
+
+def shuffle(net: Net, part: Part) -> bool:
+    """Channels split into groups, turned and merged again are shuffled."""
+    merged = net.made(part.value, Flatten)
+    turned = net.made(part.inputs[0], Transpose) if merged else None
+    split = net.made(turned[0].inputs[0], Unflatten) if turned else None
+    if merged is None or turned is None or split is None:
+        return False
+    rank = turned[0].type.rank
+    if merged[1].axes != (0, 1) or _order(turned[1], rank) != (1, 0, *range(2, rank)):
+        return False
+    if split[1].axis != 0 or len(split[1].sizes) != 2 or part.type.rank < 2:
+        return False
+    net.become(part, ChannelShuffle(groups=split[1].sizes[0]), split[0].inputs)
+    return True
+
+
+def unshuffled(net: Net, part: Part) -> bool:
+    """A shuffle that undoes another leaves nothing."""
+    outer = net.made(part.value, ChannelShuffle)
+    inner = net.made(part.inputs[0], ChannelShuffle)
+    if outer is None or inner is None:
+        return False
+    if outer[1].groups * inner[1].groups != part.type.channels:
+        return False
+    net.bypass(part, inner[0].inputs[0])
+    return True
+
+
+def pooled(net: Net, part: Part) -> bool:
+    """A mean or maximum over all positions of a map is a global pool."""
+    found: tuple[Part, ReduceMean | ReduceMax] | None = net.made(
+        part.value, ReduceMean
+    ) or net.made(part.value, ReduceMax)
+    x = net.typed(part.inputs[0])
+    if found is None or x.rank < 3 or found[1].axes != tuple(range(1, x.rank)):
+        return False
+    pool = GlobalPool(type="avg" if isinstance(found[1], ReduceMean) else "max")
+    if found[1].keep:
+        net.become(part, pool, part.inputs)
+    else:
+        net.become(part, Flatten(), [net.insert(pool, part.inputs, part.path)])
+    return True
+
+
+def group(net: Net, part: Part) -> bool:
+    """Groups of channels as instances, as older sets of ONNX write a group norm."""
+    norm = net.made(part.inputs[0], Norm)
+    if norm is None or norm[1].type != "instance" or norm[1].affine:
+        return False
+    (inner,) = norm[0].inputs
+    shaped = net.parts.get(inner)
+    if shaped is None or not isinstance(shaped.op, _SHAPED):
+        return False
+    (x,) = shaped.inputs
+    groups = norm[0].type.channels
+    if net.typed(x) != part.type or part.type.channels % groups:
+        return False
+    op = Norm(type="group", groups=groups, eps=norm[1].eps, affine=False)
+    try:
+        op.infer(part.type)
+    except ShapeError:
+        return False
+    net.become(part, op, [x])
+    return True
+
+
+def nested(net: Net, part: Part) -> bool:
+    """What begins as another concatenation is that one and the rest.
+
+    So a dense block's growing map is each time the last one and what is new.
+    """
+    op = part.op
+    for value in net.readers.get(part.inputs[0], ()):
+        other = net.made(value, Concat)
+        if other is None or value == part.value or other[1] != op:
+            continue
+        count = len(other[0].inputs)
+        if 1 < count < len(part.inputs) and part.inputs[:count] == other[0].inputs:
+            net.become(part, op, [value, *part.inputs[count:]], path=part.path)
+            return True
+    return False
+
+
+def summed(net: Net, part: Part) -> bool:
+    """A sum that one other alone reads is part of it."""
+    for at, value in enumerate(part.inputs):
+        inner = net.made(value, Add)
+        if inner and net.alone(value):
+            inputs = (*part.inputs[:at], *inner[0].inputs, *part.inputs[at + 1 :])
+            net.become(part, Add(), inputs, path=part.path)
+            return True
+    return False
+
+
+def nearest(net: Net, part: Part) -> bool:
+    """Positions taken along both axes, as torch takes neighbours."""
+    take = net.made(part.value, Take)
+    if take is None or take[1].axis == 0 or part.type.rank < 2:
+        return False
+    inner = net.made(part.inputs[0], Take)
+    source = inner[0].inputs[0] if inner else part.inputs[0]
+    takes = [take[1], *([inner[1]] if inner else [])]
+    before, after = net.typed(source).spatial, part.type.spatial
+    rows: dict[int, tuple[int, ...]] = dict.fromkeys(range(len(before)), ())
+    rows |= {t.axis - 1: t.places for t in takes}
+    for axis, places in rows.items():
+        if places and list(places) != neighbours(before[axis], after[axis]):
+            return False
+    like = net.sized(part, after)
+    if like is None:
+        return False
+    net.become(part, Resize(like=""), [source, like])
+    return True
+
+
+def spread_out(net: Net) -> None:
+    """Write what is still repeated to a shape by an operator of the language."""
+    for part in list(net.parts.values()):
+        if not isinstance(part.op, Spread):
+            continue
+        (x,) = part.inputs
+        shape = net.typed(x).shape
+        like = net.sized(part, part.type.spatial)
+        if like is not None and shape[0] == part.type.channels and len(shape) > 1:
+            net.become(part, Resize(like=""), [x, like])
+            continue
+        axes = [a for a, n in enumerate(shape) if n != part.type.shape[a]]
+        if any(part.type.shape[axis] > _COPIES for axis in axes):
+            continue
+        for axis in axes[:-1]:
+            x = net.insert(Concat(axis=axis), [x] * part.type.shape[axis], part.path)
+        last = axes[-1]
+        net.become(part, Concat(axis=last), [x] * part.type.shape[last])
+
+
+SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "reshape": (group, shaped_twice),
+    "flatten": (shuffle, group, shaped_twice),
+    "unflatten": (group, shaped_twice),
+    "transpose": (turned_twice,),
+    "channel_shuffle": (unshuffled,),
+    "reduce_mean": (pooled,),
+    "reduce_max": (pooled,),
+    "concat": (nested,),
+    "add": (summed,),
+    "take": (nearest,),
+}
