@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def _sizes(
         if None in rest:
             raise UsageError(
                 f'the input "{name}" is {said(declared)}: its sizes are open',
-                hint="give its shape without the batch, as in 3x224x224",
+                hint=f"give its shape without the batch, as in {_example(name, rest)}",
             )
         given = tuple(n for n in rest if n is not None)
     if len(given) != len(rest) or any(
@@ -57,9 +57,15 @@ def _sizes(
     ):
         raise UsageError(
             f"the shape {'x'.join(map(str, given))} does not fit the input "
-            f'"{name}", which is {said(declared)}'
+            f'"{name}", which is {said(declared)}',
+            hint=f"a shape of one input bears its name, as in {_example(name, rest)}",
         )
     return (batch, *given)
+
+
+def _example(name: str, rest: Sequence[int | None]) -> str:
+    """A shape that such an input could have, by its name."""
+    return f"{name}={'x'.join(str(n or 224) for n in rest)}"
 
 
 def _values(sizes: tuple[int, ...], kind: str, generator: np.random.Generator) -> Array:

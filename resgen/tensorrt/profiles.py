@@ -60,8 +60,9 @@ def format_profile(span: Span) -> str:
 def resolve(spans: Sequence[Span], inputs: Mapping[str, Open]) -> tuple[Profile, ...]:
     """The profiles for a file with these ``inputs``; none where all sizes are fixed.
 
-    A batch holds for every input, a whole shape for each input of its rank. What does
-    not fit is a :class:`~resgen.errors.UsageError`.
+    A batch holds for every input. A whole shape is of the inputs that have more than
+    the batch open; others take its batch. What does not fit is a
+    :class:`~resgen.errors.UsageError`.
     """
     free = {name: shape for name, shape in inputs.items() if None in shape}
     if not spans:
@@ -80,13 +81,22 @@ def resolve(spans: Sequence[Span], inputs: Mapping[str, Open]) -> tuple[Profile,
             for name, shape in inputs.items():
                 _fit(name, shape, span)
         return ()
+    wide = {name for name, shape in free.items() if None in shape[1:]}
+
+    def of(name: str, span: Span) -> Span:
+        least, best, largest = span
+        told = name in wide or not wide
+        return span if told else (least[:1], best[:1], largest[:1])
+
+    one = "leave sizes open in one input, and only the batch in the others"
+    hint = one if len(wide) > 1 else None
     return tuple(
-        {name: _fit(name, shape, span) for name, shape in free.items()}
+        {name: _fit(name, shape, of(name, span), hint) for name, shape in free.items()}
         for span in spans
     )
 
 
-def _fit(name: str, shape: Open, span: Span) -> Span:
+def _fit(name: str, shape: Open, span: Span, hint: str | None = None) -> Span:
     """The profile's three shapes for one input."""
     whole = tuple(_complete(name, shape, sizes) for sizes in span)
     for sizes in whole:
@@ -95,7 +105,8 @@ def _fit(name: str, shape: Open, span: Span) -> Span:
         ):
             raise UsageError(
                 f"the profile {format_profile(span)} does not fit the input "
-                f'"{name}", which is {said(shape)}'
+                f'"{name}", which is {said(shape)}',
+                hint=hint,
             )
     least, best, largest = whole
     _check_order(f'the input "{name}"', (least, best, largest))

@@ -351,3 +351,12 @@ def test_more_pairs_of_the_same_builds_are_no_advice() -> None:
     ratios = [1.0, 1.06] * 4
     assert decide(ratios, 0.001).more_pairs is not None
     assert decide(ratios, 0.001, builds=4).more_pairs is None
+
+
+def test_pairs_that_differ_wildly_leave_it_undecided_within_bounds() -> None:
+    """Two of each kind are all that a busy machine has time for."""
+    found = decide([0.2, 9.0], floor([0.1, 30.0]))
+    low, high = found.interval
+    assert found.verdict == "undecided"
+    assert 0 < low < found.ratio < high < 1e9  # what a record of it may hold
+    assert found.floor < 100

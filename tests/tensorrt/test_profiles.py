@@ -27,6 +27,15 @@ def test_a_batch_holds_for_every_input():
     )
 
 
+def test_a_whole_shape_is_of_the_input_that_has_more_open_than_the_batch():
+    (found,) = resolve(spans(SHAPES), {**ALL, "mask": (None, 7)})
+    assert found["input"][2] == (8, 3, 128, 160)
+    assert found["mask"] == ((1, 7), (4, 7), (8, 7))
+    with pytest.raises(UsageError, match='the input "ids"') as caught:
+        resolve(spans(SHAPES), {**ALL, "ids": (None, None)})
+    assert "in one input" in caught.value.hint
+
+
 def test_height_and_width_may_be_open_too():
     (found,) = resolve(spans(SHAPES), ALL)
     assert found["input"] == ((1, 3, 64, 64), (4, 3, 96, 96), (8, 3, 128, 160))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from math import log
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
@@ -32,6 +33,10 @@ LEVEL: Final = 0.98
 LEAST_PAIRS: Final = 8
 #: Of less than 0.1 % no verdict is of use.
 LEAST_FLOOR: Final = 0.001
+#: The most that a floor comes to, and the logarithm of the most by which an interval
+#: reaches either way: two pairs that differ wildly are evidence of nothing.
+CAPPED: Final = 99.0
+WIDEST: Final = 6 * log(10)
 #: Up to so many pairs every assignment of signs is tried, beyond it a random choice.
 ALL_SIGNS: Final = 12
 RANDOM_SIGNS: Final = 10_000
@@ -123,7 +128,8 @@ def floor(aa_ratios: Sequence[float], *, level: float = LEVEL) -> float:
     logs = _logs(aa_ratios)
     spread = float(logs.std(ddof=1))
     half = float(_half_widths(spread, np.array([len(logs)]), level)[0])
-    return max(LEAST_FLOOR, float(np.expm1(abs(float(logs.mean())) + half)))
+    found = float(np.expm1(abs(float(logs.mean())) + half))
+    return min(max(LEAST_FLOOR, found), CAPPED)
 
 
 def schedule(pairs: int, rng: np.random.Generator) -> list[str]:
@@ -154,7 +160,7 @@ def _logs(ratios: Sequence[float]) -> Logs:
 def _half_widths(spread: float, pairs: NDArray[np.int64], level: float) -> Logs:
     """Half the width of the t interval, for each number of pairs."""
     widths: Logs = special().stdtrit(pairs - 1, (1 + level) / 2) * spread / pairs**0.5
-    return widths
+    return np.minimum(widths, WIDEST)
 
 
 def _t_p(mean: float, spread: float, n: int) -> float:
