@@ -46,8 +46,21 @@ _BRANCHES: Final[Mapping[str, str]] = {
         "norm1 attn.qkv attn.proj norm2 mlp.fc1 mlp.fc2"
     ),
 }
+#: The same of stems and heads; what is in other heads lies under ``head``.
+_STEMS: Final[Mapping[str, str]] = {
+    "conv norm conv norm conv norm": "conv1.0 conv1.1 conv1.3 conv1.4 conv1.6 bn1",
+}
+_HEADS: Final[Mapping[str, str]] = {
+    "linear": "fc",
+    "norm": "norm",
+    "norm linear": "norm fc",
+    "norm pointwise": "norm head.fc",
+    "pointwise norm": "conv_head bn2",
+    "pointwise norm linear": "conv_head bn2 fc",
+}
 #: The same of what weighs channels, in branches where a depthwise convolution is.
 _MOBILE: Final = ("conv_reduce", "conv_expand")
+_CONVOLUTIONS: Final = ("conv", "pointwise", "depthwise")
 #: What an operator is called, if not as in the language.
 _CALLED: Final[Mapping[str, str]] = {
     "linear": "fc",
@@ -76,16 +89,14 @@ def paths(graph: Graph) -> dict[str, str]:
     for at, stage in enumerate(made.stages):
         for index, unit in enumerate(stage.units):
             kinds[unit.kind].append((f"layer{at + 1}.{index}", unit))
-    rows = [("", list(_placed([*made.stem, *made.head], "", x)))]
-    rows += [
-        (f"layer{at + 1}.entry", list(_placed(stage.entry, "", x)))
-        for at, stage in enumerate(made.stages)
-        if stage.entry
-    ]
-    for prefix, row in rows:
-        names.give([(prefix, row)])
+    names.give([("", _placed(made.stem, "", x))], _STEMS)
+    head = list(_placed(made.head, "", x))
+    owning = " ".join(token(e) for _, e in head if _owner(e))
+    names.give([("" if owning in _HEADS else "head", head)], _HEADS)
+    for at, stage in enumerate(made.stages):
+        names.give([(f"layer{at + 1}.entry", _placed(stage.entry, "", x))])
     for units in kinds.values():
-        names.give([(p, list(_placed(u.elements, "", u.enters))) for p, u in units])
+        names.give([(path, _placed(u.elements, "", u.enters)) for path, u in units])
     return names.paths
 
 
@@ -93,11 +104,15 @@ def paths(graph: Graph) -> dict[str, str]:
 _Place = tuple[str, Element]
 
 
-def _placed(body: Body, within: str, x: TensorType) -> Iterator[_Place]:
-    """Every element with an operator, in the order in which they run, and its place."""
-    units = (
-        [each for each in found(body, x) if isinstance(each, Unit)] if within else []
-    )
+def _placed(
+    body: Body, within: str, x: TensorType, *, inner: bool = False
+) -> Iterator[_Place]:
+    """Every element with an operator, in the order in which they run, and its place.
+
+    What is repeated in an ``inner`` body, merges and all, stands in ``blocks`` there.
+    """
+    inner = inner and any(element.branches for element in body)
+    units = [each for each in found(body, x) if isinstance(each, Unit)] if inner else []
     of = {id(e): at for at, unit in enumerate(units) for e in unit.elements}
     for element in body:
         at = of.get(id(element))
@@ -121,9 +136,9 @@ def _element(element: Element, within: str, x: TensorType) -> Iterator[_Place]:
             inside = _joined(within, element.labels[at])
         elif len(owning) > 1 and around is None:
             inside = _joined(within, f"branches.{at}")
-        yield from _placed(branch, inside, x)
+        yield from _placed(branch, inside, x, inner=True)
     if element.node is not None:
-        yield within, element
+        yield within if weighs is None else _joined(within, "se"), element
 
 
 def _joined(*components: str) -> str:
@@ -142,8 +157,13 @@ class _Names:
         self.owners: dict[str, str] = {}
         self.taken: set[str] = set()
 
-    def give(self, units: Sequence[tuple[str, Sequence[_Place]]]) -> None:
+    def give(
+        self,
+        alike: Sequence[tuple[str, Iterable[_Place]]],
+        templates: Mapping[str, str] = _BRANCHES,
+    ) -> None:
         """Name what is in units that are built alike, each under its own prefix."""
+        units = [(prefix, list(row)) for prefix, row in alike]
         places = {place for _, row in units for place, _ in row}
         of = {
             place: [
@@ -153,7 +173,7 @@ class _Names:
             for place in sorted(places)
         }
         for place, rows in of.items():
-            called = _called(place, [row for _, row in rows], of)
+            called = _called(place, [row for _, row in rows], of, templates)
             for (prefix, row), names in zip(rows, called, strict=True):
                 for element, name in zip(row, names, strict=True):
                     if element.node is not None:
@@ -176,42 +196,28 @@ def _called(
     place: str,
     rows: Sequence[Sequence[Element]],
     of: Mapping[str, Sequence[tuple[str, Sequence[Element]]]],
+    templates: Mapping[str, str],
 ) -> list[list[str]]:
     """What the elements at one place are called, in each unit, owners of numbers first.
 
     The names are those of the unit that has most; in the others, what is missing is
     passed over.
     """
-    last = place.rpartition(".")[2]
+    above, _, last = place.rpartition(".")
+    around = [e for _, row in of.get(above, ()) for e in row]
     if last == "downsample":
         every = [[token(e) for e in row] for row in rows]
         longest = max(every, key=len)
-        numbers = [str(at) for at in range(len(longest))]
-        return [_aligned(row, longest, numbers) for row in every]
+        return [_aligned(row, longest, _around(longest, around)) for row in every]
     owning = [[token(e) for e in row if _owner(e)] for row in rows]
     longest = max(owning, key=len)
-    if last == "se":
-        around = of.get(place.rpartition(".")[0], ())
-        mobile = any(token(e) == "depthwise" for _, row in around for e in row)
-        usual = _gate(longest, mobile)
-    else:
-        usual = _usual(longest)
+    usual = _gate(longest, around) if last == "se" else _usual(longest, templates)
     made = []
     for row, kinds in zip(rows, owning, strict=True):
-        known = usual if kinds == longest else _known(kinds, longest, usual)
-        names = iter(known)
+        known = templates.get(" ".join(kinds), "").split()
+        names = iter(known or _aligned(kinds, longest, usual))
         made.append([next(names) if _owner(e) else e.kind for e in row])
     return made
-
-
-def _known(
-    kinds: Sequence[str], longest: Sequence[str], usual: Sequence[str]
-) -> list[str]:
-    """The names of a row of its own, or those of the longest that it is part of."""
-    template = _BRANCHES.get(" ".join(kinds))
-    if template is not None:
-        return template.split()
-    return _aligned(kinds, longest, usual)
 
 
 def _aligned(
@@ -225,30 +231,37 @@ def _aligned(
     return names
 
 
-def _usual(kinds: Sequence[str]) -> list[str]:
+def _usual(kinds: Sequence[str], templates: Mapping[str, str]) -> list[str]:
     """Names by number, or those that the built-in block has."""
-    template = _BRANCHES.get(" ".join(kinds))
+    template = templates.get(" ".join(kinds))
     if template is not None:
         return template.split()
-    counts: Counter[str] = Counter()
-    first_norm = kinds[:1] == ["norm"]
-    mapped = {"pointwise": "conv", "depthwise": "conv"}
-    total = Counter(mapped.get(kind, kind) for kind in kinds)
+    plain = ["conv" if kind in _CONVOLUTIONS else kind for kind in kinds]
+    total, counts = Counter(plain), Counter[str]()
     names = []
-    for kind in kinds:
-        kind = mapped.get(kind, kind)
-        called = kind if kind == "norm" and first_norm else _CALLED.get(kind, kind)
+    for kind in plain:
+        called = kind if plain[0] == kind == "norm" else _CALLED.get(kind, kind)
         counts[kind] += 1
         alone = total[kind] == 1 and kind not in ("conv", "norm")
         names.append(called if alone else f"{called}{counts[kind]}")
     return names
 
 
-def _gate(kinds: Sequence[str], mobile: bool) -> list[str]:
+def _around(kinds: Sequence[str], branch: Sequence[Element]) -> list[str]:
+    """What is called so in a shortcut: its place, or if it is alone ``conv``.
+
+    Where norms are folded into the maps, the map is the first of two all the same.
+    """
+    if len(kinds) == 1 and any(token(e) == "norm" for e in branch):
+        return ["conv"]
+    return [str(at) for at in range(len(kinds))]
+
+
+def _gate(kinds: Sequence[str], branch: Sequence[Element]) -> list[str]:
     """What the operators are called that weigh channels."""
-    maps = [kind for kind in kinds if kind in ("pointwise", "linear")]
-    if len(maps) != 2 or len(kinds) != 2:
-        return _usual(kinds)
+    if len(kinds) != 2 or not {"pointwise", "linear"}.issuperset(kinds):
+        return _usual(kinds, {})
+    mobile = any(token(e) == "depthwise" for e in branch)
     return list(_MOBILE) if mobile else ["fc1", "fc2"]
 
 
