@@ -93,6 +93,12 @@ def _interruptible(work: Callable[[], Built], stop: threading.Event) -> Built:
     return results[0]
 
 
+#: TensorRT for RTX (1.7) has no kernel for each size of heads, precision and GPU.
+OLDER: Final = (
+    "opset 22 and older have attention as products of matrices, which it runs"
+)
+
+
 class _Building:
     """One build; holds everything of TensorRT's that has to outlive its use."""
 
@@ -202,7 +208,10 @@ class _Building:
             if place is not None:
                 lines.append(f"  at {place}")
         told = "\n".join(lines) or self.log.why()
-        return ResgenError(f"{self.request.flavor.name} refuses {self.onnx}:\n{told}")
+        return ResgenError(
+            f"{self.request.flavor.name} refuses {self.onnx}:\n{told}",
+            hint=OLDER if "(Attention)" in told else None,
+        )
 
     def _failure(self) -> ResgenError:
         why = self.log.why()
@@ -211,6 +220,8 @@ class _Building:
         hint = None
         if "FP32 GEMM is not supported" in why:
             hint = "leave sm_75 out, or export fp16 for it"
+        elif "Attention operation" in why:
+            hint = OLDER
         return ResgenError(
             f"{self.request.flavor.name} built no engine of {self.onnx}: {why}"
             + (f"\n  at {place}" if place else ""),

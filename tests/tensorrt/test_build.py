@@ -211,6 +211,20 @@ def test_a_refusal_names_the_operator(rtx, tmp_path):
     assert "cuda" not in text.lower()
 
 
+def test_attention_that_it_does_not_run_can_be_written_otherwise(rtx, tmp_path):
+    size = ["n", 2, 5, 8]
+    ends = [onnx.helper.make_tensor_value_info(n, 10, size) for n in "qkvy"]
+    node = onnx.helper.make_node("Attention", ["q", "k", "v"], ["y"], "attend",
+                                 softmax_precision=1)  # fmt: skip
+    graph = onnx.helper.make_graph([node], "g", ends[:3], ends[3:])
+    opset = onnx.helper.make_opsetid("", 23)
+    path = tmp_path / "attention.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
+    with pytest.raises(ResgenError, match="attend ") as refused:
+        build(path, request(rtx, precision="fp16"))
+    assert "products of matrices" in refused.value.hint
+
+
 def test_a_refusal_names_the_line_of_the_spec(rtx, network, tmp_path):
     """An int32 bias is what ONNX Runtime wants, and TensorRT does not take."""
     spec = tmp_path / "mine.json"
