@@ -177,17 +177,40 @@ def fold(leaves: list[_Leaf], depth: int = 0) -> Parts:
 
 
 def sequence(path: str, inner: Parts) -> Part:
-    """A sequence under a path."""
+    """A sequence under a path.
+
+    The value that it begins with and the name of what it yields are its own, so that
+    what is in it is as in all others of its kind.
+    """
+    start, name = inner[0].start, inner[-1].name
+    if start and inner[0].kind:
+        inner = [replace(inner[0], start=""), *inner[1:]]
+    else:
+        start = ""
+    if name and inner[-1].kind:
+        inner = [*inner[:-1], replace(inner[-1], name="")]
+    else:
+        name = ""
     return Part(
         "seq",
         path,
         bodies=[inner],
+        start=start,
+        name=name,
         enters=inner[0].enters,
         leaves=inner[-1].leaves,
         weight=sum(p.weight for p in inner),
         maps=sum(p.maps for p in inner),
         owned=any(p.owned for p in inner),
     )
+
+
+def stride(enters: TensorType, leaves: TensorType) -> int:
+    """By how much a map gets smaller."""
+    before, after = enters.spatial, leaves.spatial
+    if not before or not after or len(before) != len(after):
+        return 1
+    return max(round(b / a) for b, a in zip(before, after, strict=True)) or 1
 
 
 def _settle(leaves: list[_Leaf]) -> None:

@@ -19,9 +19,10 @@ from resgen.expansion.network import examine
 from resgen.graph.ir import INPUT, Graph
 from resgen.importing.body import elements
 from resgen.importing.design.known import definition, named
-from resgen.importing.design.parts import Part, Parts, parts, walk
+from resgen.importing.design.parts import BRANCH, Part, Parts, parts, stride, walk
 from resgen.importing.design.unify import renamed
 from resgen.importing.design.write import Defaults, shorthand
+from resgen.ops import OPERATORS
 from resgen.ops.types import TensorType
 from resgen.spec.library import builtin_files
 from resgen.spec.params import REQUIRED, Param
@@ -31,17 +32,8 @@ Arguments = dict[str, Any]
 #: The share of a block's operators that a body has at least where it is one.
 LIKE: Final = 0.5
 #: What training alone sees, and what is not looked for.
-_UNSEEN: Final = ("drop_path_rate", "zero_init", "regularize", "dropout", "scale_init")
+_UNSEEN: Final = ("drop_path_rate", "zero_init", "regularize")
 _TRIALS: Final = 160  # that one body is worth
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """An operator of a body, as it is compared."""
-
-    path: str
-    kind: str
-    said: tuple[tuple[str, str], ...]
 
 
 def leaves(body: Parts, path: str = "") -> Iterator[tuple[str, Part]]:
@@ -56,13 +48,17 @@ def leaves(body: Parts, path: str = "") -> Iterator[tuple[str, Part]]:
             yield from leaves(inner, at)
 
 
-def profile(body: Parts) -> Counter[Leaf]:
-    """The operators of a body, and how often each is there."""
-    return Counter(
-        Leaf(path, part.kind, tuple(sorted((k, repr(v)) for k, v in
-             part.attributes.items())))
-        for path, part in leaves(body)
-    )  # fmt: skip
+def profile(body: Parts) -> Counter[tuple[str, ...]]:
+    """What a body has, operators and attributes one by one, and how often."""
+    found: Counter[tuple[str, ...]] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
+    for path, part in leaves(body):
+        seen[path, part.kind] += 1
+        which = (path, part.kind, str(seen[path, part.kind]))
+        found[which] += 2
+        for key, value in part.attributes.items():
+            found[(*which, key, repr(value))] += 1
+    return found
 
 
 def paths(body: Parts) -> set[str]:
@@ -80,7 +76,7 @@ class Sought:
     stride: int
     first: bool = True
     key: Any = None
-    profile: Counter[Leaf] = field(default_factory=Counter)
+    profile: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.body = renamed(self.body)
@@ -120,8 +116,10 @@ class Presets:
 
     def part(self, name: str, given: Arguments, sought: Sought) -> Parts | None:
         """What the block gives in a body."""
-        use = {"use": name, "with": given} if given else name
+        use = {"as": "x", "use": name, "with": given}
         made = self._made({"stem": use, "stages": [], "head": []}, sought.enters)
+        if made is not None and len(made) == 1 and made[0].kind == "seq":
+            made = made[0].bodies[0]
         return None if made is None else renamed(made)
 
     def _made(self, spec: dict[str, Any], enters: TensorType) -> Parts | None:
@@ -202,8 +200,10 @@ class Presets:
                 values = _candidates(key, param, sought)
                 if better(values, key, param.default):
                     improved = True
-                if param.kind == "body" and isinstance(given.get(key), (str, dict)):
-                    improved |= better(_tuned(given[key], sought), key, param.default)
+                while isinstance(given.get(key), (str, dict)) and param.kind == "body":
+                    if not better(_tuned(given[key], sought), key, param.default):
+                        break
+                    improved = True
             if not improved or self.trials > budget:
                 break
         return given if best == 1 else None
@@ -241,6 +241,9 @@ def _parts(graph: Graph) -> Parts | None:
 
 def _candidates(key: str, param: Param, sought: Sought) -> Iterator[Any]:
     """Values that an argument may have, the likely ones first."""
+    if key in ("width", "stride"):
+        yield sought.width if key == "width" else sought.stride
+        return
     match param.kind:
         case "boolean":
             yield from (True, False)
@@ -248,6 +251,8 @@ def _candidates(key: str, param: Param, sought: Sought) -> Iterator[Any]:
             yield from param.choices
         case "integer" | "channels":
             yield from _integers(key, sought)
+        case "number" if key == "dropout":
+            yield 0
         case "number":
             yield from _numbers(sought)
         case "body":
@@ -317,17 +322,23 @@ def _lists(sought: Sought) -> list[list[int]]:
 def _bodies(key: str, sought: Sought) -> Iterator[Any]:
     """Activations of the body, and parts that have nothing that it lacks."""
     if key in ("act", "gate"):
+        yield "act"
         acts = {repr(p.attributes): p for p in walk(sought.body) if p.kind == "act"}
         for part in acts.values():
-            yield {"op": "act", **part.attributes} if part.attributes else "act"
+            yield {"op": "act", "type": "relu", **part.attributes}
         return
     for name in named("parts"):
-        if _within(name, sought):
+        needs = any(p.default is REQUIRED for p in definition(name).values())
+        if not needs and _within(name, sought):
             yield name
+            yield {"seq": name}  # given nothing by what it stands in
 
 
 def _tuned(value: Any, sought: Sought) -> Iterator[Any]:
     """A part with other arguments, one changed at a time."""
+    if isinstance(value, dict) and "seq" in value:
+        yield from ({"seq": inner} for inner in _tuned(value["seq"], sought))
+        return
     name = value if isinstance(value, str) else value.get("use", "")
     given = value.get("with", {}) if isinstance(value, dict) else {}
     for key, param in definition(name).items():
@@ -337,25 +348,30 @@ def _tuned(value: Any, sought: Sought) -> Iterator[Any]:
                     yield {"use": name, "with": {**given, key: new}}
 
 
+def _unseen(kind: str) -> bool:
+    """Whether an operator is there in training alone."""
+    return kind in OPERATORS and OPERATORS[kind].training_only
+
+
 def _within(name: str, sought: Sought) -> bool:
-    """Whether a part has no operators but such as the body has, too."""
+    """Whether a part has parameters where the body has some, and like operators."""
     kinds, components = _contents(name)
-    if not kinds:
-        return False
     ours = {part.kind for part in walk(sought.body)}
-    return kinds <= ours and components <= {
-        path.rpartition(".")[2] for path in paths(sought.body)
-    }
+    missing = {k for k in kinds - ours - {"act", "norm", BRANCH} if not _unseen(k)}
+    return (
+        bool(kinds)
+        and not missing
+        and components <= {path.rpartition(".")[2] for path in paths(sought.body)}
+    )
 
 
 @cache
 def _contents(name: str) -> tuple[frozenset[str], frozenset[str]]:
     """The kinds of operators of a part, and the last components of its paths."""
     params = definition(name)
-    if any(p.default is REQUIRED for key, p in params.items()):
-        return frozenset(), frozenset()
+    needed = {k: 64 for k, p in params.items() if p.default is REQUIRED}
     sought = Sought([], TensorType((64, 32, 32)), 64, 1)
-    made = Presets({}).part(name, {}, sought) or []
+    made = Presets({}).part(name, needed, sought) or []
     kinds = frozenset(part.kind for _, part in leaves(made))
     return kinds, frozenset(path.rpartition(".")[2] for path in paths(made))
 
@@ -370,12 +386,14 @@ def recognised(body: Parts, presets: Presets) -> Parts:
 
 def _recognised(part: Part, presets: Presets) -> Part:
     if part.kind == "seq":
-        sought = Sought(part.bodies[0], part.enters, part.leaves.channels, 1)
-        for name in named("parts"):
-            if name != "conv_norm" and not _within(name, sought):
-                continue
-            if name == "conv_norm" and paths(part.bodies[0]) != {"conv", "bn"}:
-                continue
+        width, by = part.leaves.channels, stride(part.enters, part.leaves)
+        sought = Sought(part.bodies[0], part.enters, width, by)
+        ours = paths(sought.body)
+        names = [name for name in named("parts") if _within(name, sought)]
+        if any(inner.kind == "residual" for inner in part.bodies[0]):
+            names += [n for n in named("blocks") if _overlap(n, ours) == 1]
+        names += [name for name in named("heads") if _within(name, sought)]
+        for name in names:
             given = presets.usual(name, sought)
             if given is not None:
                 return replace(
@@ -428,11 +446,9 @@ def _names(name: str) -> frozenset[str]:
     for key, param in definition(name).items():
         if param.default is REQUIRED and key != "width":
             given[key] = 4
-    for width, stride in ((128, 2), (64, 1)):
+    for width, by in ((128, 2), (64, 1)):
         for shape in ((64, 32, 32), (64, 196)):
-            made = presets.block(
-                name, given, Sought([], TensorType(shape), width, stride)
-            )
+            made = presets.block(name, given, Sought([], TensorType(shape), width, by))
             if made:
                 return frozenset(paths(made))
     return frozenset()

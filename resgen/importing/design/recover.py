@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -33,8 +34,10 @@ from resgen.importing.design.table import (
     Unit,
     grouped,
     joined,
+    number,
     row,
     table,
+    undilated,
 )
 from resgen.importing.design.unify import OPTIONAL, template
 from resgen.importing.design.write import (
@@ -52,6 +55,7 @@ from resgen.spec.params import REQUIRED
 
 #: The names that the language gives of itself.
 _USUAL: Final = {
+    "trunk": "",
     "stage": "layer{stage + 1}",
     "block": "{index}",
     "entry": "entry",
@@ -95,7 +99,7 @@ def named(graph: Graph) -> dict[str, int]:
         if node.op.training_only:
             found[node.name] = found[node.inputs[0]]
             continue
-        read = [found[value] for value in node.inputs]
+        read = [found[value] for value in node.inputs[: node.op.read]]
         if node.op.commutative:
             read.sort()
         owned = tuple(node.references())
@@ -106,9 +110,8 @@ def named(graph: Graph) -> dict[str, int]:
 def _attempts(flat: Flat) -> Iterator[dict[str, Any] | None]:
     graph = flat.graph
     outputs = dict(graph.outputs)
-    if list(outputs) != [OUTPUT]:
-        return
-    top = parts(elements(graph, INPUT, outputs[OUTPUT], known=INPUT), graph)
+    ends = outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs
+    top = parts(elements(graph, INPUT, ends, known=INPUT), graph)
     defaults = alike([top])
     found = row(top)
     presets = Presets(defaults)
@@ -128,7 +131,7 @@ def _attempts(flat: Flat) -> Iterator[dict[str, Any] | None]:
             for unit in lightest:
                 unit.group = -1
             groups.remove(lightest)
-    yield without_stages(graph, top, defaults)
+    yield without_stages(graph, recognised(top, presets), defaults)
 
 
 def _lightest(groups: list[list[Unit]]) -> list[Unit] | None:
@@ -173,6 +176,7 @@ class Assembly:
         self.said: dict[str, Any] = {}
         self.blocks: dict[str, Any] = {}
         self.stages: list[dict[str, Any]] = [{} for _ in made.stages]
+        self.undone = undilated(made) if presets is not None else {}
         self.first = made.stages[0].units[0] if made.stages else None
 
     def told(self) -> dict[str, Any] | None:
@@ -186,6 +190,8 @@ class Assembly:
         """The whole spec; :class:`Unwritten` where the language has no form for it."""
         if not self.table.stages:
             raise Unwritten("no stages")
+        if any(u.start or u.name for s in self.table.stages for u in s.units):
+            raise Unwritten("values that are kept on the way through the stages")
         self._name()
         self._bodies()
         self._units()
@@ -252,7 +258,14 @@ class Assembly:
 
     def _name(self) -> None:
         stages = self.table.stages
-        paths = [stage.path for stage in stages]
+        trunk = self._trunk()
+        if trunk:
+            self.names["trunk"] = trunk
+            self.table.stem = [
+                replace(part, path=part.path[len(trunk) + 1 :])
+                for part in self.table.stem
+            ]
+        paths = [stage.path[len(trunk) :].lstrip(".") for stage in stages]
         numbers = list(range(len(stages)))
         text = fit(paths, {"stage": numbers})
         if text is None:
@@ -271,6 +284,14 @@ class Assembly:
         if text is None:
             raise Unwritten("names of blocks")
         self.names["block"] = text
+
+    def _trunk(self) -> str:
+        """The path that the whole of stem and stages stands under."""
+        stem = [part.path for part in self.table.stem if part.owned]
+        paths = [*stem, *(stage.path for stage in self.table.stages)]
+        first = paths[0].partition(".")[0]
+        under = all(path.startswith(f"{first}.") for path in paths)
+        return first if stem and under and number(first) is None else ""
 
     def _placed(self) -> Iterator[tuple[Stage, int, int, Unit]]:
         for at, stage in enumerate(self.table.stages):
@@ -298,6 +319,8 @@ class Assembly:
         for made, stage in zip(self.stages, self.table.stages, strict=True):
             if stage.units:
                 made["depth"] = len(stage.units)
+        for at in self.undone:
+            self.stages[at]["dilate"] = True
 
     def _bodies(self) -> None:
         """Stages of one unit that no block is: a body under its name."""
@@ -317,7 +340,10 @@ class Assembly:
         uses = Uses(
             channels=[u.enters.channels for _, _, u in placed],
             width=[u.leaves.channels for _, _, u in placed],
-            stride=[u.stride if index == 0 else 1 for _, index, u in placed],
+            stride=[
+                self.undone.get(at, u.stride) if index == 0 else 1
+                for at, index, u in placed
+            ],
             index=[index for _, index, _ in placed],
             stage=[at for at, _, _ in placed],
         )
@@ -349,7 +375,8 @@ class Assembly:
         if made is None:
             return None
         params = definition(made.name)
-        writer.taken = {"width", "stride"} & set(params)
+        said: dict[str, Any] = {}
+        told: dict[str, Parameter] = {}
         for key, param in params.items():
             if not any(key in given for given in made.arguments):
                 continue
@@ -359,10 +386,13 @@ class Assembly:
             if usual != param.default and usual is not None:
                 if self.said.get(key, usual) != usual:
                     return None
-                self.said[key] = parameter.default = usual
-            if param.kind in ("body", "list") and any(v != usual for v in values):
+                said[key] = parameter.default = usual
+            if param.kind in ("body", "list") and not _even(values, writer.uses.stage):
                 return None
-            writer.params[key] = parameter
+            told[key] = parameter
+        self.said.update(said)
+        writer.params = told
+        writer.taken = {"width", "stride"} & set(params)
         return made.name
 
     def _definition(self, writer: Writer, body: list[Any], called: str) -> str:
@@ -528,6 +558,12 @@ def _series(values: list[Any]) -> Any:
         if len(values) > 2 and all(b - a == step for a, b in pairwise(values)):
             return f"{values[0]} + {step} * index"
     return values
+
+
+def _even(values: Sequence[Any], stages: Sequence[int]) -> bool:
+    """Whether the values differ between stages alone."""
+    by = dict(zip(stages, values, strict=True))
+    return all(v == by[at] for v, at in zip(values, stages, strict=True))
 
 
 def _usual(values: Sequence[Any], stages: Sequence[int]) -> Any:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from resgen.importing.design.parts import Part, Parts, sequence, walk
-from resgen.importing.design.unify import OPTIONAL, core, difference, renamed
+from resgen.importing.design.parts import Part, Parts, sequence, stride, walk
+from resgen.importing.design.unify import OPTIONAL, called, core, difference, renamed
 from resgen.ops.types import TensorType
 
 _NUMBER = re.compile(r"\d+")
@@ -30,18 +30,18 @@ class Unit:
     enters: TensorType
     leaves: TensorType
     group: int = -1  # units of one group are instances of one block
+    start: str = ""  # the kept value that it begins with, if any
+    name: str = ""  # that of what it yields, if that is kept
 
     @property
     def stride(self) -> int:
         """By how much the map gets smaller."""
-        before, after = self.enters.spatial, self.leaves.spatial
-        if not before or not after or len(before) != len(after):
-            return 1
-        return max(round(b / a) for b, a in zip(before, after, strict=True))
+        return stride(self.enters, self.leaves)
 
     def part(self) -> Part:
         """The unit as a plain sequence again."""
-        return sequence(self.path, self.body)
+        made = sequence(self.path, self.body)
+        return replace(made, start=self.start, name=self.name)
 
 
 @dataclass(slots=True, eq=False)
@@ -131,17 +131,28 @@ def _row(body: Parts, path: str, kinds: dict[str, _Kind]) -> Iterator[Unit | Par
         if part.kind != "seq":
             yield replace(part, path=at if part.path else "")
         elif _opened(kinds[pattern(at)], part):
-            yield from _row(part.bodies[0], at, kinds)
+            inner = list(part.bodies[0])
+            if part.start:
+                inner[0] = replace(inner[0], start=part.start)
+            if part.name:
+                inner[-1] = replace(inner[-1], name=part.name)
+            yield from _row(inner, at, kinds)
         elif number(at) is not None:
-            inner = renamed(part.bodies[0])
-            yield Unit(at, inner, part.enters, part.leaves)
+            yield Unit(
+                at,
+                renamed(part.bodies[0]),
+                part.enters,
+                part.leaves,
+                start=part.start,
+                name=part.name,
+            )
         else:
             yield replace(part, path=at)
 
 
 def _opened(kind: _Kind, part: Part) -> bool:
     """Whether the sequence holds units and is none."""
-    if kind.merges or any(p.start or p.name for p in part.bodies[0]):
+    if kind.merges:
         return False
     if number(part.path) is None and kind.numbered > 1:
         return True
@@ -254,7 +265,62 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
     made = Table(stem, _entered(stages), head)
     _own_entry(made)
     _exits(made)
+    _recalled(made)
     return made
+
+
+def undilated(made: Table) -> dict[int, int]:
+    """Take dilation that stands for a stride out of the stages.
+
+    Returns the stride of each stage where it has become dilation: its first block is as
+    dilated as what is before it, the others by that much more.
+    """
+    strides: dict[int, int] = {}
+    around = 1
+    for at, stage in enumerate(made.stages):
+        first, *others = [_dilation(unit.body) for unit in stage.units]
+        if not others or first != around or len(set(others)) > 1:
+            continue
+        by = others[0] // around
+        if by > 1 and stage.units[0].stride == 1:
+            strides[at] = by
+        if others[0] > 1:
+            stage.units = [
+                replace(unit, body=_spread(unit.body, d))
+                for unit, d in zip(stage.units, (first, *others), strict=True)
+            ]
+        around = others[0]
+    return strides
+
+
+def _dilation(body: Parts) -> int:
+    return max((p.attributes.get("dilation", 1) for p in walk(body)), default=1)
+
+
+def _spread(body: Parts, by: int) -> Parts:
+    """The body with so much less dilation."""
+    made = []
+    for part in body:
+        said = dict(part.attributes)
+        if by > 1 and said.get("dilation") == by:
+            del said["dilation"]
+        bodies = [_spread(inner, by) for inner in part.bodies]
+        made.append(replace(part, attributes=said, bodies=bodies))
+    return made
+
+
+def _recalled(made: Table) -> None:
+    """What is kept of the stages goes by the list that the language has of them."""
+    names = {
+        stage.units[-1].name: f"stages[{at}]"
+        for at, stage in enumerate(made.stages)
+        if stage.units[-1].name and not stage.exit
+    }
+    if names:
+        for stage in made.stages:
+            stage.units[-1].name = ""
+            stage.entry = called(stage.entry, names)
+        made.head = called(made.head, names)
 
 
 def _entered(stages: list[Stage]) -> list[Stage]:

@@ -7,11 +7,12 @@ some instances lack is there under a condition; an attribute that differs is a v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resgen.importing.design.parts import BRANCH, Part, Parts, walk
+from resgen.ops import VOCABULARY
 
 #: An attribute that an instance does not say.
 UNSAID: Final = None
@@ -240,6 +241,12 @@ def _aligned(made: Template, body: Parts, at: int, count: int) -> Template:
     return found
 
 
+def _refers(kind: str, key: str) -> bool:
+    """Whether an attribute names a kept value."""
+    param = VOCABULARY[kind].signature.get(key) if kind in VOCABULARY else None
+    return param is not None and param.kind == "value"
+
+
 def renamed(body: Parts) -> Parts:
     """The body with its kept values called as in all others built like it."""
     names: dict[str, str] = {}
@@ -247,6 +254,11 @@ def renamed(body: Parts) -> Parts:
         if part.name:
             at = len(names)
             names.setdefault(part.name, "xyzuvw"[at % 6] * (at // 6 + 1))
+    return called(body, names) if names else body
+
+
+def called(body: Parts, names: Mapping[str, str]) -> Parts:
+    """The body with kept values under other names."""
 
     def change(part: Part) -> Part:
         return replace(
@@ -254,8 +266,8 @@ def renamed(body: Parts) -> Parts:
             start=names.get(part.start, part.start),
             name=names.get(part.name, part.name),
             attributes={
-                k: names.get(v, v) if k in ("by", "like") else v
-                for k, v in part.attributes.items()
+                key: names.get(value, value) if _refers(part.kind, key) else value
+                for key, value in part.attributes.items()
             },
             bodies=[[change(p) for p in b] for b in part.bodies],
         )
