@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from keyword import iskeyword
 from typing import Any, Final
 
@@ -24,6 +25,10 @@ from resgen.spec import paths
 
 #: What ``nn.Sequential`` has by these names.
 _KEPT: Final = {"append", "extend", "insert", "pop"}
+
+
+#: Of how many names the name of a class may be made.
+_LONGEST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Body:
     """A part of a graph. ``attributes`` are its own parameters by path.
 
     ``results`` are names of the outputs, of inference and of training, where it is the
-    whole network.
+    whole network. ``loose`` is what makes it where it is too rare to be a class.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Body:
     attributes: dict[str, tuple[bool, Expr]] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
     results: tuple[tuple[tuple[str, int], ...], ...] = ()
+    loose: Chain | None = None
 
 
 def bodies(graph: Graph) -> list[Body]:
@@ -110,14 +116,14 @@ class _Bodies:
         body = Body(label, part.path, scope.definition is not None, len(names))
         for step in part.steps:
             if isinstance(step, Scoped):
-                made = self.body(step)
+                inner = self.body(step)
                 outputs = tuple(range(len(values), len(values) + len(step.outputs)))
                 inputs = tuple(values[name] for name in step.inputs)
                 values.update(zip(step.outputs, outputs, strict=True))
                 path = self.within(part, step.path)
                 apart = root and next(_nodes(step)).name in self.apart
                 body.steps.append(
-                    Step(True, path, False, made, inputs, outputs, apart=apart)
+                    Step(True, path, False, inner, inputs, outputs, apart=apart)
                 )
             else:
                 body.steps.append(self.step(body, part, step, values))
@@ -135,13 +141,16 @@ class _Bodies:
             body.outputs = tuple(values[name] for name in part.outputs)
         uses = Counter(value for step in body.steps for value in step.inputs)
         uses.update(body.outputs)
-        every = [step.path for step in body.steps]
-        every += [path for step in body.steps for path, _ in step.parameters]
-        body.steps = _grouped(body.steps, uses, every)
-        if not root and not body.block and not body.attributes:
-            chain = _chain(body.steps, body.outputs, [0] * (body.inputs == 1))
-            if chain is not None:
-                return chain
+        held = [path for step in body.steps for path, _ in step.parameters]
+        (body.steps,) = _grouped([body.steps], uses, held)
+        if not (root or body.block or body.attributes) and body.inputs == 1:
+            entered = body.steps and body.steps[0].inputs == (0,)
+            if entered and _linear(body.steps, body.outputs):
+                made = _chain(body.steps)
+                if made is not None and made.children[0][0] == "0":
+                    return made
+                body.loose = made
+                body.name = _kinds(body.steps)
         self.bodies.append(body)
         return New(len(self.bodies) - 1)
 
@@ -228,35 +237,42 @@ def _last_word(path: str) -> str:
     return words[-1].rstrip("0123456789_") or "part" if words else "part"
 
 
+def _kinds(steps: Sequence[Step]) -> str:
+    """What a chain that has no name is called: what it consists of."""
+    words = []
+    for step in steps:
+        made = step.expr.target if isinstance(step.expr, Call) else ""
+        kind = made.rpartition(".")[2].rstrip("123d") or "part"
+        words.append(step.path if step.path.isidentifier() else kind)
+    return "_".join(words) if len(words) <= _LONGEST else "chain"
+
+
 # --- chains ---------------------------------------------------------------------------
 
 
-def _chain(
-    steps: Sequence[Step], outputs: Sequence[int], inputs: Sequence[int]
-) -> Chain | None:
-    """The steps as modules one after another, if that is all that they are."""
-    if len(inputs) != 1 or not steps:
-        return None
-    value = inputs[0]
+def _linear(steps: Sequence[Step], outputs: Sequence[int]) -> bool:
+    """Whether steps are modules one after another, and give out the last's value."""
+    if not steps or len(steps[0].inputs) != 1:
+        return False
+    (value,) = steps[0].inputs
     for step in steps:
-        if not (
-            step.module
-            and step.passes
-            and step.inputs == (value,)
-            and step.expr is not None
-            and "." not in step.path
-            and step.path not in _KEPT
-            and step.apart == steps[0].apart
-        ):
-            return None
-        value = step.outputs[0]
-    if list(outputs) != [value]:
-        return None
+        plain = "." not in step.path and step.path not in _KEPT
+        passes = step.module and step.passes and step.inputs == (value,)
+        if not (plain and passes and step.apart == steps[0].apart):
+            return False
+        (value,) = step.outputs
+    return list(outputs) == [value]
+
+
+def _chain(steps: Sequence[Step]) -> Chain | None:
+    """What makes modules one after another, where each is there once."""
     names = chained(steps)
     found = [(n, s.expr) for n, s in zip(names, steps, strict=True) if s.expr]
+    if len({name for name, _ in found}) < len(steps):
+        return None
     if len(found) == 1 and found[0][0] == "1":
         found.insert(0, ("0", Call("nn.Identity")))  # one that is left out
-    return Chain(tuple(found)) if len(set(names)) == len(names) else None
+    return Chain(tuple(found))
 
 
 def chained(steps: Sequence[Step]) -> list[str]:
@@ -269,45 +285,89 @@ def chained(steps: Sequence[Step]) -> list[str]:
     return [step.path for step in steps]
 
 
-def _grouped(steps: list[Step], uses: Counter[int], paths: list[str]) -> list[Step]:
-    """The steps with one for each run of them that is a chain below one name.
+def _grouped(
+    runs: list[list[Step]], uses: Counter[int], held: Collection[str]
+) -> list[list[Step]]:
+    """Runs of steps, with one step for all below a name that are a chain.
 
-    ``uses`` is how often each value is read, ``paths`` are those of all steps and
-    parameters, so that a chain has all that is below its name.
+    A chain may be gone through several times, if it is the same each time. ``uses`` is
+    how often each value is read, ``held`` are the paths of parameters, which no chain
+    has.
     """
-    heads = [step.path.partition(".")[0] for step in steps]
-    found: list[Step] = []
-    at = 0
-    while at < len(steps):
-        end = at
-        while end < len(steps) and heads[end] == heads[at]:
-            end += 1
-        run = steps[at:end]
-        if all("." in step.path for step in run):
-            found.extend(_group(heads[at], run, uses, paths))
-        else:
-            found.extend(run)
-        at = end
-    return found
+    pieces = [_pieces(run) for run in runs]
+    below: dict[str, list[list[Step]]] = {}
+    for head, piece in chain.from_iterable(pieces):
+        below.setdefault(head, []).append(piece)
+    for head, each in below.items():
+        if all("." in step.path for step in chain.from_iterable(each)):
+            each[:] = _group(head, each, uses, held)
+    return [[s for head, _ in run for s in below[head].pop(0)] for run in pieces]
 
 
 def _group(
-    head: str, run: list[Step], uses: Counter[int], paths: list[str]
-) -> list[Step]:
-    """The steps below one name as one step, if they are a chain and all of them."""
-    below = [path.removeprefix(f"{head}.") for path in paths if _within(path, head)]
-    inner = [replace(step, path=step.path.partition(".")[2]) for step in run]
-    inner = _grouped(inner, uses, below)
-    first, last = inner[0], inner[-1]
-    if len(below) == len(run) and all(
-        uses[value] == 1 for step in inner[:-1] for value in step.outputs
-    ):
-        chain = _chain(inner, last.outputs, first.inputs)
-        if chain is not None:
-            ends = (first.inputs, last.outputs)
-            return [Step(True, head, False, chain, *ends, apart=first.apart)]
-    return [replace(step, path=f"{head}.{step.path}") for step in inner]
+    head: str, pieces: list[list[Step]], uses: Counter[int], held: Collection[str]
+) -> list[list[Step]]:
+    """All pieces below one name, each as one step if they are a chain."""
+    inside = [path.partition(".")[2] for path in held if _head(path) == head]
+    stripped = [
+        [replace(step, path=step.path.partition(".")[2]) for step in piece]
+        for piece in pieces
+    ]
+    inner = _grouped(stripped, uses, inside)
+    first, *others = inner
+    alike = all(
+        _linear(piece, piece[-1].outputs)
+        and all(uses[value] == 1 for step in piece[:-1] for value in step.outputs)
+        for piece in inner
+    )
+    again = all(_repeats(first, piece) for piece in others)
+    made = _chain(first) if alike and again and not inside else None
+    if made is None:
+        return [[replace(s, path=f"{head}.{s.path}") for s in piece] for piece in inner]
+    return [
+        [
+            Step(
+                True, head, False, None if at else made,
+                piece[0].inputs, piece[-1].outputs, apart=piece[0].apart,
+            )
+        ]
+        for at, piece in enumerate(inner)
+    ]  # fmt: skip
 
 
-def _within(path: str, head: str) -> bool:
-    return path.partition(".")[0] == head
+def _pieces(run: list[Step]) -> list[tuple[str, list[Step]]]:
+    """The steps in stretches below one name, none of which goes through a module twice.
+
+    A module without parameters goes with those that it is between, whatever its name.
+    """
+    found: list[tuple[str, list[Step]]] = []
+    for at, step in enumerate(run):
+        head = _head(step.path)
+        if found and step.plain and step.module:
+            around, past = found[-1][0], at
+            while past + 1 < len(run) and run[past].plain:
+                if run[past - 1].outputs != run[past].inputs:
+                    break
+                past += 1
+            linked = run[past - 1].outputs == run[past].inputs
+            if linked and not run[past].plain and _head(run[past].path) == around:
+                head = around
+                step = replace(step, path=f"{head}.{step.path.rpartition('.')[2]}")
+        known = {each.path for each in found[-1][1]} if found else set()
+        if found and found[-1][0] == head and (step.plain or step.path not in known):
+            found[-1][1].append(step)
+        else:
+            found.append((head, [step]))
+    return found
+
+
+def _repeats(first: Sequence[Step], other: Sequence[Step]) -> bool:
+    """Whether steps go through the modules of the first ones again."""
+    return len(first) == len(other) and all(
+        a.expr == b.expr if a.plain else b.expr is None and a.path == b.path
+        for a, b in zip(first, other, strict=True)
+    )
+
+
+def _head(path: str) -> str:
+    return path.partition(".")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import Any, Final
@@ -37,6 +38,10 @@ _INPUTS: Final = {
     "in_channels", "in_features", "num_features", "num_channels", "normalized_shape",
 }  # fmt: skip
 _OUTPUTS: Final = {"out_channels", "out_features"}
+#: How often modules in a row are written, at least, where they are a class.
+_OFTEN: Final = 3
+#: The finest share of a width that is written as one.
+_FINEST: Final = 16
 #: What is 1 unless it is said.
 _ONES: Final = {"stride", "dilation", "groups"}
 WIDTHS: Final = _INPUTS | _OUTPUTS | {"width", "channels"}
@@ -86,7 +91,7 @@ class _Classes:
     def __init__(self, bodies: list[Body], taken: Sequence[str]) -> None:
         self.bodies = bodies
         self.names = Namer(taken)
-        self.calls: dict[int, Call] = {}
+        self.calls: dict[int, Expr] = {}
         self.made: list[Class] = []
 
     def run(self) -> list[Class]:
@@ -112,7 +117,12 @@ class _Classes:
             order = {id(f): min(a[0] for g, a in rows if g is f) for f in families}
             for family in sorted(families, key=lambda f: order[id(f)]):
                 mine = [ats for other, ats in rows if other is family]
-                self.add(family, mine)
+                if family.first.loose and sum(map(len, mine)) < _OFTEN:
+                    for at in (at for ats in mine for at in ats):
+                        loose = self.bodies[at].loose
+                        self.calls[at] = self.call(loose) if loose else Call("")
+                else:
+                    self.add(family, mine)
         return self.made
 
     def size(self, at: int) -> int:
@@ -276,6 +286,8 @@ class _Arguments:
     def run(self) -> tuple[list[Step], list[str | None]]:
         """The steps with formulas, and the argument that each depends on."""
         family = self.family
+        every = range(len(family.steps))
+        steps = {at: self.step(at) for at in every if not family.optional(at)}
         for path, (trained, expr) in family.first.attributes.items():
             rows = [[*leaves(b.attributes[path][1])] for b in family.bodies]
             found = [
@@ -283,10 +295,7 @@ class _Arguments:
                 for i, leaf in enumerate(rows[0])
             ]
             self.attributes[path] = (trained, filled(expr, iter(found)))
-        every = range(len(family.steps))
-        steps = {}
-        for at in sorted(every, key=family.optional):
-            steps[at] = self.step(at)
+        steps.update((at, self.step(at)) for at in every if family.optional(at))
         conditions = [self.condition(at) for at in every]
         for argument in self.arguments:
             present = [v for v in argument.values if v is not ABSENT]
@@ -380,8 +389,11 @@ class _Arguments:
             u, v = next(((u, v) for u, v in pairs if u and v), (0, 0))
             if not v:
                 continue
-            if v % u == 0 and all(y == x * (v // u) for x, y in pairs):
-                return Formula(f"{{0}} * {v // u}", (a.name,))
+            share = Fraction(v, u)
+            if share.numerator > 1 and share.denominator <= _FINEST:
+                part = f" // {share.denominator}" if share.denominator > 1 else ""
+                if all(y == x * share for x, y in pairs):
+                    return Formula(f"{{0}} * {share.numerator}{part}", (a.name,))
             for by in (2, u // v, u // v + 1):
                 if by > 1 and all(y == x // by for x, y in pairs):
                     return Formula(f"{{0}} // {by}", (a.name,))
@@ -534,5 +546,7 @@ def _loop(run: Sequence[tuple[str, Expr]]) -> Loop | None:
             found.append(Sweep(leaf, Leaf(step, f"{leaf.role}_step")))
         else:
             found.append(Column(Leaf(tuple(column), f"{leaf.role}s")))
+    if sum(isinstance(each, Column) for each in found) > 1:
+        return None  # a table reads no better than the calls
     count = Leaf(len(run), "depth")
     return Loop(prefix, first, filled(item, iter(found)), count)

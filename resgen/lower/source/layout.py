@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -40,6 +41,36 @@ def joined(before: str, doc: Doc, after: str = "") -> Doc:
     if isinstance(doc, str):
         return f"{before}{doc}{after}"
     return replace(doc, head=before + doc.head, tail=doc.tail + after)
+
+
+def repeated(items: Sequence[Doc]) -> list[Doc]:
+    """The items of a list, with a loop for what comes three times or more.
+
+    So has a pattern of two that comes twice or more.
+    """
+    texts = [flat(item) for item in items]
+    found: list[Doc] = []
+    at = 0
+    while at < len(items):
+        for period, least in ((1, 3), (2, 2)):
+            block = texts[at : at + period]
+            turns = 1
+            while texts[at + turns * period :][:period] == block:
+                turns += 1
+            if turns >= least and len({*block}) == period:
+                break
+        else:
+            found.append(items[at])
+            at += 1
+            continue
+        each = f"for _ in range({turns})"
+        if period == 1:
+            found.append(Brackets("*[", (items[at], each), "]", comma=False))
+        else:
+            pair = Brackets("for block in (", tuple(items[at : at + 2]), ")", True)
+            found.append(Brackets("*[", ("block", each, pair), "]", comma=False))
+        at += turns * period
+    return found
 
 
 def lines(doc: Doc, indent: int = 0, after: str = "") -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from typing import Final
 
 from resgen.lower.source.expressions import quoted
-from resgen.lower.source.layout import Brackets, Doc, joined
+from resgen.lower.source.layout import Brackets, Doc, joined, repeated
 
 #: What ``nn.ModuleDict`` has by these names.
 _KEPT: Final = {"clear", "items", "keys", "pop", "update", "values"}
@@ -66,6 +66,8 @@ class Place:
                 code = f"{code}[{name}]"
             elif attribute(name):
                 code = f"{code}.{name}"
+            elif depth and here.held:
+                code = f"{code}[{quoted(name)}]"
             else:
                 code = f"getattr({code}, {quoted(name)})"
             here = here.below[name]
@@ -167,7 +169,10 @@ def _container(place: Place) -> Doc | None:
             made = "nn.Identity()"
         items.append(made if place.listed else joined(f"{quoted(name)}: ", made))
     if place.listed:
-        inner = Brackets("[", tuple(items), "]", display=True)
+        docs = repeated(items)
+        inner = Brackets("[", tuple(docs), "]", display=True)
+        if len(docs) == 1 and isinstance(docs[0], Brackets) and len(items) > 1:
+            inner = replace(docs[0], head="[")  # one loop is the whole list
         return Brackets("nn.ModuleList(", (inner,), ")")
     inner = Brackets("{", tuple(items), "}", display=True)
     return Brackets("nn.ModuleDict(", (inner,), ")")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from pkgutil import resolve_name
 from typing import Any, Final
@@ -23,6 +24,13 @@ _BY_AXIS: Final = {
     "kernel_size", "stride", "padding", "output_padding", "dilation", "output_size",
     "scale_factor",
 }  # fmt: skip
+#: What the constants of functions are called where they come to be arguments.
+_ROLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "narrow": ("axis", "start", "size"),
+    "pad": ("padding",),
+    "unflatten": ("axis", "sizes"),
+    "mul": ("scale",),
+}
 #: Of these the place on a device is no part of the network.
 _PLACES: Final = {"self", "device", "dtype"}
 
@@ -63,7 +71,8 @@ def constructed(spelling: Module) -> Call:
 
 def called(spelling: Function) -> Call:
     """The constants of a function: positional ones have no name."""
-    found = [("", Leaf(value, "")) for value in spelling.args]
+    roles = (*_ROLES.get(spelling.target.rpartition(".")[2], ()), *[""] * 9)
+    found = [("", Leaf(v, role)) for v, role in zip(spelling.args, roles, strict=False)]
     found += [(name, Leaf(value, name)) for name, value in spelling.kwargs.items()]
     return Call(short(spelling.target), tuple(found))
 

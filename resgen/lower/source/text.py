@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from resgen.lower.source.expressions import (
     MAKE,
@@ -22,7 +21,7 @@ from resgen.lower.source.expressions import (
     quoted,
     same,
 )
-from resgen.lower.source.layout import Brackets, Doc, flat, joined
+from resgen.lower.source.layout import Brackets, Doc, flat, joined, repeated
 from resgen.lower.source.spelling import signature
 
 #: The function of the file that chains modules by names of their own.
@@ -35,8 +34,8 @@ class Writer:
     def __init__(self, made: Mapping[str, Signature]) -> None:
         self.made = made
 
-    def doc(self, expr: Expr, turn: Mapping[int, str] | None = None) -> Doc:
-        """The code of an expression; ``turn`` are the variables of a loop's columns."""
+    def doc(self, expr: Expr, turn: str = "") -> Doc:
+        """The code of an expression; ``turn`` is the variable of the loop around it."""
         if isinstance(expr, Leaf):
             return constant(expr.value)
         if isinstance(expr, Formula):
@@ -44,14 +43,14 @@ class Writer:
         if isinstance(expr, Sweep):
             return self.sweep(expr)
         if isinstance(expr, Column):
-            return (turn or {})[id(expr)]
+            return turn
         if isinstance(expr, Chain):
             return self.chain(expr)
         if isinstance(expr, Call):
             return self.called(expr, turn)
         raise TypeError(type(expr).__name__)
 
-    def called(self, call: Call, turn: Mapping[int, str] | None = None) -> Doc:
+    def called(self, call: Call, turn: str = "") -> Doc:
         """A call without what is the default anyway."""
         if call.target == MAKE:
             (_, made), *_ = call.arguments
@@ -92,7 +91,7 @@ class Writer:
             at += _turns(each)
         if numbered:
             items = [self.child(each) for _, each in chain.children]
-            return Brackets("nn.Sequential(", tuple(items), ")")
+            return Brackets("nn.Sequential(", tuple(repeated(items)), ")")
         only = chain.children[0][1]
         if len(chain.children) == 1 and isinstance(only, Loop) and not _single(only):
             inner = self.loop(only, "{", "}", key=True)
@@ -119,38 +118,32 @@ class Writer:
         return joined("*", self.loop(expr, "[", "]", key=False))
 
     def loop(self, loop: Loop, head: str, tail: str, *, key: bool) -> Doc:
-        """A comprehension."""
-        columns = [each for each in _walk(loop.item) if isinstance(each, Column)]
-        sweeps = any(isinstance(each, Sweep) for each in _walk(loop.item))
-        names = _unique([_singular(each) for each in columns])
-        turn = {id(each): name for each, name in zip(columns, names, strict=True)}
+        """A comprehension, over numbers or over the values of one argument."""
+        within = _walk(loop.item)
+        column = next((each for each in within if isinstance(each, Column)), None)
+        counted = key or any(isinstance(each, Sweep) for each in within)
+        turn = _singular(column) if column else ""
         item = self.doc(loop.item, turn)
         if key:
             number = f"i + {loop.first}" if loop.first else "i"
             item = joined(f'f"{loop.prefix}{{{number}}}": ', item)
-        variables = ", ".join(names)
-        over: str
-        tables = [flat(self.doc(each.values)) for each in columns]
-        count = flat(self.doc(loop.count))
-        if not columns:
-            index = "i" if sweeps or key else "_"
-            return Brackets(
-                head, (item, f"for {index} in range({count})"), tail, comma=False
-            )
-        if len(tables) == 1:
-            over = tables[0]
-        elif all(isinstance(c.values, Leaf) for c in columns):
-            rows = zip(*(_values(c) for c in columns), strict=True)
-            over = constant(tuple(rows))
+        clause: Doc
+        if column is None:
+            index, count = "i" if counted else "_", flat(self.doc(loop.count))
+            clause = f"for {index} in range({count})"
+        elif counted:
+            table = self.table(column.values)
+            clause = Brackets(f"for i, {turn} in enumerate(", (table,), ")")
         else:
-            over = f"zip({', '.join(tables)}, strict=True)"
-        table = _table(over, columns)
-        if sweeps or key:
-            inner = f"({variables})" if len(names) > 1 else variables
-            clause = joined(f"for i, {inner} in enumerate(", table, ")")
-        else:
-            clause = joined(f"for {variables} in ", table)
+            clause = joined(f"for {turn} in ", self.table(column.values))
         return Brackets(head, (item, clause), tail, comma=False)
+
+    def table(self, values: Expr) -> Doc:
+        """What a loop runs over, a value to a line where it is long."""
+        if not isinstance(values, Leaf):
+            return self.doc(values)
+        each = tuple(map(constant, values.value))
+        return Brackets("(", each, ",)" if len(each) == 1 else ")", display=True)
 
     def sweep(self, expr: Sweep) -> str:
         """What it is in turn ``i``."""
@@ -181,34 +174,7 @@ def _walk(expr: Expr) -> list[Expr]:
     return [expr, *(inner for part in parts(expr) for inner in _walk(part))]
 
 
-def _values(column: Column) -> tuple[Any, ...]:
-    (leaf,) = leaves(column.values)
-    found: tuple[Any, ...] = leaf.value
-    return found
-
-
 def _singular(column: Column) -> str:
-    leaf = next(iter(leaves(column.values)), None)
-    role = leaf.role if leaf is not None else ""
-    return role.removesuffix("s") or "value"
-
-
-def _unique(names: list[str]) -> list[str]:
-    found: list[str] = []
-    for name in names:
-        at, each = 2, name
-        while each in found:
-            each = f"{name}{at}"
-            at += 1
-        found.append(each)
-    return found
-
-
-def _table(over: str, columns: list[Column]) -> Doc:
-    """The tuple that a loop runs over, a row to a line where it is long."""
-    if not all(isinstance(each.values, Leaf) for each in columns):
-        return over
-    every = [_values(each) for each in columns]
-    rows = every[0] if len(every) == 1 else [*zip(*every, strict=True)]
-    tail = ",)" if len(rows) == 1 else ")"
-    return Brackets("(", tuple(constant(row) for row in rows), tail, display=True)
+    """What one value of a column is called."""
+    leaf = next(leaves(column.values), None)
+    return leaf.role.removesuffix("s") if leaf and leaf.role else "value"

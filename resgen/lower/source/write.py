@@ -41,7 +41,10 @@ def to_python(graph: Graph) -> str:
     words = set(re.findall(r"(?<![.\w])\w+", body))
     helpers, more = carried(sorted(words & texts().keys()))
     head = [_docstring(checked, made[-1].name), *_imports(words | more)]
-    return "\n".join(head) + "\n\n\n" + "\n\n\n".join([*helpers, body]) + "\n"
+    # Import sorters want one line less before a constant.
+    constant = bool(helpers) and not helpers[0].startswith(("def ", "class "))
+    gap = "\n\n" if constant else "\n\n\n"
+    return "\n".join(head) + gap + "\n\n\n".join([*helpers, body]) + "\n"
 
 
 def class_name(source: str) -> str:
