@@ -39,8 +39,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Counters that tools leave among weights: torch's AveragedModel, thop, batch norm.
-COUNTERS: Final = ("n_averaged", "total_ops", "total_params", "num_batches_tracked")
+#: What libraries leave among weights: counters of torch's AveragedModel, of thop, of
+#: batch norm; where a pair of positions stands in a table, which follows from sizes.
+BESIDE: Final = (
+    "n_averaged", "total_ops", "total_params", "num_batches_tracked",
+    "relative_position_index",
+)  # fmt: skip
 
 
 def load(
@@ -77,7 +81,8 @@ def fit(
     """The weights in what a file held, or in a state_dict; else as :func:`load`.
 
     The counters of batch norm may be missing (torch before 0.4.1 had none; they start
-    at 0), and counters of other tools may be there, as may what only training has.
+    at 0). What libraries leave beside weights may be there, as may what only training
+    has.
     """
     how = how or Loading()
     found, naming = _found(saved, graph, how, origin, of_head(graph))
@@ -94,7 +99,7 @@ def fit(
         name: value
         for name, value in values.items()
         if name in graph.parameter
-        or not (name in spare or name.rpartition(".")[2] in COUNTERS)
+        or not (name in spare or name.rpartition(".")[2] in BESIDE)
     }
     for parameter in graph.parameters:
         if counts_batches(parameter.name):

@@ -100,6 +100,29 @@ def test_either_library_takes_what_the_other_has(name: str, peers: ModuleType) -
 
 
 @pytest.mark.peers
+@torch.no_grad()
+def test_torchvisions_windows_have_timms_weights(peers: ModuleType) -> None:
+    stages = [{"depth": 2, "heads": 3}, {"depth": 2, "heads": 6, "entry": "merge"}]
+    small = {**SMALL, "extends": "swin_tiny_patch4_window7_224", "input": [3, 56, 56],
+             "let": {"width": 24}, "stages": stages,
+             "preprocess": {"resize": 64, "crop": 56}}  # fmt: skip
+    graph = resgen.expand(resgen.load(small))
+    torch.manual_seed(0)
+    module = peers.torchvision.models.SwinTransformer(
+        [4, 4], 24, [2, 2], [3, 6], [7, 7], stochastic_depth_prob=0
+    ).eval()
+    for name, parameter in module.named_parameters():
+        if "table" in name:
+            nn.init.normal_(parameter)
+    state = module.state_dict()  # with indices into tables, which timm does not keep
+    own = resgen.to_torch(graph, fit(state, graph).arrays).eval()
+    x = torch.randn(2, 3, 56, 56)
+    torch.testing.assert_close(own(x), module(x), rtol=1e-5, atol=1e-5)
+    back = renamed(own.state_dict(), graph, "torchvision")
+    assert back.keys() == {key for key in state if "index" not in key}
+
+
+@pytest.mark.peers
 def test_a_linear_map_is_a_convolution_over_there(peers: ModuleType) -> None:
     with torch.device("meta"):
         timm = peers.timm.create_model("vgg11").state_dict()
