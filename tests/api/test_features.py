@@ -52,6 +52,7 @@ def test_a_stage_that_is_not_there() -> None:
         resgen.features("resnet50", ["C5"])
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.peers
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet50", "convnext_tiny", "seresnet50"])

@@ -97,6 +97,7 @@ def test_what_is_no_name_is_refused_at_its_place(name: str) -> None:
         assert all(p.place.line > 1 for p in found.errors)
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", RIGHT)
 @pytest.mark.slow
 def test_what_is_accepted_can_be_built(name: str) -> None:

@@ -186,6 +186,7 @@ def often(body: Any) -> Json:
     return {"for": "k", "in": 100_000, "body": body}
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "head",

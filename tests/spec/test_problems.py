@@ -285,6 +285,7 @@ def test_the_mend_of_a_merge_fits_its_shortcut(
 ODD: tuple[Any, ...] = (0, 3, 7, "1/3", "x", "here", [], [3], {"op": "conv"}, "se")
 
 
+@pytest.mark.drawn(16)
 @pytest.mark.parametrize("block", list(builtin_files()["block"]))
 @pytest.mark.slow
 def test_a_built_in_definition_is_never_named(block: str) -> None:

@@ -65,6 +65,7 @@ def modules(name: str, peers: ModuleType) -> dict[str, nn.Module]:
     return found
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.peers
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -163,6 +164,7 @@ OLDER: dict[str, tuple[str, list[tuple[str, Any]]]] = {
 }
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.peers
 @pytest.mark.slow
 @pytest.mark.parametrize("library", OLDER)
