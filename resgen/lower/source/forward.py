@@ -238,7 +238,7 @@ class Forward:
             raise TypeError(f"{step.path} is no call")
         held = [self.parameter(*each) for each in step.parameters]
         call = step.expr
-        form = _FORMS.get(call.target.removeprefix("operator."))
+        form = _FORMS.get(call.target)
         constants = {
             name or str(at): self.constant(each)
             for at, (name, each) in enumerate(call.arguments)

@@ -21,19 +21,13 @@ class Namer:
         return plain and not word and name not in self.taken
 
     def first(self, *names: str) -> str:
-        """The first that is free, else the last with a number."""
-        found = next((name for name in names if self.free(name)), None)
-        if found is None:
-            return self(names[0] if names[0].isidentifier() else "value")
-        self.taken.add(found)
-        return found
+        """The first that is free, else the very first with a number."""
+        return self(next((name for name in names if self.free(name)), names[0]))
 
-    def __call__(self, name: str, prefix: str = "") -> str:
-        """This name, or one that is made of it."""
-        found, number = name.strip("_") or "value", 2
-        name = found
-        if prefix and not self.free(found):
-            found = name = prefix + name
+    def __call__(self, name: str) -> str:
+        """This name, or it with a number."""
+        name = found = name.strip("_") or "value"
+        number = 2
         while not self.free(found):
             found = f"{name}{number}"
             number += 1

@@ -40,7 +40,7 @@ def short(target: str) -> str:
     for home, written in _SHORT:
         if target.startswith(home):
             return written + target.removeprefix(home)
-    if target.startswith(("torch.", "operator.")):
+    if target.startswith("torch."):
         return target
     raise ResgenError(
         f"{target} cannot be written into a Python file of its own",

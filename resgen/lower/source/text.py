@@ -75,7 +75,7 @@ class Writer:
     def known(self, target: str) -> Signature:
         if target in self.made:
             return self.made[target]
-        if target.startswith(("torch.", "nn.init.", "operator.")) or not target:
+        if target.startswith(("torch.", "nn.init.")) or not target:
             return Signature((), {})
         return signature(target)
 
