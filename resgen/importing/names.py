@@ -11,16 +11,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from itertools import pairwise, takewhile
 from typing import Final
 
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Node, Parameter
 from resgen.importing.body import Body, Element, elements, walk
 from resgen.importing.flat import Flat
-from resgen.importing.runs import Unit, attention, found, layout, shortcut, token
+from resgen.importing.runs import (
+    Layout,
+    Unit,
+    attention,
+    found,
+    layout,
+    shortcut,
+    token,
+)
 from resgen.ops.types import TensorType
 
-#: The share of paths from which on names are systematic.
-_SYSTEMATIC: Final = 0.5
 #: What the operators of a branch are called, by what they are.
 _BRANCHES: Final[Mapping[str, str]] = {
     "pointwise norm depthwise norm pointwise norm": (
@@ -69,20 +76,59 @@ _CALLED: Final[Mapping[str, str]] = {
 }
 
 
-def named(flat: Flat) -> Flat:
-    """The network under paths: its own where they are systematic, else by structure."""
-    owners = {node.owner for node in flat.graph.nodes if node.owner}
-    if sum("." in owner for owner in owners) >= _SYSTEMATIC * len(owners):
-        return flat
+def by_structure(flat: Flat) -> Flat:
+    """The network under paths that follow from what is repeated in it."""
     return _renamed(flat, paths(flat.graph))
+
+
+def by_paths(flat: Flat) -> Flat | None:
+    """The network under its own names, if each unit's begin with a path of its own.
+
+    What has no parameters in a unit, and no such path, gets it. None where names tell
+    nothing of what is repeated.
+    """
+    graph = flat.graph
+    units = [unit for stage in _layout(graph).stages for unit in stage.units]
+    names = {node.name: node.name for node in graph.nodes}
+    begin = [_common([_owner(e) for e in walk(u.elements) if _owner(e)]) for u in units]
+    told = sorted(f"{path}." for path in begin)
+    if not all(begin) or any(b.startswith(a) for a, b in pairwise(told)):
+        return None
+    taken = set(names)
+    for unit, path in zip(units, begin, strict=True):
+        for element in walk(unit.elements):
+            node = element.node
+            if node is None or node.owner or f"{node.name}.".startswith(f"{path}."):
+                continue
+            names[node.name] = _unique(f"{path}.{node.op.name}", taken)
+    return _renamed(flat, names)
+
+
+def _common(owners: Sequence[str]) -> str:
+    """The path that all of these lie under."""
+    split = [owner.split(".")[:-1] for owner in owners]
+    shared = (set(column) for column in zip(*split, strict=False))
+    return ".".join(c.pop() for c in takewhile(lambda c: len(c) == 1, shared))
+
+
+def _unique(wanted: str, taken: set[str]) -> str:
+    path, number = wanted, 1
+    while path in taken:
+        number += 1
+        path = f"{wanted}_{number}"
+    taken.add(path)
+    return path
+
+
+def _layout(graph: Graph) -> Layout:
+    outputs = dict(graph.outputs)
+    ends = outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs
+    return layout(elements(graph, INPUT, ends, known=INPUT), graph)
 
 
 def paths(graph: Graph) -> dict[str, str]:
     """A path for every node that an output depends on, by the node's name."""
-    outputs = dict(graph.outputs)
-    ends = outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs
-    body = elements(graph, INPUT, ends, known=INPUT)
-    made = layout(body, graph)
+    made = _layout(graph)
     names = _Names()
     x = graph.inputs[0].type
     kinds: defaultdict[int, list[tuple[str, Unit]]] = defaultdict(list)
@@ -182,12 +228,7 @@ class _Names:
     def _take(self, node: Node, wanted: str) -> None:
         if node.owner in self.owners:
             wanted = self.owners[node.owner]
-        path, number = wanted, 1
-        while path in self.taken:
-            number += 1
-            path = f"{wanted}_{number}"
-        self.taken.add(path)
-        self.paths[node.name] = path
+        path = self.paths[node.name] = _unique(wanted, self.taken)
         if node.owner:
             self.owners.setdefault(node.owner, path)
 
@@ -271,7 +312,8 @@ def _renamed(flat: Flat, names: Mapping[str, str]) -> Flat:
     owners: dict[str, str] = {}
     for node in graph.nodes:
         if node.owner:
-            owners.setdefault(node.owner, names[node.name])
+            own = names[node.name] == node.name
+            owners.setdefault(node.owner, node.owner if own else names[node.name])
     parameters: dict[str, str] = {}
     nodes = []
     for node in graph.nodes:

@@ -427,7 +427,8 @@ def _alternating(row: Sequence[Item | Unit]) -> Iterator[Item | Unit]:
             ),
             1,
         )
-        if kind is None or period == 1 or any(u.widens or u.strides for u in units):
+        whole = any(len(u.items) > 1 or u.widens or u.strides for u in units)
+        if kind is None or period == 1 or whole:
             yield from run
             continue
         for at in range(0, len(units), period):

@@ -15,7 +15,7 @@ from resgen.graph.identity import identity
 from resgen.graph.ir import Graph, Parameter
 from resgen.importing.flat import Flat, Tensor
 from resgen.importing.match import match
-from resgen.importing.names import named, paths
+from resgen.importing.names import by_paths, by_structure, paths
 
 #: Families whose stages are more than units in a row at one width and size: stages in
 #: stages, or cut where a person would not see it.
@@ -91,7 +91,7 @@ def test_stages_are_those_of_the_spec(name: str) -> None:
 @pytest.mark.parametrize("name", sampled(GOLDEN, 4))
 def test_any_network_has_names_and_is_the_same_under_them(name: str) -> None:
     graph, _ = of_spec(name)
-    made = named(Flat(graph, {}, {})).graph
+    made = by_structure(Flat(graph, {}, {})).graph
     assert identity(made) == identity(graph)
     assert max(Counter(node.name for node in made.nodes).values()) == 1
     owners = Counter(n.owner for n in made.nodes if n.owner).values()
@@ -116,12 +116,37 @@ def test_numbers_and_what_they_were_made_of_follow() -> None:
     weights = {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters}
     sources = {p.name: (p.name.upper(),) for p in graph.parameters}
     tensors = {node.name: Tensor(node.name) for node in graph.nodes}
-    flat = named(Flat(graph, weights, sources, tensors))
+    flat = by_structure(Flat(graph, weights, sources, tensors))
     assert flat.weights.keys() == {p.name for p in flat.graph.parameters}
     assert flat.sources["conv1.weight"] == ("CONST_0.WEIGHT",)
     assert flat.tensors["conv1"].name == "n0"
 
 
-def test_systematic_names_stay() -> None:
-    flat = Flat(resgen.expand(resgen.load("resnet20_cifar")), {}, {})
-    assert named(flat) is flat
+def test_names_that_tell_units_apart_stay_and_are_completed() -> None:
+    graph = resgen.expand(resgen.load("resnet20_cifar"))
+    plain = {n.name: f"{n.op.name}_{at}" for at, n in enumerate(graph.nodes)}
+    names = {n.name: n.name if n.owner else plain[n.name] for n in graph.nodes}
+    nodes = tuple(
+        replace(
+            node,
+            name=names[node.name],
+            inputs=tuple(names.get(value, value) for value in node.inputs),
+        )
+        for node in graph.nodes
+    )
+    outputs = tuple((name, names[value]) for name, value in graph.outputs)
+    made = by_paths(Flat(replace(graph, nodes=nodes, outputs=outputs), {}, {}))
+    assert made is not None
+    assert made.graph.parameters == graph.parameters
+    found = Counter(node.name.rpartition(".")[0] for node in made.graph.nodes)
+    assert (found["layer1.0"], found["layer3.2"]) == (7, 7)
+
+
+@pytest.mark.parametrize("name", ["conv{}", "a.conv{}", "model.block.conv{}"])
+def test_names_that_tell_nothing_of_units_are_none(name: str) -> None:
+    graph = anonymous(resgen.expand(resgen.load("resnet20_cifar")))
+    nodes = tuple(
+        replace(node, owner=node.owner and name.format(at))
+        for at, node in enumerate(graph.nodes)
+    )
+    assert by_paths(Flat(replace(graph, nodes=nodes), {}, {})) is None
