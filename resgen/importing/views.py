@@ -90,6 +90,11 @@ class Views:
         self.to = to
         self.batch = batch
         self.scope = ""
+        #: What values were split from that have an axis in parts: the value before, the
+        #: axis, and the sizes of its parts.
+        self.splits: dict[str, tuple[str, int, tuple[int, ...]]] = {}
+        #: The order in which values were made.
+        self.ages: dict[str, int] = {}
         #: Values that are weights of attention: a softmax yielded them.
         self.attends: set[str] = set()
 
@@ -126,20 +131,28 @@ class Views:
         if op.vanishes and len(inputs) == 1:
             return inputs[0]
         numbers = numbers or {}
-        shapes = {s.role: s.shape for s in op.parameters(self.to.types[inputs[0]])}
         arrays = {
-            role: const.array.reshape(shapes[role])
-            for role, const in numbers.items()
-            if role in shapes and const.array.size == prod(shapes[role])
+            spec.role: numbers[spec.role]
+            .array.reshape(spec.shape)
+            .astype(spec.dtype, copy=False)
+            for spec in op.parameters(self.to.types[inputs[0]])
+            if spec.role in numbers
+            and numbers[spec.role].array.size == prod(spec.shape)
         }
         sources = {role: const.sources for role, const in numbers.items()}
         name = path or (f"{self.scope}.{op.name}" if self.scope else None)
-        return self.to.add(op, inputs, arrays, name=name, sources=sources)
+        made = self.to.add(op, inputs, arrays, name=name, sources=sources)
+        self.ages[made] = len(self.ages) + 1
+        if isinstance(op, Unflatten):
+            self.splits[made] = (inputs[0], op.axis, op.sizes)
+        return made
 
     def value(self, x: Const, beside: View) -> View:
         """A constant as a learned value, for each input of ``beside``."""
         stored = x.array if x.stored is None else x.stored
         moves = () if x.stored is None else x.moves
+        if stored.ndim > 1 and stored.shape[0] == self.batch and not x.sources:
+            stored = stored[:1]  # what a program makes for each input of a batch
         batch = stored.ndim > 1 and stored.shape[0] == 1
         shape = stored.shape[1:] if batch else stored.shape
         if not shape:
@@ -190,20 +203,6 @@ class Views:
             return self.seen(self.emit(Reshape(to=sizes[1:]), [flat]))
         return self.settled(grouped)
 
-    def expand(self, x: Const, sizes: Sequence[int]) -> Const:
-        """A constant repeated along axes of size 1, those of the batch as they are."""
-        new = len(sizes) - x.array.ndim
-        grown = x.array.reshape((1,) * new + x.array.shape)
-        kept = (n == -1 or n == m for n, m in zip(sizes, grown.shape, strict=True))
-        at_batch = len(sizes) > 0 and sizes[0] == self.batch and grown.shape[0] == 1
-        if all(same or (at_batch and i == 0) for i, same in enumerate(kept)):
-            # The batch is not repeated: every input has the one.
-            return self._moved(x, "reshape", grown.shape, grown) if new else x
-        wanted = [m if n == -1 else n for n, m in zip(sizes, grown.shape, strict=True)]
-        if at_batch:
-            wanted[0] = 1
-        return Const(np.broadcast_to(grown, wanted), x.sources)
-
     def _moved(
         self, x: Const, move: str, given: tuple[int, ...], array: Array
     ) -> Const:
@@ -235,6 +234,9 @@ class Views:
                         before += 1
                     ones = (1,) * before
                     parts = (*ones, *_factors(here, (lacks, *sizes[at + 1 :])))
+                    if any(self._size(x, a) == 1 for a in left[1:]):
+                        while parts[-1] == 1:  # those axes are there already
+                            parts = parts[:-1]
                     x = View(
                         self.emit(Unflatten(sizes=parts, axis=axis), [x.value]), ()
                     )
@@ -268,7 +270,10 @@ class Views:
             first, count = (axes[0], len(axes)) if axes else (0, 0)
             if count > 1 and first >= 0 and axes == (*range(first, first + count),):
                 last = first + count - 1
-                value = self.emit(Flatten(axes=(first, last)), [x.value])
+                rank = self.to.types[x.value].rank
+                before = [(a,) for a in range(first)]
+                behind = [(a,) for a in range(last + 1, rank)]
+                value = self.physical(x, [*before, axes, *behind])
 
                 def after(axis: int, first: int = first, last: int = last) -> int:
                     return axis if axis <= first else max(first, axis - last + first)
@@ -302,6 +307,21 @@ class Views:
         if prod(shape[axis] for axis in rest) != 1:
             raise ValueError(f"{order} leaves out axes of {shape}")
         value = x.value
+        if value in self.splits and not rest:
+            whole, axis, sizes = self.splits[value]
+            parts = (*range(axis, axis + len(sizes)),)
+            if any(_within(parts, group) for group in order):
+                # What was split is merged again.
+                less = len(sizes) - 1
+                joined = [
+                    tuple(
+                        a - less * (a > axis)
+                        for a in group
+                        if a <= axis or a >= axis + len(sizes)
+                    )
+                    for group in order
+                ]
+                return self.physical(View(whole, ()), joined)
         if wanted != sorted(wanted):
             value = self.emit(Transpose(axes=(*wanted, *rest)), [value])
         now = self.to.types[value].shape
@@ -340,10 +360,14 @@ class Views:
     def aligned(self, given: Sequence[View], along: int | None = None) -> list[View]:
         """The tensors over values of one order of axes, that of the largest of them.
 
+        Of several the first that was made leads: branches come to their trunk.
+
         All have as many axes. Along an axis where one is of size 1, its value is, too;
         along ``along`` sizes may differ.
         """
-        largest = max(given, key=lambda x: prod(self.shape(x)))
+        largest = max(
+            given, key=lambda x: (prod(self.shape(x)), -self.ages.get(x.value, 0))
+        )
         lead = self._with_axes(largest, given, along)
         return [
             x if x == lead else self._like(x, lead)
@@ -399,6 +423,13 @@ def broadcast(function: Callable[..., Array], *given: Const) -> Const:
     arrays = (x.array for x in given)
     sources = dict.fromkeys(source for x in given for source in x.sources)
     return Const(np.asarray(function(*arrays)), tuple(sources))
+
+
+def _within(parts: tuple[int, ...], group: Sequence[int]) -> bool:
+    """Whether a group has all of the parts, one after the other."""
+    return parts[0] in group and (
+        tuple(group[group.index(parts[0]) :][: len(parts)]) == parts
+    )
 
 
 def between(now: tuple[int, ...], target: tuple[int, ...]) -> Op:

@@ -98,7 +98,7 @@ CASES: dict[str, tuple[tuple[int, ...], Any, Any, str]] = {
         (12, 5),
         lambda c, x: c.select(c.reshape(x, (BATCH, 3, 2, 2, 5)), 1, 1),
         lambda x: x.reshape(BATCH, 3, 2, 2, 5)[:, 1],
-        "unflatten slice flatten",
+        "slice unflatten",
     ),
     "windows": (
         (4, 6, 4),
@@ -164,8 +164,26 @@ CASES: dict[str, tuple[tuple[int, ...], Any, Any, str]] = {
         (12, 5),
         lambda c, x: attention(c, x),
         lambda x: torch_attention(x),
-        "unflatten slice flatten slice flatten slice flatten matmul softmax matmul "
-        "flatten",
+        "slice unflatten slice unflatten slice unflatten matmul softmax matmul flatten",
+    ),
+    "attention as one operator": (
+        (12, 5),
+        lambda c, x: one_attention(c, x),
+        lambda x: torch_attention(x),
+        "slice slice slice attention",
+    ),
+    "attention with a bias": (
+        (4, 5),
+        lambda c, x: c.permute(
+            c.attention(*3 * [c.permute(x, (0, 2, 1))], const(drawn(1, 5, 5)), 0.3),
+            (0, 2, 1),
+        ),
+        lambda x: (
+            F.scaled_dot_product_attention(
+                x.mT, x.mT, x.mT, attn_mask=drawn(1, 5, 5), scale=0.3
+            ).mT
+        ),
+        "parameter reshape attention",
     ),
     "norm over a middle axis": (
         (4, 6),
@@ -189,9 +207,18 @@ CASES: dict[str, tuple[tuple[int, ...], Any, Any, str]] = {
 }
 
 
-def attention(c: Calls, x: View) -> Any:
+def heads(c: Calls, x: View) -> Any:
     qkv = c.reshape(c.permute(x, (0, 2, 1)), (BATCH, 5, 3, 2, 2))
-    q, k, v = (c.select(c.permute(qkv, (2, 0, 3, 1, 4)), 0, i) for i in range(3))
+    return (c.select(c.permute(qkv, (2, 0, 3, 1, 4)), 0, i) for i in range(3))
+
+
+def one_attention(c: Calls, x: View) -> Any:
+    y = c.permute(c.attention(*heads(c, x), None, 1.0), (0, 2, 1, 3))
+    return c.permute(c.reshape(y, (BATCH, 5, 4)), (0, 2, 1))
+
+
+def attention(c: Calls, x: View) -> Any:
+    q, k, v = heads(c, x)
     weights = c.softmax(c.matmul(q, c.permute(k, (0, 1, 3, 2))), -1 % 4)
     y = c.reshape(c.permute(c.matmul(weights, v), (0, 2, 1, 3)), (BATCH, 5, 4))
     return c.permute(y, (0, 2, 1))

@@ -1,0 +1,1 @@
+"""From a live PyTorch module, or one that was exported, to a graph."""

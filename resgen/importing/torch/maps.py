@@ -1,0 +1,465 @@
+"""ATen operators of maps: convolutions, norms, pools, interpolation, padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import comb, isclose, prod
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.importing.torch.reader import Reader, bound, constant, handles, value
+from resgen.importing.views import BATCH, Const, Seen, Unread, View
+from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
+from resgen.ops.adaptive_max_pool import AdaptiveMaxPool
+from resgen.ops.avg_pool import AvgPool
+from resgen.ops.base import Axes, Op
+from resgen.ops.blur_pool import BlurPool
+from resgen.ops.conv import Conv
+from resgen.ops.conv_transpose import ConvTranspose
+from resgen.ops.global_pool import GlobalPool
+from resgen.ops.max_pool import MaxPool
+from resgen.ops.norm import Norm
+from resgen.ops.pad import Pad
+from resgen.ops.pad_channels import PadChannels
+from resgen.ops.pad_same import PadSame
+from resgen.ops.resize import Resize
+from resgen.ops.types import Apply, Ref
+from resgen.ops.upsample import Upsample
+from resgen.weights.evaluate import evaluate
+
+
+def even(given: Any) -> Axes:
+    """One number where all axes have the same."""
+    if isinstance(given, int):
+        return given
+    numbers = tuple(given)
+    return numbers[0] if len(set(numbers)) == 1 else numbers
+
+
+def held(x: Seen | None, what: str) -> Const:
+    """A parameter that an operator needs."""
+    found = constant(x, what)
+    if found is None:
+        raise Unread(f"it has no {what}")
+    return found
+
+
+# --- convolutions ---------------------------------------------------------------------
+
+
+@handles("conv1d", "conv2d", "conv3d")
+def conv(
+    r: Reader, x: Seen | Padded, weight: Seen, bias: Seen | None, stride: Any,
+    padding: Any, dilation: Any, groups: int,
+) -> Seen:  # fmt: skip
+    kernel, shift = held(weight, "weight"), constant(bias, "bias")
+    out, _, *sizes = kernel.array.shape
+    if isinstance(x, Padded) or not kernel.sources:
+        blurred = blur(r, x, kernel, stride, padding, groups)
+        if blurred is not None:
+            return blurred
+    if isinstance(x, Padded):
+        raise Unread(f"padding by {x.mode}")
+    if padding == "valid":
+        padding = 0
+    elif padding == "same":
+        total = [d * (k - 1) for d, k in zip(many(dilation, sizes), sizes, strict=True)]
+        padding = [n // 2 for n in total]
+        if any(n % 2 for n in total):
+            end = even([n % 2 for n in total])
+            x = r.spatial(Pad(end=end), x)
+    standard, numbers = standardized(r, kernel)
+    op = Conv(
+        out=out,
+        kernel=even(sizes),
+        stride=even(stride),
+        padding=even(many(padding, sizes)),
+        dilation=even(dilation),
+        groups=groups,
+        bias=shift is not None,
+        **standard,
+    )
+    if shift is not None:
+        numbers["bias"] = shift
+    return r.spatial(op, x, numbers, path=r.owner(kernel))
+
+
+@dataclass(frozen=True, slots=True)
+class Padded:
+    """A map with more than zeros around it, which only filters take."""
+
+    x: Seen
+    pads: tuple[int, ...]
+    mode: str
+
+
+def blur(
+    r: Reader, x: Seen | Padded, kernel: Const, stride: Any, padding: Any, groups: int
+) -> View | None:
+    """A convolution as a binomial filter of each channel, if it is one."""
+    size = kernel.array.shape[-1]
+    row = np.array([comb(size - 1, i) for i in range(size)]) / 2 ** (size - 1)
+    rank = kernel.array.ndim - 2
+    filters = reduce(np.multiply.outer, [row] * rank)
+    if (
+        size < 2
+        or groups != len(kernel.array)
+        or not np.allclose(
+            kernel.array, np.broadcast_to(filters, kernel.array.shape), atol=1e-7
+        )
+    ):
+        return None
+    strides = many(stride, [size] * rank)
+    usual = [(s - 1 + size - 1) // 2 for s in strides]
+    if isinstance(x, Padded):
+        given, mode = list(x.pads), x.mode
+        if any(many(padding, usual)):
+            return None
+        source = x.x
+    else:
+        given, mode, source = (
+            [n for n in many(padding, usual) for _ in "be"],
+            "zeros",
+            x,
+        )
+    if given != [n for n in reversed(usual) for _ in "be"]:
+        return None
+    op = BlurPool(kernel=size, stride=even(strides), padding_mode=mode)
+    return r.spatial(op, source)
+
+
+#: What Brock et al. 2021 multiply standardised weights by, for each activation, so
+#: that variances stay; numbers of timm's ``nfnet``.
+GAINS: Final = (
+    1.0, 1.0002083778381348, 1.0008515119552612, 1.270926833152771, 1.2716004848480225,
+    1.5939117670059204, 1.7015043497085571, 1.70590341091156, 1.7131484746932983,
+    1.7139588594436646, 1.7881293296813965, 1.9193484783172607, 1.9203323125839233,
+    2.338853120803833, 4.803835391998291,
+)  # fmt: skip
+
+
+def standardized(r: Reader, kernel: Const) -> tuple[dict[str, Any], dict[str, Const]]:
+    """Whether a weight is another one, standardised: the attributes that say so.
+
+    Any spelling of it is found by its numbers. The epsilon is among those that the
+    program's operators are given.
+    """
+    plain: dict[str, Any] = {}
+    raw = r.state(kernel.sources[0]) if kernel.sources else None
+    if kernel.path or raw is None or raw.array.shape != kernel.array.shape:
+        return plain, {"weight": kernel}
+    gain = r.state(kernel.sources[1]) if len(kernel.sources) > 1 else None
+    if gain is not None and gain.array.size != len(raw.array):
+        return plain, {"weight": kernel}
+    shape = (-1, *(1,) * (raw.array.ndim - 1))
+    root = prod(raw.array.shape[1:]) ** 0.5
+    told = sorted(r.literals())
+    for eps in (number for number in told if number < 0.1):
+        made = evaluate(Apply("standardize", (Ref("w"), eps)), {"w": raw.array})
+        if gain is None:
+            if np.allclose(kernel.array, made, rtol=1e-4, atol=1e-6):
+                found = {"standardize": True, "standardize_eps": eps}
+                return found, {"weight": raw}
+            continue
+        made = made * gain.array.reshape(shape) / root
+        for factor in (_named(number * root) for number in told if number != eps):
+            if np.allclose(kernel.array, made * factor, rtol=1e-4, atol=1e-6):
+                found = {"standardize": True, "standardize_eps": eps, "gain": factor}
+                return found, {"weight": raw, "gain": gain}
+    return plain, {"weight": kernel}
+
+
+def _named(factor: float) -> float:
+    """The published number where it is one, which a root has rounded."""
+    return next((n for n in GAINS if isclose(n, factor, rel_tol=1e-9)), factor)
+
+
+def many(given: Any, sizes: Sequence[int]) -> list[int]:
+    """One number an axis."""
+    numbers = [given] if isinstance(given, int) else list(given)
+    return numbers * len(sizes) if len(numbers) == 1 else numbers
+
+
+@handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def conv_transpose(
+    r: Reader, x: Seen, weight: Seen, bias: Seen | None, stride: Any, padding: Any,
+    output_padding: Any, groups: int, dilation: Any,
+) -> Seen:  # fmt: skip
+    if groups != 1 or even(dilation) not in (1, (1,)):
+        raise Unread(f"a transposed convolution of groups {groups}, {dilation} apart")
+    kernel, shift = held(weight, "weight"), constant(bias, "bias")
+    _, out, *sizes = kernel.array.shape
+    op = ConvTranspose(
+        out=out,
+        kernel=even(sizes),
+        stride=even(stride),
+        padding=even(padding),
+        output_padding=even(output_padding),
+        bias=shift is not None,
+    )
+    numbers = {"weight": kernel} | ({} if shift is None else {"bias": shift})
+    return r.spatial(op, x, numbers, path=r.owner(kernel))
+
+
+# --- norms ----------------------------------------------------------------------------
+
+
+def affine(weight: Const | None, bias: Const | None, channels: int) -> dict[str, Const]:
+    """Both parameters of a norm, where it has any: what lacks changes nothing."""
+    if weight is None and bias is None:
+        return {}
+    return {
+        "weight": weight or Const(np.ones(channels, np.float32)),
+        "bias": bias or Const(np.zeros(channels, np.float32)),
+    }
+
+
+@handles("batch_norm", "_native_batch_norm_legit_no_training")
+def batch_norm(
+    r: Reader, x: Seen, weight: Seen | None, bias: Seen | None,
+    running_mean: Seen | None, running_var: Seen | None, momentum: float, eps: float,
+    training: bool = False, **_: Any,
+) -> Seen:  # fmt: skip
+    if training or running_mean is None:
+        raise Unread("a norm by the statistics of the batch, which files cannot have")
+    mean, variance = held(running_mean, "mean"), held(running_var, "variance")
+    scale, shift = constant(weight, "weight"), constant(bias, "bias")
+    numbers = affine(scale, shift, mean.array.size)
+    op = Norm(type="batch", eps=eps, momentum=momentum, affine=bool(numbers))
+    path = r.owner(scale, mean)
+    count = r.state(f"{path}.num_batches_tracked")
+    numbers = {
+        **numbers,
+        "running_mean": mean,
+        "running_var": variance,
+        "num_batches_tracked": count or Const(np.zeros((), np.int64)),
+    }
+    return r.spatial(op, x, numbers, path=path)
+
+
+@handles("group_norm")
+def group_norm(
+    r: Reader, x: Seen, num_groups: int, weight: Seen | None, bias: Seen | None,
+    eps: float, **_: Any,
+) -> Seen:  # fmt: skip
+    scale, shift = constant(weight, "weight"), constant(bias, "bias")
+    numbers = affine(scale, shift, r.shape(x)[1])
+    op = Norm(type="group", groups=num_groups, eps=eps, affine=bool(numbers))
+    return r.spatial(op, x, numbers, path=r.owner(scale))
+
+
+@handles("instance_norm")
+def instance_norm(
+    r: Reader, x: Seen, weight: Seen | None, bias: Seen | None,
+    use_input_stats: bool, eps: float, **_: Any,
+) -> Seen:  # fmt: skip
+    if not use_input_stats:
+        raise Unread("an instance norm by running statistics")
+    scale, shift = constant(weight, "weight"), constant(bias, "bias")
+    numbers = affine(scale, shift, r.shape(x)[1])
+    op = Norm(type="instance", eps=eps, affine=bool(numbers))
+    return r.spatial(op, x, numbers, path=r.owner(scale))
+
+
+@handles("layer_norm", "native_layer_norm")
+def layer_norm(
+    r: Reader, x: Seen, normalized_shape: Sequence[int], weight: Seen | None,
+    bias: Seen | None, eps: float, **_: Any,
+) -> Seen:  # fmt: skip
+    scale, shift = constant(weight, "weight"), constant(bias, "bias")
+    path = r.owner(scale)
+    if len(normalized_shape) == 1 and (scale is None) == (shift is None):
+        numbers = affine(scale, shift, normalized_shape[0])
+        return r.layer_norm(x, numbers, eps, path=path)
+    if len(normalized_shape) == 1:
+        made: Seen = r.layer_norm(x, {}, eps)
+    elif len(normalized_shape) == len(r.shape(x)) - 1:
+        made = r.spatial(Norm(type="group", groups=1, eps=eps, affine=False), x)
+    else:
+        raise Unread("a norm over some of several axes")
+    for kind, number in (("multiply", scale), ("add", shift)):
+        if number is not None:
+            made = r.merge(kind, [made, number])
+    return made
+
+
+@handles("rms_norm", "_fused_rms_norm")
+def rms_norm(
+    r: Reader, x: Seen, normalized_shape: Sequence[int], weight: Seen | None,
+    eps: float | None = None,
+) -> Seen:  # fmt: skip
+    if len(normalized_shape) != 1:
+        raise Unread("a norm over several axes")
+    scale = constant(weight, "weight")
+    numbers = {} if scale is None else {"weight": scale}
+    least = float(np.finfo(np.float32).eps) if eps is None else eps
+    return r.layer_norm(x, numbers, least, kind="rms", path=r.owner(scale))
+
+
+# --- pools ----------------------------------------------------------------------------
+
+
+@handles("max_pool1d", "max_pool2d", "max_pool3d")
+def max_pool(
+    r: Reader, x: Seen, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool,
+) -> Seen:  # fmt: skip
+    op = MaxPool(
+        kernel=even(kernel_size),
+        stride=even(stride or kernel_size),
+        padding=even(padding),
+        dilation=even(dilation),
+        ceil=ceil_mode,
+    )
+    return r.spatial(op, x)
+
+
+@handles("max_pool1d_with_indices", "max_pool2d_with_indices",
+         "max_pool3d_with_indices")  # fmt: skip
+def max_pool_with_indices(r: Reader, x: Seen, **given: Any) -> Any:
+    return [max_pool(r, x, **given), None]
+
+
+@handles("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def avg_pool(
+    r: Reader, x: Seen, kernel_size: Any, stride: Any, padding: Any,
+    ceil_mode: bool, count_include_pad: bool, divisor_override: int | None = None,
+) -> Seen:  # fmt: skip
+    if divisor_override is not None:
+        raise Unread("an average that is divided by another number")
+    op = AvgPool(
+        kernel=even(kernel_size),
+        stride=even(stride or kernel_size),
+        padding=even(padding),
+        ceil=ceil_mode,
+        count_padding=count_include_pad,
+    )
+    return r.spatial(op, x)
+
+
+def adaptive(kind: str, r: Reader, x: Seen, output_size: Any) -> Seen:
+    spatial = r.shape(x)[2:]
+    sizes = [
+        wanted or n
+        for n, wanted in zip(spatial, many(output_size, spatial), strict=True)
+    ]
+    if set(sizes) == {1}:
+        return r.spatial(GlobalPool(type=kind), x)
+    op: Op = {"avg": AdaptiveAvgPool, "max": AdaptiveMaxPool}[kind](size=even(sizes))
+    return r.spatial(op, x)
+
+
+@handles("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+def adaptive_avg_pool(r: Reader, x: Seen, output_size: Any) -> Seen:
+    return adaptive("avg", r, x, output_size)
+
+
+@handles("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+def adaptive_max_pool(r: Reader, x: Seen, output_size: Any) -> Any:
+    return [adaptive("max", r, x, output_size), None]
+
+
+# --- sizes ----------------------------------------------------------------------------
+
+
+@handles(
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
+)  # fmt: skip
+def upsample(
+    r: Reader, x: Seen, output_size: Any = None, align_corners: bool = False,
+    scale_factors: Any = None, **scales: Any,
+) -> Seen:  # fmt: skip
+    mode = "nearest" if "nearest" in r.called else "bilinear"
+    spatial = r.shape(x)[2:]
+    if output_size is None:
+        sizes = [int(n * f) for n, f in zip(spatial, scale_factors, strict=True)]
+    else:
+        sizes = list(output_size)
+    if tuple(sizes) == spatial:
+        return x
+    options: dict[str, Any] = {"mode": mode, "align_corners": align_corners}
+    factors = [size // n for n, size in zip(spatial, sizes, strict=True)]
+    exact = all(n * f == s for n, f, s in zip(spatial, factors, sizes, strict=True))
+    like = r.as_large(sizes)
+    if exact and (output_size is None or like is None):
+        return r.spatial(Upsample(factor=even(factors), **options), x)
+    if like is None:
+        raise Unread(f"a map of {list(spatial)} becomes one of {sizes}, as none is")
+    source = r.standard(value(x, "interpolation"))
+    return r.seen(r.emit(Resize(like=like, **options), [source, like]))
+
+
+@handles("pad", "constant_pad_nd")
+def pad(
+    r: Reader, x: Seen, pad: Sequence[int], mode: str = "constant",
+    value: Any = None,
+) -> Any:  # fmt: skip
+    sides = list(zip(pad[::2], pad[1::2], strict=True))
+    rank = len(r.shape(x))
+    for at, (begin, end) in enumerate(sides):
+        axis = rank - 1 - at
+        size = r.shape(x)[axis]
+        if begin < 0 or end < 0:
+            start, stop = max(-begin, 0), size + min(end, 0)
+            x = r.slice(x, axis, start, stop - start)
+    grown = {rank - 1 - at: (max(b, 0), max(e, 0)) for at, (b, e) in enumerate(sides)}
+    grown = {axis: sides for axis, sides in grown.items() if any(sides)}
+    if not grown:
+        return x
+    if mode in ("reflect", "replicate"):
+        return Padded(x, tuple(pad), mode)
+    if mode != "constant" or value not in (None, 0):
+        raise Unread(f"padding by {mode if mode != 'constant' else value}")
+    if isinstance(x, Const):
+        widths = [grown.get(axis, (0, 0)) for axis in range(rank)]
+        return Const(np.pad(x.array, widths), x.sources)
+    same = same_padding(r, grown)
+    return padded(r, x, grown) if same is None else r.spatial(same, x)
+
+
+def same_padding(r: Reader, grown: dict[int, tuple[int, int]]) -> PadSame | None:
+    """The padding that follows from the window after it, where a class says so."""
+    user = next(iter(r.node.users), None) if r.node is not None else None
+    if user is None or not r.kind.endswith("Same"):
+        return None
+    given = bound(user)
+    if "weight" in given:
+        sizes = given["weight"].meta["val"].shape[2:]
+    else:
+        sizes = given.get("kernel_size")
+    if sizes is None or any(end - begin not in (0, 1) for begin, end in grown.values()):
+        return None
+    stride = given["stride"] or sizes
+    return PadSame(
+        kernel=even(sizes),
+        stride=even(stride),
+        dilation=even(given.get("dilation", 1)),
+    )
+
+
+def padded(r: Reader, x: View, grown: dict[int, tuple[int, int]]) -> View:
+    """Zeros around axes of a tensor, by axis."""
+    own: dict[int, tuple[int, int]] = {}
+    for axis in grown:
+        if BATCH in x.axes[axis]:
+            raise Unread("padding of the batch")
+        x, _ = r.single(x, axis)
+    for axis, sides in grown.items():
+        own[x.axes[axis][0]] = sides
+    value = x.value
+    rank = r.to.types[value].rank
+    if 0 in own:
+        before, after = own.pop(0)
+        channels = r.to.types[value].channels
+        if before not in (0, (before + after) // 2):
+            raise Unread(f"{before} channels of zeros before, and {after} after")
+        at = "sides" if before else "end"
+        value = r.emit(PadChannels(to=channels + before + after, at=at), [value])
+    if own:
+        begin, end = ([own.get(a, (0, 0))[i] for a in range(1, rank)] for i in (0, 1))
+        value = r.emit(Pad(begin=even(begin), end=even(end)), [value])
+    return View(value, x.axes)

@@ -1,0 +1,425 @@
+"""A module as a graph: captured by torch.export, which runs it on shapes alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import OUTPUT
+from resgen.importing.flat import Collector, Flat, Note, Tensor
+from resgen.importing.torch import maps, numbers, shapes  # noqa: F401  # their tables
+from resgen.importing.torch.reader import HANDLERS, Reader, aten, bound
+from resgen.importing.views import BATCH, Const, Unread, View
+from resgen.ops.base import ShapeError
+from resgen.words.numbers import count
+
+if TYPE_CHECKING:
+    import torch
+    from torch import fx
+
+#: A prime number that no network has as a size: where it is, there is the batch.
+PRIME: Final = 11
+#: Classes that stand around a module and call it, and what they hold it as.
+WRAPPERS: Final[Mapping[str, str]] = {
+    "DistributedDataParallel": "module",
+    "DataParallel": "module",
+    "FullyShardedDataParallel": "module",
+    "AveragedModel": "module",
+    "OptimizedModule": "_orig_mod",
+}
+#: Modules that do nothing outside training, and what they call their probability.
+DROPS: Final[Mapping[str, str]] = {"DropPath": "drop_prob", "StochasticDepth": "p"}
+#: Operators that share the memory of what they are given.
+ALIASES: Final = frozenset((
+    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze",
+    "unsqueeze", "select", "slice", "narrow", "expand", "chunk", "split", "unbind",
+    "split_with_sizes", "detach", "alias", "getitem", "movedim", "mT",
+))  # fmt: skip
+#: Operators that take nothing but type and sizes of their first argument.
+LIKE: Final = frozenset((
+    "new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like",
+    "full_like", "empty_like",
+))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """In the place of a tensor that could not be read: why, by where it is."""
+
+    causes: tuple[str, ...]
+
+
+def read(module: torch.nn.Module, example: torch.Tensor | Sequence[int]) -> Flat:
+    """A module as it is in evaluation mode, which is never executed.
+
+    ``example`` is an input with its batch, of which the sizes are taken, or the sizes
+    without the batch. Raises :class:`~resgen.errors.ResgenError` with every operator
+    that has no spelling, or with why the module cannot be captured.
+    """
+    import torch
+
+    inner, notes = unwrapped(module)
+    held = {**dict(inner.named_parameters()), **dict(inner.named_buffers())}
+    device = _device(inner, held)
+    sizes = example.shape[1:] if isinstance(example, torch.Tensor) else example
+    given = torch.empty(PRIME, *sizes, device=device)
+    with _as_it_infers(inner), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            program = torch.export.export(inner, (given,), strict=False)
+        except Exception as error:
+            raise _uncaptured(inner, sizes, error) from error
+    flat = of_program(program, type(inner).__name__, PRIME, sizes)
+    classes = {
+        path: f"{type(part).__module__}.{type(part).__qualname__}"
+        for path, part in inner.named_modules()
+    }
+    return Flat(
+        flat.graph,
+        flat.weights,
+        flat.sources,
+        flat.tensors,
+        classes,
+        (*notes, *flat.notes, *_unused(flat, held)),
+    )
+
+
+def of_program(
+    program: torch.export.ExportedProgram, name: str, batch: int, sizes: Sequence[int]
+) -> Flat:
+    """A captured program as a graph; ``sizes`` are its input's without the batch."""
+    return _Reading(program, name, batch, sizes).run()
+
+
+def unwrapped(module: torch.nn.Module) -> tuple[torch.nn.Module, list[Note]]:
+    """The module that wrappers stand around, and what is to be said of them."""
+    notes = []
+    while (kind := type(module).__name__) in WRAPPERS:
+        module = getattr(module, WRAPPERS[kind])
+        why = "it computes what the module within it does"
+        notes.append(Note("dropped", f"the wrapper {kind}", why))
+    return module, notes
+
+
+def _device(module: torch.nn.Module, held: Mapping[str, torch.Tensor]) -> torch.device:
+    """Where a module's numbers are, if they are there and in one place."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    kind = type(module).__name__
+    lazy = [name for name, tensor in held.items() if is_lazy(tensor)]
+    if lazy:
+        raise ResgenError(
+            f"{kind} has not made its parameters yet: {lazy[0]} has no shape",
+            hint="call the module once on an input",
+        )
+    devices = {tensor.device for tensor in held.values()}
+    if torch.device("meta") in devices:
+        raise ResgenError(
+            f"{kind} has shapes without numbers, on torch's device meta",
+            hint="load weights into it, e.g. module.to_empty(device='cpu'), then "
+            "load_state_dict",
+        )
+    if len(devices) > 1:
+        names = " and ".join(sorted(map(str, devices)))
+        raise ResgenError(
+            f"{kind} is spread over {names}", hint="move it: module.cpu()"
+        )
+    return devices.pop() if devices else torch.device("cpu")
+
+
+@contextmanager
+def _as_it_infers(module: torch.nn.Module) -> Iterator[None]:
+    """The module in evaluation mode, stochastic depth written as a dropout."""
+    from torch.nn import functional as F
+
+    training = {part: part.training for part in module.modules()}
+    seen = [part for part in training if type(part).__name__ in DROPS]
+    module.eval()
+    for part in seen:
+        chance = getattr(part, DROPS[type(part).__name__], None) or getattr(
+            part, "p", 0
+        )
+        part.forward = partial(F.dropout, p=float(chance or 0), training=False)
+    try:
+        yield
+    finally:
+        for part in seen:
+            del part.forward
+        for part, was in training.items():
+            part.training = was
+
+
+def _uncaptured(
+    module: torch.nn.Module, sizes: Sequence[int], error: Exception
+) -> ResgenError:
+    """Why torch.export cannot say what a module computes."""
+    kind = type(module).__name__
+    first = str(error).strip().partition("\n")[0] or type(error).__name__
+    if (
+        "data-dependent" in str(error).lower()
+        or "DataDependent" in type(error).__name__
+    ):
+        return ResgenError(
+            f"what {kind} computes depends on the numbers of its input: {first}",
+            hint="import the part of it that does not",
+        )
+    shown = " x ".join(map(str, sizes))
+    return ResgenError(
+        f"torch.export cannot capture {kind} on an input of {shown}: {first}",
+        hint="its forward has to run on a batch of any size, and to take one tensor",
+    )
+
+
+def _unused(flat: Flat, held: Mapping[str, torch.Tensor]) -> list[Note]:
+    """What of a module has no part in what it gives out."""
+    used = {source for sources in flat.sources.values() for source in sources}
+    spare = [name for name in held if name not in used]
+    if not spare:
+        return []
+    why = "no output depends on them in evaluation mode"
+    what = count(len(spare), "parameter")
+    return [Note("dropped", what, why, tuple(spare))]
+
+
+class _Reading:
+    """One walk over a program."""
+
+    def __init__(
+        self,
+        program: torch.export.ExportedProgram,
+        name: str,
+        batch: int,
+        sizes: Sequence[int],
+    ) -> None:
+        self.program = program
+        signature = program.graph_signature
+        self.keys = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.held = {**program.constants, **program.state_dict}
+        self.lifted = dict(signature.inputs_to_lifted_tensor_constants)
+        owners = frozenset(key.rpartition(".")[0] for key in self.keys.values())
+        self.to = Collector(name, name, sizes)
+        self.reader = Reader(self.to, batch, owners, self.number)
+        self.batch = batch
+        self.places = {node: at for at, node in enumerate(program.graph.nodes)}
+        self.made = self.reader.made
+
+    def run(self) -> Flat:
+        outputs: Any = ()
+        for node in self.program.graph.nodes:
+            if node.op == "output":
+                outputs = node.args[0]
+            elif node.op == "placeholder":
+                self.made[node] = self.given(node)
+            elif node.op == "call_function":
+                self.made[node] = self.called(node)
+        return self.to.flat(list(self.outputs(outputs)))
+
+    # --- what goes in and out ---------------------------------------------------------
+
+    def given(self, node: fx.Node) -> Any:
+        key = self.keys.get(node.name) or self.lifted.get(node.name)
+        if key is not None:
+            return self.number(key)
+        if not isinstance(node.meta.get("val"), _tensor()):
+            return None
+        return self.reader.seen("input")
+
+    def number(self, key: str) -> Const | None:
+        """A parameter, a buffer or a constant of the program, if it has it."""
+        if key not in self.held:
+            return None
+        tensor = self.held[key].detach().cpu()
+        if tensor.is_floating_point():
+            tensor = tensor.float()
+        kept = key in self.program.state_dict
+        return Const(tensor.numpy(), (key,) if kept else (), key if kept else None)
+
+    def outputs(self, given: Any) -> Iterator[tuple[str, str]]:
+        """The outputs' names and values, as the module arranges them."""
+        from torch.utils import _pytree as pytree
+
+        values = [self.made.get(node) if node is not None else None for node in given]
+        causes = [c for v in values if isinstance(v, Lacking) for c in v.causes]
+        if causes:
+            raise _unread(self.to.name, causes)
+        spec = self.program.call_spec.out_spec
+        tree = pytree.tree_unflatten(values, spec) if spec else values
+        for path, found in pytree.tree_flatten_with_path(tree, _is_seen)[0]:
+            name = ".".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path)
+            if not isinstance(found, View):
+                continue
+            if not path or not isinstance(tree, dict):
+                name = f"{OUTPUT}.{name}" if path else OUTPUT
+            try:
+                yield name, self.reader.standard(found)
+            except Unread as error:
+                raise _unread(self.to.name, [f"the output: {error}"]) from error
+
+    # --- operators --------------------------------------------------------------------
+
+    def called(self, node: fx.Node) -> Any:
+        """What an operator yields, or why it cannot be read."""
+        path, kind = _module(node)
+        self.reader.scope, self.reader.kind, self.reader.node = path, kind, node
+        name = aten(node)
+        given = {at: self.made.get(at) for at in node.all_input_nodes}
+        causes = {c for v in given.values() if isinstance(v, Lacking) for c in v.causes}
+        if causes:
+            return Lacking(tuple(sorted(causes)))
+        try:
+            if name == "getitem":
+                return self.item(node)
+            if self.overwrites(node):
+                raise Unread("it writes into a part of a tensor that is read elsewhere")
+            found = self.handled(node, name)
+            self.check(node, name, found)
+        except (Unread, ShapeError) as error:
+            message = getattr(error, "message", None) or str(error)
+            return Lacking((f"{path or 'the module'}: {node.target}: {message}",))
+        if isinstance(found, View) and (val := node.meta.get("val")) is not None:
+            self.place(found, node.name, len(val.shape))
+        return found
+
+    def handled(self, node: fx.Node, name: str) -> Any:
+        """By its handler, or by torch where no input has a part in it."""
+        args = {at: self.made.get(at) for at in node.all_input_nodes}
+        plain = all(isinstance(x, Const) for x in args.values())
+        if (plain and name not in KEPT) or name in LIKE:
+            return self.computed(node)
+        if name not in HANDLERS:
+            raise Unread("no operator of ours is this one")
+        return HANDLERS[name](self.reader, **self.filled(bound(node)))
+
+    def filled(self, given: Any) -> Any:
+        """Arguments with tensors in the place of nodes."""
+        from torch.fx.node import map_arg
+
+        return map_arg(given, lambda node: self.made[node])
+
+    def computed(self, node: fx.Node) -> Any:
+        """What torch computes of constants; memory is shared as torch shares it."""
+        import torch
+        from torch.fx.node import map_arg
+
+        sources: dict[str, None] = {}
+        writes = node.target._schema.is_mutable  # type: ignore[union-attr]
+
+        def number(at: fx.Node) -> Any:
+            x = self.made[at]
+            if isinstance(x, View):
+                return torch.empty(self.reader.shape(x))
+            if not isinstance(x, Const):
+                return x
+            sources.update(dict.fromkeys(x.sources))
+            array = x.array.copy() if x.sources and writes else x.array
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is broadcast is not written to
+                return torch.from_numpy(np.asarray(array))
+
+        args = map_arg(node.args, number)
+        kwargs = dict(map_arg(dict(node.kwargs), number))
+        if "device" in kwargs:
+            kwargs["device"] = None
+        with torch.no_grad():
+            found = node.target(*args, **kwargs)  # type: ignore[operator]
+        if isinstance(found, torch.Tensor):
+            return Const(found.numpy(), tuple(sources))
+        if isinstance(found, (list, tuple)):
+            return [
+                Const(x.numpy(), tuple(sources)) if isinstance(x, torch.Tensor) else x
+                for x in found
+            ]
+        return found
+
+    def item(self, node: fx.Node) -> Any:
+        of, at = node.all_input_nodes[0], int(str(node.args[1]))
+        whole = self.made[of]
+        return whole.take(at) if isinstance(whole, shapes.Parts) else whole[at]
+
+    def overwrites(self, node: fx.Node) -> bool:
+        """Whether it changes a value of which something else sees a part later."""
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or not schema.is_mutable or not node.all_input_nodes:
+            return False
+        changed = root = node.all_input_nodes[0]
+        if isinstance(self.made.get(changed), Const):
+            return False
+        while aten(root) in ALIASES and root.all_input_nodes:
+            root = root.all_input_nodes[0]
+        family, left = {root}, [root]
+        while left:
+            views = {user for user in left.pop().users if aten(user) in ALIASES}
+            left += views - family
+            family |= views
+        here = self.places[node]
+        return any(self.places[u] > here for member in family for u in member.users)
+
+    def check(self, node: fx.Node, name: str, found: Any) -> None:
+        """Hold the sizes that were understood against those that torch tells."""
+        told = node.meta.get("val")
+        if not isinstance(found, (View, Const)) or not isinstance(told, _tensor()):
+            return
+        if name in ("expand", "expand_as", "repeat"):
+            return
+        ours, theirs = self.reader.shape(found), tuple(told.shape)
+        # What no input changes has one for all of a batch.
+        pairs = zip(ours, theirs, strict=False)
+        if len(ours) != len(theirs) or any(
+            n != m and (n, m) != (1, self.batch) for n, m in pairs
+        ):
+            raise Unread(
+                f"it was read as a tensor of {list(ours)}, and is one of {list(theirs)}"
+            )
+
+    def place(self, found: View, name: str, rank: int) -> None:
+        """Note where the program has a value, the first time that it has it."""
+        if found.value in self.to.tensors:
+            return
+        axes = [axes for axes in found.axes if axes != (BATCH,)]
+        flat = tuple(axis[0] for axis in axes if len(axis) == 1)
+        whole = len(flat) == len(axes) == rank - 1 == self.to.types[found.value].rank
+        self.to.tensors[found.value] = Tensor(name, flat if whole else ())
+
+
+#: What is understood of constants as well, so that a value can be made of them later.
+KEPT: Final = frozenset((
+    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze",
+    "unsqueeze", "expand", "expand_as", "contiguous", "clone", "detach", "alias", "to",
+))  # fmt: skip
+
+
+def _tensor() -> Any:
+    import torch
+
+    return torch.Tensor
+
+
+def _is_seen(x: Any) -> bool:
+    return isinstance(x, (View, Const))
+
+
+def _module(node: fx.Node) -> tuple[str, str]:
+    """The path and the last name of the class of the module that calls a node."""
+    stack = node.meta.get("nn_module_stack") or {}
+    if not stack:
+        return "", ""
+    path, kind = list(stack.values())[-1]
+    name = kind if isinstance(kind, str) else kind.__name__
+    return path.partition("@")[0], name.rpartition(".")[2]
+
+
+def _unread(name: str, causes: Sequence[str]) -> ResgenError:
+    """One error with all that has no spelling."""
+    found = list(dict.fromkeys(causes))
+    shown = "".join(f"\n  {cause}" for cause in found)
+    return ResgenError(
+        f"{name} has {count(len(found), 'operator')} that cannot be read:{shown}"
+    )

@@ -1,0 +1,282 @@
+"""Live modules read as graphs: equal, with their own names, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import resgen
+from resgen.errors import ResgenError
+from resgen.graph.identity import identity
+from resgen.importing.torch.read import read
+from resgen.lower.torch import to_torch
+
+
+class Of(nn.Module):
+    """A function as a module, of parts that it is given."""
+
+    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self, x)
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """With numbers of which none is the same as another, nor changes nothing."""
+    draw = torch.Generator().manual_seed(0)
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            with torch.no_grad():
+                tensor.add_(torch.rand(tensor.shape, generator=draw) * 0.3)
+    return module
+
+
+def parameter(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.randn(shape, generator=torch.Generator().manual_seed(1)))
+
+
+def window_mask() -> Tensor:
+    """As transformers of shifted windows write theirs, part by part."""
+    mask = torch.zeros(1, 4, 4, 1)
+    for i, rows in enumerate((slice(0, -2), slice(-2, None))):
+        mask[:, rows, :] = i
+    return mask
+
+
+MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "convolutions": (
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 6, 3, 2, 1, groups=2),
+            nn.BatchNorm2d(6, eps=1e-3),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2, 1, ceil_mode=True),
+            nn.ConvTranspose2d(6, 4, 2, 2),
+            nn.PReLU(),
+            nn.GroupNorm(2, 4),
+            nn.Hardswish(),
+            nn.AvgPool2d(2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(4, 3),
+        ),
+        (4, 16, 16),
+    ),
+    "one axis": (
+        lambda: nn.Sequential(
+            nn.Conv1d(4, 6, 4, padding="same"), nn.GELU(), nn.Upsample(scale_factor=2)
+        ),
+        (4, 9),
+    ),
+    "squeeze and excitation": (
+        lambda: Of(
+            lambda m, x: (
+                x * m.b(m.a(x.mean((2, 3))).relu()).sigmoid()[:, :, None, None]
+            ),
+            a=nn.Linear(4, 2),
+            b=nn.Linear(2, 4),
+        ),
+        (4, 5, 6),
+    ),
+    "channels last": (
+        lambda: Of(
+            lambda m, x: (
+                x + (m.gamma * m.mlp(m.norm(x.permute(0, 2, 3, 1)))).permute(0, 3, 1, 2)
+            ),
+            norm=nn.LayerNorm(4),
+            mlp=nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 4)),
+            gamma=parameter(4),
+        ),
+        (4, 5, 6),
+    ),
+    "a class token": (
+        lambda: Of(
+            lambda m, x: m.norm(
+                torch.cat([m.token.expand(len(x), -1, -1), x.flatten(2).mT], 1)
+                + m.places
+            )[:, 0],
+            token=parameter(1, 1, 4),
+            places=parameter(1, 31, 4),
+            norm=nn.LayerNorm(4),
+        ),
+        (4, 5, 6),
+    ),
+    "attention of torch": (
+        lambda: Of(
+            lambda m, x: m.a(x.mT, x.mT, x.mT, need_weights=False)[0],
+            a=nn.MultiheadAttention(8, 2, batch_first=True),
+        ),
+        (8, 5),
+    ),
+    "a mask that is made part by part": (
+        lambda: Of(lambda m, x: x.permute(0, 2, 3, 1) * window_mask()),
+        (3, 4, 4),
+    ),
+    "shifted windows": (
+        lambda: Of(
+            lambda m, x: (
+                m.c(
+                    x.roll((-1, -1), (2, 3))
+                    .permute(0, 2, 3, 1)
+                    .reshape(-1, 2, 2, 2, 2, 4)
+                    .transpose(2, 3)
+                    .reshape(-1, 4, 4)
+                )
+                .reshape(len(x), 2, 2, 2, 2, 4)
+                .transpose(2, 3)
+                .reshape(len(x), 4, 4, 4)
+            ),
+            c=nn.Linear(4, 4),
+        ),
+        (4, 4, 4),
+    ),
+    "parts": (
+        lambda: Of(
+            lambda m, x: torch.cat(
+                [x.chunk(2, 1)[1], x[:, ::2], x.split([1, 3], 1)[0], x[:, [2, 0, 1]]], 1
+            )
+        ),
+        (4, 5, 6),
+    ),
+    "arithmetic": (
+        lambda: Of(
+            lambda m, x: (
+                torch.addcmul(2 - x / 3, x.clamp(-1, 1), F.softmax(x**2, 1), value=0.5)
+                - (x.var((2, 3), keepdim=True) + 1e-5).rsqrt()
+            )
+        ),
+        (4, 5, 6),
+    ),
+    "sums by name": (
+        lambda: Of(lambda m, x: torch.einsum("bchw,bdhw->bcd", x, x * 2)),
+        (4, 5, 6),
+    ),
+    "a shared layer": (lambda: Of(lambda m, x: m.a(m.a(x)), a=nn.Linear(4, 4)), (4,)),
+    "standardised weights": (
+        lambda: Of(
+            lambda m, x: F.conv2d(
+                x,
+                F.batch_norm(
+                    m.c.weight.reshape(1, 6, -1), None, None, training=True, eps=1e-6
+                ).reshape_as(m.c.weight),
+                padding=1,
+            ),
+            c=nn.Conv2d(4, 6, 3, padding=1, bias=False),
+        ),
+        (4, 5, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_and_its_graph_are_equal(name: str) -> None:
+    make, shape = MODULES[name]
+    module = shaken(make()).eval()
+    flat = read(module, shape)
+    x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(2))
+    network = to_torch(flat.graph, flat.weights).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), module(x), rtol=1e-5, atol=1e-5)
+
+
+#: Modules with numbers that no checkpoint has, or has otherwise.
+OTHERWISE = {"attention of torch", "a mask that is made part by part"}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - OTHERWISE))
+def test_a_module_loads_into_its_graph(name: str) -> None:
+    module = MODULES[name][0]()
+    network = to_torch(read(module, MODULES[name][1]).graph)
+    network.load_state_dict(module.state_dict(), strict=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet20_cifar", pytest.param("lcnet_035", marks=pytest.mark.slow)],
+)
+def test_networks_of_the_zoo_come_back(name: str) -> None:
+    graph = resgen.expand(resgen.load(name))
+    flat = read(resgen.to_torch(graph), graph.inputs[0].type.shape)
+    assert identity(flat.graph) == identity(graph)
+    assert {p.name for p in graph.parameters} == flat.weights.keys()
+
+
+def test_what_only_training_does_is_kept() -> None:
+    class DropPath(nn.Module):
+        drop_prob = 0.25
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x
+
+    module: Any = Of(
+        lambda m, x: x + m.drop(m.a(x)), a=nn.Linear(4, 4), drop=DropPath()
+    )
+    flat = read(module, (4,))
+    assert [n.op.name for n in flat.graph.nodes] == ["linear", "drop_path", "add"]
+    assert flat.graph.node["drop"].op.p == 0.25  # type: ignore[attr-defined]
+    assert module.training
+    assert module.drop(torch.ones(1)) == 1
+
+
+def test_several_outputs_bear_their_names() -> None:
+    module = Of(lambda m, x: {"a": x.relu(), "b": [x.tanh(), x.sigmoid()]})
+    flat = read(module, (4,))
+    assert [name for name, _ in flat.graph.outputs] == ["a", "b.0", "b.1"]
+
+
+def test_wrappers_are_taken_off_and_said() -> None:
+    wrapped: Any = torch.compile(nn.DataParallel(nn.Sequential(nn.Linear(4, 2))))
+    flat = read(wrapped, (4,))
+    assert set(flat.weights) == {"0.weight", "0.bias"}
+    said = [note.what for note in flat.notes]
+    assert said == ["the wrapper OptimizedModule", "the wrapper DataParallel"]
+
+
+def test_parameters_without_a_part_are_told() -> None:
+    module = Of(lambda m, x: m.a(x), a=nn.Linear(4, 2), aux=nn.Linear(4, 2))
+    (note,) = read(module, (4,)).notes
+    assert note.sources == ("aux.weight", "aux.bias")
+
+
+def test_all_that_has_no_spelling_is_told_at_once() -> None:
+    module = Of(
+        lambda m, x: m.b(m.a(x)),
+        a=Of(lambda m, x: torch.cumsum(x, 1)),
+        b=nn.Sequential(Of(lambda m, x: torch.fft.rfft(x).abs())),
+    )
+    with pytest.raises(ResgenError) as raised:
+        read(module, (4,))
+    assert "a: aten.cumsum" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: nn.LazyLinear(3), "LazyLinear has not made its parameters yet"),
+        (
+            lambda: Of(lambda m, x: x if x.sum() > 0 else -x),
+            "depends on the numbers of its input",
+        ),
+        (
+            lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4, device="meta")),
+            "on torch's device meta",
+        ),
+        (lambda: nn.Linear(5, 2), "torch.export cannot capture Linear"),
+        (lambda: Of(lambda m, x: x[:, :2].mul_(2).sum(1) + x[:, 0]), "read elsewhere"),
+        (lambda: Of(lambda m, x: x - x.mean(0)), "batch"),
+    ],
+)
+def test_what_cannot_be_read_is_one_error(
+    make: Callable[[], nn.Module], told: str
+) -> None:
+    with pytest.raises(ResgenError, match=told):
+        read(make(), (4,))
