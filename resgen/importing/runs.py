@@ -310,7 +310,7 @@ def _wrapped(items: list[Item], kinds: _Kinds, *, first: bool) -> list[Item]:
             for kind, row in sorted(
                 enumerate(kinds.rows), key=lambda each: -len(each[1])
             ):
-                if row[-1] == "add" and not kinds.shortcuts.get(kind, True):
+                if row[1:][-1:] == ("add",) and not kinds.shortcuts.get(kind, True):
                     gap = _windows(gap, row[:-1], str(kind))
         made.extend(gap)
     return made

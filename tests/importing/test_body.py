@@ -15,6 +15,7 @@ from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
 from resgen.importing.body import elements, flat_spec, written
 from resgen.importing.flat import Collector, Flat
+from resgen.importing.names import by_structure
 from resgen.ops import OPERATORS
 
 
@@ -52,7 +53,7 @@ def add(
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data())
-def test_any_graph_has_a_body(data: st.DataObject) -> None:
+def test_any_graph_has_a_body_and_names(data: st.DataObject) -> None:
     to = collected()
     values = ["input"]
 
@@ -76,7 +77,9 @@ def test_any_graph_has_a_body(data: st.DataObject) -> None:
         values.append(made)
     ends = data.draw(st.lists(st.sampled_from(values), min_size=1, max_size=3))
     names = ["output"] if len(ends) == 1 else [f"maps.{i}" for i in range(len(ends))]
-    graph = to.flat(list(zip(names, ends, strict=True))).graph
+    flat = to.flat(list(zip(names, ends, strict=True)))
+    graph = flat.graph
+    assert identity(by_structure(flat).graph) == identity(graph)
     made = again(graph)
     assert identity(made) == identity(graph)
     assert parameters(made) == parameters(graph)
