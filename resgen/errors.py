@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -172,6 +171,8 @@ def closest(name: str, choices: Iterable[str]) -> str | None:
     'retinanet_resnet50_fpn'
     >>> closest("outputs", ["shortcuts", "labels"])
     """
+    from difflib import get_close_matches  # only a mistake needs it
+
     wanted = name.lower()
     if len(wanted) > MAX_COMPARED:
         return None

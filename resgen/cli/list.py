@@ -36,5 +36,4 @@ def command(what: str, *, as_json: bool, **given: Any) -> None:
     if as_json:
         say_json(found.to_dict())
     else:
-        for line in found.lines(width()):
-            say(line)
+        say("\n".join(found.lines(width())))

@@ -130,7 +130,7 @@ def prove(
         _unload(module)
         release_memory()
         tell("comparing outputs on probe parameters")
-        with OnnxRuntimeSession(copy) as deployed:
+        with OnnxRuntimeSession(copy, packed=False) as deployed:
             probe = compare_outputs(
                 reference,
                 deployed,
@@ -141,7 +141,7 @@ def prove(
         tell("comparing outputs on the weights that ship")
         if choices.shown:
             file = stored.copy(Path(folder), {}, choices.shown)
-        with OnnxRuntimeSession(file) as deployed:
+        with OnnxRuntimeSession(file, packed=False) as deployed:
             shipped = compare_outputs(
                 shipped_reference,
                 deployed,
@@ -273,6 +273,7 @@ def _load(graph: Graph, module: torch.nn.Module, weights: Weights) -> None:
 
     for name, tensor in module.state_dict(keep_vars=True).items():
         kind = graph.parameter[name].dtype
+        tensor.data = torch.empty(0)  # what it held goes before what it gets is read
         tensor.data = torch.from_numpy(np.require(weights[name], kind, ["C", "W"]))
 
 

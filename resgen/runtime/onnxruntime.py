@@ -70,7 +70,8 @@ class OnnxRuntimeSession(Session):
     that was written for another engine is refused unless ``any_placement``, which
     verification sets. ``lean`` gives memory and cores back between runs, which suits a
     few runs; what is timed has ONNX Runtime's own defaults instead (an arena, and
-    threads that spin for work). ``cuda`` are options of the CUDA provider.
+    threads that spin for work). ``packed`` keeps weights a second time as kernels like
+    them, which suits many runs. ``cuda`` are options of the CUDA provider.
 
     A model that does not load or run is a :class:`ResgenError`, and so is a provider
     that would hand its work to another.
@@ -89,6 +90,7 @@ class OnnxRuntimeSession(Session):
         threads: int | None = None,
         any_placement: bool = False,
         lean: bool = True,
+        packed: bool = True,
         cuda: Mapping[str, str] | None = None,
     ) -> None:
         if threads is not None and threads < 1:
@@ -98,6 +100,7 @@ class OnnxRuntimeSession(Session):
         self._provider = PROVIDERS.get(provider, provider)
         self._threads = threads
         self._lean = lean
+        self._packed = packed
         self._cuda = dict(cuda or {})
         self._check_offered()
         if not any_placement:
@@ -133,6 +136,8 @@ class OnnxRuntimeSession(Session):
             options.enable_cpu_mem_arena = False
             # Idle threads that spin take the cores from an engine that runs next.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not self._packed:
+            options.add_session_config_entry("session.disable_prepacking", "1")
         if self._provider != CPU:
             # Nodes that another provider lacks would quietly run on the processor.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -100,11 +101,5 @@ def _parent(path: Path, name: str) -> Path:
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
     """A key that sorts ``resnet50`` before ``resnet101``."""
-    parts: list[tuple[bool, int, str]] = []
-    for character in name:
-        digit = character.isdigit()
-        if digit and parts and parts[-1][0]:
-            parts[-1] = (True, parts[-1][1] * 10 + int(character), "")
-        else:
-            parts.append((digit, int(character) if digit else 0, character))
-    return [(digit, number, "" if digit else text) for digit, number, text in parts]
+    parts = re.findall(r"(\d+)|(\D)", name)
+    return [(digits != "", int(digits or 0), text) for digits, text in parts]
