@@ -72,6 +72,7 @@ def conditions(known: Mapping[str, Vector]) -> Iterator[tuple[str, list[bool]]]:
         "stride > 1": (strided, "stride == 1"),
         "channels != width": (changed, "channels == width"),
         "index == 0": (first, "index > 0"),
+        "index % 2 == 1": ([i % 2 == 1 for i in index], "index % 2 == 0"),
         "stride > 1 or channels != width": (
             either,
             "stride == 1 and channels == width",

@@ -16,11 +16,11 @@ from functools import cache
 from typing import Any, Final
 
 from resgen.expansion.network import examine
-from resgen.graph.ir import INPUT, Graph
+from resgen.graph.ir import INPUT, OUTPUT, Graph
 from resgen.importing.body import elements
 from resgen.importing.design.known import definition, named
 from resgen.importing.design.parts import BRANCH, Part, Parts, parts, stride, walk
-from resgen.importing.design.unify import renamed
+from resgen.importing.design.unify import called, closed, entering
 from resgen.importing.design.write import Defaults, shorthand
 from resgen.ops import OPERATORS
 from resgen.ops.types import TensorType
@@ -75,11 +75,13 @@ class Sought:
     width: int
     stride: int
     first: bool = True
+    entered: str = ""  # the name of the value that enters, where it is kept
+    stages: tuple[TensorType, ...] = ()  # of a head, what stands before it
     key: Any = None
     profile: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.body = renamed(self.body)
+        self.body = closed(self.body, self.entered)
         self.key = tuple(part.whole() for part in self.body)
         self.profile = profile(self.body)
 
@@ -112,7 +114,27 @@ class Presets:
         units = made[0].bodies[0]
         if len(units) != 1 + deep or units[-1].kind != "seq":
             return None
-        return renamed(units[-1].bodies[0])
+        return closed(units[-1].bodies[0], INPUT)
+
+    def head(self, name: str, given: Arguments, sought: Sought) -> Parts | None:
+        """What the block gives as a head, in a network with stages of these types."""
+        use = {key: value for key, value in given.items() if key == "from"}
+        inner = {key: value for key, value in given.items() if key != "from"}
+        stages, before = [], sought.enters
+        for made in sought.stages:
+            by = stride(before, made)
+            conv = {"op": "conv", "as": "x", "out": made.channels, "kernel": 1}
+            stages.append({"body": {**conv, "stride": by}})
+            before = made
+        head = {**use, "use": name, "with": inner}
+        found = self._made({"stem": [], "stages": stages, "head": head}, sought.enters)
+        count = len(stages)
+        if found is None or len(found) <= count:
+            return None
+        if [part.leaves for part in found[:count]] != list(sought.stages):
+            return None
+        names = {p.name: f"stages[{n}]" for n, p in enumerate(found[:count]) if p.name}
+        return closed(called(found[count:], names), f"stages[{count - 1}]")
 
     def part(self, name: str, given: Arguments, sought: Sought) -> Parts | None:
         """What the block gives in a body."""
@@ -120,7 +142,7 @@ class Presets:
         made = self._made({"stem": use, "stages": [], "head": []}, sought.enters)
         if made is not None and len(made) == 1 and made[0].kind == "seq":
             made = made[0].bodies[0]
-        return None if made is None else renamed(made)
+        return None if made is None else closed(made, INPUT)
 
     def _made(self, spec: dict[str, Any], enters: TensorType) -> Parts | None:
         key = repr((spec, enters.shape))
@@ -150,11 +172,27 @@ class Presets:
             pool.append(made)
         return made
 
+    def whole_head(self, sought: Sought) -> Any:
+        """A built-in head of several stages that is equal to the body, or None."""
+        starts = ("stages[1:]", "stages", "stages[2:]", "stages[-2:]")
+        scores = {
+            (name, start): _score(self.head(name, {"from": start}, sought), sought)
+            for name in named("heads")
+            for start in starts
+        }
+        for name, start in sorted(scores, key=lambda key: -scores[key])[:2]:
+            given = {"from": start}
+            found = self.found(name, sought, start=given, of="head")
+            if found is not None:
+                use = {"from": found.pop("from"), "use": name}
+                return {**use, "with": found} if found else use
+        return None
+
     def found(
         self, name: str, sought: Sought, *, start: Arguments | None = None, of: str
     ) -> Arguments | None:
         """Arguments that make the definition equal to the body, or None."""
-        run = self.block if of == "block" else self.part
+        run = {"block": self.block, "part": self.part, "head": self.head}[of]
         # Numbers last: a share of channels can be made to fit what was rounded.
         params = {
             key: param
@@ -230,10 +268,8 @@ def _score(made: Parts | None, sought: Sought) -> float:
 
 def _parts(graph: Graph) -> Parts | None:
     outputs = dict(graph.outputs)
-    if len(outputs) != 1:
-        return None
-    (value,) = outputs.values()
-    return parts(elements(graph, INPUT, value, known=INPUT), graph)
+    ends = outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs
+    return parts(elements(graph, INPUT, ends, known=INPUT), graph)
 
 
 # --- candidates -----------------------------------------------------------------------
@@ -277,12 +313,15 @@ def _integers(key: str, sought: Sought) -> list[int]:
     own = _said(sought, key)
     if own:
         return own
+    if key == "classes":
+        outs = _said(sought, "out")
+        return outs + [out // n for out in outs for n in (9, 3, 6) if out % n == 0]
     widths = [
         part.attributes["out"] // part.attributes["groups"]
         for part in walk(sought.body)
         if part.attributes.get("groups", 1) > 1 and "out" in part.attributes
     ]
-    found = [*widths[:3], *_said(sought, "groups")[:3], *range(1, 9), 16]
+    found = [*widths[:3], *_said(sought, "groups")[:3], *range(1, 9), 16, 32]
     return list(dict.fromkeys([*found, *_said(sought, "out")[:6]]))
 
 
@@ -379,15 +418,15 @@ def _contents(name: str) -> tuple[frozenset[str], frozenset[str]]:
 # --- parts of a body ------------------------------------------------------------------
 
 
-def recognised(body: Parts, presets: Presets) -> Parts:
+def recognised(body: Parts, presets: Presets, entered: str = "") -> Parts:
     """The body with built-in parts in place of what is equal to them."""
-    return [_recognised(part, presets) for part in body]
+    return [_recognised(part, presets, name) for part, name in entering(body, entered)]
 
 
-def _recognised(part: Part, presets: Presets) -> Part:
+def _recognised(part: Part, presets: Presets, entered: str) -> Part:
     if part.kind == "seq":
         width, by = part.leaves.channels, stride(part.enters, part.leaves)
-        sought = Sought(part.bodies[0], part.enters, width, by)
+        sought = Sought(part.bodies[0], part.enters, width, by, entered=entered)
         ours = paths(sought.body)
         names = [name for name in named("parts") if _within(name, sought)]
         if any(inner.kind == "residual" for inner in part.bodies[0]):
@@ -399,7 +438,7 @@ def _recognised(part: Part, presets: Presets) -> Part:
                 return replace(
                     part, kind="use", attributes={"use": name, **given}, bodies=[]
                 )
-    bodies = [recognised(inner, presets) for inner in part.bodies]
+    bodies = [recognised(inner, presets, entered) for inner in part.bodies]
     return replace(part, bodies=bodies)
 
 

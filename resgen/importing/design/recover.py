@@ -20,7 +20,7 @@ from resgen.importing.body import elements, flat_spec
 from resgen.importing.design.factor import factored, looped, size
 from resgen.importing.design.known import definition
 from resgen.importing.design.known import named as presets_of
-from resgen.importing.design.parts import Parts, parts, refolded, sequence
+from resgen.importing.design.parts import Parts, parts, refolded, sequence, walk
 from resgen.importing.design.presets import (
     Presets,
     Sought,
@@ -112,10 +112,10 @@ def _attempts(flat: Flat) -> Iterator[dict[str, Any] | None]:
     outputs = dict(graph.outputs)
     ends = outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs
     top = parts(elements(graph, INPUT, ends, known=INPUT), graph)
-    defaults = alike([top])
     found = row(top)
-    presets = Presets(defaults)
     units = [item for item in found if isinstance(item, Unit)]
+    defaults = alike([unit.body for unit in units] or [top])
+    presets = Presets(defaults)
 
     def known(unit: Unit) -> str | None:
         return of_block(_sought(unit, unit is units[0]), presets)
@@ -226,6 +226,8 @@ class Assembly:
             path, folded = folded[0].path, folded[0].bodies[0]
         enters = folded[0].enters
         sought = Sought(folded, enters, folded[-1].leaves.channels, 1)
+        if of == "heads" and any(p.start.startswith("stages") for p in walk(folded)):
+            return self._multiple(folded, self.presets)
         for name in presets_of(of):
             given = self.presets.found(name, sought, of="part")
             if given is None:
@@ -242,17 +244,33 @@ class Assembly:
             return made
         return None
 
+    def _multiple(self, body: Parts, presets: Presets) -> Any:
+        """A built-in head of several stages, or None."""
+        stages = [
+            (*s.entry, *(u.part() for u in s.units), *s.exit)[-1].leaves
+            for s in self.table.stages
+        ]
+        enters = self.graph.inputs[0].type
+        last = f"stages[{len(stages) - 1}]"
+        sought = Sought(
+            body, enters, stages[-1].channels, 1, entered=last, stages=tuple(stages)
+        )
+        return presets.whole_head(sought)
+
     def _body(self, body: Parts) -> Any:
         return _only(self._literal(refolded(body)))
 
-    def _literal(self, body: Parts) -> list[Any]:
+    def _literal(self, body: Parts, entered: str = "") -> list[Any]:
         if self.presets is not None:
-            body = recognised(body, self.presets)
+            body = recognised(body, self.presets, entered)
         return literal(body, self.defaults)
 
     def _head(self, body: Parts) -> Any:
         head = self._whole(body, "heads")
-        return self._body(body) if head is None else head
+        if head is not None:
+            return head
+        entered = f"stages[{len(self.stages) - 1}]"
+        return _only(self._literal(refolded(body), entered))
 
     # --- names ------------------------------------------------------------------------
 
@@ -289,9 +307,14 @@ class Assembly:
         """The path that the whole of stem and stages stands under."""
         stem = [part.path for part in self.table.stem if part.owned]
         paths = [*stem, *(stage.path for stage in self.table.stages)]
-        first = paths[0].partition(".")[0]
-        under = all(path.startswith(f"{first}.") for path in paths)
-        return first if stem and under and number(first) is None else ""
+        trunk = ""
+        while stem:
+            more = joined(trunk, paths[0][len(trunk) :].lstrip(".").partition(".")[0])
+            under = all(path.startswith(f"{more}.") for path in paths)
+            if not under or number(more) is not None:
+                break
+            trunk = more
+        return trunk
 
     def _placed(self) -> Iterator[tuple[Stage, int, int, Unit]]:
         for at, stage in enumerate(self.table.stages):
@@ -557,6 +580,12 @@ def _series(values: list[Any]) -> Any:
         step = values[1] - values[0]
         if len(values) > 2 and all(b - a == step for a, b in pairwise(values)):
             return f"{values[0]} + {step} * index"
+    if len(values) > 2 and values == [values[n % 2] for n in range(len(values))]:
+        even, odd = values[:2]
+        if isinstance(odd, bool):
+            return f"index % 2 == {int(odd)}"
+        if not even and isinstance(odd, int):
+            return f"{odd} * (index % 2)"
     return values
 
 

@@ -14,8 +14,16 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from resgen.graph.ir import INPUT
 from resgen.importing.design.parts import Part, Parts, sequence, stride, walk
-from resgen.importing.design.unify import OPTIONAL, called, core, difference, renamed
+from resgen.importing.design.unify import (
+    OPTIONAL,
+    called,
+    closed,
+    core,
+    difference,
+    entering,
+)
 from resgen.ops.types import TensorType
 
 _NUMBER = re.compile(r"\d+")
@@ -122,11 +130,13 @@ def row(body: Parts) -> list[Unit | Part]:
     """The network in a row: units, and parts under their whole paths."""
     kinds: dict[str, _Kind] = defaultdict(_Kind)
     _kinds(body, "", kinds)
-    return list(_row(body, "", kinds))
+    return list(_row(body, "", kinds, INPUT))
 
 
-def _row(body: Parts, path: str, kinds: dict[str, _Kind]) -> Iterator[Unit | Part]:
-    for part in body:
+def _row(
+    body: Parts, path: str, kinds: dict[str, _Kind], entered: str
+) -> Iterator[Unit | Part]:
+    for part, name in entering(body, entered):
         at = joined(path, part.path)
         if part.kind != "seq":
             yield replace(part, path=at if part.path else "")
@@ -136,11 +146,11 @@ def _row(body: Parts, path: str, kinds: dict[str, _Kind]) -> Iterator[Unit | Par
                 inner[0] = replace(inner[0], start=part.start)
             if part.name:
                 inner[-1] = replace(inner[-1], name=part.name)
-            yield from _row(inner, at, kinds)
+            yield from _row(inner, at, kinds, name)
         elif number(at) is not None:
             yield Unit(
                 at,
-                renamed(part.bodies[0]),
+                closed(part.bodies[0], name),
                 part.enters,
                 part.leaves,
                 start=part.start,

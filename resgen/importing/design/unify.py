@@ -7,7 +7,7 @@ some instances lack is there under a condition; an attribute that differs is a v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -40,6 +40,11 @@ class Slot:
     def one(self) -> Part:
         """The part of the first instance that has one."""
         return next(part for part in self.parts if part is not None)
+
+    @property
+    def name(self) -> str:
+        """That of the value, which some instances may have no use for."""
+        return next((p.name for p in self.parts if p is not None and p.name), "")
 
     @property
     def weight(self) -> int:
@@ -183,7 +188,7 @@ def _matches(slot: Slot, part: Part) -> bool:
         and slot.path == part.path
         and len(slot.bodies) == len(part.bodies)
         and like.start == part.start
-        and like.name == part.name
+        and (slot.name == part.name or not slot.name or not part.name)
         and like.share == part.share
         and like.labels == part.labels
     )
@@ -245,6 +250,32 @@ def _refers(kind: str, key: str) -> bool:
     """Whether an attribute names a kept value."""
     param = VOCABULARY[kind].signature.get(key) if kind in VOCABULARY else None
     return param is not None and param.kind == "value"
+
+
+def closed(body: Parts, entered: str) -> Parts:
+    """The body by itself: what enters it has a name in it, if it is asked for there.
+
+    ``entered`` is its name outside. Kept values are called as in all other bodies that
+    are built alike.
+    """
+    if entered and any(_reads(part, entered) for part in walk(body)):
+        enters = body[0].enters
+        body = [Part("", name=entered, enters=enters, leaves=enters), *body]
+    return renamed(body)
+
+
+def _reads(part: Part, name: str) -> bool:
+    """Whether a part begins with a kept value, or takes it as a further input."""
+    if part.start == name:
+        return True
+    return any(v == name and _refers(part.kind, k) for k, v in part.attributes.items())
+
+
+def entering(body: Parts, name: str) -> Iterator[tuple[Part, str]]:
+    """Each part with the name of the value that enters it, "" where it has none."""
+    for part in body:
+        yield part, part.start or name
+        name = part.name
 
 
 def renamed(body: Parts) -> Parts:

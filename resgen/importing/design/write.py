@@ -155,8 +155,8 @@ class Writer:
         made = {**said, **form}
         if one.share:
             made["share"] = True
-        if one.name:
-            made["name"] = one.name
+        if slot.name:
+            made["name"] = slot.name
         if list(made) == ["op"]:
             return made["op"]
         return made
@@ -286,6 +286,11 @@ class Writer:
             for name, parameter in self.params.items():
                 if parameter.kind == "boolean" and same(values, parameter.values):
                     return name
+            for name, parameter in self.params.items():
+                if parameter.kind == "integer" and same(
+                    values, [bool(v) and v > 0 for v in parameter.values]
+                ):
+                    return f"{name} > 0"
             inner = slot.path or slot.kind
             found = self._boolean(_called(inner), values)
         self._use(found)
@@ -478,7 +483,7 @@ _RESERVED: Final = frozenset(
      "depth", "entry", "exit", "name", "body", "norm", "act", "wrap", "dilate",
      "precision", "doc", "min", "max", "len", "floor", "ceil", "round", "sqrt",
      "divisible", "conv", "linear", "input_shape", "and", "or", "not", "if", "else",
-     "in", "true", "false", *OPERATORS}
+     "in", "true", "false"}
 )  # fmt: skip
 
 
