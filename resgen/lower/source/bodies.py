@@ -145,7 +145,7 @@ class _Bodies:
         (body.steps,) = _grouped([body.steps], uses, held)
         if not (root or body.block or body.attributes) and body.inputs == 1:
             entered = body.steps and body.steps[0].inputs == (0,)
-            if entered and _linear(body.steps, body.outputs):
+            if entered and linear(body.steps, body.outputs):
                 made = _chain(body.steps)
                 if made is not None and made.children[0][0] == "0":
                     return made
@@ -250,7 +250,7 @@ def _kinds(steps: Sequence[Step]) -> str:
 # --- chains ---------------------------------------------------------------------------
 
 
-def _linear(steps: Sequence[Step], outputs: Sequence[int]) -> bool:
+def linear(steps: Sequence[Step], outputs: Sequence[int]) -> bool:
     """Whether steps are modules one after another, and give out the last's value."""
     if not steps or len(steps[0].inputs) != 1:
         return False
@@ -266,7 +266,7 @@ def _linear(steps: Sequence[Step], outputs: Sequence[int]) -> bool:
 
 def _chain(steps: Sequence[Step]) -> Chain | None:
     """What makes modules one after another, where each is there once."""
-    names = chained(steps)
+    names = chain_names(steps)
     found = [(n, s.expr) for n, s in zip(names, steps, strict=True) if s.expr]
     if len({name for name, _ in found}) < len(steps):
         return None
@@ -275,7 +275,7 @@ def _chain(steps: Sequence[Step]) -> Chain | None:
     return Chain(tuple(found))
 
 
-def chained(steps: Sequence[Step]) -> list[str]:
+def chain_names(steps: Sequence[Step]) -> list[str]:
     """Names of modules in a chain: numbers, where those with parameters have them.
 
     What has no parameters is in no ``state_dict``, so any name does.
@@ -316,7 +316,7 @@ def _group(
     inner = _grouped(stripped, uses, inside)
     first, *others = inner
     alike = all(
-        _linear(piece, piece[-1].outputs)
+        linear(piece, piece[-1].outputs)
         and all(uses[value] == 1 for step in piece[:-1] for value in step.outputs)
         for piece in inner
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from graphlib import TopologicalSorter
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Final
 
-from resgen.lower.source.bodies import Body, Step, chained
+import networkx as nx
+
+from resgen.lower.source.bodies import Body, Step, chain_names, linear
 from resgen.lower.source.expressions import (
     Call,
     Chain,
@@ -27,6 +29,7 @@ from resgen.lower.source.expressions import (
     parts,
     same,
     skeleton,
+    walk,
     with_parts,
 )
 from resgen.lower.source.families import Family
@@ -99,13 +102,20 @@ class _Classes:
             families: list[Family] = []
             distinct: dict[Any, list[int]] = {}
             for at in group:
-                body = self.resolved(self.bodies[at])
+                body = self.bodies[at]
+                steps = [
+                    s if s.expr is None else replace(s, expr=self.call(s.expr))
+                    for s in body.steps
+                ]
+                body = replace(body, steps=steps)
                 key = (repr(body.steps), repr(body.attributes), body.outputs)
                 distinct.setdefault(key, []).append(at)
                 if len(distinct[key]) == 1:
                     self.bodies[at] = body
             # The longest come first, so that others lack what these have.
-            firsts = sorted(distinct.values(), key=lambda ats: -self.size(ats[0]))
+            firsts = sorted(
+                distinct.values(), key=lambda ats: -len(self.bodies[ats[0]].steps)
+            )
             rows: list[tuple[Family, list[int]]] = []
             for ats in firsts:
                 body = self.bodies[ats[0]]
@@ -125,22 +135,25 @@ class _Classes:
                     self.add(family, mine)
         return self.made
 
-    def size(self, at: int) -> int:
-        return len(self.bodies[at].steps)
-
     def groups(self) -> Iterator[list[int]]:
         """Bodies of one name, those of names within others first."""
-        inner = {at: [*_news(body)] for at, body in enumerate(self.bodies)}
+        inner = [
+            [each.body for each in _trees(body) if isinstance(each, New)]
+            for body in self.bodies
+        ]
         labels = [camel(body.name) for body in self.bodies]
-        edges: dict[str, dict[str, None]] = {label: {} for label in labels}
         heights: list[int] = []
-        for at, held in inner.items():  # each is after those that it holds
+        for held in inner:  # each is after those that it holds
             heights.append(1 + max((heights[i] for i in held), default=0))
-            edges[labels[at]].update(dict.fromkeys(labels[i] for i in held))
+        holds = nx.DiGraph(
+            (labels[at], labels[i]) for at, held in enumerate(inner) for i in held
+        )
+        loops = nx.strongly_connected_components(holds)
+        around = {label for loop in loops if len(loop) > 1 for label in loop}
+        around |= {*nx.nodes_with_selfloops(holds)}
         # A name that holds itself is one for each of its heights.
-        above = _closure(edges)
         keys = [
-            (label, heights[at] if label in above[label] else 0)
+            (label, heights[at] if label in around else 0)
             for at, label in enumerate(labels)
         ]
         order: TopologicalSorter[tuple[str, int]] = TopologicalSorter()
@@ -151,17 +164,8 @@ class _Classes:
         for key in order.static_order():
             yield members[key]
 
-    # --- what a body is made of -------------------------------------------------------
-
-    def resolved(self, body: Body) -> Body:
-        """The body with calls of classes in place of bodies, and with loops."""
-        steps = [
-            s if s.expr is None else replace(s, expr=self.call(s.expr))
-            for s in body.steps
-        ]
-        return replace(body, steps=steps)
-
     def call(self, expr: Expr) -> Expr:
+        """A tree with calls of classes in place of bodies, and with loops."""
         if isinstance(expr, New):
             return self.calls[expr.body]
         whole = with_parts(expr, iter([self.call(part) for part in parts(expr)]))
@@ -177,7 +181,14 @@ class _Classes:
         finder = _Arguments(family, kept)
         steps, conditions = finder.run()
         name = self.names(camel(first.name))
-        chained = _is_chain(first, steps, family.outputs)
+        numbers = [str(at) for at in range(len(steps))]
+        chained = (
+            bool(first.path and steps[1:] and not first.attributes)
+            and steps[0].inputs == (0,)
+            and linear(steps, family.outputs)
+            and all(step.expr is not None for step in steps)
+            and chain_names(steps) == numbers
+        )
         made = Class(
             name, first, steps, family.outputs, finder.attributes, finder.arguments,
             conditions, chained,
@@ -185,10 +196,10 @@ class _Classes:
         _order(made, [len(ats) for ats in instances])
         for step, condition in zip(steps, conditions, strict=True):
             if not step.module and step.expr is not None:
-                for part in _formulas(step.expr):
-                    made.stored += [a for a in part.arguments if a not in made.stored]
-                if condition is not None and condition not in made.stored:
-                    made.stored.append(condition)
+                read = [each for each in walk(step.expr) if isinstance(each, Formula)]
+                names = [name for each in read for name in each.arguments]
+                made.stored += [*names, *filter(None, [condition])]
+        made.stored = [*dict.fromkeys(made.stored)]
         self.made.append(made)
         for row, ats in enumerate(instances):
             given = tuple((a.name, Leaf(a.values[row], a.name)) for a in made.arguments)
@@ -196,52 +207,9 @@ class _Classes:
                 self.calls[at] = Call(name, given)
 
 
-def _news(body: Body) -> Iterator[int]:
-    def within(expr: Expr) -> Iterator[int]:
-        if isinstance(expr, New):
-            yield expr.body
-        for part in parts(expr):
-            yield from within(part)
-
-    for step in body.steps:
-        if step.expr is not None:
-            yield from within(step.expr)
-
-
-def _formulas(expr: Expr) -> Iterator[Formula]:
-    if isinstance(expr, Formula):
-        yield expr
-    for part in parts(expr):
-        yield from _formulas(part)
-
-
-def _closure(edges: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
-    """All names that a name holds, at any depth."""
-    found: dict[str, set[str]] = {}
-    for start in edges:
-        seen: set[str] = set()
-        stack = [*edges[start]]
-        while stack:
-            name = stack.pop()
-            if name not in seen:
-                seen.add(name)
-                stack.extend(edges.get(name, ()))
-        found[start] = seen
-    return found
-
-
-def _is_chain(body: Body, steps: list[Step], outputs: tuple[int, ...]) -> bool:
-    """Whether a class is modules one after another, numbered in their order."""
-    if body.inputs != 1 or body.attributes or len(steps) < 2 or not body.path:
-        return False
-    value = 0
-    for step in steps:
-        made = step.module and step.expr is not None
-        if not (made and step.passes and step.inputs == (value,)):
-            return False
-        value = step.outputs[0]
-    numbers = [str(at) for at in range(len(steps))]
-    return outputs == (value,) and chained(steps) == numbers
+def _trees(body: Body) -> Iterator[Expr]:
+    """All trees of a body's steps."""
+    return chain.from_iterable(walk(s.expr) for s in body.steps if s.expr is not None)
 
 
 def _order(made: Class, uses: Sequence[int]) -> None:
@@ -451,10 +419,10 @@ def _agree(known: list[Any], values: list[Any]) -> bool:
 # --- loops ----------------------------------------------------------------------------
 
 
-def looped(chain: Chain) -> Chain:
+def looped(whole: Chain) -> Chain:
     """The chain with a loop for each run of children that are made alike."""
     found: list[tuple[str, Expr]] = []
-    children = chain.children
+    children = whole.children
     at = 0
     while at < len(children):
         end = _run(children, at)

@@ -130,12 +130,16 @@ def skeleton(expr: Expr) -> Any:
     return head, *map(skeleton, parts(expr))
 
 
-def leaves(expr: Expr) -> Iterator[Leaf]:
-    """The leaves of a tree, in order."""
-    if isinstance(expr, Leaf):
-        yield expr
+def walk(expr: Expr) -> Iterator[Expr]:
+    """A tree and all trees in it, each before what it holds."""
+    yield expr
     for part in parts(expr):
-        yield from leaves(part)
+        yield from walk(part)
+
+
+def leaves(expr: Expr) -> list[Leaf]:
+    """The leaves of a tree, in order."""
+    return [each for each in walk(expr) if isinstance(each, Leaf)]
 
 
 def filled(expr: Expr, found: Iterator[Expr]) -> Expr:
@@ -143,16 +147,6 @@ def filled(expr: Expr, found: Iterator[Expr]) -> Expr:
     if isinstance(expr, Leaf):
         return next(found)
     return with_parts(expr, iter([filled(part, found) for part in parts(expr)]))
-
-
-def targets(expr: Expr) -> Iterator[str]:
-    """What is called anywhere in a tree, classes that are passed included."""
-    if isinstance(expr, Call):
-        yield expr.target
-    if isinstance(expr, Leaf) and isinstance(expr.value, Name):
-        yield expr.value.text
-    for part in parts(expr):
-        yield from targets(part)
 
 
 def same(a: Any, b: Any) -> bool:

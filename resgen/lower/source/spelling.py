@@ -88,7 +88,8 @@ def spelled(spelling: Spelling) -> Call:
 
 def initial(shape: tuple[int, ...], init: Initializer) -> Expr:
     """Fresh numbers of a parameter that has no module."""
-    sizes: tuple[tuple[str, Expr], ...] = tuple(("", Leaf(n, "width")) for n in shape)
+    whole = Call("", tuple(("", Leaf(n, "width")) for n in shape))
+    sizes = whole.arguments or (("", whole),)  # a number has the shape ()
     if isinstance(init, Normal | Uniform):
         empty = Call("torch.empty", sizes)
         if isinstance(init, Normal):
@@ -100,7 +101,7 @@ def initial(shape: tuple[int, ...], init: Initializer) -> Expr:
     if init.value in (0, 1):
         return Call("torch.ones" if init.value else "torch.zeros", sizes)
     value = Leaf(float(init.value), "initial")
-    return Call("torch.full", (("", Call("", sizes)), ("", value)))
+    return Call("torch.full", (("", whole), ("", value)))
 
 
 @cache

@@ -17,9 +17,9 @@ from resgen.lower.source.expressions import (
     Sweep,
     constant,
     leaves,
-    parts,
     quoted,
     same,
+    walk,
 )
 from resgen.lower.source.layout import Brackets, Doc, flat, joined, repeated
 from resgen.lower.source.spelling import signature
@@ -119,7 +119,7 @@ class Writer:
 
     def loop(self, loop: Loop, head: str, tail: str, *, key: bool) -> Doc:
         """A comprehension, over numbers or over the values of one argument."""
-        within = _walk(loop.item)
+        within = [*walk(loop.item)]
         column = next((each for each in within if isinstance(each, Column)), None)
         counted = key or any(isinstance(each, Sweep) for each in within)
         turn = _singular(column) if column else ""
@@ -169,12 +169,7 @@ def _turns(expr: Expr) -> int:
     return expr.count.value if isinstance(expr.count, Leaf) else 10**6
 
 
-def _walk(expr: Expr) -> list[Expr]:
-    """A tree's parts, itself first, without what is within other loops."""
-    return [expr, *(inner for part in parts(expr) for inner in _walk(part))]
-
-
 def _singular(column: Column) -> str:
     """What one value of a column is called."""
-    leaf = next(leaves(column.values), None)
-    return leaf.role.removesuffix("s") if leaf and leaf.role else "value"
+    roles = [leaf.role.removesuffix("s") for leaf in leaves(column.values)]
+    return "".join(roles[:1]) or "value"

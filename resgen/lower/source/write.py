@@ -11,7 +11,7 @@ from resgen.graph.ir import GRAPH, Graph
 from resgen.lower.source.bodies import bodies
 from resgen.lower.source.carried import carried, imports, texts
 from resgen.lower.source.classes import ABSENT, Argument, Class, classes
-from resgen.lower.source.expressions import Expr, Name, constant, targets
+from resgen.lower.source.expressions import MAKE, Call, Expr, Leaf, Name, constant, walk
 from resgen.lower.source.forward import Forward
 from resgen.lower.source.layout import INDENT, WIDTH, Brackets, Doc, flat, joined, lines
 from resgen.lower.source.naming import Namer
@@ -169,13 +169,16 @@ def _places(made: Class, writer: Writer) -> tuple[Place, list[str]]:
     """Where a class keeps its modules, and the path of each step's."""
     root = Place()
     kept = {path.partition(".")[0] for path in made.attributes}
-    kept |= {
-        s.path.partition(".")[0] for s in made.steps if not s.plain or made.chained
-    }
+    held = [step for step in made.steps if made.chained or not step.plain]
+    kept |= {step.path.partition(".")[0] for step in held}
     names = Namer(kept | {*made.stored})
     shared: dict[tuple[str, str | None], str] = {}
     paths: list[str] = []
     for step, condition in zip(made.steps, made.conditions, strict=True):
+        for path, _ in step.parameters:
+            place = root.at(path)
+            place.trained, expr = made.attributes[path]
+            place.made, place.parameter = writer.doc(expr), True
         if not step.module:
             paths.append("")
             continue
@@ -193,14 +196,14 @@ def _places(made: Class, writer: Writer) -> tuple[Place, list[str]]:
         if doc is not None:
             place = root.at(path)
             place.made, place.condition = doc, condition
-    for path, (trained, expr) in made.attributes.items():
-        place = root.at(path)
-        place.made, place.parameter = writer.doc(expr), True
-        place.trained = trained
     return root, paths
 
 
 def _kind(expr: Expr | None) -> str:
     """A name for a module that has none: ``relu`` for ``nn.ReLU``."""
-    found = next((t for t in targets(expr) if len(t) > 1), "part") if expr else "part"
-    return found.rpartition(".")[2].lower()
+    for each in walk(expr) if expr else ():
+        if isinstance(each, Leaf) and isinstance(each.value, Name):
+            return each.value.text.rpartition(".")[2].lower()
+        if isinstance(each, Call) and each.target not in (MAKE, ""):
+            return each.target.rpartition(".")[2].lower()
+    return "part"
