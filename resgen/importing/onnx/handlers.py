@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from resgen.importing.unspoken import CURVES, Curve, Padded, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
 from resgen.ops.pad import Pad, sides_of
 from resgen.ops.unit_norm import UnitNorm
+from resgen.weights.evaluate import Array
 
 if TYPE_CHECKING:
     from resgen.importing.onnx.source import Source
@@ -151,6 +153,8 @@ def _gather(reader: Source, node: FileNode) -> Seen:
     x, places = reader.value(node), reader.numbers(node, 1)
     sizes = reader.calls.shape(x)
     axis = node.attributes.get("axis", 0) % len(sizes)
+    if places is not None and places.ndim > 1 and len(sizes) == 1:
+        return _strided(reader, x, places)
     if places is None or places.ndim > 1:
         raise Unread("it takes from a table, at places that are computed or many")
     if isinstance(x, Const):
@@ -159,6 +163,27 @@ def _gather(reader: Source, node: FileNode) -> Seen:
     if places.ndim == 0:
         return reader.calls.select(x, axis, int(places))
     return _picked(reader, x, axis, places.tolist())
+
+
+def _strided(reader: Source, x: Seen, places: Array) -> Seen:
+    """All of a tensor that was flattened, in another shape and order of its axes.
+
+    So torch's second exporter writes ``as_strided``.
+    """
+    first = places.reshape(-1)[0]
+    steps = [
+        int(places[tuple(int(i == at) for i in range(places.ndim))] - first)
+        if size > 1
+        else places.size - at
+        for at, size in enumerate(places.shape)
+    ]
+    order = sorted(range(places.ndim), key=lambda at: -steps[at])
+    dense = np.arange(places.size).reshape([places.shape[at] for at in order])
+    back = [order.index(at) for at in range(places.ndim)]
+    whole = places.size == prod(reader.calls.shape(x))
+    if not whole or not np.array_equal(dense.transpose(back), places):
+        raise Unread("it takes from a table")
+    return reader.calls.permute(reader.calls.reshape(x, dense.shape), back)
 
 
 def _concat(reader: Source, node: FileNode) -> Seen:
