@@ -91,7 +91,8 @@ class Reader(Source):
 
     def _read(self, node: FileNode) -> None:
         path = self.paths[node.name]
-        leaf = path != "" and path not in self.inner
+        own = self.traced.producer == "resgen"  # every path is one operator's
+        leaf = path != "" and (own or path not in self.inner)
         self.calls.leaf, self.calls.scope = path if leaf else None, path
         try:
             found = self._made(node)
@@ -117,6 +118,8 @@ class Reader(Source):
 
     def _path(self, node: FileNode) -> str:
         """The module that a node says it is of; "" where it says nothing."""
+        if self.traced.producer == "resgen":
+            return node.name.partition("/")[0]
         if node.scopes:
             return deepest(node.scopes) or ""
         if "/" in node.name.strip("/"):

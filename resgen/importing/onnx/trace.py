@@ -56,6 +56,7 @@ class Traced:
     """
 
     path: Path
+    producer: str
     opset: int
     input: str
     shape: tuple[int, ...]
@@ -123,6 +124,7 @@ def _traced(
             roots.update(dict.fromkeys(node.output, tuple(made)))
     return Traced(
         path,
+        model.producer_name,
         next(i.version for i in model.opset_import if i.domain in _STANDARD),
         given,
         shape,

@@ -12,20 +12,18 @@ from typing import Final
 
 from resgen.importing.flat import Flat
 from resgen.importing.rules.activations import ACTIVATIONS
+from resgen.importing.rules.attention import ATTENTION
 from resgen.importing.rules.maps import MAPS
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.rules.norms import NORMS
 from resgen.importing.rules.shapes import SHAPES, spread_out
 
 Rule = Callable[[Net, Part], bool]
+_TABLES: Final = (ATTENTION, SHAPES, ACTIVATIONS, NORMS, MAPS)
 #: The rules by the operator that each begins at, in the order in which they are tried.
 RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
-    name: tuple(
-        rule
-        for table in (SHAPES, ACTIVATIONS, NORMS, MAPS)
-        for rule in table.get(name, ())
-    )
-    for name in {*SHAPES, *ACTIVATIONS, *NORMS, *MAPS}
+    name: tuple(rule for table in _TABLES for rule in table.get(name, ()))
+    for name in {name for table in _TABLES for name in table}
 }
 
 

@@ -63,7 +63,7 @@ def product(net: Net, part: Part) -> bool:
                 return True
             reader = net.readers[part.value]
             if usual == 1.0 or not any(net.made(r, Scale) for r in reader):
-                net.become(part, Scale(by=rest), [net.insert(op, [x], part.path)])
+                net.become(part, Scale(by=rest), [net.insert(op, [x], part)])
                 return True
     return False
 

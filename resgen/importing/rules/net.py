@@ -102,9 +102,7 @@ class Net:
         made = op.result(*types)
         if made != part.type:
             raise ValueError(f"{part.value}: {op.name} yields {made}, not {part.type}")
-        if path is None and part.path is not None:
-            scope, dot, last = part.path.rpartition(".")
-            path = f"{scope}{dot}{op.name}" if last == part.op.name else part.path
+        path = path or _renamed(part, op)
         old = part.inputs
         part.op, part.inputs, part.path = op, tuple(inputs), path
         part.arrays, part.sources = arrays or {}, sources or {}
@@ -115,12 +113,12 @@ class Net:
         self._sweep(old)
         self._look_again(part.value)
 
-    def insert(self, op: Op, inputs: Sequence[str], path: str | None = None) -> str:
-        """A new operator's value."""
+    def insert(self, op: Op, inputs: Sequence[str], like: Part) -> str:
+        """A new operator's value, which lies where ``like`` does."""
         self._made += 1
         value = f" {self._made}"  # no name that a source could have
         made = op.result(*(self.typed(v) for v in inputs))
-        self._put(Part(value, op, tuple(inputs), made, path))
+        self._put(Part(value, op, tuple(inputs), made, _renamed(like, op)))
         self._look_again(value)
         return value
 
@@ -212,6 +210,14 @@ class Net:
                 else:
                     done.add(stack.pop())
                     yield self.parts[value]
+
+
+def _renamed(part: Part, op: Op) -> str | None:
+    """The path of a part for another operator in its place."""
+    if part.path is None:
+        return None
+    scope, dot, last = part.path.rpartition(".")
+    return f"{scope}{dot}{op.name}" if last == part.op.name else part.path
 
 
 def _parts(graph: Graph, flat: Flat) -> Iterator[Part]:

@@ -14,17 +14,20 @@ from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.concat import Concat
 from resgen.ops.flatten import Flatten
 from resgen.ops.global_pool import GlobalPool
+from resgen.ops.matmul import MatMul
 from resgen.ops.norm import Norm
 from resgen.ops.reduce_max import ReduceMax
 from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reshape import Reshape
 from resgen.ops.resize import Resize, neighbours
+from resgen.ops.scale import Scale
 from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
 
 Rule = Callable[[Net, Part], bool]
 #: Operators that give elements in order another shape.
 _SHAPED: Final = (Reshape, Flatten, Unflatten)
+_MOVED: Final = (*_SHAPED, Transpose)
 #: How often a value is written side by side where it has to be repeated.
 _COPIES: Final = 64
 
@@ -42,9 +45,69 @@ def shaped_twice(net: Net, part: Part) -> bool:
     return True
 
 
+def once(net: Net, part: Part) -> bool:
+    """What makes the same of one value as another does is that one."""
+    for value in net.readers[part.inputs[0]]:
+        if value == part.value:
+            return False  # the first of them stays
+        other = net.parts[value]
+        if other.op == part.op and other.inputs == part.inputs:
+            net.bypass(part, value)
+            return True
+    return False
+
+
+def scaled_before(net: Net, part: Part) -> bool:
+    """A fixed factor goes behind a change of shape, where a product may have it."""
+    scale = net.made(part.inputs[0], Scale)
+    readers = (net.parts[value].op for value in net.readers[part.value])
+    if scale is None or not all(isinstance(op, (MatMul, *_MOVED)) for op in readers):
+        return False
+    net.become(part, scale[1], [net.insert(part.op, scale[0].inputs, part)])
+    return True
+
+
+def turned_apart(net: Net, part: Part) -> bool:
+    """A shuffle whose channels are then split and turned leaves them as they were."""
+    turned, split = net.made(part.value, Transpose), net.made(part.inputs[0], Unflatten)
+    mixed = net.made(split[0].inputs[0], ChannelShuffle) if split else None
+    if turned is None or split is None or mixed is None or split[1].axis != 0:
+        return False
+    rank, groups = part.type.rank, mixed[1].groups
+    if _order(turned[1], rank) != (1, 0, *range(2, rank)):
+        return False
+    if split[1].sizes != (mixed[0].type.channels // groups, groups):
+        return False
+    net.become(part, Unflatten(sizes=split[1].sizes[::-1]), mixed[0].inputs)
+    return True
+
+
+def turned_around_merged(net: Net, part: Part) -> bool:
+    """Orders of axes before and after a merge are one, before it."""
+    turned, merged = net.made(part.value, Transpose), net.made(part.inputs[0], Flatten)
+    before = net.made(merged[0].inputs[0], Transpose) if merged else None
+    if turned is None or merged is None or before is None:
+        return False
+    first, last = merged[1].axes or (0, before[0].type.rank - 1)
+    order: list[int] = []
+    for axis in _order(turned[1], part.type.rank):
+        if axis == first:
+            at = len(order)
+            order += range(first, last + 1)
+        else:
+            order.append(axis + (last - first) * (axis > first))
+    turn = net.insert(Transpose(axes=tuple(order)), [before[0].value], part)
+    net.become(part, Flatten(axes=(at, at + last - first)), [turn])
+    return True
+
+
 def turned_twice(net: Net, part: Part) -> bool:
     """Two orders of axes are one, or none."""
     outer, inner = net.made(part.value, Transpose), net.made(part.inputs[0], Transpose)
+    rank = part.type.rank
+    if outer and _order(outer[1], rank) == tuple(range(rank)):
+        net.bypass(part, part.inputs[0])
+        return True
     if outer is None or inner is None:
         return False
     first, second = (_order(p.op, part.type.rank) for p in (inner[0], outer[0]))
@@ -102,7 +165,7 @@ def pooled(net: Net, part: Part) -> bool:
     if found[1].keep:
         net.become(part, pool, part.inputs)
     else:
-        net.become(part, Flatten(), [net.insert(pool, part.inputs, part.path)])
+        net.become(part, Flatten(), [net.insert(pool, part.inputs, part)])
     return True
 
 
@@ -192,20 +255,24 @@ def spread_out(net: Net) -> None:
         if any(part.type.shape[axis] > _COPIES for axis in axes):
             continue
         for axis in axes[:-1]:
-            x = net.insert(Concat(axis=axis), [x] * part.type.shape[axis], part.path)
+            x = net.insert(Concat(axis=axis), [x] * part.type.shape[axis], part)
         last = axes[-1]
         net.become(part, Concat(axis=last), [x] * part.type.shape[last])
 
 
 SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "reshape": (group, shaped_twice),
-    "flatten": (shuffle, group, shaped_twice),
-    "unflatten": (group, shaped_twice),
-    "transpose": (turned_twice,),
-    "channel_shuffle": (unshuffled,),
+    "reshape": (once, group, shaped_twice, scaled_before),
+    "flatten": (once, shuffle, group, shaped_twice, scaled_before),
+    "unflatten": (once, group, shaped_twice, scaled_before),
+    "transpose": (
+        once, turned_twice, turned_apart, turned_around_merged, scaled_before,
+    ),
+    "slice": (once,),
+    "spread": (once,),
+    "channel_shuffle": (once, unshuffled),
     "reduce_mean": (pooled,),
     "reduce_max": (pooled,),
     "concat": (nested,),
     "add": (summed,),
     "take": (nearest,),
-}
+}  # fmt: skip

@@ -1,0 +1,149 @@
+"""Attention that a source spells out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import Final
+
+from resgen.importing.rules.activations import close
+from resgen.importing.rules.net import Net, Part
+from resgen.ops.add import Add
+from resgen.ops.attention import Attention
+from resgen.ops.flatten import Flatten
+from resgen.ops.matmul import MatMul
+from resgen.ops.scale import Scale
+from resgen.ops.slice import Slice
+from resgen.ops.softmax import Softmax
+from resgen.ops.transpose import Transpose
+from resgen.ops.unflatten import Unflatten
+
+Rule = Callable[[Net, Part], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What weights are the softmax of: ``scale queries keys^T + bias``.
+
+    Of queries and keys, whether their positions come before their channels.
+    """
+
+    queries: str
+    keys: str
+    turned: tuple[bool, bool]
+    scale: float
+    bias: str | None
+
+
+def attention(net: Net, part: Part) -> bool:
+    """Two products of matrices with a softmax between."""
+    found = net.made(part.value, MatMul)
+    if found is None:
+        return False
+    left, right = part.inputs
+    op = found[1]
+    # Weights (queries x keys) stand behind, or before.
+    if op.transpose_by and not op.transpose and (scores := _scores(net, right)):
+        values, behind, turned = left, True, False
+    elif not op.transpose and (scores := _scores(net, left)):
+        values, behind, turned = right, False, not op.transpose_by
+    else:
+        return False
+    shape = net.typed(scores.queries).shape
+    heads = shape[-3] if len(shape) > 2 else 1
+    size = shape[-1] if scores.turned[0] else shape[-2]
+    usual = close(scores.scale, 1 / sqrt(size))
+    made = Attention(
+        keys="",
+        values="",
+        heads=heads,
+        scale=None if usual else scores.scale,
+        bias=None if scores.bias is None else "",
+    )
+    sides = zip(
+        (scores.queries, scores.keys, values), (*scores.turned, turned), strict=True
+    )
+    inputs = [_channels_first(net, value, flip, part) for value, flip in sides]
+    if scores.bias is not None:
+        inputs.append(scores.bias)
+    if len(shape) < 3 and behind:
+        net.become(part, made, inputs)
+        return True
+    y = net.insert(made, inputs, part)
+    if len(shape) > 2:
+        each = net.typed(y).channels // heads
+        y = net.insert(Unflatten(sizes=(heads, each)), [y], part)
+    net.become(part, Transpose(axes=_back(len(shape), behind)), [y])
+    return True
+
+
+def _scores(net: Net, value: str) -> Scores | None:
+    """What a softmax over the last axis is of."""
+    weights = net.made(value, Softmax)
+    if weights is None or weights[1].axis != weights[0].type.rank - 1:
+        return None
+    (value,), bias = weights[0].inputs, None
+    if (total := net.made(value, Add)) and len(total[0].inputs) == 2:
+        for value, other in (total[0].inputs, total[0].inputs[::-1]):
+            if _product(net, value, None):
+                bias = other
+                break
+        else:
+            return None
+    return _product(net, value, bias)
+
+
+def _product(net: Net, value: str, bias: str | None) -> Scores | None:
+    value, scale = _unscaled(net, value)
+    product = net.made(value, MatMul)
+    if product is None:
+        return None
+    (queries, a), (keys, b) = (_unscaled(net, v) for v in product[0].inputs)
+    turned = (not product[1].transpose, product[1].transpose_by)
+    return Scores(queries, keys, turned, scale * a * b, bias)
+
+
+def _unscaled(net: Net, value: str) -> tuple[str, float]:
+    found = net.made(value, Scale)
+    return (found[0].inputs[0], found[1].by) if found else (value, 1.0)
+
+
+def _channels_first(net: Net, value: str, turned: bool, like: Part) -> str:
+    """``(..., heads, size, positions)`` as ``channels x ... x positions``."""
+    rank = net.typed(value).rank
+    last = (rank - 1, rank - 2) if turned else (rank - 2, rank - 1)
+    order = last if rank < 3 else (rank - 3, last[0], *range(rank - 3), last[1])
+    if order != tuple(range(rank)):
+        value = net.insert(Transpose(axes=order), [value], like)
+    return value if rank < 3 else net.insert(Flatten(axes=(0, 1)), [value], like)
+
+
+def _back(rank: int, behind: bool) -> tuple[int, ...]:
+    """From ``(heads, size, ..., positions)`` to what the product yielded."""
+    if rank < 3:
+        return (1, 0)
+    last = (1, rank - 1) if behind else (rank - 1, 1)
+    return (*range(2, rank - 1), 0, *last)
+
+
+def parted(net: Net, part: Part) -> bool:
+    """A part of a split axis, merged again, is a part of the axis."""
+    cut = net.made(part.inputs[0], Slice)
+    split = net.made(cut[0].inputs[0], Unflatten) if cut else None
+    if cut is None or split is None or cut[1].axis != 0 or split[1].axis != 0:
+        return False
+    (x,) = split[0].inputs
+    rest = prod(split[1].sizes[1:])
+    size = cut[0].type.channels * rest
+    if part.type.shape != (size, *net.typed(x).shape[1:]):
+        return False
+    net.become(part, Slice(start=cut[1].start * rest, size=size), [x])
+    return True
+
+
+ATTENTION: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "matmul": (attention,),
+    "flatten": (parted,),
+    "reshape": (parted,),
+}
