@@ -58,11 +58,9 @@ class Reader(Source):
         )
 
     def flat(self) -> Flat:
-        """What was read, once all of it is."""
+        """What was read; where something cannot be, an operator stands in its place."""
         for node in self.nodes:
             self._read(node)
-        if self.troubles:
-            raise self._refusal()
         asked = self._outputs()
         outputs = []
         for name, tensor in asked.items():
@@ -76,10 +74,10 @@ class Reader(Source):
         return self.calls.to.flat(outputs)
 
     def check_spoken(self, flat: Flat) -> None:
-        """Refuse what no rule has found a word for, by the nodes that it is of."""
+        """Refuse what was not read, and what no rule has found a word for."""
         makers = {name: node for node in self.nodes for name in node.outputs}
         for part in flat.graph.nodes:
-            if isinstance(part.op, UNSPOKEN):
+            if isinstance(part.op, UNSPOKEN) and not isinstance(part.op, Unknown):
                 tensor = flat.tensors.get(part.name)
                 node = makers.get(tensor.name) if tensor else None
                 name = node.name if node else part.name
@@ -184,15 +182,18 @@ class Reader(Source):
     def _fail(self, node: FileNode, why: str) -> None:
         """Remember what cannot be read; the rest is read as if it were there."""
         self.troubles[node.name] = f"{node.op_type}: {why}" if why else node.op_type
+        seen = (self.seen.get(name) for name in node.inputs)
+        reads = [x.value for x in seen if isinstance(x, View)] or [INPUT]
         for name in node.outputs:
             if name:
                 shape = self.traced.shapes.get(name, (self.batch, 1))
-                made = self.calls.emit(Unknown(shape=tuple(shape[1:])), [INPUT])
+                made = self.calls.emit(Unknown(shape=tuple(shape[1:])), reads)
                 self.seen[name] = self.calls.seen(made)
 
     def _refusal(self) -> ResgenError:
         """All that cannot be read, the first of it in full."""
-        (first, what), *rest = self.troubles.items()
+        found = sorted(self.troubles.items(), key=lambda item: self._at(item[0]))
+        (first, what), *rest = found
         kind, colon, why = what.partition(": ")
         message = f'{self.traced.path}: the node "{first}" ({kind}) cannot be read'
         message += f": {why}" if colon else ", no operator of a spec does what it does"

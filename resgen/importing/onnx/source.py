@@ -23,7 +23,7 @@ from resgen.ops.types import TensorType
 #: Operators that work on the last axis of what they are given.
 _LAST: Final = ("Gemm", "LayerNormalization", "RMSNormalization")
 #: A path as torch has it: the names that people give to single numbers, too.
-_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.\w+)*\.[A-Za-z_]\w*")
+_DOTTED: Final = re.compile(r"\w+(\.\w+)*\.[A-Za-z_]\w*")
 
 
 class Source:

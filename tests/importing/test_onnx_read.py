@@ -1,0 +1,281 @@
+"""ONNX files of others: what is read computes the same, and what cannot be is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torch.nn import functional as F
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import INPUT
+from resgen.importing.flat import Flat
+from resgen.importing.onnx.read import read
+from resgen.lower.onnx import to_model
+
+Array = np.ndarray[Any, Any]
+
+
+def run(model: bytes, x: Array) -> Array:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def assert_equal(path: Path, flat: Flat, batches: Sequence[int] = (1, 2)) -> None:
+    """The file and what was read of it give one output, on inputs of ours."""
+    ours = to_model(flat.graph, flat.weights).SerializeToString()
+    axes = flat.tensors[INPUT].axes
+    for batch in batches:
+        shape = (batch, *flat.graph.inputs[0].type.shape)
+        x = np.random.default_rng(batch).normal(size=shape).astype("f4")
+        given = x.transpose(0, *(axis + 1 for axis in axes))
+        wanted = run(path.read_bytes(), np.ascontiguousarray(given))
+        np.testing.assert_allclose(run(ours, x), wanted, rtol=1e-4, atol=1e-5)
+
+
+def kinds(flat: Flat) -> Counter[str]:
+    return Counter(getattr(n.op, "type", n.op.name) for n in flat.graph.nodes)
+
+
+def exported(module: nn.Module, path: Path, *shape: int) -> Path:
+    """By torch's first exporter, which needs nothing that the suite lacks."""
+    torch.onnx.export(
+        module.eval(),
+        (torch.zeros(1, *shape),),
+        path,
+        dynamo=False,
+        input_names=["x"],
+        dynamic_axes={"x": {0: "batch"}},
+        opset_version=17,
+    )
+    return path
+
+
+def made(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    weights: Mapping[str, Array],
+    *,
+    shape: Sequence[int | str] = ("n", 4, 8, 8),
+    opset: int = 17,
+) -> Path:
+    """A file of these nodes from "x" to "y"."""
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [onnx.ValueInfoProto(name="y")],
+        [numpy_helper.from_array(a, name) for name, a in weights.items()],
+    )
+    sets = [helper.make_opsetid("", opset), helper.make_opsetid("own", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    return path
+
+
+class Block(nn.Module):
+    """A residual unit whose gates are arithmetic."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4, 8, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, 8)
+        self.conv2 = nn.Conv2d(8, 4, 1)
+        self.gamma = nn.Parameter(torch.rand(4, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.silu(self.bn1(self.conv1(x)))
+        gate = self.fc(y.mean((2, 3)))
+        y = y * (F.relu6(gate + 3) / 6)[:, :, None, None]
+        return x + self.gamma * self.conv2(y * F.hardtanh(y + 3, 0, 6) / 6)
+
+
+def test_a_network_of_torch_keeps_its_names(tmp_path: Path) -> None:
+    stem, head = nn.Conv2d(3, 4, 3, 2), nn.Linear(64, 5)
+    module = nn.Sequential(stem, Block(), nn.Flatten(), head)
+    path = exported(module, tmp_path / "net.onnx", 3, 9, 9)
+    flat = read(path)
+    assert_equal(path, flat)
+    found = kinds(flat)
+    assert found["silu"] == found["hardswish"] == found["hardsigmoid"] == 1
+    assert (found["channel_scale"], found["offset"]) == (1, 0)
+    names = {node.name for node in flat.graph.nodes}
+    assert {"0", "1.conv1", "1.fc", "1.conv2", "3"} <= names
+    assert {"1.conv2.weight", "1.gamma", "3.bias"} <= flat.weights.keys()
+
+
+class Attend(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(12)
+        self.qkv = nn.Linear(12, 36)
+        self.proj = nn.Linear(12, 12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2).transpose(1, 2)
+        batch, count, size = tokens.shape
+        parts = self.qkv(self.norm(tokens)).reshape(batch, count, 3, 3, size // 3)
+        q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        weights = (q @ k.transpose(-2, -1) * 0.5).softmax(-1)
+        found = (weights @ v).transpose(1, 2).reshape(batch, count, size)
+        return tokens + self.proj(found)
+
+
+def test_attention_that_is_spelled_out_is_one_operator(tmp_path: Path) -> None:
+    path = exported(Attend(), tmp_path / "net.onnx", 12, 3, 4)
+    flat = read(path)
+    assert_equal(path, flat)
+    found = kinds(flat)
+    assert (found["attention"], found["slice"], found["linear"]) == (1, 3, 2)
+    assert not {"matmul", "unflatten"} & found.keys()
+
+
+class Spelled(nn.Module):
+    """Norms as arithmetic, which exporters write where they have no operator."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        centred = x - x.mean(1, keepdim=True)
+        layer = centred / (centred.pow(2).mean(1, keepdim=True) + 1e-3).sqrt()
+        rms = layer * (layer * layer).mean(1, keepdim=True).add(1e-2).rsqrt()
+        unit = rms / rms.norm(dim=1, keepdim=True).clamp(min=1e-3)
+        tanh = torch.tanh(0.7978845608 * (unit + 0.044715 * unit**3))
+        return torch.relu(0.5 * unit * (1 + tanh)).clamp(max=6)
+
+
+def test_norms_and_activations_as_arithmetic_are_recognised(tmp_path: Path) -> None:
+    path = exported(Spelled(), tmp_path / "net.onnx", 6, 3, 4)
+    flat = read(path)
+    assert_equal(path, flat)
+    ops = ["layer", "rms", "unit_norm", "gelu", "relu6"]
+    assert kinds(flat) == Counter(ops)
+
+
+def test_channels_last_vanish(tmp_path: Path) -> None:
+    """As tf2onnx writes them: turned before each convolution, and back behind it."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "net/conv/kernel:0": rng.normal(size=(6, 4, 3, 3)).astype("f4"),
+        "net/conv/bias:0": rng.normal(size=(1, 1, 1, 6)).astype("f4"),
+        "net/fc/kernel:0": rng.normal(size=(6, 5)).astype("f4"),
+    }
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["a"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "Conv", ["a", "net/conv/kernel:0"], ["b"], auto_pad="SAME_UPPER",
+            strides=[2, 2],
+        ),
+        helper.make_node("Transpose", ["b"], ["c"], perm=[0, 2, 3, 1]),
+        helper.make_node("Add", ["c", "net/conv/bias:0"], ["d"]),
+        helper.make_node("Relu", ["d"], ["e"]),
+        helper.make_node("ReduceMean", ["e"], ["f"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["f", "net/fc/kernel:0"], ["y"]),
+    ]  # fmt: skip
+    path = made(tmp_path / "net.onnx", nodes, weights, shape=("n", 8, 8, 4))
+    flat = read(path)
+    assert_equal(path, flat)
+    assert flat.graph.inputs[0].type.shape == (4, 8, 8)
+    kept = ["pad_same", "conv", "relu", "avg", "flatten", "linear"]
+    assert kinds(flat) == Counter(kept)
+
+
+def test_branches_that_sizes_decide_are_taken(tmp_path: Path) -> None:
+    branches = {
+        name: helper.make_graph(
+            [helper.make_node(op, ["x"], [name])],
+            name,
+            [],
+            [onnx.ValueInfoProto(name=name)],
+        )
+        for name, op in (("one", "Relu"), ("other", "Sigmoid"))
+    }
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], start=1, end=2),
+        helper.make_node("Squeeze", ["s"], ["t"]),
+        helper.make_node("Equal", ["t", "four"], ["c"]),
+        helper.make_node(
+            "If",
+            ["c"],
+            ["y"],
+            then_branch=branches["one"],
+            else_branch=branches["other"],
+        ),
+    ]
+    path = made(tmp_path / "net.onnx", nodes, {"four": np.array(4, np.int64)})
+    flat = read(path)
+    assert_equal(path, flat)
+    assert kinds(flat) == Counter(["relu"])
+
+
+def test_what_is_not_read_is_told_all_at_once(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="first"),
+        helper.make_node("Sin", ["a"], ["b"], name="wave"),
+        helper.make_node("Erf", ["b"], ["c"], name="error"),
+        helper.make_node("CumSum", ["c", "axis"], ["y"], name="sum"),
+    ]
+    path = made(tmp_path / "net.onnx", nodes, {"axis": np.array(1, np.int64)})
+    with pytest.raises(ResgenError) as caught:
+        read(path)
+    for word in ("wave", "Sin", "error", "Erf", "sum", "CumSum"):
+        assert word in caught.value.message
+    assert "--cut first" in (caught.value.hint or "")
+    flat = read(path, cut="first")
+    assert kinds(flat) == Counter(["relu"])
+    with pytest.raises(ResgenError, match='no node "nowhere"'):
+        read(path, cut="nowhere")
+
+
+def test_operators_of_other_domains_are_refused_by_name(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Twist", ["x"], ["y"], name="odd", domain="own")]
+    with pytest.raises(ResgenError, match="does not load"):
+        read(made(tmp_path / "net.onnx", nodes, {}))
+
+
+def test_sizes_left_open_are_asked_for(tmp_path: Path) -> None:
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {}, shape=("n", 4, "h", "w"))
+    with pytest.raises(ResgenError, match=r"\(4, \?, \?\)"):
+        read(path)
+    assert_equal(path, read(path, size=(4, 6, 5)))
+
+
+def test_files_of_several_inputs_and_of_whole_numbers_are_refused(
+    tmp_path: Path,
+) -> None:
+    node = helper.make_node("Add", ["x", "z"], ["y"])
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 3)) for name in "xz"
+    ]
+    graph = helper.make_graph([node], "net", inputs, [onnx.ValueInfoProto(name="y")])
+    path = tmp_path / "net.onnx"
+    sets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    with pytest.raises(ResgenError, match='2 inputs \\("x", "z"\\)'):
+        read(path)
+    inputs[:] = [helper.make_tensor_value_info("x", TensorProto.INT64, (1, 3))]
+    node = helper.make_node("Abs", ["x"], ["y"])
+    graph = helper.make_graph([node], "net", inputs, [onnx.ValueInfoProto(name="y")])
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    with pytest.raises(ResgenError, match="is of int64"):
+        read(path)
+
+
+def test_every_initialiser_is_placed_or_accounted_for(tmp_path: Path) -> None:
+    head = nn.Linear(36, 2)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Flatten(), head)
+    path = exported(module, tmp_path / "net.onnx", 3, 5, 5)
+    flat = read(path)
+    placed = {s for sources in flat.sources.values() for s in sources}
+    told = {s for note in flat.notes for s in note.sources}
+    held = {tensor.name for tensor in onnx.load(path).graph.initializer}
+    assert placed
+    assert held <= placed | told
