@@ -22,6 +22,8 @@ from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
 
+# torch's first exporter says of itself that it is the old one.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 Array = np.ndarray[Any, Any]
 
 
