@@ -10,7 +10,7 @@ tokens that repeats is a unit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import groupby
@@ -33,6 +33,8 @@ _LONGEST: Final = 12
 _ENOUGH: Final = 0.5
 #: The key of a merge that begins the network, which is of the stem.
 _STEM: Final = "stem"
+#: What stands between stages.
+_POOLS: Final = ("max_pool", "avg_pool", "blur_pool", "resize", "upsample")
 #: After these there are no units.
 _HEAD: Final = ("global_pool", "flatten")
 
@@ -184,34 +186,45 @@ def _growing(row: Sequence[Item | Unit]) -> set[int]:
 
 
 class _Kinds:
-    """Rows of tokens that are alike, each called by the first of its kind."""
+    """Rows of tokens of merges; those that are alike are of one kind."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, ...]] = []
-        self.known: dict[tuple[str, ...], int] = {}
-        self.shortcuts: dict[int, bool] = {}  # whether any is more than the identity
+        self.first: list[tuple[str, ...]] = []  # the first row of each kind
+        self.rows: dict[tuple[str, ...], int] = {}
+        self.projected: set[int] = set()  # where a shortcut has maps
 
-    def of(self, row: tuple[str, ...]) -> int:
-        if row not in self.known:
-            near = (
-                at for at, other in enumerate(self.rows) if alike(row, other) >= ALIKE
-            )
-            at = next(near, len(self.rows))
-            if at == len(self.rows):
-                self.rows.append(row)
-            elif len(row) > len(self.rows[at]):
-                self.rows[at] = row  # the longest tells what others leave out
-            self.known[row] = at
-        return self.known[row]
+    def of(self, element: Element) -> int:
+        """The kind of a merge."""
+        row = tokens([element])
+        if row not in self.rows:
+            near = (n for n, other in enumerate(self.first) if alike(row, other))
+            kind = next(near, len(self.first))
+            if kind == len(self.first):
+                self.first.append(row)
+            self.rows[row] = kind
+        kind = self.rows[row]
+        around = shortcut(element)
+        if around is None or maps(around):
+            self.projected.add(kind)
+        return kind
+
+    def branches(self) -> dict[tuple[str, ...], int]:
+        """The branches of residuals whose shortcuts are without maps, by their kind."""
+        return {
+            row[:-1]: kind
+            for row, kind in self.rows.items()
+            if row[1:] and kind not in self.projected
+        }
 
 
 def alike(a: Sequence[str], b: Sequence[str]) -> float:
-    """How alike two rows of tokens are: the share that they have in common."""
+    """The share that two rows of tokens have in common, or 0 if they compute apart."""
     if a == b:
         return 1.0
     if a[-1:] != b[-1:] or max(len(a), len(b)) > _COMPARED:
         return 0.0
-    return SequenceMatcher(None, a, b, autojunk=False).ratio()
+    ratio = SequenceMatcher(None, a, b, autojunk=False).ratio()
+    return ratio if ratio >= ALIKE else 0.0
 
 
 def token(element: Element) -> str:
@@ -287,11 +300,7 @@ def _items(body: Body, enters: TensorType, kinds: _Kinds) -> Iterator[Item]:
             enters = last.leaves
         key = token(element)
         if element.branches and element.kind != "outputs":
-            inside = tokens([element])
-            kind = kinds.of(inside)
-            around = shortcut(element)
-            kinds.shortcuts[kind] = kinds.shortcuts.get(kind, False) or around != []
-            key = f"{kind}"
+            key = f"{kinds.of(element)}"
         last = Item(key, [element], enters, maps([element]))
     if last is not None:
         yield last
@@ -301,47 +310,52 @@ def _items(body: Body, enters: TensorType, kinds: _Kinds) -> Iterator[Item]:
 
 
 def _wrapped(items: list[Item], kinds: _Kinds, *, first: bool) -> list[Item]:
-    """The items, those in a row together that resemble a residual branch."""
+    """The items, those in a row together that resemble a residual branch.
+
+    A residual without a shortcut is one whose shape changes.
+    """
+    rows = kinds.branches()
+    inside = {f"{kind}" for kind in rows.values()}
     start = next((at for at, item in enumerate(items) if item.maps), 0) if first else -1
     made: list[Item] = items[: start + 1]
-    for inline, run in groupby(items[start + 1 :], lambda item: not item.key.isdigit()):
+    for inline, run in groupby(items[start + 1 :], lambda item: item.key not in inside):
         gap = list(run)
-        if inline:
-            for kind, row in sorted(
-                enumerate(kinds.rows), key=lambda each: -len(each[1])
-            ):
-                if row[1:][-1:] == ("add",) and not kinds.shortcuts.get(kind, True):
-                    gap = _windows(gap, row[:-1], str(kind))
-        made.extend(gap)
+        made.extend(_windows(gap, rows) if inline and rows else gap)
     return made
 
 
-def _windows(gap: list[Item], row: tuple[str, ...], key: str) -> list[Item]:
-    """A gap with the best windows that resemble a row as one item each."""
-    best: list[tuple[float, int]] = [(0.0, 0)]  # of what ends here, and its length
-    allowed = set(row)
+def _windows(gap: list[Item], rows: Mapping[tuple[str, ...], int]) -> list[Item]:
+    """A gap with the best windows that resemble one of the rows as an item each."""
+    best: list[tuple[float, int, int]] = [(0.0, 0, 0)]  # of what ends here; its length
+    longest = max(len(row) for row in rows) * 1.4
+    lasts = {(), *(row[-1:] for row in rows)}
+    told = [tokens(item.elements) for item in gap]
     for end in range(1, len(gap) + 1):
-        found = (best[-1][0], 0)
-        if gap[end - 1].key == row[-1]:
-            for begin in range(end - 2, max(end - len(row) - 3, -1), -1):
-                window = [item.key for item in gap[begin:end]]
-                if window[0] not in allowed:
-                    break
-                if sum(item.maps > 0 for item in gap[begin:end]) < 2:
-                    continue
-                gain = alike(tuple(window), row) - _RESEMBLES
-                if (gap[begin].maps or window[0] == row[0]) and gain > 0:
-                    found = max(found, (best[begin][0] + gain, end - begin))
+        found = (best[-1][0], 0, 0)
+        window: tuple[str, ...] = ()
+        for begin in range(end - 1, -1, -1):
+            window = told[begin] + window
+            if gap[begin].key in _HEAD or window[-1:] not in lasts:
+                break
+            if len(window) > longest:
+                break
+            inner = gap[begin:end]
+            changes = inner[0].enters != inner[-1].leaves
+            if changes and inner[0].maps and sum(item.maps for item in inner) > 1:
+                like, kind = max((alike(window, row), n) for row, n in rows.items())
+                if like > _RESEMBLES:
+                    gain = best[begin][0] + like - _RESEMBLES
+                    found = max(found, (gain, end - begin, kind))
         best.append(found)
     made: list[Item] = []
     end = len(gap)
     while end:
-        length = best[end][1]
+        _, length, kind = best[end]
         inner = gap[end - (length or 1) : end]
         if length:
             elements = [element for item in inner for element in item.elements]
             count = sum(item.maps for item in inner)
-            made.append(Item(key, elements, inner[0].enters, count))
+            made.append(Item(f"{kind}", elements, inner[0].enters, count))
         else:
             made.extend(inner)
         end -= length or 1
@@ -368,7 +382,8 @@ def _pattern(row: Sequence[Item | Unit]) -> tuple[str, ...]:
                 continue
             if at < ends.get(keys, 0):
                 continue
-            if at == ends.get(keys):
+            between = row[ends.get(keys, len(row)) : at]
+            if keys in ends and all(_pools(each) for each in between):
                 repeated[keys] = None
             ends[keys] = at + length
             covered[keys] = covered.get(keys, 0) + sum(item.maps for item in items)
@@ -382,6 +397,10 @@ def _pattern(row: Sequence[Item | Unit]) -> tuple[str, ...]:
     return ()
 
 
+def _pools(each: Item | Unit) -> bool:
+    return isinstance(each, Item) and each.key in _POOLS
+
+
 def _possible(keys: Sequence[str], merges: bool) -> bool:
     """Whether a unit may have these tokens: a merge, if there are any.
 
@@ -392,7 +411,7 @@ def _possible(keys: Sequence[str], merges: bool) -> bool:
     if not (keys[0].isdigit() or keys[0] in _WEIGHTS):
         return False
     if merges:
-        return any(key.isdigit() for key in keys)
+        return any(key.isdigit() for key in keys) and keys[-1] not in _POOLS
     mixes = any(key in ("conv", "depthwise") for key in keys)
     return mixes and any(key in ("act", "norm") for key in keys)
 
@@ -446,8 +465,8 @@ def _led(row: Iterable[Item | Unit], kinds: _Kinds) -> Iterator[Item | Unit]:
         lead = [item.key for item in held[-2:]]
         head = each.items[0]
         if lead == ["norm", "act"] and head.key.isdigit():
-            usual = kinds.rows[int(head.key)][:2]
-            if usual == ("norm", "act") != tokens(head.elements)[:2]:
+            usual = {r[:2] for r, kind in kinds.rows.items() if f"{kind}" == head.key}
+            if ("norm", "act") in usual - {tokens(head.elements)[:2]}:
                 each.items[:0] = held[-2:]
                 del held[-2:]
         yield from held

@@ -20,9 +20,9 @@ from resgen.importing.names import by_paths, by_structure, paths
 #: Families whose stages are more than units in a row at one width and size: stages in
 #: stages, or cut where a person would not see it.
 OTHERWISE = re.compile(
-    "csp|dla|hrnet|fcos|retina|lraspp|yolo|googlenet|inception|selecsls|vovnet|plain"
+    "csp|dla|hrnet|fcos|retina|lraspp|yolo|googlenet|inception|selecsls|plain"
     "|lcnet|mobileone|mnasnet[01]|mobilenetv4|mobilenetv3_small_050|ghostnet|rexnet"
-    "|xception|resnet_signal|efficientnetv2"
+    "|xception|resnet_signal"
 )
 RESIDUAL = [name for name in GOLDEN if not OTHERWISE.search(name)]
 
