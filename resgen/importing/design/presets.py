@@ -213,6 +213,12 @@ class Presets:
         best = _score(made, sought)
         if start is None and best < LIKE and not _akin(made, sought):
             return None
+        if of == "block":
+            acts = {
+                p.attributes.get("type") for p in walk(sought.body) if p.kind == "act"
+            }
+            choices = tuple(sorted(act or "relu" for act in acts))
+            params = {"act": Param("enum", None, choices=choices), **params}
         budget = self.trials + _TRIALS
 
         def better(values: Iterator[Any], key: str, default: Any) -> bool:

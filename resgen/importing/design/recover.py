@@ -355,7 +355,10 @@ class Assembly:
             sought = _sought(unit, unit is self.first)
             if self.presets is not None and of_block(sought, self.presets):
                 continue
-            body = [sequence(unit.path[len(stage.path) :].lstrip("."), unit.body)]
+            body = [
+                sequence(each.path[len(stage.path) :].lstrip("."), each.body)
+                for each in stage.units
+            ]
             made["body"] = _only(self._literal(body))
             stage.units = []
 
@@ -400,6 +403,10 @@ class Assembly:
         params = definition(made.name)
         said: dict[str, Any] = {}
         told: dict[str, Parameter] = {}
+        act = self.defaults.get("act", {}).get("type", "relu")
+        acts = [given.get("act", act) for given in made.arguments]
+        if not _even(acts, writer.uses.stage):
+            return None
         for key, param in params.items():
             if not any(key in given for given in made.arguments):
                 continue
@@ -415,6 +422,7 @@ class Assembly:
             told[key] = parameter
         self.said.update(said)
         writer.params = told
+        writer.acts = acts
         writer.taken = {"width", "stride"} & set(params)
         return made.name
 

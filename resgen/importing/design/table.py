@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from resgen.graph.ir import INPUT
 from resgen.importing.design.parts import Part, Parts, sequence, stride, walk
@@ -27,6 +27,12 @@ from resgen.importing.design.unify import (
 from resgen.ops.types import TensorType
 
 _NUMBER = re.compile(r"\d+")
+
+
+#: Groups from this number on are of too little to be what a network is made of.
+SLIGHT: Final = 1000
+#: What of a template a unit may lack that stands among others of it.
+AMONG: Final = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -206,11 +212,28 @@ def grouped(
         kept.append((one, other))
         groups[best[0]] = joint
         del groups[best[1]]
+    groups = _adopted(groups)
     found = [group for group in groups if _worthy(group)]
-    for at, group in enumerate(found):
+    rest = [group for group in groups if not _worthy(group)]
+    for at, group in enumerate([*found, *rest]):
         for unit in group:
-            unit.group = at
+            unit.group = at if at < len(found) else SLIGHT + at
     return found
+
+
+def _adopted(groups: list[list[Unit]]) -> list[list[Unit]]:
+    """The groups, a unit of its own kind with those that it stands among."""
+    lone = [group for group in groups if len(group) == 1]
+    for group in lone:
+        holder = _holder(group[0])
+        for other in groups:
+            among = other is not group and holder in map(_holder, other)
+            if among and difference(_kinds_of(other) + _kinds_of(group)) <= AMONG:
+                other.extend(group)
+                other.sort(key=lambda unit: number(unit.path) or 0)
+                groups = [each for each in groups if each is not group]
+                break
+    return groups
 
 
 def _kinds_of(group: Sequence[Unit]) -> list[Parts]:
@@ -236,7 +259,7 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
     items = list(found)
     counts: dict[int, int] = defaultdict(int)
     for item in items:
-        if isinstance(item, Unit) and item.group >= 0:
+        if isinstance(item, Unit) and 0 <= item.group < SLIGHT:
             counts[item.group] += 1
 
     holders = {

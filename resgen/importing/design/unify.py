@@ -100,7 +100,9 @@ def optional(made: Template, held: Sequence[bool] | None = None) -> tuple[int, i
             continue
         total += slot.weight
         # A projection is there where the shape changes, which is no irregularity.
-        inner = slot.bodies[:1] if slot.kind == "residual" else slot.bodies
+        inner = slot.bodies
+        if slot.kind == "residual":
+            inner = [body for n, body in enumerate(inner) if n != 1]
         for body in inner:
             m, t = optional(body, present)
             missing += m
@@ -128,6 +130,12 @@ def core(body: Parts) -> Any:
 def fitted(instances: Sequence[Parts]) -> list[Parts]:
     """The bodies, those without a shortcut as residual ones where others have one."""
     around = [_residual(body) for body in instances]
+    before = _before(instances, around)
+    if before:
+        return [
+            _with_pre(body, at or 0, before)
+            for body, at in zip(instances, around, strict=True)
+        ]
     if all(a is None for a in around) or None not in around:
         return list(instances)
     plain = [b for b, at in zip(instances, around, strict=True) if at is None]
@@ -157,6 +165,41 @@ def fitted(instances: Sequence[Parts]) -> list[Parts]:
         )
         made.append([part, *after])
     return made
+
+
+def _before(instances: Sequence[Parts], around: Sequence[int | None]) -> int:
+    """How many parts stand before branch and shortcut where that projects.
+
+    Where it does not they are the first of the branch: a pre-activation. 0 if not so.
+    """
+    if None in around or len(set(around)) != 2 or 0 not in around:
+        return 0
+    count = max(at or 0 for at in around)
+    shape = None
+    for body, at in zip(instances, around, strict=True):
+        part = body[at or 0]
+        first = body[:count] if at else part.bodies[0][:count]
+        if bool(at) != bool(part.bodies[1]) or len(part.bodies[0]) <= count:
+            return 0
+        keys = [each.key() for each in first]
+        if shape not in (None, keys) or any(each.name for each in first):
+            return 0
+        shape = keys
+    return count
+
+
+def _with_pre(body: Parts, at: int, count: int) -> Parts:
+    """The body with a third one in its residual part: what comes before both sides."""
+    part = body[at]
+    branch, project = part.bodies
+    pre = body[:at] if at else branch[:count]
+    made = replace(
+        part,
+        bodies=[branch if at else branch[count:], project, pre],
+        enters=body[0].enters if at else part.enters,
+        weight=part.weight + (sum(p.weight for p in pre) if at else 0),
+    )
+    return [made, *body[at + 1 :]]
 
 
 def _residual(body: Parts) -> int | None:

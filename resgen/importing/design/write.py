@@ -26,6 +26,8 @@ from resgen.spec.params import REQUIRED, Param
 #: What parameters for attributes are called.
 _CALLED: Final = {"out": "mid", "to": "size", "by": "factor"}
 _ORDINALS: Final = ("second", "third", "fourth", "fifth", "sixth", "seventh")
+#: That an attribute need not be said.
+_SILENT: Final = object()
 #: Operators, and attributes of theirs, that a whole network may have alike.
 _ALIKE: Final = {
     "act": ("type", "negative_slope", "approximate"),
@@ -34,6 +36,8 @@ _ALIKE: Final = {
 }
 #: Activations that weigh what they are multiplied by.
 _GATES: Final = ("sigmoid", "hardsigmoid", "softmax", "tanh")
+#: Attributes that may say one number for all axes.
+_AXES: Final = ("kernel", "stride", "padding", "dilation", "factor")
 #: Attributes that are numbers of channels.
 _CHANNELS: Final = ("out", "groups", "to", "size", "start")
 
@@ -187,7 +191,7 @@ class Writer:
         keys = [*slot.said(), *(k for k in self.defaults.get(kind, {}))]
         for key in dict.fromkeys(keys):
             text = self._attribute(slot, key, present)
-            if text is not UNSAID:
+            if text is not _SILENT:
                 made[key] = text
         return made
 
@@ -203,6 +207,9 @@ class Writer:
                     for p in slot.parts
                 ]
                 given[key] = self._argument(slot, key, param, values)
+        if self.acts is not None and "act" in definition(name):
+            usual = self.defaults.get("act", {}).get("type", "relu")
+            given.setdefault("act", {"op": "act", "type": usual})
         made = {"use": name}
         if slot.path:
             made["as"] = slot.path
@@ -231,8 +238,10 @@ class Writer:
         return {"as": slot.path, "seq": inner}
 
     def _residual(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
-        branch, project = slot.bodies
+        branch, project, *pre = slot.bodies
         made: dict[str, Any] = {"residual": self._body(branch, present)}
+        if pre:
+            made = {"pre": self._body(pre[0], present), **made}
         shortcut: dict[str, Any] = {}
         merges = [
             None if part is None else part.attributes.get("merge", "add")
@@ -261,6 +270,8 @@ class Writer:
                     text = condition(there, self._known(self._here(slot)))
                     text = text or self._boolean("project", there)
                 shortcut["when"] = text
+            if pre:
+                shortcut["tap"] = "pre"
         if shortcut:
             made["shortcut"] = shortcut
         return made
@@ -348,9 +359,11 @@ class Writer:
         told = [v for v, p in zip(values, present, strict=True) if p]
         if slot.kind == "act" and key == "type" and self.acts is not None:
             if same(values, self.acts):
-                return UNSAID
-        elif around is not UNSAID and all(v == around for v in told):
-            return UNSAID
+                return _SILENT
+        elif all(v == around for v in told):
+            return _SILENT
+        if all(v is None for v in told):
+            return None  # in spite of what the defaults say
         return self._number(slot, key, values)
 
     def _number(self, slot: Slot, key: str, values: list[Any]) -> Any:
@@ -365,6 +378,10 @@ class Writer:
             if self.uses.count == 1 or not channels or not self._narrow(values):
                 return value
         lists = [v for v in values if isinstance(v, list)]
+        if lists and key in _AXES:
+            count = len(lists[0])
+            values = [[v] * count if isinstance(v, int) else v for v in values]
+            lists = [v for v in values if isinstance(v, list)]
         if lists and len({len(v) for v in lists}) == 1:
             columns = [
                 [None if v is None else v[n] for v in values]
