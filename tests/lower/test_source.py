@@ -113,8 +113,10 @@ def code_lines(text: str) -> int:
 @pytest.mark.slow
 def test_a_network_of_the_zoo_is_the_same(name: str, tmp_path: Path) -> None:
     graph = graph_of(name)
+    text = to_python(graph)
+    assert_formatted(text, tmp_path)
     train = resgen.analyse(graph).macs < 1e9 and len(graph.nodes) < 400
-    assert_alike(graph, to_python(graph), tmp_path, train=train)
+    assert_alike(graph, text, tmp_path, train=train)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +182,13 @@ def test_it_is_formatted_and_imports_torch_alone(source: Any, tmp_path: Path) ->
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
     assert tops <= {"torch", "math", "typing", "functools"}
+    assert_formatted(text, tmp_path)
+
+
+def assert_formatted(text: str, folder: Path) -> None:
+    """As ruff formats and sorts it."""
     ruff = pytest.importorskip("ruff").find_ruff_bin()
-    path = tmp_path / "model.py"
+    path = folder / "model.py"
     path.write_text(text)
     shared = ["--isolated", "--no-cache", "--line-length", "88", str(path)]
     words = [["format", "--check"], ["check", "--select", "E,W,F,I,UP,B"]]

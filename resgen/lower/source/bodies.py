@@ -55,7 +55,8 @@ class Step:
         """What must agree for two steps to be one line of code."""
         path = "" if self.plain else self.path
         shape = None if self.expr is None else skeleton(self.expr)
-        return self.module, path, shape, self.parameters, len(self.outputs), self.apart
+        ports = len(self.inputs), len(self.outputs)
+        return self.module, path, shape, self.parameters, ports, self.apart
 
     @property
     def passes(self) -> bool:
@@ -270,7 +271,7 @@ def _chain(steps: Sequence[Step]) -> Chain | None:
     found = [(n, s.expr) for n, s in zip(names, steps, strict=True) if s.expr]
     if len({name for name, _ in found}) < len(steps):
         return None
-    if len(found) == 1 and found[0][0] == "1":
+    if names == [str(at) for at in range(1, len(names) + 1)]:
         found.insert(0, ("0", Call("nn.Identity")))  # one that is left out
     return Chain(tuple(found))
 

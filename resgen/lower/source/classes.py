@@ -217,6 +217,8 @@ def _order(made: Class, uses: Sequence[int]) -> None:
     for argument in made.arguments:
         kind = argument.name
         usual, often = _usual(argument.values, uses)
+        if argument.default is not ABSENT:
+            continue
         if kind in _ONES and any(same(value, 1) for value in argument.values):
             argument.default = 1
         elif not _wide(kind) and 2 * often >= sum(uses):
@@ -268,6 +270,11 @@ class _Arguments:
         for argument in self.arguments:
             present = [v for v in argument.values if v is not ABSENT]
             usual, _ = _usual(present)
+            ones = argument.name in _ONES and any(same(v, 1) for v in present)
+            if len(present) < len(argument.values):
+                usual = argument.default = (
+                    1 if ones else usual
+                )  # where it is not there nothing is said
             argument.values = [usual if v is ABSENT else v for v in argument.values]
         return [steps[at] for at in every], conditions
 
@@ -307,12 +314,17 @@ class _Arguments:
         for argument in self.arguments:
             if all(same(a, b) for a, b in zip(argument.values, there, strict=True)):
                 return argument.name
-        step = self.family.steps[at]
-        label = step.path.rpartition(".")[2] if step.module else "residual"
+        alike = [
+            step
+            for i, step in enumerate(self.family.steps)
+            if [row[i] is not None for row in self.family.members] == there
+        ]
+        summed = any(not step.module for step in alike)
+        label = "residual" if summed else alike[0].path.rpartition(".")[2]
         label = label if label.isidentifier() else "optional"
         # The argument may have the name of the module that it is about.
         known = {argument.name for argument in self.arguments}
-        mine = step.module and label not in known and Namer(()).free(label)
+        mine = not summed and label not in known and Namer(()).free(label)
         name = label if mine else self.names(label)
         self.arguments.append(Argument(name, list(there)))
         return name
@@ -349,8 +361,10 @@ class _Arguments:
         whole = [
             a
             for a in self.arguments
-            if all(type(v) is int for v in a.values) and len(set(a.values)) > 1
-            if _wide(a.name) or role not in WIDTHS
+            if all(v is ABSENT or type(v) is int for v in a.values)
+            and len({*a.values} - {ABSENT}) > 1
+            and (_wide(a.name) or role not in WIDTHS)
+            and all(x is not ABSENT for x, y in _pairs(a.values, values))
         ]
         for a in whole:
             pairs = _pairs(a.values, values)

@@ -74,11 +74,6 @@ def _fixed(body: Body) -> Any:
     return body.inputs, len(body.outputs), held
 
 
-def _like(ours: Step, theirs: Step) -> bool:
-    """Whether two steps are one line of code, given the same inputs."""
-    return ours.kind == theirs.kind and len(ours.inputs) == len(theirs.inputs)
-
-
 #: A step of a class, and which of its own and of a body's it is.
 _Union = list[tuple[Step, int | None, Step | None]]
 
@@ -90,6 +85,7 @@ class _Alignment:
         self.ours, self.theirs = family.steps, body.steps
         self.ends, self.others = family.outputs, body.outputs
         self.inputs = body.inputs
+        self.kinds = [[s.kind for s in steps] for steps in (self.ours, self.theirs)]
         self.tries = _TRIES
         self.fresh = 1 + max(
             (v for s in (*self.ours, *self.theirs) for v in s.outputs), default=0
@@ -121,7 +117,7 @@ class _Alignment:
             return None if ends is None else (union, ends)
         ours = self.ours[i] if i < len(self.ours) else None
         theirs = self.theirs[j] if j < len(self.theirs) else None
-        if ours and theirs and _like(ours, theirs):
+        if ours and theirs and self.kinds[0][i] == self.kinds[1][j]:
             inputs = self.meet(ours.inputs, theirs.inputs, known, past)
             if inputs is not None:
                 both = zip(ours.outputs, theirs.outputs, strict=True)

@@ -270,6 +270,9 @@ class Forward:
     def constant(self, expr: Expr) -> str:
         if isinstance(expr, Formula):
             return expr.text("self.")
+        if isinstance(expr, Call):
+            inner = ", ".join(self.constant(each) for _, each in expr.arguments)
+            return f"({inner},)" if len(expr.arguments) == 1 else f"({inner})"
         return constant(expr.value) if isinstance(expr, Leaf) else "None"
 
     def parameter(self, path: str, view: tuple[int, ...] | None) -> _Code:

@@ -28,7 +28,7 @@ _BY_AXIS: Final = {
 _ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "narrow": ("axis", "start", "size"),
     "pad": ("padding",),
-    "unflatten": ("axis", "sizes"),
+    "unflatten": ("axis", "size"),
     "mul": ("scale",),
 }
 #: Of these the place on a device is no part of the network.
@@ -72,9 +72,18 @@ def constructed(spelling: Module) -> Call:
 def called(spelling: Function) -> Call:
     """The constants of a function: positional ones have no name."""
     roles = (*_ROLES.get(spelling.target.rpartition(".")[2], ()), *[""] * 9)
-    found = [("", Leaf(v, role)) for v, role in zip(spelling.args, roles, strict=False)]
-    found += [(name, Leaf(value, name)) for name, value in spelling.kwargs.items()]
+    found = [
+        ("", _tree(v, role)) for v, role in zip(spelling.args, roles, strict=False)
+    ]
+    found += [(name, _tree(value, name)) for name, value in spelling.kwargs.items()]
     return Call(short(spelling.target), tuple(found))
+
+
+def _tree(value: Any, role: str) -> Expr:
+    """A constant of a function; each number of a tuple is one by itself."""
+    if isinstance(value, tuple) and all(type(each) is int for each in value):
+        return Call("", tuple(("", Leaf(each, role)) for each in value))
+    return Leaf(value, role)
 
 
 def spelled(spelling: Spelling) -> Call:
