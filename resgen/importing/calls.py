@@ -23,6 +23,7 @@ from resgen.ops.clip import Clip
 from resgen.ops.concat import Concat
 from resgen.ops.linear import Linear
 from resgen.ops.matmul import MatMul
+from resgen.ops.max_pool import MaxPool
 from resgen.ops.maximum import Maximum
 from resgen.ops.minimum import Minimum
 from resgen.ops.multiply import Multiply
@@ -92,7 +93,64 @@ class Calls(Views):
         """An operator that wants channels first and positions in order."""
         if isinstance(x, Const):
             raise Unread(f"{op.name} of what no input changes")
+        if len(x.axes[0]) > 1 and x.axes[0][0] == BATCH:
+            return self._for_each(op, x, numbers or {}, path)
         return self.seen(self.emit(op, [self.standard(x)], numbers, path=path))
+
+    def _for_each(
+        self, op: Op, x: View, numbers: Mapping[str, Const], path: str | None
+    ) -> View:
+        """An operator of windows by each index of axes merged with the batch.
+
+        They become positions of their own, of which a window sees one.
+        """
+        between, (channels, *places) = x.axes[0][1:], x.axes[1:]
+        value = self.physical(x, [channels, between, *places])
+        wider = {
+            name: (
+                first,
+                *(given if isinstance(given, tuple) else (given,) * len(places)),
+            )
+            for name, first in (
+                ("kernel", 1),
+                ("stride", 1),
+                ("padding", 0),
+                ("dilation", 1),
+            )
+            if (given := getattr(op, name, None)) is not None
+        }
+        if "kernel" not in wider:
+            raise Unread("an operator of maps that are merged with the batch")
+        made = self.emit(replace(op, **wider), [value], numbers, path=path)
+        rest = ((at,) for at in range(2, 2 + len(places)))
+        if len(between) == 1:
+            return self.settled(View(made, ((BATCH, 1), (0,), *rest)))
+        sizes = tuple(self._size(x, axis) for axis in between)
+        split = self.emit(Unflatten(sizes=sizes, axis=1), [made])
+        more = len(between)
+        rest = ((at,) for at in range(1 + more, 1 + more + len(places)))
+        return self.settled(View(split, ((BATCH, *range(1, 1 + more)), (0,), *rest)))
+
+    def every(self, x: View, axis: int, first: int, last: int, step: int) -> Seen:
+        """Every ``step``-th position of an axis, from ``first`` to before ``last``."""
+        x, own = self.single(x, axis)
+        rank = self.to.types[x.value].rank
+        if own == 0 or not 2 <= rank <= 4:
+            shape = self.shape(x)
+            if shape[axis] % step or last != shape[axis] or first >= step:
+                raise Unread(f"every {step}th of {shape[axis]} from {first} to {last}")
+            sizes = (*shape[:axis], shape[axis] // step, step, *shape[axis + 1 :])
+            return self.select(self.reshape(x, sizes), axis + 1, first)
+        part = self.slice(x, axis, first, last - first)
+        if isinstance(part, View):
+            x = part
+        stride = [step if at == own else 1 for at in range(1, rank)]
+        source, before = self.strided.get(x.value, (x.value, [1] * len(stride)))
+        stride = [a * b for a, b in zip(stride, before, strict=True)]
+        even = stride[0] if len(set(stride)) == 1 else tuple(stride)
+        made = self.emit(MaxPool(kernel=1, stride=even), [source])
+        self.strided[made] = source, stride
+        return replace(x, value=made)
 
     def scaled(self, x: Seen, by: float) -> Seen:
         """Times a fixed number."""

@@ -93,6 +93,8 @@ class Views:
         #: What values were split from that have an axis in parts: the value before, the
         #: axis, and the sizes of its parts.
         self.splits: dict[str, tuple[str, int, tuple[int, ...]]] = {}
+        #: What values were taken from by strides alone, and which.
+        self.strided: dict[str, tuple[str, list[int]]] = {}
         #: The order in which values were made.
         self.ages: dict[str, int] = {}
         #: Values that are weights of attention: a softmax yielded them.
@@ -149,10 +151,14 @@ class Views:
 
     def value(self, x: Const, beside: View) -> View:
         """A constant as a learned value, for each input of ``beside``."""
-        stored = x.array if x.stored is None else x.stored
-        moves = () if x.stored is None else x.moves
-        if stored.ndim > 1 and stored.shape[0] == self.batch and not x.sources:
-            stored = stored[:1]  # what a program makes for each input of a batch
+        kept = x.path is not None and x.stored is not None
+        stored, moves = (x.stored, x.moves) if kept else (x.array, ())
+        if stored is None:
+            raise ValueError("a moved constant has what it was moved from")
+        if stored.ndim > 1 and len(stored) == self.batch:
+            if (stored != stored[:1]).any():
+                raise Unread("a constant that differs among the inputs of a batch")
+            stored = stored[:1]  # a program makes it for each input
         batch = stored.ndim > 1 and stored.shape[0] == 1
         shape = stored.shape[1:] if batch else stored.shape
         if not shape:
@@ -403,10 +409,10 @@ class Views:
                 raise Unread("tensors whose batches are different axes")
             inner = tuple(a for a in own if a != BATCH)
             places = [a for a in of if a != BATCH]
-            if len(places) == 1:
-                groups[places[0]] = inner
+            real = [a for a in places if self._size(lead, a) != 1]
+            if len(real) <= 1 and places:
+                groups[(real or places)[0]] = inner
             elif self._sizes(x, at):
-                real = [a for a in places if self._size(lead, a) != 1]
                 mine = [a for a in inner if self._size(x, a) != 1]
                 for place, axis in zip(real, mine, strict=True):
                     groups[place] = (axis,)

@@ -52,6 +52,11 @@ def window_mask() -> Tensor:
     return mask
 
 
+def in_full(module: nn.Module, x: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return x.relu() + 1
+
+
 MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolutions": (
         lambda: nn.Sequential(
@@ -147,6 +152,19 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (4, 5, 6),
     ),
+    "every second": (lambda: Of(lambda m, x: x[:, 1::2, ::2, 1:6:2]), (4, 5, 6)),
+    "ones beside": (
+        lambda: Of(lambda m, x: F.pad(x, (0, 1), value=1.0) * F.pad(x, (1, 0))),
+        (4, 5, 6),
+    ),
+    "heads in the batch": (
+        lambda: Of(
+            lambda m, x: m.c(x.reshape(-1, 4, 5, 6)).reshape(len(x), 8, 3, 3),
+            c=nn.Conv2d(4, 4, 3, 2, 1, groups=4),
+        ),
+        (8, 5, 6),
+    ),
+    "a part by itself": (lambda: Of(in_full), (4, 5, 6)),
     "arithmetic": (
         lambda: Of(
             lambda m, x: (
@@ -189,7 +207,12 @@ def test_a_module_and_its_graph_are_equal(name: str) -> None:
 
 
 #: Modules with numbers that no checkpoint has, or has otherwise.
-OTHERWISE = {"attention of torch", "a mask that is made part by part"}
+OTHERWISE = {
+    "attention of torch",
+    "a mask that is made part by part",
+    "ones beside",
+    "heads in the batch",
+}
 
 
 @pytest.mark.parametrize("name", sorted(MODULES.keys() - OTHERWISE))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import comb, isclose, prod
 from typing import Any, Final
@@ -237,7 +237,9 @@ def batch_norm(
         "running_var": variance,
         "num_batches_tracked": count or Const(np.zeros((), np.int64)),
     }
-    return r.spatial(op, x, numbers, path=path)
+    # Any order of positions will do, and a batch that is merged with some of them.
+    x = r.channels_first(value(x, "a norm"), 1)
+    return replace(x, value=r.emit(op, [x.value], numbers, path=path))
 
 
 @handles("group_norm")
@@ -412,13 +414,31 @@ def pad(
         return x
     if mode in ("reflect", "replicate"):
         return Padded(x, tuple(pad), mode)
-    if mode != "constant" or value not in (None, 0):
-        raise Unread(f"padding by {mode if mode != 'constant' else value}")
+    if mode != "constant":
+        raise Unread(f"padding by {mode}")
+    if value not in (None, 0):
+        return beside(r, x, grown, float(value))
     if isinstance(x, Const):
         widths = [grown.get(axis, (0, 0)) for axis in range(rank)]
         return Const(np.pad(x.array, widths), x.sources)
     same = same_padding(r, grown)
     return padded(r, x, grown) if same is None else r.spatial(same, x)
+
+
+def beside(
+    r: Reader, x: Seen, grown: dict[int, tuple[int, int]], number: float
+) -> Seen:
+    """A number around axes of a tensor, which stands beside it as constants do."""
+    for axis, sides in grown.items():
+        parts = [x]
+        for at, count in enumerate(sides):
+            if count:
+                shape = list(r.shape(x))
+                shape[0], shape[axis] = 1, count
+                filled = Const(np.full(shape, number, np.float32))
+                parts.insert(at * len(parts), filled)
+        x = r.concat(parts, axis)
+    return x
 
 
 def same_padding(r: Reader, grown: dict[int, tuple[int, int]]) -> PadSame | None:

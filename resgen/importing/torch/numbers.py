@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from resgen.importing.torch.reader import Reader, constant, handles, value
-from resgen.importing.views import Const, Seen, Unread, View, broadcast
+from resgen.importing.views import BATCH, Const, Seen, Unread, View, broadcast
 from resgen.ops.act import Act
 from resgen.ops.base import Op
 from resgen.ops.clip import Clip
@@ -336,13 +336,20 @@ def einsum(r: Reader, equation: str, tensors: Sequence[Seen], **_: Any) -> Seen:
         for side, x in zip(names, tensors, strict=True)
         for n, size in zip(side, r.shape(x), strict=True)
     }
+    first = tensors[0]
+    # The batch of one side alone is no row of a matrix: all of it meets the other.
+    lone = [
+        n for n in rows if isinstance(first, View) and BATCH in first.axes[a.index(n)]
+    ]
+    rows = [n for n in rows if n not in lone]
     shared = [sizes[n] for n in both]
     m, k, n_ = (prod(sizes[n] for n in part) for part in (rows, summed, columns))
-    left = r.permute(tensors[0], [a.index(n) for n in (*both, *rows, *summed)])
+    left = r.permute(first, [a.index(n) for n in (*lone, *both, *rows, *summed)])
     right = r.permute(tensors[1], [b.index(n) for n in (*both, *summed, *columns)])
     made = r.matmul(
-        r.reshape(left, (*shared, m, k)), r.reshape(right, (*shared, k, n_))
+        r.reshape(left, (*(sizes[n] for n in lone), *shared, m, k)),
+        r.reshape(right, (*(1 for _ in lone), *shared, k, n_)),
     )
-    order = [*both, *rows, *columns]
+    order = [*lone, *both, *rows, *columns]
     whole = r.reshape(made, [sizes[n] for n in order])
     return r.permute(whole, [order.index(n) for n in result])

@@ -14,6 +14,7 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.graph.ir import OUTPUT
 from resgen.importing.flat import Collector, Flat, Note, Tensor
+from resgen.importing.rules import simplified
 from resgen.importing.torch import maps, numbers, shapes  # noqa: F401  # their tables
 from resgen.importing.torch.reader import HANDLERS, Reader, aten, bound
 from resgen.importing.views import BATCH, Const, Unread, View
@@ -218,9 +219,11 @@ class _Reading:
                 outputs = node.args[0]
             elif node.op == "placeholder":
                 self.made[node] = self.given(node)
+            elif node.op == "get_attr":
+                self.made[node] = getattr(self.program.graph_module, str(node.target))
             elif node.op == "call_function":
                 self.made[node] = self.called(node)
-        return self.to.flat(list(self.outputs(outputs)))
+        return simplified(self.to.flat(list(self.outputs(outputs))))
 
     # --- what goes in and out ---------------------------------------------------------
 
@@ -292,11 +295,31 @@ class _Reading:
         """By its handler, or by torch where no input has a part in it."""
         args = {at: self.made.get(at) for at in node.all_input_nodes}
         plain = all(isinstance(x, Const) for x in args.values())
+        if name.startswith("wrap_with_"):
+            return self.inlined(node)
+        if name in CASTS and node.meta["val"].dtype.is_floating_point:
+            return self.made[node.all_input_nodes[0]]  # all of ours are float32
         if (plain and name not in KEPT) or name in LIKE:
             return self.computed(node)
         if name not in HANDLERS:
             raise Unread("no operator of ours is this one")
         return HANDLERS[name](self.reader, **self.filled(bound(node)))
+
+    def inlined(self, node: fx.Node) -> Any:
+        """A part of the program that stands by itself, under autocast for example."""
+        from torch.fx.node import map_arg
+
+        args = list(node.all_input_nodes)
+        part, given = self.made[args[0]], args[1:]
+        for inner in part.graph.nodes:
+            self.places[inner] = self.places[node]
+            if inner.op == "placeholder":
+                self.made[inner] = self.made[given.pop(0)]
+            elif inner.op == "call_function":
+                self.made[inner] = self.called(inner)
+            elif inner.op == "output":
+                return map_arg(inner.args[0], self.made.__getitem__)
+        return None
 
     def filled(self, given: Any) -> Any:
         """Arguments with tensors in the place of nodes."""
@@ -389,10 +412,12 @@ class _Reading:
         self.to.tensors[found.value] = Tensor(name, flat if whole else ())
 
 
+#: Operators that change the type of numbers alone.
+CASTS: Final = frozenset(("to", "_to_copy", "type_as", "float", "half", "bfloat16"))
 #: What is understood of constants as well, so that a value can be made of them later.
 KEPT: Final = frozenset((
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze",
-    "unsqueeze", "expand", "expand_as", "contiguous", "clone", "detach", "alias", "to",
+    "unsqueeze", "expand", "expand_as", "contiguous", "clone", "detach", "alias",
 ))  # fmt: skip
 
 

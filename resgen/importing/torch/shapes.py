@@ -203,17 +203,7 @@ def slice_(
     first, last, one = slice(start, end).indices(size)
     if step == one:
         return r.slice(x, axis, first, last - first)
-    return every(r, value(x, "a part"), axis, first, last, step)
-
-
-def every(r: Reader, x: View, axis: int, first: int, last: int, step: int) -> Seen:
-    """Every ``step``-th position: the first ones of groups of as many."""
-    size = r.shape(x)[axis]
-    if size % step or last != size or first >= step:
-        raise Unread(f"every {step}th of {size} positions from {first} to {last}")
-    shape = r.shape(x)
-    split = r.reshape(x, (*shape[:axis], size // step, step, *shape[axis + 1 :]))
-    return r.select(split, axis + 1, first)
+    return r.every(value(x, "a part"), axis, first, last, step)
 
 
 @handles("roll")
