@@ -58,7 +58,9 @@ class Flat:
     ``weights`` are the numbers of the graph's parameters by name, and ``sources`` what
     each was made of: initialisers of a file, or a key of a module's ``state_dict``.
     ``tensors`` tells where the source has the values of the graph. ``classes`` are
-    the classes of a module's parts by path; a file knows none.
+    the classes of a module's parts by path; a file knows none. ``precision`` is what
+    the source was lowered to, which is read as float32, and ``scales`` are those that
+    a quantised one has, by value.
     """
 
     graph: Graph
@@ -67,6 +69,8 @@ class Flat:
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    precision: str = "fp32"
+    scales: Mapping[str, float] = field(default_factory=dict)
 
 
 class Collector:

@@ -281,3 +281,61 @@ def test_every_initialiser_is_placed_or_accounted_for(tmp_path: Path) -> None:
     held = {tensor.name for tensor in onnx.load(path).graph.initializer}
     assert placed
     assert held <= placed | told
+
+
+class Images:
+    """What ONNX Runtime's quantiser calibrates on."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        rng = np.random.default_rng(0)
+        self.rest = [rng.normal(size=(1, *shape)).astype("f4") for _ in range(4)]
+
+    def get_next(self) -> dict[str, Array] | None:
+        return {"x": self.rest.pop()} if self.rest else None
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_a_quantised_file_is_read_as_the_numbers_it_stands_for(
+    form: str, tmp_path: Path
+) -> None:
+    from onnxruntime.quantization import QuantFormat, quantize_static
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.conv2 = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 1)
+            self.fc = nn.Linear(8, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = F.relu(self.conv1(x))
+            y = F.relu(self.conv2(y) + y)
+            return self.fc(F.adaptive_avg_pool2d(y, 1).flatten(1))
+
+    torch.manual_seed(0)
+    whole = exported(Net(), tmp_path / "net.onnx", 3, 8, 8)
+    path = tmp_path / "quantised.onnx"
+    quantize_static(
+        whole, path, Images((3, 8, 8)), quant_format=QuantFormat[form], per_channel=True
+    )
+    flat, wanted = read(path), read(whole)
+    assert kinds(flat) == kinds(wanted)
+    assert flat.precision == "int8"
+    assert flat.scales
+    x = np.random.default_rng(3).normal(size=(1, 3, 8, 8)).astype("f4")
+    ours = run(to_model(flat.graph, flat.weights).SerializeToString(), x)
+    exact = run(whole.read_bytes(), x)
+    # Of what was rounded, weights alone are: the file itself is further off.
+    np.testing.assert_allclose(ours, exact, atol=0.02 * float(np.ptp(exact)))
+
+
+def test_a_file_of_halves_is_read_as_float32(tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).normal(size=(4, 4, 1, 1)).astype("f2")
+    nodes = [
+        helper.make_node("Cast", ["x"], ["a"], to=TensorProto.FLOAT16),
+        helper.make_node("Conv", ["a", "conv.weight"], ["b"]),
+        helper.make_node("Cast", ["b"], ["y"], to=TensorProto.FLOAT),
+    ]
+    flat = read(made(tmp_path / "net.onnx", nodes, {"conv.weight": weight}))
+    assert flat.precision == "fp16"
+    assert flat.weights["conv.weight"].dtype == np.float32
+    np.testing.assert_array_equal(flat.weights["conv.weight"], weight)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from resgen.importing.onnx.quantized import QUANTIZED
 from resgen.importing.unspoken import CURVES, Curve, Padded, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
 from resgen.ops.pad import Pad, sides_of
@@ -355,4 +356,5 @@ HANDLERS: Final[dict[str, Handler]] = {
     "ReduceSumSquare": partial(_reduce, "square"),
     "ReduceL2": partial(_reduce, "length"), "LpNormalization": _unit,
     **dict.fromkeys(CURVES, _curve),
+    **QUANTIZED,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from resgen.importing.unspoken import UNSPOKEN, Unknown
 from resgen.importing.views import BATCH, Seen, Unread, View
 from resgen.onnxfile.paths import deepest, module_path
 from resgen.ops.base import ShapeError, Unreadable
+
+#: Element types that a network is read from as float32.
+_STORED: Final = {"float16": "fp16", "bfloat16": "bf16"}
 
 
 def read(path: Path, *, size: Sequence[int] | None = None, cut: str = "") -> Flat:
@@ -53,6 +57,7 @@ class Reader(Source):
             path.rpartition(".")[0] for path in self.paths.values() if "." in path
         }
         self.troubles: dict[str, str] = {}
+        self.scales, self.precision = {}, self._stored_in()
         to.tensors[INPUT] = Tensor(
             traced.input, tuple(axis - 1 for axis in np.argsort(self.turn)[1:])
         )
@@ -71,7 +76,8 @@ class Reader(Source):
                     "input"
                 )
             outputs.append((name, self.calls.standard(seen)))
-        return self.calls.to.flat(outputs)
+        flat = self.calls.to.flat(outputs)
+        return replace(flat, precision=self.precision, scales=self.scales)
 
     def check_spoken(self, flat: Flat) -> None:
         """Refuse what was not read, and what no rule has found a word for."""
@@ -161,6 +167,11 @@ class Reader(Source):
                 kept.append(node)
                 wanted.update(node.inputs)
         return kept[::-1]
+
+    def _stored_in(self) -> str:
+        """What the file's own numbers are of, if less than float32."""
+        kinds = {a.dtype.name for a in self.traced.constants.values() if a.size > 1}
+        return next((p for d, p in _STORED.items() if d in kinds), "fp32")
 
     def _turn(self) -> tuple[int, ...]:
         """The order in which every reader of the input wants its axes."""

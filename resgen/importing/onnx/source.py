@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.importing.calls import Calls
+from resgen.importing.flat import Collector
 from resgen.importing.onnx.trace import FileNode, Traced
 from resgen.importing.unspoken import Spread
 from resgen.importing.views import Const, Seen, Unread, View, plain
@@ -32,6 +33,9 @@ class Source:
     traced: Traced
     calls: FileCalls
     seen: dict[str, Seen]
+    #: The scales that a quantised file has, by value, and what it was lowered to.
+    scales: dict[str, float]
+    precision: str
 
     def given(self, node: FileNode, position: int) -> Seen | None:
         """What a node's input is seen as; None where it is left out."""
@@ -142,6 +146,11 @@ class FileCalls(Calls):
 
     leaf: str | None = None
 
+    def __init__(self, to: Collector, batch: int) -> None:
+        super().__init__(to, batch)
+        #: The operator of each value.
+        self.ops: dict[str, Op] = {}
+
     def emit(
         self,
         op: Op,
@@ -150,7 +159,9 @@ class FileCalls(Calls):
         *,
         path: str | None = None,
     ) -> str:
-        return super().emit(op, inputs, numbers, path=path or self.leaf)
+        made = super().emit(op, inputs, numbers, path=path or self.leaf)
+        self.ops.setdefault(made, op)
+        return made
 
     def _with_const(self, kind: str, x: View, by: Const) -> Seen | None:
         if kind != "add" or by.array.size != 1 or not by.sources:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from resgen.graph.ir import INPUT, Graph
@@ -188,7 +188,9 @@ class Net:
         for value, tensor in self.tensors.items():
             if value in names:
                 to.tensors[names[value]] = tensor
-        return to.flat([(name, names[value]) for name, value in self.outputs])
+        done = to.flat([(name, names[value]) for name, value in self.outputs])
+        scales = {names[v]: s for v, s in flat.scales.items() if v in names}
+        return replace(done, precision=flat.precision, scales=scales)
 
     def _ordered(self) -> Iterator[Part]:
         """Parts in the source's order, what a part reads before it."""
