@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from resgen.api.doctor import doctor
     from resgen.api.export import export
     from resgen.api.features import features
+    from resgen.api.import_ import from_onnx, from_torch, import_
     from resgen.api.inspect import inspect
     from resgen.api.list import list  # noqa: A004 (the command's name)
     from resgen.api.predict import predict
@@ -66,6 +67,9 @@ _HOMES = {
     "expand": "resgen.expansion.network",
     "export": "resgen.api.export",
     "features": "resgen.api.features",
+    "from_onnx": "resgen.api.import_",
+    "from_torch": "resgen.api.import_",
+    "import_": "resgen.api.import_",
     "inspect": "resgen.api.inspect",
     "list": "resgen.api.list",
     "load": "resgen.expansion.network",
@@ -98,6 +102,9 @@ __all__ = [
     "expand",
     "export",
     "features",
+    "from_onnx",
+    "from_torch",
+    "import_",
     "inspect",
     "list",
     "load",

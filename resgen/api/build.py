@@ -8,7 +8,7 @@ from typing import Any
 
 from resgen.api.asked.making import Building, Writing
 from resgen.api.memory import told
-from resgen.api.specs import SPEC, folder_name, read_spec
+from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.artifact.make import make
 from resgen.artifact.manifest import Exported, Manifest
 from resgen.artifact.request import Wishes
@@ -40,9 +40,11 @@ def build(
     (print will do). Raises :class:`~resgen.errors.ResgenError` when the weights
     do not fit, the proof fails or the folder cannot be written; then nothing is left.
     """
-    asked = Building.of({**options, "out": out})
     heard = listening(progress)
-    read, graph = read_spec(argument("spec", SPEC, spec), asked)
+    spec, asked = opened(
+        argument("spec", SPEC, spec), Building.of({**options, "out": out})
+    )
+    read, graph = read_spec(spec, asked)
     return run(read, graph, asked, state_dict=state_dict, progress=heard)
 
 

@@ -14,7 +14,7 @@ from resgen.api.asked.common import Reading, require_folder
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.measured import MODELS, SOURCE, Source, command, named
 from resgen.api.memory import needed, require, told
-from resgen.api.specs import folder_name, network
+from resgen.api.specs import folder_name, network, opened
 from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import Subject
 from resgen.diagnosis.diagnose import diagnose as look
@@ -158,6 +158,7 @@ def run(
 
 
 def _read(source: Source, changes: tuple[str, ...]) -> tuple[Spec, Subject]:
+    source, asked = opened(source, Reading(set=changes))
     path = Path(named(source))
     if path.suffix in MODELS:
         raise UsageError(
@@ -172,7 +173,7 @@ def _read(source: Source, changes: tuple[str, ...]) -> tuple[Spec, Subject]:
             raise ResgenError(
                 f"{path} holds no spec.json, so it is no folder that resgen made"
             )
-    spec, graph, _ = network(source, Reading(set=changes))
+    spec, graph, _ = network(source, asked)
     return spec, Subject(spec.name, graph.inference, digest(spec), spec=spec)
 
 

@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.api.asked.looking import Diffing
-from resgen.api.specs import SPEC, read_spec
+from resgen.api.specs import SPEC, opened, read_spec
 from resgen.errors import listed
 from resgen.graph.analysis import Analysis, SectionCost
 from resgen.graph.cost import analyse
@@ -208,13 +208,14 @@ def diff(a: Spec | Source, b: Spec | Source, **options: Any) -> Diffed:
 
 def _side(source: Spec | Source, asked: Diffing) -> Side:
     title, wanted = _title(source), Precision()
+    source, _ = opened(source, asked)
     if isinstance(source, str | Path) and Path(source).is_dir():
         from resgen.artifact.folder import SPEC as FILE
         from resgen.artifact.opened import open_folder
 
-        opened = open_folder(Path(source))
-        wanted = opened.manifest.precision or wanted
-        source = opened.folder / FILE
+        folder = open_folder(Path(source))
+        wanted = folder.manifest.precision or wanted
+        source = folder.folder / FILE
     spec, graph = read_spec(source, asked)
     if asked.set:
         title += f" with {', '.join(asked.set)}"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from resgen import forms
-from resgen.api.asked.making import Exporting
+from resgen.api.asked.making import Exporting, Importing
 from resgen.api.build import source_of
 from resgen.api.memory import told
-from resgen.api.specs import SPEC, folder_name, read_spec
+from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.artifact.form import Finish, Form, Job
 from resgen.artifact.make import make, make_of_file
 from resgen.artifact.manifest import Exported, FileManifest, Manifest
@@ -35,11 +35,6 @@ Done = Exported[Manifest] | Exported[FileManifest]
 _OF_FILES = ("out", "force", "seed", "max_operators", "max_parameters", "verify")
 #: What only a precision below float32 has a use for.
 _OF_LOW = ("keep", "calibration", "method", "evaluate", "tolerate")
-#: What lowers a file that no spec is known of.
-_OTHERS = (
-    "leave it out, or lower the file first: onnxruntime.quantization.quantize_static "
-    "makes int8 of it, onnxruntime.transformers.float16.convert_float_to_float16 fp16"
-)
 #: What says which network it is.
 _OF_SPECS = ("weights", "preprocess", "set")
 
@@ -73,7 +68,7 @@ def export(
     own = {name for name, _ in options_of(form.options)}
     chosen = form.options.of({k: v for k, v in options.items() if k in own})
     rest = {k: v for k, v in options.items() if k not in own}
-    asked = Exporting.of({**rest, "out": out})
+    source, asked = opened(source, Exporting.of({**rest, "out": out}))
     if isinstance(source, Spec | Mapping) or not is_made(source):
         started = start(*read_spec(source, asked), asked, to, state_dict)
         return run(started, to, asked, chosen, progress=heard)
@@ -118,6 +113,8 @@ def run(
     form = forms.find(to)
     named = source.spec.at.source.file if isinstance(source, Source) else str(source)
     job = Job(source=name or named, words=asked.words(), progress=progress)
+    if not isinstance(source, Source) and _is_read_back(Path(source), form, asked):
+        source = _read_back(Path(source), asked, progress)
     if isinstance(source, Source) or Path(source).is_dir():
         full = asked
         if isinstance(source, Source):
@@ -139,8 +136,6 @@ def run(
     path = Path(source)
     _refuse(asked, path, _OF_FILES, "says how a network is written")
     if path.suffix == ".onnx":
-        if not form.of_file:
-            raise UsageError(f"{path} is an ONNX file, and {to} is made of a network")
         check_file(path)
         name, prepare = path.stem, form.prepare
     elif form.of_engine is None:
@@ -156,14 +151,35 @@ def run(
 # --- parts ----------------------------------------------------------------------------
 
 
+def _is_read_back(path: Path, form: Form, asked: Exporting) -> bool:
+    """Whether a file of anybody's becomes a spec first.
+
+    What is made of it at a precision, or in a form that is made of a network, is.
+    """
+    return path.suffix == ".onnx" and (asked.precision is not None or not form.of_file)
+
+
+def _read_back(path: Path, asked: Exporting, progress: Progress) -> Source:
+    """The network of an ONNX file, proven to compute what the file does."""
+    from resgen.api.import_ import read_file
+
+    for name, _, _ in asked.given():
+        if name in _OF_SPECS:
+            raise asked.refused(
+                f"{{{name}}} says which network it is, and {path} has one",
+                hint="`resgen import` makes a spec of it, which takes all of these",
+            )
+    found, _ = read_file(path, Importing.of({"verify": asked.verify}), progress)
+    return Source(found.spec, found.graph, found.weights, path.name, None)
+
+
 def _refuse(asked: Exporting, path: Path, taken: tuple[str, ...], why: str) -> None:
     """Options that would have no effect on what was made already."""
     for name, _, _ in asked.given():
         if name not in taken:
-            lowers = name in ("precision", *_OF_LOW) and path.suffix == ".onnx"
             raise asked.refused(
                 f"{{{name}}} {why}, and {path} is written already",
-                hint=_OTHERS if lowers else "leave it out",
+                hint="leave it out",
             )
 
 

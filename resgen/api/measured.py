@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from resgen import forms
 from resgen.api.asked.common import Measuring, Reading, Weighing
-from resgen.api.specs import network
+from resgen.api.specs import network, opened
 from resgen.files.ordinary import check_file
 from resgen.options.group import Group
 from resgen.options.kinds import typed
-from resgen.weights.loading import Loading
 
 if TYPE_CHECKING:
     from resgen.artifact.measured import Prepared, Wanted
@@ -35,6 +34,7 @@ def wanted_of(
     from resgen.artifact.measured import Wanted
     from resgen.artifact.opened import open_folder
 
+    source, weighing = opened(source, weighing or Weighing())
     read, name = None, named(source)
     path = Path(name)
     if path.suffix == ".onnx":
@@ -51,10 +51,15 @@ def wanted_of(
         if form in forms.names():
             opens = forms.find(form).opens
             made = {takes: path / file for takes, file in opens.items()}
-    weights = None if weighing is None else weighing.weights
-    how = Loading() if weighing is None else weighing.loading
     return Wanted(
-        name, asked.precision, weights, how, tuple(changes), read, asked.shapes, made
+        name,
+        asked.precision,
+        weighing.weights,
+        weighing.loading,
+        tuple(changes),
+        read,
+        asked.shapes,
+        made,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
+from resgen.files.ownership import IMPORT
 from resgen.options.kinds import typed
 from resgen.spec.model import Spec
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from resgen.expansion.arguments import Source
     from resgen.expansion.network import Examined
     from resgen.graph.ir import Graph
+    from resgen.options.group import Group
 
+S = TypeVar("S")
+A = TypeVar("A", bound="Group")
 #: What stands for a spec: where it is read from, or itself.
 SPEC: Final = typed(
     "a spec, which is a file, the name of a network, JSON values, or what resgen.load "
@@ -30,11 +34,28 @@ UNREADABLE: Final = "RG006"
 LONGEST: Final = 200
 
 
+def opened(source: S, asked: A) -> tuple[S | str, A]:
+    """A folder that ``resgen import`` made stands for its spec, and for its weights.
+
+    The weights go to ``asked``, where it takes any and names no others.
+    """
+    if not isinstance(source, str | Path) or not (Path(source) / IMPORT).is_file():
+        return source, asked
+    from resgen.api.asked.common import Weighing
+    from resgen.artifact.imported import open_import
+
+    found = open_import(Path(source))
+    if isinstance(asked, Weighing) and asked.weights is None:
+        asked = replace(asked, weights=found.weights)
+    return str(found.spec), asked
+
+
 def examined(spec: Source, asked: Reading) -> Examined:
     """What :func:`resgen.examine` finds; names that are misspelt get a hint."""
     from resgen.expansion.builder import Limits
     from resgen.expansion.network import examine
 
+    spec, _ = opened(spec, asked)
     given = {"operators": asked.max_operators, "parameters": asked.max_parameters}
     limits = Limits(**{key: n for key, n in given.items() if n is not None})
     found = examine(spec, asked.set, limits=limits)

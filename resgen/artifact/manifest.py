@@ -97,7 +97,7 @@ class Manifest:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        _check_names(self.files)
+        check_names(self.files)
         _check_versions(self.versions)
         if (self.precision is None) != (self.calibration is None):
             raise ValueError("a precision and what its ranges are from go together")
@@ -128,10 +128,10 @@ class FileManifest:
     format: int = field(default=FORMAT)
 
     def __post_init__(self) -> None:
-        _check_names(self.files)
+        check_names(self.files)
 
 
-def _check_names(names: Iterable[str]) -> None:
+def check_names(names: Iterable[str]) -> None:
     """Refuse what is no path of a file within the folder."""
     for name in names:
         # An empty part stands where a path begins at the root.

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,13 +27,16 @@ class Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the commands, from the names of their files."""
-        return sorted(p.stem for p in _FOLDER.glob("*.py") if p.stem[0] != "_")
+        stems = (p.stem for p in _FOLDER.glob("*.py"))
+        return sorted(stem.rstrip("_") for stem in stems if stem[0] != "_")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, if its file is there."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        found: click.Command = import_module(f"resgen.cli.{cmd_name}").command
+        # A keyword is no name of a module.
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        found: click.Command = import_module(f"resgen.cli.{module}").command
         return found
 
     def resolve_command(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from resgen.api.asked.making import Building
-from resgen.api.specs import network
+from resgen.api.specs import network, opened
 from resgen.cli._options import json_option, options, quiet_option, spec_argument
 from resgen.cli._problems import summarize
 from resgen.cli._progress import Progress
@@ -37,7 +37,7 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
 
     SPEC is a file or the name of a network that comes with resgen.
     """
-    asked = Building(**given)
+    spec, asked = opened(spec, Building(**given))
     read, graph, warnings = network(spec, asked)
     summarize(warnings, spec)
     then = {**_NEXT, **_PROOF} if asked.verify else _NEXT

@@ -10,7 +10,7 @@ import click
 
 from resgen import forms
 from resgen.api.asked.making import Exporting
-from resgen.api.specs import network
+from resgen.api.specs import network, opened
 from resgen.cli._options import json_option, option_of, options, quiet_option
 from resgen.cli._problems import show, summarize
 from resgen.cli._progress import Progress
@@ -77,7 +77,7 @@ def command(source: str, to: str, *, as_json: bool, **given: Any) -> None:
     from resgen.api.export import is_made, run, start
 
     own = {name for name, _ in options_of(Exporting)}
-    asked = Exporting(**{name: given[name] for name in own})
+    source, asked = opened(source, Exporting(**{name: given[name] for name in own}))
     taken = {name for name, _ in options_of(forms.find(to).options)}
     for form in forms.names():
         for name, about in options_of(forms.find(form).options):

@@ -2,7 +2,7 @@
 
 A name proves nothing, as many tools write a ``manifest.json``. A file is resgen's if a
 manifest of resgen's lists it with its SHA-256, and if it still has that. All else is
-somebody's, and is never removed.
+somebody's, and is never removed. What an import makes is listed in ``import.json``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from resgen.files.hashed import sha256_of
 from resgen.files.ordinary import read_bytes
 
 MANIFEST: Final = "manifest.json"
-#: The keys by which a manifest of resgen's is told: of a network, and of a file.
-MARKS: Final = ("resgen_manifest", "resgen_file_manifest")
+IMPORT: Final = "import.json"
+#: The keys by which a manifest of resgen's is told: of a network, of a file, and of an
+#: import.
+MARKS: Final = ("resgen_manifest", "resgen_file_manifest", "resgen_import")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 #: What a file is known by until it changes: inode, size, time of the last change.
 Signature = tuple[int, int, int]
@@ -41,20 +43,32 @@ class Contents:
 
 
 def listed(folder: Path) -> Mapping[str, str]:
-    """The SHA-256 of every file that the folder's manifest of resgen's lists.
+    """The SHA-256 of every file that the folder's manifests of resgen's list.
 
-    Empty if there is no manifest, or one that some other tool wrote.
+    Empty if there is no manifest, or one that some other tool wrote. A manifest itself
+    is not listed.
     """
-    try:
-        manifest = json.loads(read_bytes(folder / MANIFEST))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(manifest, dict) or not manifest.keys() & {*MARKS}:
-        return {}
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not files or not all(map(_entry, files.values())):
-        return {}
-    return {name: entry["sha256"] for name, entry in files.items()}
+    return {
+        name: entry["sha256"]
+        for manifest in _manifests(folder).values()
+        for name, entry in manifest.items()
+    }
+
+
+def _manifests(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What each manifest of resgen's that is there lists, by the manifest's name."""
+    found = {}
+    for name in (MANIFEST, IMPORT):
+        try:
+            manifest = json.loads(read_bytes(folder / name))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if not isinstance(manifest, dict) or not manifest.keys() & {*MARKS}:
+            continue
+        files = manifest.get("files")
+        if isinstance(files, dict) and files and all(map(_entry, files.values())):
+            found[name] = files
+    return found
 
 
 def contents(folder: Path, known: Contents | None = None) -> Contents:
@@ -62,13 +76,13 @@ def contents(folder: Path, known: Contents | None = None) -> Contents:
 
     ``known`` is what an earlier look found.
     """
-    wanted = listed(folder)
+    wanted, manifests = listed(folder), _manifests(folder)
     hashes = dict(known.hashes) if known is not None else {}
     ours: dict[str, Signature] = {}
     others: dict[str, Signature] = {}
     for name, state in _walk(folder):
         signature = (state.st_ino, state.st_size, state.st_mtime_ns)
-        own = name == MANIFEST and bool(wanted)
+        own = name in manifests
         if name in wanted and stat.S_ISREG(state.st_mode):
             key = (name, (*signature[:2], state.st_ctime_ns))
             if key not in hashes:

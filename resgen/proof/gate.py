@@ -134,7 +134,7 @@ def prove(
             probe = compare_outputs(
                 reference,
                 deployed,
-                _exact(choices.before, probing),
+                exactly(choices.before, probing),
                 sigmoids,
                 partial(choices.prove, weights=drawn),
             )
@@ -145,7 +145,7 @@ def prove(
             shipped = compare_outputs(
                 shipped_reference,
                 deployed,
-                _exact(choices.before, lambda: to_torch(graph, weights)),
+                exactly(choices.before, lambda: to_torch(graph, weights)),
                 sigmoids,
                 partial(choices.prove, weights=weights),
             )
@@ -232,7 +232,7 @@ def probed(graph: Graph, drawn: Mapping[str, Array], inputs: Array) -> torch.nn.
     return module
 
 
-def _exact(
+def exactly(
     graph: Graph, made: Callable[[], torch.nn.Module]
 ) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
     """The outputs in PyTorch's float64, by a module that is made when it is asked."""

@@ -23,7 +23,7 @@ from resgen.api.asked.looking import (
     Reporting,
     Verifying,
 )
-from resgen.api.asked.making import Building, Exporting
+from resgen.api.asked.making import Building, Exporting, Importing
 from resgen.api.asked.profile import Profiling
 from resgen.cli._options import options
 from resgen.errors import UsageError
@@ -100,6 +100,15 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "evaluate": st.just(Path("x y.npz")),
         "tolerate": st.floats(0, 1),
         "camera": st.tuples(st.integers(1, 99999), st.integers(1, 99999)),
+    },
+    Importing: {
+        "out": st.sampled_from([Path("new"), Path("a b/new")]),
+        "name": st.sampled_from(["mine", "-odd name"]),
+        "flat": st.booleans(),
+        "cut": st.just("/layer4/Relu"),
+        "verify": st.booleans(),
+        "build": st.booleans(),
+        "force": st.booleans(),
     },
     tensorrt.Options: {
         "target": st.sampled_from(["jetson-orin", "l4,rtx-4090"]),

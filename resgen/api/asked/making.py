@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import PRECISION, Making, Reading, out
-from resgen.options.group import option
+from resgen.api.asked.common import PRECISION, SHAPE, Making, Reading, out
+from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, path, text, told, whole
 
 #: Sizes are 32 bits wide in what reads ONNX files.
@@ -181,3 +181,37 @@ class Exporting(Writing):
             raise self.refused(
                 "{reduce_range} is about int8 weights: give {precision} int8"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importing(Group):
+    """What ``resgen import`` is asked."""
+
+    out: Path | None = out("The folder to make.", "imported/NAME")
+    name: str | None = option(
+        "--name", text("NAME"), "What the network is to be called.", shown="the file's"
+    )
+    flat: bool = option(
+        "--flat", FLAG, "Write a plain list of operators, without blocks and stages."
+    )
+    shape: tuple[tuple[str, tuple[int, ...]], ...] = option(
+        "--shape",
+        SHAPE,
+        "Sizes of the input that the file leaves open, without the batch.",
+        repeated=True,
+    )
+    cut: str | None = option(
+        "--cut",
+        text("NODE"),
+        "Read up to this node of the file and give out what it yields.",
+    )
+    verify: bool = option(
+        "--no-verify",
+        FLAG,
+        "Skip the proof that the spec computes what the source computes.",
+        default=True,
+    )
+    build: bool = option("--build", FLAG, "Go on and build it, in build/NAME.")
+    force: bool = option(
+        "--force", FLAG, "Keep what others put into the folder, and go on."
+    )

@@ -75,7 +75,10 @@ class Reader(Source):
                     f'{self.traced.path}: the output "{name}" does not depend on the '
                     "input"
                 )
-            outputs.append((name, self.calls.standard(seen)))
+            value = self.calls.standard(seen)
+            rank = self.calls.to.types[value].rank
+            self.calls.to.tensors[value] = Tensor(tensor, tuple(range(rank)))
+            outputs.append((name, value))
         flat = self.calls.to.flat(outputs)
         return replace(flat, precision=self.precision, scales=self.scales)
 

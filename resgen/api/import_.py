@@ -1,0 +1,268 @@
+"""``resgen.import_``: a network from elsewhere becomes a spec and its weights."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from resgen.api.asked.making import Building, Importing
+from resgen.api.build import run as build
+from resgen.api.specs import folder_name
+from resgen.artifact.imported import RECORD, ImportFolder, write_import
+from resgen.artifact.manifest import Exported, Manifest
+from resgen.errors import UsageError, listed
+from resgen.files.ordinary import check_file
+from resgen.graph.analysis import Analysis
+from resgen.graph.cost import analyse
+from resgen.importing.flat import Flat
+from resgen.importing.imported import Imported, imported
+from resgen.options.kinds import argument, typed
+from resgen.proof.imports import Imports
+from resgen.spec.model import Spec
+from resgen.words.numbers import count
+from resgen.words.progress import SILENT, Progress, Told, listening
+from resgen.words.terminal import TEXT, Shown, style
+
+if TYPE_CHECKING:
+    import torch
+
+    from resgen.weights.evaluate import Weights
+
+#: What a network is read from.
+FILES: Final = (".onnx", ".pt2")
+PATH: Final = typed("the path of a file", str, Path)
+
+
+class Read(NamedTuple):
+    """A network from elsewhere: its spec, and its numbers by the spec's names."""
+
+    spec: Spec
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedNetwork(Shown):
+    """A folder that was made of a network from elsewhere.
+
+    ``built`` is what was built of it, where that was asked for.
+    """
+
+    folder: ImportFolder
+    spec: Spec
+    analysis: Analysis
+    built: Exported[Manifest] | None
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``resgen import --json`` prints: import.json, and where it lies."""
+        told: dict[str, Any] = {
+            "folder": str(self.folder.folder),
+            "seconds": self.seconds,
+            **RECORD.to_json(self.folder.record),
+        }
+        if self.built is not None:
+            told["built"] = self.built.to_dict()
+        return told
+
+    def lines(self, width: int = TEXT) -> Iterator[str]:
+        """What the terminal shows, in so many columns."""
+        yield from self.analysis.lines(width)
+        folder = self.folder.folder
+        yield f"{style(f'{folder}/', bold=True)}  in {self.seconds:.1f} s"
+        if self.built is not None:
+            yield from self.built.lines()
+
+
+def import_(
+    source: str | Path | torch.nn.Module,
+    out: str | Path | None = None,
+    *,
+    input: torch.Tensor | Sequence[int] | None = None,  # noqa: A002 (the usual word)
+    progress: Told = None,
+    **options: Any,
+) -> ImportedNetwork:
+    """Read a network from elsewhere, and write its spec and weights to ``out``.
+
+    ``source`` is an ONNX file, a ``.pt2`` file of ``torch.export``, or a module, with
+    an ``input`` of it: a tensor, or its sizes without the batch. ``options`` are those
+    of :class:`~resgen.api.asked.making.Importing`, which are the command's.
+    ``progress`` is called with a line of text as a step is done (print will do).
+
+    What cannot be read, and what would not compute the same, is a
+    :class:`~resgen.errors.ResgenError`; then nothing is left.
+    """
+    asked = Importing.of({**options, "out": out})
+    return run(source, asked, shape=input, progress=listening(progress))
+
+
+def from_onnx(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    flat: bool = False,
+    cut: str | None = None,
+    verify: bool = True,
+) -> Read:
+    """A network of an ONNX file as a spec, its design recovered, and its weights.
+
+    ``name`` is what it is to be called (the file's unless said); ``flat`` leaves it a
+    plain list of operators; with ``cut`` it is read up to the node of that name, and
+    gives out what that one yields. It is proven to compute what the file does, unless
+    ``verify`` is false.
+
+    >>> spec, weights = resgen.from_onnx("model.onnx")  # doctest: +SKIP
+    >>> resgen.build(spec, "out", state_dict=weights)   # doctest: +SKIP
+
+    Raises :class:`~resgen.errors.ResgenError` where it cannot be read, with all that
+    is in the way, or where it would not compute the same.
+    """
+    asked = Importing.of({"name": name, "flat": flat, "cut": cut, "verify": verify})
+    found, _ = _read(argument("path", PATH, path), asked, None, SILENT)
+    return Read(found.spec, found.weights)
+
+
+def from_torch(
+    module: torch.nn.Module,
+    input: torch.Tensor | Sequence[int],  # noqa: A002 (the usual word)
+    *,
+    name: str | None = None,
+    flat: bool = False,
+    verify: bool = True,
+) -> Read:
+    """A network that is a torch module, as a spec, and its weights.
+
+    ``input`` is an example, a tensor with its batch, or sizes without one. The module
+    is captured by ``torch.export`` and not changed; its ``state_dict`` loads strictly
+    into :func:`resgen.to_torch` of the spec's graph. The rest is as in
+    :func:`from_onnx`.
+
+    >>> spec, weights = resgen.from_torch(model, (3, 224, 224))  # doctest: +SKIP
+    """
+    asked = Importing.of({"name": name, "flat": flat, "verify": verify})
+    found, _ = _read(module, asked, input, SILENT)
+    return Read(found.spec, found.weights)
+
+
+def run(
+    source: str | Path | torch.nn.Module,
+    asked: Importing,
+    *,
+    shape: torch.Tensor | Sequence[int] | None = None,
+    progress: Progress = SILENT,
+) -> ImportedNetwork:
+    """As :func:`import_`."""
+    begin = time.perf_counter()
+    found, proof = _read(source, asked, shape, progress)
+    name = folder_name(found.spec.name)
+    file = Path(source) if isinstance(source, str | Path) else None
+    folder = write_import(
+        found,
+        asked.out or Path("imported", name),
+        source=file.name if file else type(source).__name__,
+        file=file,
+        cut=asked.cut,
+        proven=None if proof is None else proof.to_json(),
+        force=asked.force,
+    )
+    built = None
+    if asked.build:
+        building = Building(weights=folder.weights, verify=asked.verify)
+        built = build(found.spec, found.graph, building, progress=progress)
+    seconds = time.perf_counter() - begin
+    return ImportedNetwork(folder, found.spec, analyse(found.graph), built, seconds)
+
+
+def _read(
+    source: str | Path | torch.nn.Module,
+    asked: Importing,
+    shape: torch.Tensor | Sequence[int] | None,
+    progress: Progress,
+) -> tuple[Imported, Imports | None]:
+    """A network that was read, its design recovered, and what was proven of it."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.suffix not in FILES:
+            raise UsageError(
+                f"{path} ends in neither of {' and '.join(FILES)}, and networks are "
+                "imported from those",
+                hint="torch.onnx.export and torch.export.save write them; "
+                "resgen.from_torch takes a module as it is",
+            )
+        check_file(path)
+        if path.suffix == ".onnx":
+            return read_file(path, asked, progress)
+    if asked.cut is not None:
+        raise asked.refused("{cut} names a node of an ONNX file")
+    return _of_module(source, asked, shape, progress)
+
+
+def read_file(
+    path: Path, asked: Importing, progress: Progress
+) -> tuple[Imported, Imports | None]:
+    """The network of an ONNX file, and what was proven of it, if anything was."""
+    from resgen.importing.onnx.read import read
+    from resgen.proof.same_file import prove_file
+
+    sizes = dict(asked.shape)
+    size = next(iter(sizes.values()), None)
+    flat = read(path, size=size, cut=asked.cut or "")
+    flat = replace(flat, graph=replace(flat.graph, name=asked.name or path.stem))
+    found = _recovered(flat, asked, progress)
+    if not asked.verify:
+        return found, None
+    return found, _proven(prove_file(found, path, cut=asked.cut or ""), progress)
+
+
+def _of_module(
+    source: Path | str | torch.nn.Module,
+    asked: Importing,
+    shape: torch.Tensor | Sequence[int] | None,
+    progress: Progress,
+) -> tuple[Imported, Imports | None]:
+    from resgen.importing.torch.read import (  # type: ignore[import-not-found]
+        outputs,
+        read,
+        read_file,
+    )
+    from resgen.proof.same_module import prove_module
+
+    if isinstance(source, str | Path):
+        flat, module = read_file(Path(source), asked.name)
+    else:
+        flat, module = read(source, shape, asked.name), source
+    found = _recovered(flat, asked, progress)
+    if not asked.verify:
+        return found, None
+    return found, _proven(prove_module(found, module, outputs), progress)
+
+
+def _recovered(flat: Flat, asked: Importing, progress: Progress) -> Imported:
+    """The spec, and what is said of it."""
+    graph = flat.graph
+    said = f"{count(len(graph.nodes), 'operator')}, {graph.params:,} parameters"
+    progress.say("read", said)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for note in flat.notes:
+        alike.setdefault((note.kind, note.why), []).append(note.what)
+    for (kind, why), what in alike.items():
+        some = listed(what) if len(what) < 4 else f"{what[0]} and {len(what) - 1} more"
+        progress.say("read", f"{kind}: {some} ({why})")
+    found = imported(flat, structure=not asked.flat)
+    stages = [s for s in found.graph.sections if s.kind == "stage"]
+    depths = ", ".join(str(stage.blocks) for stage in stages)
+    shape = (
+        f"{count(len(stages), 'stage')} of {depths} blocks" if stages else "no stages"
+    )
+    size = len(json.dumps(found.document, separators=(",", ":")))
+    progress.say("design", f"{shape}; {size:,} bytes of JSON")
+    return found
+
+
+def _proven(proof: Imports, progress: Progress) -> Imports:
+    for line in proof.lines():
+        progress.say("verify", line)
+    return proof

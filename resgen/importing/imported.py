@@ -1,0 +1,74 @@
+"""From what was read to a spec of the same graph, and its numbers by its names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resgen.expansion.builder import Limits
+from resgen.expansion.network import expand, load
+from resgen.graph.identity import identity
+from resgen.graph.ir import Graph
+from resgen.importing.body import flat_spec
+from resgen.importing.design.recover import design
+from resgen.importing.flat import Flat
+from resgen.importing.match import match, parameters
+from resgen.importing.names import by_paths, by_structure
+from resgen.spec.model import Spec
+from resgen.weights.evaluate import Weights
+
+#: What is read may be larger than what a person writes.
+LIMITS = Limits(operators=100_000)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network from elsewhere, as a spec.
+
+    ``document`` is the spec as it is written, ``graph`` what it expands to and
+    ``weights`` its numbers. ``values`` are those of ``flat.graph`` by the values of
+    ``graph``, ``parameters`` likewise.
+    """
+
+    document: Mapping[str, Any]
+    spec: Spec
+    graph: Graph
+    weights: Weights
+    flat: Flat
+    values: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+
+def imported(flat: Flat, *, structure: bool = True) -> Imported:
+    """The spec of a network that was read, with its design recovered where it can be.
+
+    Without ``structure`` it is a plain list of operators.
+    """
+    flat, document = _designed(flat) if structure else (flat, flat_spec(flat))
+    spec = load(document, limits=LIMITS)
+    graph = expand(spec, limits=LIMITS)
+    if identity(graph) != identity(flat.graph):
+        raise RuntimeError(f"{flat.graph.name} was written as another network")
+    values = match(flat.graph, graph)
+    placed = parameters(flat.graph, graph, values)
+    weights = {ours: flat.weights[theirs] for ours, theirs in placed.items()}
+    return Imported(document, spec, graph, weights, flat, values, placed)
+
+
+def _designed(flat: Flat) -> tuple[Flat, dict[str, Any]]:
+    """The spec of the network under its own names, or under names by its structure.
+
+    A module's names are its own, and so are a file's where they tell what is repeated;
+    where they show no stages the shorter spec is taken.
+    """
+    if flat.classes:
+        return flat, design(flat)
+    own = by_paths(flat) or flat
+    document = design(own)
+    if own is not flat and document["stages"]:
+        return own, document
+    other = by_structure(flat)
+    ways = [(own, document), (other, design(other))]
+    return min(ways, key=lambda way: len(json.dumps(way[1])))

@@ -1,0 +1,217 @@
+"""A module and the spec that was read of it compute the same, and train alike.
+
+Both are given the same inputs, under the module's own numbers in float32 and under
+others in float64: probes, in which every part shows. Then both train a step, so that
+gradients and the statistics of batch norms are compared as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.importing.imported import Imported
+from resgen.proof.compare import TOLERANCE, Departure
+from resgen.proof.gate import probed
+from resgen.proof.imports import Imports
+from resgen.proof.probe import draw
+
+if TYPE_CHECKING:
+    import torch
+
+#: Sizes of the batches that outputs are compared on.
+BATCHES: Final = (1, 2)
+#: Inputs of the step of training: statistics want several.
+TRAINED: Final = 4
+#: In float64 outputs, gradients and statistics agree within this share of the largest
+#: number of a tensor: an epsilon of 1e-5 in place of 1e-6 is four times as much.
+EXACT: Final = 1e-6
+
+
+def prove_module(
+    found: Imported,
+    module: torch.nn.Module,
+    outputs: Callable[[Any], Mapping[str, torch.Tensor]],
+    *,
+    seed: int = 0,
+) -> Imports:
+    """Prove that the spec that was read of ``module`` is what it computes, or raise.
+
+    ``outputs`` are by the graph's names what the module's forward returned. A network
+    that computes something else is a :class:`~resgen.proof.compare.Departure`. The
+    module itself is not changed.
+    """
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    graph = found.graph
+    theirs = deepcopy(module).cpu().float().eval()
+    ours = to_torch(graph, found.weights).eval()
+    state = theirs.state_dict()
+    keys = _keys(found, state)
+    generator = torch.Generator().manual_seed(seed)
+    shape = graph.inputs[0].type.shape
+    feeds = [torch.randn(size, *shape, generator=generator) for size in BATCHES]
+    sides = _Sides(graph, ours, theirs, outputs, keys)
+    own = max(map(sides.apart, feeds))
+    settled = probed(graph, draw(graph, seed), feeds[-1].numpy()).state_dict()
+    ours.load_state_dict(settled)
+    theirs.load_state_dict({**state, **_moved(settled, state, keys)})
+    ours.double()
+    theirs.double()
+    probe = max(sides.apart(x.double()) for x in feeds)
+    x = torch.randn(TRAINED, *shape, generator=generator)
+    gradients, statistics = sides.trained(x.double())
+    return Imports(
+        "equal",
+        sum(BATCHES),
+        BATCHES,
+        own,
+        probe,
+        gradients=gradients,
+        statistics=statistics,
+        strict=_strict(graph, state),
+    )
+
+
+def _keys(found: Imported, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """The key of the module's state_dict that each parameter was read from."""
+    keys = {}
+    for parameter in found.graph.parameters:
+        sources = found.flat.sources.get(found.parameters[parameter.name], ())
+        key = sources[0] if len(sources) == 1 else None
+        if key is None or key not in state or state[key].numel() != parameter.size:
+            raise ResgenError(
+                f"{parameter.name} of the network that was read is no tensor of the "
+                "module's state_dict, so the two cannot be compared"
+            )
+        keys[parameter.name] = key
+    return keys
+
+
+def _strict(graph: Graph, state: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the module's own state_dict is that of the network, name by name."""
+    ours = {p.name: p.shape for p in graph.parameters}
+    return ours == {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _moved(
+    settled: Mapping[str, torch.Tensor],
+    state: Mapping[str, torch.Tensor],
+    keys: Mapping[str, str],
+) -> dict[str, torch.Tensor]:
+    """Tensors of ours under the keys, and in the shapes, of the module's."""
+    found = {keys[name]: tensor for name, tensor in settled.items()}
+    return {key: tensor.reshape(state[key].shape) for key, tensor in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The network that was read, and the module that it was read of."""
+
+    graph: Graph
+    ours: torch.nn.Module
+    theirs: torch.nn.Module
+    outputs: Callable[[Any], Mapping[str, torch.Tensor]]
+    keys: Mapping[str, str]
+
+    def apart(self, x: torch.Tensor) -> float:
+        """The largest difference of an output, as a share of its largest number."""
+        import torch
+
+        worst = 0.0
+        with torch.no_grad():
+            found, wanted = self._named(self.ours(x)), self.outputs(self.theirs(x))
+        for name, tensor in wanted.items():
+            share = _share(found[name], tensor)
+            allowed = TOLERANCE if x.dtype == torch.float32 else EXACT
+            if not share <= allowed:
+                raise Departure(
+                    name,
+                    f'the output "{name}" of what was read is {share:.1e} of its size '
+                    f"away from the source's, and {allowed:.0e} is allowed",
+                )
+            worst = max(worst, share)
+        return worst
+
+    def trained(self, x: torch.Tensor) -> tuple[int, int]:
+        """Compare a step of training; how many gradients and statistics there are.
+
+        What is random in training is switched off on both sides.
+        """
+        import torch
+
+        for side, module in ((self._named, self.ours), (self.outputs, self.theirs)):
+            module.train()
+            _still(module)
+            given = side(module(x))
+            generator = torch.Generator().manual_seed(0)
+            total = x.new_zeros(())
+            for name, _ in self.graph.outputs:
+                weight = torch.randn(given[name].shape, generator=generator)
+                total = total + (given[name] * weight.to(x.dtype)).sum()
+            total.backward()  # type: ignore[no-untyped-call]
+        theirs = dict(self.theirs.named_parameters(remove_duplicate=False))
+        held = dict(self.theirs.named_buffers())
+        gradients = {
+            name: (parameter.grad, theirs[self.keys[name]].grad)
+            for name, parameter in self.ours.named_parameters()
+        }
+        statistics = {
+            name: (tensor, held[self.keys[name]])
+            for name, tensor in self.ours.named_buffers()
+            if tensor.is_floating_point()
+        }
+        return (
+            self._alike("gradient", gradients),
+            self._alike("statistics", statistics),
+        )
+
+    def _alike(
+        self,
+        what: str,
+        pairs: Mapping[str, tuple[torch.Tensor | None, torch.Tensor | None]],
+    ) -> int:
+        """Compare tensors of a step of training, and count them."""
+        compared = 0
+        for name, (mine, other) in pairs.items():
+            if mine is None and other is None:
+                continue
+            compared += 1
+            share = (
+                float("inf")
+                if mine is None or other is None
+                else _share(mine, other.reshape(mine.shape))
+            )
+            if not share <= EXACT:
+                raise Departure(
+                    name,
+                    f"the {what} of {name} after a step of training is {share:.1e} of "
+                    "its size away from the source's",
+                )
+        return compared
+
+    def _named(self, given: Any) -> Mapping[str, torch.Tensor]:
+        if isinstance(given, Mapping):
+            return given
+        return {self.graph.outputs[0][0]: given}
+
+
+def _share(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    if found.shape != wanted.shape:
+        return float("inf")
+    size = float(wanted.abs().max()) if wanted.numel() else 0.0
+    return float((found - wanted).abs().max()) / (size or 1.0) if wanted.numel() else 0
+
+
+def _still(module: torch.nn.Module) -> None:
+    """Leave nothing to chance in training: no dropout, no stochastic depth."""
+    for part in module.modules():
+        for rate in ("p", "drop_prob"):
+            if isinstance(getattr(part, rate, None), float):
+                setattr(part, rate, 0.0)
