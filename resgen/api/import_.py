@@ -210,7 +210,7 @@ def read_file(
     sizes = dict(asked.shape)
     size = next(iter(sizes.values()), None)
     flat = read(path, size=size, cut=asked.cut or "")
-    flat = replace(flat, graph=replace(flat.graph, name=asked.name or path.stem))
+    flat = _called(flat, asked.name or path.stem)
     found = _recovered(flat, asked, progress)
     if not asked.verify:
         return found, None
@@ -223,21 +223,29 @@ def _of_module(
     shape: torch.Tensor | Sequence[int] | None,
     progress: Progress,
 ) -> tuple[Imported, Imports | None]:
-    from resgen.importing.torch.read import (  # type: ignore[import-not-found]
-        outputs,
-        read,
-        read_file,
-    )
+    from resgen.importing.torch.read import read, read_file, unwrapped
     from resgen.proof.same_module import prove_module
 
     if isinstance(source, str | Path):
-        flat, module = read_file(Path(source), asked.name)
+        flat, module = read_file(Path(source))
+        named = Path(source).stem
     else:
-        flat, module = read(source, shape, asked.name), source
+        if shape is None:
+            raise UsageError(
+                "a module is read on an input: give one, or its sizes without the "
+                "batch, such as (3, 224, 224)"
+            )
+        flat, module = read(source, shape), unwrapped(source)[0]
+        named = type(module).__name__
+    flat = _called(flat, asked.name or named)
     found = _recovered(flat, asked, progress)
     if not asked.verify:
         return found, None
-    return found, _proven(prove_module(found, module, outputs), progress)
+    return found, _proven(prove_module(found, module), progress)
+
+
+def _called(flat: Flat, name: str) -> Flat:
+    return replace(flat, graph=replace(flat.graph, name=name))
 
 
 def _recovered(flat: Flat, asked: Importing, progress: Progress) -> Imported:

@@ -7,7 +7,7 @@ gradients and the statistics of batch norms are compared as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.importing.imported import Imported
+from resgen.importing.torch.read import named_outputs
 from resgen.proof.compare import TOLERANCE, Departure
 from resgen.proof.gate import probed
 from resgen.proof.imports import Imports
@@ -35,15 +36,13 @@ EXACT: Final = 1e-6
 def prove_module(
     found: Imported,
     module: torch.nn.Module,
-    outputs: Callable[[Any], Mapping[str, torch.Tensor]],
     *,
     seed: int = 0,
 ) -> Imports:
     """Prove that the spec that was read of ``module`` is what it computes, or raise.
 
-    ``outputs`` are by the graph's names what the module's forward returned. A network
-    that computes something else is a :class:`~resgen.proof.compare.Departure`. The
-    module itself is not changed.
+    A network that computes something else is a
+    :class:`~resgen.proof.compare.Departure`. The module itself is not changed.
     """
     import torch
 
@@ -57,7 +56,7 @@ def prove_module(
     generator = torch.Generator().manual_seed(seed)
     shape = graph.inputs[0].type.shape
     feeds = [torch.randn(size, *shape, generator=generator) for size in BATCHES]
-    sides = _Sides(graph, ours, theirs, outputs, keys)
+    sides = _Sides(graph, ours, theirs, keys)
     own = max(map(sides.apart, feeds))
     settled = probed(graph, draw(graph, seed), feeds[-1].numpy()).state_dict()
     ours.load_state_dict(settled)
@@ -117,7 +116,6 @@ class _Sides:
     graph: Graph
     ours: torch.nn.Module
     theirs: torch.nn.Module
-    outputs: Callable[[Any], Mapping[str, torch.Tensor]]
     keys: Mapping[str, str]
 
     def apart(self, x: torch.Tensor) -> float:
@@ -126,7 +124,10 @@ class _Sides:
 
         worst = 0.0
         with torch.no_grad():
-            found, wanted = self._named(self.ours(x)), self.outputs(self.theirs(x))
+            found, wanted = (
+                self._named(self.ours(x)),
+                dict(named_outputs(self.theirs(x))),
+            )
         for name, tensor in wanted.items():
             share = _share(found[name], tensor)
             allowed = TOLERANCE if x.dtype == torch.float32 else EXACT
@@ -146,10 +147,10 @@ class _Sides:
         """
         import torch
 
-        for side, module in ((self._named, self.ours), (self.outputs, self.theirs)):
+        for side, module in ((self._named, self.ours), (named_outputs, self.theirs)):
             module.train()
             _still(module)
-            given = side(module(x))
+            given = dict(side(module(x)))
             generator = torch.Generator().manual_seed(0)
             total = x.new_zeros(())
             for name, _ in self.graph.outputs:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -90,6 +91,50 @@ def read(module: torch.nn.Module, example: torch.Tensor | Sequence[int]) -> Flat
         classes,
         (*notes, *flat.notes, *_unused(flat, held)),
     )
+
+
+def read_file(path: Path) -> tuple[Flat, torch.nn.Module]:
+    """The network of a ``.pt2`` file of torch.export, and the module that it makes.
+
+    It is read at the sizes that it was exported with. A file that is none, and one of
+    several inputs, is a :class:`~resgen.errors.ResgenError`.
+    """
+    import torch
+
+    try:
+        program = torch.export.load(path)
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ResgenError(
+            f"{path} cannot be read as a file of torch.export: {first}",
+            hint="torch.export.save writes them",
+        ) from error
+    names = program.graph_signature.user_inputs
+    if len(names) != 1:
+        raise ResgenError(
+            f"{path} has {len(names)} inputs, and a spec is of a network of one"
+        )
+    found = next(n for n in program.graph.nodes if n.name == names[0])
+    batch, *sizes = map(_size, found.meta["val"].shape)
+    return of_program(program, path.stem, batch, sizes), program.module()
+
+
+def _size(size: Any) -> int:
+    """A size of an export: where it is open, that of its example."""
+    return int(getattr(getattr(size, "node", None), "hint", None) or size)
+
+
+def named_outputs(
+    given: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """What a module gives out, by names: a dictionary's keys, or numbers of places."""
+    from torch.utils import _pytree as pytree
+
+    for path, found in pytree.tree_flatten_with_path(given, is_leaf)[0]:
+        name = ".".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path)
+        if not path or not isinstance(given, dict):
+            name = f"{OUTPUT}.{name}" if path else OUTPUT
+        yield name, found
 
 
 def of_program(
@@ -255,12 +300,9 @@ class _Reading:
             raise _unread(self.to.name, causes)
         spec = self.program.call_spec.out_spec
         tree = pytree.tree_unflatten(values, spec) if spec else values
-        for path, found in pytree.tree_flatten_with_path(tree, _is_seen)[0]:
-            name = ".".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path)
+        for name, found in named_outputs(tree, _is_seen):
             if not isinstance(found, View):
                 continue
-            if not path or not isinstance(tree, dict):
-                name = f"{OUTPUT}.{name}" if path else OUTPUT
             try:
                 yield name, self.reader.standard(found)
             except Unread as error:
