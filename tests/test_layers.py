@@ -97,7 +97,7 @@ BUDGET = {
     "runtime": 1040,
     "pictures": 525,
     "importing": 9000,
-    "proof": 2450,
+    "proof": 2640,
     "calibrate": 680,
     "serve": 380,
     "kit": 915,
