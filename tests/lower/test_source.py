@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -244,7 +245,9 @@ def test_what_is_accepted_as_a_name_is_written(name: str, tmp_path: Path) -> Non
         assert_alike(graph, to_python(graph), tmp_path, train=False)
 
 
-@pytest.mark.parametrize("name", ["pop", "append", "keys", "update", "nn", "x"])
+@pytest.mark.parametrize(
+    "name", ["pop", "append", "keys", "update", "nn", "x", "named"]
+)
 def test_words_of_containers_are_names_as_any_other(name: str, tmp_path: Path) -> None:
     for made in named(name):
         graph = examine(made).graph
@@ -257,10 +260,12 @@ def test_no_name_becomes_code(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    plain = hand("a").scopes
     graphs = [
         hand(name),
         hand("a", outputs=((name, "a.a"), ("b", "a.a"))),
         hand("a", name=name),
+        hand("a", scopes=(plain[0], replace(plain[1], definition=name))),
     ]
     for graph in graphs:
         try:

@@ -93,6 +93,7 @@ class _Classes:
 
     def __init__(self, bodies: list[Body], taken: Sequence[str]) -> None:
         self.bodies = bodies
+        self.taken = {*taken}
         self.names = Namer(taken)
         self.calls: dict[int, Expr] = {}
         self.made: list[Class] = []
@@ -178,7 +179,7 @@ class _Classes:
         first = family.first
         kept = {p.partition(".")[0] for p in first.attributes}
         kept |= {s.path.partition(".")[0] for s in family.steps}
-        finder = _Arguments(family, kept)
+        finder = _Arguments(family, kept, self.taken)
         steps, conditions = finder.run()
         name = self.names(camel(first.name))
         numbers = [str(at) for at in range(len(steps))]
@@ -245,9 +246,10 @@ def _usual(values: list[Any], uses: Sequence[int] = ()) -> tuple[Any, int]:
 class _Arguments:
     """The numbers of a family: constants, arguments, and what follows from those."""
 
-    def __init__(self, family: Family, kept: set[str]) -> None:
+    def __init__(self, family: Family, kept: set[str], taken: set[str]) -> None:
         self.family = family
-        self.names = Namer(kept)
+        self.names = Namer(kept | taken)
+        self.taken = taken
         self.inputs = _from_input(family.steps)
         self.last = _last_wide(family.steps)
         self.arguments: list[Argument] = []
@@ -324,7 +326,7 @@ class _Arguments:
         label = label if label.isidentifier() else "optional"
         # The argument may have the name of the module that it is about.
         known = {argument.name for argument in self.arguments}
-        mine = not summed and label not in known and Namer(()).free(label)
+        mine = not summed and label not in known and Namer(self.taken).free(label)
         name = label if mine else self.names(label)
         self.arguments.append(Argument(name, list(there)))
         return name

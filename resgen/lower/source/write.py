@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from textwrap import wrap
@@ -38,12 +39,13 @@ def to_python(graph: Graph) -> str:
     writer = Writer({each.name: each.signature for each in made})
     written = [_class(each, writer) for each in made]
     body = "\n\n\n".join(written)
-    words = set(re.findall(r"(?<![.\w])\w+", body))
+    nodes = ast.walk(ast.parse(body))
+    words = {node.id for node in nodes if isinstance(node, ast.Name)}
     helpers, more = carried(sorted(words & texts().keys()))
     head = [_docstring(checked, made[-1].name), *_imports(words | more)]
     # Import sorters want one line less before a constant.
-    constant = bool(helpers) and not helpers[0].startswith(("def ", "class "))
-    gap = "\n\n" if constant else "\n\n\n"
+    first = helpers[0] if helpers else body
+    gap = "\n\n\n" if first.startswith(("def ", "class ")) else "\n\n"
     return "\n".join(head) + gap + "\n\n\n".join([*helpers, body]) + "\n"
 
 
@@ -55,8 +57,7 @@ def class_name(source: str) -> str:
 
 def _docstring(graph: Graph, name: str) -> str:
     """What the file is, and how the numbers come into it."""
-    label = printable(graph.name).replace("\\", "/").replace('"', "'")
-    first = wrap(f"The network {label}, in plain PyTorch.", WIDTH - 3)
+    first = wrap(f"The network {_said(graph.name)}, in plain PyTorch.", WIDTH - 3)
     about = wrap(
         "It was written by resgen, of the network whose operators and wiring have "
         "this SHA-256:",
@@ -145,7 +146,12 @@ def _summary(made: Class) -> str:
     if not made.body.path:
         return "The whole network."
     kind = "The block" if made.body.block else "The part"
-    return f"{kind} {made.body.name}."
+    return f"{kind} {_said(made.body.name)}."
+
+
+def _said(name: str) -> str:
+    """A name in a docstring, which nothing in it can end."""
+    return printable(name).replace("\\", "/").replace('"', "'")
 
 
 def _parameter(each: Argument) -> str:
