@@ -8,12 +8,14 @@ network came from.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import pairwise, takewhile
-from typing import Final
+from functools import cache
+from itertools import pairwise, product, takewhile
+from typing import Any, Final
 
+from resgen.expansion.network import expand, load
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Node, Parameter
 from resgen.importing.body import Body, Element, elements, walk
 from resgen.importing.flat import Flat
@@ -28,32 +30,29 @@ from resgen.importing.runs import (
 )
 from resgen.ops.types import TensorType
 
-#: What the operators of a branch are called, by what they are.
-_BRANCHES: Final[Mapping[str, str]] = {
-    "pointwise norm depthwise norm pointwise norm": (
-        "conv_pw bn1 conv_dw bn2 conv_pwl bn3"
+_NARROWED: Final = {"width": 128, "stride": 2}
+#: Built-in blocks, and arguments under which they show all that they have.
+_BLOCKS: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
+    *(
+        (name, _NARROWED)
+        for name in (
+            *("basic", "bottleneck", "preact_basic", "preact_bottleneck"),
+            *("inverted", "separable", "fused_inverted"),
+        )
     ),
-    "pointwise depthwise pointwise": "conv_pw conv_dw conv_pwl",
-    "depthwise norm pointwise norm": "conv_dw bn1 conv_pw bn2",
-    "depthwise pointwise": "conv_dw conv_pw",
-    "conv norm pointwise norm": "conv_exp bn1 conv_pwl bn2",
-    "depthwise norm linear linear channel_scale": (
-        "conv_dw norm mlp.fc1 mlp.fc2 gamma"
+    ("regnet", {**_NARROWED, "group_width": 16, "se_ratio": 0.25}),
+    *(("res2net_bottleneck", {**_NARROWED, "scale": n}) for n in (4, 6, 8)),
+    *(("resnest_bottleneck", {**_NARROWED, "radix": n}) for n in (1, 2, 4)),
+    ("sk_bottleneck", _NARROWED),
+    ("sk_bottleneck", {**_NARROWED, "split": True}),
+    *(
+        ("convnext", {"width": 64, "convolve": convolve, "response_norm": norm})
+        for convolve in (False, True)
+        for norm in (False, True)
     ),
-    "depthwise norm pointwise pointwise channel_scale": (
-        "conv_dw norm mlp.fc1 mlp.fc2 gamma"
-    ),
-    "depthwise norm linear global_response_norm linear": (
-        "conv_dw norm mlp.fc1 mlp.grn mlp.fc2"
-    ),
-    "depthwise norm pointwise global_response_norm pointwise": (
-        "conv_dw norm mlp.fc1 mlp.grn mlp.fc2"
-    ),
-    "norm linear linear norm linear linear": (
-        "norm1 attn.qkv attn.proj norm2 mlp.fc1 mlp.fc2"
-    ),
-}
-#: The same of stems and heads; what is in other heads lies under ``head``.
+    ("transformer", {"heads": 4}),
+)
+#: What the operators of stems and heads are called; others lie under ``head``.
 _STEMS: Final[Mapping[str, str]] = {
     "conv norm conv norm conv norm": "conv1.0 conv1.1 conv1.3 conv1.4 conv1.6 bn1",
 }
@@ -206,24 +205,27 @@ class _Names:
     def give(
         self,
         alike: Sequence[tuple[str, Iterable[_Place]]],
-        templates: Mapping[str, str] = _BRANCHES,
+        templates: Mapping[str, str] | None = None,
     ) -> None:
-        """Name what is in units that are built alike, each under its own prefix."""
-        units = [(prefix, list(row)) for prefix, row in alike]
-        places = {place for _, row in units for place, _ in row}
-        of = {
-            place: [
-                (prefix, [e for inside, e in row if inside == place])
-                for prefix, row in units
-            ]
-            for place in sorted(places)
-        }
-        for place, rows in of.items():
-            called = _called(place, [row for _, row in rows], of, templates)
-            for (prefix, row), names in zip(rows, called, strict=True):
-                for element, name in zip(row, names, strict=True):
-                    if element.node is not None:
-                        self._take(element.node, _joined(prefix, place, name))
+        """Name what is in units that are built alike, each under its own prefix.
+
+        Those that are no built-in block are called as the one that has most in it.
+        """
+        units = [
+            (prefix, [each for each in row if each[1].node is not None])
+            for prefix, row in alike
+        ]
+        most = max((row for _, row in units), key=len)
+        around = max((_shortcut(row) for _, row in units), key=len)
+        usual = _built_in(most, around) or _numbered(most, around, templates or {})
+        for prefix, row in units:
+            names = _built_in(row, around)
+            if names is None:
+                own = _numbered(row, around, {})
+                names = _aligned(_tokens(row), _tokens(most), usual, own)
+            for (_, element), name in zip(row, names, strict=True):
+                if element.node is not None:
+                    self._take(element.node, _joined(prefix, name))
 
     def _take(self, node: Node, wanted: str) -> None:
         if node.owner in self.owners:
@@ -233,40 +235,134 @@ class _Names:
             self.owners.setdefault(node.owner, path)
 
 
-def _called(
-    place: str,
-    rows: Sequence[Sequence[Element]],
-    of: Mapping[str, Sequence[tuple[str, Sequence[Element]]]],
-    templates: Mapping[str, str],
-) -> list[list[str]]:
-    """What the elements at one place are called, in each unit, owners of numbers first.
+#: Place and kind of an operator.
+_Token = tuple[str, str]
 
-    The names are those of the unit that has most; in the others, what is missing is
-    passed over.
+
+def _tokens(row: Iterable[_Place]) -> list[_Token]:
+    return [(place, token(element)) for place, element in row]
+
+
+def _owning(row: Iterable[_Place]) -> tuple[_Token, ...]:
+    """Place and kind of what has parameters."""
+    return tuple(_tokens(each for each in row if _owner(each[1])))
+
+
+def _last(place: str) -> str:
+    return place.rpartition(".")[2]
+
+
+def _shortcut(row: Iterable[_Place]) -> list[str]:
+    """The kinds of what is in a shortcut."""
+    return [token(e) for place, e in row if _last(place) == "downsample"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """What is called how in a built-in block, shortcuts apart."""
+
+    row: list[_Token]
+    names: list[str]
+    owning: list[str]  # of what has parameters
+    shortcut: dict[str, str]  # by kind, where it is not by number
+
+
+def _built_in(row: Sequence[_Place], around: Sequence[str]) -> list[str] | None:
+    """The names of a built-in block, if it is one.
+
+    Attention and shortcuts have names of their own, unless they are of the block.
     """
-    above, _, last = place.rpartition(".")
-    around = [e for _, row in of.get(above, ()) for e in row]
-    if last == "downsample":
-        every = [[token(e) for e in row] for row in rows]
-        longest = max(every, key=len)
-        return [_aligned(row, longest, _around(longest, around)) for row in every]
-    owning = [[token(e) for e in row if _owner(e)] for row in rows]
-    longest = max(owning, key=len)
-    usual = _gate(longest, around) if last == "se" else _usual(longest, templates)
-    made = []
-    for row, kinds in zip(rows, owning, strict=True):
-        known = templates.get(" ".join(kinds), "").split()
-        names = iter(known or _aligned(kinds, longest, usual))
-        made.append([next(names) if _owner(e) else e.kind for e in row])
-    return made
+    for apart in (("downsample",), ("downsample", "se")):
+        inner = [each for each in row if _last(each[0]) not in apart]
+        known = _library().get(_owning(inner))
+        if known is None:
+            continue
+        own = [_joined(place, element.kind) for place, element in inner]
+        placed = iter(_aligned(_tokens(inner), known.row, known.names, own))
+        owning = iter(known.owning)
+        made = []
+        for name, (place, element) in zip(_numbered(row, around, {}), row, strict=True):
+            if _last(place) not in apart:
+                other = next(placed)
+                made.append(next(owning) if _owner(element) else other)
+            elif _last(place) == "downsample":
+                made.append(known.shortcut.get(token(element), name))
+            else:
+                made.append(name)
+        return made
+    return None
+
+
+@cache
+def _library() -> dict[tuple[_Token, ...], _Called]:
+    """Built-in blocks by what has parameters in them, norms folded or not."""
+    found: dict[tuple[_Token, ...], _Called] = {}
+    for norm, (block, given) in product(("batch", "none"), _BLOCKS):
+        spec = {
+            "resgen": 1,
+            "name": block,
+            "input": [64, 16] if block == "transformer" else [64, 16, 16],
+            "defaults": {"norm": norm},
+            "stem": [],
+            "stages": [{"block": block, "depth": 1, **given}],
+            "head": [],
+        }
+        graph = expand(load(spec))
+        body = elements(graph, INPUT, dict(graph.outputs)[OUTPUT], known=INPUT)
+        inner, names, shortcut = [], [], {}
+        for place, element in _placed(body, "", graph.inputs[0].type):
+            if element.node is None:
+                continue
+            owner = element.node.owner
+            above, _, name = (owner or element.node.name).rpartition(".")
+            scope = f"{above}.".removeprefix("layer1.0.").rstrip(".")
+            if _last(place) != "downsample":
+                inner.append((place, element))
+                names.append(_joined(scope, name if owner else element.kind))
+            elif owner and not name.isdigit():
+                shortcut[token(element)] = _joined(scope, name)
+        owning = [n for n, (_, e) in zip(names, inner, strict=True) if _owner(e)]
+        made = _Called(_tokens(inner), names, owning, shortcut)
+        found.setdefault(_owning(inner), made)
+    return found
+
+
+def _numbered(
+    row: Sequence[_Place], around: Sequence[str], templates: Mapping[str, str]
+) -> list[str]:
+    """Names by place, kind and number; what is in shortcuts by its place in ``around``.
+
+    What has no parameters is called as in the language.
+    """
+    names = {id(element): _joined(place, element.kind) for place, element in row}
+    for place in dict.fromkeys(place for place, _ in row):
+        inside = [e for p, e in row if p == place]
+        above = [e for p, e in row if p == place.rpartition(".")[0]]
+        owning = [e for e in inside if _owner(e)]
+        kinds = [token(e) for e in owning]
+        if _last(place) == "downsample":
+            numbers = _around(around, above)
+            whole = [token(e) for e in inside]
+            called = _aligned(whole, around, numbers, whole)
+            owning = inside
+        elif _last(place) == "se":
+            called = _gate(kinds, above)
+        else:
+            called = _usual(kinds, templates)
+        for element, name in zip(owning, called, strict=True):
+            names[id(element)] = _joined(place, name)
+    return [names[id(element)] for _, element in row]
 
 
 def _aligned(
-    kinds: Sequence[str], longest: Sequence[str], usual: Sequence[str]
+    row: Sequence[Hashable],
+    longest: Sequence[Hashable],
+    usual: Sequence[str],
+    own: Sequence[str],
 ) -> list[str]:
-    """The names of what a row has in common with the longest; others go by kind."""
-    names = list(kinds)
-    same = SequenceMatcher(None, kinds, longest, autojunk=False)
+    """The names of what a row has in common with the longest; others are their own."""
+    names = list(own)
+    same = SequenceMatcher(None, row, longest, autojunk=False)
     for here, there, size in same.get_matching_blocks():
         names[here : here + size] = usual[there : there + size]
     return names
