@@ -119,7 +119,8 @@ class Calls(Views):
             )
             if (given := getattr(op, name, None)) is not None
         }
-        if "kernel" not in wider:
+        by_channel = isinstance(op, Norm) and op.type == "batch"
+        if "kernel" not in wider and not by_channel:
             raise Unread("an operator of maps that are merged with the batch")
         made = self.emit(replace(op, **wider), [value], numbers, path=path)
         rest = ((at,) for at in range(2, 2 + len(places)))
@@ -519,7 +520,9 @@ class Calls(Views):
         if plain:
             sides = [View(x.value, (x.axes[0], (), *x.axes[1:])) for x in sides]
         heads, count, size = self.shape(sides[0])[-3:]
-        inputs, (outer, *_) = map(list, zip(*map(self._positions, sides), strict=True))
+        sides[1:] = [self._for_heads(x, heads) for x in sides[1:]]
+        inputs, outers = map(list, zip(*map(self._positions, sides), strict=True))
+        outer = [max(axes, key=len) for axes in zip(*outers, strict=True)]
         if bias is not None:
             scores = (heads, count, self.shape(sides[1])[-2])
             inputs.append(self._bias(bias, lead, scores))
@@ -538,6 +541,14 @@ class Calls(Views):
         split = self.emit(Unflatten(sizes=sizes), [made])
         outer = [tuple(a + (a > 0) for a in axes) for axes in outer]
         return View(split, (*outer, (0,), (last + 1,), (1,)))
+
+    def _for_heads(self, x: View, heads: int) -> View:
+        """Keys or values for each head, of which one alone is for all."""
+        shape = self.shape(x)
+        if shape[-3] == 1 < heads:
+            found = self.expand(x, (*shape[:-3], heads, *shape[-2:]))
+            return x if isinstance(found, Const) else found
+        return x
 
     def _positions(self, x: View) -> tuple[str, list[tuple[int, ...]]]:
         """Channels of all heads, axes between, positions; and where the first are."""

@@ -57,6 +57,18 @@ def in_full(module: nn.Module, x: Tensor) -> Tensor:
         return x.relu() + 1
 
 
+def copied(module: nn.Module, x: Tensor) -> Tensor:
+    y = x * 2
+    y[:, 1:3, 2:] = y[:, 1:3, 2:].relu()
+    return y
+
+
+def without_keys(module: Any, x: Tensor) -> Tensor:
+    bias = module.a.bias.clone()
+    bias[2:4].zero_()
+    return F.linear(x, module.a.weight, bias)
+
+
 MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolutions": (
         lambda: nn.Sequential(
@@ -163,6 +175,22 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
             c=nn.Conv2d(4, 4, 3, 2, 1, groups=4),
         ),
         (8, 5, 6),
+    ),
+    "a copy into a part": (lambda: Of(copied), (4, 5, 6)),
+    "learned queries": (
+        lambda: Of(
+            lambda m, x: F.scaled_dot_product_attention(
+                m.q(m.norm(m.latent.expand(len(x), -1, -1))), x.mT, x.mT
+            ),
+            latent=parameter(1, 2, 4),
+            norm=nn.LayerNorm(4),
+            q=nn.Linear(4, 4),
+        ),
+        (4, 5),
+    ),
+    "a bias without a part": (
+        lambda: Of(without_keys, a=nn.Linear(4, 6)),
+        (4,),
     ),
     "a part by itself": (lambda: Of(in_full), (4, 5, 6)),
     "arithmetic": (

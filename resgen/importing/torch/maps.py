@@ -239,6 +239,8 @@ def batch_norm(
     }
     # Any order of positions will do, and a batch that is merged with some of them.
     x = r.channels_first(value(x, "a norm"), 1)
+    if r.to.types[x.value].rank > 4:
+        return r.spatial(op, x, numbers, path=path)
     return replace(x, value=r.emit(op, [x.value], numbers, path=path))
 
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.graph.ir import OUTPUT
+from resgen.graph.ir import INPUT, OUTPUT
 from resgen.importing.flat import Collector, Flat, Note, Tensor
 from resgen.importing.rules import simplified
 from resgen.importing.torch import maps, numbers, shapes  # noqa: F401  # their tables
 from resgen.importing.torch.reader import HANDLERS, Reader, aten, bound
 from resgen.importing.views import BATCH, Const, Unread, View
-from resgen.ops.base import ShapeError
 from resgen.words.numbers import count
 
 if TYPE_CHECKING:
@@ -278,7 +277,7 @@ class _Reading:
             return self.number(key)
         if not isinstance(node.meta.get("val"), _tensor()):
             return None
-        return self.reader.seen("input")
+        return self.reader.seen(INPUT)
 
     def number(self, key: str) -> Const | None:
         """A parameter, a buffer or a constant of the program, if it has it."""
@@ -324,10 +323,13 @@ class _Reading:
                 return self.item(node)
             if self.overwrites(node):
                 raise Unread("it writes into a part of a tensor that is read elsewhere")
+            if name == "copy" and isinstance(self.made[node.all_input_nodes[0]], View):
+                return self.written(node)
             found = self.handled(node, name)
             self.check(node, name, found)
-        except (Unread, ShapeError) as error:
+        except Exception as error:
             message = getattr(error, "message", None) or str(error)
+            message = message.strip().partition("\n")[0]
             return Lacking((f"{path or 'the module'}: {node.target}: {message}",))
         if isinstance(found, View) and (val := node.meta.get("val")) is not None:
             self.place(found, node.name, len(val.shape))
@@ -341,7 +343,12 @@ class _Reading:
             return self.inlined(node)
         if name in CASTS and node.meta["val"].dtype.is_floating_point:
             return self.made[node.all_input_nodes[0]]  # all of ours are float32
-        if (plain and name not in KEPT) or name in LIKE:
+        first = next(iter(args.values()), None)
+        if plain and name in TRAINED and isinstance(first, Const) and first.path:
+            # What is learned before what is learned stays so.
+            at = node.all_input_nodes[0]
+            self.made[at] = self.reader.value(first, self.reader.seen(INPUT))
+        elif (plain and name not in KEPT) or name in LIKE:
             return self.computed(node)
         if name not in HANDLERS:
             raise Unread("no operator of ours is this one")
@@ -384,7 +391,9 @@ class _Reading:
             if not isinstance(x, Const):
                 return x
             sources.update(dict.fromkeys(x.sources))
-            array = x.array.copy() if x.sources and writes else x.array
+            # The module's own numbers are written to by none of this.
+            shared = x.path is not None and (writes or aten(node) in ALIASES)
+            array = x.array.copy() if shared else x.array
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what is broadcast is not written to
                 return torch.from_numpy(np.asarray(array))
@@ -419,13 +428,46 @@ class _Reading:
             return False
         while aten(root) in ALIASES and root.all_input_nodes:
             root = root.all_input_nodes[0]
+        whole = root if aten(node) == "copy" else None  # what is read later is changed
         family, left = {root}, [root]
         while left:
             views = {user for user in left.pop().users if aten(user) in ALIASES}
             left += views - family
             family |= views
         here = self.places[node]
-        return any(self.places[u] > here for member in family for u in member.users)
+        return any(
+            self.places[user] > here
+            for member in family - {whole}
+            for user in member.users
+        )
+
+    def written(self, node: fx.Node) -> Any:
+        """What is copied into a part of a tensor, which has it from there on."""
+        part, new = node.all_input_nodes
+        steps: list[tuple[int, int, int]] = []
+        root = part
+        while aten(root) in ALIASES:
+            if aten(root) != "slice":
+                raise Unread("a copy into a part that is no range of positions")
+            given, root = bound(root), root.all_input_nodes[0]
+            size = root.meta["val"].shape[given["dim"]]
+            first, last, step = slice(given["start"], given["end"]).indices(size)
+            if given["step"] != step:
+                raise Unread("a copy into a part that is no range of positions")
+            steps.insert(0, (given["dim"] % len(root.meta["val"].shape), first, last))
+        self.made[root] = self.replaced(self.made[root], steps, self.made[new])
+        return self.made[new]
+
+    def replaced(self, x: Any, steps: Sequence[tuple[int, int, int]], new: Any) -> Any:
+        """A tensor with new numbers in the part that the ranges lead to."""
+        if not steps:
+            return new
+        (axis, first, last), *rest = steps
+        r, size = self.reader, self.reader.shape(x)[axis]
+        inner = self.replaced(r.slice(x, axis, first, last - first), rest, new)
+        sides = [r.slice(x, axis, 0, first)] if first else []
+        after = [r.slice(x, axis, last, size - last)] if last < size else []
+        return r.concat([*sides, inner, *after], axis)
 
     def check(self, node: fx.Node, name: str, found: Any) -> None:
         """Hold the sizes that were understood against those that torch tells."""
@@ -454,12 +496,14 @@ class _Reading:
         self.to.tensors[found.value] = Tensor(name, flat if whole else ())
 
 
+#: Operators that have weights of their own beside what they are given.
+TRAINED: Final = frozenset(("linear", "layer_norm", "conv1d", "conv2d"))
 #: Operators that change the type of numbers alone.
 CASTS: Final = frozenset(("to", "_to_copy", "type_as", "float", "half", "bfloat16"))
 #: What is understood of constants as well, so that a value can be made of them later.
 KEPT: Final = frozenset((
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze",
-    "unsqueeze", "expand", "expand_as", "contiguous", "clone", "detach", "alias",
+    "unsqueeze", "expand", "expand_as", "contiguous", "detach", "alias",
 ))  # fmt: skip
 
 
