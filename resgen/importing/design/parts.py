@@ -130,7 +130,10 @@ def _leaf(
     within = hint
     if inner:
         common = _common(leaf.within for each in inner for leaf in each if leaf.sure)
-        if common is not None and (not hint or hint != common[: len(hint)]):
+        # What a layer is appended to belongs to it, wherever that is done.
+        if common is not None and (
+            not hint or element.kind == "concat" or hint != common[: len(hint)]
+        ):
             within = common
     sure = owned or any(leaf.sure for each in inner for leaf in each)
     return _Leaf(part, within, sure, inner)

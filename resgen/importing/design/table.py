@@ -144,7 +144,9 @@ def _row(
 ) -> Iterator[Unit | Part]:
     for part, name in entering(body, entered):
         at = joined(path, part.path)
-        if part.kind != "seq":
+        if part.kind != "seq" and part.bodies and path:
+            yield sequence(path, [part])
+        elif part.kind != "seq":
             yield replace(part, path=at if part.path else "")
         elif _opened(kinds[pattern(at)], part):
             inner = list(part.bodies[0])
@@ -168,11 +170,32 @@ def _row(
 
 def _opened(kind: _Kind, part: Part) -> bool:
     """Whether the sequence holds units and is none."""
+    if number(part.path) is None and _several(part):
+        return True
+    inner = [each for each in part.bodies[0] if number(each.path) is not None]
+    if len(inner) > 1 and all(map(_rich, inner)) and not _merged(part):
+        return True
     if kind.merges:
         return False
-    if number(part.path) is None and kind.numbered > 1:
-        return True
     return bool(kind.inner) and kind.owned <= kind.inner
+
+
+def _merged(part: Part) -> bool:
+    """Whether branches meet right in a sequence."""
+    return any(each.bodies and each.kind != "seq" for each in part.bodies[0])
+
+
+def _rich(part: Part) -> bool:
+    """Whether a sequence is a unit whatever its like: branches, and several maps."""
+    return part.kind == "seq" and _merged(part) and part.maps > 1
+
+
+def _several(part: Part) -> bool:
+    """Whether numbered sequences stand in a row in it, or in one that it holds."""
+    inner = [each for each in part.bodies[0] if each.kind == "seq"]
+    if sum(number(each.path) is not None for each in inner) > 1:
+        return True
+    return any(number(each.path) is None and _several(each) for each in inner)
 
 
 def grouped(
