@@ -55,6 +55,9 @@ _BLOCKS: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
 #: What the operators of stems and heads are called; others lie under ``head``.
 _STEMS: Final[Mapping[str, str]] = {
     "conv norm conv norm conv norm": "conv1.0 conv1.1 conv1.3 conv1.4 conv1.6 bn1",
+    "conv norm conv norm conv norm conv norm": (
+        "conv1.0 conv1.1 conv1.3 conv1.4 conv1.6 bn1 maxpool.0 maxpool.1"
+    ),
 }
 _HEADS: Final[Mapping[str, str]] = {
     "linear": "fc",
@@ -274,11 +277,13 @@ def _built_in(row: Sequence[_Place], around: Sequence[str]) -> list[str] | None:
     """
     for apart in (("downsample",), ("downsample", "se")):
         inner = [each for each in row if _last(each[0]) not in apart]
-        known = _library().get(_owning(inner))
-        if known is None:
+        near = _library().get(_owning(inner), ())
+        if not near:
             continue
+        told = _tokens(inner)
+        known = max(near, key=lambda each: _matcher(told, each.row).ratio())
         own = [_joined(place, element.kind) for place, element in inner]
-        placed = iter(_aligned(_tokens(inner), known.row, known.names, own))
+        placed = iter(_aligned(told, known.row, known.names, own))
         owning = iter(known.owning)
         made = []
         for name, (place, element) in zip(_numbered(row, around, {}), row, strict=True):
@@ -294,9 +299,9 @@ def _built_in(row: Sequence[_Place], around: Sequence[str]) -> list[str] | None:
 
 
 @cache
-def _library() -> dict[tuple[_Token, ...], _Called]:
+def _library() -> Mapping[tuple[_Token, ...], Sequence[_Called]]:
     """Built-in blocks by what has parameters in them, norms folded or not."""
-    found: dict[tuple[_Token, ...], _Called] = {}
+    found: defaultdict[tuple[_Token, ...], list[_Called]] = defaultdict(list)
     for norm, (block, given) in product(("batch", "none"), _BLOCKS):
         spec = {
             "resgen": 1,
@@ -323,7 +328,7 @@ def _library() -> dict[tuple[_Token, ...], _Called]:
                 shortcut[token(element)] = _joined(scope, name)
         owning = [n for n, (_, e) in zip(names, inner, strict=True) if _owner(e)]
         made = _Called(_tokens(inner), names, owning, shortcut)
-        found.setdefault(_owning(inner), made)
+        found[_owning(inner)].append(made)
     return found
 
 
@@ -362,10 +367,15 @@ def _aligned(
 ) -> list[str]:
     """The names of what a row has in common with the longest; others are their own."""
     names = list(own)
-    same = SequenceMatcher(None, row, longest, autojunk=False)
-    for here, there, size in same.get_matching_blocks():
+    for here, there, size in _matcher(row, longest).get_matching_blocks():
         names[here : here + size] = usual[there : there + size]
     return names
+
+
+def _matcher(
+    row: Sequence[Hashable], other: Sequence[Hashable]
+) -> SequenceMatcher[Hashable]:
+    return SequenceMatcher(None, row, other, autojunk=False)
 
 
 def _usual(kinds: Sequence[str], templates: Mapping[str, str]) -> list[str]:
@@ -396,6 +406,8 @@ def _around(kinds: Sequence[str], branch: Sequence[Element]) -> list[str]:
 
 def _gate(kinds: Sequence[str], branch: Sequence[Element]) -> list[str]:
     """What the operators are called that weigh channels."""
+    if kinds in (["conv"], ["pointwise"]):
+        return ["conv"]
     if len(kinds) != 2 or not {"pointwise", "linear"}.issuperset(kinds):
         return _usual(kinds, {})
     mobile = any(token(e) == "depthwise" for e in branch)
