@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache
 from itertools import pairwise, product, takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from resgen.expansion.network import expand, load
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Node, Parameter
@@ -52,13 +52,16 @@ _BLOCKS: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
     ),
     ("transformer", {"heads": 4}),
 )
-#: What the operators of stems and heads are called; others lie under ``head``.
-_STEMS: Final[Mapping[str, str]] = {
-    "conv norm conv norm conv norm": "conv1.0 conv1.1 conv1.3 conv1.4 conv1.6 bn1",
-    "conv norm conv norm conv norm conv norm": (
-        "conv1.0 conv1.1 conv1.3 conv1.4 conv1.6 bn1 maxpool.0 maxpool.1"
-    ),
-}
+#: Built-in stems likewise.
+_STEMS: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
+    ("imagenet", {}),
+    ("imagenet", {"pool": "conv"}),
+    ("imagenet_preact", {}),
+    ("cifar", {}),
+    ("deep", {}),
+    ("deep", {"pool": "conv"}),
+)
+#: What the operators of heads are called; others lie under ``head``.
 _HEADS: Final[Mapping[str, str]] = {
     "linear": "fc",
     "norm": "norm",
@@ -137,14 +140,14 @@ def paths(graph: Graph) -> dict[str, str]:
     for at, stage in enumerate(made.stages):
         for index, unit in enumerate(stage.units):
             kinds[unit.kind].append((f"layer{at + 1}.{index}", unit))
-    names.give([("", _placed(made.stem, "", x))], _STEMS)
+    names.give([("", _placed(made.stem, "", x))], _library("stem"))
     head = list(_placed(made.head, "", x))
-    owning = " ".join(token(e) for _, e in head if _owner(e))
-    names.give([("" if owning in _HEADS else "head", head)], _HEADS)
+    names.give([("" if _owning(head) in _heads() else "head", head)], _heads())
     for at, stage in enumerate(made.stages):
-        names.give([(f"layer{at + 1}.entry", _placed(stage.entry, "", x))])
+        names.give([(f"layer{at + 1}.entry", _placed(stage.entry, "", x))], {})
     for units in kinds.values():
-        names.give([(path, _placed(u.elements, "", u.enters)) for path, u in units])
+        rows = [(path, _placed(u.elements, "", u.enters)) for path, u in units]
+        names.give(rows, _library("stages"))
     return names.paths
 
 
@@ -208,11 +211,11 @@ class _Names:
     def give(
         self,
         alike: Sequence[tuple[str, Iterable[_Place]]],
-        templates: Mapping[str, str] | None = None,
+        library: Library,
     ) -> None:
         """Name what is in units that are built alike, each under its own prefix.
 
-        Those that are no built-in block are called as the one that has most in it.
+        Those that are nothing of the library are called as the one that has most in it.
         """
         units = [
             (prefix, [each for each in row if each[1].node is not None])
@@ -220,11 +223,11 @@ class _Names:
         ]
         most = max((row for _, row in units), key=len)
         around = max((_shortcut(row) for _, row in units), key=len)
-        usual = _built_in(most, around) or _numbered(most, around, templates or {})
+        usual = _built_in(most, around, library) or _numbered(most, around)
         for prefix, row in units:
-            names = _built_in(row, around)
+            names = _built_in(row, around, library)
             if names is None:
-                own = _numbered(row, around, {})
+                own = _numbered(row, around)
                 names = _aligned(_tokens(row), _tokens(most), usual, own)
             for (_, element), name in zip(row, names, strict=True):
                 if element.node is not None:
@@ -270,14 +273,16 @@ class _Called:
     shortcut: dict[str, str]  # by kind, where it is not by number
 
 
-def _built_in(row: Sequence[_Place], around: Sequence[str]) -> list[str] | None:
+def _built_in(
+    row: Sequence[_Place], around: Sequence[str], library: Library
+) -> list[str] | None:
     """The names of a built-in block, if it is one.
 
     Attention and shortcuts have names of their own, unless they are of the block.
     """
     for apart in (("downsample",), ("downsample", "se")):
         inner = [each for each in row if _last(each[0]) not in apart]
-        near = _library().get(_owning(inner), ())
+        near = library.get(_owning(inner), ())
         if not near:
             continue
         told = _tokens(inner)
@@ -286,7 +291,7 @@ def _built_in(row: Sequence[_Place], around: Sequence[str]) -> list[str] | None:
         placed = iter(_aligned(told, known.row, known.names, own))
         owning = iter(known.owning)
         made = []
-        for name, (place, element) in zip(_numbered(row, around, {}), row, strict=True):
+        for name, (place, element) in zip(_numbered(row, around), row, strict=True):
             if _last(place) not in apart:
                 other = next(placed)
                 made.append(next(owning) if _owner(element) else other)
@@ -298,18 +303,25 @@ def _built_in(row: Sequence[_Place], around: Sequence[str]) -> list[str] | None:
     return None
 
 
+#: Built-in definitions by what has parameters in them.
+Library: TypeAlias = Mapping[tuple[_Token, ...], Sequence[_Called]]
+
+
 @cache
-def _library() -> Mapping[tuple[_Token, ...], Sequence[_Called]]:
-    """Built-in blocks by what has parameters in them, norms folded or not."""
+def _library(of: str) -> Library:
+    """The blocks of ``stages``, or what a ``stem`` can be, norms folded or not."""
     found: defaultdict[tuple[_Token, ...], list[_Called]] = defaultdict(list)
-    for norm, (block, given) in product(("batch", "none"), _BLOCKS):
+    known = _BLOCKS if of == "stages" else _STEMS
+    for norm, (name, given) in product(("batch", "none"), known):
+        stem: Any = {"use": name, "with": given}
+        stages = [{"block": name, "depth": 1, **given}]
         spec = {
             "resgen": 1,
-            "name": block,
-            "input": [64, 16] if block == "transformer" else [64, 16, 16],
+            "name": name,
+            "input": [64, 16] if name == "transformer" else [64, 16, 16],
             "defaults": {"norm": norm},
-            "stem": [],
-            "stages": [{"block": block, "depth": 1, **given}],
+            "stem": stem if of == "stem" else [],
+            "stages": stages if of == "stages" else [],
             "head": [],
         }
         graph = expand(load(spec))
@@ -319,22 +331,29 @@ def _library() -> Mapping[tuple[_Token, ...], Sequence[_Called]]:
             if element.node is None:
                 continue
             owner = element.node.owner
-            above, _, name = (owner or element.node.name).rpartition(".")
+            above, _, last = (owner or element.node.name).rpartition(".")
             scope = f"{above}.".removeprefix("layer1.0.").rstrip(".")
             if _last(place) != "downsample":
                 inner.append((place, element))
-                names.append(_joined(scope, name if owner else element.kind))
-            elif owner and not name.isdigit():
-                shortcut[token(element)] = _joined(scope, name)
+                names.append(_joined(scope, last if owner else element.kind))
+            elif owner and not last.isdigit():
+                shortcut[token(element)] = _joined(scope, last)
         owning = [n for n, (_, e) in zip(names, inner, strict=True) if _owner(e)]
         made = _Called(_tokens(inner), names, owning, shortcut)
         found[_owning(inner)].append(made)
     return found
 
 
-def _numbered(
-    row: Sequence[_Place], around: Sequence[str], templates: Mapping[str, str]
-) -> list[str]:
+def _heads() -> Library:
+    """What is called how in usual heads."""
+    found = {}
+    for kinds, names in _HEADS.items():
+        row = [("", kind) for kind in kinds.split()]
+        found[tuple(row)] = [_Called(row, names.split(), names.split(), {})]
+    return found
+
+
+def _numbered(row: Sequence[_Place], around: Sequence[str]) -> list[str]:
     """Names by place, kind and number; what is in shortcuts by its place in ``around``.
 
     What has no parameters is called as in the language.
@@ -353,7 +372,7 @@ def _numbered(
         elif _last(place) == "se":
             called = _gate(kinds, above)
         else:
-            called = _usual(kinds, templates)
+            called = _usual(kinds)
         for element, name in zip(owning, called, strict=True):
             names[id(element)] = _joined(place, name)
     return [names[id(element)] for _, element in row]
@@ -378,11 +397,8 @@ def _matcher(
     return SequenceMatcher(None, row, other, autojunk=False)
 
 
-def _usual(kinds: Sequence[str], templates: Mapping[str, str]) -> list[str]:
-    """Names by number, or those that the built-in block has."""
-    template = templates.get(" ".join(kinds))
-    if template is not None:
-        return template.split()
+def _usual(kinds: Sequence[str]) -> list[str]:
+    """Names by kind and number."""
     plain = ["conv" if kind in _CONVOLUTIONS else kind for kind in kinds]
     total, counts = Counter(plain), Counter[str]()
     names = []
@@ -409,7 +425,7 @@ def _gate(kinds: Sequence[str], branch: Sequence[Element]) -> list[str]:
     if kinds in (["conv"], ["pointwise"]):
         return ["conv"]
     if len(kinds) != 2 or not {"pointwise", "linear"}.issuperset(kinds):
-        return _usual(kinds, {})
+        return _usual(kinds)
     mobile = any(token(e) == "depthwise" for e in branch)
     return list(_MOBILE) if mobile else ["fc1", "fc2"]
 

@@ -102,9 +102,13 @@ def test_any_network_has_names_and_is_the_same_under_them(name: str) -> None:
     assert match(graph, made)
 
 
-@pytest.mark.parametrize("name", ["resnet50", "resnet18", "resnet20_cifar"])
-def test_names_are_those_of_torchvision(name: str) -> None:
-    """As the zoo has them, whose checkpoints torchvision's networks take."""
+@pytest.mark.parametrize(
+    "name",
+    ["resnet50", "resnet50d", "resnet20_cifar", "res2net50_26w_4s", "seresnet50",
+     "skresnet50", "resnest26d"],
+)  # fmt: skip
+def test_names_are_those_of_torchvision_and_timm(name: str) -> None:
+    """As the zoo has them, which takes their checkpoints."""
     graph = resgen.expand(resgen.load(name)).inference
     found = paths(anonymous(graph))
     made = [found[f"n{at}"] for at, node in enumerate(graph.nodes) if node.owner]
