@@ -13,6 +13,7 @@ from resgen.ops.add import Add
 from resgen.ops.attention import Attention
 from resgen.ops.flatten import Flatten
 from resgen.ops.matmul import MatMul
+from resgen.ops.reshape import Reshape
 from resgen.ops.scale import Scale
 from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
@@ -66,7 +67,11 @@ def attention(net: Net, part: Part) -> bool:
     )
     inputs = [_channels_first(net, value, flip, part) for value, flip in sides]
     if scores.bias is not None:
-        inputs.append(scores.bias)
+        bias = scores.bias
+        if len(shape) < 3:  # of one head
+            sizes = (1, *net.typed(bias).shape)
+            bias = net.insert(Reshape(to=sizes), [bias], part)
+        inputs.append(bias)
     if len(shape) < 3 and behind:
         net.become(part, made, inputs)
         return True

@@ -247,6 +247,7 @@ class _Reading:
         self.program = program
         signature = program.graph_signature
         self.keys = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.learned = frozenset(signature.inputs_to_parameters.values())
         self.held = {**program.constants, **program.state_dict}
         self.lifted = dict(signature.inputs_to_lifted_tensor_constants)
         owners = frozenset(key.rpartition(".")[0] for key in self.keys.values())
@@ -344,7 +345,8 @@ class _Reading:
         if name in CASTS and node.meta["val"].dtype.is_floating_point:
             return self.made[node.all_input_nodes[0]]  # all of ours are float32
         first = next(iter(args.values()), None)
-        if plain and name in TRAINED and isinstance(first, Const) and first.path:
+        learned = isinstance(first, Const) and first.path in self.learned
+        if plain and name in TRAINED and isinstance(first, Const) and learned:
             # What is learned before what is learned stays so.
             at = node.all_input_nodes[0]
             self.made[at] = self.reader.value(first, self.reader.seen(INPUT))
