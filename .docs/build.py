@@ -29,7 +29,7 @@ ROOT = HERE.parent
 
 #: What the menu shows: headings, and below each the pages by their address.
 MENU = (
-    ("Begin", ("index", "tutorial", "weights", "precision", "measure", "training")),
+    ("Begin", ("index", "tutorial", "weights", "import", "precision", "measure", "training")),
     ("The language", ("language", "blocks", "operators", "networks")),
     ("Trust", ("proven", "codes")),
     ("Reference", ("commands", "python")),

@@ -20,7 +20,7 @@ from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.importing.flat import Flat
 from resgen.importing.imported import Imported, imported
-from resgen.options.kinds import argument, typed
+from resgen.options.kinds import Kind, argument, told, typed
 from resgen.proof.imports import Imports
 from resgen.spec.model import Spec
 from resgen.words.numbers import count
@@ -35,6 +35,26 @@ if TYPE_CHECKING:
 #: What a network is read from.
 FILES: Final = (".onnx", ".pt2")
 PATH: Final = typed("the path of a file", str, Path)
+
+
+def _is_module(value: Any) -> Any:
+    if not callable(value) or not hasattr(value, "named_parameters"):
+        raise ValueError(f"{told(value)} is no torch.nn.Module")
+    return value
+
+
+def _is_size(value: Any) -> Any:
+    sizes = isinstance(value, tuple | list) and len(value) in (1, 2, 3, 4)
+    if not sizes or not all(type(n) is int and 0 < n < 2**31 for n in value):
+        raise ValueError(
+            f"{told(value)} is no tensor, nor sizes without a batch such as "
+            "(3, 224, 224)"
+        )
+    return value
+
+
+MODULE: Final = Kind("MODULE", _is_module, _is_module)
+SIZES: Final = Kind("CxHxW", _is_size, _is_size)
 
 
 class Read(NamedTuple):
@@ -95,8 +115,10 @@ def import_(
     What cannot be read, and what would not compute the same, is a
     :class:`~resgen.errors.ResgenError`; then nothing is left.
     """
-    asked = Importing.of({**options, "out": out})
-    return run(source, asked, shape=input, progress=listening(progress))
+    asked, heard = Importing.of({**options, "out": out}), listening(progress)
+    kind = PATH if isinstance(source, str | Path) else MODULE
+    shape = None if input is None else _example(input)
+    return run(argument("source", kind, source), asked, shape=shape, progress=heard)
 
 
 def from_onnx(
@@ -143,7 +165,8 @@ def from_torch(
     >>> spec, weights = resgen.from_torch(model, (3, 224, 224))  # doctest: +SKIP
     """
     asked = Importing.of({"name": name, "flat": flat, "verify": verify})
-    found, _ = _read(module, asked, input, SILENT)
+    shape = _example(input)
+    found, _ = _read(argument("module", MODULE, module), asked, shape, SILENT)
     return Read(found.spec, found.weights)
 
 
@@ -174,6 +197,14 @@ def run(
         built = build(found.spec, found.graph, building, progress=progress)
     seconds = time.perf_counter() - begin
     return ImportedNetwork(folder, found.spec, analyse(found.graph), built, seconds)
+
+
+def _example(given: Any) -> torch.Tensor | Sequence[int]:
+    """A tensor, or sizes without a batch."""
+    if hasattr(given, "data_ptr"):
+        return given  # type: ignore[no-any-return]
+    sizes: Sequence[int] = argument("input", SIZES, given)
+    return sizes
 
 
 def _read(
@@ -227,7 +258,7 @@ def _of_module(
     from resgen.proof.same_module import prove_module
 
     if isinstance(source, str | Path):
-        flat, module = read_file(Path(source))
+        flat, module, batch = read_file(Path(source))
         named = Path(source).stem
     else:
         if shape is None:
@@ -235,13 +266,13 @@ def _of_module(
                 "a module is read on an input: give one, or its sizes without the "
                 "batch, such as (3, 224, 224)"
             )
-        flat, module = read(source, shape), unwrapped(source)[0]
+        flat, module, batch = read(source, shape), unwrapped(source)[0], None
         named = type(module).__name__
     flat = _called(flat, asked.name or named)
     found = _recovered(flat, asked, progress)
     if not asked.verify:
         return found, None
-    return found, _proven(prove_module(found, module), progress)
+    return found, _proven(prove_module(found, module, batch), progress)
 
 
 def _called(flat: Flat, name: str) -> Flat:

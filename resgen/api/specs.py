@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
-from resgen.files.ownership import IMPORT
+from resgen.files.names import IMPORT
 from resgen.options.kinds import typed
 from resgen.spec.model import Spec
 
@@ -39,7 +40,7 @@ def opened(source: S, asked: A) -> tuple[S | str, A]:
 
     The weights go to ``asked``, where it takes any and names no others.
     """
-    if not isinstance(source, str | Path) or not (Path(source) / IMPORT).is_file():
+    if not isinstance(source, str | Path) or not isfile(Path(source) / IMPORT):
         return source, asked
     from resgen.api.asked.common import Weighing
     from resgen.artifact.imported import open_import

@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from resgen.files import ownership
+from resgen.files import names
 from resgen.onnxfile.external import named_files
 
 SPEC: Final = "spec.json"
 GRAPH: Final = "graph.json"
 WEIGHTS: Final = "weights.safetensors"
 MODEL: Final = "model.onnx"
-MANIFEST: Final = ownership.MANIFEST
+MANIFEST: Final = names.MANIFEST
 #: What every build and export of a network holds.
 NAMES: Final = (SPEC, GRAPH, WEIGHTS, MODEL, MANIFEST)
 

@@ -18,7 +18,7 @@ from resgen.artifact.manifest import check_names
 from resgen.document.files import Format
 from resgen.errors import ResgenError
 from resgen.files.hashed import Entry, HashedFile, sha256_of
-from resgen.files.ownership import IMPORT, MARKS
+from resgen.files.names import IMPORT, MARKS
 from resgen.files.place import staged
 from resgen.graph.identity import identity
 from resgen.importing.flat import Note

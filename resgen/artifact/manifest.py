@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from resgen.calibrate.ranges import Method
 from resgen.document.files import Format
 from resgen.files.hashed import Entry
-from resgen.files.ownership import MANIFEST, MARKS
+from resgen.files.names import MANIFEST, MARKS
 from resgen.graph.precision import Precision
 from resgen.words.terminal import Shown, printable, style
 

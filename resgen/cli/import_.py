@@ -37,9 +37,10 @@ A module that is in memory is read by `resgen.from_torch(module, (3, 224, 224))`
 @quiet_option
 @json_option
 def command(file: str, *, as_json: bool, **given: Any) -> None:
-    """Read a network from elsewhere back as a spec, its design recovered.
+    """Read a network from elsewhere back as a spec.
 
-    FILE is an ONNX file, or a .pt2 file of torch.export. The spec has stages, blocks
+    FILE is an ONNX file, or a .pt2 file of torch.export. Its design is recovered: the
+    spec has stages, blocks
     and shortcuts as far as they can be found, and is proven to compute what the file
     computes; otherwise nothing is written.
     """

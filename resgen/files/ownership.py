@@ -17,13 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.files.hashed import sha256_of
+from resgen.files.names import IMPORT, MANIFEST, MARKS
 from resgen.files.ordinary import read_bytes
 
-MANIFEST: Final = "manifest.json"
-IMPORT: Final = "import.json"
-#: The keys by which a manifest of resgen's is told: of a network, of a file, and of an
-#: import.
-MARKS: Final = ("resgen_manifest", "resgen_file_manifest", "resgen_import")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 #: What a file is known by until it changes: inode, size, time of the last change.
 Signature = tuple[int, int, int]

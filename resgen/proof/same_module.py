@@ -36,26 +36,31 @@ EXACT: Final = 1e-6
 def prove_module(
     found: Imported,
     module: torch.nn.Module,
+    batch: int | None = None,
     *,
     seed: int = 0,
 ) -> Imports:
     """Prove that the spec that was read of ``module`` is what it computes, or raise.
 
     A network that computes something else is a
-    :class:`~resgen.proof.compare.Departure`. The module itself is not changed.
+    :class:`~resgen.proof.compare.Departure`. The module itself is not changed. One
+    that was exported takes its own ``batch`` alone, and trains no more.
     """
     import torch
 
     from resgen.lower.torch import to_torch
 
     graph = found.graph
-    theirs = deepcopy(module).cpu().float().eval()
+    theirs = deepcopy(module).cpu().float()
+    if batch is None:
+        theirs.eval()
     ours = to_torch(graph, found.weights).eval()
     state = theirs.state_dict()
     keys = _keys(found, state)
+    batches = BATCHES if batch is None else (batch,)
     generator = torch.Generator().manual_seed(seed)
     shape = graph.inputs[0].type.shape
-    feeds = [torch.randn(size, *shape, generator=generator) for size in BATCHES]
+    feeds = [torch.randn(size, *shape, generator=generator) for size in batches]
     sides = _Sides(graph, ours, theirs, keys)
     own = max(map(sides.apart, feeds))
     settled = probed(graph, draw(graph, seed), feeds[-1].numpy()).state_dict()
@@ -64,12 +69,14 @@ def prove_module(
     ours.double()
     theirs.double()
     probe = max(sides.apart(x.double()) for x in feeds)
-    x = torch.randn(TRAINED, *shape, generator=generator)
-    gradients, statistics = sides.trained(x.double())
+    gradients = statistics = None
+    if batch is None:
+        x = torch.randn(TRAINED, *shape, generator=generator)
+        gradients, statistics = sides.trained(x.double())
     return Imports(
         "equal",
-        sum(BATCHES),
-        BATCHES,
+        sum(batches),
+        batches,
         own,
         probe,
         gradients=gradients,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -23,8 +24,13 @@ PRINTED = {
     "report": {"schema"},
 }
 #: What no word can hold, so that only Python has it.
-PYTHON = {"state_dict", "progress"}
+PYTHON = {"state_dict", "progress", "input"}
 COMMANDS = sorted(set(main.list_commands(click.Context(main))) - {"schema"})
+
+
+def function_of(name: str) -> Any:
+    """The function of a command; one that is a keyword has an underscore behind it."""
+    return getattr(resgen, f"{name}_" if iskeyword(name) else name)
 
 
 def of_command(name: str) -> set[str]:
@@ -39,7 +45,7 @@ def of_command(name: str) -> set[str]:
 
 def groups_of(name: str) -> list[type[Group]]:
     """The groups that the documentation of the function names, and of forms."""
-    told = inspect.getdoc(getattr(resgen, name)) or ""
+    told = inspect.getdoc(function_of(name)) or ""
     found = re.findall(r":class:`~(resgen\.api\.asked\.\w+)\.(\w+)`", told)
     groups: list[type[Group]] = [getattr(import_module(at), of) for at, of in found]
     if name == "export":
@@ -49,7 +55,7 @@ def groups_of(name: str) -> list[type[Group]]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_and_its_function_have_the_same_options(name: str) -> None:
-    parameters = inspect.signature(getattr(resgen, name)).parameters.values()
+    parameters = inspect.signature(function_of(name)).parameters.values()
     own = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
     asked = {each for group in groups_of(name) for each, _ in options_of(group)}
     assert of_command(name) == own - PYTHON | asked
@@ -57,7 +63,7 @@ def test_a_command_and_its_function_have_the_same_options(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_function_takes_each_of_them_and_nothing_else(name: str) -> None:
-    function: Any = getattr(resgen, name)
+    function = function_of(name)
     needed = [
         "nowhere"
         for each in inspect.signature(function).parameters.values()

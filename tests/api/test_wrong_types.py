@@ -33,8 +33,8 @@ def arguments() -> Iterator[tuple[str, str]]:
         for each in inspect.signature(function).parameters.values():
             if each.kind is not each.VAR_KEYWORD:
                 yield name, each.name
-        if name in COMMANDS:
-            for group in groups_of(name):
+        if name.rstrip("_") in COMMANDS:
+            for group in groups_of(name.rstrip("_")):
                 yield from ((name, field) for field, _ in options_of(group))
 
 
@@ -50,6 +50,9 @@ def good() -> dict[str, Any]:
         "weights": {},
         "state_dict": {},
         "source": "resnet20_cifar",
+        "path": "nowhere.onnx",
+        "module": resgen.to_torch(graph),
+        "input": (3, 32, 32),
     }
 
 
@@ -65,7 +68,7 @@ def test_a_wrong_type_is_a_sentence_that_names_the_argument(
     function = getattr(resgen, name)
     given = inspect.signature(function).parameters
     usual = {
-        each.name: "nowhere.json" if name in COMMANDS else good[each.name]
+        each.name: "nowhere.json" if name.rstrip("_") in COMMANDS else good[each.name]
         for each in given.values()
         if each.kind is each.POSITIONAL_OR_KEYWORD and each.default is each.empty
     }

@@ -309,6 +309,17 @@ def test_an_onnx_file_of_anybodys_becomes_a_repository(run: Run, here: Path) -> 
     assert "warm-up   none: the sizes are open" in result.output
     config = here / "free/repository/free/config.pbtxt"
     assert "model_warmup" not in config.read_text("utf-8")
-    refused = run("export", "theirs.onnx", "--to", "triton", "--precision", "int8")
+
+
+@pytest.mark.slow
+def test_an_onnx_file_of_anybodys_is_lowered(run: Run, here: Path) -> None:
+    run("build", "mine.json", "--no-verify")
+    (here / "build/mine/model.onnx").replace(here / "theirs.onnx")
+    result = run("export", "theirs.onnx", "--to", "onnx", "--precision", "int8")
+    assert result.exit_code == 0, result.output
+    kinds = {
+        node.op_type for node in onnx.load("build/theirs-int8/model.onnx").graph.node
+    }
+    assert "QuantizeLinear" in kinds
+    refused = run("export", "theirs.onnx", "--to", "onnx", "--weights", "w.pth")
     assert refused.exit_code == 2
-    assert "leave it out, or lower the file first" in refused.stderr

@@ -224,7 +224,7 @@ class Reader(Source):
         before = next(
             (n.name for n in reversed(self.nodes[: self._at(first)]) if n.outputs), ""
         )
-        hint = f"--cut {before} reads what comes before it" if before else None
+        hint = f'cut at "{before}" it can be read' if before else None
         return ResgenError(message, hint=hint)
 
     def _at(self, name: str) -> int:

@@ -92,8 +92,8 @@ def read(module: torch.nn.Module, example: torch.Tensor | Sequence[int]) -> Flat
     )
 
 
-def read_file(path: Path) -> tuple[Flat, torch.nn.Module]:
-    """The network of a ``.pt2`` file of torch.export, and the module that it makes.
+def read_file(path: Path) -> tuple[Flat, torch.nn.Module, int]:
+    """The network of a ``.pt2`` file of torch.export, the module, and its batch.
 
     It is read at the sizes that it was exported with. A file that is none, and one of
     several inputs, is a :class:`~resgen.errors.ResgenError`.
@@ -115,7 +115,7 @@ def read_file(path: Path) -> tuple[Flat, torch.nn.Module]:
         )
     found = next(n for n in program.graph.nodes if n.name == names[0])
     batch, *sizes = map(_size, found.meta["val"].shape)
-    return of_program(program, path.stem, batch, sizes), program.module()
+    return of_program(program, path.stem, batch, sizes), program.module(), batch
 
 
 def _size(size: Any) -> int:

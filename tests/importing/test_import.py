@@ -1,0 +1,202 @@
+"""A network from elsewhere, from its file to what every command makes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import resgen
+from resgen.cli import main
+from resgen.proof.compare import Departure
+
+
+class Plain(nn.Module):
+    """A residual network that no library has, written as people write them."""
+
+    class Block(nn.Module):
+        def __init__(self, channels: int, width: int, stride: int) -> None:
+            super().__init__()
+            self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+            self.bn1 = nn.BatchNorm2d(width)
+            self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+            self.bn2 = nn.BatchNorm2d(width)
+            self.downsample = None
+            if stride > 1 or channels != width:
+                self.downsample = nn.Sequential(
+                    nn.Conv2d(channels, width, 1, stride, bias=False),
+                    nn.BatchNorm2d(width),
+                )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = torch.relu(self.bn1(self.conv1(x)))
+            y = self.bn2(self.conv2(y))
+            kept = x if self.downsample is None else self.downsample(x)
+            return torch.relu(y + kept)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        widths = (8, 16, 24)
+        for at, (before, width) in enumerate(zip((8, *widths), widths, strict=False)):
+            blocks = [self.Block(before, width, 1 if at == 0 else 2)]
+            blocks += [self.Block(width, width, 1)]
+            setattr(self, f"layer{at + 1}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(24, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        y: torch.Tensor = self.fc(x.mean((2, 3)))
+        return y
+
+
+@pytest.fixture(scope="module")
+def plain() -> nn.Module:
+    torch.manual_seed(0)
+    module = Plain()
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            nn.init.normal_(part.running_mean, 0, 0.2)
+            nn.init.uniform_(part.running_var, 0.5, 1.5)
+    return module.eval()
+
+
+@pytest.fixture(scope="module")
+def file(plain: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As the usual exporter writes it: norms folded, names by module."""
+    path = tmp_path_factory.mktemp("file") / "plain.onnx"
+    torch.onnx.export(
+        plain,
+        (torch.zeros(1, 3, 16, 16),),
+        str(path),
+        dynamo=False,
+        input_names=["x"],
+        dynamic_axes={"x": {0: "n"}},
+    )
+    return path
+
+
+def stages(spec: Any) -> list[tuple[int, int]]:
+    return [(s["width"], s["depth"]) for s in spec["stages"]]
+
+
+def test_a_module_comes_back_as_a_design(plain: nn.Module) -> None:
+    spec, weights = resgen.from_torch(plain, (3, 16, 16))
+    graph = resgen.expand(spec)
+    assert [s.blocks for s in graph.sections if s.kind == "stage"] == [2, 2, 2]
+    module = resgen.to_torch(graph, weights).eval()
+    module.load_state_dict(plain.state_dict(), strict=True)
+    x = torch.randn(2, 3, 16, 16)
+    assert module(x).equal(plain(x))
+
+
+def test_a_module_is_left_as_it_was(plain: nn.Module) -> None:
+    before = {name: tensor.clone() for name, tensor in plain.state_dict().items()}
+    resgen.from_torch(plain, torch.zeros(1, 3, 16, 16))
+    assert not plain.training
+    assert all(before[n].equal(t) for n, t in plain.state_dict().items())
+
+
+def test_a_file_becomes_a_folder_that_every_command_takes(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = resgen.import_(file, "mine")
+    spec = json.loads(Path("mine/plain.json").read_text("utf-8"))
+    assert stages(spec) == [(8, 2), (16, 2), (24, 2)]
+    told = json.loads(Path("mine/import.json").read_text("utf-8"))
+    stored = {tensor.name for tensor in onnx.load(file).graph.initializer}
+    placed = {name for names in told["parameters"].values() for name in names}
+    assert placed <= stored
+    assert told["proven"]["verdict"] == "equal"
+    assert {region["path"] for region in told["regions"]} >= {"layer1.0", "layer3.1"}
+    assert "stage" in str(made)
+    assert (
+        resgen.inspect("mine").analysis.params == resgen.inspect(spec).analysis.params
+    )
+    resgen.build("mine", "built", verify=False)
+    x = np.random.default_rng(0).standard_normal((2, 3, 16, 16)).astype(np.float32)
+    ours = onnxruntime.InferenceSession("built/model.onnx")
+    theirs = onnxruntime.InferenceSession(str(file))
+    np.testing.assert_allclose(
+        ours.run(None, {ours.get_inputs()[0].name: x})[0],
+        theirs.run(None, {"x": x})[0],
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_what_was_changed_since_is_not_taken(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    resgen.import_(file, "mine", verify=False)
+    text = Path("mine/plain.json").read_text("utf-8")
+    Path("mine/plain.json").write_text(text.replace("16", "32"), "utf-8")
+    with pytest.raises(resgen.ResgenError, match="SHA-256 differs"):
+        resgen.inspect("mine")
+
+
+def test_a_file_that_is_read_otherwise_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that takes another stride for the file's, or another slope, shows."""
+    from resgen.ops.act import Act
+
+    plain = Act.torch
+
+    def leaky(self: Act, x: Any) -> Any:
+        found = plain(self, x)
+        return type(found)("torch.nn.LeakyReLU", (0.001,))
+
+    monkeypatch.setattr(Act, "torch", leaky)
+    with pytest.raises(Departure, match="departs from the file at"):
+        resgen.from_onnx(file)
+
+
+def test_the_command_tells_what_it_found(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke(main, ["import", str(file), "-o", "mine", "--json"])
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.stdout)["proven"]["operators"] > 20
+    flat = CliRunner().invoke(main, ["import", str(file), "-o", "flat", "--flat"])
+    assert flat.exit_code == 0, flat.output
+    assert json.loads(Path("flat/plain.json").read_text("utf-8"))["stages"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.onnx", b"no model", "not a whole ONNX file"),
+        ("x.pt2", b"no program", "cannot be read as a file of torch.export"),
+        ("x.pth", b"", "ends in neither"),
+    ],
+)
+def test_what_is_no_network_is_a_sentence(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(resgen.ResgenError, match=says):
+        resgen.import_(tmp_path / name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_program_of_torch_export(plain: nn.Module, tmp_path: Path) -> None:
+    program = torch.export.export(plain, (torch.zeros(2, 3, 16, 16),))
+    torch.export.save(program, tmp_path / "plain.pt2")
+    made = resgen.import_(tmp_path / "plain.pt2", tmp_path / "out")
+    assert [s.blocks for s in made.analysis.sections if s.kind == "stage"] == [2, 2, 2]
