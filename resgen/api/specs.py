@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -40,7 +39,7 @@ def opened(source: S, asked: A) -> tuple[S | str, A]:
 
     The weights go to ``asked``, where it takes any and names no others.
     """
-    if not isinstance(source, str | Path) or not isfile(Path(source) / IMPORT):
+    if not isinstance(source, str | Path) or _missing(Path(source) / IMPORT):
         return source, asked
     from resgen.api.asked.common import Weighing
     from resgen.artifact.imported import open_import
