@@ -29,7 +29,8 @@ ROOT = HERE.parent
 
 #: What the menu shows: headings, and below each the pages by their address.
 MENU = (
-    ("Begin", ("index", "tutorial", "weights", "import", "precision", "measure", "training")),
+    ("Begin", ("index", "tutorial", "weights", "import")),
+    ("Go on", ("precision", "measure", "training")),
     ("The language", ("language", "blocks", "operators", "networks")),
     ("Trust", ("proven", "codes")),
     ("Reference", ("commands", "python")),
