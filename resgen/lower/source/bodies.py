@@ -342,6 +342,7 @@ def _pieces(run: list[Step]) -> list[tuple[str, list[Step]]]:
     A module without parameters goes with those that it is between, whatever its name.
     """
     found: list[tuple[str, list[Step]]] = []
+    seen: set[str] = set()
     for at, step in enumerate(run):
         head = _head(step.path)
         if found and step.plain and step.module:
@@ -354,11 +355,12 @@ def _pieces(run: list[Step]) -> list[tuple[str, list[Step]]]:
             if linked and not run[past].plain and _head(run[past].path) == around:
                 head = around
                 step = replace(step, path=f"{head}.{step.path.rpartition('.')[2]}")
-        known = {each.path for each in found[-1][1]} if found else set()
-        if found and found[-1][0] == head and (step.plain or step.path not in known):
+        if found and found[-1][0] == head and (step.plain or step.path not in seen):
             found[-1][1].append(step)
         else:
             found.append((head, [step]))
+            seen.clear()
+        seen.add(step.path)
     return found
 
 

@@ -11,6 +11,8 @@ from resgen.lower.source.expressions import skeleton
 
 #: How many modules a class may have that not all its instances do.
 MOST_OPTIONAL: Final = 4
+#: How many steps a class has at most that is sought to hold for several bodies.
+LONGEST: Final = 300
 #: How many steps an alignment may try.
 _TRIES: Final = 2000
 
@@ -40,14 +42,15 @@ class Family:
 
     def admit(self, body: Body) -> bool:
         """Take a body in, if it is like the others."""
-        if _fixed(body) != _fixed(self.first):
+        most = max(len(self.steps), len(body.steps))
+        if most > LONGEST or _fixed(body) != _fixed(self.first):
             return False
         found = _Alignment(self, body).run()
         if found is None:
             return False
         union, outputs = found
-        least = max(len(self.steps), len(body.steps)) / 2
-        if sum(old is not None and new is not None for _, old, new in union) < least:
+        both = sum(old is not None and new is not None for _, old, new in union)
+        if 2 * both < most:
             return False
         lacking = [
             new is None or old is None or self.optional(old) for _, old, new in union

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from keyword import iskeyword
 from typing import Final
 
@@ -17,13 +18,14 @@ _KEPT: Final = {"clear", "items", "keys", "pop", "update", "values"}
 _LISTED: Final = {"append", "extend", "insert", "pop"}
 
 
-@dataclass(slots=True)
+@dataclass
 class Place:
     """A module of a class, or a name below which there are some.
 
     ``made`` is what stands there, ``parameter`` a parameter (or buffer) in its stead;
     ``condition`` is the argument that tells whether it is there at all. A class is
-    ``indexed`` if its numbers are those of a list.
+    ``indexed`` if its numbers are those of a list. What it holds is asked of it once
+    all is there.
     """
 
     made: Doc | None = None
@@ -40,12 +42,12 @@ class Place:
             here = here.below.setdefault(name, Place())
         return here
 
-    @property
+    @cached_property
     def listed(self) -> bool:
         """Whether the names below are the numbers of a list."""
         return [*self.below] == [str(i) for i in range(len(self.below))]
 
-    @property
+    @cached_property
     def held(self) -> bool:
         """Whether one of torch's containers can hold all that is below."""
         return self.made is None and all(
