@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from resgen.expansion.builder import Limits
 from resgen.expansion.network import expand, load
@@ -21,6 +21,8 @@ from resgen.weights.evaluate import Weights
 
 #: What is read may be larger than what a person writes.
 LIMITS = Limits(operators=100_000)
+#: By how much a spec under a file's own names may be longer than under tidy ones.
+_DEARER: Final = 1.5
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ def imported(flat: Flat, *, structure: bool = True) -> Imported:
 def _designed(flat: Flat) -> tuple[Flat, dict[str, Any]]:
     """The spec of the network under its own names, or under names by its structure.
 
-    A module's names are its own, and so are a file's where they tell what is repeated;
-    where they show no stages the shorter spec is taken.
+    A module's names are its own, and so are a file's where they tell what is repeated
+    about as shortly as others would.
     """
     if flat.classes:
         return flat, design(flat)
-    own = by_paths(flat) or flat
-    document = design(own)
-    if own is not flat and document["stages"]:
-        return own, document
+    own = by_paths(flat)
     other = by_structure(flat)
-    ways = [(own, document), (other, design(other))]
-    return min(ways, key=lambda way: len(json.dumps(way[1])))
+    mine, theirs = design(own or flat), design(other)
+    dearer = len(json.dumps(mine)) / len(json.dumps(theirs))
+    if dearer <= (_DEARER if own and mine["stages"] else 1):
+        return own or flat, mine
+    return other, theirs

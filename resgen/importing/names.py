@@ -103,8 +103,8 @@ def by_paths(flat: Flat) -> Flat | None:
     for unit, path in zip(units, begin, strict=True):
         for element in walk(unit.elements):
             node = element.node
-            if node is None or node.owner or f"{node.name}.".startswith(f"{path}."):
-                continue
+            if node is None or node.owner or "." in node.name:
+                continue  # the source knew where it is
             names[node.name] = _unique(f"{path}.{node.op.name}", taken)
     return _renamed(flat, names)
 

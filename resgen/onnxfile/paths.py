@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 #: Stages and blocks within one word, as Keras (``conv2_block1_1_conv``), MXNet
 #: (``stage1_unit1_conv1``) and Caffe2 (``res2_0_branch2a``) write them.
 _WORD: Final = re.compile(r"(^|/)(?:[a-z]+_)?([a-z]+\d+)_((?:block|unit)?\d+)[_/](?=.)")
-#: The same of Caffe, which counts blocks by letters: ``res2a_branch1``, ``bn4b22``; and
-#: of Keras' EfficientNet: ``block2a_expand_conv``.
-_LETTER: Final = re.compile(r"(^|/)(?:(block)|res|bn|scale)(\d+)([a-z])(\d*)(?:[_/]|$)")
+#: The same of Caffe, which counts blocks by letters: ``res2a_branch1``, ``bn4b22``,
+#: ``inception_4a/1x1``; and of Keras' EfficientNet: ``block2a_expand_conv``.
+_LETTER: Final = re.compile(
+    r"(^|/)(?:(block|inception_)|res|bn|scale)(\d+)([a-z])(\d*)(?:[_/]|$)"
+)
 #: Blocks of no stage, of Keras' MobileNet: ``block_3_project``, ``expanded_conv_3``.
 _ALONE: Final = re.compile(r"(^|/)(block|expanded_conv)_(\d+)[_/](?=.)")
 #: What follows the name of a module in that of its weight, where no dot does.

@@ -172,13 +172,13 @@ def _strided(reader: Source, x: Seen, places: Array) -> Seen:
     So torch's second exporter writes ``as_strided``.
     """
     first = places.reshape(-1)[0]
-    steps = [
-        int(places[tuple(int(i == at) for i in range(places.ndim))] - first)
-        if size > 1
-        else places.size - at
-        for at, size in enumerate(places.shape)
-    ]
-    order = sorted(range(places.ndim), key=lambda at: -steps[at])
+    # An axis of size 1 stays before the one that follows it, and the batch is first.
+    steps = [0] * (places.ndim + 1)
+    for at in reversed(range(places.ndim)):
+        next_to_first = tuple(int(axis == at) for axis in range(places.ndim))
+        here = places.shape[at] > 1
+        steps[at] = int(places[next_to_first] - first) if here else steps[at + 1]
+    order = [0, *sorted(range(1, places.ndim), key=lambda at: -steps[at])]
     dense = np.arange(places.size).reshape([places.shape[at] for at in order])
     back = [order.index(at) for at in range(places.ndim)]
     whole = places.size == prod(reader.calls.shape(x))

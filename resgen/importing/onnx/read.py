@@ -13,7 +13,7 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
 from resgen.importing.flat import Collector, Flat, Note, Tensor
 from resgen.importing.onnx.handlers import HANDLERS
-from resgen.importing.onnx.source import FileCalls, Source, readers
+from resgen.importing.onnx.source import FileCalls, Source, around, readers
 from resgen.importing.onnx.trace import FileNode, Traced, trace
 from resgen.importing.rules import simplified
 from resgen.importing.unspoken import UNSPOKEN, Unknown
@@ -53,9 +53,7 @@ class Reader(Source):
         self.calls = FileCalls(to, self.batch)
         self.seen: dict[str, Seen] = {traced.input: self._input()}
         self.paths = {node.name: self._path(node) for node in self.nodes}
-        self.inner = {
-            path.rpartition(".")[0] for path in self.paths.values() if "." in path
-        }
+        self.inner = {above for path in self.paths.values() for above in around(path)}
         self.troubles: dict[str, str] = {}
         self.scales, self.precision = {}, self._stored_in()
         to.tensors[INPUT] = Tensor(

@@ -148,6 +148,8 @@ class FileCalls(Calls):
 
     def __init__(self, to: Collector, batch: int) -> None:
         super().__init__(to, batch)
+        self.owners: set[str] = set()
+        self.around: set[str] = set()  # the paths that they lie under
         #: The operator of each value.
         self.ops: dict[str, Op] = {}
 
@@ -159,9 +161,37 @@ class FileCalls(Calls):
         *,
         path: str | None = None,
     ) -> str:
-        made = super().emit(op, inputs, numbers, path=path or self.leaf)
+        path = path or self.leaf
+        if path and numbers:
+            path = self._apart(self._own(path), op)
+        made = super().emit(op, inputs, numbers, path=path)
         self.ops.setdefault(made, op)
         return made
+
+    def _own(self, path: str) -> str:
+        """The path where the node is, if the numbers are stored under another's.
+
+        Exporters store equal numbers once.
+        """
+        within = f"{path}.".startswith(f"{self.scope}.")
+        if path not in self.owners or not self.scope or within:
+            return path
+        return self.leaf or f"{self.scope}.{path.rpartition('.')[2]}"
+
+    def _apart(self, path: str, op: Op) -> str:
+        """The path, which lies under no other operator's and has none under it."""
+        above = around(path)
+        for at, owner in enumerate(above):
+            if owner in self.owners:
+                path = owner + path[len(owner) :].replace(".", "_")
+                above = above[:at]
+                break
+        if path in self.around:
+            above.append(path)
+            path = f"{path}.{op.name}"
+        self.owners.add(path)
+        self.around.update(above)
+        return path
 
     def _with_const(self, kind: str, x: View, by: Const) -> Seen | None:
         if kind != "add" or by.array.size != 1 or not by.sources:
@@ -204,6 +234,11 @@ class NodeSeen:
     def named(self, position: int) -> bool:
         held = self._reader.given(self._node, position)
         return isinstance(held, Const) and any(map(path_of_weight, held.sources))
+
+
+def around(path: str) -> list[str]:
+    """The paths that a path lies under, the outermost first."""
+    return [path[:at] for at, character in enumerate(path) if character == "."]
 
 
 def readers() -> dict[str, type[Op]]:
