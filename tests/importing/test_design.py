@@ -12,7 +12,8 @@ from published import GOLDEN, sampled
 import resgen
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
-from resgen.importing.design.recover import design
+from resgen.importing.design.factor import factored, looped
+from resgen.importing.design.recover import design, fit
 from resgen.importing.flat import Flat
 
 
@@ -75,6 +76,64 @@ def test_mobile_networks_have_their_published_stages() -> None:
     assert size(made) < size(by_hand("efficientnet_b0"))
 
 
-def test_nothing_is_read_twice_under_opposite_conditions() -> None:
-    text = json.dumps(design(read("regnety_002")))
-    assert "not " not in text
+def test_a_detector_has_its_trunk_and_its_head_by_name() -> None:
+    flat = read("fcos_resnet50_fpn")
+    made = design(flat)
+    check(flat, made)
+    assert made["head"] == {"from": "stages[1:]", "use": "fcos"}
+    assert made["defaults"] == {"block": "bottleneck"}
+    assert made["names"] == {"trunk": "backbone.body"}
+
+
+@pytest.mark.slow
+def test_strides_that_became_dilation_are_told_as_such() -> None:
+    made = design(read("fcn_resnet50"))
+    assert [stage.get("dilate", False) for stage in made["stages"]] == [
+        False, False, True, True
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["regnety_002", "mobilenetv4_conv_small", "dla34"])
+def test_what_is_recovered_can_be_read(name: str) -> None:
+    """No two versions of one body under opposite conditions, no numbered parameters."""
+    made = design(read(name))
+    for block in made.get("blocks", {}).values():
+        parameters = block.get("params", {})
+        assert not [key for key in parameters if any(map(str.isdigit, key))]
+        assert not [key for key in parameters if f"not {key}" in json.dumps(block)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "known", "template"),
+    [
+        (["layer1", "layer2"], {"stage": [0, 1]}, "layer{stage + 1}"),
+        (["a.0.b", "a.1.b"], {"stage": [0, 1]}, "a.{stage}.b"),
+        (["6", "7", "9", "10"], {"block": [0, 1, 2, 3], "stage": [0, 0, 1, 1]},
+         "{block + stage + 6}"),
+        (["3a", "3b", "4a"], {"block": [0, 1, 2]}, "{'334'[block]}{'aba'[block]}"),
+        (["conv", "block2"], {"index": [0, 1]}, None),
+    ],
+)  # fmt: skip
+def test_names_are_fitted(
+    texts: list[str], known: dict[str, list[int]], template: str | None
+) -> None:
+    assert fit(texts, known) == template
+
+
+def test_what_differs_by_numbers_alone_is_said_once() -> None:
+    def unit(path: str, out: int) -> dict[str, Any]:
+        conv = {"op": "conv", "as": "conv", "out": out, "kernel": 3, "bias": True}
+        return {"as": path, "seq": [conv, {"op": "norm", "as": "bn", "eps": 1e-3}]}
+
+    stem = [unit("a", 8), unit("b", 16), unit("c.0", 16), unit("c.1", 16)]
+    spec = {"resgen": 1, "name": "n", "input": [3, 8, 8], "stem": stem, "stages": [],
+            "head": []}  # fmt: skip
+    made = looped(factored(spec))
+    assert made["stem"][0] == {"as": "a", "use": "convolution", "with": {"out": 8}}
+    assert made["stem"][2] == {
+        "for": "i", "in": 2, "as": "c.{i}", "body": "convolution"
+    }  # fmt: skip
+    graphs = [resgen.expand(resgen.load(each)) for each in (spec, made)]
+    assert identity(graphs[0]) == identity(graphs[1])
+    assert parameters(graphs[0]) == parameters(graphs[1])

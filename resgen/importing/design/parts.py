@@ -231,13 +231,28 @@ def _settle(leaves: list[_Leaf]) -> None:
 
 def refolded(body: Parts) -> Parts:
     """Parts under whole paths, folded again."""
-    leaves = []
-    for part in body:
-        *within, path = part.path.split(".")
-        leaves.append(
-            _Leaf(replace(part, path=path), tuple(within), part.owned, done=True)
-        )
-    return fold(leaves)
+    return fold([leaf for part in body for leaf in _unfolded(part, ())])
+
+
+def _unfolded(part: Part, around: tuple[str, ...]) -> Iterator[_Leaf]:
+    """The part, or of a sequence its parts, with what each lies in."""
+    if part.kind == "seq":
+        for inner in opened(part):
+            yield from _unfolded(inner, (*around, *_split(part.path)))
+        return
+    *within, path = part.path.split(".")
+    inner = replace(part, path=path)
+    yield _Leaf(inner, (*around, *within), part.owned, done=True)
+
+
+def opened(part: Part) -> Parts:
+    """What is in a sequence, with the value that it begins with and its name."""
+    inner = list(part.bodies[0])
+    if part.start:
+        inner[0] = replace(inner[0], start=part.start)
+    if part.name:
+        inner[-1] = replace(inner[-1], name=part.name)
+    return inner
 
 
 def _folded(leaf: _Leaf, depth: int) -> Part:

@@ -94,6 +94,7 @@ class Presets:
         self.known: dict[Any, Parts | None] = {}
         self.trials = 0
         self.pool: dict[str, list[Arguments]] = {}  # of parts, what fitted before
+        self.results: dict[Any, Arguments | None] = {}
 
     # --- expansions -------------------------------------------------------------------
 
@@ -184,14 +185,24 @@ class Presets:
             given = {"from": start}
             found = self.found(name, sought, start=given, of="head")
             if found is not None:
-                use = {"from": found.pop("from"), "use": name}
-                return {**use, "with": found} if found else use
+                inner = {key: value for key, value in found.items() if key != "from"}
+                use = {"from": start, "use": name}
+                return {**use, "with": inner} if inner else use
         return None
 
     def found(
         self, name: str, sought: Sought, *, start: Arguments | None = None, of: str
     ) -> Arguments | None:
         """Arguments that make the definition equal to the body, or None."""
+        shape = (sought.width, sought.stride, sought.first, sought.enters.shape)
+        key = (of, name, sought.key, shape, repr(start))
+        if key not in self.results:
+            self.results[key] = self._search(name, sought, start, of)
+        return self.results[key]
+
+    def _search(
+        self, name: str, sought: Sought, start: Arguments | None, of: str
+    ) -> Arguments | None:
         run = {"block": self.block, "part": self.part, "head": self.head}[of]
         # Numbers last: a share of channels can be made to fit what was rounded.
         params = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
@@ -53,6 +54,13 @@ from resgen.importing.design.write import (
 from resgen.importing.flat import Flat
 from resgen.spec.params import REQUIRED
 
+#: How much of a block's template some of its uses may lack, what is tried.
+_LIMITS: Final = (OPTIONAL, 0.15, 0.0)
+#: How many kinds of blocks may be left out of the stages, and one.
+_DROPPED: Final = 3
+#: What no rule of this package is to raise. A design is a gain and no need, so that
+#: one that cannot be told for such a reason is not told.
+_UNFORESEEN: Final = (LookupError, TypeError, ValueError, ArithmeticError)
 #: The names that the language gives of itself.
 _USUAL: Final = {
     "trunk": "",
@@ -69,8 +77,8 @@ def design(flat: Flat) -> dict[str, Any]:
     It gives :func:`~resgen.graph.identity.identity` and the names of parameters of the
     graph; where no more is understood it is the plain list of operators.
     """
-    for made in _attempts(flat):
-        if made is not None and met(flat.graph, made):
+    for made in _Found(flat.graph).designs():
+        if met(flat.graph, made):
             return shortened(made, flat.graph)
     return flat_spec(flat)
 
@@ -107,38 +115,55 @@ def named(graph: Graph) -> dict[str, int]:
     return {name: found[value] for name, value in graph.outputs}
 
 
-def _attempts(flat: Flat) -> Iterator[dict[str, Any] | None]:
-    graph = flat.graph
-    outputs = dict(graph.outputs)
-    ends = outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs
-    top = parts(elements(graph, INPUT, ends, known=INPUT), graph)
-    found = row(top)
-    units = [item for item in found if isinstance(item, Unit)]
-    defaults = alike([unit.body for unit in units] or [top])
-    presets = Presets(defaults)
+class _Found:
+    """What was found in a graph, and what specs can be made of it."""
 
-    def known(unit: Unit) -> str | None:
-        return of_block(_sought(unit, unit is units[0]), presets)
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        outputs = dict(graph.outputs)
+        ends = outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs
+        self.top = parts(elements(graph, INPUT, ends, known=INPUT), graph)
+        self.row = row(self.top)
+        self.units = [item for item in self.row if isinstance(item, Unit)]
+        self.defaults = alike([unit.body for unit in self.units] or [self.top])
+        self.presets = Presets(self.defaults)
 
-    for limit in (OPTIONAL, 0.15, 0.0):
-        groups = grouped(units, limit, known)
-        for dropped in range(3):
-            for by in (presets, None):
-                yield Assembly(graph, table(found), defaults, by).told()
-            lightest = _lightest(groups)
-            if lightest is None or dropped == 2:
-                break
-            for unit in lightest:
-                unit.group = -1
-            groups.remove(lightest)
-    yield without_stages(graph, recognised(top, presets), defaults)
+    def designs(self) -> Iterator[dict[str, Any]]:
+        """Specs, those with more structure first, of these the shorter ones.
 
+        Where the language has no form for the stages, what is least of the network is
+        left out of them, as long as something is left.
+        """
+        for dropped in range(_DROPPED):
+            for by in (self.presets, None):
+                made = [self._assembled(limit, dropped, by) for limit in _LIMITS]
+                yield from sorted((m for m in made if m is not None), key=size)
+        with suppress(*_UNFORESEEN):
+            top = recognised(self.top, self.presets)
+            yield without_stages(self.graph, top, self.defaults)
 
-def _lightest(groups: list[list[Unit]]) -> list[Unit] | None:
-    """The group that is the least of the network, where there are several."""
-    if len(groups) < 2:
+    def _assembled(
+        self, limit: float, dropped: int, presets: Presets | None
+    ) -> dict[str, Any] | None:
+        with suppress(Unwritten, *_UNFORESEEN):
+            groups = grouped(self.units, limit, self._known)
+            for _ in range(dropped):
+                if len(groups) < 2:
+                    return None
+                lightest = min(groups, key=_weight)
+                groups.remove(lightest)
+                for unit in lightest:
+                    unit.group = -1
+            made = table(self.row)
+            return Assembly(self.graph, made, self.defaults, presets).spec()
         return None
-    return min(groups, key=lambda group: sum(p.weight for u in group for p in u.body))
+
+    def _known(self, unit: Unit) -> str | None:
+        return of_block(_sought(unit, unit is self.units[0]), self.presets)
+
+
+def _weight(group: Sequence[Unit]) -> int:
+    return sum(part.weight for unit in group for part in unit.body)
 
 
 def _sought(unit: Unit, first: bool) -> Sought:
@@ -178,13 +203,6 @@ class Assembly:
         self.stages: list[dict[str, Any]] = [{} for _ in made.stages]
         self.undone = undilated(made) if presets is not None else {}
         self.first = made.stages[0].units[0] if made.stages else None
-
-    def told(self) -> dict[str, Any] | None:
-        """The whole spec; None where the language has no form for it."""
-        try:
-            return self.spec()
-        except Unwritten:
-            return None
 
     def spec(self) -> dict[str, Any]:
         """The whole spec; :class:`Unwritten` where the language has no form for it."""

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from resgen.graph.ir import INPUT
-from resgen.importing.design.parts import Part, Parts, sequence, stride, walk
+from resgen.importing.design.parts import Part, Parts, opened, sequence, stride, walk
 from resgen.importing.design.unify import (
     OPTIONAL,
     called,
@@ -144,17 +144,12 @@ def _row(
 ) -> Iterator[Unit | Part]:
     for part, name in entering(body, entered):
         at = joined(path, part.path)
-        if part.kind != "seq" and part.bodies and path:
+        if part.kind != "seq" and path and not part.path:
             yield sequence(path, [part])
         elif part.kind != "seq":
-            yield replace(part, path=at if part.path else "")
+            yield replace(part, path=at)
         elif _opened(kinds[pattern(at)], part):
-            inner = list(part.bodies[0])
-            if part.start:
-                inner[0] = replace(inner[0], start=part.start)
-            if part.name:
-                inner[-1] = replace(inner[-1], name=part.name)
-            yield from _row(inner, at, kinds, name)
+            yield from _row(opened(part), at, kinds, name)
         elif number(at) is not None:
             yield Unit(
                 at,
