@@ -16,7 +16,7 @@ from itertools import pairwise, product, takewhile
 from typing import Any, Final, TypeAlias
 
 from resgen.expansion.network import expand, load
-from resgen.graph.ir import INPUT, OUTPUT, Graph, Node, Parameter
+from resgen.graph.ir import INPUT, OUTPUT, Graph, Node
 from resgen.importing.body import Body, Element, elements, walk
 from resgen.importing.flat import Flat
 from resgen.importing.runs import (
@@ -431,16 +431,21 @@ def _gate(kinds: Sequence[str], branch: Sequence[Element]) -> list[str]:
 
 
 def _renamed(flat: Flat, names: Mapping[str, str]) -> Flat:
-    """The network with its nodes and parameters under other paths."""
+    """The network with its nodes and parameters under other paths.
+
+    Nodes without one, which no output depends on, are left out; a learned constant
+    takes its batch from the network's input if it took it from one of these.
+    """
     graph = flat.graph
+    living = [node for node in graph.nodes if node.name in names]
     owners: dict[str, str] = {}
-    for node in graph.nodes:
+    for node in living:
         if node.owner:
             own = names[node.name] == node.name
             owners.setdefault(node.owner, node.owner if own else names[node.name])
     parameters: dict[str, str] = {}
     nodes = []
-    for node in graph.nodes:
+    for node in living:
         operands = node.operands
         if node.owner:
             specs = node.op.parameters(graph.types[node.inputs[0]])
@@ -453,7 +458,7 @@ def _renamed(flat: Flat, names: Mapping[str, str]) -> Flat:
             replace(
                 node,
                 name=names[node.name],
-                inputs=tuple(names.get(value, value) for value in node.inputs),
+                inputs=tuple(names.get(value, INPUT) for value in node.inputs),
                 operands=operands,
                 owner=owners.get(node.owner, ""),
             )
@@ -464,15 +469,25 @@ def _renamed(flat: Flat, names: Mapping[str, str]) -> Flat:
             graph,
             nodes=tuple(nodes),
             outputs=tuple((name, names.get(v, v)) for name, v in graph.outputs),
-            parameters=tuple(_called_so(graph.parameters, parameters)),
+            parameters=tuple(
+                replace(each, name=parameters[each.name])
+                for each in graph.parameters
+                if each.name in parameters
+            ),
         ),
-        weights={parameters[name]: array for name, array in flat.weights.items()},
-        sources={parameters[name]: of for name, of in flat.sources.items()},
-        tensors={names.get(value, value): t for value, t in flat.tensors.items()},
+        weights={
+            new: flat.weights[old]
+            for old, new in parameters.items()
+            if old in flat.weights
+        },
+        sources={
+            new: flat.sources[old]
+            for old, new in parameters.items()
+            if old in flat.sources
+        },
+        tensors={
+            names.get(value, INPUT): tensor
+            for value, tensor in flat.tensors.items()
+            if value in names or value == INPUT
+        },
     )
-
-
-def _called_so(
-    found: Iterable[Parameter], names: Mapping[str, str]
-) -> Iterator[Parameter]:
-    return (replace(each, name=names[each.name]) for each in found)

@@ -13,9 +13,10 @@ from published import GOLDEN, sampled
 import resgen
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph, Parameter
-from resgen.importing.flat import Flat, Tensor
+from resgen.importing.flat import Collector, Flat, Tensor
 from resgen.importing.match import match
 from resgen.importing.names import by_paths, by_structure, paths
+from resgen.ops import OPERATORS
 
 #: Families whose stages are more than units in a row at one width and size: stages in
 #: stages, or cut where a person would not see it.
@@ -124,6 +125,19 @@ def test_numbers_and_what_they_were_made_of_follow() -> None:
     assert flat.weights.keys() == {p.name for p in flat.graph.parameters}
     assert flat.sources["conv1.weight"] == ("CONST_0.WEIGHT",)
     assert flat.tensors["conv1"].name == "n0"
+
+
+def test_what_nothing_depends_on_has_no_name() -> None:
+    """A learned constant takes a batch, and no numbers of what it is given."""
+    to = Collector("constant", "a test", (4, 6, 6))
+    dead = to.add(OPERATORS["act"](), ["input"])
+    constant = OPERATORS["parameter"](shape=(4, 6, 6))
+    learned = to.add(constant, [dead], {"": np.ones((1, 4, 6, 6), np.float32)})
+    flat = to.flat([("output", to.add(OPERATORS["add"](), ["input", learned]))])
+    made = by_structure(flat)
+    assert [node.op.name for node in made.graph.nodes] == ["parameter", "add"]
+    assert identity(made.graph) == identity(flat.graph)
+    assert list(made.weights) == [each.name for each in made.graph.parameters]
 
 
 def test_names_that_tell_units_apart_stay_and_are_completed() -> None:
