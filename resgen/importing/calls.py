@@ -454,6 +454,7 @@ class Calls(Views):
         for x in (a, b):
             if any(BATCH in axes for axes in x.axes[-2:]):
                 raise Unread("a product of matrices over the batch")
+        a, b = self._as_often(a, b), self._as_often(b, a)
         before, counts = self._before(a, b, rank)
         (a_lead, a_turned), (b_lead, b_turned) = (
             self._matrix(x, own) for x, own in zip((a, b), before, strict=True)
@@ -467,6 +468,17 @@ class Calls(Views):
         op = MatMul(by=b_lead, transpose=a_turned, transpose_by=b_turned)
         made = self.emit(op, [a_lead, b_lead])
         return View(made, (*self._merged(a, b, counts), (rows,), (columns,)))
+
+    def _as_often(self, x: View, other: View) -> View:
+        """Matrices of ``x`` repeated along axes of 1 where the other has several."""
+        for at in range(len(x.axes) - 2):
+            sizes = self._sizes(other, at)
+            if sizes and not self._sizes(x, at) and BATCH not in x.axes[at]:
+                x, own = self.single(x, at)
+                whole = list(self.to.types[x.value].shape)
+                whole[own] = prod(sizes)
+                x = replace(x, value=self._repeated(x.value, tuple(whole), None))
+        return x
 
     def _before(
         self, a: View, b: View, rank: int
@@ -519,13 +531,16 @@ class Calls(Views):
         plain = len(lead.axes) == 3
         if plain:
             sides = [View(x.value, (x.axes[0], (), *x.axes[1:])) for x in sides]
+            if bias is not None and len(self.shape(bias)) == 3:
+                first, *scores = self.shape(bias)
+                bias = self.reshape(bias, (first, 1, *scores))
         heads, count, size = self.shape(sides[0])[-3:]
         sides[1:] = [self._for_heads(x, heads) for x in sides[1:]]
         inputs, outers = map(list, zip(*map(self._positions, sides), strict=True))
         outer = [max(axes, key=len) for axes in zip(*outers, strict=True)]
         if bias is not None:
-            scores = (heads, count, self.shape(sides[1])[-2])
-            inputs.append(self._bias(bias, lead, scores))
+            shape = (heads, count, self.shape(sides[1])[-2])
+            inputs.append(self._bias(bias, lead, shape))
         op = Attention(
             keys=inputs[1],
             values=inputs[2],
@@ -553,10 +568,11 @@ class Calls(Views):
     def _positions(self, x: View) -> tuple[str, list[tuple[int, ...]]]:
         """Channels of all heads, axes between, positions; and where the first are."""
         *outer, heads, places, size = x.axes
-        between = [a for axes in outer for a in axes if a != BATCH]
+        inner = [a for axes in outer for a in axes if a != BATCH]
+        between = [a for a in inner if self._size(x, a) > 1]
         value = self.physical(x, [heads + size, *((a,) for a in between), places])
         where = {BATCH: BATCH, **{a: i for i, a in enumerate(between, start=1)}}
-        return value, [tuple(where[a] for a in axes) for axes in outer]
+        return value, [tuple(where[a] for a in axes if a in where) for axes in outer]
 
     def _bias(self, bias: Seen, lead: View, scores: tuple[int, ...]) -> str:
         """A value of ``heads x queries x keys``, axes between before them or not."""
@@ -569,5 +585,6 @@ class Calls(Views):
             grown = self.expand(self._ranked(bias, max(len(shape), 3)), whole)
             found = grown if isinstance(grown, View) else self.value(grown, lead)
         *outer, heads, rows, columns = found.axes
-        between = [(a,) for axes in outer for a in axes if a != BATCH]
+        inner = [a for axes in outer for a in axes if a != BATCH]
+        between = [(a,) for a in inner if self._size(found, a) > 1]
         return self.physical(found, [*between, heads, rows, columns])

@@ -193,9 +193,9 @@ class Views:
         total = prod(self.shape(x))
         known = prod(n for n in sizes if n != -1)
         sizes = tuple(total // max(known, 1) if n == -1 else n for n in sizes)
+        if prod(sizes) == total * self.batch and sizes[0] == self.batch:
+            sizes = (1, *sizes[1:])  # all inputs of a batch have the one
         if isinstance(x, Const):
-            if prod(sizes) == total * self.batch and sizes[0] == self.batch:
-                sizes = (1, *sizes[1:])  # all inputs of a batch have the one
             return self._moved(x, "reshape", sizes, x.array.reshape(sizes))
         return self._reshaped(x, sizes)
 

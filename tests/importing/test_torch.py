@@ -206,6 +206,15 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: Of(lambda m, x: torch.einsum("bchw,bdhw->bcd", x, x * 2)),
         (4, 5, 6),
     ),
+    "sums with a constant": (
+        lambda: Of(
+            lambda m, x: torch.einsum(
+                "bhwc,hkc->bhwk", x.reshape(-1, 2, 4, 3), m.p
+            ).reshape(len(x), 2, 2, 4, 5),
+            p=parameter(2, 5, 3),
+        ),
+        (4, 4, 3),
+    ),
     "a shared layer": (lambda: Of(lambda m, x: m.a(m.a(x)), a=nn.Linear(4, 4)), (4,)),
     "standardised weights": (
         lambda: Of(
@@ -239,6 +248,7 @@ OTHERWISE = {
     "attention of torch",
     "a mask that is made part by part",
     "ones beside",
+    "sums with a constant",
     "heads in the batch",
 }
 
