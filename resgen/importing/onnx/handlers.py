@@ -331,6 +331,19 @@ def _reduce(kind: str, reader: Source, node: FileNode) -> Seen:
     return calls.reduce(kind, x, axes, keep)
 
 
+def _attention(reader: Source, node: FileNode) -> Seen:
+    """Of queries, keys and values, each ``(batch, heads, positions, size)``."""
+    if any(node.attributes.get(name, 0) for name in ("is_causal", "softcap")):
+        raise Unread("it hides what comes after a position, or caps scores")
+    queries, keys, values = (reader.value(node, at) for at in range(3))
+    sizes = reader.calls.shape(queries)
+    if len(sizes) != 4 or len(node.inputs) > 4 or len(node.outputs) > 1:
+        raise Unread("it shares out heads itself, or keeps keys and values")
+    scale = node.attributes.get("scale", sizes[-1] ** -0.5)
+    bias = reader.given(node, 3)
+    return reader.calls.attention(queries, keys, values, bias, scale)
+
+
 def _unit(reader: Source, node: FileNode) -> Seen:
     x = reader.value(node)
     if node.attributes.get("p", 2) != 2 or isinstance(x, Const):
@@ -355,6 +368,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "ReduceMax": partial(_reduce, "max"), "ReduceMin": partial(_reduce, "min"),
     "ReduceSumSquare": partial(_reduce, "square"),
     "ReduceL2": partial(_reduce, "length"), "LpNormalization": _unit,
+    "Attention": _attention,
     **dict.fromkeys(CURVES, _curve),
     **QUANTIZED,
 }  # fmt: skip

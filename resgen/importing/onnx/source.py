@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from itertools import permutations
 from typing import Any, Final
 
 import numpy as np
@@ -20,9 +22,12 @@ from resgen.ops.base import Op, Read
 from resgen.ops.resize import Resize
 from resgen.ops.shift import Shift
 from resgen.ops.types import TensorType
+from resgen.weights.evaluate import Array
 
 #: Operators that work on the last axis of what they are given.
 _LAST: Final = ("Gemm", "LayerNormalization", "RMSNormalization")
+#: Of how many axes every order is tried.
+_FEW: Final = 3
 #: A path as torch has it: the names that people give to single numbers, too.
 _DOTTED: Final = re.compile(r"\w+(\.\w+)*\.[A-Za-z_]\w*")
 
@@ -132,9 +137,10 @@ class Source:
         if stored.shape == array.shape or stored.size != array.size:
             return Const(array, sources, path)
         stored = stored.astype(array.dtype)
-        if not np.array_equal(stored.reshape(-1), array.reshape(-1)):
+        moves = _moves(stored, array)
+        if moves is None:
             return Const(array, sources, path)
-        return Const(array, sources, path, stored, (("reshape", array.shape),))
+        return Const(array, sources, path, stored, moves)
 
 
 class FileCalls(Calls):
@@ -241,6 +247,21 @@ def around(path: str) -> list[str]:
     return [path[:at] for at, character in enumerate(path) if character == "."]
 
 
+def _moves(
+    stored: Array, array: Array
+) -> tuple[tuple[str, tuple[int, ...]], ...] | None:
+    """How a constant is its weight in another shape, or order of axes."""
+    whole = ("reshape", array.shape)
+    if np.array_equal(stored.reshape(-1), array.reshape(-1)):
+        return (whole,)
+    plain, wanted = stored.squeeze(), array.squeeze()
+    for order in permutations(range(min(plain.ndim, _FEW))):
+        if plain.ndim == len(order) and np.array_equal(plain.transpose(order), wanted):
+            return ("reshape", plain.shape), ("permute", order), whole
+    return None
+
+
+@cache
 def readers() -> dict[str, type[Op]]:
     """The operators of ours by those of ONNX that they read."""
     return {name: op for op in OPERATORS.values() for name in op.onnx_types}

@@ -247,8 +247,8 @@ def spread_out(net: Net) -> None:
             continue
         (x,) = part.inputs
         shape = net.typed(x).shape
-        like = net.sized(part, part.type.spatial)
-        if like is not None and shape[0] == part.type.channels and len(shape) > 1:
+        like = net.sized(part, part.type.spatial) if 1 < len(shape) < 5 else None
+        if like is not None and shape[0] == part.type.channels:
             net.become(part, Resize(like=""), [x, like])
             continue
         axes = [a for a, n in enumerate(shape) if n != part.type.shape[a]]
