@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from resgen.importing.onnx.source import Source
     from resgen.importing.onnx.trace import FileNode
 
+#: How many channels are put in another order one by one.
+_FEW: Final = 16
 Handler = Callable[["Source", "FileNode"], "Seen | list[Seen]"]
 
 
@@ -97,11 +99,7 @@ def _unsqueeze(reader: Source, node: FileNode) -> Seen:
 def _expand(reader: Source, node: FileNode) -> Seen:
     x = reader.value(node)
     wanted = reader.shape(node)
-    if isinstance(x, Const):
-        return reader.calls.expand(x, wanted)
-    if reader.calls.shape(x) == wanted:
-        return x
-    return reader.calls.merge("add", [x, Const(np.zeros(wanted, np.float32), ("",))])
+    return reader.calls.expand(x, wanted)
 
 
 # --- parts ----------------------------------------------------------------------------
@@ -133,7 +131,17 @@ def _picked(reader: Source, x: Seen, axis: int, places: Sequence[int]) -> Seen:
         return reader.calls.slice(x, axis, first, count)
     if isinstance(x, Const):
         return broadcast(lambda a: a.take(places, axis), x)
+    sizes = reader.calls.shape(x)
+    step = places[1] - first if count > 1 else 1
+    whole = step > 1 and sizes[axis] % step == 0
+    if whole and list(places) == list(range(first % step, sizes[axis], step)):
+        # One of each group of neighbours.
+        split = (*sizes[:axis], sizes[axis] // step, step, *sizes[axis + 1 :])
+        return reader.calls.select(reader.calls.reshape(x, split), axis + 1, first)
     x, own = reader.calls.single(x, axis)
+    if own == 0 and count <= _FEW:
+        each = [reader.calls.slice(x, axis, place, 1) for place in places]
+        return reader.calls.concat(each, axis)
     made = reader.calls.emit(Take(axis=own, places=tuple(places)), [x.value])
     return View(made, x.axes)
 

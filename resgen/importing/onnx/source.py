@@ -26,6 +26,9 @@ from resgen.weights.evaluate import Array
 
 #: Operators that work on the last axis of what they are given.
 _LAST: Final = ("Gemm", "LayerNormalization", "RMSNormalization")
+#: Names of weights, such as "pos_embed", and those that exporters count.
+_NAMED: Final = re.compile(r"(?=.*[A-Za-z_])\w+(\.\w+)*")
+_NUMBERED: Final = re.compile(r"([a-z]*(val|const|constant|tensor)[a-z]*_?\d*|\d+)")
 #: Of how many axes every order is tried.
 _FEW: Final = 3
 #: A path as torch has it: the names that people give to single numbers, too.
@@ -133,7 +136,8 @@ class Source:
         if len(sources) > 1 or sources[0] not in self.traced.initializers:
             return Const(array, sources)
         stored = self.traced.values[sources[0]]
-        path = sources[0] if _DOTTED.fullmatch(sources[0]) else None
+        named = _NAMED.fullmatch(sources[0]) and not _NUMBERED.fullmatch(sources[0])
+        path = sources[0] if named else None
         if stored.shape == array.shape or stored.size != array.size:
             return Const(array, sources, path)
         stored = stored.astype(array.dtype)

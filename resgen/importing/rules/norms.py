@@ -12,6 +12,7 @@ from resgen.importing.rules.activations import factors
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.unspoken import Spread
 from resgen.ops.add import Add
+from resgen.ops.base import ShapeError
 from resgen.ops.channel_scale import ChannelScale
 from resgen.ops.clip import Clip
 from resgen.ops.gem import GeM
@@ -27,6 +28,32 @@ from resgen.ops.shift import Shift
 from resgen.ops.unit_norm import UnitNorm
 
 Rule = Callable[[Net, Part], bool]
+
+
+def drawn_in(net: Net, part: Part) -> bool:
+    """What is repeated to be multiplied need not be: a product repeats it itself."""
+    inputs = [
+        spread[0].inputs[0] if (spread := net.made(value, Spread)) else value
+        for value in part.inputs
+    ]
+    if tuple(inputs) == part.inputs:
+        return False
+    try:
+        fits = part.op.result(*map(net.typed, inputs)) == part.type
+    except ShapeError:
+        return False
+    if fits:
+        net.become(part, part.op, inputs)
+    return fits
+
+
+def repeated_after(net: Net, part: Part) -> bool:
+    """A power of what is repeated is the repeated power."""
+    spread = net.made(part.inputs[0], Spread)
+    if spread is None:
+        return False
+    net.become(part, spread[1], [net.insert(part.op, spread[0].inputs, part)])
+    return True
 
 
 def spelled(net: Net, part: Part) -> bool:
@@ -68,11 +95,19 @@ def _over_root(net: Net, value: str) -> tuple[str, tuple[int, ...], float] | Non
     if root is None or root[1].exponent != -0.5:
         return None
     moved = net.made(root[0].inputs[0], Offset)
-    mean = net.made(moved[0].inputs[0] if moved else root[0].inputs[0], ReduceMean)
-    square = net.made(mean[0].inputs[0], Power) if mean else None
-    if mean is None or square is None or square[1].exponent != 2 or not mean[1].keep:
+    mean = _mean(net, moved[0].inputs[0] if moved else root[0].inputs[0])
+    square = net.made(mean[0], Power) if mean else None
+    if mean is None or square is None or square[1].exponent != 2:
         return None
-    return square[0].inputs[0], mean[1].axes, moved[1].by if moved else 0.0
+    return square[0].inputs[0], mean[1], moved[1].by if moved else 0.0
+
+
+def _mean(net: Net, value: str) -> tuple[str, tuple[int, ...]] | None:
+    """What a value is the mean of, and over which axes, which stay."""
+    if (pool := net.made(value, GlobalPool)) and pool[1].type == "avg":
+        return pool[0].inputs[0], tuple(range(1, pool[0].type.rank))
+    mean = net.made(value, ReduceMean)
+    return (mean[0].inputs[0], mean[1].axes) if mean and mean[1].keep else None
 
 
 def _over_length(net: Net, value: str) -> tuple[str, int, float] | None:
@@ -108,9 +143,9 @@ def _centred(net: Net, value: str) -> tuple[str, tuple[int, ...]] | None:
     for x, other in ((a, b), (b, a)):
         spread = net.made(other, Spread)
         negative = net.made(spread[0].inputs[0] if spread else other, Scale)
-        mean = net.made(negative[0].inputs[0], ReduceMean) if negative else None
-        if negative and mean and negative[1].by == -1 and mean[0].inputs[0] == x:
-            return (x, mean[1].axes) if mean[1].keep else None
+        mean = _mean(net, negative[0].inputs[0]) if negative else None
+        if negative and mean and negative[1].by == -1 and mean[0] == x:
+            return mean
     return None
 
 
@@ -251,8 +286,8 @@ def affine(net: Net, part: Part) -> bool:
 
 
 NORMS: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "multiply": (spelled,),
-    "power": (generalised,),
+    "multiply": (drawn_in, spelled),
+    "power": (repeated_after, generalised),
     "add": (response,),
     "shift": (affine,),
     "channel_scale": (weight,),

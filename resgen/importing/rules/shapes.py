@@ -16,6 +16,7 @@ from resgen.ops.flatten import Flatten
 from resgen.ops.global_pool import GlobalPool
 from resgen.ops.matmul import MatMul
 from resgen.ops.norm import Norm
+from resgen.ops.pixel_unshuffle import PixelUnshuffle
 from resgen.ops.reduce_max import ReduceMax
 from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reshape import Reshape
@@ -141,6 +142,26 @@ def shuffle(net: Net, part: Part) -> bool:
     return True
 
 
+def squares(net: Net, part: Part) -> bool:
+    """Positions split into squares that go before them are channels."""
+    turned = net.made(part.inputs[0], Transpose)
+    split = net.parts.get(turned[0].inputs[0]) if turned else None
+    if turned is None or split is None or not isinstance(split.op, _SHAPED):
+        return False
+    (x,) = split.inputs
+    shape = net.typed(x).shape
+    if len(shape) != 3 or split.type.rank != 5 or part.type.rank != 3:
+        return False
+    channels, high, factor, wide, other = split.type.shape
+    wanted = (channels, high * factor, wide * other) == shape and factor == other
+    if not wanted or _order(turned[1], 5) != (0, 2, 4, 1, 3):
+        return False
+    if part.type.shape != (channels * factor**2, high, wide):
+        return False
+    net.become(part, PixelUnshuffle(factor=factor), [x])
+    return True
+
+
 def unshuffled(net: Net, part: Part) -> bool:
     """A shuffle that undoes another leaves nothing."""
     outer = net.made(part.value, ChannelShuffle)
@@ -261,8 +282,8 @@ def spread_out(net: Net) -> None:
 
 
 SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "reshape": (once, group, shaped_twice, scaled_before),
-    "flatten": (once, shuffle, group, shaped_twice, scaled_before),
+    "reshape": (once, squares, group, shaped_twice, scaled_before),
+    "flatten": (once, shuffle, squares, group, shaped_twice, scaled_before),
     "unflatten": (once, group, shaped_twice, scaled_before),
     "transpose": (
         once, turned_twice, turned_apart, turned_around_merged, scaled_before,
