@@ -229,7 +229,7 @@ def test_what_is_not_read_is_told_all_at_once(tmp_path: Path) -> None:
         read(path)
     for word in ("wave", "Sin", "error", "Erf", "sum", "CumSum"):
         assert word in caught.value.message
-    assert "--cut first" in (caught.value.hint or "")
+    assert '"first"' in (caught.value.hint or "")
     flat = read(path, cut="first")
     assert kinds(flat) == Counter(["relu"])
     with pytest.raises(ResgenError, match='no node "nowhere"'):
