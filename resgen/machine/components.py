@@ -69,6 +69,8 @@ WANTED: Final = (
            'pip install "resgen[tensorrt-rtx]"'),
     Wanted("OpenVINO", "openvino", "runtimes", "timing on Intel's runtime",
            'pip install "resgen[openvino]"'),
+    Wanted("LiteRT", "ai_edge_litert", "runtimes", "files for phones, and running them",
+           'pip install "resgen[litert]"'),
     Wanted("OpenCV", "cv2", "runtimes", "timing on cv2.dnn",
            'pip install "resgen[opencv]"'),
     Wanted("Triton client", "tritonclient", "runtimes", "requests to a Triton server",

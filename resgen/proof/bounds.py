@@ -131,13 +131,16 @@ def bound(asked: Asked) -> torch.Tensor:
 
 
 def grown(asked: Asked, before: Sequence[torch.Tensor]) -> torch.Tensor:
-    """What a batch norm, or a sum, makes of what its inputs may be off by.
+    """What a batch norm, a sum or a cut makes of what its inputs may be off by.
 
-    Of a sum, those that may be off are enough.
+    Of a sum, those that may be off are enough. Activations that are part of a file's
+    node only cut their input, so they make it no larger.
     """
     if isinstance(asked.op, Add):
         return sum(before[1:], start=before[0])
     (only,) = before
+    if isinstance(asked.op, Act):
+        return only
     scale, _ = _affine(asked)
     return scale.abs() * only
 

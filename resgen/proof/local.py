@@ -248,7 +248,7 @@ class Judge:
     ``exactly`` is an operator in PyTorch's float64, ``operand`` what it consumes for a
     role: the very number that the file holds. ``rounded`` is what constants of 16 bits
     may add, as a share of the largest value. ``shares`` are what operators used of what
-    is allowed, in the graph's order.
+    is allowed, in the graph's order; ``file`` is what messages call the file.
     """
 
     graph: Graph
@@ -256,6 +256,7 @@ class Judge:
     operand: Callable[[Node, str], Array | None]
     rounded: Callable[[Node], float]
     shares: list[float] = field(default_factory=list)
+    file: str = "ONNX file"
 
     def all(
         self, tensors: Mapping[str, str], values: dict[str, Array], batch: Array
@@ -276,7 +277,7 @@ class Judge:
                 if source == node.name and not np.array_equal(given_out[name], value):
                     raise Departure(
                         name,
-                        f'the ONNX file gives out as "{name}" what is not {source}',
+                        f'the {self.file} gives out as "{name}" what is not {source}',
                     )
 
     def ramps(self, opened: Opened, tensors: Mapping[str, str]) -> None:
@@ -395,7 +396,7 @@ class Judge:
     def _departure(self, node: Node, message: str) -> Departure:
         return Departure(
             node.name,
-            f"the ONNX file departs from PyTorch at {node.name} ({node.op.name}, "
+            f"the {self.file} departs from PyTorch at {node.name} ({node.op.name}, "
             f"{where(self.graph, node)}): {message}",
         )
 

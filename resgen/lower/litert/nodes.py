@@ -1,0 +1,840 @@
+"""What a LiteRT file has of each node that operators state themselves in.
+
+A function takes the walk, the node's inputs (None is one left out) and its attributes,
+as the ONNX operator of its name defines them. Versions are those in which LiteRT's
+schema brought what is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.lower.litert.reshape import reshaped
+from resgen.lower.litert.values import Array, Constant, Places, Tensor, Value
+from resgen.lower.litert.walk import Unwritable, Walk, last
+
+Write = Callable[..., Value]
+
+
+def _tensor(value: Value | None) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise Unwritable("LiteRT computes nothing of constants alone here")
+    return value
+
+
+def _constant(value: Value | None, what: str) -> Constant:
+    if not isinstance(value, Constant):
+        raise Unwritable(f"its {what} is computed from the input")
+    return value
+
+
+def _whole(value: Value | None) -> list[int]:
+    return [int(n) for n in _constant(value, "shape").numbers.reshape(-1)]
+
+
+# --- element by element ---------------------------------------------------------------
+
+
+def _alone(code: str, options: str = "", *, positive: bool = False) -> Write:
+    """One operator of one tensor that takes no account of axes."""
+
+    def write(to: Walk, x: Value, **settings: Any) -> Tensor:
+        given = _tensor(x)
+        return to.add(
+            code, [given], given.shape, given.order,
+            options=options, places=given.places, positive=positive, **settings,
+        )  # fmt: skip
+
+    return write
+
+
+def _rectified(activation: str) -> Write:
+    def write(to: Walk, x: Value) -> Value:
+        given = _tensor(x)
+        if to.fuse(given, activation):
+            return replace(given, positive=activation != "RELU_N1_TO_1")
+        return _alone(activation, positive=activation != "RELU_N1_TO_1")(to, given)
+
+    return write
+
+
+def _clip(
+    to: Walk, x: Value, low: Value | None = None, high: Value | None = None
+) -> Value:
+    bounds = tuple(
+        None if bound is None else float(_constant(bound, "bound").numbers)
+        for bound in (low, high)
+    )
+    named = {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, None): "RELU"}
+    if bounds in named:
+        return _rectified(named[bounds])(to, x)
+    y = x
+    for code, bound in (("MAXIMUM", bounds[0]), ("MINIMUM", bounds[1])):
+        if bound is not None:
+            y = _pair(code, "MaximumMinimum", np.maximum)(to, y, _number(bound))
+    return y
+
+
+def _number(value: float) -> Constant:
+    return Constant.of(np.asarray(value, np.float32))
+
+
+def _pair(code: str, options: str, function: Callable[..., Array]) -> Write:
+    """An operator of two tensors, of which either may be spread over the other."""
+
+    def write(to: Walk, a: Value, b: Value) -> Value:
+        if isinstance(a, Constant) and isinstance(b, Constant):
+            return a.with_(b, function)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        first = _tensor(a if isinstance(a, Tensor) else b)
+        if isinstance(b, Tensor) and prod(b.shape) > prod(first.shape):
+            first = b
+        order, places = first.order, dict(first.places)
+        if len(order) < len(shape):
+            raise Unwritable("an axis is added to what flows")
+        for other in (a, b):
+            if isinstance(other, Tensor):
+                for axis, told in other.places.items():
+                    at = axis + len(shape) - len(other.shape)
+                    if places.setdefault(at, told) != told or any(
+                        isinstance(x, Tensor)
+                        and x.shape[at] != 1
+                        and at not in x.places
+                        for x in (a, b)
+                    ):
+                        return write(to, _plain(to, a), _plain(to, b))
+        sides = [_side(to, side, order, places, shape) for side in (a, b)]
+        positive = code in ("ADD", "MUL", "DIV") and all(
+            isinstance(x, Tensor) and x.positive for x in (a, b)
+        )
+        return to.add(
+            code, sides, shape, order,
+            options=options, places=places, positive=positive,
+        )  # fmt: skip
+
+    return write
+
+
+def _plain(to: Walk, value: Value) -> Value:
+    return to.plain(value) if isinstance(value, Tensor) else value
+
+
+def _side(
+    to: Walk,
+    side: Value,
+    order: tuple[int, ...],
+    places: Mapping[int, Places],
+    shape: tuple[int, ...],
+) -> Tensor | int:
+    missing = len(shape) - len(side.shape)
+    if isinstance(side, Tensor):
+        if missing:
+            raise Unwritable("an axis is added to what flows")
+        return to.ordered(side, order)
+    if side.shape and prod(side.shape) > 1:
+        side = side.reshaped((1,) * missing + side.shape)
+        for axis, told in places.items():
+            if side.shape[axis] > 1:
+                side = side.taken(told, axis)
+        side = side.transposed(order)
+    else:
+        side = side.reshaped((1,))
+    return to.constant(side)
+
+
+_ADD: Final = _pair("ADD", "Add", np.add)
+_SUB: Final = _pair("SUB", "Sub", np.subtract)
+_MUL: Final = _pair("MUL", "Mul", np.multiply)
+_DIV: Final = _pair("DIV", "Div", np.divide)
+
+
+def _hardsigmoid(to: Walk, x: Value, *, alpha: float, beta: float) -> Value:
+    """``clip(alpha x + beta, 0, 1)``; where it can be, of relu6, which is fused."""
+    if abs(alpha * 6 - 1) < 1e-12 and beta == 0.5:
+        lifted = _ADD(to, x, _number(3.0))
+        bent = _fused(to, lifted, "RELU6")
+        return replace(_tensor(_MUL(to, bent, _number(1 / 6))), positive=True)
+    line = _ADD(to, _MUL(to, x, _number(alpha)), _number(beta))
+    return _clip(to, line, _number(0.0), _number(1.0))
+
+
+def _fused(to: Walk, x: Value, activation: str) -> Tensor:
+    """An activation of what nothing else reads, by what was written last."""
+    kind = getattr(to.schema.ActivationFunctionType, activation)
+    to.operations[-1].settings["fusedActivationFunction"] = kind
+    return replace(_tensor(x), positive=True)
+
+
+def _leaky(to: Walk, x: Value, *, alpha: float = 0.01) -> Value:
+    return _alone("LEAKY_RELU", "LeakyRelu")(to, x, alpha=float(alpha))
+
+
+def _prelu(to: Walk, x: Value, slope: Value) -> Tensor:
+    given, slopes = _tensor(x), _constant(slope, "slope")
+    rank = len(given.shape)
+    kept = to.plain(given)
+    held = slopes.reshaped((1,) * (rank - 1 - len(slopes.shape)) + slopes.shape)
+    return to.add(
+        "PRELU", [kept, to.constant(held)], kept.shape, kept.order
+    )  # fmt: skip
+
+
+def _elu(to: Walk, x: Value, *, alpha: float = 1.0) -> Value:
+    return _bent(to, x, alpha, 1.0)
+
+
+def _selu(to: Walk, x: Value) -> Value:
+    """The constants are those of Klambauer et al. 2017."""
+    return _bent(to, x, 1.6732632423543772, 1.0507009873554805)
+
+
+def _bent(to: Walk, x: Value, alpha: float, gamma: float) -> Value:
+    """``gamma (max(x, 0) + alpha (exp(min(x, 0)) - 1))``.
+
+    The reference kernels have no ELU. Near 0 the difference would lose all its digits,
+    and ``tanh(m / 2) (exp(m) + 1)`` is the same without one.
+    """
+    low = _pair("MINIMUM", "MaximumMinimum", np.minimum)(to, x, _number(0.0))
+    lifted = _ADD(to, _alone("EXP", "Exp")(to, low), _number(1.0))
+    half = _alone("TANH")(to, _MUL(to, low, _number(0.5)))
+    down = _MUL(to, half, lifted)
+    if alpha * gamma != 1.0:
+        down = _MUL(to, down, _number(alpha * gamma))
+    up = _alone("RELU")(to, x)
+    return _ADD(to, up if gamma == 1.0 else _MUL(to, up, _number(gamma)), down)
+
+
+def _softplus(to: Walk, x: Value) -> Value:
+    """``max(x, 0) + log(1 + exp(-|x|))``, which overflows nowhere."""
+    size = _alone("NEG", "Neg")(to, _alone("ABS", "Abs")(to, x))
+    more = _alone("LOG")(to, _ADD(to, _alone("EXP", "Exp")(to, size), _number(1.0)))
+    return _ADD(to, _alone("RELU")(to, x), more)
+
+
+def _mish(to: Walk, x: Value) -> Value:
+    return _MUL(to, x, _alone("TANH")(to, _softplus(to, x)))
+
+
+def _gelu(to: Walk, x: Value, *, approximate: str = "none") -> Value:
+    return _alone("GELU", "Gelu")(to, x, approximate=approximate == "tanh")
+
+
+def _reciprocal(to: Walk, x: Value) -> Value:
+    return _DIV(to, _number(1.0), x)
+
+
+# --- windows --------------------------------------------------------------------------
+
+
+def _flat(to: Walk, x: Tensor) -> Tensor:
+    """With two axes of positions, channels last; one axis gets another of size 1."""
+    rank = len(x.shape)
+    if rank == 4:
+        return to.ordered(x, last(4))
+    if rank == 3:
+        wide = to.ordered(x, last(3))
+        shape = (*wide.shape[:2], 1, wide.shape[2])
+        return to.laid(wide, shape, last(4), wide.places)
+    raise Unwritable(
+        f"LiteRT has it for one or two axes of positions, not for {rank - 2}"
+    )
+
+
+def _narrow(to: Walk, y: Tensor, rank: int) -> Tensor:
+    """Without the axis that :func:`_flat` added."""
+    if rank == 4:
+        return y
+    return to.laid(y, (*y.shape[:2], y.shape[3]), last(3), y.places)
+
+
+def _two(values: Sequence[int] | None, count: int, fill: int) -> tuple[int, int]:
+    """One number for each of two axes."""
+    given = tuple(values) if values is not None else (fill,) * count
+    return (fill, *given)[-2:]  # type: ignore[return-value]
+
+
+def _sizes(
+    sizes: Sequence[int],
+    extent: Sequence[int],
+    stride: Sequence[int],
+    begin: Sequence[int],
+    end: Sequence[int],
+) -> tuple[int, ...]:
+    rows = zip(sizes, extent, stride, begin, end, strict=True)
+    return tuple((n + b + e - k) // s + 1 for n, k, s, b, e in rows)
+
+
+def _same(
+    sizes: Sequence[int],
+    out: Sequence[int],
+    extent: Sequence[int],
+    stride: Sequence[int],
+    begin: Sequence[int],
+) -> bool:
+    """Whether SAME pads as much before, and yields as many positions."""
+    rows = zip(sizes, out, extent, stride, begin, strict=True)
+    return all(
+        y == -(-n // s) and max(0, (y - 1) * s + k - n) // 2 == b
+        for n, y, k, s, b in rows
+    )
+
+
+def _padded(
+    to: Walk,
+    x: Tensor,
+    out: Sequence[int],
+    extent: Sequence[int],
+    stride: Sequence[int],
+    begin: Sequence[int],
+    value: float = 0.0,
+) -> tuple[Tensor, int]:
+    """The input and the padding that together yield ``out``."""
+    kinds = to.schema.Padding
+    sizes = x.shape[2:]
+    if _same(sizes, out, extent, stride, begin):
+        return x, kinds.SAME
+    rows = zip(sizes, out, extent, stride, begin, strict=True)
+    end = [max(0, (y - 1) * s + k - n - b) for n, y, k, s, b in rows]
+    if not any((*begin, *end)):
+        return x, kinds.VALID
+    sides = ((0, 0), (0, 0), *zip(begin, end, strict=True))
+    return _pad_by(to, x, sides, value), kinds.VALID
+
+
+def _pad_by(
+    to: Walk, x: Tensor, sides: Sequence[tuple[int, int]], value: float
+) -> Tensor:
+    """Padded by axis; -inf beside what is never below zero is as well a zero."""
+    if value == float("-inf") and x.positive:
+        value = 0.0
+    moved = [axis for axis, side in enumerate(sides) if any(side)]
+    x = to.plain(x, *moved)
+    shape = tuple(n + a + b for n, (a, b) in zip(x.shape, sides, strict=True))
+    rows = np.asarray([sides[axis] for axis in x.order], np.int32)
+    inputs: list[Tensor | int] = [x, to.constant(Constant.of(rows))]
+    positive = x.positive and value >= 0
+    if value == 0.0:
+        return to.add("PAD", inputs, shape, x.order, options="Pad",
+                      places=x.places, positive=positive)  # fmt: skip
+    inputs.append(to.constant(_number(value).reshaped((1,))))
+    return to.add("PADV2", inputs, shape, x.order, options="PadV2",
+                  places=x.places, positive=positive)  # fmt: skip
+
+
+def _pad(to: Walk, x: Value, pads: Value, value: Value | None = None, *,
+         mode: str = "constant") -> Tensor:  # fmt: skip
+    given, numbers = _tensor(x), _whole(pads)
+    count = len(numbers) // 2
+    sides = tuple(zip(numbers[:count], numbers[count:], strict=True))
+    if mode != "constant":
+        raise Unwritable(f"LiteRT pads with a constant, not with {mode}")
+    if min(numbers) < 0:
+        raise Unwritable("it pads by less than nothing")
+    filled = 0.0 if value is None else float(_constant(value, "padding").numbers)
+    return _pad_by(to, given, sides, filled)
+
+
+def _conv(
+    to: Walk,
+    x: Value,
+    w: Value,
+    b: Value | None = None,
+    *,
+    strides: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+) -> Tensor:
+    given, weight = _tensor(x), _constant(w, "weight")
+    count = len(given.shape) - 2
+    bias = None if b is None else _constant(b, "bias")
+    plain = set(weight.shape[2:]) <= {1} and not any(pads or ()) and group == 1
+    if plain and set(strides or (1,)) == {1} and count != 2:
+        # A map of channels alone, whatever the axes of positions are.
+        return _mapped(to, given, weight.reshaped(weight.shape[:2]), bias)
+    out_channels = weight.shape[0]
+    multiple = out_channels // given.shape[1]
+    deep = group == given.shape[1] and group > 1
+    if 1 in given.places and group > 1 and not (deep and multiple == 1):
+        given = to.plain(given, 1)
+    flat = _flat(to, given)
+    weight = weight.reshaped(
+        (*weight.shape[:2], *(1,) * (2 - count), *weight.shape[2:])
+    )
+    stride, spread = _two(strides, count, 1), _two(dilations, count, 1)
+    sides = tuple(pads) if pads is not None else (0,) * (2 * count)
+    begin, end = _two(sides[:count], count, 0), _two(sides[count:], count, 0)
+    extent = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spread, strict=True)]
+    out = _sizes(flat.shape[2:], extent, stride, begin, end)
+    source, padding = _padded(to, flat, out, extent, stride, begin)
+    places: dict[int, Places] = {}
+    told = source.places.get(1)
+    if deep:
+        weight = weight.taken(told, 0)
+        bias = None if bias is None else bias.taken(told, 0)
+        places = {1: told} if told is not None else {}
+        held = weight.transposed((1, 2, 3, 0))
+    else:
+        held = weight.taken(told, 1).transposed((0, 2, 3, 1))
+    inputs: list[Tensor | int] = [source, to.constant(held)]
+    zeros = Constant.of(np.zeros(out_channels, np.float32))
+    inputs.append(to.constant(zeros if bias is None else bias))
+    settings: dict[str, Any] = {
+        "padding": padding, "strideH": stride[0], "strideW": stride[1],
+        "dilationHFactor": spread[0], "dilationWFactor": spread[1],
+    }  # fmt: skip
+    if deep:
+        settings["depthMultiplier"] = multiple
+    y = to.add(
+        "DEPTHWISE_CONV_2D" if deep else "CONV_2D",
+        inputs,
+        (flat.shape[0], out_channels, *out),
+        last(4),
+        version=_version(deep, group, spread),
+        options="DepthwiseConv2D" if deep else "Conv2D",
+        places=places,
+        **settings,
+    )
+    return _narrow(to, y, count + 2)
+
+
+def _version(deep: bool, group: int, spread: Sequence[int]) -> int:
+    if deep:
+        return 2 if set(spread) != {1} else 1
+    return 6 if group > 1 else 1
+
+
+def _mapped(to: Walk, x: Tensor, weight: Constant, bias: Constant | None,
+            axis: int = 1) -> Tensor:  # fmt: skip
+    """A linear map along an axis; ``weight`` is outputs by inputs."""
+    rest = [a for a in x.order if a != axis]
+    x = to.ordered(x, (*rest, axis))
+    weight = weight.taken(x.places.get(axis), 1)
+    zeros = Constant.of(np.zeros(weight.shape[0], np.float32))
+    shape = tuple(weight.shape[0] if a == axis else n for a, n in enumerate(x.shape))
+    return to.add(
+        "FULLY_CONNECTED",
+        [x, to.constant(weight), to.constant(zeros if bias is None else bias)],
+        shape,
+        x.order,
+        version=5 if len(x.shape) > 2 else 1,
+        options="FullyConnected",
+        keepNumDims=len(x.shape) > 2,
+        places={a: p for a, p in x.places.items() if a != axis},
+    )
+
+
+def _gemm(to: Walk, x: Value, w: Value, b: Value | None = None, *, transB: int = 0
+          ) -> Tensor:  # fmt: skip
+    weight = _constant(w, "weight")
+    weight = weight if transB else weight.transposed((1, 0))
+    bias = None if b is None else _constant(b, "bias")
+    return _mapped(to, _tensor(x), weight, bias)
+
+
+def _matmul(to: Walk, a: Value, b: Value) -> Tensor:
+    x = _tensor(a)
+    rank = len(x.shape)
+    if isinstance(b, Constant) and len(b.shape) == 2:
+        return _mapped(to, x, b.transposed((1, 0)), None, axis=rank - 1)
+    y = _tensor(b)
+    if len(y.shape) != rank:
+        raise Unwritable("matrices of unlike rank")
+    x, y = to.plain(x), to.plain(y)
+    lead = tuple(range(rank - 2))
+    straight = (*lead, rank - 2, rank - 1)
+    turned = (*lead, rank - 1, rank - 2)
+    sides = [v if v.order in (straight, turned) else to.ordered(v, straight)
+             for v in (x, y)]  # fmt: skip
+    shape = (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1])
+    flips = [side.order == turned and rank > 1 for side in sides]
+    return to.add(
+        "BATCH_MATMUL", sides, shape, straight,
+        options="BatchMatMul", adjX=flips[0], adjY=flips[1],
+    )  # fmt: skip
+
+
+def _pool(code: str) -> Write:
+    def write(
+        to: Walk,
+        x: Value,
+        *,
+        kernel_shape: Sequence[int],
+        strides: Sequence[int] | None = None,
+        pads: Sequence[int] | None = None,
+        dilations: Sequence[int] | None = None,
+        count_include_pad: int = 0,
+    ) -> Tensor:
+        given = _tensor(x)
+        count = len(given.shape) - 2
+        if set(dilations or (1,)) != {1}:
+            raise Unwritable("LiteRT's pools have no dilation")
+        flat = _flat(to, given)
+        kernel, stride = _two(kernel_shape, count, 1), _two(strides, count, 1)
+        sides = tuple(pads) if pads is not None else (0,) * (2 * count)
+        begin, end = _two(sides[:count], count, 0), _two(sides[count:], count, 0)
+        out = _sizes(flat.shape[2:], kernel, stride, begin, end)
+        mean = code == "AVERAGE_POOL_2D"
+        scale: Array | None = None
+        if mean and count_include_pad and any((*begin, *end)):
+            # SAME would leave the padding out of the mean.
+            both = tuple(zip(begin, end, strict=True))
+            source = _pad_by(to, flat, ((0, 0), (0, 0), *both), 0.0)
+            padding = to.schema.Padding.VALID
+        else:
+            fill = 0.0 if mean else float("-inf")
+            source, padding = _padded(to, flat, out, kernel, stride, begin, fill)
+            if mean and source.index != flat.index:
+                scale = _shares(flat.shape[2:], out, kernel, stride, begin)
+        if max(*kernel, *stride) == 1 and source.index == flat.index:
+            return given
+        y = to.add(
+            code, [source], (*flat.shape[:2], *out), last(4),
+            options="Pool2D", places=flat.places, positive=flat.positive,
+            padding=padding, strideH=stride[0], strideW=stride[1],
+            filterHeight=kernel[0], filterWidth=kernel[1],
+        )  # fmt: skip
+        if scale is not None:
+            y = replace(_tensor(_MUL(to, y, Constant.of(scale))), positive=y.positive)
+        return _narrow(to, y, count + 2)
+
+    return write
+
+
+def _shares(
+    sizes: Sequence[int],
+    out: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    begin: Sequence[int],
+) -> Array:
+    """What the mean of a whole window is multiplied by to be that of what is there."""
+    found = np.ones((), np.float64)
+    for n, y, k, s, b in zip(sizes, out, kernel, stride, begin, strict=True):
+        start = np.arange(y) * s - b
+        here = np.minimum(start + k, n) - np.maximum(start, 0)
+        found = np.multiply.outer(found, k / here)
+    return found.astype(np.float32)[None, None]
+
+
+def _global(reduce: str) -> Write:
+    def write(to: Walk, x: Value) -> Value:
+        given = _tensor(x)
+        axes = range(2, len(given.shape))
+        return _reduced(to, given, axes, keep=True, code=reduce)
+
+    return write
+
+
+def _reduced(to: Walk, x: Tensor, axes: Sequence[int], *, keep: bool, code: str
+             ) -> Tensor:  # fmt: skip
+    axes = [axis % len(x.shape) for axis in axes]
+    stored = sorted(x.at(axis) for axis in axes)
+    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
+    left = [a for a in range(len(x.shape)) if keep or a not in axes]
+    new = {axis: at for at, axis in enumerate(left)}
+    return to.add(
+        code,
+        [x, to.integer(*stored)],
+        tuple(kept[a] for a in left),
+        tuple(new[a] for a in x.order if a in new),
+        options="Reducer",
+        keepDims=keep,
+        places={new[a]: p for a, p in x.places.items() if a in new and a not in axes},
+        positive=x.positive,
+    )
+
+
+def _reduce(code: str) -> Write:
+    def write(
+        to: Walk,
+        x: Value,
+        axes: Value | Sequence[int] | None = None,
+        *,
+        keepdims: int = 1,
+        **more: Any,
+    ) -> Tensor:
+        found = more.get("axes", axes)
+        if found is None:
+            raise Unwritable("it reduces the batch")
+        listed = _whole(found) if isinstance(found, Constant) else list(found)
+        return _reduced(to, _tensor(x), listed, keep=bool(keepdims), code=code)
+
+    return write
+
+
+# --- norms and softmax ----------------------------------------------------------------
+
+
+def _scaled(to: Walk, x: Value, axis: int, *vectors: Value | None) -> Value:
+    """``x`` times a vector along an axis plus another, so far as there are any."""
+    given = _tensor(x)
+    wide = tuple(-1 if a == axis else 1 for a in range(len(given.shape)))
+    y: Value = given
+    for write, vector in zip((_MUL, _ADD), vectors, strict=False):
+        if vector is not None:
+            held = _constant(vector, "scale")
+            y = write(to, y, held.reshaped(wide))
+    return y
+
+
+def _normed(to: Walk, x: Tensor, axes: Sequence[int], epsilon: float) -> Value:
+    """With mean 0 and variance 1 over these axes."""
+    mean = _reduced(to, x, axes, keep=True, code="MEAN")
+    centred = _tensor(_SUB(to, x, mean))
+    square = _tensor(_MUL(to, centred, centred))
+    variance = _reduced(to, square, axes, keep=True, code="MEAN")
+    root = _alone("RSQRT")(to, _ADD(to, variance, _number(epsilon)))
+    return _MUL(to, centred, root)
+
+
+def _layer(to: Walk, x: Value, scale: Value | None = None, shift: Value | None = None,
+           *, axis: int = -1, epsilon: float = 1e-5) -> Value:  # fmt: skip
+    given = _tensor(x)
+    at = axis % len(given.shape)
+    if at != len(given.shape) - 1:
+        raise Unwritable("a layer norm over several axes")
+    return _scaled(to, _normed(to, given, [at], epsilon), at, scale, shift)
+
+
+def _instance(to: Walk, x: Value, scale: Value, shift: Value, *, epsilon: float = 1e-5
+              ) -> Value:  # fmt: skip
+    given = _tensor(x)
+    axes = range(2, len(given.shape))
+    return _scaled(to, _normed(to, given, axes, epsilon), 1, scale, shift)
+
+
+def _batch_norm(to: Walk, x: Value, *vectors: Value, epsilon: float = 1e-5) -> Value:
+    scale, shift, mean, variance = (_constant(v, "statistic") for v in vectors)
+    root = variance.with_(_number(epsilon), _root)
+    gain = scale.with_(root, np.divide)
+    return _scaled(to, x, 1, gain, shift.with_(mean.with_(gain, np.multiply),
+                                               np.subtract))  # fmt: skip
+
+
+def _root(variance: Array, epsilon: Array) -> Array:
+    return np.sqrt(np.asarray(variance, np.float64) + epsilon).astype(np.float32)
+
+
+def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Tensor:
+    given = to.plain(_tensor(x))
+    at = axis % len(given.shape)
+    given = to.ordered(given, (*(a for a in given.order if a != at), at))
+    return to.add(
+        "SOFTMAX", [given], given.shape, given.order,
+        options="Softmax", beta=1.0, positive=True,
+    )  # fmt: skip
+
+
+# --- axes -----------------------------------------------------------------------------
+
+
+def _transpose(to: Walk, x: Value, *, perm: Sequence[int]) -> Value:
+    if isinstance(x, Constant):
+        return x.transposed(perm)
+    new = {axis: at for at, axis in enumerate(perm)}
+    return replace(
+        x,
+        shape=tuple(x.shape[axis] for axis in perm),
+        order=tuple(new[axis] for axis in x.order),
+        places={new[axis]: told for axis, told in x.places.items()},
+    )
+
+
+def _reshape(to: Walk, x: Value, shape: Value) -> Value:
+    wanted = _whole(shape)
+    wanted = [x.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
+    if -1 in wanted:
+        rest = -prod(wanted)
+        wanted[wanted.index(-1)] = prod(x.shape) // rest
+    if isinstance(x, Constant):
+        return x.reshaped(wanted)
+    return reshaped(to, x, tuple(wanted))
+
+
+def _flatten(to: Walk, x: Value, *, axis: int = 1) -> Tensor:
+    given = _tensor(x)
+    return reshaped(to, given, (prod(given.shape[:axis]), prod(given.shape[axis:])))
+
+
+def _unsqueeze(to: Walk, x: Value, axes: Value) -> Value:
+    added = _whole(axes)
+    rank = len(x.shape) + len(added)
+    at = {axis % rank for axis in added}
+    rest = iter(x.shape)
+    wanted = tuple(1 if axis in at else next(rest) for axis in range(rank))
+    return x.reshaped(wanted) if isinstance(x, Constant) else reshaped(to, x, wanted)
+
+
+def _shape(to: Walk, x: Value, *, start: int = 0, end: int | None = None) -> Constant:
+    return Constant.of(np.asarray(x.shape[start:end], np.int32))
+
+
+def _concat(to: Walk, *parts: Value, axis: int) -> Value:
+    if all(isinstance(part, Constant) for part in parts):
+        numbers = [_constant(part, "part").numbers for part in parts]
+        return Constant.of(np.concatenate(numbers, axis))
+    sides = [_tensor(part) for part in parts]
+    first = max(sides, key=lambda side: prod(side.shape))
+    at = axis % len(first.shape)
+    others = {a: p for a, p in first.places.items() if a != at}
+    if any({a: p for a, p in s.places.items() if a != at} != others for s in sides):
+        sides, others = [to.plain(side) for side in sides], {}
+    places = dict(others)
+    if any(at in side.places for side in sides):
+        start, told = 0, []
+        for side in sides:
+            each = side.places.get(at, range(side.shape[at]))
+            told += [start + place for place in each]
+            start += side.shape[at]
+        places[at] = tuple(told)
+    sides = [to.ordered(side, first.order) for side in sides]
+    total = sum(side.shape[at] for side in sides)
+    return to.add(
+        "CONCATENATION", sides,
+        tuple(total if a == at else n for a, n in enumerate(first.shape)), first.order,
+        options="Concatenation", axis=first.at(at), places=places,
+        positive=all(side.positive for side in sides),
+    )  # fmt: skip
+
+
+def _slice(to: Walk, x: Value, starts: Value, ends: Value, axes: Value | None = None,
+           steps: Value | None = None) -> Value:  # fmt: skip
+    lows, highs = _whole(starts), _whole(ends)
+    at = list(range(len(lows))) if axes is None else _whole(axes)
+    by = [1] * len(lows) if steps is None else _whole(steps)
+    if isinstance(x, Constant):
+        cut = [slice(None)] * len(x.shape)
+        for axis, low, high, step in zip(at, lows, highs, by, strict=True):
+            cut[axis] = slice(low, high, step)
+        return Constant.of(x.numbers[tuple(cut)])
+    y = x
+    for axis, low, high, step in zip(at, lows, highs, by, strict=True):
+        axis %= len(y.shape)
+        chosen = range(y.shape[axis])[slice(low, high, step)]
+        y = _chosen(to, y, axis, chosen)
+    return y
+
+
+def _chosen(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
+    """Some elements along an axis; of shuffled ones those that lie together at once."""
+    if len(chosen) == x.shape[axis] and chosen.step == 1:
+        return x
+    told = x.places.get(axis)
+    if told is None:
+        return _cut(to, x, axis, chosen)
+    new = {place: i for i, place in enumerate(chosen)}
+    kept = [i for i, place in enumerate(told) if place in new]
+    rest = {a: p for a, p in x.places.items() if a != axis}
+    source = replace(x, places=rest)
+    runs: list[range] = []
+    for i in kept:
+        if runs and runs[-1].stop == i:
+            runs[-1] = range(runs[-1].start, i + 1)
+        else:
+            runs.append(range(i, i + 1))
+    if len(runs) > 8:  # many small pieces are better fetched at once
+        y = _gathered(to, source, axis, kept)
+    else:
+        parts = [_cut(to, source, axis, run) for run in runs]
+        y = parts[0] if len(parts) == 1 else _tensor(_concat(to, *parts, axis=axis))
+    left = tuple(new[told[i]] for i in kept)
+    plain = left == tuple(range(len(left)))
+    return replace(y, places=rest if plain else {**rest, axis: left})
+
+
+def _cut(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
+    """Elements along an axis at even steps; the masks leave the other axes whole."""
+    at, rank = x.at(axis), len(x.shape)
+    if chosen.step < 0:
+        return _gathered(to, x, axis, chosen)
+    begin, end, step = [0] * rank, [0] * rank, [1] * rank
+    begin[at], end[at], step[at] = chosen.start, chosen.stop, chosen.step
+    mask = (1 << rank) - 1 - (1 << at)
+    return to.add(
+        "STRIDED_SLICE",
+        [x, to.integer(*begin), to.integer(*end), to.integer(*step)],
+        tuple(len(chosen) if a == axis else n for a, n in enumerate(x.shape)),
+        x.order,
+        options="StridedSlice", beginMask=mask, endMask=mask,
+        places=x.places, positive=x.positive,
+    )  # fmt: skip
+
+
+def _gathered(to: Walk, x: Tensor, axis: int, places: Sequence[int]) -> Tensor:
+    found = Constant.of(np.asarray(places, np.int32))
+    return to.add(
+        "GATHER", [x, to.constant(found)],
+        tuple(len(places) if a == axis else n for a, n in enumerate(x.shape)), x.order,
+        options="Gather", axis=x.at(axis), places=x.places, positive=x.positive,
+    )  # fmt: skip
+
+
+def _gather(to: Walk, x: Value, places: Value, *, axis: int = 0) -> Value:
+    at = _constant(places, "index")
+    if isinstance(x, Constant):
+        return x.then(("gather", at.key, axis), lambda a: a.take(at.numbers, axis))
+    axis %= len(x.shape)
+    x = to.plain(x, axis)
+    if len(at.shape) == 1:
+        return _gathered(to, x, axis, _whole(at))
+    flat = _gathered(to, x, axis, _whole(at))
+    shape = (*x.shape[:axis], *at.shape, *x.shape[axis + 1 :])
+    return reshaped(to, flat, shape)
+
+
+def _resize(to: Walk, x: Value, *rest: Value | None, mode: str = "nearest",
+            coordinate_transformation_mode: str = "half_pixel", **more: Any
+            ) -> Tensor:  # fmt: skip
+    given = _flat(to, _tensor(x))
+    sizes = _whole(rest[-1])
+    if len(sizes) != 4:
+        raise Unwritable("LiteRT resizes two axes of positions")
+    if mode not in ("nearest", "linear"):
+        raise Unwritable(f"LiteRT resizes by nearest and linear, not by {mode}")
+    code, options = ("RESIZE_BILINEAR", "ResizeBilinear")
+    if mode == "nearest":
+        code, options = ("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighbor")
+    kind = coordinate_transformation_mode
+    return to.add(
+        code, [given, to.integer(*sizes[2:])],
+        (*given.shape[:2], *sizes[2:]), last(4),
+        version=3, options=options, places=given.places, positive=given.positive,
+        alignCorners=kind == "align_corners", halfPixelCenters=kind == "half_pixel",
+    )  # fmt: skip
+
+
+def _identity(to: Walk, x: Value) -> Value:
+    return x
+
+
+#: What is written of each ONNX operator.
+NODES: Final[Mapping[str, Write]] = {
+    "Add": _ADD, "Sub": _SUB, "Mul": _MUL, "Div": _DIV,
+    "Max": _pair("MAXIMUM", "MaximumMinimum", np.maximum),
+    "Min": _pair("MINIMUM", "MaximumMinimum", np.minimum),
+    "Pow": _pair("POW", "Pow", np.power),
+    "Relu": _rectified("RELU"), "Clip": _clip,
+    "Sigmoid": _alone("LOGISTIC", positive=True), "Tanh": _alone("TANH"),
+    "Exp": _alone("EXP", "Exp", positive=True), "Neg": _alone("NEG", "Neg"),
+    "Sqrt": _alone("SQRT", positive=True), "Floor": _alone("FLOOR"),
+    "HardSwish": _alone("HARD_SWISH", "HardSwish"), "HardSigmoid": _hardsigmoid,
+    "LeakyRelu": _leaky, "PRelu": _prelu, "Elu": _elu, "Selu": _selu,
+    "Softplus": _softplus, "Mish": _mish, "Gelu": _gelu, "Reciprocal": _reciprocal,
+    "Conv": _conv, "Gemm": _gemm, "MatMul": _matmul,
+    "MaxPool": _pool("MAX_POOL_2D"), "AveragePool": _pool("AVERAGE_POOL_2D"),
+    "GlobalAveragePool": _global("MEAN"), "GlobalMaxPool": _global("REDUCE_MAX"),
+    "ReduceMean": _reduce("MEAN"), "ReduceSum": _reduce("SUM"),
+    "ReduceMax": _reduce("REDUCE_MAX"),
+    "LayerNormalization": _layer, "InstanceNormalization": _instance,
+    "BatchNormalization": _batch_norm, "Softmax": _softmax,
+    "Transpose": _transpose, "Reshape": _reshape, "Flatten": _flatten,
+    "Unsqueeze": _unsqueeze, "Shape": _shape, "Concat": _concat, "Slice": _slice,
+    "Gather": _gather, "Pad": _pad, "Resize": _resize, "Identity": _identity,
+}  # fmt: skip

@@ -1,0 +1,103 @@
+"""Axes that are merged or split, where they lie in an order of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resgen.lower.litert.values import Places, Tensor
+
+if TYPE_CHECKING:
+    from resgen.lower.litert.walk import Walk
+
+
+def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """``x`` in another shape.
+
+    Axes that become several are split where they lie. Those that become one have to lie
+    side by side, in any order: how they lie is then how the one is shuffled. What lies
+    otherwise is first put in order.
+    """
+    groups = list(_groups(x.shape, shape))
+    for old, new in groups:
+        if len(old) != 1 or len(new) != 1:
+            x = to.plain(x, *(old if len(old) != 1 or _parts(x, old) else ()))
+    whole = [old for old, new in groups if len(new) == 1 and len(old) > 1]
+    apart = any(len(old) > 1 and len(new) > 1 for old, new in groups)
+    if apart or not all(_together(x, old) for old in whole):
+        x = to.ordered(x, tuple(range(len(x.shape))))
+    order: list[int] = []
+    places: dict[int, Places] = {}
+    of = {axis: group for group in groups for axis in group[0]}
+    for axis in x.order:
+        old, new = of[axis]
+        if new and new[0] not in order:
+            order += new
+        if len(new) == 1 and len(old) == 1 and axis in x.places:
+            places[new[0]] = x.places[axis]
+        if len(new) == 1 and len(old) > 1:
+            told = _lying(x, old)
+            if told is not None:
+                places[new[0]] = told
+    for _, new in groups:  # axes of size 1 that come of nothing
+        order += [axis for axis in new if axis not in order]
+    return to.laid(x, shape, order, places)
+
+
+def _parts(x: Tensor, old: Sequence[int]) -> bool:
+    return any(axis in x.places for axis in old)
+
+
+def _together(x: Tensor, axes: Sequence[int]) -> bool:
+    at = sorted(x.order.index(axis) for axis in axes if x.shape[axis] > 1)
+    return all(b == a + 1 for a, b in pairwise(at)) or not [
+        axis
+        for axis in x.order[at[0] : at[-1] + 1]
+        if axis not in axes and x.shape[axis] > 1
+    ]
+
+
+def _lying(x: Tensor, axes: Sequence[int]) -> Places | None:
+    """How the elements of these axes lie, if not one after another."""
+    sizes = [x.shape[axis] for axis in axes]
+    stored = [axes.index(axis) for axis in x.order if axis in axes]
+    found = np.arange(prod(sizes)).reshape(sizes).transpose(stored).ravel()
+    plain = (found == np.arange(len(found))).all()
+    return None if plain else tuple(map(int, found))
+
+
+def _groups(
+    old: Sequence[int], new: Sequence[int]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """The least runs of axes that hold as many elements before and after.
+
+    The batch is a run of its own. An axis of size 1 goes with no other.
+    """
+    i = j = 0
+    while i < len(old) or j < len(new):
+        if i < len(old) and j < len(new) and old[i] == new[j]:
+            yield [i], [j]
+            i, j = i + 1, j + 1
+            continue
+        if i < len(old) and old[i] == 1:
+            yield [i], []
+            i += 1
+            continue
+        if j < len(new) and new[j] == 1:
+            yield [], [j]
+            j += 1
+            continue
+        a, b = [i], [j]
+        i, j = i + 1, j + 1
+        while (left := prod(old[k] for k in a)) != (right := prod(new[k] for k in b)):
+            if left < right:
+                a.append(i)
+                i += 1
+            else:
+                b.append(j)
+                j += 1
+        yield a, b

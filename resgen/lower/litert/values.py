@@ -1,0 +1,113 @@
+"""Tensors of a LiteRT file, with axes and channels in the order in which they lie.
+
+An operator speaks of axes in PyTorch's order, channels first; the file keeps channels
+last. A value is therefore a tensor and the order of its axes: another order of axes, or
+a shuffle of channels, is another way to read the same tensor, and moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resgen.weights.evaluate import Weights
+
+Array: TypeAlias = NDArray[Any]
+#: Where a value's elements lie along an axis: the place of each that is stored.
+Places: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of the file, read in PyTorch's order.
+
+    ``shape`` holds the batch first. ``order`` are the axes as they are stored;
+    ``places`` tells of an axis that is shuffled which element each stored one is.
+    ``positive`` says that nothing is below zero.
+    """
+
+    index: int
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    places: Mapping[int, Places] = field(default_factory=dict)
+    positive: bool = False
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The sizes as they are stored."""
+        return tuple(self.shape[axis] for axis in self.order)
+
+    def at(self, axis: int) -> int:
+        """Where an axis is stored; one below zero counts from the last."""
+        return self.order.index(axis % len(self.shape))
+
+    def logical(self, array: Array) -> Array:
+        """What is stored, in PyTorch's order."""
+        found = array.transpose(np.argsort(self.order))
+        for axis, places in self.places.items():
+            found = found.take(np.argsort(places), axis)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Numbers that are known when the file is written, in PyTorch's order.
+
+    ``key`` tells one from another without making it: ``make`` computes it of the
+    weights.
+    """
+
+    key: Any
+    shape: tuple[int, ...]
+    make: Callable[[Weights], Array]
+
+    @classmethod
+    def of(cls, array: Array) -> Constant:
+        """Numbers that no weight takes part in."""
+        key = (array.dtype.str, array.shape, array.tobytes())
+        return cls(key, array.shape, lambda weights: array)
+
+    @property
+    def numbers(self) -> Array:
+        """Them, where no weight takes part."""
+        return self.make({})
+
+    def then(self, what: Any, function: Callable[[Array], Array]) -> Constant:
+        """What a function makes of it that only moves numbers, named ``what``."""
+        shape = function(np.broadcast_to(np.float32(0), self.shape)).shape
+        return Constant((self.key, what), shape, lambda w: function(self.make(w)))
+
+    def transposed(self, order: Sequence[int]) -> Constant:
+        """With other axes first."""
+        if tuple(order) == tuple(range(len(self.shape))):
+            return self
+        return self.then(("transpose", tuple(order)), lambda a: a.transpose(order))
+
+    def reshaped(self, shape: Sequence[int]) -> Constant:
+        """In another shape."""
+        if tuple(shape) == self.shape:
+            return self
+        return self.then(("reshape", tuple(shape)), lambda a: a.reshape(shape))
+
+    def taken(self, places: Places | None, axis: int) -> Constant:
+        """Elements along an axis as ``places`` has them, where it has any."""
+        if places is None:
+            return self
+        return self.then(("take", places, axis), lambda a: a.take(places, axis))
+
+    def with_(self, other: Constant, function: Callable[..., Array]) -> Constant:
+        """What a NumPy function makes of both."""
+        name = function.__name__
+        shape = np.broadcast_shapes(self.shape, other.shape)
+        return Constant(
+            (name, self.key, other.key),
+            shape,
+            lambda w: function(self.make(w), other.make(w)),
+        )
+
+
+Value: TypeAlias = "Tensor | Constant"

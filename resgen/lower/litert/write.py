@@ -1,0 +1,196 @@
+"""A LiteRT file: the schema's flatbuffer, and the weights behind it.
+
+The flatbuffer is packed twice: how long it is says where the numbers begin, and these
+are then streamed after it, each weight once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from math import prod
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.errors import MissingComponent, ResgenError
+from resgen.graph.ir import Graph
+from resgen.graph.parts import homes
+from resgen.lower.litert.nodes import NODES
+from resgen.lower.litert.values import Constant, Tensor
+from resgen.lower.litert.walk import Operation, Walk
+from resgen.weights.evaluate import Weights, np_dtype
+
+#: Where buffers begin, as LiteRT's kernels want it.
+ALIGNED: Final = 16
+#: What the file says of itself, by this name: the order of each end's axes.
+METADATA: Final = "resgen"
+#: The one signature's name, as TensorFlow's converter has it.
+SIGNATURE: Final = "serving_default"
+KINDS: Final = {"float32": "FLOAT32", "int32": "INT32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A file but for its weights: what it begins with, and what follows at which byte.
+
+    ``values`` are the tensors that operators yield, and ``inputs`` and ``outputs`` the
+    ends by their names.
+    """
+
+    head: bytes
+    numbers: tuple[tuple[int, Constant, str], ...]
+    walk: Walk
+
+    @property
+    def transposes(self) -> int:
+        """How many operators put axes in another order."""
+        return sum(o.code == "TRANSPOSE" for o in self.walk.operations)
+
+    def pieces(self, weights: Weights) -> Iterator[bytes]:
+        """The file, piece by piece."""
+        yield self.head
+        at = len(self.head)
+        for offset, constant, dtype in self.numbers:
+            yield bytes(offset - at)
+            array = np.ascontiguousarray(constant.make(weights), np_dtype(dtype))
+            yield array.tobytes()
+            at = offset + array.nbytes
+
+
+def schema_of() -> ModuleType:
+    """The module of the file's schema, or MissingComponent."""
+    try:
+        import_module("flatbuffers")
+        return import_module("ai_edge_litert.schema_py_generated")
+    except ModuleNotFoundError as missing:
+        raise MissingComponent(
+            f"LiteRT ({missing.name})",
+            "no LiteRT file can be written",
+            'pip install "resgen[litert]"',
+        ) from missing
+
+
+def derive(graph: Graph, *, batch: int | None = None) -> Plan:
+    """What a file of this graph holds; what it cannot hold is refused, all at once."""
+    walk = Walk(graph, schema_of(), NODES, batch)
+    walk.run()
+    if walk.missing:
+        at = homes(graph)
+        lines = []
+        for name, why in walk.missing.items():
+            place = graph.node[name].origin.place
+            lines.append(
+                f"  {place.file}:{place.line}:{place.column}: {why}, for "
+                f"{graph.node[name].op.name} in {at[name].spoken}"
+            )
+        raise ResgenError(
+            f"{graph.name} cannot be written as a LiteRT file:\n" + "\n".join(lines)
+        )
+    numbers = [t.constant for t in walk.tensors if t.constant is not None]
+    sizes = [4 * prod(constant.shape) for constant in numbers]
+    length = len(_packed(walk, [ALIGNED] * len(numbers)))
+    offsets = []
+    for size in sizes:
+        length = -(-length // ALIGNED) * ALIGNED
+        offsets.append(length)
+        length += size
+    kinds = [t.dtype for t in walk.tensors if t.constant is not None]
+    return Plan(
+        _packed(walk, offsets), tuple(zip(offsets, numbers, kinds, strict=True)), walk
+    )
+
+
+# --- parts ----------------------------------------------------------------------------
+
+
+def _packed(walk: Walk, offsets: list[int]) -> bytes:
+    """The flatbuffer, with the numbers of constants at these bytes."""
+    import flatbuffers
+
+    schema = walk.schema
+    model = schema.ModelT()
+    model.version = 3
+    model.description = walk.graph.name
+    codes = list(dict.fromkeys((o.code, o.version) for o in walk.operations))
+    model.operatorCodes = [_code(schema, *code) for code in codes]
+    empty = schema.BufferT()
+    ends = {"inputs": walk.inputs, "outputs": walk.outputs}
+    told = {
+        kind: {name: list(value.order) for name, value in values.items()}
+        for kind, values in ends.items()
+    }
+    text = schema.BufferT()
+    text.data = np.frombuffer(json.dumps(told, sort_keys=True).encode(), np.uint8)
+    model.buffers = [empty, text]
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = METADATA, 1
+    model.metadata = [entry]
+    graph = schema.SubGraphT()
+    graph.name = "main"
+    graph.tensors = []
+    starts = iter(offsets)
+    fixed = walk.batch is not None
+    for stored in walk.tensors:
+        tensor = schema.TensorT()
+        tensor.name = stored.name
+        tensor.shape = np.asarray(stored.shape, np.int32)
+        tensor.type = getattr(schema.TensorType, KINDS[stored.dtype])
+        tensor.hasRank = True
+        if stored.constant is not None:
+            held = schema.BufferT()
+            held.offset, held.size = next(starts), 4 * prod(stored.shape)
+            tensor.buffer = len(model.buffers)
+            model.buffers.append(held)
+        elif not fixed:
+            tensor.shapeSignature = np.asarray((-1, *stored.shape[1:]), np.int32)
+        graph.tensors.append(tensor)
+    graph.inputs = [value.index for value in walk.inputs.values()]
+    graph.outputs = [value.index for value in walk.outputs.values()]
+    graph.operators = [_operator(schema, o, codes) for o in walk.operations]
+    model.subgraphs = [graph]
+    signature = schema.SignatureDefT()
+    signature.signatureKey = SIGNATURE
+    signature.inputs = _named(schema, walk.inputs)
+    signature.outputs = _named(schema, walk.outputs)
+    model.signatureDefs = [signature]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _code(schema: ModuleType, code: str, version: int) -> Any:
+    made = schema.OperatorCodeT()
+    made.builtinCode = getattr(schema.BuiltinOperator, code)
+    # The field that older readers know holds no more than this.
+    made.deprecatedBuiltinCode = min(made.builtinCode, 127)
+    made.version = version
+    return made
+
+
+def _operator(
+    schema: ModuleType, operation: Operation, codes: list[tuple[str, int]]
+) -> Any:
+    made = schema.OperatorT()
+    made.opcodeIndex = codes.index((operation.code, operation.version))
+    made.inputs = list(operation.inputs)
+    made.outputs = [operation.output]
+    if operation.options:
+        name = f"{operation.options}Options"
+        made.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+        made.builtinOptions = getattr(schema, f"{name}T")()
+        for key, value in operation.settings.items():
+            setattr(made.builtinOptions, key, value)
+    return made
+
+
+def _named(schema: ModuleType, ends: dict[str, Tensor]) -> list[Any]:
+    found = []
+    for name, value in ends.items():
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, value.index
+        found.append(entry)
+    return found

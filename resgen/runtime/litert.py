@@ -1,0 +1,141 @@
+"""LiteRT as an engine: the processor's kernels, by XNNPACK or by the reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.errors import ResgenError
+from resgen.lower.litert.write import METADATA, schema_of
+from resgen.runtime.base import Array, Session, Shape, load, reason
+from resgen.runtime.engines import Engine, Opening
+
+
+class LiteRtSession(Session):
+    """Runs a .tflite file that resgen wrote.
+
+    Inputs and outputs have PyTorch's order of axes, as every session's; the file's own
+    has channels last. With ``reference`` the plain kernels of LiteRT run, which are
+    written to be read, and not XNNPACK's; with ``kept`` :meth:`values` can be asked.
+    """
+
+    name = "LiteRT"
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        threads: int | None = None,
+        reference: bool = False,
+        kept: bool = False,
+    ) -> None:
+        load("ai_edge_litert", "LiteRT", "the file cannot be run", "litert")
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        kinds = OpResolverType
+        if reference:
+            self.name = "LiteRT (reference kernels)"
+        try:
+            self._runs: Any = Interpreter(
+                model_path=str(model),
+                num_threads=threads,
+                experimental_op_resolver_type=(
+                    kinds.BUILTIN_REF if reference else kinds.AUTO
+                ),
+                experimental_preserve_all_tensors=kept,
+            )
+        except ValueError as error:
+            raise ResgenError(
+                f"LiteRT does not load {model}: {reason(error)}"
+            ) from error
+        inputs, outputs = _ends(model)
+        self._inputs, self._outputs = inputs, outputs
+        details = {d["index"]: d for d in self._runs.get_tensor_details()}
+
+        def shapes(ends: Mapping[str, _End]) -> dict[str, Shape]:
+            return {
+                name: _shape(details[index], order)
+                for name, (index, order) in ends.items()
+            }
+
+        self.inputs, self.outputs = shapes(inputs), shapes(outputs)
+
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.repeated(feeds)()
+        return {
+            name: self._runs.get_tensor(index).transpose(np.argsort(order))
+            for name, (index, order) in self._outputs.items()
+        }
+
+    def repeated(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """A call that runs on these feeds, which are the file's own order already."""
+        try:
+            for name, (index, order) in self._inputs.items():
+                self._runs.resize_tensor_input(
+                    index, [feeds[name].shape[axis] for axis in order]
+                )
+            self._runs.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ResgenError(f"{self.name} does not run: {reason(error)}") from error
+        for name, (index, order) in self._inputs.items():
+            given = np.ascontiguousarray(feeds[name].transpose(order), np.float32)
+            self._runs.set_tensor(index, given)
+        invoke: Callable[[], object] = self._runs.invoke
+        return invoke
+
+    def value(self, index: int) -> Array:
+        """What a tensor of the last run holds, as it is stored."""
+        found: Array = self._runs.get_tensor(index)
+        return found
+
+    def close(self) -> None:
+        self._runs = None
+
+
+#: The tensor of an end, and the order of its axes.
+_End = tuple[int, tuple[int, ...]]
+
+
+def _ends(model: Path) -> tuple[dict[str, _End], dict[str, _End]]:
+    """The ends by their names, of a file that says how its axes are stored."""
+    held = schema_of().Model.GetRootAs(np.memmap(model, np.uint8, "r"))
+    told: Mapping[str, Any] = {}
+    for i in range(held.MetadataLength()):
+        entry = held.Metadata(i)
+        if entry.Name() == METADATA.encode():
+            told = json.loads(held.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
+    if not held.SignatureDefsLength() or not told:
+        raise ResgenError(f"{model} is not a LiteRT file that resgen wrote")
+    signature = held.SignatureDefs(0)
+
+    def ends(kind: str, count: int, at: Callable[[int], Any]) -> dict[str, _End]:
+        entries = [at(i) for i in range(count)]
+        return {
+            name: (entry.TensorIndex(), tuple(told[kind][name]))
+            for entry in entries
+            for name in (entry.Name().decode(),)
+        }
+
+    return (
+        ends("inputs", signature.InputsLength(), signature.Inputs),
+        ends("outputs", signature.OutputsLength(), signature.Outputs),
+    )
+
+
+def _shape(detail: Mapping[str, Any], order: tuple[int, ...]) -> Shape:
+    sizes = [None if n < 0 else int(n) for n in detail["shape_signature"]]
+    return tuple(sizes[at] for at in np.argsort(order))
+
+
+def _open(opening: Opening) -> Session:
+    return LiteRtSession(opening.file, threads=opening.threads)
+
+
+ENGINE: Final = Engine(
+    "LiteRT", "litert", ("cpu",), ("ai_edge_litert",), "litert", _open,
+    {"delegate": "XNNPACK"},
+)  # fmt: skip

@@ -1,0 +1,77 @@
+"""``--to litert``: a .tflite file, written without TensorFlow and proven."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import resgen
+from resgen.errors import ResgenError, UsageError
+from resgen.files.hashed import sha256_of
+from resgen.proof.compare import Departure
+from tests.manifests import resealed
+
+pytest.importorskip("ai_edge_litert")
+
+SPEC: dict[str, Any] = {
+    "resgen": 1,
+    "name": "small",
+    "input": [3, 16, 16],
+    "stem": {"op": "conv", "out": 8, "kernel": 3, "stride": 2},
+    "stages": [{"block": "basic", "width": 8, "depth": 1}],
+    "head": {"classes": 3},
+}
+
+
+def test_the_file_classifies_without_resgen(tmp_path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    made = resgen.export(SPEC, tmp_path / "out", to="litert", verify=False, seed=3)
+    x = np.random.default_rng(0).normal(size=(2, 3, 16, 16)).astype(np.float32)
+    runner = Interpreter(str(made.folder / "model.tflite")).get_signature_runner()
+    assert runner.get_input_details()["input"]["shape_signature"].tolist() == [
+        -1, 16, 16, 3,
+    ]  # fmt: skip
+    found = runner(input=x.transpose(0, 2, 3, 1).copy())["output"]
+    module = resgen.to_torch(resgen.expand(resgen.load(SPEC)), seed=3).eval()
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
+    reflect = {"op": "blur_pool", "kernel": 3}
+    spec = {
+        **SPEC,
+        "stem": [SPEC["stem"], reflect, {"op": "act", "type": "relu"}, reflect],
+    }
+    with pytest.raises(ResgenError) as refused:
+        resgen.export(spec, tmp_path / "out", to="litert", verify=False)
+    assert str(refused.value).count("not with reflect, for blur_pool in stem") == 2
+    with pytest.raises(UsageError, match="float32, not in fp16"):
+        resgen.export(SPEC, tmp_path / "out", to="litert", precision="fp16")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_it_is_proven_and_an_altered_file_is_refused(tmp_path: Path) -> None:
+    said: list[str] = []
+    made = resgen.export(SPEC, tmp_path / "out", to="litert", progress=said.append)
+    assert any("equal PyTorch's float64 but for rounding" in line for line in said)
+    assert resgen.verify(made.folder).unproven == ()
+    file = made.folder / "model.tflite"
+    held = bytearray(file.read_bytes())
+    held[-2] ^= 64  # a weight
+    file.write_bytes(held)
+    with pytest.raises(ResgenError):
+        resgen.verify(made.folder)
+    manifest = json.loads((made.folder / "manifest.json").read_text())
+    manifest["files"]["model.tflite"]["sha256"] = sha256_of(file)
+    resealed(made.folder / "manifest.json", manifest)
+    with pytest.raises(Departure, match=r"model\.tflite is not what litert makes"):
+        resgen.verify(made.folder)
