@@ -114,6 +114,8 @@ def test_a_file_becomes_a_folder_that_every_command_takes(
     made = resgen.import_(file, "mine")
     spec = json.loads(Path("mine/plain.json").read_text("utf-8"))
     assert stages(spec) == [(8, 2), (16, 2), (24, 2)]
+    usual = {"block": "basic", "norm": "none", "conv": {"bias": True}}
+    assert spec["defaults"] == usual  # its norms were folded into biases
     told = json.loads(Path("mine/import.json").read_text("utf-8"))
     stored = {tensor.name for tensor in onnx.load(file).graph.initializer}
     placed = {name for names in told["parameters"].values() for name in names}

@@ -42,6 +42,7 @@ from resgen.importing.design.table import (
 )
 from resgen.importing.design.unify import OPTIONAL, template
 from resgen.importing.design.write import (
+    NO_NORM,
     Defaults,
     Parameter,
     Unwritten,
@@ -85,11 +86,20 @@ def design(flat: Flat) -> dict[str, Any]:
 
 def shortened(spec: dict[str, Any], graph: Graph) -> dict[str, Any]:
     """The spec with what it says more than once said once, where it stays the same."""
-    for step in (factored, looped):
+    for step in (_without_norm, factored, looped):
         made = step(spec)
         if size(made) < size(spec) and met(graph, made):
             spec = made
     return spec
+
+
+def _without_norm(spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec if it does not say that blocks have no norms: few are asked."""
+    said = {k: v for k, v in spec.get("defaults", {}).items() if k != "norm"}
+    if said == spec.get("defaults", {}) or spec["defaults"]["norm"] != NO_NORM["type"]:
+        return spec
+    rest = {key: value for key, value in spec.items() if key != "defaults"}
+    return {**rest, "defaults": said} if said else rest
 
 
 def met(graph: Graph, spec: Mapping[str, Any]) -> bool:

@@ -67,6 +67,8 @@ class Uses:
 
 
 Defaults = Mapping[str, Mapping[str, Any]]
+#: What blocks that have norms are told where the network has none.
+NO_NORM: Final = {"type": "none"}
 
 
 def alike(bodies: Sequence[Parts]) -> dict[str, dict[str, Any]]:
@@ -87,6 +89,8 @@ def alike(bodies: Sequence[Parts]) -> dict[str, dict[str, Any]]:
         value = values[most]
         if value is not UNSAID and times > 1 and 3 * times > sum(of.values()):
             found.setdefault(kind, {})[key] = value
+    if not any(part.kind == "norm" for body in bodies for part in walk(body)):
+        found["norm"] = dict(NO_NORM)  # it was folded: built-in blocks leave it out
     return found
 
 
