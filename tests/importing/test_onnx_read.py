@@ -5,61 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnx_files import Array, assert_equal, exported, run
 from torch import nn
 from torch.nn import functional as F
 
 from resgen.errors import ResgenError
-from resgen.graph.ir import INPUT
 from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
 
 # torch's first exporter says of itself that it is the old one.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-Array = np.ndarray[Any, Any]
-
-
-def run(model: bytes, x: Array) -> Array:
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: x})[0]
-
-
-def assert_equal(path: Path, flat: Flat, batches: Sequence[int] = (1, 2)) -> None:
-    """The file and what was read of it give one output, on inputs of ours."""
-    ours = to_model(flat.graph, flat.weights).SerializeToString()
-    axes = flat.tensors[INPUT].axes
-    for batch in batches:
-        shape = (batch, *flat.graph.inputs[0].type.shape)
-        x = np.random.default_rng(batch).normal(size=shape).astype("f4")
-        given = x.transpose(0, *(axis + 1 for axis in axes))
-        wanted = run(path.read_bytes(), np.ascontiguousarray(given))
-        np.testing.assert_allclose(run(ours, x), wanted, rtol=1e-4, atol=1e-5)
 
 
 def kinds(flat: Flat) -> Counter[str]:
     return Counter(getattr(n.op, "type", n.op.name) for n in flat.graph.nodes)
-
-
-def exported(module: nn.Module, path: Path, *shape: int) -> Path:
-    """By torch's first exporter, which needs nothing that the suite lacks."""
-    torch.onnx.export(
-        module.eval(),
-        (torch.zeros(1, *shape),),
-        path,
-        dynamo=False,
-        input_names=["x"],
-        dynamic_axes={"x": {0: "batch"}},
-        opset_version=17,
-    )
-    return path
 
 
 def made(
