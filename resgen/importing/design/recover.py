@@ -164,8 +164,12 @@ class _Found:
                 groups.remove(lightest)
                 for unit in lightest:
                     unit.group = -1
-            made = table(self.row)
-            return Assembly(self.graph, made, self.defaults, presets).spec()
+            for lone in (True, False):
+                made = Assembly(
+                    self.graph, table(self.row, lone=lone), self.defaults, presets
+                )
+                with suppress(Unwritten):
+                    return made.spec()
         return None
 
     def _known(self, unit: Unit) -> str | None:

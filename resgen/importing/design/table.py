@@ -23,10 +23,12 @@ from resgen.importing.design.unify import (
     core,
     difference,
     entering,
+    reads,
 )
 from resgen.ops.types import TensorType
 
 _NUMBER = re.compile(r"\d+")
+_LAST = re.compile(r"\d+\D*$")
 
 
 #: Groups from this number on are of too little to be what a network is made of.
@@ -136,7 +138,16 @@ def row(body: Parts) -> list[Unit | Part]:
     """The network in a row: units, and parts under their whole paths."""
     kinds: dict[str, _Kind] = defaultdict(_Kind)
     _kinds(body, "", kinds)
-    return list(_row(body, "", kinds, INPUT))
+    found = list(_row(body, "", kinds, INPUT))
+    starts = {item.start for item in found}
+    parts = [p for item in found if isinstance(item, Part) for p in walk([item])]
+    for item in found:
+        # What only the next unit reads has a name in that one.
+        if not isinstance(item, Unit) or not item.name or item.name in starts:
+            continue
+        if not any(reads(part, item.name) for part in parts):
+            item.name = ""
+    return found
 
 
 def _row(
@@ -272,6 +283,12 @@ def _holder(unit: Unit) -> str:
     return unit.path.rpartition(".")[0]
 
 
+def _series(unit: Unit) -> str:
+    """The path of a unit as far as to its last number: those of a stage have one."""
+    holder = _holder(unit)
+    return joined(holder, _LAST.sub("", unit.path[len(holder) :].lstrip("."))) + "."
+
+
 def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
     """Stages of the units in a row; ``lone`` ones may be a single unit of its kind."""
     items = list(found)
@@ -281,7 +298,7 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
             counts[item.group] += 1
 
     holders = {
-        _holder(item)
+        _series(item)
         for item in items
         if isinstance(item, Unit) and counts[item.group] > 1
     }
@@ -294,7 +311,7 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
         if counts[item.group] > 1:
             return True
         # One by itself, where others of its kind are stages: it is one, too.
-        holder = _holder(item)
+        holder = _series(item)
         return lone and holder not in holders and pattern(holder) in shapes
 
     at = [n for n, item in enumerate(items) if is_unit(item)]
@@ -381,11 +398,11 @@ def _entered(stages: list[Stage]) -> list[Stage]:
         before = made[-1] if made else None
         if (
             before is not None
-            and before.path == stage.path
+            and _series(before.units[0]) == _series(stage.units[0])
             and len(before.units) == 1
             and not stage.entry
             and before.units[0].group != stage.units[0].group
-            and (len(made) < 2 or made[-2].path != stage.path)
+            and (len(made) < 2 or _series(made[-2].units[0]) != _series(stage.units[0]))
         ):
             stage.entry = [*before.entry, before.units[0].part()]
             made.pop()
@@ -402,7 +419,7 @@ def _together(units: list[Unit], unit: Unit, several: set[str]) -> bool:
     before = units[-1]
     if unit.group != before.group:
         return False
-    ours, theirs = _holder(before), _holder(unit)
+    ours, theirs = _series(before), _series(unit)
     if ours != theirs:
         return False
     if ours in several:

@@ -301,13 +301,13 @@ def closed(body: Parts, entered: str) -> Parts:
     ``entered`` is its name outside. Kept values are called as in all other bodies that
     are built alike.
     """
-    if entered and any(_reads(part, entered) for part in walk(body)):
+    if entered and any(reads(part, entered) for part in walk(body)):
         enters = body[0].enters
         body = [Part("", name=entered, enters=enters, leaves=enters), *body]
     return renamed(body)
 
 
-def _reads(part: Part, name: str) -> bool:
+def reads(part: Part, name: str) -> bool:
     """Whether a part begins with a kept value, or takes it as a further input."""
     if part.start == name:
         return True
