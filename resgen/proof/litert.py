@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph, Node
+from resgen.lower.litert.values import Tensor
 from resgen.lower.litert.write import Plan
 from resgen.proof.compare import Agreement, Recorded, compare_outputs
 from resgen.proof.gate import exactly, probed
@@ -112,13 +113,17 @@ def _operators(
     walk = plan.walk
     with LiteRtSession(file, reference=True, kept=True) as session:
         session.run({graph.inputs[0].name: batch})
-        for name, value in walk.outputs.items():
-            values[name] = value.logical(session.value(value.index))
+        for name, end in walk.outputs.items():
+            values[name] = end.logical(session.value(end.index))
         absorbed = {node.name: node.absorbed for node in folded.nodes}
         for name, value in walk.values.items():
             known = (absorbed[name] or (name,))[-1]
             tensors[known] = f"/{known}"
-            values[f"/{known}"] = value.logical(session.value(value.index))
+            values[f"/{known}"] = (
+                value.logical(session.value(value.index))
+                if isinstance(value, Tensor)
+                else value.make(weights)
+            )
 
     def operand(node: Node, role: str) -> Array | None:
         found = dict(node.operands).get(role)

@@ -17,8 +17,11 @@ import numpy as np
 from resgen.lower.litert.reshape import reshaped
 from resgen.lower.litert.values import Array, Constant, Places, Tensor, Value
 from resgen.lower.litert.walk import Unwritable, Walk, last
+from resgen.ops.channel_shuffle import ChannelShuffle
 
 Write = Callable[..., Value]
+#: Of more pieces than this a tensor is gathered, and not cut and put together.
+MANY: Final = 16
 
 
 def _tensor(value: Value | None) -> Tensor:
@@ -331,10 +334,15 @@ def _pad(to: Walk, x: Value, pads: Value, value: Value | None = None, *,
     given, numbers = _tensor(x), _whole(pads)
     count = len(numbers) // 2
     sides = tuple(zip(numbers[:count], numbers[count:], strict=True))
-    if mode != "constant":
-        raise Unwritable(f"LiteRT pads with a constant, not with {mode}")
     if min(numbers) < 0:
         raise Unwritable("it pads by less than nothing")
+    if mode != "constant":
+        for axis, (before, after) in enumerate(sides):
+            if before or after:
+                own = np.arange(given.shape[axis])
+                told = np.pad(own, (before, after), mode=mode)  # type: ignore[call-overload]
+                given = _by_runs(to, to.plain(given, axis), axis, told.tolist())
+        return given
     filled = 0.0 if value is None else float(_constant(value, "padding").numbers)
     return _pad_by(to, given, sides, filled)
 
@@ -363,6 +371,8 @@ def _conv(
     deep = group == given.shape[1] and group > 1
     if 1 in given.places and group > 1 and not (deep and multiple == 1):
         given = to.plain(given, 1)
+    if count == 3:
+        return _deep(to, given, weight, bias, strides, pads, dilations, group)
     flat = _flat(to, given)
     weight = weight.reshaped(
         (*weight.shape[:2], *(1,) * (2 - count), *weight.shape[2:])
@@ -404,6 +414,41 @@ def _conv(
     return _narrow(to, y, count + 2)
 
 
+def _deep(
+    to: Walk,
+    x: Tensor,
+    weight: Constant,
+    bias: Constant | None,
+    strides: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+    group: int,
+) -> Tensor:
+    """A convolution over three axes of positions, which LiteRT has without groups."""
+    if group > 1:
+        raise Unwritable("LiteRT has no convolution of groups over three axes")
+    source = to.ordered(x, last(5))
+    stride, spread = strides or (1,) * 3, dilations or (1,) * 3
+    sides = pads or (0,) * 6
+    extent = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spread, strict=True)]
+    out = _sizes(source.shape[2:], extent, stride, sides[:3], sides[3:])
+    source, padding = _padded(to, source, out, extent, stride, sides[:3])
+    held = weight.taken(source.places.get(1), 1).transposed((2, 3, 4, 1, 0))
+    zeros = Constant.of(np.zeros(weight.shape[0], np.float32))
+    names = ("D", "H", "W")
+    settings: dict[str, Any] = {"padding": padding}
+    settings |= {f"stride{a}": n for a, n in zip(names, stride, strict=True)}
+    settings |= {f"dilation{a}Factor": n for a, n in zip(names, spread, strict=True)}
+    return to.add(
+        "CONV_3D",
+        [source, to.constant(held), to.constant(zeros if bias is None else bias)],
+        (x.shape[0], weight.shape[0], *out),
+        last(5),
+        options="Conv3D",
+        **settings,
+    )
+
+
 def _version(deep: bool, group: int, spread: Sequence[int]) -> int:
     if deep:
         return 2 if set(spread) != {1} else 1
@@ -413,6 +458,8 @@ def _version(deep: bool, group: int, spread: Sequence[int]) -> int:
 def _mapped(to: Walk, x: Tensor, weight: Constant, bias: Constant | None,
             axis: int = 1) -> Tensor:  # fmt: skip
     """A linear map along an axis; ``weight`` is outputs by inputs."""
+    if x.at(axis) == len(x.order) - 2 and len(x.order) == 3:
+        return _from_left(to, x, weight, bias, axis)
     rest = [a for a in x.order if a != axis]
     x = to.ordered(x, (*rest, axis))
     weight = weight.taken(x.places.get(axis), 1)
@@ -428,6 +475,19 @@ def _mapped(to: Walk, x: Tensor, weight: Constant, bias: Constant | None,
         keepNumDims=len(x.shape) > 2,
         places={a: p for a, p in x.places.items() if a != axis},
     )
+
+
+def _from_left(to: Walk, x: Tensor, weight: Constant, bias: Constant | None,
+               axis: int) -> Tensor:  # fmt: skip
+    """The same along the last axis but one, which a matrix from the left maps."""
+    rows = weight.taken(x.places.get(axis), 1)
+    shape = tuple(weight.shape[0] if a == axis else n for a, n in enumerate(x.shape))
+    y = to.add(
+        "BATCH_MATMUL", [to.constant(rows.reshaped((1, *rows.shape))), x],
+        shape, x.order, options="BatchMatMul",
+        places={a: p for a, p in x.places.items() if a != axis},
+    )  # fmt: skip
+    return y if bias is None else _tensor(_scaled(to, y, axis, None, bias))
 
 
 def _gemm(to: Walk, x: Value, w: Value, b: Value | None = None, *, transB: int = 0
@@ -569,6 +629,12 @@ def _reduce(code: str) -> Write:
     return write
 
 
+def _length(to: Walk, x: Value, axes: Value, *, keepdims: int = 1) -> Value:
+    square = _tensor(_MUL(to, x, x))
+    total = _reduced(to, square, _whole(axes), keep=bool(keepdims), code="SUM")
+    return _alone("SQRT", positive=True)(to, total)
+
+
 # --- norms and softmax ----------------------------------------------------------------
 
 
@@ -622,14 +688,50 @@ def _root(variance: Array, epsilon: Array) -> Array:
     return np.sqrt(np.asarray(variance, np.float64) + epsilon).astype(np.float32)
 
 
-def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Tensor:
-    given = to.plain(_tensor(x))
+def _group(to: Walk, x: Value, scale: Value, shift: Value, *, num_groups: int,
+           epsilon: float = 1e-5) -> Value:  # fmt: skip
+    given = _tensor(x)
+    rank, channels = len(given.shape), given.shape[1]
+    if num_groups == 1:
+        return _scaled(to, _normed(to, given, range(1, rank), epsilon), 1, scale, shift)
+    split = (given.shape[0], num_groups, channels // num_groups, *given.shape[2:])
+    parts = reshaped(to, given, split)
+    normed = _tensor(_normed(to, parts, range(2, rank + 1), epsilon))
+    return _scaled(to, reshaped(to, normed, given.shape), 1, scale, shift)
+
+
+def _local_response(to: Walk, x: Value, *, size: int, alpha: float, beta: float,
+                    bias: float) -> Value:  # fmt: skip
+    """By sums over windows of channels, Krizhevsky et al. 2012, in float32's digits.
+
+    LiteRT's own operator is further off than rounding explains.
+    """
+    given = to.plain(_tensor(x), 1)
+    square = _tensor(_MUL(to, given, given))
+    sides = [(0, 0)] * len(given.shape)
+    sides[1] = ((size - 1) // 2, size // 2)
+    padded = _pad_by(to, square, sides, 0.0)
+    total: Value = _cut(to, padded, 1, range(given.shape[1]))
+    for first in range(1, size):
+        total = _ADD(
+            to, total, _cut(to, padded, 1, range(first, first + given.shape[1]))
+        )
+    scale = _ADD(to, _MUL(to, total, _number(alpha / size)), _number(bias))
+    power = _pair("POW", "Pow", np.power)(to, scale, _number(-beta))
+    return _MUL(to, given, power)
+
+
+def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Value:
+    given = _tensor(x)
     at = axis % len(given.shape)
-    given = to.ordered(given, (*(a for a in given.order if a != at), at))
-    return to.add(
-        "SOFTMAX", [given], given.shape, given.order,
-        options="Softmax", beta=1.0, positive=True,
-    )  # fmt: skip
+    if given.at(at) != len(given.shape) - 1:
+        # SOFTMAX is along what lies last, and moving the axis would cost more.
+        greatest = _reduced(to, given, [at], keep=True, code="REDUCE_MAX")
+        power = _tensor(
+            _alone("EXP", "Exp", positive=True)(to, _SUB(to, given, greatest))
+        )
+        return _DIV(to, power, _reduced(to, power, [at], keep=True, code="SUM"))
+    return _alone("SOFTMAX", "Softmax", positive=True)(to, given, beta=1.0)
 
 
 # --- axes -----------------------------------------------------------------------------
@@ -680,7 +782,8 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
     if all(isinstance(part, Constant) for part in parts):
         numbers = [_constant(part, "part").numbers for part in parts]
         return Constant.of(np.concatenate(numbers, axis))
-    sides = [_tensor(part) for part in parts]
+    given = [part for part in parts if isinstance(part, Tensor)]
+    sides = [_spread(to, part, given[0]) for part in parts]
     first = max(sides, key=lambda side: prod(side.shape))
     at = axis % len(first.shape)
     others = {a: p for a, p in first.places.items() if a != at}
@@ -702,6 +805,50 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
         options="Concatenation", axis=first.at(at), places=places,
         positive=all(side.positive for side in sides),
     )  # fmt: skip
+
+
+def _expand(to: Walk, x: Value, sizes: Value) -> Value:
+    """A constant stands for all of the batch: who reads it spreads it."""
+    return _constant(x, "part").then("expand", lambda a: a)
+
+
+def _spread(to: Walk, part: Value, beside: Tensor) -> Tensor:
+    """A constant once for each of the batch, which only a tensor tells the size of.
+
+    BROADCAST_TO would take that size as the network runs, and XNNPACK then takes
+    nothing of what follows.
+    """
+    if isinstance(part, Tensor):
+        return part
+    one = beside
+    for axis in range(1, len(beside.shape)):
+        one = _chosen(to, to.plain(one, axis), axis, range(1))
+    nothing = _MUL(to, one, _number(0.0))
+    return _tensor(_ADD(to, nothing, part))
+
+
+def _squares(to: Walk, x: Value, *, blocksize: int) -> Tensor:
+    given = to.plain(_flat(to, _tensor(x)), 1)
+    batch, channels, *sizes = given.shape
+    shape = (batch, channels * blocksize**2, *(n // blocksize for n in sizes))
+    return to.add("SPACE_TO_DEPTH", [given], shape, last(4), options="SpaceToDepth",
+                  blockSize=blocksize, positive=given.positive)  # fmt: skip
+
+
+def _spaces(to: Walk, x: Value, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """LiteRT has the places of a square first, and the channels of each after them."""
+    given = _flat(to, _tensor(x))
+    batch, channels, *sizes = given.shape
+    area = blocksize**2
+    wanted = np.arange(channels)
+    if mode == "CRD":
+        wanted = wanted.reshape(-1, area).T.ravel()
+    told = tuple(map(int, wanted))
+    if given.places.get(1, tuple(range(channels))) != told:
+        given = _gathered(to, to.plain(given, 1), 1, told)
+    shape = (batch, channels // area, *(n * blocksize for n in sizes))
+    return to.add("DEPTH_TO_SPACE", [given], shape, last(4), options="DepthToSpace",
+                  blockSize=blocksize, positive=given.positive)  # fmt: skip
 
 
 def _slice(to: Walk, x: Value, starts: Value, ends: Value, axes: Value | None = None,
@@ -733,20 +880,24 @@ def _chosen(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
     kept = [i for i, place in enumerate(told) if place in new]
     rest = {a: p for a, p in x.places.items() if a != axis}
     source = replace(x, places=rest)
+    y = _by_runs(to, source, axis, kept)
+    left = tuple(new[told[i]] for i in kept)
+    plain = left == tuple(range(len(left)))
+    return replace(y, places=rest if plain else {**rest, axis: left})
+
+
+def _by_runs(to: Walk, x: Tensor, axis: int, places: Sequence[int]) -> Tensor:
+    """Elements along an axis, of which those that lie together are taken at once."""
     runs: list[range] = []
-    for i in kept:
+    for i in places:
         if runs and runs[-1].stop == i:
             runs[-1] = range(runs[-1].start, i + 1)
         else:
             runs.append(range(i, i + 1))
-    if len(runs) > 8:  # many small pieces are better fetched at once
-        y = _gathered(to, source, axis, kept)
-    else:
-        parts = [_cut(to, source, axis, run) for run in runs]
-        y = parts[0] if len(parts) == 1 else _tensor(_concat(to, *parts, axis=axis))
-    left = tuple(new[told[i]] for i in kept)
-    plain = left == tuple(range(len(left)))
-    return replace(y, places=rest if plain else {**rest, axis: left})
+    if len(runs) > MANY:
+        return _gathered(to, x, axis, places)
+    parts = [x if len(run) == x.shape[axis] else _cut(to, x, axis, run) for run in runs]
+    return parts[0] if len(parts) == 1 else _tensor(_concat(to, *parts, axis=axis))
 
 
 def _cut(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
@@ -814,6 +965,14 @@ def _identity(to: Walk, x: Value) -> Value:
     return x
 
 
+def shuffled(to: Walk, op: ChannelShuffle, x: Tensor) -> Tensor:
+    """A shuffle of channels, which is another way to read them and moves none."""
+    channels = x.shape[1]
+    new = np.arange(channels).reshape(-1, op.groups).T.ravel()
+    told = x.places.get(1, tuple(range(channels)))
+    return replace(x, places={**x.places, 1: tuple(int(new[i]) for i in told)})
+
+
 #: What is written of each ONNX operator.
 NODES: Final[Mapping[str, Write]] = {
     "Add": _ADD, "Sub": _SUB, "Mul": _MUL, "Div": _DIV,
@@ -832,6 +991,8 @@ NODES: Final[Mapping[str, Write]] = {
     "GlobalAveragePool": _global("MEAN"), "GlobalMaxPool": _global("REDUCE_MAX"),
     "ReduceMean": _reduce("MEAN"), "ReduceSum": _reduce("SUM"),
     "ReduceMax": _reduce("REDUCE_MAX"),
+    "ReduceL2": _length, "LRN": _local_response, "GroupNormalization": _group,
+    "SpaceToDepth": _squares, "DepthToSpace": _spaces, "Expand": _expand,
     "LayerNormalization": _layer, "InstanceNormalization": _instance,
     "BatchNormalization": _batch_norm, "Softmax": _softmax,
     "Transpose": _transpose, "Reshape": _reshape, "Flatten": _flatten,

@@ -18,12 +18,13 @@ import numpy as np
 from resgen.graph.ir import Graph, Node
 from resgen.lower.litert.values import Array, Constant, Places, Tensor, Value
 from resgen.ops import types
+from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.types import Apply, DType, Operand
 from resgen.weights.evaluate import evaluate, np_dtype, shape_of
 
-#: What operators are asked for: in this set GELU is one node, and mish is not yet known
-#: to attention.
-OPSET: Final = 20
+#: What operators are asked for: GELU and group norm are one node each in this set, and
+#: attention, which LiteRT composes as well, is not yet.
+OPSET: Final = 21
 
 
 class Unwritable(Exception):
@@ -55,7 +56,8 @@ class Stored:
 class Walk:
     """Writes a graph's nodes; what operators see of it is ``ops.base.OnnxWriter``.
 
-    ``nodes`` writes each of what operators emit, by the name of its ONNX operator.
+    ``nodes`` writes each of what operators emit, by the name of its ONNX operator;
+    ``shuffled`` a shuffle of channels, which ONNX's nodes would move.
 
     ``values`` are the tensors that the operators yielded, but for those whose node does
     more than the operator: an activation that a convolution has taken in.
@@ -69,6 +71,7 @@ class Walk:
         graph: Graph,
         schema: ModuleType,
         nodes: Mapping[str, Callable[..., Value]],
+        shuffled: Callable[..., Value],
         batch: int | None,
     ) -> None:
         self.graph = graph
@@ -76,12 +79,13 @@ class Walk:
         self.batch = batch
         self.tensors: list[Stored] = []
         self.operations: list[Operation] = []
-        self.values: dict[str, Tensor] = {}
+        self.values: dict[str, Value] = {}
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
         #: What cannot be written, by the operator.
         self.missing: dict[str, str] = {}
         self._nodes = nodes
+        self._shuffled = shuffled
         self._known: dict[str, Value] = {}
         self._constants: dict[Any, int] = {}
         self._uses = Counter(v for node in graph.nodes for v in node.inputs)
@@ -139,6 +143,9 @@ class Walk:
                 self._uses[node.inputs[0]] += self._uses[node.name] - 1
                 continue
             self._write(node)
+        for _, value in graph.outputs:
+            if isinstance(self._known[value], Constant):
+                self.missing.setdefault(value, "a constant is given out")
         if not self.missing:
             for name, value in graph.outputs:
                 self.outputs[name] = self._given_out(self._known[value])
@@ -149,28 +156,26 @@ class Walk:
         given = [types.Value(v, self.graph.types[v]) for v in node.inputs]
         found: Value | None = None
         try:
-            found = self._known[node.op.onnx(self, *given)]
+            if isinstance(node.op, ChannelShuffle):
+                found = self._shuffled(self, node.op, self._known[node.inputs[0]])
+            else:
+                found = self._known[node.op.onnx(self, *given)]
         except Unwritable as lack:
             self.missing[node.name] = str(lack)
-        if not isinstance(found, Tensor):
-            found = self._materialised(node, found)
+        if found is None:
+            shape = (self.batch or 1, *node.type.shape)
+            found = self._new(node.name, shape, last(len(shape)))
         self._known[node.name] = self.values[node.name] = found
+        if isinstance(found, Constant):
+            return
         written = self.operations[before:]
         if written and written[-1].output == found.index:
             self.tensors[found.index].name = node.name
 
-    def _materialised(self, node: Node, found: Constant | None) -> Tensor:
-        """What is a constant, or stands for what cannot be written."""
-        shape = (self.batch or 1, *node.type.shape)
-        order = tuple(range(len(shape)))
-        if found is None:
-            return self._new(node.name, shape, last(len(shape)))
-        return Tensor(self.constant(found), found.shape, order)
-
     def _given_out(self, value: Value) -> Tensor:
         """Channels last where there are positions, and otherwise as PyTorch has it."""
         if not isinstance(value, Tensor):
-            raise TypeError("a network gives out what it computes")
+            raise TypeError("a constant is given out")
         rank = len(value.shape)
         order = last(rank) if rank > 3 else tuple(range(rank))
         return self.ordered(self.plain(value), order)
@@ -264,7 +269,11 @@ class Walk:
         made = next((o for o in reversed(self.operations) if o.output == x.index), None)
         if made is None or "fusedActivationFunction" not in self._settings(made):
             return False
-        owners = [n for n, v in self.values.items() if v.index == x.index]
+        owners = [
+            n
+            for n, v in self.values.items()
+            if isinstance(v, Tensor) and v.index == x.index
+        ]
         if made.settings.get("fusedActivationFunction") or any(
             self._uses[name] != 1 for name in owners
         ):

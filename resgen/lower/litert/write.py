@@ -19,7 +19,7 @@ import numpy as np
 from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import Graph
 from resgen.graph.parts import homes
-from resgen.lower.litert.nodes import NODES
+from resgen.lower.litert.nodes import NODES, shuffled
 from resgen.lower.litert.values import Constant, Tensor
 from resgen.lower.litert.walk import Operation, Walk
 from resgen.weights.evaluate import Weights, np_dtype
@@ -76,7 +76,7 @@ def schema_of() -> ModuleType:
 
 def derive(graph: Graph, *, batch: int | None = None) -> Plan:
     """What a file of this graph holds; what it cannot hold is refused, all at once."""
-    walk = Walk(graph, schema_of(), NODES, batch)
+    walk = Walk(graph, schema_of(), NODES, shuffled, batch)
     walk.run()
     if walk.missing:
         at = homes(graph)
