@@ -125,8 +125,7 @@ class MaxPool(Op):
         pool = fitting(node, found, made)
         if pool is not None:
             return Read(pool)
-        # Zeros are no less than what a network's activations yield, which is held
-        # against the file's own values where a network is imported.
+        # Zeros stand for what never wins: whoever reads the file tells whether they do.
         sides = Pad(begin=plain_axes(found.padding), end=plain_axes(found.end))
         return Read(made(False, (0,) * len(kernel)), {}, (sides,))
 

@@ -305,3 +305,20 @@ def test_a_file_of_halves_is_read_as_float32(tmp_path: Path) -> None:
     assert flat.precision == "fp16"
     assert flat.weights["conv.weight"].dtype == np.float32
     np.testing.assert_array_equal(flat.weights["conv.weight"], weight)
+
+
+@pytest.mark.parametrize("where", [{"pads": [0, 1, 2, 0]}, {"auto_pad": "SAME_LOWER"}])
+def test_a_maximum_is_never_one_of_its_padding(
+    where: dict[str, object], tmp_path: Path
+) -> None:
+    pool = {"kernel_shape": [3, 3], **where}
+    after = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("MaxPool", ["r"], ["y"], strides=[2, 2], **pool),
+    ]
+    path = made(tmp_path / "net.onnx", after, {})
+    assert_equal(path, read(path))
+    alone = [helper.make_node("MaxPool", ["x"], ["y"], strides=[2, 2], **pool)]
+    path = made(tmp_path / "net.onnx", alone, {})
+    with pytest.raises(ResgenError, match="MaxPool"):
+        read(path)

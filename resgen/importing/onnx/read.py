@@ -85,10 +85,17 @@ class Reader(Source):
         makers = {name: node for node in self.nodes for name in node.outputs}
         for part in flat.graph.nodes:
             if isinstance(part.op, UNSPOKEN) and not isinstance(part.op, Unknown):
-                tensor = flat.tensors.get(part.name)
-                node = makers.get(tensor.name) if tensor else None
+                after = flat.graph.consumers.get(part.name, ())
+                own = [part.name, *(reader.name for reader in after)]
+                tensors = [flat.tensors[v].name for v in own if v in flat.tensors]
+                node = next((makers[t] for t in tensors if t in makers), None)
                 name = node.name if node else part.name
                 self.troubles[name] = node.op_type if node else part.op.name
+                if node and node.op_type == "MaxPool":
+                    self.troubles[name] += (
+                        ": its sides are padded unevenly, and what it reads may be "
+                        "negative"
+                    )
         if self.troubles:
             raise self._refusal()
 

@@ -14,11 +14,13 @@ import numpy as np
 from resgen.importing.calls import Calls
 from resgen.importing.flat import Collector
 from resgen.importing.onnx.trace import FileNode, Traced
-from resgen.importing.unspoken import Spread
+from resgen.importing.unspoken import Padded, Spread
 from resgen.importing.views import Const, Seen, Unread, View, plain
 from resgen.onnxfile.paths import path_of_weight
 from resgen.ops import OPERATORS
-from resgen.ops.base import Op, Read
+from resgen.ops.base import Op, Read, per_axis
+from resgen.ops.max_pool import MaxPool
+from resgen.ops.pad import Pad
 from resgen.ops.resize import Resize
 from resgen.ops.shift import Shift
 from resgen.ops.types import TensorType
@@ -86,6 +88,8 @@ class Source:
         found = op.from_onnx(self.asked(node, self.calls.to.types[x.value]))
         value = x.value
         for before in found.before:
+            if isinstance(found.op, MaxPool):
+                before = _never_wins(before, self.calls.to.types[value])
             value = self.calls.emit(before, [value])
         numbers, owner = self._roles(node, found)
         inputs = [value]
@@ -263,6 +267,14 @@ def _moves(
         if plain.ndim == len(order) and np.array_equal(plain.transpose(order), wanted):
             return ("reshape", plain.shape), ("permute", order), whole
     return None
+
+
+def _never_wins(pad: Op, x: TensorType) -> Op:
+    """What lies around a map that a maximum is taken of, for a pool that pads not."""
+    if not isinstance(pad, Pad):
+        return pad
+    begin, end = per_axis(pad.begin, x, "begin"), per_axis(pad.end, x, "end")
+    return Padded((0, *begin), (0, *end), "constant", float("-inf"))
 
 
 @cache

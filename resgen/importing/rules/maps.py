@@ -13,17 +13,25 @@ import numpy as np
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.rules.norms import owner
 from resgen.importing.unspoken import Padded
+from resgen.ops.act import Act
+from resgen.ops.add import Add
 from resgen.ops.avg_pool import AvgPool
 from resgen.ops.base import Axes, ShapeError, per_axis, plain_axes
 from resgen.ops.blur_pool import MODES, BlurPool
+from resgen.ops.clip import Clip
+from resgen.ops.concat import Concat
 from resgen.ops.conv import Conv
 from resgen.ops.conv_transpose import ConvTranspose
+from resgen.ops.dropout import Dropout
 from resgen.ops.linear import Linear
 from resgen.ops.max_pool import MaxPool
 from resgen.ops.pad import Pad
 from resgen.ops.pad_same import PadSame
 
 Rule = Callable[[Net, Part], bool]
+#: Activations whose values are zero or more, and operators that leave them so.
+_NEVER_NEGATIVE: Final = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus")
+_KEEPING: Final = (Add, AvgPool, Concat, Dropout, MaxPool, Pad, PadSame)
 
 
 def bias(net: Net, part: Part) -> bool:
@@ -107,7 +115,10 @@ def padded_pool(net: Net, part: Part) -> bool:
 
 
 def padded_max(net: Net, part: Part) -> bool:
-    """What can never win is the pool's own padding, its end ``ceil`` maybe."""
+    """What can never win is the pool's own padding, its end ``ceil`` maybe.
+
+    Where the pool cannot pad so, zeros do before what is never negative.
+    """
     pool, pad = net.made(part.value, MaxPool), net.made(part.inputs[0], Padded)
     if pool is None or pad is None or pad[1].mode != "constant":
         return False
@@ -118,9 +129,9 @@ def padded_max(net: Net, part: Part) -> bool:
         return False
     stride: Axes = op.kernel if op.stride is None else op.stride
     begin, end = pad[1].begin[1:], pad[1].end[1:]
-    if any(e < b for b, e in zip(begin, end, strict=True)):
-        return False
     for ceil in (False, True):
+        if any(e < b for b, e in zip(begin, end, strict=True)):
+            break
         made = replace(op, padding=plain_axes(begin), ceil=ceil, stride=stride)
         if op.stride is None:
             made = replace(made, stride=None)
@@ -131,7 +142,30 @@ def padded_max(net: Net, part: Part) -> bool:
         if fits:
             net.become(part, made, pad[0].inputs)
             return True
-    return False
+    if not net.alone(pad[0].value) or not _never_negative(net, pad[0].inputs[0]):
+        return False
+    zeros = Pad(begin=plain_axes(begin), end=plain_axes(end))
+    net.become(pad[0], zeros, pad[0].inputs)
+    return True
+
+
+def _never_negative(net: Net, value: str) -> bool:
+    """Whether activations before a value say so, through what keeps it so."""
+    stack, seen = [value], {value}
+    while stack:
+        part = net.parts.get(stack.pop())
+        if part is None:
+            return False
+        op = part.op
+        if isinstance(op, Act) and op.type in _NEVER_NEGATIVE:
+            continue
+        if isinstance(op, Clip) and op.min is not None and op.min >= 0:
+            continue
+        if not isinstance(op, _KEEPING):
+            return False
+        stack += [v for v in part.inputs if v not in seen]
+        seen.update(part.inputs)
+    return True
 
 
 def blurred(net: Net, part: Part) -> bool:
