@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from resgen.expansion.builder import Limits
@@ -13,7 +13,7 @@ from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
 from resgen.importing.body import flat_spec
 from resgen.importing.design.recover import design
-from resgen.importing.flat import Flat
+from resgen.importing.flat import Flat, Note
 from resgen.importing.match import match, parameters
 from resgen.importing.names import by_paths, by_structure
 from resgen.spec.model import Spec
@@ -65,12 +65,30 @@ def _designed(flat: Flat) -> tuple[Flat, dict[str, Any]]:
     A module's names are its own, and so are a file's where they tell what is repeated
     about as shortly as others would.
     """
-    if flat.classes:
-        return flat, design(flat)
-    own = by_paths(flat)
-    other = by_structure(flat)
-    mine, theirs = design(own or flat), design(other)
-    dearer = len(json.dumps(mine)) / len(json.dumps(theirs))
-    if dearer <= (_DEARER if own and mine["stages"] else 1):
-        return own or flat, mine
-    return other, theirs
+    ways = [_way("its own names", flat, lambda: by_paths(flat) or flat)]
+    if not flat.classes:
+        ways.append(_way("names by structure", flat, lambda: by_structure(flat)))
+    made = [way for way in ways if not isinstance(way, Note)]
+    if not made:
+        notes = [way for way in ways if isinstance(way, Note)]
+        return replace(flat, notes=(*flat.notes, *notes)), flat_spec(flat)
+    (mine, mine_told), (other, other_told) = made[0], made[-1]
+    dearer = len(json.dumps(mine_told)) / len(json.dumps(other_told))
+    if dearer <= (_DEARER if mine_told["stages"] else 1):
+        return mine, mine_told
+    return other, other_told
+
+
+def _way(
+    names: str, flat: Flat, named: Callable[[], Flat]
+) -> tuple[Flat, dict[str, Any]] | Note:
+    """A design under some names.
+
+    Recovering one is a search among what people write, which loses nothing but
+    structure where it fails on what nobody has written before.
+    """
+    try:
+        found = flat if flat.classes else named()
+        return found, design(found)
+    except Exception as error:
+        return Note("read", f"no design under {names}", f"it failed: {error!r}")

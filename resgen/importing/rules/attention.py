@@ -9,6 +9,7 @@ from typing import Final
 
 from resgen.importing.rules.activations import close
 from resgen.importing.rules.net import Net, Part
+from resgen.importing.unspoken import Spread
 from resgen.ops.add import Add
 from resgen.ops.attention import Attention
 from resgen.ops.flatten import Flatten
@@ -67,11 +68,7 @@ def attention(net: Net, part: Part) -> bool:
     )
     inputs = [_channels_first(net, value, flip, part) for value, flip in sides]
     if scores.bias is not None:
-        bias = scores.bias
-        if len(shape) < 3:  # of one head
-            sizes = (1, *net.typed(bias).shape)
-            bias = net.insert(Reshape(to=sizes), [bias], part)
-        inputs.append(bias)
+        inputs.append(_bias(net, scores.bias, part))
     if len(shape) < 3 and behind:
         net.become(part, made, inputs)
         return True
@@ -81,6 +78,22 @@ def attention(net: Net, part: Part) -> bool:
         y = net.insert(Unflatten(sizes=(heads, each)), [y], part)
     net.become(part, Transpose(axes=_back(len(shape), behind)), [y])
     return True
+
+
+def _bias(net: Net, value: str, like: Part) -> str:
+    """``heads x queries x keys``, once where it is the same along the axes between."""
+    shape = net.typed(value).shape
+    once = (1,) * (3 - len(shape)) + shape[-3:]
+    if (spread := net.made(value, Spread)) is not None:
+        (x,) = spread[0].inputs
+        value = x if net.typed(x).size == prod(once) else value
+    if net.typed(value).size != prod(once):
+        return value
+    while (moved := net.made(value, Reshape)) is not None:
+        (value,) = moved[0].inputs
+    if net.typed(value).shape == once:
+        return value
+    return net.insert(Reshape(to=once), [value], like)
 
 
 def _scores(net: Net, value: str) -> Scores | None:

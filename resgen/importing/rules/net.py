@@ -180,7 +180,7 @@ class Net:
         for part in self._ordered():
             names[part.value] = to.add(
                 part.op,
-                [names[value] for value in part.inputs],
+                [INPUT] if part.op.read == 0 else [names[v] for v in part.inputs],
                 part.arrays,
                 name=part.path,
                 sources=part.sources,
