@@ -7,12 +7,12 @@ gradients and the statistics of batch norms are compared as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, listed
 from resgen.graph.ir import Graph
 from resgen.importing.imported import Imported
 from resgen.importing.torch.read import named_outputs
@@ -64,7 +64,7 @@ def prove_module(
     sides = _Sides(graph, ours, theirs, keys)
     own = max(map(sides.apart, feeds))
     settled = probed(graph, draw(graph, seed), feeds[-1].numpy()).state_dict()
-    ours.load_state_dict(settled)
+    ours.load_state_dict(settled, assign=True)  # what it held are found.weights
     theirs.load_state_dict({**state, **_moved(settled, state, keys)})
     ours.double()
     theirs.double()
@@ -82,6 +82,7 @@ def prove_module(
         gradients=gradients,
         statistics=statistics,
         strict=_strict(graph, state),
+        notes=tuple(_fixed(graph, theirs, keys)),
     )
 
 
@@ -104,6 +105,19 @@ def _strict(graph: Graph, state: Mapping[str, torch.Tensor]) -> bool:
     """Whether the module's own state_dict is that of the network, name by name."""
     ours = {p.name: p.shape for p in graph.parameters}
     return ours == {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _fixed(
+    graph: Graph, theirs: torch.nn.Module, keys: Mapping[str, str]
+) -> Iterator[str]:
+    """What is told of buffers that are parameters in the spec."""
+    buffers = {name for name, _ in theirs.named_buffers(remove_duplicate=False)}
+    trained = [p.name for p in graph.parameters if p.trainable]
+    if found := [name for name in trained if keys[name] in buffers]:
+        yield (
+            f"{listed(found)}: fixed in the module, trained in the spec unless "
+            "requires_grad is off"
+        )
 
 
 def _moved(
@@ -169,6 +183,7 @@ class _Sides:
         gradients = {
             name: (parameter.grad, theirs[self.keys[name]].grad)
             for name, parameter in self.ours.named_parameters()
+            if self.keys[name] in theirs
         }
         statistics = {
             name: (tensor, held[self.keys[name]])

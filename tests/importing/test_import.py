@@ -107,6 +107,28 @@ def test_a_module_is_left_as_it_was(plain: nn.Module) -> None:
     assert all(before[n].equal(t) for n, t in plain.state_dict().items())
 
 
+def test_numbers_that_are_read_are_those_of_the_module_and_its_own() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+            self.register_buffer("scale", torch.rand(3, 1, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.conv(x) * self.scale
+            return y
+
+    module = Gated().eval()
+    x = torch.randn(2, 3, 8, 8)
+    wanted = module(x)
+    made = resgen.from_torch(module, x)
+    assert module(x).equal(wanted)
+    read = resgen.to_torch(resgen.expand(made.spec), made.weights)
+    assert read(x).equal(wanted)
+    nn.init.zeros_(read.conv.weight)
+    assert module(x).equal(wanted)
+
+
 def test_a_file_becomes_a_folder_that_every_command_takes(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

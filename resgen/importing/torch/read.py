@@ -288,7 +288,8 @@ class _Reading:
         if tensor.is_floating_point():
             tensor = tensor.float()
         kept = key in self.program.state_dict
-        return Const(tensor.numpy(), (key,) if kept else (), key if kept else None)
+        array = tensor.numpy().copy()  # the module's own go on changing
+        return Const(array, (key,) if kept else (), key if kept else None)
 
     def outputs(self, given: Any) -> Iterator[tuple[str, str]]:
         """The outputs' names and values, as the module arranges them."""
