@@ -103,7 +103,7 @@ BUDGET = {
     "kit": 915,
     "artifact": 2570,
     "forms": 690,
-    "attribution": 1590,
+    "attribution": 1620,
     "profiling": 1940,
     "diagnosis": 2935,
     "reports": 2560,

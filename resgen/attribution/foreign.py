@@ -5,7 +5,8 @@ Where a node lies is told, in this order, by what torch.onnx notes on it, by its
 (``features.1.conv.0.0.weight``). A node with none of them (``Relu_5``) belongs where
 the values that it works on come from, if that is one place or one that depends on all
 others; a node between others of one block belongs there too. What needs no block's
-result and lies in none is the stem, and what no block needs is the head.
+result and lies in none is the stem, and what no block needs is the head. Where none of
+it tells a block, the file is read back as a design, whose paths are taken.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.attribution.hierarchy import Hierarchy
 from resgen.attribution.names import Named, Names, Work, reached
 from resgen.attribution.onnx_cost import SMALL, Costs
+from resgen.errors import ResgenError
 from resgen.onnxfile.paths import (
     SCOPES,
     deepest,
@@ -68,12 +70,40 @@ def read_onnx(
     """
     model = read_stored(path).structure(small=8 * SMALL)
     costs = Costs(model, shapes or {})
-    return _Reading(model, costs).names(), costs
+    names = _Reading(model, costs, {}).names()
+    if not _told(names):
+        found = _Reading(model, costs, _recovered(path, shapes or {})).names()
+        names = found if _told(found) else names
+    return names, costs
+
+
+def _told(names: Names) -> bool:
+    """Whether names tell blocks, and a place for everything that costs."""
+    costly = (work for work in names.works.values() if work.macs != 0)
+    blocks = any(part.block is not None for part in names.parts)
+    return blocks and all(work.section is not None for work in costly)
+
+
+def _recovered(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Paths for the tensors of a file whose names tell no blocks, by what it repeats.
+
+    They are those of its import; of a file that cannot be imported there are none.
+    """
+    from resgen.importing.names import by_structure
+    from resgen.importing.onnx.read import read
+
+    size = next(iter(shapes.values()), None)
+    try:
+        flat = by_structure(read(path, size=size))
+    except ResgenError:
+        return {}
+    return {tensor.name: name for name, tensor in flat.tensors.items()}
 
 
 class _Reading:
-    def __init__(self, model: Any, costs: Costs) -> None:
+    def __init__(self, model: Any, costs: Costs, given: Mapping[str, str]) -> None:
         self.graph: GraphProto = model.graph
+        self.given = given
         self.own = model.producer_name == "resgen"
         self.costs = costs
         self.nodes = dict(zip(node_names(self.graph), self.graph.node, strict=True))
@@ -143,6 +173,8 @@ class _Reading:
 
     def _path(self, name: str, node: NodeProto) -> str | None:
         """The path of the module that a node says it is of; "" is the network."""
+        if self.given:
+            return next((self.given[v] for v in node.output if v in self.given), None)
         for entry in node.metadata_props:
             if entry.key == SCOPES:
                 return deepest(entry.value)

@@ -224,3 +224,28 @@ def test_a_program_of_torch_export(plain: nn.Module, tmp_path: Path) -> None:
     torch.export.save(program, tmp_path / "plain.pt2")
     made = resgen.import_(tmp_path / "plain.pt2", tmp_path / "out")
     assert [s.blocks for s in made.analysis.sections if s.kind == "stage"] == [2, 2, 2]
+
+
+def test_time_is_charged_to_blocks_of_a_file_without_names(
+    file: Path, tmp_path: Path
+) -> None:
+    from resgen.attribution.foreign import names_of_onnx
+
+    model = onnx.load(file)
+    called: dict[str, str] = {}
+    for number, node in enumerate(model.graph.node):
+        node.name = ""
+        called.update({name: f"t{number}_{at}" for at, name in enumerate(node.output)})
+    called |= {t.name: f"w{n}" for n, t in enumerate(model.graph.initializer)}
+    called |= {v.name: v.name for v in (*model.graph.input, *model.graph.output)}
+    for tensor in model.graph.initializer:
+        tensor.name = called[tensor.name]
+    for node in model.graph.node:
+        for part in (node.input, node.output):
+            part[:] = [called[name] for name in part]
+    onnx.save(model, tmp_path / "nameless.onnx")
+    parts = [part.path for part in names_of_onnx(tmp_path / "nameless.onnx").parts]
+    assert parts == [
+        "stem", "layer1", "layer1.0", "layer1.1", "layer2", "layer2.0", "layer2.1",
+        "layer3", "layer3.0", "layer3.1", "head",
+    ]  # fmt: skip
