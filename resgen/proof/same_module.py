@@ -51,7 +51,7 @@ def prove_module(
     from resgen.lower.torch import to_torch
 
     graph = found.graph
-    theirs = deepcopy(module).cpu().float()
+    theirs = _copy(module).cpu().float().requires_grad_()
     if batch is None:
         theirs.eval()
     ours = to_torch(graph, found.weights).eval()
@@ -84,6 +84,19 @@ def prove_module(
         strict=_strict(graph, state),
         notes=tuple(_fixed(graph, theirs, keys)),
     )
+
+
+def _copy(module: torch.nn.Module) -> torch.nn.Module:
+    """A module of its own, or why there is none."""
+    try:
+        return deepcopy(module)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ResgenError(
+            f"{type(module).__name__} cannot be copied, so nothing can be proven of "
+            f"it: {str(error).partition('.')[0]}",
+            hint="torch.nn.utils.remove_weight_norm takes off what computes weights "
+            "in a hook; torch.nn.utils.parametrizations can be copied",
+        ) from error
 
 
 def _keys(found: Imported, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
@@ -150,6 +163,8 @@ class _Sides:
                 dict(named_outputs(self.theirs(x))),
             )
         for name, tensor in wanted.items():
+            if tensor is None:
+                continue
             share = _share(found[name], tensor)
             allowed = TOLERANCE if x.dtype == torch.float32 else EXACT
             if not share <= allowed:
@@ -177,7 +192,8 @@ class _Sides:
             for name, _ in self.graph.outputs:
                 weight = torch.randn(given[name].shape, generator=generator)
                 total = total + (given[name] * weight.to(x.dtype)).sum()
-            total.backward()  # type: ignore[no-untyped-call]
+            if total.requires_grad:  # something is learned
+                total.backward()  # type: ignore[no-untyped-call]
         theirs = dict(self.theirs.named_parameters(remove_duplicate=False))
         held = dict(self.theirs.named_buffers())
         gradients = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,52 @@ def test_numbers_that_are_read_are_those_of_the_module_and_its_own() -> None:
     assert read(x).equal(wanted)
     nn.init.zeros_(read.conv.weight)
     assert module(x).equal(wanted)
+
+
+class Ending(nn.Module):
+    """A frozen convolution whose values are given out in some way."""
+
+    def __init__(self, end: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1).requires_grad_(False)
+        self.end = end
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.end(self.conv(x))
+
+
+def test_a_frozen_module_with_an_output_left_empty_is_read() -> None:
+    read = resgen.from_torch(Ending(lambda y: (y, None)).eval(), (3, 8, 8))
+    assert [name for name, _ in resgen.expand(read.spec).outputs] == ["output.0"]
+
+
+@pytest.mark.parametrize(
+    ("end", "named"),
+    [
+        (lambda y: (y, torch.ones(3)), "output.1"),
+        (lambda y: (y, 3), "output.1"),
+        (lambda y: (y, {"deep": (y.relu(),)}), "output.1.deep.0"),
+    ],
+    ids=["constant", "number", "nested"],
+)
+def test_an_output_that_a_spec_cannot_give_is_refused_by_name(
+    end: Callable[[torch.Tensor], Any], named: str
+) -> None:
+    with pytest.raises(resgen.ResgenError, match=named):
+        resgen.from_torch(Ending(end).eval(), (3, 8, 8))
+
+
+def test_a_module_that_learns_nothing_is_read() -> None:
+    read = resgen.from_torch(nn.Sequential(nn.InstanceNorm2d(3)).eval(), (3, 8, 8))
+    assert not resgen.expand(read.spec).parameters
+
+
+def test_a_module_that_cannot_be_copied_is_refused() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(3, 3, 3)))
+    with pytest.raises(resgen.ResgenError, match="cannot be copied"):
+        resgen.from_torch(module.eval(), (3, 8, 8))
 
 
 def test_a_file_becomes_a_folder_that_every_command_takes(

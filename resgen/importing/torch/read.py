@@ -301,9 +301,20 @@ class _Reading:
             raise _unread(self.to.name, causes)
         spec = self.program.call_spec.out_spec
         tree = pytree.tree_unflatten(values, spec) if spec else values
-        for name, found in named_outputs(tree, _is_seen):
-            if not isinstance(found, View):
+        leaves = pytree.tree_leaves(
+            pytree.tree_unflatten(given, spec) if spec else given
+        )
+        for (name, found), node in zip(
+            named_outputs(tree, _is_seen), leaves, strict=True
+        ):
+            if node is None:
                 continue
+            if not isinstance(found, View):
+                why = f"the output {name} is no tensor that depends on the input"
+                raise _unread(self.to.name, [why])
+            if name.count(".") > 1:
+                why = f"the output {name} lies in a container within another"
+                raise _unread(self.to.name, [why])
             try:
                 yield name, self.reader.standard(found)
             except Unread as error:
