@@ -104,7 +104,7 @@ BUDGET = {
     "artifact": 2570,
     "forms": 690,
     "attribution": 1620,
-    "profiling": 1940,
+    "profiling": 1945,
     "diagnosis": 2935,
     "reports": 2560,
     "api": 2900,

@@ -164,7 +164,10 @@ def _nothing(title: str, takes: str, prepared: Prepared) -> tuple[str]:
             "a folder with one",
         )
     if takes not in ("onnx", "module"):
-        return (f"{name} has nothing for {title} here, which takes {takes}",)
+        return (
+            f"{name} has nothing for {title} here; `resgen export --to {takes}` makes "
+            "a folder that it runs",
+        )
     if prepared.engine is not None and prepared.model is None:
         return (f"{title} does not run TensorRT's engine {name}",)
     return (f"{title} runs networks of a spec, and {name} is a file",)

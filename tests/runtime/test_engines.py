@@ -76,7 +76,8 @@ def test_a_processor_keeps_nothing_on_a_device(small, name):
 def test_engines_are_found_by_their_files():
     found = names()
     assert found == [
-        "onnxruntime", "opencv", "openvino", "tensorrt", "torch", "torch-compile",
+        "litert", "onnxruntime", "opencv", "openvino", "tensorrt", "torch",
+        "torch-compile",
     ]  # fmt: skip
     assert "null" in names(hidden=True)
     assert find("torch-compile").title == "torch.compile"
