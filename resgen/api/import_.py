@@ -18,6 +18,7 @@ from resgen.errors import UsageError, listed
 from resgen.files.ordinary import check_file
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
+from resgen.graph.ir import INPUT
 from resgen.importing.flat import Flat
 from resgen.importing.imported import Imported, imported
 from resgen.options.kinds import Kind, argument, told, typed
@@ -241,6 +242,8 @@ def read_file(
     sizes = dict(asked.shape)
     size = next(iter(sizes.values()), None)
     flat = read(path, size=size, cut=asked.cut or "")
+    if sizes.keys() - {"", flat.tensors[INPUT].name}:
+        raise asked.refused("{shape} names an input that the file lacks")
     flat = _called(flat, asked.name or path.stem)
     found = _recovered(flat, asked, progress)
     if not asked.verify:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+
+from resgen.errors import ResgenError
 from resgen.expansion.builder import Limits
 from resgen.expansion.network import expand, load
 from resgen.graph.identity import identity
@@ -48,6 +51,10 @@ def imported(flat: Flat, *, structure: bool = True) -> Imported:
 
     Without ``structure`` it is a plain list of operators.
     """
+    for name, array in flat.weights.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            source = next(iter(flat.sources.get(name, ())), name)
+            raise ResgenError(f'"{source}" holds numbers that are not finite')
     flat, document = _designed(flat) if structure else (flat, flat_spec(flat))
     spec = load(document, limits=LIMITS)
     graph = expand(spec, limits=LIMITS)

@@ -297,3 +297,10 @@ def test_time_is_charged_to_blocks_of_a_file_without_names(
         "stem", "layer1", "layer1.0", "layer1.1", "layer2", "layer2.0", "layer2.1",
         "layer3", "layer3.0", "layer3.1", "head",
     ]  # fmt: skip
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 3, 3)).eval()
+    nn.init.constant_(module[0].weight, float("nan"))
+    with pytest.raises(resgen.ResgenError, match=r'"0\.weight" .* not finite'):
+        resgen.from_torch(module, (3, 8, 8))

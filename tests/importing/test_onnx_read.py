@@ -322,3 +322,49 @@ def test_a_maximum_is_never_one_of_its_padding(
     path = made(tmp_path / "net.onnx", alone, {})
     with pytest.raises(ResgenError, match="MaxPool"):
         read(path)
+
+
+def test_names_of_outputs_become_those_of_a_spec(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Relu", ["x"], ["/head/boxes:0"]),
+            helper.make_node("Sigmoid", ["x"], ["head.boxes.0"]),
+            helper.make_node("Tanh", ["x"], ["maps.0"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4, 8, 8))],
+        [
+            onnx.ValueInfoProto(name=name)
+            for name in ("/head/boxes:0", "head.boxes.0", "maps.0")
+        ],
+    )
+    path = tmp_path / "net.onnx"
+    sets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    names = [name for name, _ in read(path).graph.outputs]
+    assert names == ["head_boxes_0", "head_boxes_0_", "maps.0"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "shape", "said"),
+    [
+        (np.zeros((0, 4, 1, 1), "f4"), ("n", 4, 8, 8), "holds no numbers"),
+        (np.ones((4, 4, 1, 1), "f4"), (1, 4, 2**30, 2**30), "holds .* numbers"),
+    ],
+    ids=["empty", "huge"],
+)
+def test_sizes_that_nothing_computes_are_refused(
+    weight: Array, shape: Sequence[int | str], said: str, tmp_path: Path
+) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {"w": weight}, shape=shape)
+    with pytest.raises(ResgenError, match=said):
+        read(path)
+
+
+def test_a_size_that_the_file_does_not_have_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    path = made(tmp_path / "net.onnx", nodes, {}, shape=("n", 4, 8, "w"))
+    assert read(path, size=(4, 8, 6)).graph.inputs[0].type.shape == (4, 8, 6)
+    with pytest.raises(ResgenError, match="4x6x6"):
+        read(path, size=(4, 6, 6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from resgen.importing.views import BATCH, Seen, Unread, View
 from resgen.onnxfile.paths import deepest, module_path
 from resgen.ops.base import ShapeError, Unreadable
 
+#: An output's name as a spec has it, that of an item of a list included.
+_SPOKEN: Final = re.compile(r"\w+(\.\d+)?", re.ASCII)
 #: Element types that a network is read from as float32.
 _STORED: Final = {"float16": "fp16", "bfloat16": "bf16"}
 
@@ -37,6 +40,11 @@ def read(path: Path, *, size: Sequence[int] | None = None, cut: str = "") -> Fla
     flat = simplified(reader.flat())
     reader.check_spoken(flat)
     return replace(flat, notes=(*flat.notes, *reader.dropped(flat)))
+
+
+def _plain(name: str) -> str:
+    """A name that a spec can give an output: ``head/boxes:0`` is ``head_boxes_0``."""
+    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or OUTPUT
 
 
 class Reader(Source):
@@ -155,7 +163,15 @@ class Reader(Source):
         if self.cut:
             return {OUTPUT: self.nodes[-1].outputs[0]}
         names = self.traced.outputs
-        return {OUTPUT: names[0]} if len(names) == 1 else {name: name for name in names}
+        if len(names) == 1:
+            return {OUTPUT: names[0]}
+        found: dict[str, str] = {}
+        for name in dict.fromkeys(names):
+            spoken = name if _SPOKEN.fullmatch(name) else _plain(name)
+            while spoken in found:
+                spoken += "_"
+            found[spoken] = name
+        return found
 
     def _needed(self) -> list[FileNode]:
         """The nodes that the outputs depend on, or the node that it is cut at."""

@@ -116,6 +116,8 @@ class Source:
                 numbers[role] = held if array is None else Const(array, held.sources)
             else:
                 raise Unread(f"its {role} is computed from the input")
+        if empty := [role for role, const in numbers.items() if not const.array.size]:
+            raise Unread(f"its {empty[0]} holds no numbers")
         if "running_mean" in numbers:
             numbers["num_batches_tracked"] = Const(np.zeros((), np.int64))
         sources = [s for const in numbers.values() for s in const.sources]

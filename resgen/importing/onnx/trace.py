@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: What one message of protobuf can hold.
 _LIMIT: Final = 2**31 - 1
+#: So many numbers of one input are tried at most.
+_MOST: Final = 2**31 - 1
 #: Operators that yield what no run can say: they are read, not run.
 _DRAWN: Final = ("Random", "Bernoulli", "Multinomial")
 #: The two names of the operators that ONNX itself defines.
@@ -82,10 +85,15 @@ def trace(path: Path, size: Sequence[int] | None = None) -> Traced:
     shape = _shape(path, given, size)
     model = _whole(stored)
     dtype = _dtype(given)
-    if dtype.kind != "f":
+    if dtype.kind != "f" or dtype.itemsize > 4:
         raise ResgenError(
             f'{path}: the input "{given.name}" is of {dtype.name}: only networks of '
-            "floating-point numbers can be imported"
+            "floating-point numbers of 32 or 16 bits can be imported"
+        )
+    if prod(shape) > _MOST:
+        raise ResgenError(
+            f'{path}: the input "{given.name}" holds {prod(shape):,} numbers, and '
+            f"{_MOST:,} are the most that are tried"
         )
     feed = {given.name: np.random.default_rng(0).normal(size=shape).astype(dtype)}
     while True:
@@ -167,12 +175,18 @@ def _shape(
             "inputs has two or more"
         )
     batch, *rest = declared
-    if size is not None and len(size) == len(rest):
-        rest = [
-            n if known is None else known for n, known in zip(size, rest, strict=True)
-        ]
+    said = ", ".join("?" if n is None else str(n) for n in rest)
+    if size is not None:
+        fits = len(size) == len(rest) and all(
+            known in (None, n) for n, known in zip(size, rest, strict=True)
+        )
+        if not fits:
+            raise ResgenError(
+                f"{path}: a size of {'x'.join(map(str, size))} is not one of "
+                f'"{given.name}", which is ({said}) beside the batch'
+            )
+        rest = list(size)
     if None in rest:
-        said = ", ".join("?" if n is None else str(n) for n in rest)
         raise ResgenError(
             f'{path} leaves sizes of "{given.name}" open: ({said}) beside the batch',
             hint="say which size it is to be read at, such as 3x224x224",
