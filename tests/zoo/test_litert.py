@@ -17,7 +17,7 @@ from tests.zoo.test_zoo import LARGEST, smallest
 pytest.importorskip("ai_edge_litert")
 
 #: What turns axes about: products of heads, and windows of patches.
-TURNING = ("deit", "mobilevit", "skres", "swin", "vit")
+TURNING = ("deit", "mobilevit", "resnest50d_4s2x40d", "swin", "vit")
 #: What chooses among boxes, which LiteRT has no operator for.
 CHOOSING = ("fcos", "retinanet", "yolo")
 

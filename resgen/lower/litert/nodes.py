@@ -510,12 +510,21 @@ def _matmul(to: Walk, a: Value, b: Value) -> Tensor:
     lead = tuple(range(rank - 2))
     straight = (*lead, rank - 2, rank - 1)
     turned = (*lead, rank - 1, rank - 2)
-    sides = [v if v.order in (straight, turned) else to.ordered(v, straight)
-             for v in (x, y)]  # fmt: skip
+    sides = []
+    for side in (x, y):
+        if side.order not in (straight, turned):
+            # Heads lie between: with their features first they are merged as they are.
+            forward = side.at(rank - 2) < side.at(rank - 1)
+            side = to.ordered(side, turned if forward else straight)
+        sides.append(side)
     shape = (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1])
-    flips = [side.order == turned and rank > 1 for side in sides]
+    flips = [side.order == turned for side in sides]
+    order = straight
+    if flips[1]:  # the product of both turned is the product turned
+        order, sides = turned, sides[::-1]
+        flips = [not flip for flip in flips[::-1]]
     return to.add(
-        "BATCH_MATMUL", sides, shape, straight,
+        "BATCH_MATMUL", sides, shape, order,
         options="BatchMatMul", adjX=flips[0], adjY=flips[1],
     )  # fmt: skip
 

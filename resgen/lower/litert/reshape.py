@@ -29,7 +29,7 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     whole = [old for old, new in groups if len(new) == 1 and len(old) > 1]
     apart = any(len(old) > 1 and len(new) > 1 for old, new in groups)
     if apart or not all(_together(x, old) for old in whole):
-        x = to.ordered(x, tuple(range(len(x.shape))))
+        x = to.ordered(x, _arranged(x, [old for old, _ in groups]))
     order: list[int] = []
     places: dict[int, Places] = {}
     of = {axis: group for group in groups for axis in group[0]}
@@ -43,9 +43,18 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
             told = _lying(x, old)
             if told is not None:
                 places[new[0]] = told
-    for _, new in groups:  # axes of size 1 that come of nothing
-        order += [axis for axis in new if axis not in order]
+    # Axes of size 1 that come of nothing are put where what is joined along them lies
+    # one after another.
+    order[1:1] = [axis for _, new in groups for axis in new if axis not in order]
     return to.laid(x, shape, order, places)
+
+
+def _arranged(x: Tensor, groups: Sequence[Sequence[int]]) -> list[int]:
+    """The axes of each group in order, and last the group that has what lies last."""
+    filled = [group for group in groups if group]
+    filled.sort(key=lambda group: max(x.order.index(axis) for axis in group))
+    inner = [axis for group in filled for axis in group if axis]
+    return [0, *inner]
 
 
 def _parts(x: Tensor, old: Sequence[int]) -> bool:
