@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from resgen.errors import ResgenError
 from resgen.importing.flat import Flat
+from resgen.importing.imported import imported
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
 
@@ -368,3 +369,19 @@ def test_a_size_that_the_file_does_not_have_is_refused(tmp_path: Path) -> None:
     assert read(path, size=(4, 8, 6)).graph.inputs[0].type.shape == (4, 8, 6)
     with pytest.raises(ResgenError, match="4x6x6"):
         read(path, size=(4, 6, 6))
+
+
+def test_names_that_no_module_can_have_are_others(tmp_path: Path) -> None:
+    weights = {
+        name: np.random.default_rng(0).normal(size=(4, 4, 1, 1)).astype("f4")
+        for name in ("a..b.weight", "__class__.weight", "train.weight", "../c/w")
+    }
+    names = ["x", *"abc", "y"]
+    nodes = [
+        helper.make_node("Conv", [x, w], [y], name=f"a/../{y}\n/Conv")
+        for x, w, y in zip(names[:-1], weights, names[1:], strict=True)
+    ]
+    path = made(tmp_path / "net.onnx", nodes, weights)
+    flat = read(path)
+    assert imported(flat).graph.params == 4 * 16
+    assert_equal(path, flat)

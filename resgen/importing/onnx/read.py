@@ -21,6 +21,7 @@ from resgen.importing.unspoken import UNSPOKEN, Unknown
 from resgen.importing.views import BATCH, Seen, Unread, View
 from resgen.onnxfile.paths import deepest, module_path
 from resgen.ops.base import ShapeError, Unreadable
+from resgen.spec.paths import fault
 
 #: An output's name as a spec has it, that of an item of a list included.
 _SPOKEN: Final = re.compile(r"\w+(\.\d+)?", re.ASCII)
@@ -137,14 +138,16 @@ class Reader(Source):
     # --- names and places -------------------------------------------------------------
 
     def _path(self, node: FileNode) -> str:
-        """The module that a node says it is of; "" where it says nothing."""
+        """The module that a node says it is of; "" where it says none that can be."""
         if self.traced.producer == "resgen":
-            return node.name.partition("/")[0]
-        if node.scopes:
-            return deepest(node.scopes) or ""
-        if "/" in node.name.strip("/"):
-            return module_path(node.name)
-        return ""
+            path = node.name.partition("/")[0]
+        elif node.scopes:
+            path = deepest(node.scopes) or ""
+        elif "/" in node.name.strip("/"):
+            path = module_path(node.name)
+        else:
+            path = ""
+        return path if fault(path) is None else ""
 
     def _place(self, tensor: str, seen: View) -> None:
         """Note where the file has a value, unless one tensor is known already."""

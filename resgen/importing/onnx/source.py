@@ -24,6 +24,7 @@ from resgen.ops.pad import Pad
 from resgen.ops.resize import Resize
 from resgen.ops.shift import Shift
 from resgen.ops.types import TensorType
+from resgen.spec.paths import fault
 from resgen.weights.evaluate import Array
 
 #: Operators that work on the last axis of what they are given.
@@ -121,7 +122,7 @@ class Source:
         if "running_mean" in numbers:
             numbers["num_batches_tracked"] = Const(np.zeros((), np.int64))
         sources = [s for const in numbers.values() for s in const.sources]
-        owner = next(filter(None, map(path_of_weight, sources)), None)
+        owner = next(filter(None, map(owner_of, sources)), None)
         return numbers, owner
 
     def _sized(self, spatial: tuple[int, ...]) -> str:
@@ -143,7 +144,7 @@ class Source:
             return Const(array, sources)
         stored = self.traced.values[sources[0]]
         named = _NAMED.fullmatch(sources[0]) and not _NUMBERED.fullmatch(sources[0])
-        path = sources[0] if named else None
+        path = sources[0] if named and fault(sources[0]) is None else None
         if stored.shape == array.shape or stored.size != array.size:
             return Const(array, sources, path)
         stored = stored.astype(array.dtype)
@@ -249,7 +250,13 @@ class NodeSeen:
 
     def named(self, position: int) -> bool:
         held = self._reader.given(self._node, position)
-        return isinstance(held, Const) and any(map(path_of_weight, held.sources))
+        return isinstance(held, Const) and any(map(owner_of, held.sources))
+
+
+def owner_of(weight: str) -> str | None:
+    """The module that a weight's name says it is of, if a module can be called so."""
+    path = path_of_weight(weight)
+    return path if path and fault(path) is None else None
 
 
 def around(path: str) -> list[str]:
