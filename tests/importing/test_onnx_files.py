@@ -179,3 +179,22 @@ def test_a_design_that_cannot_be_recovered_is_a_plain_list_and_said(
     assert found.document["stem"] == ["act"]
     assert all("IndexError" in note.why for note in found.flat.notes)
     assert [note.kind for note in found.flat.notes] == ["read", "read"]
+
+
+def test_the_path_of_a_module_s_numbers_is_that_of_their_operator(
+    tmp_path: Path,
+) -> None:
+    """What a module does beside (here a change of shape) takes no name from it."""
+    weights = {
+        "fc.weight": np.ones((4, 512), "f4"),
+        "fc.bias": np.zeros(4, "f4"),
+        "shape": np.array([-1, 512]),
+    }
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["flat"], "/fc/Reshape"),
+        helper.make_node(
+            "Gemm", ["flat", "fc.weight", "fc.bias"], ["y"], "/fc/Gemm", transB=1
+        ),
+    ]
+    found = imported(read(file(tmp_path / "net.onnx", nodes, weights)))
+    assert sorted(found.weights) == ["fc.bias", "fc.weight"]

@@ -19,7 +19,7 @@ from resgen.importing.onnx.trace import FileNode, Traced, trace
 from resgen.importing.rules import simplified
 from resgen.importing.unspoken import UNSPOKEN, Unknown
 from resgen.importing.views import BATCH, Seen, Unread, View
-from resgen.onnxfile.paths import deepest, module_path
+from resgen.onnxfile.paths import deepest, module_path, path_of_weight
 from resgen.ops.base import ShapeError, Unreadable
 from resgen.spec.paths import fault
 
@@ -62,6 +62,7 @@ class Reader(Source):
         self.calls = FileCalls(to, self.batch)
         self.seen: dict[str, Seen] = {traced.input: self._input()}
         self.paths = {node.name: self._path(node) for node in self.nodes}
+        self.calls.modules = self._modules()
         self.inner = {above for path in self.paths.values() for above in around(path)}
         self.troubles: dict[str, str] = {}
         self.scales, self.precision = {}, self._stored_in()
@@ -148,6 +149,13 @@ class Reader(Source):
         else:
             path = ""
         return path if fault(path) is None else ""
+
+    def _modules(self) -> set[str]:
+        """The modules with numbers, by the names of those or of what reads them."""
+        arrays = {n for n in self.traced.initializers if self.traced.values[n].size > 1}
+        found = {path for name in arrays if (path := path_of_weight(name))}
+        reading = (n for n in self.nodes if not arrays.isdisjoint(n.inputs))
+        return found.union(self.paths[node.name] for node in reading)
 
     def _place(self, tensor: str, seen: View) -> None:
         """Note where the file has a value, unless one tensor is known already."""

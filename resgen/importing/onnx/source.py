@@ -165,6 +165,8 @@ class FileCalls(Calls):
 
     def __init__(self, to: Collector, batch: int) -> None:
         super().__init__(to, batch)
+        #: Modules with numbers, whose paths are those of the operators that have them.
+        self.modules: set[str] = set()
         self.owners: set[str] = set()
         self.around: set[str] = set()  # the paths that they lie under
         #: The operator of each value.
@@ -178,7 +180,8 @@ class FileCalls(Calls):
         *,
         path: str | None = None,
     ) -> str:
-        path = path or self.leaf
+        if numbers or self.leaf not in self.modules:
+            path = path or self.leaf
         if path and numbers:
             path = self._apart(self._own(path), op)
         made = super().emit(op, inputs, numbers, path=path)
