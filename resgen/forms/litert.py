@@ -98,11 +98,13 @@ def _network(ready: Ready) -> Made:
 
 
 def _plan(made: Made) -> Plan:
+    from resgen.artifact.metadata import metadata_of
     from resgen.lower.litert.write import derive
 
     if made.wishes.dynamic:
         raise UsageError(f"{FILE} has inputs of one size")
-    return derive(made.file_graph, batch=made.wishes.batch)
+    told = metadata_of(made.source, made.wishes)
+    return derive(made.file_graph, batch=made.wishes.batch, metadata=told)
 
 
 def _prove(made: Made, plan: Plan) -> str:

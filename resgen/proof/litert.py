@@ -9,7 +9,7 @@ give PyTorch's outputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,13 +61,18 @@ def prove_litert(
     graph = graph.inference
     drawn = draw(graph, 0)
     module = probed(graph, drawn, batch)
-    feeds = {graph.inputs[0].name: batch}
+    fixed = plan.walk.batch
+    feeds = [
+        {graph.inputs[0].name: batch[:size]} for size in ([fixed] if fixed else (1, 2))
+    ]
     with temporary_folder() as folder, torch.no_grad():
         copy = Path(folder) / file.name
         with copy.open("wb") as out:
             out.writelines(plan.pieces(drawn))
         leaves = Leaves(graph, module)
-        shares = _operators(leaves, folded, plan, copy, drawn, batch[:1])
+        shares = _operators(
+            leaves, folded, plan, copy, drawn, batch[: plan.walk.batch or 1]
+        )
         agreed = [_both(graph, copy, module, feeds)]
         shipped = to_torch(graph, weights).eval()
         agreed.append(_both(graph, file, shipped, feeds))
@@ -78,18 +83,14 @@ def prove_litert(
 
 
 def _both(
-    graph: Graph, file: Path, module: torch.nn.Module, feeds: Mapping[str, Array]
+    graph: Graph,
+    file: Path,
+    module: torch.nn.Module,
+    feeds: Sequence[Mapping[str, Array]],
 ) -> Agreement:
     """Of the reference kernels and XNNPACK's those that agree less with PyTorch."""
-    fixed = 0
-    with LiteRtSession(file) as session:
-        fixed = next(iter(session.inputs.values()))[0] or 0
-    batches = [
-        {name: array[:count] for name, array in feeds.items()}
-        for count in ([fixed] if fixed else [1, 2])
-    ]
     with TorchSession(graph, module) as session:
-        reference = Recorded.of(session, batches)
+        reference = Recorded.of(session, feeds)
     found = []
     for plain in (True, False):
         with LiteRtSession(file, reference=plain) as session:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.lower.litert.write import METADATA, schema_of
+from resgen.lower.litert.write import ENDS, schema_of
 from resgen.runtime.base import Array, Session, Shape, load, reason
 from resgen.runtime.engines import Engine, Opening
 
@@ -106,7 +106,7 @@ def _ends(model: Path) -> tuple[dict[str, _End], dict[str, _End]]:
     told: Mapping[str, Any] = {}
     for i in range(held.MetadataLength()):
         entry = held.Metadata(i)
-        if entry.Name() == METADATA.encode():
+        if entry.Name() == ENDS.encode():
             told = json.loads(held.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
     if not held.SignatureDefsLength() or not told:
         raise ResgenError(f"{model} is not a LiteRT file that resgen wrote")

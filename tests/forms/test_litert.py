@@ -25,6 +25,7 @@ SPEC: dict[str, Any] = {
     "stem": {"op": "conv", "out": 8, "kernel": 3, "stride": 2},
     "stages": [{"block": "basic", "width": 8, "depth": 1}],
     "head": {"classes": 3},
+    "labels": ["cat", "dog", "bat"],
 }
 
 
@@ -33,11 +34,13 @@ def test_the_file_classifies_without_resgen(tmp_path: Path) -> None:
 
     made = resgen.export(SPEC, tmp_path / "out", to="litert", verify=False, seed=3)
     x = np.random.default_rng(0).normal(size=(2, 3, 16, 16)).astype(np.float32)
-    runner = Interpreter(str(made.folder / "model.tflite")).get_signature_runner()
+    file = made.folder / "model.tflite"
+    runner = Interpreter(str(file)).get_signature_runner()
     assert runner.get_input_details()["input"]["shape_signature"].tolist() == [
         -1, 16, 16, 3,
     ]  # fmt: skip
     found = runner(input=x.transpose(0, 2, 3, 1).copy())["output"]
+    assert json.dumps(["cat", "dog", "bat"]).encode() in file.read_bytes()
     module = resgen.to_torch(resgen.expand(resgen.load(SPEC)), seed=3).eval()
     with torch.no_grad():
         wanted = module(torch.from_numpy(x)).numpy()
@@ -45,14 +48,14 @@ def test_the_file_classifies_without_resgen(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
-    reflect = {"op": "blur_pool", "kernel": 3}
+    pool = {"op": "max_pool", "kernel": 3, "dilation": 2, "padding": 2}
     spec = {
         **SPEC,
-        "stem": [SPEC["stem"], reflect, {"op": "act", "type": "relu"}, reflect],
+        "stem": [SPEC["stem"], pool, {"op": "act", "type": "relu"}, pool],
     }
     with pytest.raises(ResgenError) as refused:
         resgen.export(spec, tmp_path / "out", to="litert", verify=False)
-    assert str(refused.value).count("not with reflect, for blur_pool in stem") == 2
+    assert str(refused.value).count("pools have no dilation, for max_pool in stem") == 2
     with pytest.raises(UsageError, match="float32, not in fp16"):
         resgen.export(SPEC, tmp_path / "out", to="litert", precision="fp16")
     assert not (tmp_path / "out").exists()
@@ -61,7 +64,9 @@ def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_is_proven_and_an_altered_file_is_refused(tmp_path: Path) -> None:
     said: list[str] = []
-    made = resgen.export(SPEC, tmp_path / "out", to="litert", progress=said.append)
+    made = resgen.export(
+        SPEC, tmp_path / "out", to="litert", batch=3, progress=said.append
+    )
     assert any("equal PyTorch's float64 but for rounding" in line for line in said)
     assert resgen.verify(made.folder).unproven == ()
     file = made.folder / "model.tflite"

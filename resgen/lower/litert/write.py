@@ -7,7 +7,7 @@ are then streamed after it, each weight once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from math import prod
@@ -26,8 +26,8 @@ from resgen.weights.evaluate import Weights, np_dtype
 
 #: Where buffers begin, as LiteRT's kernels want it.
 ALIGNED: Final = 16
-#: What the file says of itself, by this name: the order of each end's axes.
-METADATA: Final = "resgen"
+#: The order of each end's axes, among what the file says of itself.
+ENDS: Final = "resgen.ends"
 #: The one signature's name, as TensorFlow's converter has it.
 SIGNATURE: Final = "serving_default"
 KINDS: Final = {"float32": "FLOAT32", "int32": "INT32"}
@@ -74,8 +74,13 @@ def schema_of() -> ModuleType:
         ) from missing
 
 
-def derive(graph: Graph, *, batch: int | None = None) -> Plan:
-    """What a file of this graph holds; what it cannot hold is refused, all at once."""
+def derive(
+    graph: Graph, *, batch: int | None = None, metadata: Mapping[str, str] | None = None
+) -> Plan:
+    """What a file of this graph holds; what it cannot hold is refused, all at once.
+
+    ``metadata`` is text that travels in it, by name.
+    """
     walk = Walk(graph, schema_of(), NODES, shuffled, batch)
     walk.run()
     if walk.missing:
@@ -92,7 +97,8 @@ def derive(graph: Graph, *, batch: int | None = None) -> Plan:
         )
     numbers = [t.constant for t in walk.tensors if t.constant is not None]
     sizes = [4 * prod(constant.shape) for constant in numbers]
-    length = len(_packed(walk, [ALIGNED] * len(numbers)))
+    told = metadata or {}
+    length = len(_packed(walk, [ALIGNED] * len(numbers), told))
     offsets = []
     for size in sizes:
         length = -(-length // ALIGNED) * ALIGNED
@@ -100,14 +106,16 @@ def derive(graph: Graph, *, batch: int | None = None) -> Plan:
         length += size
     kinds = [t.dtype for t in walk.tensors if t.constant is not None]
     return Plan(
-        _packed(walk, offsets), tuple(zip(offsets, numbers, kinds, strict=True)), walk
+        _packed(walk, offsets, told),
+        tuple(zip(offsets, numbers, kinds, strict=True)),
+        walk,
     )
 
 
 # --- parts ----------------------------------------------------------------------------
 
 
-def _packed(walk: Walk, offsets: list[int]) -> bytes:
+def _packed(walk: Walk, offsets: list[int], metadata: Mapping[str, str]) -> bytes:
     """The flatbuffer, with the numbers of constants at these bytes."""
     import flatbuffers
 
@@ -123,12 +131,13 @@ def _packed(walk: Walk, offsets: list[int]) -> bytes:
         kind: {name: list(value.order) for name, value in values.items()}
         for kind, values in ends.items()
     }
-    text = schema.BufferT()
-    text.data = np.frombuffer(json.dumps(told, sort_keys=True).encode(), np.uint8)
-    model.buffers = [empty, text]
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = METADATA, 1
-    model.metadata = [entry]
+    model.buffers, model.metadata = [empty], []
+    for key, text in {**metadata, ENDS: json.dumps(told, sort_keys=True)}.items():
+        entry, held = schema.MetadataT(), schema.BufferT()
+        entry.name, entry.buffer = key, len(model.buffers)
+        held.data = np.frombuffer(text.encode(), np.uint8)
+        model.buffers.append(held)
+        model.metadata.append(entry)
     graph = schema.SubGraphT()
     graph.name = "main"
     graph.tensors = []
