@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -22,6 +22,7 @@ from resgen.graph.ir import INPUT
 from resgen.importing.flat import Flat
 from resgen.importing.imported import Imported, imported
 from resgen.options.kinds import Kind, argument, told, typed
+from resgen.proof.compare import Departure
 from resgen.proof.imports import Imports
 from resgen.spec.model import Spec
 from resgen.words.numbers import count
@@ -248,7 +249,9 @@ def read_file(
     found = _recovered(flat, asked, progress)
     if not asked.verify:
         return found, None
-    return found, _proven(prove_file(found, path, cut=asked.cut or ""), progress)
+    return found, _proven(
+        lambda: prove_file(found, path, cut=asked.cut or ""), progress
+    )
 
 
 def _of_module(
@@ -275,7 +278,7 @@ def _of_module(
     found = _recovered(flat, asked, progress)
     if not asked.verify:
         return found, None
-    return found, _proven(prove_module(found, module, batch), progress)
+    return found, _proven(lambda: prove_module(found, module, batch), progress)
 
 
 def _called(flat: Flat, name: str) -> Flat:
@@ -304,7 +307,16 @@ def _recovered(flat: Flat, asked: Importing, progress: Progress) -> Imported:
     return found
 
 
-def _proven(proof: Imports, progress: Progress) -> Imports:
+def _proven(prove: Callable[[], Imports], progress: Progress) -> Imports:
+    """What was proven; where it is not, the fault is the reading's, not the file's."""
+    try:
+        proof = prove()
+    except Departure as error:
+        error.hint = (
+            "nothing was made: the source does what its reading misses, such as chance "
+            "or state that it keeps"
+        )
+        raise
     for line in proof.lines():
         progress.say("verify", line)
     return proof

@@ -222,11 +222,13 @@ class _Sides:
             if mine is None and other is None:
                 continue
             compared += 1
-            share = (
-                float("inf")
-                if mine is None or other is None
-                else _share(mine, other.reshape(mine.shape))
-            )
+            if mine is None or other is None:
+                raise Departure(
+                    name,
+                    f"{name} learns in a step of training in "
+                    + ("the source alone" if mine is None else "what was read alone"),
+                )
+            share = _share(mine, other.reshape(mine.shape))
             if not share <= EXACT:
                 raise Departure(
                     name,

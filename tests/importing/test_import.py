@@ -164,6 +164,23 @@ def test_an_output_that_a_spec_cannot_give_is_refused_by_name(
         resgen.from_torch(Ending(end).eval(), (3, 8, 8))
 
 
+def test_what_is_not_proven_is_no_fault_of_a_file(tmp_path: Path) -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+            self.last = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.last(self.conv(x).detach())
+            return y
+
+    with pytest.raises(Departure, match=r"conv\.\w+ learns .* alone") as caught:
+        resgen.import_(Detached().eval(), tmp_path / "out", input=(3, 8, 8))
+    assert "nothing was made" in (caught.value.hint or "")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_module_that_learns_nothing_is_read() -> None:
     read = resgen.from_torch(nn.Sequential(nn.InstanceNorm2d(3)).eval(), (3, 8, 8))
     assert not resgen.expand(read.spec).parameters

@@ -385,3 +385,10 @@ def test_names_that_no_module_can_have_are_others(tmp_path: Path) -> None:
     flat = read(path)
     assert imported(flat).graph.params == 4 * 16
     assert_equal(path, flat)
+
+
+def test_an_output_without_a_batch_is_refused_by_name(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Flatten", ["x"], ["y"], axis=2)]
+    path = made(tmp_path / "net.onnx", nodes, {})
+    with pytest.raises(ResgenError, match=r"net\.onnx: the output .* batch"):
+        read(path)

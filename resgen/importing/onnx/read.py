@@ -83,7 +83,13 @@ class Reader(Source):
                     f'{self.traced.path}: the output "{name}" does not depend on the '
                     "input"
                 )
-            value = self.calls.standard(seen)
+            try:
+                value = self.calls.standard(seen)
+            except Unread as error:
+                raise ResgenError(
+                    f'{self.traced.path}: the output "{name}" cannot be given out: '
+                    f"{error}"
+                ) from error
             rank = self.calls.to.types[value].rank
             self.calls.to.tensors[value] = Tensor(tensor, tuple(range(rank)))
             outputs.append((name, value))
