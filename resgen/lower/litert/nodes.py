@@ -449,6 +449,76 @@ def _deep(
     )
 
 
+def _transposed(
+    to: Walk,
+    x: Value,
+    w: Value,
+    b: Value | None = None,
+    *,
+    kernel_shape: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    output_padding: Sequence[int],
+) -> Tensor:
+    """A convolution that yields each square of the result, which is then put in place.
+
+    LiteRT's own takes the size of the result, the batch included, so its batch could
+    not be open. With stride s the result at ``q s + r`` sums the input at ``q - t`` by
+    the weight at ``r + t s`` (Shi et al. 2016).
+    """
+    given, weight = _tensor(x), _constant(w, "weight")
+    count = len(given.shape) - 2
+    flat = _flat(to, given)
+    inputs, outputs, *_ = weight.shape
+    kernel, stride = _two(kernel_shape, count, 1), _two(strides, count, 1)
+    begin, more = _two(pads[:count], count, 0), _two(output_padding, count, 0)
+    high, wide = stride
+    if high not in (1, wide):
+        raise Unwritable("LiteRT has no transposed convolution of these strides")
+    taps = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
+    zeros = [t * s - k for t, s, k in zip(taps, stride, kernel, strict=True)]
+
+    def squares(array: Array) -> Array:
+        whole = array.reshape(inputs, outputs, *kernel)
+        whole = np.pad(whole, ((0, 0), (0, 0), (0, zeros[0]), (0, zeros[1])))
+        split = whole.reshape(inputs, outputs, taps[0], high, taps[1], wide)
+        turned = split[:, :, ::-1, :, ::-1].transpose(3, 5, 1, 2, 4, 0)
+        return turned.reshape(-1, taps[0], taps[1], inputs)
+
+    size = [
+        (n - 1) * s - 2 * p + k + m
+        for n, s, p, k, m in zip(
+            flat.shape[2:], stride, begin, kernel, more, strict=True
+        )
+    ]
+    ends = [
+        t - 1 + max(0, -(-(p + y) // s) - (n + t - 1))
+        for t, p, y, s, n in zip(taps, begin, size, stride, flat.shape[2:], strict=True)
+    ]
+    sides = [(t - 1, end) for t, end in zip(taps, ends, strict=True)]
+    source = flat
+    if any(map(any, sides)):
+        source = _pad_by(to, flat, ((0, 0), (0, 0), *sides), 0.0)
+    held = weight.taken(source.places.get(1), 0).then(("squares", stride), squares)
+    bias = Constant.of(np.zeros(outputs, np.float32))
+    if b is not None:
+        bias = _constant(b, "bias")
+    bias = bias.then(("tile", high * wide), lambda a: np.tile(a, high * wide))
+    out = [n - t + 1 for n, t in zip(source.shape[2:], taps, strict=True)]
+    y = to.add(
+        "CONV_2D", [source, to.constant(held), to.constant(bias)],
+        (flat.shape[0], outputs * high * wide, *out), last(4),
+        options="Conv2D", padding=to.schema.Padding.VALID, strideH=1, strideW=1,
+    )  # fmt: skip
+    if high == 1:  # side by side they lie in place
+        y = to.laid(y, (y.shape[0], outputs, out[0], out[1] * wide), last(4), {})
+    else:
+        y = _spaces(to, y, blocksize=wide)
+    for axis, (p, n) in enumerate(zip(begin, size, strict=True), start=2):
+        y = _chosen(to, y, axis, range(p, p + n))
+    return _narrow(to, y, count + 2)
+
+
 def _version(deep: bool, group: int, spread: Sequence[int]) -> int:
     if deep:
         return 2 if set(spread) != {1} else 1
@@ -995,7 +1065,7 @@ NODES: Final[Mapping[str, Write]] = {
     "HardSwish": _alone("HARD_SWISH", "HardSwish"), "HardSigmoid": _hardsigmoid,
     "LeakyRelu": _leaky, "PRelu": _prelu, "Elu": _elu, "Selu": _selu,
     "Softplus": _softplus, "Mish": _mish, "Gelu": _gelu, "Reciprocal": _reciprocal,
-    "Conv": _conv, "Gemm": _gemm, "MatMul": _matmul,
+    "Conv": _conv, "ConvTranspose": _transposed, "Gemm": _gemm, "MatMul": _matmul,
     "MaxPool": _pool("MAX_POOL_2D"), "AveragePool": _pool("AVERAGE_POOL_2D"),
     "GlobalAveragePool": _global("MEAN"), "GlobalMaxPool": _global("REDUCE_MAX"),
     "ReduceMean": _reduce("MEAN"), "ReduceSum": _reduce("SUM"),
