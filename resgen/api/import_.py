@@ -290,13 +290,13 @@ def _recovered(flat: Flat, asked: Importing, progress: Progress) -> Imported:
     graph = flat.graph
     said = f"{count(len(graph.nodes), 'operator')}, {graph.params:,} parameters"
     progress.say("read", said)
+    found = imported(flat, structure=not asked.flat)
     alike: dict[tuple[str, str], list[str]] = {}
-    for note in flat.notes:
+    for note in found.flat.notes:
         alike.setdefault((note.kind, note.why), []).append(note.what)
     for (kind, why), what in alike.items():
         some = listed(what) if len(what) < 4 else f"{what[0]} and {len(what) - 1} more"
         progress.say("read", f"{kind}: {some} ({why})")
-    found = imported(flat, structure=not asked.flat)
     stages = [s for s in found.graph.sections if s.kind == "stage"]
     depths = ", ".join(str(stage.blocks) for stage in stages)
     shape = (

@@ -43,9 +43,12 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What was recognised, dropped or read otherwise, and why that changes nothing."""
+    """What was recognised, dropped or read otherwise, and why that changes nothing.
 
-    kind: str  # "recognised", "dropped" or "read"
+    What was ``assumed`` or ``reordered`` changes no number, and is to be known.
+    """
+
+    kind: str  # "recognised", "dropped", "read", "assumed" or "reordered"
     what: str
     why: str
     sources: tuple[str, ...] = ()  # nodes or initialisers of the source

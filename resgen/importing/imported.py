@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -60,10 +60,26 @@ def imported(flat: Flat, *, structure: bool = True) -> Imported:
     graph = expand(spec, limits=LIMITS)
     if identity(graph) != identity(flat.graph):
         raise RuntimeError(f"{flat.graph.name} was written as another network")
+    flat = replace(flat, notes=(*flat.notes, *_assumed(flat.graph, graph)))
     values = match(flat.graph, graph)
     placed = parameters(flat.graph, graph, values)
     weights = {ours: flat.weights[theirs] for ours, theirs in placed.items()}
     return Imported(document, spec, graph, weights, flat, values, placed)
+
+
+def _assumed(read: Graph, graph: Graph) -> Iterator[Note]:
+    """What a source leaves open and the spec decides, or orders otherwise."""
+    (given,) = graph.inputs
+    if len(given.type.shape) == 3 and given.type.channels in (1, 3):
+        why = (
+            "nothing tells how pictures become the input: by ImageNet's mean and "
+            "deviation, unless the spec is made to say another way"
+        )
+        yield Note("assumed", "preprocess", why)
+    theirs, ours = (tuple(n for n, _ in g.outputs) for g in (read, graph))
+    if theirs != ours:
+        why = f"a spec gives out by name: {', '.join(ours)}"
+        yield Note("reordered", f"outputs {', '.join(theirs)}", why)
 
 
 def _designed(flat: Flat) -> tuple[Flat, dict[str, Any]]:

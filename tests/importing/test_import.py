@@ -321,3 +321,16 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None
     nn.init.constant_(module[0].weight, float("nan"))
     with pytest.raises(resgen.ResgenError, match=r'"0\.weight" .* not finite'):
         resgen.from_torch(module, (3, 8, 8))
+
+
+def test_what_a_spec_assumes_or_orders_otherwise_is_told(tmp_path: Path) -> None:
+    class Two(nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"wide": x.relu(), "deep": x.sigmoid()}
+
+    said: list[str] = []
+    resgen.import_(Two(), tmp_path / "out", input=(3, 8, 8), progress=said.append)
+    told = json.loads((tmp_path / "out" / "import.json").read_text("utf-8"))
+    notes = {note["kind"]: note["what"] for note in told["notes"]}
+    assert notes == {"assumed": "preprocess", "reordered": "outputs wide, deep"}
+    assert any("ImageNet" in line for line in said)
