@@ -24,8 +24,9 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """
     groups = list(_groups(x.shape, shape))
     for old, new in groups:
-        if len(old) != 1 or len(new) != 1:
-            x = to.plain(x, *(old if len(old) != 1 or _parts(x, old) else ()))
+        mixed = [axis for axis in old if axis in x.places]
+        if mixed and (len(old), len(new)) != (1, 1):
+            x = to.plain(x, *mixed)
     whole = [old for old, new in groups if len(new) == 1 and len(old) > 1]
     apart = any(len(old) > 1 and len(new) > 1 for old, new in groups)
     if apart or not all(_together(x, old) for old in whole):
@@ -55,10 +56,6 @@ def _arranged(x: Tensor, groups: Sequence[Sequence[int]]) -> list[int]:
     filled.sort(key=lambda group: max(x.order.index(axis) for axis in group))
     inner = [axis for group in filled for axis in group if axis]
     return [0, *inner]
-
-
-def _parts(x: Tensor, old: Sequence[int]) -> bool:
-    return any(axis in x.places for axis in old)
 
 
 def _together(x: Tensor, axes: Sequence[int]) -> bool:
