@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, permutations
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,16 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     otherwise is first put in order.
     """
     groups = list(_groups(x.shape, shape))
+    turns: dict[int, list[int]] = {}
     for old, new in groups:
         mixed = [axis for axis in old if axis in x.places]
+        if len(old) == 1 < len(new) and mixed:
+            turn = _turned(x.places[old[0]], [shape[axis] for axis in new])
+            if turn is not None:
+                turns[old[0]] = [new[at] for at in turn]
+                rest = {a: p for a, p in x.places.items() if a != old[0]}
+                x = replace(x, places=rest)
+                continue
         if mixed and (len(old), len(new)) != (1, 1):
             x = to.plain(x, *mixed)
     whole = [old for old, new in groups if len(new) == 1 and len(old) > 1]
@@ -37,7 +46,7 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     for axis in x.order:
         old, new = of[axis]
         if new and new[0] not in order:
-            order += new
+            order += turns.get(axis, new)
         if len(new) == 1 and len(old) == 1 and axis in x.places:
             places[new[0]] = x.places[axis]
         if len(new) == 1 and len(old) > 1:
@@ -56,6 +65,15 @@ def _arranged(x: Tensor, groups: Sequence[Sequence[int]]) -> list[int]:
     filled.sort(key=lambda group: max(x.order.index(axis) for axis in group))
     inner = [axis for group in filled for axis in group if axis]
     return [0, *inner]
+
+
+def _turned(places: Places, sizes: Sequence[int]) -> tuple[int, ...] | None:
+    """The order in which the parts of a shuffled axis lie, if they lie in one."""
+    plain = np.arange(prod(sizes)).reshape(sizes)
+    for turn in permutations(range(len(sizes))):
+        if (plain.transpose(turn).ravel() == places).all():
+            return turn
+    return None
 
 
 def _together(x: Tensor, axes: Sequence[int]) -> bool:
