@@ -64,6 +64,11 @@ def prove_module(
     sides = _Sides(graph, ours, theirs, keys)
     own = max(map(sides.apart, feeds))
     settled = probed(graph, draw(graph, seed), feeds[-1].numpy()).state_dict()
+    settled |= {
+        name: tensor.clone()
+        for name, tensor in ours.state_dict().items()
+        if name not in keys
+    }
     ours.load_state_dict(settled, assign=True)  # what it held are found.weights
     theirs.load_state_dict({**state, **_moved(settled, state, keys)})
     ours.double()
@@ -100,10 +105,15 @@ def _copy(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _keys(found: Imported, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """The key of the module's state_dict that each parameter was read from."""
+    """The key of the module's state_dict that each parameter was read from.
+
+    A number that stands in the module's code has none.
+    """
     keys = {}
     for parameter in found.graph.parameters:
         sources = found.flat.sources.get(found.parameters[parameter.name], ())
+        if not sources:
+            continue
         key = sources[0] if len(sources) == 1 else None
         if key is None or key not in state or state[key].numel() != parameter.size:
             raise ResgenError(
@@ -123,10 +133,10 @@ def _strict(graph: Graph, state: Mapping[str, torch.Tensor]) -> bool:
 def _fixed(
     graph: Graph, theirs: torch.nn.Module, keys: Mapping[str, str]
 ) -> Iterator[str]:
-    """What is told of buffers that are parameters in the spec."""
+    """What is told of buffers, and numbers in code, that are parameters in the spec."""
     buffers = {name for name, _ in theirs.named_buffers(remove_duplicate=False)}
     trained = [p.name for p in graph.parameters if p.trainable]
-    if found := [name for name in trained if keys[name] in buffers]:
+    if found := [n for n in trained if n not in keys or keys[n] in buffers]:
         yield (
             f"{listed(found)}: fixed in the module, trained in the spec unless "
             "requires_grad is off"
@@ -139,7 +149,7 @@ def _moved(
     keys: Mapping[str, str],
 ) -> dict[str, torch.Tensor]:
     """Tensors of ours under the keys, and in the shapes, of the module's."""
-    found = {keys[name]: tensor for name, tensor in settled.items()}
+    found = {key: settled[name] for name, key in keys.items()}
     return {key: tensor.reshape(state[key].shape) for key, tensor in found.items()}
 
 
@@ -199,7 +209,7 @@ class _Sides:
         gradients = {
             name: (parameter.grad, theirs[self.keys[name]].grad)
             for name, parameter in self.ours.named_parameters()
-            if self.keys[name] in theirs
+            if self.keys.get(name) in theirs
         }
         statistics = {
             name: (tensor, held[self.keys[name]])

@@ -164,6 +164,24 @@ def test_an_output_that_a_spec_cannot_give_is_refused_by_name(
         resgen.from_torch(Ending(end).eval(), (3, 8, 8))
 
 
+def test_numbers_in_the_code_of_a_module_are_read() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mean = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1)
+            y: torch.Tensor = self.conv((x - mean) / 0.25)
+            return y
+
+    module = Scaled().eval()
+    made = resgen.from_torch(module, (3, 8, 8))
+    x = torch.randn(2, 3, 8, 8)
+    read = resgen.to_torch(resgen.expand(made.spec), made.weights)
+    torch.testing.assert_close(read(x), module(x))
+
+
 def test_what_is_not_proven_is_no_fault_of_a_file(tmp_path: Path) -> None:
     class Detached(nn.Module):
         def __init__(self) -> None:
