@@ -173,7 +173,7 @@ def test_numbers_in_the_code_of_a_module_are_read() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             mean = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1)
             y: torch.Tensor = self.conv((x - mean) / 0.25)
-            return y
+            return y - mean
 
     module = Scaled().eval()
     made = resgen.from_torch(module, (3, 8, 8))

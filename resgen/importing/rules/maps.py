@@ -44,6 +44,8 @@ def bias(net: Net, part: Part) -> bool:
         return False
     before, op = found
     numbers, of = part.arrays[""], part.sources[""]
+    if op.bias and bool(of) != bool(before.sources["bias"]):
+        return False  # the learned one is to load as it is
     if op.bias:
         numbers = before.arrays["bias"] + numbers
         of = (*before.sources["bias"], *of)
