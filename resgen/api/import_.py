@@ -297,7 +297,7 @@ def _recovered(flat: Flat, asked: Importing, progress: Progress) -> Imported:
     for (kind, why), what in alike.items():
         some = listed(what) if len(what) < 4 else f"{what[0]} and {len(what) - 1} more"
         progress.say("read", f"{kind}: {some} ({why})")
-    stages = [s for s in found.graph.sections if s.kind == "stage"]
+    stages = [s for s in found.graph.sections if s.kind == "stage" and s.blocks]
     depths = ", ".join(str(stage.blocks) for stage in stages)
     shape = (
         f"{count(len(stages), 'stage')} of {depths} blocks" if stages else "no stages"
