@@ -164,7 +164,11 @@ def from_torch(
     into :func:`resgen.to_torch` of the spec's graph. The rest is as in
     :func:`from_onnx`.
 
-    >>> spec, weights = resgen.from_torch(model, (3, 224, 224))  # doctest: +SKIP
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())
+    >>> spec, weights = from_torch(model, (3, 8, 8))
+    >>> sorted(weights)
+    ['0.bias', '0.weight']
     """
     asked = Importing.of({"name": name, "flat": flat, "verify": verify})
     shape = _example(input)
