@@ -20,8 +20,8 @@ from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, Node
 from resgen.importing.flat import Flat, Tensor
 from resgen.importing.imported import Imported
-from resgen.importing.onnx.read import read
-from resgen.importing.onnx.trace import trace
+from resgen.importing.onnx.read import of_traced
+from resgen.importing.onnx.trace import Traced, trace
 from resgen.onnxfile.stored import StoredModel, read_stored
 from resgen.proof.bounds import TINY, Asked, bound
 from resgen.proof.compare import Departure, Recorded, compare_outputs
@@ -66,15 +66,16 @@ def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
     with temporary_folder() as folder:
         copy = stored.copy(Path(folder), _drawn(found.flat, stored))
         size = _order(found.flat.tensors[INPUT], found.spec.input)
-        again = read(copy, size=size, cut=cut)
+        traced = trace(copy, size)
+        again = of_traced(traced, cut)
         if identity(again.graph) == identity(found.flat.graph):
-            shares = _operators(again, copy)
+            shares = _operators(again, traced)
         else:
             notes.append(
                 "with other weights the file is read as another network, so its "
                 "operators were compared on its own"
             )
-            shares = _operators(found.flat, path)
+            shares = _operators(found.flat, trace(path, size))
     batches = _batches(stored)
     reference = _recorded(found.flat, path, batches)
     module = to_torch(found.graph, found.weights)
@@ -91,7 +92,7 @@ def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
     )
 
 
-def _operators(flat: Flat, path: Path) -> list[float]:
+def _operators(flat: Flat, traced: Traced) -> list[float]:
     """Compare every operator that was read with the file's tensors.
 
     What each used of what rounding explains.
@@ -102,7 +103,7 @@ def _operators(flat: Flat, path: Path) -> list[float]:
 
     graph = flat.graph
     given = flat.tensors[INPUT]
-    seen = trace(path, _order(given, graph.inputs[0].type.shape)).values
+    seen = traced.values
     x = _ours(seen[given.name], given)
     known = {
         name: _ours(seen[tensor.name], tensor)

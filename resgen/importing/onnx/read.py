@@ -37,7 +37,12 @@ def read(path: Path, *, size: Sequence[int] | None = None, cut: str = "") -> Fla
     and operators of which ours say nothing (all of them in one message), are a
     :class:`ResgenError`.
     """
-    reader = Reader(trace(path, size), cut)
+    return of_traced(trace(path, size), cut)
+
+
+def of_traced(traced: Traced, cut: str) -> Flat:
+    """The network in a file that was run already; see :func:`read`."""
+    reader = Reader(traced, cut)
     flat = simplified(reader.flat())
     reader.check_spoken(flat)
     return replace(flat, notes=(*flat.notes, *reader.dropped(flat)))
