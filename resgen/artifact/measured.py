@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from resgen.artifact.source import Source
+    from resgen.attribution.names import Names
     from resgen.calibrate.lowered import Lowered
     from resgen.graph.ir import Graph
     from resgen.graph.precision import Name, Precision
@@ -63,7 +64,7 @@ class Prepared:
     spec, with ``weights`` beside it. ``origin`` is the ONNX file that the engine
     was built from. ``builds`` are engines of several builds, ``engine`` the first of
     them. What is None cannot be had. ``others`` are what a form has made, by what the
-    engines that open it take.
+    engines that open it take, ``names`` those in an ONNX file that another tool wrote.
     """
 
     subject: Subject
@@ -75,6 +76,7 @@ class Prepared:
     origin: Path | None = None
     builds: tuple[Path, ...] = ()
     others: Mapping[str, Path] = field(default_factory=dict)
+    names: Names | None = None
 
     def file(self, takes: str) -> Path | None:
         """What an engine that ``takes`` this opens."""
@@ -168,7 +170,8 @@ def _foreign(path: Path, wanted: Wanted) -> Prepared:
 
     _refuse(wanted, path)
     ends = ends_of(path)
-    parts = parts_of_file(*read_onnx(path, wanted.shapes))
+    names, costs = read_onnx(path, wanted.shapes)
+    parts = parts_of_file(names, costs)
     subject = Subject(
         name=path.stem,
         kind="onnx",
@@ -178,7 +181,7 @@ def _foreign(path: Path, wanted: Wanted) -> Prepared:
         weights="the file's",
         parts=parts,
     )
-    return Prepared(subject, "as stored", model=path, origin=path)
+    return Prepared(subject, "as stored", model=path, origin=path, names=names)
 
 
 def _sizes(

@@ -71,8 +71,8 @@ def read_onnx(
     model = read_stored(path).structure(small=8 * SMALL)
     costs = Costs(model, shapes or {})
     names = _Reading(model, costs, {}).names()
-    if not _told(names):
-        found = _Reading(model, costs, _recovered(path, shapes or {})).names()
+    if not _told(names) and (recovered := _recovered(path, shapes or {})):
+        found = _Reading(model, costs, recovered).names()
         names = found if _told(found) else names
     return names, costs
 

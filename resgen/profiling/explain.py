@@ -110,8 +110,8 @@ def _of_file(
 def _names_of_file(bench: Bench) -> Names:
     """The names in the ONNX file that engines read."""
     prepared = bench.job.prepared
-    if prepared.network is None and prepared.model is not None:
-        return foreign.names_of_onnx(prepared.model, bench.job.shapes)
+    if prepared.names is not None:
+        return prepared.names
     return names_of_graph(prepared.graphs.of_file)
 
 
@@ -128,6 +128,8 @@ def _tensorrt(bench: Bench) -> Read:
     found = operators.from_layers(times, layers)
     if prepared.network is not None:
         names = names_of_graph(prepared.graphs.of_engine)
+    elif prepared.names is not None:
+        names = prepared.names
     elif prepared.origin is not None:
         names = foreign.names_of_onnx(prepared.origin, bench.job.shapes)
     else:
