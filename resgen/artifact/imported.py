@@ -15,8 +15,8 @@ from typing import Any, Final
 from resgen._version import __version__
 from resgen.artifact.folder import WEIGHTS
 from resgen.artifact.manifest import check_names
+from resgen.artifact.opened import check_files
 from resgen.document.files import Format
-from resgen.errors import ResgenError
 from resgen.files.hashed import Entry, HashedFile, sha256_of
 from resgen.files.names import IMPORT, MARKS
 from resgen.files.place import staged
@@ -103,14 +103,9 @@ class ImportFolder:
 def open_import(folder: Path) -> ImportFolder:
     """The import at ``folder``; what was changed since is a :class:`ResgenError`."""
     opened = ImportFolder(folder, RECORD.load(folder / IMPORT))
-    for name, entry in opened.record.files.items():
-        path = folder / name
-        if not path.is_file() or sha256_of(path) != entry.sha256:
-            raise ResgenError(
-                f"{path} is not the file that was imported: "
-                + ("its SHA-256 differs" if path.is_file() else "it is missing"),
-                hint="import it again, or name the spec and its weights themselves",
-            )
+    again = "import it again, or name the spec and its weights themselves"
+    files = opened.record.files
+    check_files(folder, files, "imported", gone=again, other=again)
     return opened
 
 

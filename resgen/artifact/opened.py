@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from resgen.artifact.manifest import NETWORK, OF_FILE, Manifest
 from resgen.document.files import read_json
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
-from resgen.files.hashed import sha256_of
+from resgen.files.hashed import Entry, sha256_of
 from resgen.files.ordinary import reason
 from resgen.graph.ir import Graph
 from resgen.spec.model import Spec
@@ -47,21 +48,37 @@ class Artifact:
 
     def check_hashes(self) -> int:
         """Compare every file with the manifest and return how many there are."""
-        files = self.manifest.files
-        for name, entry in files.items():
-            path = self.folder / name
-            try:
-                found = sha256_of(path)
-            except FileNotFoundError:
-                raise ResgenError(f"{path} is missing", hint="build it again") from None
-            except OSError as error:
-                raise ResgenError(f"cannot read {path}: {reason(error)}") from None
-            if found != entry.sha256:
-                raise ResgenError(
-                    f"{path} is not the file that was built: its SHA-256 differs",
-                    hint="build it again, or restore the file",
-                )
-        return len(files)
+        check_files(
+            self.folder,
+            self.manifest.files,
+            "built",
+            gone="build it again",
+            other="build it again, or restore the file",
+        )
+        return len(self.manifest.files)
+
+
+def check_files(
+    folder: Path, files: Mapping[str, Entry], made: str, *, gone: str, other: str
+) -> None:
+    """Compare every file with what a manifest states, or a ResgenError.
+
+    ``gone`` and ``other`` are hints for one that is missing, and that is another than
+    was ``made``.
+    """
+    for name, entry in files.items():
+        path = folder / name
+        try:
+            found = sha256_of(path)
+        except FileNotFoundError:
+            raise ResgenError(f"{path} is missing", hint=gone) from None
+        except OSError as error:
+            raise ResgenError(f"cannot read {path}: {reason(error)}") from None
+        if found != entry.sha256:
+            raise ResgenError(
+                f"{path} is not the file that was {made}: its SHA-256 differs",
+                hint=other,
+            )
 
 
 def open_folder(folder: Path) -> Artifact:
