@@ -44,9 +44,14 @@ def listed(folder: Path) -> Mapping[str, str]:
     Empty if there is no manifest, or one that some other tool wrote. A manifest itself
     is not listed.
     """
+    return _hashes(_manifests(folder))
+
+
+def _hashes(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The SHA-256 of every file that these list."""
     return {
         name: entry["sha256"]
-        for manifest in _manifests(folder).values()
+        for manifest in manifests.values()
         for name, entry in manifest.items()
     }
 
@@ -72,7 +77,8 @@ def contents(folder: Path, known: Contents | None = None) -> Contents:
 
     ``known`` is what an earlier look found.
     """
-    wanted, manifests = listed(folder), _manifests(folder)
+    manifests = _manifests(folder)
+    wanted = _hashes(manifests)
     hashes = dict(known.hashes) if known is not None else {}
     ours: dict[str, Signature] = {}
     others: dict[str, Signature] = {}
