@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from resgen.files.ordinary import check_file
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import INPUT
+from resgen.importing.design.factor import size
 from resgen.importing.flat import Flat
 from resgen.importing.imported import Imported, imported
 from resgen.options.kinds import Kind, argument, told, typed
@@ -245,16 +245,15 @@ def read_file(
     from resgen.proof.same_file import prove_file
 
     sizes = dict(asked.shape)
-    size = next(iter(sizes.values()), None)
-    flat = read(path, size=size, cut=asked.cut or "")
+    flat = read(path, size=next(iter(sizes.values()), None), cut=asked.cut or "")
     if sizes.keys() - {"", flat.tensors[INPUT].name}:
         raise asked.refused("{shape} names an input that the file lacks")
     flat = _called(flat, asked.name or path.stem)
-    found = _recovered(flat, asked, progress)
-    if not asked.verify:
-        return found, None
-    return found, _proven(
-        lambda: prove_file(found, path, cut=asked.cut or ""), progress
+    return _finished(
+        flat,
+        lambda found: prove_file(found, path, cut=asked.cut or ""),
+        asked,
+        progress,
     )
 
 
@@ -279,10 +278,9 @@ def _of_module(
         flat, module, batch = read(source, shape), unwrapped(source)[0], None
         named = type(module).__name__
     flat = _called(flat, asked.name or named)
-    found = _recovered(flat, asked, progress)
-    if not asked.verify:
-        return found, None
-    return found, _proven(lambda: prove_module(found, module, batch), progress)
+    return _finished(
+        flat, lambda found: prove_module(found, module, batch), asked, progress
+    )
 
 
 def _called(flat: Flat, name: str) -> Flat:
@@ -306,15 +304,25 @@ def _recovered(flat: Flat, asked: Importing, progress: Progress) -> Imported:
     shape = (
         f"{count(len(stages), 'stage')} of {depths} blocks" if stages else "no stages"
     )
-    size = len(json.dumps(found.document, separators=(",", ":")))
-    progress.say("design", f"{shape}; {size:,} bytes of JSON")
+    progress.say("design", f"{shape}; {size(found.document):,} bytes of JSON")
     return found
 
 
-def _proven(prove: Callable[[], Imports], progress: Progress) -> Imports:
-    """What was proven; where it is not, the fault is the reading's, not the file's."""
+def _finished(
+    flat: Flat,
+    prove: Callable[[Imported], Imports],
+    asked: Importing,
+    progress: Progress,
+) -> tuple[Imported, Imports | None]:
+    """The design, and what was proven of it, unless that is skipped.
+
+    Where nothing is, the fault is the reading's, and not the source's.
+    """
+    found = _recovered(flat, asked, progress)
+    if not asked.verify:
+        return found, None
     try:
-        proof = prove()
+        proof = prove(found)
     except Departure as error:
         error.hint = (
             "nothing was made: the source does what its reading misses, such as chance "
@@ -323,4 +331,4 @@ def _proven(prove: Callable[[], Imports], progress: Progress) -> Imports:
         raise
     for line in proof.lines():
         progress.say("verify", line)
-    return proof
+    return found, proof
