@@ -41,6 +41,7 @@ LAYERS = (
     "runtime",
     "pictures",
     "importing",
+    "recovery",
     "proof",
     "calibrate",
     "serve",
@@ -96,7 +97,8 @@ BUDGET = {
     "tensorrt": 1450,
     "runtime": 1145,
     "pictures": 525,
-    "importing": 9000,
+    "importing": 5300,
+    "recovery": 4300,
     "proof": 2735,
     "calibrate": 680,
     "serve": 380,
@@ -281,7 +283,7 @@ def test_every_room_keeps_to_its_budget() -> None:
         room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         spent[room] = spent.get(room, 0) + code_lines(file)
     assert {room: n for room, n in spent.items() if n > BUDGET.get(room, 0)} == {}
-    assert max(spent.values()) < 0.18 * sum(spent.values())
+    assert max(spent.values()) < 0.12 * sum(spent.values())
 
 
 def test_the_top_level_is_what_the_readme_says() -> None:

@@ -18,12 +18,12 @@ from resgen.files.ordinary import check_file
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import INPUT
-from resgen.importing.design.factor import size
 from resgen.importing.flat import Flat
-from resgen.importing.imported import Imported, imported
 from resgen.options.kinds import Kind, argument, told, typed
 from resgen.proof.compare import Departure
 from resgen.proof.imports import Imports
+from resgen.recovery.factor import size
+from resgen.recovery.imported import Imported, imported
 from resgen.spec.model import Spec
 from resgen.words.numbers import count
 from resgen.words.progress import SILENT, Progress, Told, listening

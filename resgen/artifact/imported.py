@@ -22,7 +22,7 @@ from resgen.files.names import IMPORT, MARKS
 from resgen.files.place import staged
 from resgen.graph.identity import identity
 from resgen.importing.flat import Note
-from resgen.importing.imported import Imported
+from resgen.recovery.imported import Imported
 from resgen.spec.text import text
 from resgen.weights.safetensors import write_safetensors
 

@@ -89,8 +89,8 @@ def _recovered(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, s
 
     They are those of its import; of a file that cannot be imported there are none.
     """
-    from resgen.importing.names import by_structure
     from resgen.importing.onnx.read import read
+    from resgen.recovery.names import by_structure
 
     size = next(iter(shapes.values()), None)
     try:

@@ -1,7 +1,6 @@
-"""Networks that come from elsewhere: a file or a module read back as a spec.
+"""Networks that come from elsewhere: a file or a module read into a graph of ours.
 
 A reader (:mod:`resgen.importing.onnx`, :mod:`resgen.importing.torch`) makes a
-:class:`~resgen.importing.flat.Flat`, a graph in which nothing is folded. The design is
-recovered from that graph alone, and every step of it is held against the graph's
-:func:`~resgen.graph.identity.identity`, so that it cannot change what is computed.
+:class:`~resgen.importing.flat.Flat`, a graph in which nothing is folded;
+:mod:`resgen.importing.rules` recognises in it what its source had to spell out.
 """

@@ -19,7 +19,6 @@ from resgen.files.aside import temporary_folder
 from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, Node
 from resgen.importing.flat import Flat, Tensor
-from resgen.importing.imported import Imported
 from resgen.importing.onnx.read import of_traced
 from resgen.importing.onnx.trace import Traced, trace
 from resgen.onnxfile.stored import StoredModel, read_stored
@@ -28,6 +27,7 @@ from resgen.proof.compare import Departure, Recorded, compare_outputs
 from resgen.proof.gate import exactly
 from resgen.proof.imports import Imports
 from resgen.proof.walk import Leaves, walk
+from resgen.recovery.imported import Imported
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.runtime.torch import TorchSession

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.errors import ResgenError, listed
 from resgen.graph.ir import Graph
-from resgen.importing.imported import Imported
 from resgen.importing.torch.read import named_outputs
 from resgen.proof.compare import TOLERANCE, Departure
 from resgen.proof.gate import probed
 from resgen.proof.imports import Imports
 from resgen.proof.probe import draw
+from resgen.recovery.imported import Imported
 
 if TYPE_CHECKING:
     import torch

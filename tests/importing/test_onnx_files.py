@@ -12,11 +12,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from resgen.importing import imported as importing
 from resgen.importing.flat import Flat
-from resgen.importing.imported import Imported, imported
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
+from resgen.recovery import imported as importing
+from resgen.recovery.imported import Imported, imported
 
 Array = np.ndarray[Any, Any]
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"

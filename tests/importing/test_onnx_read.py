@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from resgen.errors import ResgenError
 from resgen.importing.flat import Flat
-from resgen.importing.imported import imported
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
+from resgen.recovery.imported import imported
 
 # torch's first exporter says of itself that it is the old one.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -14,11 +14,11 @@ from resgen.expansion.builder import Limits
 from resgen.expansion.network import expand, load
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
-from resgen.importing.body import flat_spec
-from resgen.importing.design.recover import design
 from resgen.importing.flat import Flat, Note
-from resgen.importing.match import match, parameters
-from resgen.importing.names import by_paths, by_structure
+from resgen.recovery.body import flat_spec
+from resgen.recovery.match import match, parameters
+from resgen.recovery.names import by_paths, by_structure
+from resgen.recovery.recover import design
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
 

@@ -17,13 +17,13 @@ from typing import Any, Final
 
 from resgen.expansion.network import examine
 from resgen.graph.ir import INPUT, OUTPUT, Graph
-from resgen.importing.body import elements
-from resgen.importing.design.known import definition, named
-from resgen.importing.design.parts import BRANCH, Part, Parts, parts, stride, walk
-from resgen.importing.design.unify import called, closed, entering
-from resgen.importing.design.write import Defaults, shorthand
 from resgen.ops import OPERATORS
 from resgen.ops.types import TensorType
+from resgen.recovery.body import elements
+from resgen.recovery.known import definition, named
+from resgen.recovery.parts import BRANCH, Part, Parts, parts, stride, walk
+from resgen.recovery.unify import called, closed, entering
+from resgen.recovery.write import Defaults, shorthand
 from resgen.spec.library import builtin_files
 from resgen.spec.params import REQUIRED, Param
 

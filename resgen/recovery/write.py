@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from resgen.importing.design.explain import (
+from resgen.ops import OPERATORS, VOCABULARY
+from resgen.recovery.explain import (
     Vector,
     condition,
     constant,
@@ -17,10 +18,9 @@ from resgen.importing.design.explain import (
     ratios,
     same,
 )
-from resgen.importing.design.known import definition
-from resgen.importing.design.parts import MERGES, Parts, walk
-from resgen.importing.design.unify import UNSAID, Slot, Template, template
-from resgen.ops import OPERATORS, VOCABULARY
+from resgen.recovery.known import definition
+from resgen.recovery.parts import MERGES, Parts, walk
+from resgen.recovery.unify import UNSAID, Slot, Template, template
 from resgen.spec.params import REQUIRED, Param
 
 #: What parameters for attributes are called.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from resgen.importing.design.explain import expression, same
+from resgen.recovery.explain import expression, same
 
 #: Keys of an element that stay where a block is used instead.
 _OUTER: Final = ("as", "when", "name", "from")

@@ -8,7 +8,7 @@ import pytest
 from as_read import by_hand, read, size
 
 import resgen
-from resgen.importing.design.recover import design, met
+from resgen.recovery.recover import design, met
 from resgen.spec import zoo
 
 

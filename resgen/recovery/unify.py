@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from resgen.importing.design.parts import BRANCH, Part, Parts, walk
 from resgen.ops import VOCABULARY
+from resgen.recovery.parts import BRANCH, Part, Parts, walk
 
 #: An attribute that an instance does not say.
 UNSAID: Final = None

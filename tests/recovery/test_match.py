@@ -14,7 +14,7 @@ from published import GOLDEN, sampled
 import resgen
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph, Parameter
-from resgen.importing.match import match, renamed
+from resgen.recovery.match import match, renamed
 
 #: Two branches that compute alike, each the reader of what the other reads.
 BRANCHES = {

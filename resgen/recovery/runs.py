@@ -17,9 +17,9 @@ from itertools import groupby
 from typing import Final
 
 from resgen.graph.ir import Graph
-from resgen.importing.body import Body, Element, walk
 from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
+from resgen.recovery.body import Body, Element, walk
 
 #: How alike two rows of tokens are that compute alike, from 0 to 1.
 ALIKE: Final = 0.6

@@ -17,9 +17,10 @@ from typing import Any, Final, TypeAlias
 
 from resgen.expansion.network import expand, load
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Node
-from resgen.importing.body import Body, Element, elements, walk
 from resgen.importing.flat import Flat
-from resgen.importing.runs import (
+from resgen.ops.types import TensorType
+from resgen.recovery.body import Body, Element, elements, walk
+from resgen.recovery.runs import (
     Layout,
     Unit,
     attention,
@@ -28,7 +29,6 @@ from resgen.importing.runs import (
     shortcut,
     token,
 )
-from resgen.ops.types import TensorType
 
 _NARROWED: Final = {"width": 128, "stride": 2}
 #: Built-in blocks, and arguments under which they show all that they have.

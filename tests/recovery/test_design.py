@@ -12,9 +12,9 @@ from published import GOLDEN, sampled
 import resgen
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
-from resgen.importing.design.factor import factored, looped
-from resgen.importing.design.recover import design, fit
 from resgen.importing.flat import Flat
+from resgen.recovery.factor import factored, looped
+from resgen.recovery.recover import design, fit
 
 
 def parameters(graph: Graph) -> set[tuple[str, tuple[int, ...]]]:

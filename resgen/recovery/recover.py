@@ -17,19 +17,20 @@ from typing import Any, Final
 from resgen.expansion.network import examine
 from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, OUTPUT, Graph
-from resgen.importing.body import elements, flat_spec
-from resgen.importing.design.factor import factored, looped, size
-from resgen.importing.design.known import definition
-from resgen.importing.design.known import named as presets_of
-from resgen.importing.design.parts import Parts, parts, refolded, sequence, walk
-from resgen.importing.design.presets import (
+from resgen.importing.flat import Flat
+from resgen.recovery.body import elements, flat_spec
+from resgen.recovery.factor import factored, looped, size
+from resgen.recovery.known import definition
+from resgen.recovery.known import named as presets_of
+from resgen.recovery.parts import Parts, parts, refolded, sequence, walk
+from resgen.recovery.presets import (
     Presets,
     Sought,
     fitted,
     of_block,
     recognised,
 )
-from resgen.importing.design.table import (
+from resgen.recovery.table import (
     Stage,
     Table,
     Unit,
@@ -40,8 +41,8 @@ from resgen.importing.design.table import (
     table,
     undilated,
 )
-from resgen.importing.design.unify import OPTIONAL, template
-from resgen.importing.design.write import (
+from resgen.recovery.unify import OPTIONAL, template
+from resgen.recovery.write import (
     NO_NORM,
     Defaults,
     Parameter,
@@ -52,7 +53,6 @@ from resgen.importing.design.write import (
     literal,
     shorthand,
 )
-from resgen.importing.flat import Flat
 from resgen.spec.params import REQUIRED
 
 #: How much of a block's template some of its uses may lack, what is tried.

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from resgen.graph.ir import Graph
-from resgen.importing.body import Body, Element
 from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
+from resgen.recovery.body import Body, Element
 
 #: Operators that several branches meet in.
 MERGES = ("add", "multiply", "concat", "maximum", "minimum", "stack")

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from resgen.graph.ir import INPUT
-from resgen.importing.design.parts import Part, Parts, opened, sequence, stride, walk
-from resgen.importing.design.unify import (
+from resgen.ops.types import TensorType
+from resgen.recovery.parts import Part, Parts, opened, sequence, stride, walk
+from resgen.recovery.unify import (
     OPTIONAL,
     called,
     closed,
@@ -25,7 +26,6 @@ from resgen.importing.design.unify import (
     entering,
     reads,
 )
-from resgen.ops.types import TensorType
 
 _NUMBER = re.compile(r"\d+")
 _LAST = re.compile(r"\d+\D*$")

@@ -14,9 +14,9 @@ import resgen
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph, Parameter
 from resgen.importing.flat import Collector, Flat, Tensor
-from resgen.importing.match import match
-from resgen.importing.names import by_paths, by_structure, paths
 from resgen.ops import OPERATORS
+from resgen.recovery.match import match
+from resgen.recovery.names import by_paths, by_structure, paths
 
 #: Families whose stages are more than units in a row at one width and size: stages in
 #: stages, or cut where a person would not see it.

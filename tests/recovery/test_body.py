@@ -13,10 +13,10 @@ from published import GOLDEN, sampled
 import resgen
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
-from resgen.importing.body import elements, flat_spec, written
 from resgen.importing.flat import Collector, Flat
-from resgen.importing.names import by_structure
 from resgen.ops import OPERATORS
+from resgen.recovery.body import elements, flat_spec, written
+from resgen.recovery.names import by_structure
 
 
 def again(graph: Graph) -> Graph:
