@@ -20,6 +20,7 @@ from resgen.graph.cost import analyse
 from resgen.graph.ir import INPUT
 from resgen.importing.flat import Flat
 from resgen.options.kinds import Kind, argument, told, typed
+from resgen.pictures.configuration import as_expected
 from resgen.proof.compare import Departure
 from resgen.proof.imports import Imports
 from resgen.recovery.factor import size
@@ -129,14 +130,17 @@ def from_onnx(
     name: str | None = None,
     flat: bool = False,
     cut: str | None = None,
+    preprocess: str | Path | None = None,
     verify: bool = True,
 ) -> Read:
     """A network of an ONNX file as a spec, its design recovered, and its weights.
 
     ``name`` is what it is to be called (the file's unless said); ``flat`` leaves it a
     plain list of operators; with ``cut`` it is read up to the node of that name, and
-    gives out what that one yields. It is proven to compute what the file does, unless
-    ``verify`` is false.
+    gives out what that one yields. ``preprocess`` is a file that says how pictures
+    become the input: timm's config.json or its like; one that lies beside the network
+    is taken unless another is given. The network is proven to compute what the file
+    does, unless ``verify`` is false.
 
     >>> spec, weights = resgen.from_onnx("model.onnx")  # doctest: +SKIP
     >>> resgen.build(spec, "out", state_dict=weights)   # doctest: +SKIP
@@ -144,7 +148,15 @@ def from_onnx(
     Raises :class:`~resgen.errors.ResgenError` where it cannot be read, with all that
     is in the way, or where it would not compute the same.
     """
-    asked = Importing.of({"name": name, "flat": flat, "cut": cut, "verify": verify})
+    asked = Importing.of(
+        {
+            "name": name,
+            "flat": flat,
+            "cut": cut,
+            "preprocess": preprocess,
+            "verify": verify,
+        }
+    )
     found, _ = _read(argument("path", PATH, path), asked, None, SILENT)
     return Read(found.spec, found.weights)
 
@@ -155,13 +167,15 @@ def from_torch(
     *,
     name: str | None = None,
     flat: bool = False,
+    preprocess: str | Path | None = None,
     verify: bool = True,
 ) -> Read:
     """A network that is a torch module, as a spec, and its weights.
 
     ``input`` is an example, a tensor with its batch, or sizes without one. The module
     is captured by ``torch.export`` and not changed; its ``state_dict`` loads strictly
-    into :func:`resgen.to_torch` of the spec's graph. The rest is as in
+    into :func:`resgen.to_torch` of the spec's graph. How pictures are prepared is taken
+    of a ``pretrained_cfg`` as timm's modules have it. The rest is as in
     :func:`from_onnx`.
 
     >>> import torch
@@ -170,7 +184,9 @@ def from_torch(
     >>> sorted(weights)
     ['0.bias', '0.weight']
     """
-    asked = Importing.of({"name": name, "flat": flat, "verify": verify})
+    asked = Importing.of(
+        {"name": name, "flat": flat, "preprocess": preprocess, "verify": verify}
+    )
     shape = _example(input)
     found, _ = _read(argument("module", MODULE, module), asked, shape, SILENT)
     return Read(found.spec, found.weights)
@@ -254,6 +270,7 @@ def read_file(
         lambda found: prove_file(found, path, cut=asked.cut or ""),
         asked,
         progress,
+        lambda spec: as_expected(spec, asked.preprocess, path),
     )
 
 
@@ -267,8 +284,9 @@ def _of_module(
     from resgen.proof.same_module import prove_module
 
     if isinstance(source, str | Path):
+        beside: Path | None = Path(source)
         flat, module, batch = read_file(Path(source))
-        named = Path(source).stem
+        named, own = Path(source).stem, None
     else:
         if shape is None:
             raise UsageError(
@@ -276,10 +294,14 @@ def _of_module(
                 "batch, such as (3, 224, 224)"
             )
         flat, module, batch = read(source, shape), unwrapped(source)[0], None
-        named = type(module).__name__
-    flat = _called(flat, asked.name or named)
+        named, beside = type(module).__name__, None
+        own = getattr(module, "pretrained_cfg", None)
     return _finished(
-        flat, lambda found: prove_module(found, module, batch), asked, progress
+        _called(flat, asked.name or named),
+        lambda found: prove_module(found, module, batch),
+        asked,
+        progress,
+        lambda spec: as_expected(spec, asked.preprocess, beside, own),
     )
 
 
@@ -287,12 +309,17 @@ def _called(flat: Flat, name: str) -> Flat:
     return replace(flat, graph=replace(flat.graph, name=name))
 
 
-def _recovered(flat: Flat, asked: Importing, progress: Progress) -> Imported:
+def _recovered(
+    flat: Flat,
+    asked: Importing,
+    progress: Progress,
+    pictures: Callable[[Spec], Spec],
+) -> Imported:
     """The spec, and what is said of it."""
     graph = flat.graph
     said = f"{count(len(graph.nodes), 'operator')}, {graph.params:,} parameters"
     progress.say("read", said)
-    found = imported(flat, structure=not asked.flat)
+    found = imported(flat, structure=not asked.flat, pictures=pictures)
     alike: dict[tuple[str, str], list[str]] = {}
     for note in found.flat.notes:
         alike.setdefault((note.kind, note.why), []).append(note.what)
@@ -313,12 +340,14 @@ def _finished(
     prove: Callable[[Imported], Imports],
     asked: Importing,
     progress: Progress,
+    pictures: Callable[[Spec], Spec],
 ) -> tuple[Imported, Imports | None]:
     """The design, and what was proven of it, unless that is skipped.
 
-    Where nothing is, the fault is the reading's, and not the source's.
+    Where nothing is, the fault is the reading's, and not the source's. ``pictures``
+    puts into the spec what comes with the source of their preparation.
     """
-    found = _recovered(flat, asked, progress)
+    found = _recovered(flat, asked, progress, pictures)
     if not asked.verify:
         return found, None
     try:

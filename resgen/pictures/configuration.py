@@ -25,33 +25,40 @@ _FILTERS: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"
 
 
 def as_expected(
-    spec: Spec, file: Path | str | None, weights: Path | str | None
+    spec: Spec,
+    file: Path | str | None,
+    weights: Path | str | None,
+    own: Any = None,
 ) -> Spec:
-    """The spec with the preprocessing of ``file``, or of what lies beside ``weights``.
+    """The spec with the preprocessing of ``file``, or of what comes with the weights.
 
-    What a spec states itself stays, against a file that merely lies there; that it
-    differs is a warning.
+    That is a file beside ``weights``, or the configuration that a module has as its
+    ``own`` (timm's ``pretrained_cfg``). What a spec states itself stays against these;
+    that they differ is a warning.
     """
     if file is not None:
         made = read_preprocess(Path(file), spec.preprocess, spec.input)
         return replace(spec, preprocess=made)
-    found = _beside(Path(weights)) if isinstance(weights, Path | str) else None
-    if found is None or not takes_pictures(spec.preprocess, spec.input):
+    beside = _beside(Path(weights)) if isinstance(weights, Path | str) else None
+    said, whose = own, "the module's pretrained_cfg"
+    if beside is not None:
+        said, whose = _read(beside), f"{beside} beside the weights"
+    if _statement(said) is None or not takes_pictures(spec.preprocess, spec.input):
         return spec
     try:
-        made = read_preprocess(found, spec.preprocess, spec.input)
+        made = stated(said, whose, spec.preprocess, spec.input)
     except ResgenError as error:
         logger.warning("%s, so pictures are prepared as the spec says", error.message)
         return spec
     if made == spec.preprocess:
         return spec
-    stated = spec.members.get("preprocess")
-    if stated is None or stated.value is None:
-        logger.warning("pictures are prepared as %s beside the weights says", found)
+    stands = spec.members.get("preprocess")
+    if stands is None or stands.value is None:
+        logger.warning("pictures are prepared as %s says", whose)
         return replace(spec, preprocess=made)
     logger.warning(
-        "the spec prepares pictures otherwise than %s beside the weights says: %s",
-        found,
+        "the spec prepares pictures otherwise than %s says: %s",
+        whose,
         told(made, spec.input),
     )
     return spec
@@ -70,26 +77,34 @@ def _beside(weights: Path) -> Path | None:
 def read_preprocess(
     path: Path, usual: Preprocess, shape: tuple[int, ...]
 ) -> Preprocess:
-    """What a file says of an input of this shape; ``usual`` where it says nothing.
+    """What a file says of an input of this shape, as :func:`stated`."""
+    return stated(_read(path), str(path), usual, shape)
+
+
+def stated(
+    said: Any, whose: str, usual: Preprocess, shape: tuple[int, ...]
+) -> Preprocess:
+    """What a configuration says of an input of this shape; ``usual`` in what it lacks.
 
     The side that a picture is resized to is in proportion to the input, so that as
-    much of the picture is seen as at the size of the file.
+    much of the picture is seen as at the size of the configuration, which is ``whose``
+    in what is wrong with it.
     """
-    said = _statement(_read(path))
+    said = _statement(said)
     if said is None:
         raise ResgenError(
-            f"{path} says nothing of pictures",
+            f"{whose} says nothing of pictures",
             hint="wanted is timm's config.json, or JSON with mean, std, crop_pct and "
             "interpolation",
         )
     if not takes_pictures(usual, shape):
         raise ResgenError(
-            f"{path} is about pictures, and an input of {sizes(shape)} is none"
+            f"{whose} is about pictures, and an input of {sizes(shape)} is none"
         )
     try:
         return replace(usual, **_fields(said, usual, shape))
     except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
-        raise ResgenError(f"{path}: {error}") from error
+        raise ResgenError(f"{whose}: {error}") from error
 
 
 def _read(path: Path) -> Any:
@@ -173,6 +188,6 @@ def _side(said: Mapping[str, Any], *names: str) -> float | None:
 
 
 def _numbers(name: str, values: Any, channels: int) -> tuple[float, ...]:
-    if not isinstance(values, list) or len(values) != channels:
+    if not isinstance(values, list | tuple) or len(values) != channels:
         raise ValueError(f"{name} is no list of {channels} numbers, one a channel")
     return tuple(map(float, values))

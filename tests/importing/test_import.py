@@ -352,3 +352,27 @@ def test_what_a_spec_assumes_or_orders_otherwise_is_told(tmp_path: Path) -> None
     notes = {note["kind"]: note["what"] for note in told["notes"]}
     assert notes == {"assumed": "preprocess", "reordered": "outputs wide, deep"}
     assert any("ImageNet" in line for line in said)
+
+
+@pytest.mark.parametrize("told", ["asked", "beside", "own"])
+def test_how_pictures_are_prepared_comes_with_a_network(
+    told: str, tmp_path: Path
+) -> None:
+    said = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "crop_pct": 1.0}
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    asked: dict[str, Any] = {"input": (3, 32, 32)}
+    source: Any = network
+    if told == "own":  # as timm's modules have it
+        network.pretrained_cfg = {**said, "mean": (0.5, 0.5, 0.5)}
+    else:
+        file = tmp_path / ("config.json" if told == "beside" else "mine.json")
+        file.write_text(json.dumps(said), "utf-8")
+        asked = {"preprocess": file} if told == "asked" else {}
+        source = tmp_path / "a.onnx"
+        torch.onnx.export(network, (torch.zeros(1, 3, 32, 32),), source, dynamo=False)
+    made = resgen.import_(source, tmp_path / "out", **asked)
+    assert made.spec.preprocess.mean == (0.5, 0.5, 0.5)
+    assert (made.spec.preprocess.resize, made.spec.input) == (32, (3, 32, 32))
+    written = json.loads((tmp_path / "out" / made.folder.record.spec).read_text())
+    assert written["preprocess"]["std"] == [0.25, 0.25, 0.25]
+    assert "assumed" not in {note.kind for note in made.folder.record.notes}

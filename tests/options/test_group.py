@@ -106,6 +106,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "name": st.sampled_from(["mine", "-odd name"]),
         "flat": st.booleans(),
         "cut": st.just("/layer4/Relu"),
+        "preprocess": st.just(Path("config.json")),
         "verify": st.booleans(),
         "build": st.booleans(),
         "force": st.booleans(),

@@ -199,16 +199,21 @@ class Weighing(Group):
             )
 
 
+def preprocess(shown: str) -> Any:
+    """``--preprocess``: how the pictures of a network are prepared."""
+    return option(
+        "--preprocess",
+        path("FILE"),
+        "timm's config.json or its like: how pictures are prepared.",
+        shown=shown,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Making(Weighing):
     """Weights, and how their pictures are prepared."""
 
-    preprocess: Path | None = option(
-        "--preprocess",
-        path("FILE"),
-        "timm's config.json or its like: how pictures are prepared.",
-        shown="the one beside the weights, else the spec's",
-    )
+    preprocess: Path | None = preprocess("the one beside the weights, else the spec's")
 
 
 _TAKING: Final = tuple(field.name for field in fields(Loading))

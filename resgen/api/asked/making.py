@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import PRECISION, SHAPE, Making, Reading, out
+from resgen.api.asked.common import PRECISION, SHAPE, Making, Reading, out, preprocess
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, path, text, told, whole
 
@@ -200,6 +200,7 @@ class Importing(Group):
         "Sizes of the input that the file leaves open, without the batch.",
         repeated=True,
     )
+    preprocess: Path | None = preprocess("the one beside the file, or a module's own")
     cut: str | None = option(
         "--cut",
         text("NODE"),
