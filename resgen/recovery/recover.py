@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from resgen.expansion.network import examine
 from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, OUTPUT, Graph
 from resgen.importing.flat import Flat
 from resgen.recovery.body import elements, flat_spec
+from resgen.recovery.explain import constant
 from resgen.recovery.factor import factored, looped, size
 from resgen.recovery.known import definition
 from resgen.recovery.known import named as presets_of
@@ -197,6 +198,10 @@ def without_stages(graph: Graph, top: Parts, defaults: Defaults) -> dict[str, An
     }
 
 
+#: What the blocks of a stage are given, by name.
+_Told: TypeAlias = dict[str, tuple[list[Any], Parameter]]
+
+
 class Assembly:
     """A spec put together of a table's stages."""
 
@@ -213,6 +218,7 @@ class Assembly:
         self.defaults = defaults
         self.names: dict[str, str] = {}
         self.said: dict[str, Any] = {}
+        self.told: list[_Told] = [{} for _ in made.stages]
         self.blocks: dict[str, Any] = {}
         self.stages: list[dict[str, Any]] = [{} for _ in made.stages]
         self.undone = undilated(made) if presets is not None else {}
@@ -466,10 +472,11 @@ class Assembly:
             params["stride"] = {"type": "integer", "default": 1}
         for key, parameter in writer.params.items():
             params[key] = {"type": parameter.kind}
-            default = _usual(parameter.values, writer.uses.stage)
-            if default is not None:
-                parameter.default = default
-                params[key]["default"] = default
+            if key not in writer.beside:
+                default = _usual(parameter.values, writer.uses.stage)
+                parameter.default = REQUIRED if default is None else default
+            if parameter.default is not REQUIRED:
+                params[key]["default"] = parameter.default
         made: dict[str, Any] = {"params": params} if params else {}
         made["body"] = _only(body)
         for known, other in self.blocks.items():
@@ -498,6 +505,8 @@ class Assembly:
                 act = writer.acts[rows[0]]
                 if act != self.defaults.get("act", {}).get("type", "relu"):
                     made["act"] = act
+            for key, parameter in writer.params.items():
+                self.told[at][key] = [parameter.values[n] for n in rows], parameter
             for key, parameter in writer.params.items():
                 values = [parameter.values[n] for n in rows]
                 usual = parameter.default
@@ -584,7 +593,8 @@ class Assembly:
         names = ["width"] if any("width" in stage for stage in self.stages) else []
         if takes and max(strides) > 1 and "stride" not in str(self.blocks):
             names.append("stride")
-        writer = Writer(uses, self.defaults, names=names)
+        beside = self._beside([at for at, _ in there])
+        writer = Writer(uses, self.defaults, names=names, beside=beside)
         try:
             body = writer.body(template([u.body for _, _, u in placed]))
         except Unwritten:
@@ -598,6 +608,21 @@ class Assembly:
                 self.stages[at].pop("width", None)
         self._tell(writer, placed)
         return name
+
+    def _beside(self, stages: Sequence[int]) -> dict[str, Parameter]:
+        """What these stages are told for their blocks, one value for a stage.
+
+        What only some have, or what differs within one, is of no kind: a name alone.
+        """
+        made: dict[str, Parameter] = {}
+        for name in dict.fromkeys(name for told in self.told for name in told):
+            told = [self.told[at][name] for at in stages if name in self.told[at]]
+            if len(told) == len(stages) and all(constant(values) for values, _ in told):
+                one = told[0][1]
+                made[name] = replace(one, values=[values[0] for values, _ in told])
+            else:
+                made[name] = Parameter("", [])
+        return made
 
 
 def _below(path: str, around: str) -> str | None:

@@ -107,15 +107,23 @@ def shorthand(defaults: Defaults) -> dict[str, Any]:
 class Writer:
     """Writes the template of some instances, and collects what differs as parameters.
 
-    ``names`` tells which of ``width`` and ``stride`` the block may have.
+    ``names`` tells which of ``width`` and ``stride`` the block may have, ``beside``
+    what others are told in the same stages, which it may take as well: no parameter of
+    its own has such a name.
     """
 
     def __init__(
-        self, uses: Uses, defaults: Defaults, *, names: Sequence[str] = ()
+        self,
+        uses: Uses,
+        defaults: Defaults,
+        *,
+        names: Sequence[str] = (),
+        beside: Mapping[str, Parameter] | None = None,
     ) -> None:
         self.uses = uses
         self.defaults = defaults
         self.names = names
+        self.beside = beside or {}
         self.params: dict[str, Parameter] = {}
         self.taken: set[str] = set()  # of `names`, those that were used
         self.acts: list[Any] | None = None  # the stage's activation by instance
@@ -486,9 +494,13 @@ class Writer:
                     for a, b in zip(parameter.values, values, strict=True)
                 ]
                 return known
+        for known, parameter in self.beside.items():
+            if parameter.kind == kind and _agree(parameter.values, values):
+                self.params[known] = parameter
+                return known
         unique = name
         for ordinal in _ORDINALS:
-            if unique not in self.params and unique not in _RESERVED:
+            if unique not in {*self.params, *self.beside, *_RESERVED}:
                 break
             unique = f"{ordinal}_{name}"
         self.params[unique] = Parameter(kind, list(values))
