@@ -109,7 +109,7 @@ BUDGET = {
     "profiling": 1945,
     "diagnosis": 2935,
     "reports": 2560,
-    "api": 2935,
+    "api": 2980,
     "cli": 1080,
     "__main__": 50,
     "__init__": 110,

@@ -109,11 +109,12 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
             "measured side by side can be compared",
             hint="name what the report was made of instead; its command says what",
         )
-    device = device_of(asked.device, [asked.runtime or ""])
-    wanted = [wanted_of(source, asked) for source in (a, b)]
-    if asked.runtime is not None:
-        find(asked.runtime).require(device, "the networks cannot run on it")
-    if asked.runtime == "tensorrt":
+    device = device_of(asked.device, asked.runtime)
+    takes = {find(name).takes for name in asked.runtime}
+    wanted = [replace(wanted_of(each, asked), takes=takes) for each in (a, b)]
+    for name in asked.runtime:
+        find(name).require(device, "the networks cannot run on it")
+    if "tensorrt" in asked.runtime:
         building = Building((asked.batch,), asked.shapes, BUILDS)
         wanted = [replace(one, building=building) for one in wanted]
     with prepared(wanted[0]) as first, prepared(wanted[1]) as second:
@@ -157,10 +158,10 @@ def _is_report(source: Source) -> bool:
 def _jobs(
     asked: Comparing, subjects: tuple[Prepared, Prepared], device: str
 ) -> tuple[Job, Job]:
-    runtime = asked.runtime or default_runtime(subjects[0], device)
-    if asked.runtime is None:
-        device = device_of(asked.device, [runtime])
-        find(runtime).require(device, "the networks cannot run on it")
+    runtimes = asked.runtime or (default_runtime(subjects[0], device),)
+    if not asked.runtime:
+        device = device_of(asked.device, runtimes)
+        find(runtimes[0]).require(device, "the networks cannot run on it")
     first, second = (
         Job(
             prepared=subject,
@@ -171,18 +172,19 @@ def _jobs(
             mode=asked.mode,
             shapes=asked.shapes,
         )
-        for subject in subjects
+        for subject, runtime in zip(subjects, (runtimes[0], runtimes[-1]), strict=True)
     )
     return first, second
 
 
 def _distinct(jobs: tuple[Job, Job]) -> tuple[Job, Job]:
-    """Two of the same name are told apart by their precision, or by A and B."""
+    """Two of a name are told apart by precision, by what runs them, or by A and B."""
     names = [job.prepared.subject.name for job in jobs]
     if names[0] != names[1]:
         return jobs
-    kinds = [job.prepared.precision for job in jobs]
-    ends = kinds if kinds[0] != kinds[1] else ["(A)", "(B)"]
+    kinds = (job.prepared.precision for job in jobs), (job.runtime for job in jobs)
+    apart = [found for found in map(list, kinds) if found[0] != found[1]]
+    ends = [*apart, ["(A)", "(B)"]][0]
     first, second = (
         replace(
             job,
@@ -197,9 +199,9 @@ def _distinct(jobs: tuple[Job, Job]) -> tuple[Job, Job]:
 
 
 def _alike(a: Job, b: Job) -> bool:
-    """Whether both are one network, in which no part can be another."""
+    """Whether both are one network of one engine, in which no part can be another."""
     ones, others = a.prepared, b.prepared
-    same = ones.subject.sha256 == others.subject.sha256
+    same = a.runtime == b.runtime and ones.subject.sha256 == others.subject.sha256
     return same and ones.precision == others.precision
 
 
@@ -235,6 +237,7 @@ def _how(a: Job, b: Job) -> str:
     names = f"{a.prepared.subject.name} and {b.prepared.subject.name}"
     kinds = " and ".join(dict.fromkeys([a.prepared.precision, b.prepared.precision]))
     threads = f" · {count(a.threads, 'thread')}" if a.device == "cpu" else ""
+    runtimes = " and ".join(dict.fromkeys([a.runtime, b.runtime]))
     return (
-        f"{names}\n{a.runtime} {a.device}, {kinds}, batch {a.batch}, {a.mode}{threads}"
+        f"{names}\n{runtimes} {a.device}, {kinds}, batch {a.batch}, {a.mode}{threads}"
     )

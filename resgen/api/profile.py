@@ -104,6 +104,8 @@ def run(
     if "tensorrt" in asked.runtime:
         building = Building(asked.batch, asked.shapes, device=device)
         wanted = replace(wanted, building=building)
+    takes = {find(name).takes for name in asked.runtime if name != "all"}
+    wanted = replace(wanted, takes=takes | wanted.made.keys())
     with prepared(wanted) as subject:
         jobs = _jobs(asked, subject, device)
         folder = asked.out

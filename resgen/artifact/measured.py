@@ -8,7 +8,7 @@ So unless the weights are somebody's, what is timed carries probe parameters
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -125,7 +125,8 @@ class Wanted:
     ``network`` is the spec and its graph where they were read already. ``shapes`` are
     sizes of inputs without the batch, for axes that a file leaves open. ``made`` are
     the files that a folder's form has made, by what the engines that open them take.
-    With ``building`` TensorRT's engine is built where there is none.
+    ``takes`` is what the engines that were asked for open. With ``building`` TensorRT's
+    engine is built where there is none.
     """
 
     source: str
@@ -136,6 +137,7 @@ class Wanted:
     network: tuple[Spec, Graph] | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     made: Mapping[str, Path] = field(default_factory=dict)
+    takes: Collection[str] = ()
     building: Building | None = None
 
 
@@ -231,6 +233,8 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     from resgen.attribution.parts import parts_of, total
     from resgen.calibrate.samples import Samples, gather
     from resgen.graph.precision import QUANTIZED
+    from resgen.lower.litert.write import FILE as TFLITE
+    from resgen.lower.litert.write import derive
     from resgen.lower.onnx import write
     from resgen.spec.canonical import digest
     from resgen.weights.safetensors import write_safetensors
@@ -265,6 +269,11 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
             built_from = folder / "tensorrt" / MODEL
             built_from.parent.mkdir()
         _, of_engine = written("tensorrt", built_from)
+    # What a folder has of fresh weights is not what is measured.
+    if "litert" in wanted.takes and (source.fresh or "litert" not in others):
+        others["litert"] = folder / TFLITE
+        with others["litert"].open("wb") as file:
+            file.writelines(derive(file_graph).pieces(lowered.weights))
     graphs = Graphs(lowered.graph, file_graph, of_engine, source.spec.preprocess)
     (folder / NETWORK).write_bytes(pickle.dumps(graphs))
     parts = parts_of(graph)
@@ -312,7 +321,8 @@ def _source(wanted: Wanted) -> tuple[Source, Precision | None, Mapping[str, Path
             f"other weights or values change what {path} was built from",
             hint="profile the spec instead",
         )
-    manifest = open_folder(path).manifest
+    artifact = open_folder(path)
+    manifest = artifact.manifest
     told = replace(manifest.precision or Precision(), consumer="onnxruntime")
     placed = manifest.precision in (None, told)
     own = None if told == Precision() else told
@@ -325,6 +335,7 @@ def _source(wanted: Wanted) -> tuple[Source, Precision | None, Mapping[str, Path
     fixed = written.batch or written.dynamic or manifest.camera
     if ours and placed and not source.fresh and not fixed:
         made["onnx"] = path / MODEL
+    artifact.check_hashes([file.name for file in made.values()])
     return source, own, made
 
 

@@ -1,8 +1,8 @@
-"""What a network says of pictures, as ONNX Runtime runs it."""
+"""What a network says of pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import count, islice
@@ -25,8 +25,7 @@ from resgen.graph.outputs import chosen, shapes, vectors
 from resgen.pictures.find import pictures_of
 from resgen.pictures.preprocess import Box, prepare, read, seen
 from resgen.pictures.words import takes_pictures, told
-from resgen.runtime.base import Array
-from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.runtime.base import Array, Session
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import np_dtype
 from resgen.words.numbers import shape as said
@@ -99,16 +98,18 @@ class Predicted(Shown):
 def predict(
     folder: Path,
     images: Sequence[Path],
+    opened: Callable[[Artifact], Session],
     top: int | None = None,
     output: str | None = None,
     draw: Path | None = None,
 ) -> Predicted:
     """What the network says of each picture, preprocessed as the spec says.
 
-    ``top`` is how many of the best are told, ``output`` names the one that is read
-    where several could be, and ``draw`` is a folder for the pictures with the answers
-    on them. A folder among ``images`` stands for the pictures in it. What is wrong with
-    one picture does not keep the others from being answered.
+    ``opened`` loads the folder's file, whose hashes are checked. ``top`` is how many of
+    the best are told, ``output`` names the one that is read where several could be, and
+    ``draw`` is a folder for the pictures with the answers on them. A folder among
+    ``images`` stands for the pictures in it. What is wrong with one picture does not
+    keep the others from being answered.
     """
     artifact = open_folder(folder)
     artifact.check_hashes()
@@ -128,7 +129,7 @@ def predict(
     drawings = [None] * len(paths) if draw is None else _drawings(draw, paths)
     tried = (_attempt(path, artifact) for path in paths)
     found: list[Prediction] = []
-    with OnnxRuntimeSession(artifact.model) as session:
+    with opened(artifact) as session:
         # One at a time, unless the file takes no fewer.
         size = session.inputs[INPUT][0] or 1
         while some := list(islice(tried, size)):
@@ -217,14 +218,14 @@ def _attempt(path: Path, artifact: Artifact) -> _Picture | Prediction:
 
 
 def _run(
-    pictures: Sequence[_Picture], size: int, session: OnnxRuntimeSession
+    pictures: Sequence[_Picture], size: int, session: Session
 ) -> Iterator[dict[str, Array]]:
     """The outputs for each of at most ``size`` pictures, in their order."""
     if not pictures:
         return
     # Filled up with copies of the last.
     filled = [*pictures, *[pictures[-1]] * (size - len(pictures))]
-    dtype = np_dtype(session.dtypes[INPUT])
+    dtype = np_dtype(session.dtypes.get(INPUT, "float32"))
     outputs = session.run({INPUT: np.stack([p.array for p in filled]).astype(dtype)})
     for index in range(len(pictures)):
         yield {name: run[index].astype(np.float64) for name, run in outputs.items()}

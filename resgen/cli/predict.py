@@ -19,6 +19,7 @@ from resgen.words.terminal import style
 Examples:
   resgen predict build/resnet50 cat.jpg dog.png photos/
   resgen predict build/fcn_resnet50 street.jpg --draw masks
+  resgen predict build/resnet50-fp32-litert cat.jpg --runtime litert
 
 Fresh weights know no classes: build with --weights FILE first."""
 )
@@ -38,8 +39,8 @@ def command(
     """Tell what a network finds on pictures, and draw it if asked.
 
     DIR is a folder that `resgen build` has made. Pictures are prepared as its spec
-    says, and run by ONNX Runtime; a folder stands for the pictures in it. A vector of
-    scores tells the classes of a picture, a map over it those of every place.
+    says; a folder stands for the pictures in it. A vector of scores tells the classes
+    of a picture, a map over it those of every place.
     """
     from resgen.api.predict import predict
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import ResgenError, UsageError
+from resgen.lower.litert.write import FILE
 from resgen.options.group import Group
 from resgen.words.numbers import count, size
 from resgen.words.progress import Progress
@@ -15,8 +16,6 @@ from resgen.words.progress import Progress
 if TYPE_CHECKING:
     from resgen.artifact.ready import Made, Ready
     from resgen.lower.litert.write import Plan
-
-FILE: Final = "model.tflite"
 
 
 @dataclass(frozen=True, kw_only=True)

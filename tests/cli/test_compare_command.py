@@ -117,6 +117,17 @@ def test_two_of_one_name_are_told_apart(run, here, told):
     assert "mine (B) and mine (A) are equal within the floor" in both.stdout
 
 
+def test_one_network_is_compared_on_two_engines(run, here, told):
+    told(EQUAL)
+    engines = ("--runtime", "onnxruntime", "--runtime", "stand_in_engines.named")
+    done = run("compare", "mine.json", "mine.json", *engines)
+    assert "mine stand_in_engines.named and mine onnxruntime are equal" in done.stdout
+    found = run("compare", "mine.json", "mine.json", *engines, "--json")
+    sides = [json.loads(found.stdout)[side]["runtime"] for side in "ab"]
+    assert sides == ["onnxruntime", "stand_in_engines.named"]
+    assert run("compare", "mine.json", "mine.json", *engines, *engines).exit_code == 2
+
+
 @pytest.mark.slow
 def test_what_is_measured_gives_the_verdict(run, files, monkeypatch):
     measure_here(monkeypatch)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import resgen
 from resgen.errors import ResgenError, UsageError
@@ -59,6 +60,45 @@ def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="float32, not in fp16"):
         resgen.export(SPEC, tmp_path / "out", to="litert", precision="fp16")
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_are_told_alike_and_by_no_other_file(tmp_path: Path) -> None:
+    made = resgen.export(SPEC, tmp_path / "out", to="litert", verify=False)
+    noise = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), np.uint8)
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    wanted, found = (
+        [
+            (each.label, each.probability)
+            for picture in resgen.predict(
+                made.folder, sorted(tmp_path.glob("*.png")), runtime=runtime
+            ).predictions
+            for each in picture.found
+        ]
+        for runtime in ("onnxruntime", "litert")
+    )
+    assert [label for label, _ in found] == [label for label, _ in wanted]
+    np.testing.assert_allclose(
+        [score for _, score in found], [score for _, score in wanted], atol=1e-5
+    )
+    with pytest.raises(ResgenError, match="has no file that PyTorch opens"):
+        resgen.predict(made.folder, tmp_path / "0.png", runtime="torch")
+    (made.folder / "model.tflite").write_bytes(b"another")
+    for ask in (
+        lambda: resgen.predict(made.folder, tmp_path / "0.png", runtime="litert"),
+        lambda: resgen.profile(made.folder, runtime="litert", time=0.1),
+    ):
+        with pytest.raises(ResgenError, match="its SHA-256 differs"):
+            ask()
+
+
+@pytest.mark.slow
+def test_a_spec_is_measured_without_an_export(tmp_path: Path) -> None:
+    done = resgen.profile(SPEC, runtime="litert", time=0.2)
+    (run,) = done.record.runs
+    assert run.error is None
+    assert run.summary is not None
+    assert run.model_bytes is not None
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "precision": st.just("fp16"),
         "shape": st.just([("x", (3, 8, 8))]),
         "threads": st.integers(1, 64),
-        "runtime": st.sampled_from(["torch", "onnxruntime"]),
+        "runtime": st.lists(st.sampled_from(["torch", "onnxruntime"]), max_size=2),
         "batch": st.integers(1, 64),
         "mode": st.sampled_from(["latency", "compute", "end-to-end"]),
         "time": st.floats(1, 86400),

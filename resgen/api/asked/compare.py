@@ -15,10 +15,11 @@ from resgen.options.kinds import choice, number, path, text, whole
 class Comparing(Measuring):
     """How two networks are measured beside each other, and what fails a build."""
 
-    runtime: str | None = option(
+    runtime: tuple[str, ...] = option(
         "--runtime",
         text("NAME"),
-        "What runs both.",
+        "What runs both; given twice, what runs A and what runs B.",
+        repeated=True,
         shown="onnxruntime; tensorrt for engines",
     )
     batch: int = option("--batch", whole(), "The batch size.", default=1)
@@ -54,3 +55,9 @@ class Comparing(Measuring):
         short="-o",
         shown="none",
     )
+
+    def refuse(self) -> None:
+        """Two networks are run by two engines at most."""
+        super().refuse()
+        if len(self.runtime) > 2:
+            raise self.refused("{runtime} is for A and for B, and three are given")

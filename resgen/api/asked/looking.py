@@ -94,8 +94,14 @@ class Verifying(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Predicting(Group):
-    """What is told of a picture, and whether it is drawn."""
+    """What is told of a picture, by what runs it, and whether it is drawn."""
 
+    runtime: str = option(
+        "--runtime",
+        text("NAME"),
+        "What runs the network.",
+        default="onnxruntime",
+    )
     top: int | None = option(
         "--top",
         whole(),

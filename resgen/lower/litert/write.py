@@ -24,6 +24,7 @@ from resgen.lower.litert.values import Constant, Tensor
 from resgen.lower.litert.walk import Operation, Walk
 from resgen.weights.evaluate import Weights, np_dtype
 
+FILE: Final = "model.tflite"
 #: Where buffers begin, as LiteRT's kernels want it.
 ALIGNED: Final = 16
 #: The order of each end's axes, among what the file says of itself.

@@ -116,8 +116,9 @@ def counted(known: Accuracy) -> str:
 
 def facts(found: Comparison) -> str:
     """How it was measured, in a line."""
+    runtimes = " and ".join(dict.fromkeys([found.a.runtime, found.b.runtime]))
     told = [
-        f"{found.b.runtime} on {found.device}" if found.device else found.b.runtime,
+        f"{runtimes} on {found.device}" if found.device else runtimes,
         f"batch {found.batch}" if found.batch else "",
         found.mode or "",
         count(found.threads, "thread")
