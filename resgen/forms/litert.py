@@ -102,8 +102,15 @@ def _plan(made: Made) -> Plan:
 
     if made.wishes.dynamic:
         raise UsageError(f"{FILE} has inputs of one size")
+    if made.wishes.camera:
+        raise UsageError(f"{FILE} takes pictures that are prepared")
     told = metadata_of(made.source, made.wishes)
-    return derive(made.file_graph, batch=made.wishes.batch, metadata=told)
+    return derive(
+        made.file_graph,
+        batch=made.wishes.batch,
+        metadata=told,
+        spec=made.source.spec,
+    )
 
 
 def _prove(made: Made, plan: Plan) -> str:

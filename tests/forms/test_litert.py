@@ -59,6 +59,8 @@ def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
     assert str(refused.value).count("pools have no dilation, for max_pool in stem") == 2
     with pytest.raises(UsageError, match="float32, not in fp16"):
         resgen.export(SPEC, tmp_path / "out", to="litert", precision="fp16")
+    with pytest.raises(UsageError, match="takes pictures that are prepared"):
+        resgen.export(SPEC, tmp_path / "out", to="litert", camera=(32, 32))
     assert not (tmp_path / "out").exists()
 
 

@@ -130,8 +130,6 @@ class Walk:
         graph = self.graph
         first = self.batch or 1
         for given in graph.inputs:
-            if given.type.dtype != "float32":
-                raise Unwritable(f'the input "{given.name}" is {given.type.dtype}')
             shape = (first, *given.type.shape)
             self.inputs[given.name] = self._known[given.name] = self._new(
                 given.name, shape, last(len(shape))

@@ -19,9 +19,11 @@ import numpy as np
 from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import Graph
 from resgen.graph.parts import homes
+from resgen.lower.litert.metadata import NAME, archive, mobile
 from resgen.lower.litert.nodes import NODES, shuffled
 from resgen.lower.litert.values import Constant, Tensor
 from resgen.lower.litert.walk import Operation, Walk
+from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights, np_dtype
 
 FILE: Final = "model.tflite"
@@ -38,13 +40,13 @@ KINDS: Final = {"float32": "FLOAT32", "int32": "INT32"}
 class Plan:
     """A file but for its weights: what it begins with, and what follows at which byte.
 
-    ``values`` are the tensors that operators yield, and ``inputs`` and ``outputs`` the
-    ends by their names.
+    ``tail`` stands behind all numbers.
     """
 
     head: bytes
     numbers: tuple[tuple[int, Constant, str], ...]
     walk: Walk
+    tail: bytes
 
     @property
     def transposes(self) -> int:
@@ -60,6 +62,7 @@ class Plan:
             array = np.ascontiguousarray(constant.make(weights), np_dtype(dtype))
             yield array.tobytes()
             at = offset + array.nbytes
+        yield self.tail
 
 
 def schema_of() -> ModuleType:
@@ -76,11 +79,16 @@ def schema_of() -> ModuleType:
 
 
 def derive(
-    graph: Graph, *, batch: int | None = None, metadata: Mapping[str, str] | None = None
+    graph: Graph,
+    *,
+    batch: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+    spec: Spec | None = None,
 ) -> Plan:
     """What a file of this graph holds; what it cannot hold is refused, all at once.
 
-    ``metadata`` is text that travels in it, by name.
+    ``metadata`` is text that travels in it, by name; of the ``spec`` mobile tools are
+    told what they ask for.
     """
     walk = Walk(graph, schema_of(), NODES, shuffled, batch)
     walk.run()
@@ -98,7 +106,9 @@ def derive(
         )
     numbers = [t.constant for t in walk.tensors if t.constant is not None]
     sizes = [4 * prod(constant.shape) for constant in numbers]
-    told = metadata or {}
+    told = {key: text.encode() for key, text in (metadata or {}).items()}
+    if spec is not None:
+        told[NAME] = mobile(spec, graph)
     length = len(_packed(walk, [ALIGNED] * len(numbers), told))
     offsets = []
     for size in sizes:
@@ -110,13 +120,14 @@ def derive(
         _packed(walk, offsets, told),
         tuple(zip(offsets, numbers, kinds, strict=True)),
         walk,
+        archive(spec.labels, length) if spec is not None and spec.labels else b"",
     )
 
 
 # --- parts ----------------------------------------------------------------------------
 
 
-def _packed(walk: Walk, offsets: list[int], metadata: Mapping[str, str]) -> bytes:
+def _packed(walk: Walk, offsets: list[int], metadata: Mapping[str, bytes]) -> bytes:
     """The flatbuffer, with the numbers of constants at these bytes."""
     import flatbuffers
 
@@ -133,10 +144,11 @@ def _packed(walk: Walk, offsets: list[int], metadata: Mapping[str, str]) -> byte
         for kind, values in ends.items()
     }
     model.buffers, model.metadata = [empty], []
-    for key, text in {**metadata, ENDS: json.dumps(told, sort_keys=True)}.items():
+    told_of_ends = json.dumps(told, sort_keys=True).encode()
+    for key, content in {**metadata, ENDS: told_of_ends}.items():
         entry, held = schema.MetadataT(), schema.BufferT()
         entry.name, entry.buffer = key, len(model.buffers)
-        held.data = np.frombuffer(text.encode(), np.uint8)
+        held.data = np.frombuffer(content, np.uint8)
         model.buffers.append(held)
         model.metadata.append(entry)
     graph = schema.SubGraphT()
