@@ -14,9 +14,9 @@ from resgen.importing.flat import Flat
 BESIDE = ("doc", "$schema", "extends", "set", "scale", "preprocess", "labels")
 
 
-def read(name: str) -> Flat:
-    """A network of the zoo as it was read: no scopes, nothing of training alone."""
-    graph = resgen.expand(resgen.load(name)).inference
+def read(spec: str | dict[str, Any]) -> Flat:
+    """A network as it was read: no scopes, nothing of training alone."""
+    graph = resgen.expand(resgen.load(spec)).inference
     alias: dict[str, str] = {}
     nodes: list[Node] = []
     for node in graph.nodes:

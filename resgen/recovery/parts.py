@@ -287,6 +287,8 @@ def residual(part: Part) -> Part:
     """A sum of a branch and a shortcut as such; any other part as it is."""
     if part.kind != "add" or len(part.bodies) != 2:
         return part
+    if any(body and body[0].kind == "item" for body in part.bodies):
+        return part  # what branches is a list
     bodies = sorted(part.bodies, key=_weight, reverse=True)
     branch, shortcut = bodies
     if any(p.start or p.name for p in walk(shortcut)):

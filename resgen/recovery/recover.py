@@ -23,6 +23,7 @@ from resgen.recovery.explain import constant
 from resgen.recovery.factor import factored, looped, size
 from resgen.recovery.known import definition
 from resgen.recovery.known import named as presets_of
+from resgen.recovery.lanes import listed
 from resgen.recovery.parts import Parts, parts, refolded, sequence, walk
 from resgen.recovery.presets import (
     Presets,
@@ -32,6 +33,7 @@ from resgen.recovery.presets import (
     recognised,
 )
 from resgen.recovery.table import (
+    AMONG,
     Stage,
     Table,
     Unit,
@@ -42,7 +44,7 @@ from resgen.recovery.table import (
     table,
     undilated,
 )
-from resgen.recovery.unify import OPTIONAL, template
+from resgen.recovery.unify import OPTIONAL, optional, template
 from resgen.recovery.write import (
     NO_NORM,
     Defaults,
@@ -79,10 +81,21 @@ def design(flat: Flat) -> dict[str, Any]:
     It gives :func:`~resgen.graph.identity.identity` and the names of parameters of the
     graph; where no more is understood it is the plain list of operators.
     """
-    for made in _Found(flat.graph).designs():
-        if met(flat.graph, made):
-            return shortened(made, flat.graph)
-    return flat_spec(flat)
+    several = listed(flat.graph)
+    found = [
+        _designed(flat.graph, seen)
+        for seen in (flat.graph, several)
+        if seen is not None
+    ]
+    return min((made for made in found if made), key=size, default=flat_spec(flat))
+
+
+def _designed(graph: Graph, seen: Graph) -> dict[str, Any] | None:
+    """The best design of a graph, as it is ``seen``; None where there is none."""
+    for made in _Found(seen).designs():
+        if met(graph, made):
+            return shortened(made, graph)
+    return None
 
 
 def shortened(spec: dict[str, Any], graph: Graph) -> dict[str, Any]:
@@ -595,8 +608,12 @@ class Assembly:
             names.append("stride")
         beside = self._beside([at for at, _ in there])
         writer = Writer(uses, self.defaults, names=names, beside=beside)
+        made = template([u.body for _, _, u in placed])
+        missing, total = optional(made)
+        if missing > AMONG * total:
+            return None
         try:
-            body = writer.body(template([u.body for _, _, u in placed]))
+            body = writer.body(made)
         except Unwritten:
             return None
         if not writer.params and not writer.taken:
@@ -679,12 +696,18 @@ def fit(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
     if len(set(texts)) == 1:
         return texts[0]
     split = [re.split(r"(\d+)", text) for text in texts]
-    if len({(len(each), *each[::2]) for each in split}) > 1:
+    if len({len(each) for each in split}) > 1:
         return _spelled(texts, known)
     made = ""
-    for column in zip(*split, strict=True):
+    for at, column in enumerate(zip(*split, strict=True)):
         if len(set(column)) == 1:
             made += column[0]
+            continue
+        if at % 2 == 0:
+            text = _first(column, known)
+            if text is None:
+                return _spelled(texts, known)
+            made += text
             continue
         numbers = [int(c) for c in column]
         if any(str(v) != c for v, c in zip(numbers, column, strict=True)):
@@ -694,6 +717,16 @@ def fit(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
             return _spelled(texts, known)
         made += f"{{{found}}}"
     return made
+
+
+def _first(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
+    """A template of two texts, one for where a number is 0, the other elsewhere."""
+    for name, values in known.items():
+        first = {text for text, v in zip(texts, values, strict=True) if v == 0}
+        others = {text for text, v in zip(texts, values, strict=True) if v > 0}
+        if len(first) == len(others) == 1:
+            return f"{{'{others.pop()}' if {name} > 0 else '{first.pop()}'}}"
+    return None
 
 
 def _affine(numbers: Sequence[int], known: Mapping[str, Sequence[int]]) -> str | None:

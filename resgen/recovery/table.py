@@ -176,6 +176,8 @@ def _row(
 
 def _opened(kind: _Kind, part: Part) -> bool:
     """Whether the sequence holds units and is none."""
+    if _listed(part):
+        return any(number(each.path) is not None for each in part.bodies[0])
     if number(part.path) is None and _several(part):
         return True
     inner = [each for each in part.bodies[0] if number(each.path) is not None]
@@ -184,6 +186,12 @@ def _opened(kind: _Kind, part: Part) -> bool:
     if kind.merges:
         return False
     return bool(kind.inner) and kind.owned <= kind.inner
+
+
+def _listed(part: Part) -> bool:
+    """Whether a sequence yields several values."""
+    last = part.bodies[0][-1]
+    return last.kind == "list" or (last.kind == "seq" and _listed(last))
 
 
 def _merged(part: Part) -> bool:

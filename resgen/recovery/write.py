@@ -196,6 +196,8 @@ class Writer:
         elif kind == "outputs":
             bodies = [self._branch(body, present) for body in slot.bodies]
             made = {kind: dict(zip(slot.one.labels, bodies, strict=True))}
+        elif kind == "item" and constant(slot.vector("at")):
+            return {"item": slot.one.attributes["at"]}
         else:
             made = {"op": kind}
         if slot.path:

@@ -112,6 +112,8 @@ def test_what_is_recovered_can_be_read(name: str) -> None:
         (["6", "7", "9", "10"], {"block": [0, 1, 2, 3], "stage": [0, 0, 1, 1]},
          "{block + stage + 6}"),
         (["3a", "3b", "4a"], {"block": [0, 1, 2]}, "{'334'[block]}{'aba'[block]}"),
+        (["layer1", "stage2", "stage3"], {"stage": [0, 1, 2]},
+         "{'stage' if stage > 0 else 'layer'}{stage + 1}"),
         (["conv", "block2"], {"index": [0, 1]}, None),
     ],
 )  # fmt: skip
@@ -119,6 +121,80 @@ def test_names_are_fitted(
     texts: list[str], known: dict[str, list[int]], template: str | None
 ) -> None:
     assert fit(texts, known) == template
+
+
+def test_values_that_run_side_by_side_come_back_as_lists() -> None:
+    body = [
+        {
+            "list": {
+                "for": "i",
+                "in": 2,
+                "as": "branches.{i}",
+                "body": [
+                    {"item": "i"},
+                    {"use": "basic", "with": {"width": "8 * 2 ** i"}},
+                ],
+            }
+        },
+        {
+            "list": [
+                [
+                    {
+                        "add": [
+                            {"item": 0},
+                            [
+                                {"item": 1},
+                                {
+                                    "op": "conv",
+                                    "as": "fuse.0.conv",
+                                    "out": 8,
+                                    "kernel": 1,
+                                },
+                                {"op": "upsample", "factor": 2},
+                            ],
+                        ]
+                    },
+                    "act",
+                ],
+                [
+                    {
+                        "add": [
+                            {"item": 1},
+                            [
+                                {"item": 0},
+                                {
+                                    "op": "conv",
+                                    "as": "fuse.1.conv",
+                                    "out": 16,
+                                    "kernel": 3,
+                                    "stride": 2,
+                                },
+                            ],
+                        ]
+                    },
+                    "act",
+                ],
+            ]
+        },
+    ]
+    conv = {"op": "conv", "out": 8, "kernel": 3}
+    spec = {"resgen": 1, "name": "lanes", "input": [3, 16, 16],
+            "stem": [{**conv, "as": "conv"},
+                     {"list": [{**conv, "as": "start.0"},
+                               {**conv, "as": "start.1", "out": 16, "stride": 2}]}],
+            "defaults": {"block": "exchange"},
+            "names": {"stage": "stage{stage}"},
+            "stages": [{"depth": 2}, {"depth": 2}],
+            "blocks": {"exchange": {"body": body}},
+            "head": [{"list": [[{"item": 0}, "global_pool"],
+                               [{"item": 1}, "global_pool"]]},
+                     {"concat": [[]]}, {"op": "flatten"},
+                     {"op": "linear", "as": "fc", "out": 10}]}  # fmt: skip
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert [stage["depth"] for stage in made["stages"]] == [2, 2]
+    assert json.dumps(made).count('"list"') == 3  # of the stem, and two of the block
 
 
 def test_what_differs_by_numbers_alone_is_said_once() -> None:
