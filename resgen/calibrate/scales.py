@@ -10,6 +10,7 @@ from resgen.graph.ir import Graph, Node
 from resgen.ops.quantize import Quantize
 from resgen.ops.types import LEAST_SCALES, RANGES, Apply
 from resgen.weights.evaluate import Array, Weights
+from resgen.weights.initialize import initialize
 
 
 def quantized_values(graph: Graph) -> tuple[str, ...]:
@@ -24,7 +25,8 @@ def scales(graph: Graph, ranges: Ranges) -> dict[str, Array]:
 
     Values that share a scale are covered together. With a zero point the range goes
     from least to greatest (and includes 0, so that padding is exact), else it is
-    symmetric. A value that is 0 throughout gets the scale 1.
+    symmetric. A value that is 0 throughout gets the scale 1; a scale that is not
+    trained is what the graph says.
     """
     reach: dict[str, tuple[float, float]] = {}
     for node in graph.nodes:
@@ -36,14 +38,20 @@ def scales(graph: Graph, ranges: Ranges) -> dict[str, Array]:
     for node in graph.nodes:
         if not isinstance(node.op, Quantize) or f"{node.owner}.scale" in found:
             continue
+        stated = graph.parameter[f"{node.owner}.scale"]
+        if not stated.trainable:
+            point = graph.parameter[f"{node.owner}.zero_point"]
+            found |= initialize((stated, point), 0)
+            continue
         least, greatest = reach[node.owner]
-        _, top = RANGES[node.op.to]
+        bottom, top = RANGES[node.op.to]
+        steps = top - bottom if node.op.zero_point else top
         span = greatest - least if node.op.zero_point else max(-least, greatest)
-        scale = max(span / top, _least(node)) if span else 1.0
+        scale = max(span / steps, _least(node)) if span else 1.0
         found[f"{node.owner}.scale"] = np.array(scale, np.float32)
         if node.op.zero_point:
-            point = np.rint(-least / scale).clip(*RANGES[node.op.to])
-            found[f"{node.owner}.zero_point"] = np.array(point, node.op.to)
+            shift = (bottom + np.rint(-least / scale)).clip(bottom, top)
+            found[f"{node.owner}.zero_point"] = np.array(shift, node.op.to)
     return found
 
 

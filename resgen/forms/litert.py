@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resgen.artifact.form import Finish, Form, Job
@@ -16,6 +17,7 @@ from resgen.words.progress import Progress
 if TYPE_CHECKING:
     from resgen.artifact.ready import Made, Ready
     from resgen.lower.litert.write import Plan
+    from resgen.weights.evaluate import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,8 @@ def make(
         f"{size((ready.folder / FILE).stat().st_size)}",
     )
     if proven and made.wishes.verify:
-        job.progress.say("proof", _prove(made, plan))
+        for line in _prove(made, plan):
+            job.progress.say("litert", line)
     return found, {"operators": operators, "transposes": plan.transposes}
 
 
@@ -70,16 +73,21 @@ def verify(
     except MissingComponent as missing:
         progress.say("litert", f"not run: {missing.message}")
         return {"litert": None}
-    progress.say("litert", said)
-    return {"litert": said}
+    for line in said:
+        progress.say("litert", line)
+    return {"litert": "; ".join(said)}
 
 
 # --- parts ----------------------------------------------------------------------------
 
 
 def _check(job: Job) -> None:
-    if {*job.precisions} - {"fp32"}:
-        raise UsageError(f"{FILE} is written in float32, not in {job.precisions[-1]}")
+    for precision in {*job.precisions} - {"fp32", "fp16", "int8"}:
+        raise UsageError(
+            f"LiteRT has no kernels of {precision}",
+            hint="give another {precision}: int8, or fp16, which stores weights in 16 "
+            "bits and computes in float32",
+        )
     if job.choices:
         raise ResgenError(
             "LiteRT has no operator for what chooses among boxes\n"
@@ -98,6 +106,8 @@ def _network(ready: Ready) -> Made:
 
 def _plan(made: Made) -> Plan:
     from resgen.artifact.metadata import metadata_of
+    from resgen.graph.passes.inference import for_inference
+    from resgen.graph.precision import precisions
     from resgen.lower.litert.write import derive
 
     if made.wishes.dynamic:
@@ -105,16 +115,25 @@ def _plan(made: Made) -> Plan:
     if made.wishes.camera:
         raise UsageError(f"{FILE} takes pictures that are prepared")
     told = metadata_of(made.source, made.wishes)
+    graph, half = made.file_graph, set()
+    if "fp16" in made.precisions and "int8" not in made.precisions:
+        # It computes in float32, so its graph has no types but that.
+        graph = for_inference(made.graph)
+        each = precisions(graph, made.lowered.wanted)
+        half = {name for name, precision in each.items() if precision == "fp16"}
     return derive(
-        made.file_graph,
+        graph,
         batch=made.wishes.batch,
         metadata=told,
         spec=made.source.spec,
+        half=half,
     )
 
 
-def _prove(made: Made, plan: Plan) -> str:
+def _prove(made: Made, plan: Plan) -> list[str]:
     """Prove it; what was compared, in words."""
+    if made.precisions != ("fp32",):
+        return _prove_low(made, plan)
     from resgen.proof.litert import prove_litert
 
     found = prove_litert(
@@ -125,11 +144,47 @@ def _prove(made: Made, plan: Plan) -> str:
         made.weights,
         made.inputs(max(2, made.wishes.batch or 0)),
     )
-    return (
+    return [
         f"{count(found.operators, 'operator')} equal PyTorch's float64 but for "
         "rounding; outputs of the reference kernels and of XNNPACK within "
         f"{found.relative:.1e} of their range"
-    )
+    ]
+
+
+def _prove_low(made: Made, plan: Plan) -> list[str]:
+    """The same of a low precision, and what it costs by XNNPACK's kernels."""
+    from resgen.artifact.judged import probe_weights
+    from resgen.artifact.judging import with_statistics
+    from resgen.files.aside import temporary_folder
+    from resgen.proof.litert import prove_low
+    from resgen.proof.tolerance import decibel_text, judge, output_text
+    from resgen.runtime.litert import LiteRtSession
+
+    narrowest, fresh = made.lowered.narrowest, made.source.fresh
+    lowered = with_statistics(made.lowered) if fresh else made.lowered
+    with temporary_folder() as folder:
+        file = Path(folder) / FILE
+
+        def write(weights: Weights) -> Path:
+            with file.open("wb") as out:
+                out.writelines(plan.pieces(weights))
+            return file
+
+        probes = probe_weights(made.lowered)
+        batch = made.inputs(made.wishes.batch or 1)
+        number, apart = prove_low(plan, write(probes), probes, batch, narrowest)
+        with LiteRtSession(write(lowered.weights)) as session:
+            accuracy = lowered.measured(session)
+    if not fresh:
+        judge(accuracy, narrowest)
+    rounding = "a step" if narrowest == "int8" else "rounding"
+    return [
+        f"{count(number, 'operator')} equal PyTorch's float64 but for {rounding}; "
+        "outputs of the reference kernels and of XNNPACK differ by noise "
+        f"{decibel_text(apart)} below them",
+        f"{accuracy.judge}, {narrowest} against float32: noise "
+        f"{decibel_text(accuracy.snr)} below {output_text(accuracy)}",
+    ]
 
 
 FORM = Form(
@@ -139,5 +194,6 @@ FORM = Form(
     verify,
     again,
     opens={"litert": FILE},
+    consumers=("litert",),
     of_file=False,
 )

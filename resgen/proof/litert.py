@@ -5,6 +5,11 @@ very numbers that it reads in the file, is held against PyTorch's float64, as an
 file's nodes are (:mod:`resgen.proof.local`). Then the whole is run with the reference
 kernels and with XNNPACK's, on probe parameters and on those that ship, and both have to
 give PyTorch's outputs.
+
+Of a low precision the operators are those of the graph that the file was written of,
+with the numbers that it holds. An integer kernel rounds by a multiplier of 31 bits, so
+it may take the step beside the nearest; both sets of kernels then differ by as much, in
+every operator, and their outputs by less than the precision may cost.
 """
 
 from __future__ import annotations
@@ -14,14 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph, Node
-from resgen.lower.litert.values import Tensor
+from resgen.lower.litert.values import Constant, Tensor
 from resgen.lower.litert.write import Plan
-from resgen.proof.compare import Agreement, Recorded, compare_outputs
+from resgen.ops.dequantize import Dequantize
+from resgen.proof.accuracy import Tally
+from resgen.proof.compare import Agreement, Departure, Recorded, compare_outputs
 from resgen.proof.gate import exactly, probed
-from resgen.proof.local import Judge
+from resgen.proof.local import Judge, by_operands, exact_operand
 from resgen.proof.probe import draw
+from resgen.proof.tolerance import LEAST_SNR
 from resgen.proof.walk import Leaves
 from resgen.runtime.base import Array
 from resgen.runtime.litert import LiteRtSession
@@ -79,6 +89,61 @@ def prove_litert(
     return Proven(len(shares), max(shares, default=0.0), tuple(agreed))
 
 
+def prove_low(
+    plan: Plan, file: Path, weights: Weights, batch: Array, precision: str
+) -> tuple[int, float]:
+    """Prove that ``file``, of these weights, computes its graph in a low precision.
+
+    ``weights`` hold the scales. Returns how many operators were compared, and how far
+    what both sets of kernels give out exceeds its difference, in dB.
+    """
+    import torch
+
+    graph = plan.walk.graph
+
+    made = {o.output: o.code for o in plan.walk.operations}
+
+    halved = {
+        stored.constant.root
+        for stored in plan.walk.tensors
+        if stored.constant is not None and stored.dtype == "float16"
+    }
+
+    def slack(node: Node) -> int:
+        value = plan.walk.values[node.name]
+        own = isinstance(value, Tensor) and made[value.index] == "QUANTIZE"
+        return 0 if own else 1
+
+    def operand(node: Node, role: str) -> Array | None:
+        found = dict(node.operands).get(role)
+        if found is None:
+            return None
+        exact = exact_operand(found, weights)
+        return exact.astype(np.float16) if found in halved else exact
+
+    with torch.no_grad():
+        judge = Judge(
+            graph, by_operands(graph, operand), operand, lambda _: 0.0,
+            file="LiteRT file", slack=slack,
+        )  # fmt: skip
+        values = _values(graph, plan, file, weights, batch)
+        judge.all({name: name for name in plan.walk.values}, values, batch)
+    apart = Tally({})
+    feeds = {graph.inputs[0].name: batch}
+    with LiteRtSession(file, reference=True) as plain, LiteRtSession(file) as fast:
+        outputs = fast.run(feeds)
+        for name, value in plain.run(feeds).items():
+            apart.add_output(name, value, outputs[name])
+    found = apart.accuracy("XNNPACK")
+    if not found.snr >= LEAST_SNR[precision]:
+        raise Departure(
+            found.output,
+            f"the reference kernels and XNNPACK differ by noise {found.snr:.1f} dB "
+            f'below "{found.output}"; {LEAST_SNR[precision]:.0f} dB are wanted',
+        )
+    return len(judge.shares), found.snr
+
+
 # --- parts ----------------------------------------------------------------------------
 
 
@@ -108,28 +173,39 @@ def _operators(
     batch: Array,
 ) -> list[float]:
     """What each operator used of what rounding explains."""
-    graph = leaves.graph
-    values: dict[str, Array] = {}
-    tensors: dict[str, str] = {}
-    walk = plan.walk
-    with LiteRtSession(file, reference=True, kept=True) as session:
-        session.run({graph.inputs[0].name: batch})
-        for name, end in walk.outputs.items():
-            values[name] = end.logical(session.value(end.index))
-        absorbed = {node.name: node.absorbed for node in folded.nodes}
-        for name, value in walk.values.items():
-            known = (absorbed[name] or (name,))[-1]
-            tensors[known] = f"/{known}"
-            values[f"/{known}"] = (
-                value.logical(session.value(value.index))
-                if isinstance(value, Tensor)
-                else value.make(weights)
-            )
+    absorbed = {node.name: node.absorbed for node in folded.nodes}
+    found = _values(leaves.graph, plan, file, weights, batch)
+    values = {(absorbed.get(name) or (name,))[-1]: v for name, v in found.items()}
 
     def operand(node: Node, role: str) -> Array | None:
         found = dict(node.operands).get(role)
         return None if found is None else evaluate(found, weights)
 
-    judge = Judge(graph, leaves.exact, operand, lambda _: 0.0, file="LiteRT file")
-    judge.all(tensors, values, batch)
+    judge = Judge(
+        leaves.graph, leaves.exact, operand, lambda _: 0.0, file="LiteRT file"
+    )
+    judge.all({name: name for name in values}, values, batch)
     return judge.shares
+
+
+def _values(
+    graph: Graph, plan: Plan, file: Path, weights: Weights, batch: Array
+) -> dict[str, Array]:
+    """What the reference kernels yield, by operator, and the outputs."""
+    walk = plan.walk
+    values: dict[str, Array] = {}
+    with LiteRtSession(file, reference=True, kept=True) as session:
+        session.run({graph.inputs[0].name: batch})
+        for name, value in (*walk.values.items(), *walk.outputs.items()):
+            if isinstance(value, Constant):
+                values[name] = value.make(weights)
+                continue
+            values[name] = value.logical(session.value(value.index))
+            node = graph.node.get(name)
+            if node is not None and isinstance(node.op, Dequantize) and value.steps:
+                scale, point = (
+                    each.make(weights).astype(np.float32)
+                    for each in (value.steps.scale, value.steps.point)
+                )
+                values[name] = (values[name] - point) * scale
+    return values

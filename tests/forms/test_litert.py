@@ -57,8 +57,8 @@ def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(ResgenError) as refused:
         resgen.export(spec, tmp_path / "out", to="litert", verify=False)
     assert str(refused.value).count("pools have no dilation, for max_pool in stem") == 2
-    with pytest.raises(UsageError, match="float32, not in fp16"):
-        resgen.export(SPEC, tmp_path / "out", to="litert", precision="fp16")
+    with pytest.raises(UsageError, match="LiteRT has no kernels of bf16"):
+        resgen.export(SPEC, tmp_path / "out", to="litert", precision="bf16")
     with pytest.raises(UsageError, match="takes pictures that are prepared"):
         resgen.export(SPEC, tmp_path / "out", to="litert", camera=(32, 32))
     assert not (tmp_path / "out").exists()
@@ -101,6 +101,107 @@ def test_a_spec_is_measured_without_an_export(tmp_path: Path) -> None:
     assert run.error is None
     assert run.summary is not None
     assert run.model_bytes is not None
+
+
+#: Of each kind of operator that 8 bits have a rule for.
+MIXED: dict[str, Any] = {
+    **SPEC,
+    "stem": [
+        SPEC["stem"],
+        {"op": "conv", "out": 16, "kernel": 3, "groups": 8},
+        {"op": "act", "type": "silu"},
+        {"op": "max_pool", "kernel": 3, "stride": 2, "padding": 1},
+        {
+            "concat": [
+                [{"op": "conv", "out": 8, "kernel": 1}, {"op": "act", "type": "gelu"}],
+                {"op": "avg_pool", "kernel": 3, "stride": 1, "padding": 1},
+                [{"op": "conv", "out": 8, "kernel": 3}, {"op": "act", "type": "relu"}],
+            ],
+        },
+    ],
+}
+
+
+def test_whole_numbers_are_those_of_the_specification(tmp_path: Path) -> None:
+    """ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec"""
+    from ai_edge_litert.schema_py_generated import (
+        BuiltinOperator,
+        Model,
+        ModelT,
+        TensorType,
+    )
+
+    options: dict[str, Any] = {"precision": "int8", "verify": False, "seed": 3}
+    made = resgen.export(MIXED, tmp_path / "out", to="litert", **options)
+    read = Model.GetRootAs((made.folder / "model.tflite").read_bytes())
+    model = ModelT.InitFromObj(read)
+    (graph,) = model.subgraphs
+    names = {v: k for k, v in vars(BuiltinOperator).items()}
+    seen = set()
+
+    def scale(index: int) -> tuple[float, int]:
+        held = graph.tensors[index].quantization
+        assert (len(held.scale), graph.tensors[index].type) == (1, TensorType.INT8)
+        return float(held.scale[0]), int(held.zeroPoint[0])
+
+    for operator in graph.operators:
+        code = names[model.operatorCodes[operator.opcodeIndex].builtinCode]
+        first, *rest = operator.inputs
+        (out,) = operator.outputs
+        seen.add(code)
+        if code in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            weight, bias = (graph.tensors[i] for i in rest)
+            axis = weight.quantization.quantizedDimension
+            assert axis == (3 if code.startswith("DEPTH") else 0)
+            assert len(weight.quantization.scale) == weight.shape[axis]
+            assert (weight.type, bias.type) == (TensorType.INT8, TensorType.INT32)
+            assert not any(weight.quantization.zeroPoint)
+            assert not any(bias.quantization.zeroPoint)
+            products = scale(first)[0] * weight.quantization.scale
+            np.testing.assert_allclose(bias.quantization.scale, products, 1e-6)
+        elif code == "LOGISTIC":
+            assert scale(out) == (1 / 256, -128)
+        elif code in ("CONCATENATION", "MAX_POOL_2D", "PAD", "RESHAPE"):
+            inputs = operator.inputs if code == "CONCATENATION" else [first]
+            assert {scale(index) for index in inputs} == {scale(out)}
+    assert {"CONV_2D", "LOGISTIC", "MUL", "CONCATENATION", "MAX_POOL_2D"} <= seen
+    assert {"GELU", "QUANTIZE", "DEQUANTIZE", "MEAN"} <= seen
+    ends = {graph.tensors[i].type for i in (*graph.inputs, *graph.outputs)}
+    assert ends == {TensorType.FLOAT32}
+
+
+def test_sixteen_bits_are_of_weights_alone(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"verify": False, "seed": 3, "to": "litert"}
+    wider = {**SPEC, "stages": [{"block": "basic", "width": 64, "depth": 1}]}
+    wide, half = (
+        resgen.export(wider, tmp_path / name, precision=name, **options).folder
+        for name in ("fp32", "fp16")
+    )
+    assert (half / "model.tflite").stat().st_size < 0.6 * (
+        wide / "model.tflite"
+    ).stat().st_size
+    from ai_edge_litert.interpreter import Interpreter
+
+    x = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype(np.float32)
+    outputs = []
+    for folder in (wide, half):
+        runner = Interpreter(str(folder / "model.tflite")).get_signature_runner()
+        outputs.append(runner(input=x)["output"])
+    assert outputs[1].dtype == np.float32
+    apart = np.abs(outputs[0] - outputs[1]).max() / np.abs(outputs[0]).max()
+    assert 0 < apart < 1e-2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_a_low_precision_is_proven(tmp_path: Path, precision: str) -> None:
+    said: list[str] = []
+    made = resgen.export(
+        MIXED, tmp_path / "out", to="litert", precision=precision, progress=said.append
+    )
+    assert any("equal PyTorch's float64 but for" in line for line in said)
+    assert any(f"LiteRT, {precision} against float32" in line for line in said)
+    assert resgen.verify(made.folder).unproven == ()
 
 
 @pytest.mark.slow

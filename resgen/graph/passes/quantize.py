@@ -10,17 +10,17 @@ Jacob et al. 2018 for the scheme, Nagel et al. 2021 (arXiv:2106.08295) for where
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
 from resgen.graph.ir import Graph, Node, Parameter
-from resgen.graph.placement.base import Placement, Port, is_weighted
+from resgen.graph.placement.base import Placement, Wiring, is_weighted
 from resgen.ops.base import Op
 from resgen.ops.conv import Conv
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.linear import Linear
 from resgen.ops.quantize import Quantize
-from resgen.ops.types import Apply, DType, Operand, TensorType
+from resgen.ops.types import Apply, Constant, DType, Operand, TensorType
 
 #: The greatest number of each type that weights are quantised to.
 WEIGHTS: Mapping[str, tuple[DType, int]] = {
@@ -49,8 +49,7 @@ def quantize(
         if precisions[node.name] in WEIGHTS
         and placement.suits(graph, node, precisions[node.name])
     }
-    ports = frozenset(placement.reads(graph, chosen))
-    return _Quantizing(graph, placement, precisions, ports, reduce_range).run(chosen)
+    return _Quantizing(graph, placement, precisions, chosen, reduce_range).run()
 
 
 class _Quantizing:
@@ -59,24 +58,27 @@ class _Quantizing:
         graph: Graph,
         placement: Placement,
         precisions: Mapping[str, str],
-        ports: frozenset[Port],
+        chosen: Set[str],
         reduce_range: bool,
     ) -> None:
         self.graph = graph
         self.placement = placement
         self.precisions = precisions
-        self.ports = ports
+        self.chosen = chosen
         self.reduce_range = reduce_range
-        readers = {n.name: n for n in graph.nodes}
+        self.ports = frozenset(placement.reads(graph, chosen))
+        self.given_out = frozenset(placement.gives(graph, chosen))
         #: The type that each quantised value has.
         self.types: dict[str, DType] = {}
-        for name, port in sorted(ports):
-            node = readers[name]
+        for name, port in sorted(self.ports):
+            node = graph.node[name]
             self.types.setdefault(node.inputs[port], self._activation(node))
+        for value in sorted(self.given_out):
+            self.types.setdefault(value, self._activation(graph.node[value]))
         self.owners = self._shared_scales()
         self.parameters: dict[str, Parameter] = {}
 
-    def run(self, chosen: set[str]) -> Graph:
+    def run(self) -> Graph:
         graph = self.graph
         nodes: list[Node] = []
         for given in graph.inputs:
@@ -92,12 +94,17 @@ class _Quantizing:
                 for port, value in enumerate(node.inputs)
             )
             made = replace(node, inputs=rewired)
-            if node.name in chosen and is_weighted(node):
+            if node.name in self.chosen and is_weighted(node):
                 made = self._with_weight(made, graph.types[node.inputs[0]])
             nodes.append(made)
             nodes.extend(self._quantizer(node))
+        outputs = tuple(
+            (n, f"{self._base(v)}.dequantize" if v in self.given_out else v)
+            for n, v in graph.outputs
+        )
         return replace(
             graph,
+            outputs=outputs,
             nodes=tuple(nodes),
             parameters=(*graph.parameters, *self.parameters.values()),
         )
@@ -113,18 +120,25 @@ class _Quantizing:
 
     def _shared_scales(self) -> dict[str, str]:
         """For each quantised value the one whose quantiser holds its scale."""
-        owners: dict[str, str] = {}
-        for value in (*(i.name for i in self.graph.inputs), *self._made()):
-            owners.setdefault(value, value)
-        for node in self.graph.nodes:
-            if node.op.name in self.placement.alike:
-                before, after = node.inputs[0], node.name
-                if before in self.types and after in self.types:
-                    owners[after] = owners[before]
-        return owners
+        nodes, wiring = self.graph.nodes, Wiring(self.graph)
+        values = (*(i.name for i in self.graph.inputs), *(n.name for n in nodes))
+        owners = {value: value for value in values}
+        fixed = {node.name for node in nodes if self.placement.fixed(node)}
 
-    def _made(self) -> Iterator[str]:
-        return (node.name for node in self.graph.nodes)
+        def share(one: str, other: str) -> None:
+            first, second = owners[one], owners[other]
+            if {one, other} <= self.types.keys() and second not in fixed:
+                owners.update({v: first for v, o in owners.items() if o == second})
+
+        for node in nodes:
+            if node.op.name in self.placement.alike:
+                share(node.inputs[0], node.name)
+            elif node.op.name in self.placement.joined:
+                for value in node.inputs:
+                    # What others read too keeps its own, and is rescaled.
+                    if wiring.alone(value) is node and owners[value] not in fixed:
+                        share(value, node.name)
+        return owners
 
     def _base(self, value: str) -> str:
         """What the names of a value's quantisers begin with.
@@ -151,13 +165,25 @@ class _Quantizing:
         ):
             specs = op.parameters(x)
             names = {spec.role: f"{owner}.{spec.role}" for spec in specs}
+            fixed = self._fixed(self.owners[value])
             for spec in specs:
-                self.parameters[names[spec.role]] = Parameter(
-                    names[spec.role], spec.shape, spec.init, spec.trainable, spec.dtype
+                name_, init = names[spec.role], fixed.get(spec.role, spec.init)
+                free = spec.trainable and not fixed
+                self.parameters[name_] = Parameter(
+                    name_, spec.shape, init, free, spec.dtype
                 )
             operands = tuple(op.operands(names).items())
             x = op.result(x)
             yield Node(name, op, (source,), x, at.scope, at.origin, operands, owner)
+
+    def _fixed(self, owner: str) -> Mapping[str, Constant]:
+        """The scale and zero point by role that a value has whatever it holds."""
+        node = self.graph.node.get(owner)
+        found = None if node is None else self.placement.fixed(node)
+        if found is None:
+            return {}
+        scale, point = found
+        return {"scale": Constant(scale), "zero_point": Constant(point)}
 
     # --- weights ----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ inputs that operators read quantised; the pass that puts quantisers there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from resgen.graph.ir import Graph, Node
@@ -31,8 +31,10 @@ class Placement:
     whether the engine takes a zero point and wants biases of 32 bits. ``passes`` spell
     a folded graph in operators that the engine has quantised kernels of. ``suits`` says
     whether an operator may be quantised at a precision, ``reads`` which inputs are
-    quantised when these operators are, and ``alike`` are operators whose result has the
-    scale of their input.
+    quantised when these operators are, ``gives`` which of the values that are given
+    out. ``alike`` are operators whose result has the scale of their input, ``joined``
+    those that want one scale for their result and all inputs; ``fixed`` is the scale
+    and the zero point that a result has whatever it holds.
     """
 
     name: str
@@ -42,7 +44,10 @@ class Placement:
     integer_bias: bool
     suits: Callable[[Graph, Node, str], bool]
     reads: Callable[[Graph, Set[str]], Iterator[Port]]
+    gives: Callable[[Graph, Set[str]], Iterable[str]] = lambda graph, quantized: ()
     alike: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    fixed: Callable[[Node], tuple[float, int] | None] = lambda node: None
     passes: tuple[Pass, ...] = ()
 
 
@@ -86,3 +91,32 @@ class Wiring:
             if before is not None and self.alone(before.name) is node:
                 return before
         return node
+
+
+def around_kernels(
+    graph: Graph,
+    quantized: Set[str],
+    has_kernel: Callable[[Node], bool],
+    *,
+    given_out: bool = False,
+) -> Iterator[Port]:
+    """The inputs that kernels of 8 bits take, and those that read what they give.
+
+    What is given out is left as it is, unless ``given_out``.
+    """
+    wiring = Wiring(graph)
+
+    def runs(node: Node | None) -> bool:
+        return node is not None and node.name in quantized and has_kernel(node)
+
+    for node in graph.nodes:
+        for port, value in enumerate(node.inputs):
+            if node.op.training_only or (value in wiring.given_out and not given_out):
+                continue
+            if is_clip(node) and wiring.alone(value) is node:
+                # The activation is fused with what feeds it, which yields its result.
+                maker = wiring.maker(value)
+                if maker and (is_weighted(maker) or maker.op.name == "add"):
+                    continue
+            if runs(node) or runs(wiring.source(value)):
+                yield node.name, port

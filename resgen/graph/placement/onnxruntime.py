@@ -12,7 +12,7 @@ from typing import Final
 
 from resgen.graph.ir import Graph, Node
 from resgen.graph.passes.split_silu import split_silu
-from resgen.graph.placement.base import Placement, Port, Wiring, is_clip, is_weighted
+from resgen.graph.placement.base import Placement, Port, around_kernels, is_weighted
 from resgen.ops.act import Act
 
 #: Operators of which ONNX Runtime has a kernel for 8 bits, beside the weighted maps and
@@ -32,23 +32,7 @@ def _suits(graph: Graph, node: Node, precision: str) -> bool:
 
 
 def _reads(graph: Graph, quantized: Set[str]) -> Iterator[Port]:
-    wiring = Wiring(graph)
-    for node in graph.nodes:
-        for port, value in enumerate(node.inputs):
-            if value in wiring.given_out or node.op.training_only:
-                continue
-            if is_clip(node) and wiring.alone(value) is node:
-                # The activation is fused with what feeds it, which yields its result.
-                maker = wiring.maker(value)
-                if maker and (is_weighted(maker) or maker.op.name == "add"):
-                    continue
-            source = wiring.source(value)
-            takes = node.name in quantized and _has_kernel(node)
-            gives = (
-                source is not None and source.name in quantized and _has_kernel(source)
-            )
-            if takes or gives:
-                yield node.name, port
+    return around_kernels(graph, quantized, _has_kernel)
 
 
 PLACEMENT: Final = Placement(

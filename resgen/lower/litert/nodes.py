@@ -321,6 +321,9 @@ def _pad_by(
     rows = np.asarray([sides[axis] for axis in x.order], np.int32)
     inputs: list[Tensor | int] = [x, to.constant(Constant.of(rows))]
     positive = x.positive and value >= 0
+    if x.steps is not None and value == float("-inf"):
+        inputs.append(to.low(-128, x))
+        return to.add("PADV2", inputs, shape, x.order, options="PadV2", places=x.places)
     if value == 0.0:
         return to.add("PAD", inputs, shape, x.order, options="Pad",
                       places=x.places, positive=positive)  # fmt: skip
@@ -392,9 +395,6 @@ def _conv(
         held = weight.transposed((1, 2, 3, 0))
     else:
         held = weight.taken(told, 1).transposed((0, 2, 3, 1))
-    inputs: list[Tensor | int] = [source, to.constant(held)]
-    zeros = Constant.of(np.zeros(out_channels, np.float32))
-    inputs.append(to.constant(zeros if bias is None else bias))
     settings: dict[str, Any] = {
         "padding": padding, "strideH": stride[0], "strideW": stride[1],
         "dilationHFactor": spread[0], "dilationWFactor": spread[1],
@@ -403,7 +403,7 @@ def _conv(
         settings["depthMultiplier"] = multiple
     y = to.add(
         "DEPTHWISE_CONV_2D" if deep else "CONV_2D",
-        inputs,
+        [source, *to.weights(source, held, bias, axis=3 if deep else 0)],
         (flat.shape[0], out_channels, *out),
         last(4),
         version=_version(deep, group, spread),
@@ -434,14 +434,13 @@ def _deep(
     out = _sizes(source.shape[2:], extent, stride, sides[:3], sides[3:])
     source, padding = _padded(to, source, out, extent, stride, sides[:3])
     held = weight.taken(source.places.get(1), 1).transposed((2, 3, 4, 1, 0))
-    zeros = Constant.of(np.zeros(weight.shape[0], np.float32))
     names = ("D", "H", "W")
     settings: dict[str, Any] = {"padding": padding}
     settings |= {f"stride{a}": n for a, n in zip(names, stride, strict=True)}
     settings |= {f"dilation{a}Factor": n for a, n in zip(names, spread, strict=True)}
     return to.add(
         "CONV_3D",
-        [source, to.constant(held), to.constant(zeros if bias is None else bias)],
+        [source, *to.weights(source, held, bias, axis=4)],
         (x.shape[0], weight.shape[0], *out),
         last(5),
         options="Conv3D",
@@ -500,13 +499,12 @@ def _transposed(
     if any(map(any, sides)):
         source = _pad_by(to, flat, ((0, 0), (0, 0), *sides), 0.0)
     held = weight.taken(source.places.get(1), 0).then(("squares", stride), squares)
-    bias = Constant.of(np.zeros(outputs, np.float32))
-    if b is not None:
-        bias = _constant(b, "bias")
-    bias = bias.then(("tile", high * wide), lambda a: np.tile(a, high * wide))
+    bias = None if b is None else _constant(b, "bias")
+    if bias is not None:
+        bias = bias.then(("tile", high * wide), lambda a: np.tile(a, high * wide))
     out = [n - t + 1 for n, t in zip(source.shape[2:], taps, strict=True)]
     y = to.add(
-        "CONV_2D", [source, to.constant(held), to.constant(bias)],
+        "CONV_2D", [source, *to.weights(source, held, bias)],
         (flat.shape[0], outputs * high * wide, *out), last(4),
         options="Conv2D", padding=to.schema.Padding.VALID, strideH=1, strideW=1,
     )  # fmt: skip
@@ -533,11 +531,10 @@ def _mapped(to: Walk, x: Tensor, weight: Constant, bias: Constant | None,
     rest = [a for a in x.order if a != axis]
     x = to.ordered(x, (*rest, axis))
     weight = weight.taken(x.places.get(axis), 1)
-    zeros = Constant.of(np.zeros(weight.shape[0], np.float32))
     shape = tuple(weight.shape[0] if a == axis else n for a, n in enumerate(x.shape))
     return to.add(
         "FULLY_CONNECTED",
-        [x, to.constant(weight), to.constant(zeros if bias is None else bias)],
+        [x, *to.weights(x, weight, bias)],
         shape,
         x.order,
         version=5 if len(x.shape) > 2 else 1,
@@ -863,6 +860,7 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
         return Constant.of(np.concatenate(numbers, axis))
     given = [part for part in parts if isinstance(part, Tensor)]
     sides = [_spread(to, part, given[0]) for part in parts]
+    sides = [to.requantized(side) for side in sides]
     first = max(sides, key=lambda side: prod(side.shape))
     at = axis % len(first.shape)
     others = {a: p for a, p in first.places.items() if a != at}

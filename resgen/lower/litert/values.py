@@ -22,12 +22,25 @@ Places: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """What whole numbers stand for: ``(number - point) * scale``.
+
+    Of a weight or a bias each entry along the stored ``axis`` has its own scale, and
+    ``point`` is 0.
+    """
+
+    scale: Constant
+    point: Constant
+    axis: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """A tensor of the file, read in PyTorch's order.
 
     ``shape`` holds the batch first. ``order`` are the axes as they are stored;
     ``places`` tells of an axis that is shuffled which element each stored one is.
-    ``positive`` says that nothing is below zero.
+    ``positive`` says that nothing is below zero. With ``steps`` it holds 8 bits.
     """
 
     index: int
@@ -35,6 +48,7 @@ class Tensor:
     order: tuple[int, ...]
     places: Mapping[int, Places] = field(default_factory=dict)
     positive: bool = False
+    steps: Steps | None = None
 
     @property
     def stored(self) -> tuple[int, ...]:
@@ -58,12 +72,15 @@ class Constant:
     """Numbers that are known when the file is written, in PyTorch's order.
 
     ``key`` tells one from another without making it: ``make`` computes it of the
-    weights.
+    weights. ``codes`` are the whole numbers that it has in a quantised network, and the
+    scale of each. ``given`` says that its numbers are a parameter's.
     """
 
     key: Any
     shape: tuple[int, ...]
-    make: Callable[[Weights], Array]
+    make: Callable[[Weights], Array] = field(compare=False)
+    codes: tuple[Constant, Constant] | None = field(default=None, compare=False)
+    given: bool = False
 
     @classmethod
     def of(cls, array: Array) -> Constant:
@@ -76,10 +93,24 @@ class Constant:
         """Them, where no weight takes part."""
         return self.make({})
 
+    @property
+    def root(self) -> Any:
+        """The operand that its numbers are, moved about."""
+        key = self.key
+        while isinstance(key, tuple):
+            key = key[0]
+        return key
+
     def then(self, what: Any, function: Callable[[Array], Array]) -> Constant:
         """What a function makes of it that only moves numbers, named ``what``."""
         shape = function(np.broadcast_to(np.float32(0), self.shape)).shape
-        return Constant((self.key, what), shape, lambda w: function(self.make(w)))
+        codes = None
+        if self.codes is not None:
+            numbers, scales = self.codes
+            codes = numbers.then(what, function), scales.then(what, function)
+        return Constant(
+            (self.key, what), shape, lambda w: function(self.make(w)), codes, self.given
+        )
 
     def transposed(self, order: Sequence[int]) -> Constant:
         """With other axes first."""

@@ -3,22 +3,29 @@
 Operators state themselves in ONNX's nodes (:class:`resgen.ops.base.OnnxWriter`), and
 what is written of each of those is in :mod:`resgen.lower.litert.nodes`. So an operator
 that LiteRT lacks is composed as it is for ONNX, and nothing is spelled twice.
+
+Of a quantised graph, what lies between dequantisers and one quantiser is written in 8
+bits, where LiteRT has kernels for all of it; and otherwise in float32, with DEQUANTIZE
+before it and QUANTIZE behind it, which is what the graph says.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
 from resgen.graph.ir import Graph, Node
-from resgen.lower.litert.values import Array, Constant, Places, Tensor, Value
+from resgen.graph.placement.base import is_clip
+from resgen.lower.litert.values import Array, Constant, Places, Steps, Tensor, Value
 from resgen.ops import types
 from resgen.ops.channel_shuffle import ChannelShuffle
+from resgen.ops.dequantize import Dequantize
+from resgen.ops.quantize import Quantize
 from resgen.ops.types import Apply, DType, Operand
 from resgen.weights.evaluate import evaluate, np_dtype, shape_of
 
@@ -27,8 +34,26 @@ from resgen.weights.evaluate import evaluate, np_dtype, shape_of
 OPSET: Final = 21
 
 
+#: Operators whose result has the scale of their input.
+KEEPING: Final = frozenset({
+    "AVERAGE_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "GATHER", "MAX_POOL_2D",
+    "PAD", "PADV2", "REDUCE_MAX", "RESHAPE", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "SPACE_TO_DEPTH", "STRIDED_SLICE", "TRANSPOSE",
+})  # fmt: skip
+#: The versions that brought 8 bits, of all operators that have kernels for them.
+LOW: Final[Mapping[str, int]] = {
+    **dict.fromkeys(KEEPING, 2), "RESHAPE": 1, "ADD": 2, "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 12, "HARD_SWISH": 1, "LEAKY_RELU": 1,
+    "LOGISTIC": 2, "MEAN": 2, "MUL": 2, "QUANTIZE": 1, "RELU": 2, "RELU6": 2, "TANH": 2,
+}  # fmt: skip
+
+
 class Unwritable(Exception):
     """What LiteRT has no operator for, as the end of "NODE: ..."."""
+
+
+class Unfit(Exception):
+    """What LiteRT has no kernel of 8 bits for."""
 
 
 @dataclass(slots=True)
@@ -45,12 +70,17 @@ class Operation:
 
 @dataclass(slots=True)
 class Stored:
-    """A tensor as the file declares it; ``constant`` are its numbers, if it has any."""
+    """A tensor as the file declares it; ``constant`` are its numbers, if it has any.
+
+    ``open`` tells that its first axis is the batch.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: DType = "float32"
     constant: Constant | None = None
+    steps: Steps | None = None
+    open: bool = True
 
 
 class Walk:
@@ -60,7 +90,8 @@ class Walk:
     ``shuffled`` a shuffle of channels, which ONNX's nodes would move.
 
     ``values`` are the tensors that the operators yielded, but for those whose node does
-    more than the operator: an activation that a convolution has taken in.
+    more than the operator: an activation that a convolution has taken in, or a
+    quantiser. Of the operators in ``half`` weights are stored in 16 bits.
     """
 
     opset: Final = OPSET
@@ -73,10 +104,12 @@ class Walk:
         nodes: Mapping[str, Callable[..., Value]],
         shuffled: Callable[..., Value],
         batch: int | None,
+        half: Set[str] = frozenset(),
     ) -> None:
         self.graph = graph
         self.schema = schema
         self.batch = batch
+        self.half = half
         self.tensors: list[Stored] = []
         self.operations: list[Operation] = []
         self.values: dict[str, Value] = {}
@@ -88,6 +121,9 @@ class Walk:
         self._shuffled = shuffled
         self._known: dict[str, Value] = {}
         self._constants: dict[Any, int] = {}
+        #: What the node that is being written yields in 8 bits, if it is to.
+        self._low: Steps | None = None
+        self._floats: dict[int, Tensor] = {}
         self._uses = Counter(v for node in graph.nodes for v in node.inputs)
         self._uses.update(value for _, value in graph.outputs)
 
@@ -97,7 +133,7 @@ class Walk:
         write = self._nodes.get(op_type)
         if write is None:
             raise Unwritable(f"LiteRT has no {op_type}")
-        given = [self._known[name] if name else None for name in inputs]
+        given = [self._taken(name) if name else None for name in inputs]
         return self._keep(write(self, *given, **attributes))
 
     def further(self, dtype: DType) -> str:
@@ -151,29 +187,101 @@ class Walk:
     def _write(self, node: Node) -> None:
         self._node = node
         before = len(self.operations)
-        given = [types.Value(v, self.graph.types[v]) for v in node.inputs]
         found: Value | None = None
         try:
-            if isinstance(node.op, ChannelShuffle):
-                found = self._shuffled(self, node.op, self._known[node.inputs[0]])
+            if isinstance(node.op, Quantize):
+                self._low = self._steps(node)
+                found = self.requantized(self._tensor(node.inputs[0]))
+                self._low = None
+            elif isinstance(node.op, Dequantize):
+                found = self._known[node.inputs[0]]
             else:
-                found = self._known[node.op.onnx(self, *given)]
+                found = self._in_bytes(node) or self._emitted(node)
         except Unwritable as lack:
             self.missing[node.name] = str(lack)
         if found is None:
             shape = (self.batch or 1, *node.type.shape)
             found = self._new(node.name, shape, last(len(shape)))
-        self._known[node.name] = self.values[node.name] = found
+        self._known[node.name] = found
+        placed = isinstance(node.op, Quantize | Dequantize)
+        if placed or isinstance(found, Constant) or found.steps is None:
+            self.values[node.name] = found
         if isinstance(found, Constant):
             return
         written = self.operations[before:]
         if written and written[-1].output == found.index:
             self.tensors[found.index].name = node.name
 
+    def _emitted(self, node: Node) -> Value:
+        if isinstance(node.op, ChannelShuffle):
+            return self._shuffled(self, node.op, self._taken(node.inputs[0]))
+        given = [types.Value(v, self.graph.types[v]) for v in node.inputs]
+        return self._known[node.op.onnx(self, *given)]
+
+    def _in_bytes(self, node: Node) -> Value | None:
+        """The operator in 8 bits, where LiteRT has kernels for all that it takes."""
+        self._low = self._target(node)
+        given = [self._known[value] for value in node.inputs]
+        low = [isinstance(x, Tensor) and x.steps is not None for x in given]
+        if self._low is None or not all(low):
+            self._low = None
+            return None
+        tensors, operations = len(self.tensors), len(self.operations)
+        try:
+            return self._emitted(node)
+        except Unfit:
+            del self.tensors[tensors:], self.operations[operations:]
+            kept = {k: at for k, at in self._constants.items() if at < tensors}
+            self._constants = kept
+            return None
+        finally:
+            self._low = None
+
+    def _target(self, node: Node) -> Steps | None:
+        """What the one quantiser that reads it makes of it, if nothing else does."""
+        value = node.name
+        while True:
+            readers = self.graph.consumers[value]
+            if len(readers) != 1 or value in (v for _, v in self.graph.outputs):
+                return None
+            (reader,) = readers
+            if isinstance(reader.op, Quantize):
+                return self._steps(reader)
+            if not (reader.op.training_only or is_clip(reader)):
+                return None
+            value = reader.name
+
+    def _steps(self, node: Node) -> Steps:
+        operands = dict(node.operands)
+        return Steps(self._of(operands["scale"]), self._of(operands["zero_point"]))
+
+    def _tensor(self, value: str) -> Tensor:
+        found = self._known[value]
+        if not isinstance(found, Tensor):
+            raise Unwritable("LiteRT quantises no constant here")
+        return found
+
+    def _taken(self, name: str) -> Any:
+        """A value as the node that is being written takes it."""
+        value = self._known[name]
+        if self._low is None and isinstance(value, Tensor):
+            return self._floated(value)
+        return value
+
+    def _floated(self, x: Tensor) -> Tensor:
+        if x.steps is None:
+            return x
+        made = self._floats.get(x.index)
+        if made is None:
+            made = self.add("DEQUANTIZE", [x], x.shape, x.order, version=2)
+            self._floats[x.index] = made
+        return replace(x, index=made.index, steps=None)
+
     def _given_out(self, value: Value) -> Tensor:
         """Channels last where there are positions, and otherwise as PyTorch has it."""
         if not isinstance(value, Tensor):
             raise TypeError("a constant is given out")
+        value = self._floated(value)
         rank = len(value.shape)
         order = last(rank) if rank > 3 else tuple(range(rank))
         return self.ordered(self.plain(value), order)
@@ -195,22 +303,66 @@ class Walk:
     ) -> Tensor:
         """Write an operator; ``options`` names its table of settings."""
         name = f"{self._node.name}/{code.lower()}"
-        made = self._new(name, tuple(shape), tuple(order))
         given = tuple(x.index if isinstance(x, Tensor) else x for x in inputs)
+        steps = self._result(code, given)
+        if steps is not None:
+            version = max(version, LOW[code])
+        made = self._new(name, tuple(shape), tuple(order), steps)
         self.operations.append(
             Operation(code, given, made.index, version, options, settings)
         )
-        return Tensor(made.index, made.shape, made.order, places or {}, positive)
+        return replace(made, places=places or {}, positive=positive)
+
+    def requantized(self, x: Tensor) -> Tensor:
+        """With the steps of what the node yields, where that is of 8 bits."""
+        if self._low in (None, x.steps):
+            return x
+        return self.add("QUANTIZE", [x], x.shape, x.order,
+                        places=x.places, positive=x.positive)  # fmt: skip
+
+    def weights(
+        self, x: Tensor, weight: Constant, bias: Constant | None, *, axis: int = 0
+    ) -> list[int]:
+        """The tensors of a map's weight, its outputs along the stored axis, and bias.
+
+        In 8 bits what is added has the step of the products; without a bias it is 0.
+        """
+        outputs = weight.shape[axis]
+        if x.steps is None:
+            zeros = Constant.of(np.zeros(outputs, np.float32))
+            return [self.constant(weight), self.constant(bias or zeros)]
+        if weight.codes is None or (bias is not None and bias.codes is None):
+            raise Unfit
+        numbers, steps = weight.codes[0], _each(weight.codes[1], axis)
+        added = Constant.of(np.zeros(outputs, np.int32))
+        products = steps.with_(x.steps.scale, np.multiply)
+        if bias is not None and bias.codes is not None:
+            added, products = bias.codes
+        return [
+            self._whole(numbers, "int8", steps, axis),
+            self._whole(added, "int32", products),
+        ]
+
+    def low(self, value: int, beside: Tensor) -> int:
+        """The tensor that holds a whole number of 8 bits, of the steps of another."""
+        if beside.steps is None:
+            raise TypeError(f"{self._node.name} reads float32")
+        return self._held(Constant.of(np.full(1, value, np.int8)), "int8", beside.steps)
 
     def constant(self, constant: Constant) -> int:
         """The tensor that holds numbers as they are."""
-        if constant.key not in self._constants:
-            self._constants[constant.key] = len(self.tensors)
-            kind = constant.key[0] if isinstance(constant.key, tuple) else ""
-            dtype: DType = "int32" if kind == "<i4" else "float32"
-            name = f"constant/{len(self._constants)}"
-            self.tensors.append(Stored(name, constant.shape, dtype, constant))
-        return self._constants[constant.key]
+        kind = constant.key[0] if isinstance(constant.key, tuple) else ""
+        dtype: DType = "int32" if kind == "<i4" else "float32"
+        if not (constant.given and self._node.name in self.half):
+            return self._held(constant, dtype, None)
+        wide = ("wide", constant.key)
+        if wide not in self._constants:
+            held = self._held(constant, "float16", None)
+            order = tuple(range(len(constant.shape)))
+            made = self.add("DEQUANTIZE", [held], constant.shape, order, version=3)
+            self.tensors[made.index].open = False
+            self._constants[wide] = made.index
+        return self._constants[wide]
 
     def integer(self, *values: int) -> int:
         """The tensor that holds these whole numbers, as shapes and axes are given."""
@@ -272,6 +424,8 @@ class Walk:
             for n, v in self.values.items()
             if isinstance(v, Tensor) and v.index == x.index
         ]
+        if x.steps is not None and owners:  # others read it, or it is a quantiser's
+            return False
         if made.settings.get("fusedActivationFunction") or any(
             self._uses[name] != 1 for name in owners
         ):
@@ -293,10 +447,43 @@ class Walk:
         )
         return settings
 
-    def _new(self, name: str, shape: tuple[int, ...], order: tuple[int, ...]) -> Tensor:
-        made = Tensor(len(self.tensors), shape, order)
-        self.tensors.append(Stored(name, made.stored))
+    def _new(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        order: tuple[int, ...],
+        steps: Steps | None = None,
+    ) -> Tensor:
+        made = Tensor(len(self.tensors), shape, order, steps=steps)
+        dtype: DType = "float32" if steps is None else "int8"
+        self.tensors.append(Stored(name, made.stored, dtype, None, steps))
         return made
+
+    def _result(self, code: str, given: Sequence[int]) -> Steps | None:
+        """What an operator yields in 8 bits, if it does."""
+        if code == "QUANTIZE":
+            return self._low
+        held = [self.tensors[index] for index in given]
+        low = [x for x in held if x.dtype == "int8"]
+        if code == "DEQUANTIZE" or not low:
+            return None
+        if code not in LOW or any(x.dtype == "float32" for x in held):
+            raise Unfit
+        return low[0].steps if code in KEEPING else self._low
+
+    def _held(self, constant: Constant, dtype: DType, steps: Steps | None) -> int:
+        key = (constant.key, dtype, steps)
+        if key not in self._constants:
+            self._constants[key] = len(self.tensors)
+            name = f"constant/{len(self._constants)}"
+            self.tensors.append(Stored(name, constant.shape, dtype, constant, steps))
+        return self._constants[key]
+
+    def _whole(
+        self, constant: Constant, dtype: DType, scale: Constant, axis: int = 0
+    ) -> int:
+        none = Constant.of(np.zeros(scale.shape, np.int64))
+        return self._held(constant, dtype, Steps(scale, none, axis))
 
     def _keep(self, value: Value) -> str:
         name = f"/{len(self._known)}"
@@ -308,10 +495,23 @@ class Walk:
         return self._keep(Constant.of(held))
 
     def _of(self, operand: Operand) -> Constant:
-        if isinstance(operand, Apply) and operand.function == "dequantize":
-            raise Unwritable("its weight is quantised")
         shape = shape_of(operand, self.graph)
-        return Constant(operand, shape, lambda weights: evaluate(operand, weights))
+        codes = None
+        if isinstance(operand, Apply) and operand.function == "dequantize":
+            numbers, scale = map(self._of, operand.args)  # type: ignore[arg-type]
+            wide = (-1, *(1,) * (len(shape) - 1))
+
+            def over(array: Array) -> Array:
+                return np.broadcast_to(array.reshape(wide), shape)
+
+            codes = numbers, scale.then(("over", shape), over)
+        return Constant(operand, shape, lambda w: evaluate(operand, w), codes, True)
+
+
+def _each(steps: Constant, axis: int) -> Constant:
+    """The scale of each entry along an axis, of the scale of every number."""
+    first = tuple(slice(None) if a == axis else 0 for a in range(len(steps.shape)))
+    return steps.then(("each", axis), lambda a: a[first])
 
 
 def last(rank: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ are then streamed after it, each weight once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib import import_module
 from math import prod
@@ -21,8 +21,9 @@ from resgen.graph.ir import Graph
 from resgen.graph.parts import homes
 from resgen.lower.litert.metadata import NAME, archive, mobile
 from resgen.lower.litert.nodes import NODES, shuffled
-from resgen.lower.litert.values import Constant, Tensor
-from resgen.lower.litert.walk import Operation, Walk
+from resgen.lower.litert.values import Array, Constant, Steps, Tensor
+from resgen.lower.litert.walk import Operation, Stored, Unwritable, Walk
+from resgen.ops.types import DType
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights, np_dtype
 
@@ -33,19 +34,21 @@ ALIGNED: Final = 16
 ENDS: Final = "resgen.ends"
 #: The one signature's name, as TensorFlow's converter has it.
 SIGNATURE: Final = "serving_default"
-KINDS: Final = {"float32": "FLOAT32", "int32": "INT32"}
+KINDS: Final = {
+    "float32": "FLOAT32", "float16": "FLOAT16", "int32": "INT32", "int8": "INT8",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A file but for its weights: what it begins with, and what follows at which byte.
+    """A file but for its weights: what it holds, and at which bytes are its numbers.
 
-    ``tail`` stands behind all numbers.
+    ``metadata`` travels in it, by name; ``tail`` stands behind all numbers.
     """
 
-    head: bytes
-    numbers: tuple[tuple[int, Constant, str], ...]
     walk: Walk
+    metadata: Mapping[str, bytes]
+    offsets: Sequence[int]
     tail: bytes
 
     @property
@@ -53,13 +56,20 @@ class Plan:
         """How many operators put axes in another order."""
         return sum(o.code == "TRANSPOSE" for o in self.walk.operations)
 
+    @property
+    def held(self) -> list[tuple[Constant, DType]]:
+        """The numbers that the file holds, and their types, in its order."""
+        tensors = self.walk.tensors
+        return [(t.constant, t.dtype) for t in tensors if t.constant is not None]
+
     def pieces(self, weights: Weights) -> Iterator[bytes]:
         """The file, piece by piece."""
-        yield self.head
-        at = len(self.head)
-        for offset, constant, dtype in self.numbers:
+        head = _packed(self.walk, self.offsets, self.metadata, weights)
+        yield head
+        at = len(head)
+        for offset, (constant, dtype) in zip(self.offsets, self.held, strict=True):
             yield bytes(offset - at)
-            array = np.ascontiguousarray(constant.make(weights), np_dtype(dtype))
+            array = _numbers(constant, dtype, weights)
             yield array.tobytes()
             at = offset + array.nbytes
         yield self.tail
@@ -84,14 +94,18 @@ def derive(
     batch: int | None = None,
     metadata: Mapping[str, str] | None = None,
     spec: Spec | None = None,
+    half: Set[str] = frozenset(),
 ) -> Plan:
     """What a file of this graph holds; what it cannot hold is refused, all at once.
 
     ``metadata`` is text that travels in it, by name; of the ``spec`` mobile tools are
-    told what they ask for.
+    told what they ask for. Of the operators in ``half`` weights are stored in 16 bits.
     """
-    walk = Walk(graph, schema_of(), NODES, shuffled, batch)
-    walk.run()
+    walk = Walk(graph, schema_of(), NODES, shuffled, batch, half)
+    try:
+        walk.run()
+    except Unwritable as lack:
+        raise ResgenError(f"{graph.name} is no LiteRT file: {lack}") from lack
     if walk.missing:
         at = homes(graph)
         lines = []
@@ -104,31 +118,33 @@ def derive(
         raise ResgenError(
             f"{graph.name} cannot be written as a LiteRT file:\n" + "\n".join(lines)
         )
-    numbers = [t.constant for t in walk.tensors if t.constant is not None]
-    sizes = [4 * prod(constant.shape) for constant in numbers]
+    held = [t for t in walk.tensors if t.constant is not None]
     told = {key: text.encode() for key, text in (metadata or {}).items()}
     if spec is not None:
         told[NAME] = mobile(spec, graph)
-    length = len(_packed(walk, [ALIGNED] * len(numbers), told))
+    length = len(_packed(walk, [ALIGNED] * len(held), told, None))
     offsets = []
-    for size in sizes:
+    for tensor in held:
         length = -(-length // ALIGNED) * ALIGNED
         offsets.append(length)
-        length += size
-    kinds = [t.dtype for t in walk.tensors if t.constant is not None]
-    return Plan(
-        _packed(walk, offsets, told),
-        tuple(zip(offsets, numbers, kinds, strict=True)),
-        walk,
-        archive(spec.labels, length) if spec is not None and spec.labels else b"",
-    )
+        length += _bytes(tensor)
+    tail = archive(spec.labels, length) if spec is not None and spec.labels else b""
+    return Plan(walk, told, offsets, tail)
 
 
 # --- parts ----------------------------------------------------------------------------
 
 
-def _packed(walk: Walk, offsets: list[int], metadata: Mapping[str, bytes]) -> bytes:
-    """The flatbuffer, with the numbers of constants at these bytes."""
+def _packed(
+    walk: Walk,
+    offsets: Sequence[int],
+    metadata: Mapping[str, bytes],
+    weights: Weights | None,
+) -> bytes:
+    """The flatbuffer, with the numbers of constants at these bytes.
+
+    Without weights scales are 1, and it is as long.
+    """
     import flatbuffers
 
     schema = walk.schema
@@ -162,12 +178,14 @@ def _packed(walk: Walk, offsets: list[int], metadata: Mapping[str, bytes]) -> by
         tensor.shape = np.asarray(stored.shape, np.int32)
         tensor.type = getattr(schema.TensorType, KINDS[stored.dtype])
         tensor.hasRank = True
+        if stored.steps is not None:
+            tensor.quantization = _quantization(schema, stored.steps, weights)
         if stored.constant is not None:
             held = schema.BufferT()
-            held.offset, held.size = next(starts), 4 * prod(stored.shape)
+            held.offset, held.size = next(starts), _bytes(stored)
             tensor.buffer = len(model.buffers)
             model.buffers.append(held)
-        elif not fixed:
+        elif stored.open and not fixed:
             tensor.shapeSignature = np.asarray((-1, *stored.shape[1:]), np.int32)
         graph.tensors.append(tensor)
     graph.inputs = [value.index for value in walk.inputs.values()]
@@ -182,6 +200,24 @@ def _packed(walk: Walk, offsets: list[int], metadata: Mapping[str, bytes]) -> by
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _quantization(schema: ModuleType, steps: Steps, weights: Weights | None) -> Any:
+    made = schema.QuantizationParametersT()
+    made.scale = _numbers(steps.scale, "float32", weights).reshape(-1)
+    made.zeroPoint = _numbers(steps.point, "int64", weights).reshape(-1)
+    made.quantizedDimension = steps.axis
+    return made
+
+
+def _numbers(constant: Constant, dtype: DType, weights: Weights | None) -> Array:
+    if weights is None:
+        return np.ones(constant.shape, np_dtype(dtype))
+    return np.ascontiguousarray(constant.make(weights), np_dtype(dtype))
+
+
+def _bytes(tensor: Stored) -> int:
+    return np_dtype(tensor.dtype).itemsize * prod(tensor.shape)
 
 
 def _code(schema: ModuleType, code: str, version: int) -> Any:
