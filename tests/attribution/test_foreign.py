@@ -73,6 +73,7 @@ def numbered(path, out):
 
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("how", ["names", "notes", "weights"])
 @pytest.mark.slow
 def test_a_resnet_of_torchvision_is_charged_to_its_layers(resnet18, tmp_path, how):
@@ -107,6 +108,7 @@ def test_a_resnet_of_torchvision_is_charged_to_its_layers(resnet18, tmp_path, ho
 
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("dynamo", [True, False])
 @pytest.mark.slow
 def test_timms_stages_of_stages_are_told_from_blocks(peers, tmp_path, dynamo):

@@ -246,6 +246,7 @@ def text(folder):
 )  # fmt: skip
 def test_what_cannot_be_used_is_named(tmp_path, make):
     source, said = make(tmp_path)
+    gc.freeze()  # only what is made below is searched for garbage
     with warnings.catch_warnings(record=True) as left:
         warnings.simplefilter("always")
         with pytest.raises(ResgenError, match=said) as refused:

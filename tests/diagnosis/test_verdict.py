@@ -208,11 +208,14 @@ def test_batch_seed_classes_and_width_do_not_decide(name: str) -> None:
     assert start(wide, seeds=[2]).codes == codes
 
 
+@pytest.mark.drawn(1)
+@pytest.mark.parametrize(
+    ("name", "codes"), [("plain56_cifar", ["RG402"]), ("resnet56_cifar", [])]
+)
 @pytest.mark.slow
-def test_plain_and_residual_networks_of_the_paper() -> None:
+def test_plain_and_residual_networks_of_the_paper(name: str, codes: list[str]) -> None:
     """He et al. 2015, section 4.2: what the whole diagnosis is about."""
-    assert start("plain56_cifar", seeds=[0]).codes == ["RG402"]
-    assert start("resnet56_cifar", seeds=[0]).codes == []
+    assert start(name, seeds=[0]).codes == codes
 
 
 def test_the_size_of_the_loss_does_not_decide() -> None:

@@ -1,5 +1,7 @@
 """Replaces a folder again and again, stopped by a signal at every step in turn.
 
+    python tests/files/kills.py exchange|renames SIGNAL
+
 Run as a program, for each process is forked from one that has no threads. Prints, as
 JSON, how often a process was stopped and every state that must not be.
 """
@@ -123,20 +125,15 @@ def try_all(folder: Path, number: signal.Signals, way: str) -> tuple[int, list[s
         step += 1
 
 
-def main() -> None:
+def main(way: str, name: str) -> None:
     # What a process wrote outlives it; flushing guards against a failing machine.
     os.fsync = lambda _: None
-    counts, wrong = [], []
-    for way in ("exchange", "renames"):
-        if way == "renames":
-            place.exchange = lambda one, other: False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            with tempfile.TemporaryDirectory() as folder:
-                count, found = try_all(Path(folder), number, way)
-                counts.append(count)
-                wrong += found
-    print(json.dumps({"stopped": counts, "wrong": wrong}))
+    if way == "renames":
+        place.exchange = lambda one, other: False
+    with tempfile.TemporaryDirectory() as folder:
+        count, wrong = try_all(Path(folder), signal.Signals[name], way)
+    print(json.dumps({"stopped": count, "wrong": wrong}))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from hand_graph import Builder, random_weights
-from peers import timm
 
 import resgen
 from resgen.graph.passes import apply
@@ -115,11 +114,11 @@ def test_what_is_no_convolution_stays():
 
 @pytest.mark.slow
 @pytest.mark.peers
-def test_the_file_of_repvgg_has_one_branch_as_timm_makes_it(tmp_path):
+def test_the_file_of_repvgg_has_one_branch_as_timm_makes_it(peers, tmp_path):
     import onnx
     from timm.utils.model import reparameterize_model
 
-    theirs = timm.create_model("repvgg_a0").eval()
+    theirs = peers.timm.create_model("repvgg_a0").eval()
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)

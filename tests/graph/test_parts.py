@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
 from resgen.expansion.network import expand, load
@@ -25,14 +27,12 @@ def test_every_operator_lies_in_one_section_and_at_most_one_block(name: str) -> 
 
 
 @pytest.mark.peers
-def test_names_are_those_of_torchvisions_modules() -> None:
+def test_names_are_those_of_torchvisions_modules(peers: ModuleType) -> None:
     """``layer1.0`` of torchvision's ResNet-50 holds conv1, conv2, conv3 and so on."""
-    from peers import torchvision
-
     graph = expand(load("resnet50"))
     theirs = {
         path
-        for path, module in torchvision.models.resnet50().named_modules()
+        for path, module in peers.torchvision.models.resnet50().named_modules()
         if type(module).__name__ == "Bottleneck"
     }
     blocks = [part for part in parts(graph) if part.block is not None]

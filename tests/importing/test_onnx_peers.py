@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from onnx_files import assert_equal, exported
-from peers import torchvision
 
 from resgen.importing.onnx.read import read
 
@@ -21,9 +21,11 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exported_network_is_read(name: str, tmp_path: Path) -> None:
+def test_an_exported_network_is_read(
+    name: str, tmp_path: Path, peers: ModuleType
+) -> None:
     torch.manual_seed(0)
-    module = torchvision.models.get_model(name, weights=None)
+    module = peers.torchvision.models.get_model(name, weights=None)
     size = 224 if name in ("vit_b_32", "alexnet") else 96
     path = exported(module, tmp_path / "net.onnx", 3, size, size)
     assert_equal(path, read(path))

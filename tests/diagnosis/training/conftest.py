@@ -52,3 +52,11 @@ def dropping(tiny: dict[str, Any]) -> Trainee:
 @pytest.fixture(scope="session")
 def data(tiny: dict[str, Any], trainee: Trainee) -> Dataset:
     return gather("digits", trainee.graph, resgen.load(tiny).preprocess)
+
+
+@pytest.fixture(scope="session")
+def brief(tiny: dict[str, Any], trainee: Trainee) -> Dataset:
+    """The same with few held back: looking at them takes most of a short training."""
+    made = gather("digits", trainee.graph, resgen.load(tiny).preprocess)
+    made.held_back = made.held_back[:48]
+    return made

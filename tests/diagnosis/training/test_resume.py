@@ -33,13 +33,13 @@ def stop_at(turns: int) -> Hearing:
 
 @pytest.mark.slow
 def test_it_is_bit_for_bit_the_same(
-    trainee: Trainee, dropping: Trainee, data: Dataset, tmp_path: Path
+    trainee: Trainee, dropping: Trainee, brief: Dataset, tmp_path: Path
 ) -> None:
     networks = [trainee, dropping]
-    whole = train(networks, data, OPTIONS, folder=tmp_path / "a", keep_weights=True)
+    whole = train(networks, brief, OPTIONS, folder=tmp_path / "a", keep_weights=True)
     # Interrupted in the middle of a turn, twice.
     parts = [
-        train(networks, data, OPTIONS, folder=tmp_path / "b", resume=i > 0,
+        train(networks, brief, OPTIONS, folder=tmp_path / "b", resume=i > 0,
               progress=stop_at(6), keep_weights=True)
         for i in range(2)
     ]  # fmt: skip
@@ -48,24 +48,24 @@ def test_it_is_bit_for_bit_the_same(
     lengths = [sum(len(run.losses) for own in p.runs for run in own) for p in parts]
     # Six turns of five steps each; those that are behind catch up first.
     assert lengths == [30, 60]
-    last = train(networks, data, OPTIONS, folder=tmp_path / "b", resume=True,
+    last = train(networks, brief, OPTIONS, folder=tmp_path / "b", resume=True,
                  keep_weights=True)  # fmt: skip
     assert last.runs == whole.runs
     for mine, theirs in zip(last.weights, whole.weights, strict=True):
         assert mine.name == theirs.name
         assert mine.read_bytes() == theirs.read_bytes()
     # A finished training has nothing left to do, and says the same again.
-    again = train(networks, data, OPTIONS, folder=tmp_path / "b", resume=True)
+    again = train(networks, brief, OPTIONS, folder=tmp_path / "b", resume=True)
     assert again.runs == whole.runs
 
 
 @pytest.mark.slow
 def test_a_run_that_is_stopped_within_a_step_goes_back_to_its_file(
-    trainee: Trainee, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainee: Trainee, brief: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
-    whole = train([trainee], data, replace(OPTIONS, seeds=(0,)))
+    whole = train([trainee], brief, replace(OPTIONS, seeds=(0,)))
     real, left = torch.optim.SGD.step, [8]
 
     def step(self: Any, closure: Any = None) -> Any:
@@ -78,35 +78,35 @@ def test_a_run_that_is_stopped_within_a_step_goes_back_to_its_file(
     monkeypatch.setattr(torch.optim.SGD, "step", step)
     monkeypatch.setattr("resgen.diagnosis.training.train.SAVED_EVERY", 0.0)
     options = replace(OPTIONS, seeds=(0,))
-    stopped = train([trainee], data, options, folder=tmp_path)
+    stopped = train([trainee], brief, options, folder=tmp_path)
     assert len(stopped.runs[0][0].losses) == 7
-    made = train([trainee], data, options, folder=tmp_path, resume=True)
+    made = train([trainee], brief, options, folder=tmp_path, resume=True)
     assert made.runs == whole.runs
 
 
 @pytest.mark.slow
 def test_an_error_loses_nothing(
-    trainee: Trainee, data: Dataset, tmp_path: Path
+    trainee: Trainee, brief: Dataset, tmp_path: Path
 ) -> None:
     def fail(done: int, total: int, text: str) -> None:
         if done >= 20:
             raise ResgenError("the disk with the pictures is gone")
 
     with pytest.raises(ResgenError, match="is gone"):
-        train([trainee], data, OPTIONS, folder=tmp_path, progress=Hearing(fail))
-    made = train([trainee], data, OPTIONS, folder=tmp_path, resume=True)
-    assert made.runs == train([trainee], data, OPTIONS).runs
+        train([trainee], brief, OPTIONS, folder=tmp_path, progress=Hearing(fail))
+    made = train([trainee], brief, OPTIONS, folder=tmp_path, resume=True)
+    assert made.runs == train([trainee], brief, OPTIONS).runs
 
 
 @pytest.mark.slow
 def test_other_options_are_refused(
-    tiny: dict[str, Any], trainee: Trainee, data: Dataset, tmp_path: Path
+    tiny: dict[str, Any], trainee: Trainee, brief: Dataset, tmp_path: Path
 ) -> None:
-    train([trainee], data, OPTIONS, folder=tmp_path, progress=stop_at(3))
+    train([trainee], brief, OPTIONS, folder=tmp_path, progress=stop_at(3))
 
     def resumed(said: str, **changes: Any) -> None:
         options = replace(OPTIONS, **changes.pop("options", {}))
-        given = {"trainee": trainee, "data": data, **changes}
+        given = {"trainee": trainee, "data": brief, **changes}
         with pytest.raises(ResgenError, match=said) as caught:
             train([given["trainee"]], given["data"], options, folder=tmp_path,
                   resume=True)  # fmt: skip
@@ -120,38 +120,38 @@ def test_other_options_are_refused(
     deep = resgen.expand(resgen.load(tiny, ["/stages/0/depth=2"]))
     resumed("other network", trainee=Trainee("tiny", deep, trainee.paths))
     # Nothing of the refused was written.
-    made = train([trainee], data, OPTIONS, folder=tmp_path, resume=True)
-    assert made.runs == train([trainee], data, OPTIONS).runs
+    made = train([trainee], brief, OPTIONS, folder=tmp_path, resume=True)
+    assert made.runs == train([trainee], brief, OPTIONS).runs
 
 
 def test_files_that_are_no_state(
-    trainee: Trainee, data: Dataset, tmp_path: Path
+    trainee: Trainee, brief: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(ResgenError, match="no training to resume in"):
-        train([trainee], data, OPTIONS, folder=tmp_path, resume=True)
-    train([trainee], data, OPTIONS, folder=tmp_path, progress=stop_at(1))
+        train([trainee], brief, OPTIONS, folder=tmp_path, resume=True)
+    train([trainee], brief, OPTIONS, folder=tmp_path, progress=stop_at(1))
     path = tmp_path / "training" / "tiny-seed1.safetensors"
     assert sorted(file.name for file in path.parent.iterdir()) == [
         "tiny-seed0.safetensors", "tiny-seed1.safetensors",
     ]  # fmt: skip
     whole = path.read_bytes()
-    kept = train([trainee], data, Options(2), folder=tmp_path / "w", keep_weights=True)
+    kept = train([trainee], brief, Options(2), folder=tmp_path / "w", keep_weights=True)
     for content in (b"", whole[:-9], whole[:40], kept.weights[0].read_bytes()):
         path.write_bytes(content)
         with pytest.raises(ResgenError, match=r"tiny-seed1.safetensors is no state"):
-            train([trainee], data, OPTIONS, folder=tmp_path, resume=True)
+            train([trainee], brief, OPTIONS, folder=tmp_path, resume=True)
 
 
 def test_a_folder_that_cannot_be_written(
-    trainee: Trainee, data: Dataset, tmp_path: Path
+    trainee: Trainee, brief: Dataset, tmp_path: Path
 ) -> None:
     (tmp_path / "training").write_text("a file")
     with pytest.raises(ResgenError, match="cannot write"):
-        train([trainee], data, Options(2), folder=tmp_path)
+        train([trainee], brief, Options(2), folder=tmp_path)
 
 
 def test_networks_of_one_name_are_refused(
-    trainee: Trainee, data: Dataset, tmp_path: Path
+    trainee: Trainee, brief: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match='two networks are called "tiny"'):
-        train([trainee, replace(trainee)], data, OPTIONS, folder=tmp_path)
+        train([trainee, replace(trainee)], brief, OPTIONS, folder=tmp_path)

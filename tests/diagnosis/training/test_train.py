@@ -64,16 +64,16 @@ def test_losses_are_those_of_a_plain_loop(trainee: Trainee, data: Dataset) -> No
 
 @pytest.mark.slow
 def test_each_run_is_what_it_would_be_alone(
-    trainee: Trainee, dropping: Trainee, data: Dataset
+    trainee: Trainee, dropping: Trainee, brief: Dataset
 ) -> None:
     torch.manual_seed(7)
     begin = torch.random.get_rng_state()
-    together = train([trainee, dropping], data, Options(12, (0, 1), 16))
+    together = train([trainee, dropping], brief, Options(12, (0, 1), 16))
     assert torch.equal(torch.random.get_rng_state(), begin)
     for own, runs in zip((trainee, dropping), together.runs, strict=True):
         assert [run.seed for run in runs] == [0, 1]
         for run in runs:
-            assert train([own], data, Options(12, (run.seed,), 16)).runs == ((run,),)
+            assert train([own], brief, Options(12, (run.seed,), 16)).runs == ((run,),)
 
 
 def test_a_run_that_diverges_is_kept_and_the_others_go_on(
@@ -98,7 +98,7 @@ def test_a_run_that_diverges_is_kept_and_the_others_go_on(
 
 @pytest.mark.slow
 def test_an_interruption_leaves_all_equally_far(
-    trainee: Trainee, dropping: Trainee, data: Dataset
+    trainee: Trainee, dropping: Trainee, brief: Dataset
 ) -> None:
     def stop(done: int, total: int, text: str) -> None:
         assert total == 4 * 40
@@ -106,13 +106,13 @@ def test_an_interruption_leaves_all_equally_far(
             raise KeyboardInterrupt
 
     made = train(
-        [trainee, dropping], data, Options(40, (0, 1), 16), progress=Hearing(stop)
+        [trainee, dropping], brief, Options(40, (0, 1), 16), progress=Hearing(stop)
     )
     runs = [run for own in made.runs for run in own]
     assert made.interrupted
     assert {run.stopped for run in runs} == {"interrupted"}
     assert {len(run.losses) for run in runs} == {15}
-    whole = train([trainee], data, Options(40, (0,), 16)).runs[0][0]
+    whole = train([trainee], brief, Options(40, (0,), 16)).runs[0][0]
     assert runs[0].losses == whole.losses[:15]
 
 
