@@ -103,7 +103,8 @@ def test_calibration_images_decide_the_scales(run: Run, here: Path) -> None:
         np.savez(here / f"{name}.npz", inputs=factor * inputs)
         result = run(
             "export", "mine.json", "--to", "onnx", "--precision", "int8", "-o", name,
-            "--set", "/input=[3,16,16]", "--calibration", f"{name}.npz", "--evaluate", f"{name}.npz",
+            "--set", "/input=[3,16,16]",
+            "--calibration", f"{name}.npz", "--evaluate", f"{name}.npz",
         )  # fmt: skip
         assert "300 inputs of" in result.stdout
         assert "too few" not in result.stdout
