@@ -99,7 +99,7 @@ BUDGET = {
     "pictures": 535,
     "importing": 5300,
     "recovery": 4300,
-    "proof": 2810,
+    "proof": 2850,
     "calibrate": 690,
     "serve": 380,
     "kit": 915,

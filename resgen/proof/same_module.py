@@ -7,12 +7,15 @@ gradients and the statistics of batch norms are compared as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.errors import ResgenError, listed
+import numpy as np
+
+from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.importing.torch.read import named_outputs
 from resgen.proof.compare import TOLERANCE, Departure
@@ -20,6 +23,7 @@ from resgen.proof.gate import probed
 from resgen.proof.imports import Imports
 from resgen.proof.probe import draw
 from resgen.recovery.imported import Imported
+from resgen.weights.evaluate import Array
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +35,9 @@ TRAINED: Final = 4
 #: In float64 outputs, gradients and statistics agree within this share of the largest
 #: number of a tensor: an epsilon of 1e-5 in place of 1e-6 is four times as much.
 EXACT: Final = 1e-6
+#: Gradients below this share of the largest one are compared as if they were as large:
+#: what a softmax or a norm takes out again has none but what rounding leaves.
+NOISE: Final = 1e-6
 
 
 def prove_module(
@@ -87,7 +94,7 @@ def prove_module(
         gradients=gradients,
         statistics=statistics,
         strict=_strict(graph, state),
-        notes=tuple(_fixed(graph, theirs, keys)),
+        notes=tuple(_apart(found, theirs, keys)),
     )
 
 
@@ -105,23 +112,29 @@ def _copy(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _keys(found: Imported, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """The key of the module's state_dict that each parameter was read from.
+    """The key of the module's state_dict that each parameter is the tensor of.
 
-    A number that stands in the module's code has none.
+    What is computed of such tensors, or stands in the module's code, has none. It is
+    compared on its own numbers alone, and so is all that it is computed of.
     """
-    keys = {}
-    for parameter in found.graph.parameters:
-        sources = found.flat.sources.get(found.parameters[parameter.name], ())
-        if not sources:
-            continue
-        key = sources[0] if len(sources) == 1 else None
-        if key is None or key not in state or state[key].numel() != parameter.size:
-            raise ResgenError(
-                f"{parameter.name} of the network that was read is no tensor of the "
-                "module's state_dict, so the two cannot be compared"
-            )
-        keys[parameter.name] = key
-    return keys
+    sources = {
+        parameter.name: found.flat.sources.get(found.parameters[parameter.name], ())
+        for parameter in found.graph.parameters
+    }
+    keys = {
+        name: of[0]
+        for name, of in sources.items()
+        if len(of) == 1 and _is(found.weights[name], state.get(of[0]))
+    }
+    shared = {key for name, of in sources.items() if name not in keys for key in of}
+    return {name: key for name, key in keys.items() if key not in shared}
+
+
+def _is(array: Array, held: torch.Tensor | None) -> bool:
+    """Whether these are the numbers of a tensor, in its order."""
+    if held is None or held.numel() != array.size:
+        return False
+    return bool(np.array_equal(array.ravel(), held.numpy().ravel(), equal_nan=True))
 
 
 def _strict(graph: Graph, state: Mapping[str, torch.Tensor]) -> bool:
@@ -130,17 +143,34 @@ def _strict(graph: Graph, state: Mapping[str, torch.Tensor]) -> bool:
     return ours == {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
-def _fixed(
-    graph: Graph, theirs: torch.nn.Module, keys: Mapping[str, str]
+def _apart(
+    found: Imported, theirs: torch.nn.Module, keys: Mapping[str, str]
 ) -> Iterator[str]:
-    """What is told of buffers, and numbers in code, that are parameters in the spec."""
-    buffers = {name for name, _ in theirs.named_buffers(remove_duplicate=False)}
-    trained = [p.name for p in graph.parameters if p.trainable]
-    if found := [n for n in trained if n not in keys or keys[n] in buffers]:
+    """What is told of parameters that the module learns otherwise, or not at all."""
+    learned = {name for name, _ in theirs.named_parameters(remove_duplicate=False)}
+    fixed, made = [], []
+    for parameter in found.graph.parameters:
+        sources = found.flat.sources.get(found.parameters[parameter.name], ())
+        if parameter.trainable and not learned.intersection(sources):
+            fixed.append(parameter.name)
+        elif parameter.name not in keys and learned.intersection(sources):
+            made.append(parameter.name)
+    if fixed:
         yield (
-            f"{listed(found)}: fixed in the module, trained in the spec unless "
+            f"{_shown(fixed)}: fixed in the module, trained in the spec unless "
             "requires_grad is off"
         )
+    if made:
+        yield (
+            f"{_shown(made)}: computed of what the module learns, or learned in "
+            "several places; compared on the module's own numbers, without gradients"
+        )
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The first, and how many more there are."""
+    more = len(names) - 1
+    return f"{names[0]} and {more} more" if more else names[0]
 
 
 def _moved(
@@ -189,14 +219,14 @@ class _Sides:
     def trained(self, x: torch.Tensor) -> tuple[int, int]:
         """Compare a step of training; how many gradients and statistics there are.
 
-        What is random in training is switched off on both sides.
+        What is random in training is what it is on average, on both sides.
         """
         import torch
 
         for side, module in ((self._named, self.ours), (named_outputs, self.theirs)):
             module.train()
-            _still(module)
-            given = dict(side(module(x)))
+            with _average():
+                given = dict(side(module(x)))
             generator = torch.Generator().manual_seed(0)
             total = x.new_zeros(())
             for name, _ in self.graph.outputs:
@@ -227,25 +257,28 @@ class _Sides:
         pairs: Mapping[str, tuple[torch.Tensor | None, torch.Tensor | None]],
     ) -> int:
         """Compare tensors of a step of training, and count them."""
-        compared = 0
-        for name, (mine, other) in pairs.items():
-            if mine is None and other is None:
-                continue
-            compared += 1
+        told = {
+            name: (mine, other)
+            for name, (mine, other) in pairs.items()
+            if mine is not None or other is not None
+        }
+        sizes = [_size(other) for _, other in told.values() if other is not None]
+        least = NOISE * max(sizes, default=0.0)
+        for name, (mine, other) in told.items():
             if mine is None or other is None:
                 raise Departure(
                     name,
                     f"{name} learns in a step of training in "
                     + ("the source alone" if mine is None else "what was read alone"),
                 )
-            share = _share(mine, other.reshape(mine.shape))
+            share = _share(mine, other.reshape(mine.shape), least)
             if not share <= EXACT:
                 raise Departure(
                     name,
                     f"the {what} of {name} after a step of training is {share:.1e} of "
                     "its size away from the source's",
                 )
-        return compared
+        return len(told)
 
     def _named(self, given: Any) -> Mapping[str, torch.Tensor]:
         if isinstance(given, Mapping):
@@ -253,16 +286,32 @@ class _Sides:
         return {self.graph.outputs[0][0]: given}
 
 
-def _share(found: torch.Tensor, wanted: torch.Tensor) -> float:
+def _size(tensor: torch.Tensor) -> float:
+    """The largest number of a tensor."""
+    return float(tensor.abs().max()) if tensor.numel() else 0.0
+
+
+def _share(found: torch.Tensor, wanted: torch.Tensor, least: float = 0.0) -> float:
+    """How far tensors are apart, as a share of their size, or of ``least``."""
     if found.shape != wanted.shape:
         return float("inf")
-    size = float(wanted.abs().max()) if wanted.numel() else 0.0
-    return float((found - wanted).abs().max()) / (size or 1.0) if wanted.numel() else 0
+    return _size(found - wanted) / (max(_size(wanted), least) or 1.0)
 
 
-def _still(module: torch.nn.Module) -> None:
-    """Leave nothing to chance in training: no dropout, no stochastic depth."""
-    for part in module.modules():
-        for rate in ("p", "drop_prob"):
-            if isinstance(getattr(part, rate, None), float):
-                setattr(part, rate, 0.0)
+def _average() -> AbstractContextManager[Any]:
+    """Leave nothing to chance: a draw of zeros and ones yields how many are ones.
+
+    A dropout, and stochastic depth, is then the identity.
+    """
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Average(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func is torch.ops.aten.bernoulli_.float:
+                return args[0].fill_(args[1] if len(args) > 1 else 0.5)
+            return func(*args, **(kwargs or {}))
+
+    return Average()  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import resgen
 from resgen.cli import main
@@ -339,6 +340,46 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None
     nn.init.constant_(module[0].weight, float("nan"))
     with pytest.raises(resgen.ResgenError, match=r'"0\.weight" .* not finite'):
         resgen.from_torch(module, (3, 8, 8))
+
+
+class Attends(nn.Module):
+    """What is computed of parameters, random in a function, and without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.mix = weight_norm(nn.Linear(8, 8))
+        self.scale = nn.Parameter(torch.rand(8) + 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(2).mT
+        x = x + self.attend(x, x, x, need_weights=False)[0]
+        x = nn.functional.dropout(self.mix(x), 0.5, self.training)
+        return x * (1 + self.scale.tanh())
+
+
+def test_what_is_computed_of_parameters_is_proven_on_their_numbers(
+    tmp_path: Path,
+) -> None:
+    made = resgen.import_(Attends(), tmp_path / "out", input=(8, 2, 3))
+    proven = made.folder.record.proven
+    assert proven["own"] < 1e-5
+    assert not proven["strict"]
+    assert proven["gradients"] == 5  # of attention all, of the weight norm the bias
+    assert any("computed of what the module learns" in n for n in proven["notes"])
+
+
+def test_a_parameter_that_comes_back_from_its_parts_is_itself() -> None:
+    class Placed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places = nn.Parameter(torch.rand(1, 4, 6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.cat([self.places[:, :1], self.places[:, 1:]], 1)
+
+    _, weights = resgen.from_torch(Placed(), (4, 6))
+    assert weights.keys() == {"places"}
 
 
 def test_what_a_spec_assumes_or_orders_otherwise_is_told(tmp_path: Path) -> None:

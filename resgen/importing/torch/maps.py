@@ -470,18 +470,20 @@ def padded(r: Reader, x: View, grown: dict[int, tuple[int, int]]) -> View:
         if BATCH in x.axes[axis]:
             raise Unread("padding of the batch")
         x, _ = r.single(x, axis)
+    if r.to.types[x.value].rank > 4:
+        return value(beside(r, x, grown, 0.0), "padding")
     for axis, sides in grown.items():
         own[x.axes[axis][0]] = sides
-    value = x.value
-    rank = r.to.types[value].rank
+    made = x.value
+    rank = r.to.types[made].rank
     if 0 in own:
         before, after = own.pop(0)
-        channels = r.to.types[value].channels
+        channels = r.to.types[made].channels
         if before not in (0, (before + after) // 2):
             raise Unread(f"{before} channels of zeros before, and {after} after")
         at = "sides" if before else "end"
-        value = r.emit(PadChannels(to=channels + before + after, at=at), [value])
+        made = r.emit(PadChannels(to=channels + before + after, at=at), [made])
     if own:
         begin, end = ([own.get(a, (0, 0))[i] for a in range(1, rank)] for i in (0, 1))
-        value = r.emit(Pad(begin=even(begin), end=even(end)), [value])
-    return View(value, x.axes)
+        made = r.emit(Pad(begin=even(begin), end=even(end)), [made])
+    return View(made, x.axes)

@@ -339,6 +339,8 @@ class _Reading:
             if name == "copy" and isinstance(self.made[node.all_input_nodes[0]], View):
                 return self.written(node)
             found = self.handled(node, name)
+            if name != "clone":  # which is made to be written into
+                found = self.known(found)
             self.check(node, name, found)
         except Exception as error:
             message = getattr(error, "message", None) or str(error)
@@ -347,6 +349,17 @@ class _Reading:
         if isinstance(found, View) and (val := node.meta.get("val")) is not None:
             self.place(found, node.name, len(val.shape))
         return found
+
+    def known(self, found: Any) -> Any:
+        """The parameter itself, where what is computed of it has come back to it."""
+        if not isinstance(found, Const) or found.path or len(found.sources) != 1:
+            return found
+        whole = self.held.get(found.sources[0])
+        if whole is None or tuple(whole.shape) != found.array.shape:
+            return found
+        one = self.number(found.sources[0])
+        same = one is not None and np.array_equal(one.array, found.array)
+        return one if same else found
 
     def handled(self, node: fx.Node, name: str) -> Any:
         """By its handler, or by torch where no input has a part in it."""
