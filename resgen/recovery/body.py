@@ -233,7 +233,7 @@ class _Writer:
             self.owners.add(node.owner)
         needs: str | None
         if node.op.arity is None:
-            branches = self.branches(to, node.inputs, below, depth)
+            branches = self.branches(to, node.inputs, below, depth, node)
             made.branches = [branch.body for branch in branches]
             needs = next((b.start for b in branches if b.begins), None)
         elif node.op.read == 0:
@@ -250,13 +250,18 @@ class _Writer:
     # --- branches ---------------------------------------------------------------------
 
     def branches(
-        self, to: _Sequence, ends: Sequence[str], below: str, depth: int
+        self,
+        to: _Sequence,
+        ends: Sequence[str],
+        below: str,
+        depth: int,
+        merge: Node | None = None,
     ) -> list[_Sequence]:
         """A sequence for each end; what several read is written in ``to`` before.
 
         They are all given the value under way, or what several of them begin with.
         """
-        self._before(to, ends, below, depth)
+        self._before(to, ends, below, depth, merge=merge)
         begin = Counter(self._beginning(end, below) for end in ends)
         given = max((to.current, *begin), key=lambda value: max(begin[value], 1))
         found = []
@@ -280,17 +285,23 @@ class _Writer:
         below: str,
         depth: int,
         kept: Collection[str] = (),
+        merge: Node | None = None,
     ) -> None:
         """Write what several branches read, and what is ``kept``.
 
         A node belongs to the branch that all its readers belong to. If they belong to
-        several it is written before, unless the first of them ends in it.
+        several it is written before, unless the first of them ends in it. What comes
+        from another module of a row than the ``merge`` is in is written before, too.
         """
         region = self._between(ends, below)
         of: dict[str, set[int | str]] = {value: set() for value in region}
         for port, end in enumerate(ends):
             if end in of:
                 of[end].add(port)
+        outside = {v for v in region if merge and _apart(self.graph.node[v], merge)}
+        if outside:
+            inside = (v for value in of.keys() - outside for v in self._inputs(value))
+            kept = {*kept, *outside & {*ends, *inside}}
         before = []
         for value in region:
             labels = of[value]
@@ -397,6 +408,15 @@ def _values(op: Op) -> list[str]:
         for name, param in known.items()
         if param.kind == "value" and getattr(op, name) is not None
     ]
+
+
+def _apart(one: Node, other: Node) -> bool:
+    """Whether two nodes stand in different modules of a row, which have numbers."""
+    paths = [(node.owner or node.name).split(".")[:-1] for node in (one, other)]
+    for a, b in zip(*paths, strict=False):
+        if a != b:
+            return bool(a.isdecimal() and b.isdecimal())
+    return False
 
 
 # --- JSON -----------------------------------------------------------------------------

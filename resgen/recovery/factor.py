@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Final
 
 from resgen.recovery.explain import expression, same
@@ -21,7 +22,11 @@ _OUTER: Final = ("as", "when", "name", "from")
 #: Keys whose values are part of an element's shape.
 _SHAPE: Final = ("op", "as", "use", "name", "from", "type", "merge", "axis", "for",
                  "by", "like", "keys", "values")  # fmt: skip
-_FORMS: Final = ("seq", "residual", "add", "multiply", "concat", "maximum", "minimum")
+_MERGES: Final = ("add", "multiply", "concat", "maximum", "minimum", "stack")
+_FORMS: Final = ("seq", "residual", *_MERGES)
+#: Keys whose values may name a kept value.
+_SURE: Final = ("from", "like", "keys", "values", "scores")
+_REFERS: Final = (*_SURE, "by", "bias")
 #: The least that a block has to save, in bytes; what it costs to read.
 _WORTH: Final = 40
 _ROUNDS: Final = 16
@@ -89,6 +94,99 @@ def _literal(value: Any) -> bool:
         names = set(re.findall(r"[a-z_]\w*", value))
         return names <= {"divisible", "here", "if", "else"} and "$" not in value
     return True
+
+
+#: What a block calls the values that it keeps.
+_KEPT: Final = "xyzuvw"
+#: The parameter for values that are kept outside of a block.
+_BEFORE: Final = "before"
+
+
+Usual = Mapping[str, Mapping[str, Any]]  # of blocks, what they are given unless said
+
+
+def closed(element: dict[str, Any], usual: Usual) -> tuple[Any, list[Any]] | None:
+    """An element as a block could hold it, and the values that it takes from outside.
+
+    What it gives to blocks is all said, so that it is of one shape with its like.
+
+    Values that it keeps have the names that all others of its kind have. Branches that
+    are values kept outside, in a row in one merge, are one parameter. None where it
+    takes others: a block does not see them.
+    """
+    own: dict[str, str] = {}
+    for each in _objects(element):
+        if each is not element and "name" in each and each["name"] not in own:
+            at = len(own)
+            own[each["name"]] = _KEPT[at % 6] * (at // 6 + 1)
+    outer: list[Any] = []
+    runs = 0
+
+    def outside(value: Any) -> bool:
+        free = isinstance(value, dict) and value.get("from", "") not in ("", *own)
+        return free and not {"as", "name", "seq", "use"} & set(value)
+
+    def change(value: Any, top: bool = False) -> Any:
+        nonlocal runs
+        if isinstance(value, list):
+            return [change(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        made: dict[str, Any] = {}
+        if value.get("use") in usual:
+            given = {**usual[value["use"]], **value.get("with", {})}
+            value = {**value, "with": given} if given else value
+        for key, inner in value.items():
+            if key in _MERGES and isinstance(inner, list):
+                made[key] = []
+                for is_outer, run in groupby(inner, outside):
+                    if not is_outer:
+                        made[key].extend(map(change, run))
+                        continue
+                    outer.extend(run)
+                    runs += 1
+                    made[key].append({"use": f"${_BEFORE}"})
+            elif top and key in _OUTER:
+                made[key] = inner
+            elif key == "name" or (key in _REFERS and inner in own):
+                made[key] = own[inner]
+            elif key in _SURE and isinstance(inner, str):
+                raise LookupError(inner)
+            else:
+                made[key] = change(inner)
+        return made
+
+    try:
+        made = change(element, top=True)
+    except LookupError:
+        return None
+    return (made, outer) if runs <= 1 else None
+
+
+def _trimmed(value: Any, usual: Usual) -> Any:
+    """Without what blocks are given unless said."""
+    if isinstance(value, list):
+        return [_trimmed(each, usual) for each in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _trimmed(inner, usual) for key, inner in value.items()}
+    if made.get("use") in usual and "with" in made:
+        known = usual[made["use"]]
+        said = made.pop("with").items()
+        given = {k: v for k, v in said if k not in known or known[k] != v}
+        made = {**made, "with": given} if given else made
+        if list(made) == ["use"]:
+            return made["use"]
+    return made
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _objects(inner)
 
 
 @dataclass(slots=True)
@@ -190,34 +288,46 @@ def _put(body: Any, way: Sequence[Any], value: Any) -> None:
 def factored(spec: dict[str, Any]) -> dict[str, Any]:
     """The spec with blocks of its own for what it says more than once."""
     spec = json.loads(json.dumps(spec))
+    usual: dict[str, dict[str, Any]] = {}
     for _ in range(_ROUNDS):
-        groups: defaultdict[Any, list[tuple[Place, Any]]] = defaultdict(list)
+        groups: defaultdict[Any, list[tuple[Place, Any, Any]]] = defaultdict(list)
         for at, element in elements(spec):
-            if at[1] != "shortcut":
-                groups[shape(element)].append((at, element))
+            own = None if at[1] == "shortcut" else closed(element, usual)
+            if own is not None:
+                groups[shape(own[0])].append((at, element, own))
         best = 0
         chosen = None
         for places in groups.values():
             if len(places) < 2:
                 continue
-            made = block([element for _, element in places])
+            made = block([own for _, _, (own, _) in places])
             if made is None:
                 continue
+            for given, (_, _, (_, outer)) in zip(made.given, places, strict=True):
+                if outer:
+                    made.params[_BEFORE] = {"type": "body"}
+                    given[_BEFORE] = outer[0] if len(outer) == 1 else {"list": outer}
+            made.body = _trimmed(made.body, usual)
             name = _name(made, spec)
             texts = [
                 _use(element, name, given)
-                for (_, element), given in zip(places, made.given, strict=True)
+                for (_, element, _), given in zip(places, made.given, strict=True)
             ]
-            saved = sum(size(e) for _, e in places) - sum(map(size, texts))
+            saved = sum(size(e) for _, e, _ in places) - sum(map(size, texts))
             saved -= size({name: made.definition})
             if saved > max(best, _WORTH):
                 best, chosen = saved, (name, made, places, texts)
         if chosen is None:
             break
         name, made, places, texts = chosen
-        for ((holder, key), _), text in zip(places, texts, strict=True):
+        for ((holder, key), _, _), text in zip(places, texts, strict=True):
             holder[key] = text
         spec.setdefault("blocks", {})[name] = made.definition
+        usual[name] = {
+            key: param["default"]
+            for key, param in made.params.items()
+            if "default" in param
+        }
     return spec
 
 

@@ -213,3 +213,24 @@ def test_what_differs_by_numbers_alone_is_said_once() -> None:
     graphs = [resgen.expand(resgen.load(each)) for each in (spec, made)]
     assert identity(graphs[0]) == identity(graphs[1])
     assert parameters(graphs[0]) == parameters(graphs[1])
+
+
+def test_what_takes_a_value_from_outside_is_a_block_that_is_given_it() -> None:
+    def unit(path: str, kept: str, out: int) -> dict[str, Any]:
+        conv = {"op": "conv", "as": "a", "out": out, "kernel": 3, "name": kept}
+        more = {"op": "conv", "as": "b", "out": out, "kernel": 3, "bias": True}
+        both = {"concat": [{"from": kept}, [], {"from": "early"}]}
+        return {"as": path, "seq": [conv, more, both]}
+
+    first = {"op": "conv", "as": "c", "out": 4, "kernel": 1, "name": "early"}
+    stem = [first, unit("d", "x", 8), unit("e", "y", 16), unit("f", "z", 24)]
+    spec = {"resgen": 1, "name": "n", "input": [3, 8, 8], "stem": stem, "stages": [],
+            "head": []}  # fmt: skip
+    made = factored(spec)
+    assert list(made["blocks"]) == ["convolution"]
+    assert made["stem"][1] == {
+        "as": "d", "use": "convolution", "with": {"out": 8, "before": {"from": "early"}}
+    }  # fmt: skip
+    graphs = [resgen.expand(resgen.load(each)) for each in (spec, made)]
+    assert identity(graphs[0]) == identity(graphs[1])
+    assert parameters(graphs[0]) == parameters(graphs[1])
