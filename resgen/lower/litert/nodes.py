@@ -580,9 +580,9 @@ def _matmul(to: Walk, a: Value, b: Value) -> Tensor:
     sides = []
     for side in (x, y):
         if side.order not in (straight, turned):
-            # Heads lie between: with their features first they are merged as they are.
+            # Heads lie between, and are all that has to be moved.
             forward = side.at(rank - 2) < side.at(rank - 1)
-            side = to.ordered(side, turned if forward else straight)
+            side = to.ordered(side, straight if forward else turned)
         sides.append(side)
     shape = (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1])
     flips = [side.order == turned for side in sides]
@@ -787,11 +787,9 @@ def _local_response(to: Walk, x: Value, *, size: int, alpha: float, beta: float,
     sides = [(0, 0)] * len(given.shape)
     sides[1] = ((size - 1) // 2, size // 2)
     padded = _pad_by(to, square, sides, 0.0)
-    total: Value = _cut(to, padded, 1, range(given.shape[1]))
+    total: Value = to.cut(padded, 1, range(given.shape[1]))
     for first in range(1, size):
-        total = _ADD(
-            to, total, _cut(to, padded, 1, range(first, first + given.shape[1]))
-        )
+        total = _ADD(to, total, to.cut(padded, 1, range(first, first + given.shape[1])))
     scale = _ADD(to, _MUL(to, total, _number(alpha / size)), _number(bias))
     power = _pair("POW", "Pow", np.power)(to, scale, _number(-beta))
     return _MUL(to, given, power)
@@ -874,14 +872,7 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
             told += [start + place for place in each]
             start += side.shape[at]
         places[at] = tuple(told)
-    sides = [to.ordered(side, first.order) for side in sides]
-    total = sum(side.shape[at] for side in sides)
-    return to.add(
-        "CONCATENATION", sides,
-        tuple(total if a == at else n for a, n in enumerate(first.shape)), first.order,
-        options="Concatenation", axis=first.at(at), places=places,
-        positive=all(side.positive for side in sides),
-    )  # fmt: skip
+    return to.joined([to.ordered(side, first.order) for side in sides], at, places)
 
 
 def _expand(to: Walk, x: Value, sizes: Value) -> Value:
@@ -905,11 +896,13 @@ def _spread(to: Walk, part: Value, beside: Tensor) -> Tensor:
 
 
 def _squares(to: Walk, x: Value, *, blocksize: int) -> Tensor:
+    """Rows of the squares are moved, since XNNPACK has no SPACE_TO_DEPTH."""
     given = to.plain(_flat(to, _tensor(x)), 1)
     batch, channels, *sizes = given.shape
-    shape = (batch, channels * blocksize**2, *(n // blocksize for n in sizes))
-    return to.add("SPACE_TO_DEPTH", [given], shape, last(4), options="SpaceToDepth",
-                  blockSize=blocksize, positive=given.positive)  # fmt: skip
+    high, wide = (n // blocksize for n in sizes)
+    split = (batch * high, blocksize, wide, blocksize * channels)
+    rows = to.ordered(to.laid(given, split, range(4), {}), (0, 2, 1, 3))
+    return to.laid(rows, (batch, channels * blocksize**2, high, wide), last(4), {})
 
 
 def _spaces(to: Walk, x: Value, *, blocksize: int, mode: str = "DCR") -> Tensor:
@@ -952,7 +945,7 @@ def _chosen(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
         return x
     told = x.places.get(axis)
     if told is None:
-        return _cut(to, x, axis, chosen)
+        return (_gathered if chosen.step < 0 else Walk.cut)(to, x, axis, chosen)
     new = {place: i for i, place in enumerate(chosen)}
     kept = [i for i, place in enumerate(told) if place in new]
     rest = {a: p for a, p in x.places.items() if a != axis}
@@ -973,26 +966,8 @@ def _by_runs(to: Walk, x: Tensor, axis: int, places: Sequence[int]) -> Tensor:
             runs.append(range(i, i + 1))
     if len(runs) > MANY:
         return _gathered(to, x, axis, places)
-    parts = [x if len(run) == x.shape[axis] else _cut(to, x, axis, run) for run in runs]
+    parts = [x if len(run) == x.shape[axis] else to.cut(x, axis, run) for run in runs]
     return parts[0] if len(parts) == 1 else _tensor(_concat(to, *parts, axis=axis))
-
-
-def _cut(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
-    """Elements along an axis at even steps; the masks leave the other axes whole."""
-    at, rank = x.at(axis), len(x.shape)
-    if chosen.step < 0:
-        return _gathered(to, x, axis, chosen)
-    begin, end, step = [0] * rank, [0] * rank, [1] * rank
-    begin[at], end[at], step[at] = chosen.start, chosen.stop, chosen.step
-    mask = (1 << rank) - 1 - (1 << at)
-    return to.add(
-        "STRIDED_SLICE",
-        [x, to.integer(*begin), to.integer(*end), to.integer(*step)],
-        tuple(len(chosen) if a == axis else n for a, n in enumerate(x.shape)),
-        x.order,
-        options="StridedSlice", beginMask=mask, endMask=mask,
-        places=x.places, positive=x.positive,
-    )  # fmt: skip
 
 
 def _gathered(to: Walk, x: Tensor, axis: int, places: Sequence[int]) -> Tensor:

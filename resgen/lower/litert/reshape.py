@@ -39,7 +39,7 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     whole = [old for old, new in groups if len(new) == 1 and len(old) > 1]
     apart = any(len(old) > 1 and len(new) > 1 for old, new in groups)
     if apart or not all(_together(x, old) for old in whole):
-        x = to.ordered(x, _arranged(x, [old for old, _ in groups]))
+        x = to.ordered(x, _arranged(x, groups))
     order: list[int] = []
     places: dict[int, Places] = {}
     of = {axis: group for group in groups for axis in group[0]}
@@ -59,9 +59,18 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return to.laid(x, shape, order, places)
 
 
-def _arranged(x: Tensor, groups: Sequence[Sequence[int]]) -> list[int]:
-    """The axes of each group in order, and last the group that has what lies last."""
-    filled = [group for group in groups if group]
+def _arranged(
+    x: Tensor, groups: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[int]:
+    """The axes of each group together, and last the group that has what lies last.
+
+    Those that become one stay in the order that they are in.
+    """
+    filled = [
+        sorted(old, key=x.order.index) if len(new) == 1 else list(old)
+        for old, new in groups
+        if old
+    ]
     filled.sort(key=lambda group: max(x.order.index(axis) for axis in group))
     inner = [axis for group in filled for axis in group if axis]
     return [0, *inner]

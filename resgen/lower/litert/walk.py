@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from math import prod
 from types import ModuleType
 from typing import Any, Final
 
@@ -34,11 +35,15 @@ from resgen.weights.evaluate import evaluate, np_dtype, shape_of
 OPSET: Final = 21
 
 
+#: An axis of more elements than this is not cut into them.
+MANY: Final = 32
+#: XNNPACK joins no more at once.
+JOINED: Final = 5
 #: Operators whose result has the scale of their input.
 KEEPING: Final = frozenset({
     "AVERAGE_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "GATHER", "MAX_POOL_2D",
     "PAD", "PADV2", "REDUCE_MAX", "RESHAPE", "RESIZE_BILINEAR",
-    "RESIZE_NEAREST_NEIGHBOR", "SPACE_TO_DEPTH", "STRIDED_SLICE", "TRANSPOSE",
+    "RESIZE_NEAREST_NEIGHBOR", "STRIDED_SLICE", "TRANSPOSE",
 })  # fmt: skip
 #: The versions that brought 8 bits, of all operators that have kernels for them.
 LOW: Final[Mapping[str, int]] = {
@@ -382,7 +387,10 @@ class Walk:
         return x
 
     def ordered(self, x: Tensor, order: Sequence[int]) -> Tensor:
-        """With the axes stored in this order: a TRANSPOSE where they are not."""
+        """With the axes stored in this order.
+
+        A TRANSPOSE where more than one, or a long one, is elsewhere.
+        """
         order = tuple(order)
         if x.order == order:
             return x
@@ -391,10 +399,53 @@ class Walk:
             x.order[0], order[0],
         ):  # fmt: skip
             return self.laid(x, x.shape, order, x.places)
+        old, new = ([a for a in e if x.shape[a] > 1 or not a] for e in (x.order, order))
+        able = [
+            axis
+            for axis in old[1:]
+            if [a for a in old if a != axis] == [a for a in new if a != axis]
+        ]
+        axis = min(able, key=lambda axis: x.shape[axis], default=0)
+        if axis and x.shape[axis] <= MANY:
+            moved = self._moved(x, old, axis, new.index(axis))
+            return self.laid(moved, x.shape, order, x.places)
         turned = [x.order.index(axis) for axis in order]
         return self.add(
             "TRANSPOSE", [x, self.integer(*turned)], x.shape, order,
             options="Transpose", places=x.places, positive=x.positive,
+        )  # fmt: skip
+
+    def cut(self, x: Tensor, axis: int, chosen: range) -> Tensor:
+        """Elements along an axis at even steps; masks leave the other axes whole."""
+        at, rank = x.at(axis), len(x.shape)
+        begin, end, step = [0] * rank, [0] * rank, [1] * rank
+        begin[at], end[at], step[at] = chosen.start, chosen.stop, chosen.step
+        mask = (1 << rank) - 1 - (1 << at)
+        return self.add(
+            "STRIDED_SLICE",
+            [x, self.integer(*begin), self.integer(*end), self.integer(*step)],
+            tuple(len(chosen) if a == axis else n for a, n in enumerate(x.shape)),
+            x.order,
+            options="StridedSlice", beginMask=mask, endMask=mask,
+            places=x.places, positive=x.positive,
+        )  # fmt: skip
+
+    def joined(
+        self, parts: Sequence[Tensor], axis: int, places: Mapping[int, Places]
+    ) -> Tensor:
+        """Side by side along an axis, of which ``places`` tell how they then lie."""
+        if len(parts) > JOINED:
+            size = -(-len(parts) // JOINED)
+            few = [parts[i : i + size] for i in range(0, len(parts), size)]
+            parts = [self.joined(each, axis, {}) if len(each) > 1 else each[0]
+                     for each in few]  # fmt: skip
+        first = parts[0]
+        shape = list(first.shape)
+        shape[axis] = sum(part.shape[axis] for part in parts)
+        return self.add(
+            "CONCATENATION", parts, shape, first.order,
+            options="Concatenation", axis=first.at(axis), places=places,
+            positive=all(part.positive for part in parts),
         )  # fmt: skip
 
     def laid(
@@ -446,6 +497,27 @@ class Walk:
             getattr(self.schema, f"{made.options}OptionsT")()
         )
         return settings
+
+    def _moved(self, x: Tensor, old: Sequence[int], axis: int, after: int) -> Tensor:
+        """With one of the axes, as they are stored, moved past others.
+
+        It is cut into its elements, which are joined where it goes: heads, rows of
+        windows and squares are few. A TRANSPOSE takes as long.
+        """
+        count, before = x.shape[axis], old.index(axis)
+        low, high = sorted((before, after))
+        passed = [a for a in old[low : high + 1] if a != axis]
+        parts = (old[:low], passed, old[high + 1 :])
+        first, rows, rest = (prod(x.shape[a] for a in part) for part in parts)
+        if before < after:
+            shape, cut, join = (first, count * rows, rest), 1, 2
+        else:
+            shape, cut, join = (first, rows, count * rest), 2, 1
+        step = shape[cut] // count
+        y = self.laid(x, shape, range(3), {})
+        pieces = [self.cut(y, cut, range(i, i + step))
+                  for i in range(0, shape[cut], step)]  # fmt: skip
+        return self.joined(pieces, join, {})
 
     def _new(
         self,
