@@ -234,7 +234,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     from resgen.calibrate.samples import Samples, gather
     from resgen.graph.precision import QUANTIZED
     from resgen.lower.litert.write import FILE as TFLITE
-    from resgen.lower.litert.write import derive
+    from resgen.lower.litert.write import derive, stored
     from resgen.lower.onnx import write
     from resgen.spec.canonical import digest
     from resgen.weights.safetensors import write_safetensors
@@ -272,8 +272,12 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     # What a folder has of fresh weights is not what is measured.
     if "litert" in wanted.takes and (source.fresh or "litert" not in others):
         others["litert"] = folder / TFLITE
+        own, its = lowered, file_graph
+        if lowered.wanted.name in QUANTIZED:
+            own, its = written("litert", None)
+        stored_as, half = stored(graph, its, precision and own.wanted)
         with others["litert"].open("wb") as file:
-            file.writelines(derive(file_graph).pieces(lowered.weights))
+            file.writelines(derive(stored_as, half=half).pieces(own.weights))
     graphs = Graphs(lowered.graph, file_graph, of_engine, source.spec.preprocess)
     (folder / NETWORK).write_bytes(pickle.dumps(graphs))
     parts = parts_of(graph)

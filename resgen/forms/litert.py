@@ -106,21 +106,15 @@ def _network(ready: Ready) -> Made:
 
 def _plan(made: Made) -> Plan:
     from resgen.artifact.metadata import metadata_of
-    from resgen.graph.passes.inference import for_inference
-    from resgen.graph.precision import precisions
-    from resgen.lower.litert.write import derive
+    from resgen.lower.litert.write import derive, stored
 
     if made.wishes.dynamic:
         raise UsageError(f"{FILE} has inputs of one size")
     if made.wishes.camera:
         raise UsageError(f"{FILE} takes pictures that are prepared")
     told = metadata_of(made.source, made.wishes)
-    graph, half = made.file_graph, set()
-    if "fp16" in made.precisions and "int8" not in made.precisions:
-        # It computes in float32, so its graph has no types but that.
-        graph = for_inference(made.graph)
-        each = precisions(graph, made.lowered.wanted)
-        half = {name for name, precision in each.items() if precision == "fp16"}
+    wanted = made.wishes.precision and made.lowered.wanted
+    graph, half = stored(made.graph, made.file_graph, wanted)
     return derive(
         graph,
         batch=made.wishes.batch,

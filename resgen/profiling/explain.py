@@ -90,6 +90,18 @@ def _onnxruntime(bench: Bench) -> Read:
     return _of_file(bench, "ONNX Runtime", profile), _names_of_file(bench), source
 
 
+def _litert(bench: Bench) -> Read:
+    job = bench.job
+    file = job.prepared.file("litert")
+    if file is None:
+        raise ResgenError("LiteRT's profiler needs a LiteRT file")
+    found = operators.profile_litert(
+        file, bench.feeds, threads=job.threads, runs=_runs(bench)
+    )
+    source = "LiteRT's profiler, kernels of XNNPACK matched by kind and order"
+    return found, _names_of_file(bench), source
+
+
 def _openvino(bench: Bench) -> Read:
     profile, source = operators.profile_openvino, "OpenVINO's profiling of a request"
     return _of_file(bench, "OpenVINO", profile), _names_of_file(bench), source
@@ -138,6 +150,7 @@ def _tensorrt(bench: Bench) -> Read:
 
 
 _READERS: Final[Mapping[str, Callable[[Bench], Read]]] = {
+    "litert": _litert,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
     "tensorrt": _tensorrt,

@@ -81,11 +81,18 @@ class LiteRtSession(Session):
             self._runs.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ResgenError(f"{self.name} does not run: {reason(error)}") from error
-        for name, (index, order) in self._inputs.items():
-            given = np.ascontiguousarray(feeds[name].transpose(order), np.float32)
-            self._runs.set_tensor(index, given)
+        given = self.stored(feeds)
+        for (index, _), array in zip(self._inputs.values(), given, strict=True):
+            self._runs.set_tensor(index, array)
         invoke: Callable[[], object] = self._runs.invoke
         return invoke
+
+    def stored(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """The feeds in the order of the file's inputs, as they lie there."""
+        return [
+            np.ascontiguousarray(feeds[name].transpose(order), np.float32)
+            for name, (_, order) in self._inputs.items()
+        ]
 
     def value(self, index: int) -> Array:
         """What a tensor of the last run holds, as it is stored."""

@@ -8,6 +8,7 @@ kernel that only changes a layout or a type has the role ``conversion``;
 
 from __future__ import annotations
 
+from resgen.attribution.operators.litert import profile_litert
 from resgen.attribution.operators.onnxruntime import profile_onnxruntime
 from resgen.attribution.operators.openvino import profile_openvino
 from resgen.attribution.operators.tensorrt import from_layers, from_trtexec
@@ -16,6 +17,7 @@ from resgen.attribution.operators.torch import profile_torch
 __all__ = [
     "from_layers",
     "from_trtexec",
+    "profile_litert",
     "profile_onnxruntime",
     "profile_openvino",
     "profile_torch",

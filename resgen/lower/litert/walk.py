@@ -485,7 +485,8 @@ class Walk:
         made.settings["fusedActivationFunction"] = kind
         for name in owners:
             del self.values[name]
-        self.tensors[x.index].name = self._node.name
+        # Both are the operator's, as TensorFlow's converter names what it fused.
+        self.tensors[x.index].name += f";{self._node.name}"
         return True
 
     # --- parts

@@ -19,6 +19,8 @@ import numpy as np
 from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import Graph
 from resgen.graph.parts import homes
+from resgen.graph.passes.inference import for_inference
+from resgen.graph.precision import Precision, precisions
 from resgen.lower.litert.metadata import NAME, archive, mobile
 from resgen.lower.litert.nodes import NODES, shuffled
 from resgen.lower.litert.values import Array, Constant, Steps, Tensor
@@ -86,6 +88,21 @@ def schema_of() -> ModuleType:
             "no LiteRT file can be written",
             'pip install "resgen[litert]"',
         ) from missing
+
+
+def stored(
+    graph: Graph, file_graph: Graph, wanted: Precision | None
+) -> tuple[Graph, Set[str]]:
+    """The graph that a file is written of, and of which operators in 16 bits.
+
+    Those are stored so and computed in float32, so that graph has no types but that.
+    """
+    each = {} if wanted is None else precisions(graph, wanted)
+    if "fp16" not in each.values() or "int8" in each.values():
+        return file_graph, frozenset()
+    graph = for_inference(graph)
+    each = precisions(graph, wanted or Precision())
+    return graph, {name for name, precision in each.items() if precision == "fp16"}
 
 
 def derive(
