@@ -111,12 +111,12 @@ $(VENV)/installed-docs: $(VENV)/installed
 	$(PIP) $(PIN) --editable '.[all,docs]'
 	@touch $@
 
-# torchvision and timm are peers that tests compare with. They come without their
-# dependencies: torchvision asks for one exact torch, and would replace it; tritonclient,
+# torchvision, timm and torch-pruning are peers that tests compare with. They come without
+# their dependencies: torchvision asks for one exact torch, and would replace it; tritonclient,
 # whose schema a test reads, asks for an older ml_dtypes; openvino brings telemetry.
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) $(PIN) --editable '.[all,lint,test]'
-	$(PIP) $(PIN) --no-deps torchvision timm tritonclient openvino
+	$(PIP) $(PIN) --no-deps torchvision timm tritonclient openvino torch-pruning
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-test

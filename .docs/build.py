@@ -30,7 +30,7 @@ ROOT = HERE.parent
 #: What the menu shows: headings, and below each the pages by their address.
 MENU = (
     ("Begin", ("index", "tutorial", "weights", "import")),
-    ("Go on", ("precision", "measure", "training")),
+    ("Go on", ("precision", "measure", "smaller", "training")),
     ("The language", ("language", "blocks", "operators", "networks")),
     ("Trust", ("proven", "codes")),
     ("Reference", ("commands", "python")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from resgen.api.asked.making import Building, Importing
 from resgen.api.build import run as build
 from resgen.api.specs import folder_name
-from resgen.artifact.imported import RECORD, ImportFolder, write_import
+from resgen.artifact.described import DescribedFolder
+from resgen.artifact.imported import RECORD, Record, write_import
 from resgen.artifact.manifest import Exported, Manifest
 from resgen.errors import UsageError, listed
 from resgen.files.ordinary import check_file
@@ -20,7 +21,7 @@ from resgen.graph.cost import analyse
 from resgen.graph.ir import INPUT
 from resgen.importing.flat import Flat
 from resgen.options.kinds import Kind, argument, told, typed
-from resgen.pictures.configuration import as_expected
+from resgen.pictures.configuration import as_expected, members
 from resgen.proof.compare import Departure
 from resgen.proof.imports import Imports
 from resgen.recovery.factor import size
@@ -74,7 +75,7 @@ class ImportedNetwork(Shown):
     ``built`` is what was built of it, where that was asked for.
     """
 
-    folder: ImportFolder
+    folder: DescribedFolder[Record]
     spec: Spec
     analysis: Analysis
     built: Exported[Manifest] | None
@@ -270,7 +271,7 @@ def read_file(
         lambda found: prove_file(found, path, cut=asked.cut or ""),
         asked,
         progress,
-        lambda spec: as_expected(spec, asked.preprocess, path),
+        lambda spec: members(spec, as_expected(spec, asked.preprocess, path)),
     )
 
 
@@ -301,7 +302,7 @@ def _of_module(
         lambda found: prove_module(found, module, batch),
         asked,
         progress,
-        lambda spec: as_expected(spec, asked.preprocess, beside, own),
+        lambda spec: members(spec, as_expected(spec, asked.preprocess, beside, own)),
     )
 
 
@@ -313,13 +314,13 @@ def _recovered(
     flat: Flat,
     asked: Importing,
     progress: Progress,
-    pictures: Callable[[Spec], Spec],
+    stated: Callable[[Spec], Mapping[str, Any]],
 ) -> Imported:
     """The spec, and what is said of it."""
     graph = flat.graph
     said = f"{count(len(graph.nodes), 'operator')}, {graph.params:,} parameters"
     progress.say("read", said)
-    found = imported(flat, structure=not asked.flat, pictures=pictures)
+    found = imported(flat, structure=not asked.flat, stated=stated)
     alike: dict[tuple[str, str], list[str]] = {}
     for note in found.flat.notes:
         alike.setdefault((note.kind, note.why), []).append(note.what)
@@ -340,14 +341,14 @@ def _finished(
     prove: Callable[[Imported], Imports],
     asked: Importing,
     progress: Progress,
-    pictures: Callable[[Spec], Spec],
+    stated: Callable[[Spec], Mapping[str, Any]],
 ) -> tuple[Imported, Imports | None]:
     """The design, and what was proven of it, unless that is skipped.
 
-    Where nothing is, the fault is the reading's, and not the source's. ``pictures``
-    puts into the spec what comes with the source of their preparation.
+    Where nothing is, the fault is the reading's, and not the source's. ``stated``
+    are members of the spec that come with the source.
     """
-    found = _recovered(flat, asked, progress, pictures)
+    found = _recovered(flat, asked, progress, stated)
     if not asked.verify:
         return found, None
     try:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
-from resgen.files.names import IMPORT
+from resgen.files.names import IMPORT, SHRINK
 from resgen.options.kinds import typed
 from resgen.spec.model import Spec
 
 if TYPE_CHECKING:
     from resgen.api.asked.common import Reading
+    from resgen.document.files import Format
     from resgen.expansion.arguments import Source
     from resgen.expansion.network import Examined
     from resgen.graph.ir import Graph
@@ -35,16 +36,21 @@ LONGEST: Final = 200
 
 
 def opened(source: S, asked: A) -> tuple[S | str, A]:
-    """A folder that ``resgen import`` made stands for its spec, and for its weights.
+    """A folder with a spec and its weights stands for these: an import is one.
 
     The weights go to ``asked``, where it takes any and names no others.
     """
-    if not isinstance(source, str | Path) or _missing(Path(source) / IMPORT):
+    if not isinstance(source, str | Path):
+        return source, asked
+    there = [name for name in (IMPORT, SHRINK) if not _missing(Path(source) / name)]
+    if not there:
         return source, asked
     from resgen.api.asked.common import Weighing
-    from resgen.artifact.imported import open_import
+    from resgen.artifact import imported, shrunk
+    from resgen.artifact.described import open_described
 
-    found = open_import(Path(source))
+    kinds: dict[str, Format[Any]] = {IMPORT: imported.RECORD, SHRINK: shrunk.RECORD}
+    found = open_described(Path(source), there[0], kinds[there[0]])
     if isinstance(asked, Weighing) and asked.weights is None:
         asked = replace(asked, weights=found.weights)
     return str(found.spec), asked

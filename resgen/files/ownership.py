@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.files.hashed import sha256_of
-from resgen.files.names import IMPORT, MANIFEST, MARKS
+from resgen.files.names import IMPORT, MANIFEST, MARKS, SHRINK
 from resgen.files.ordinary import read_bytes
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -59,7 +59,7 @@ def _hashes(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 def _manifests(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     """What each manifest of resgen's that is there lists, by the manifest's name."""
     found = {}
-    for name in (MANIFEST, IMPORT):
+    for name in (MANIFEST, IMPORT, SHRINK):
         try:
             manifest = json.loads(read_bytes(folder / name))
         except (OSError, ValueError, RecursionError):

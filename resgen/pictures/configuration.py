@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,6 +62,21 @@ def as_expected(
         told(made, spec.input),
     )
     return spec
+
+
+def members(spec: Spec, known: Spec) -> dict[str, Any]:
+    """What a spec has to state, that its pictures are prepared as another one's.
+
+    Nothing if the other is the spec itself; where both prepare them alike, the mean all
+    the same: then it is known, and not assumed.
+    """
+    if known is spec:
+        return {}
+    usual, wanted = asdict(spec.preprocess), asdict(known.preprocess)
+    said = {key: value for key, value in wanted.items() if value != usual[key]}
+    said = said or {"mean": wanted["mean"]}
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in said.items()}
+    return {"preprocess": plain}
 
 
 def _beside(weights: Path) -> Path | None:

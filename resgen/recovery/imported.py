@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from resgen.recovery.body import flat_spec
 from resgen.recovery.match import match, parameters
 from resgen.recovery.names import by_paths, by_structure
 from resgen.recovery.recover import design
-from resgen.spec.model import Preprocess, Spec
+from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
 
 #: What is read may be larger than what a person writes.
@@ -50,13 +50,12 @@ def imported(
     flat: Flat,
     *,
     structure: bool = True,
-    pictures: Callable[[Spec], Spec] = lambda spec: spec,
+    stated: Callable[[Spec], Mapping[str, Any]] = lambda spec: {},
 ) -> Imported:
     """The spec of a network that was read, with its design recovered where it can be.
 
-    Without ``structure`` it is a plain list of operators. ``pictures`` is given the
-    spec, and gives it back with the preprocessing that is known from elsewhere, or as
-    it is where none is.
+    Without ``structure`` it is a plain list of operators. ``stated`` is given the spec,
+    and gives what is known from elsewhere of pictures and labels, as members of it.
     """
     for name, array in flat.weights.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -64,8 +63,8 @@ def imported(
             raise ResgenError(f'"{source}" holds numbers that are not finite')
     flat, document = _designed(flat) if structure else (flat, flat_spec(flat))
     spec = load(document, limits=LIMITS)
-    if (known := pictures(spec)) is not spec:
-        document = _with_pictures(document, spec.preprocess, known.preprocess)
+    if known := stated(spec):
+        document = {**document, **known}
         spec = load(document, limits=LIMITS)
     graph = expand(spec, limits=LIMITS)
     if identity(graph) != identity(flat.graph):
@@ -76,19 +75,6 @@ def imported(
     placed = parameters(flat.graph, graph, values)
     weights = {ours: flat.weights[theirs] for ours, theirs in placed.items()}
     return Imported(document, spec, graph, weights, flat, values, placed)
-
-
-def _with_pictures(
-    document: Mapping[str, Any], usual: Preprocess, known: Preprocess
-) -> dict[str, Any]:
-    """The spec that states its preprocessing, as far as it is not the usual one.
-
-    Where it is, its mean is stated all the same: it is known and not assumed.
-    """
-    theirs = asdict(usual)
-    said = {key: v for key, v in asdict(known).items() if v != theirs[key]}
-    listed = {key: list(v) if isinstance(v, tuple) else v for key, v in said.items()}
-    return {**document, "preprocess": listed or {"mean": list(known.mean)}}
 
 
 def _assumed(read: Graph, graph: Graph, *, pictures: bool) -> Iterator[Note]:

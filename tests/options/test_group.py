@@ -25,6 +25,7 @@ from resgen.api.asked.looking import (
 )
 from resgen.api.asked.making import Building, Exporting, Importing
 from resgen.api.asked.profile import Profiling
+from resgen.api.asked.shrink import AMOUNT, Shrinking
 from resgen.cli._options import options
 from resgen.errors import UsageError
 from resgen.forms import tensorrt, triton
@@ -109,6 +110,17 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "preprocess": st.just(Path("config.json")),
         "verify": st.booleans(),
         "build": st.booleans(),
+        "force": st.booleans(),
+    },
+    Shrinking: {
+        **{name: WRITING[name] for name in ("set", "max_operators", "weights")},
+        "name": st.sampled_from(["small", "-odd name"]),
+        "macs": st.sampled_from(["0.5x", "2G", "30%"]).map(AMOUNT.read),
+        "params": st.sampled_from(["0.5x", "4M"]).map(AMOUNT.read),
+        "importance": st.sampled_from(["magnitude", "norm", "random"]),
+        "round": st.integers(1, 64),
+        "keep": st.just(["layer1.0"]),
+        "verify": st.booleans(),
         "force": st.booleans(),
     },
     tensorrt.Options: {

@@ -1,0 +1,107 @@
+"""What ``resgen shrink`` is asked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.api.asked.common import Making, Reading, out
+from resgen.options.group import option
+from resgen.options.kinds import FLAG, Kind, choice, text, told, whole
+from resgen.shrinking import IMPORTANCE
+
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So many, or such a share of what is there."""
+
+    number: float
+    relative: bool
+
+    def of(self, there: int) -> float:
+        """The number that is meant where ``there`` are."""
+        return self.number * there if self.relative else self.number
+
+    def __str__(self) -> str:
+        return f"{self.number!r}x" if self.relative else f"{self.number:.0f}"
+
+
+def _amount(value: Any) -> Amount:
+    if isinstance(value, Amount):
+        return value
+    word = str(value).strip().lower() if isinstance(value, str | int | float) else ""
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*(x|%|k|m|g|)", word)
+    if found is None or isinstance(value, bool):
+        raise ValueError(f'{told(value)} is no amount such as "0.5x" or "2G"')
+    number, unit = float(found[1]), found[2]
+    if unit in ("x", "%") or (isinstance(value, float) and number < 1):
+        share = number / 100 if unit == "%" else number
+        if not 0 < share <= 1:
+            raise ValueError(f"{told(value)} is not above 0 and at most the whole")
+        return Amount(share, relative=True)
+    if number < 1:
+        raise ValueError(f'{told(value)} is none; a share is "{word}x"')
+    return Amount(number * _UNITS[unit], relative=False)
+
+
+AMOUNT: Final = Kind("N|SHAREx", _amount, _amount, str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shrinking(Making, Reading):
+    """How small a network is to be, and what of it goes."""
+
+    out: Path | None = out("The folder to make.", "shrunk/NAME")
+    name: str | None = option(
+        "--name", text("NAME"), "What is left is called.", shown="the network's"
+    )
+    macs: Any = option(
+        "--macs",
+        AMOUNT,
+        'Multiply-adds that may be left: a share, or a number such as "2G".',
+        shown="0.5x, unless parameters are bounded",
+    )
+    params: Any = option(
+        "--params", AMOUNT, 'Parameters that may be left: "0.5x", or "4M".'
+    )
+    importance: str = option(
+        "--importance",
+        choice(*IMPORTANCE),
+        "What channels are compared by: the size of their weights, the scale of their "
+        "norms, or chance (to know what the others are worth).",
+        default="magnitude",
+    )
+    round: int = option(
+        "--round",
+        whole(1, 1024),
+        "Channels stay in multiples of this, which kernels are written for.",
+        default=8,
+    )
+    keep: tuple[str, ...] = option(
+        "--keep",
+        text("PART"),
+        "Leave a part as it is, and all that goes with its channels: a path such as "
+        '"layer1.0"; may be repeated.',
+        repeated=True,
+    )
+    verify: bool = option(
+        "--no-verify",
+        FLAG,
+        "Skip the proof that what is left computes what the whole does without the "
+        "rest.",
+        default=True,
+    )
+    force: bool = option(
+        "--force", FLAG, "Keep what others put into the folder, and go on."
+    )
+
+    @property
+    def budget(self) -> tuple[Amount | None, Amount | None]:
+        """Multiply-adds and parameters that may be left; of one there is a bound."""
+        if self.macs is None and self.params is None:
+            return Amount(0.5, relative=True), None
+        return self.macs, self.params

@@ -1,0 +1,254 @@
+"""``resgen.shrink``: a smaller network, of the channels that are worth most."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.api.asked.shrink import Shrinking
+from resgen.api.specs import SPEC, folder_name, opened, read_spec
+from resgen.artifact.described import DescribedFolder
+from resgen.artifact.manifest import FRESH
+from resgen.artifact.shrunk import RECORD, Record, write_shrunk
+from resgen.artifact.source import Source, from_spec
+from resgen.errors import did_you_mean
+from resgen.graph.analysis import Analysis
+from resgen.graph.cost import analyse
+from resgen.graph.ir import Graph
+from resgen.importing.flat import Flat
+from resgen.options.kinds import argument
+from resgen.pictures.configuration import members
+from resgen.recovery.imported import Imported, imported
+from resgen.shrinking.choose import (
+    Choice,
+    Importance,
+    chance,
+    choose,
+    magnitude,
+    norm_scale,
+)
+from resgen.shrinking.cut import Size, cut, size_without, stayed
+from resgen.shrinking.groups import Group, groups
+from resgen.shrinking.labels import Labelled, labelled
+from resgen.spec.model import Spec
+from resgen.weights.evaluate import Weights
+from resgen.words.numbers import count, share
+from resgen.words.progress import SILENT, Progress, Told, listening
+from resgen.words.terminal import TEXT, Shown, style
+
+_MEASURES: Final[Mapping[str, Importance]] = {
+    "magnitude": magnitude,
+    "norm": norm_scale,
+    "random": chance(0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SmallerNetwork(Shown):
+    """A folder with what is left of a network, and the network itself."""
+
+    folder: DescribedFolder[Record]
+    spec: Spec
+    graph: Graph
+    weights: Weights
+    analysis: Analysis
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``resgen shrink --json`` prints: shrink.json, and where it lies."""
+        return {
+            "folder": str(self.folder.folder),
+            "seconds": self.seconds,
+            **RECORD.to_json(self.folder.record),
+        }
+
+    def lines(self, width: int = TEXT) -> Iterator[str]:
+        """What the terminal shows, in so many columns."""
+        yield from self.analysis.lines(width)
+        folder = self.folder.folder
+        yield f"{style(f'{folder}/', bold=True)}  in {self.seconds:.1f} s"
+
+
+def shrink(
+    source: Spec | str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    state_dict: Mapping[str, Any] | None = None,
+    progress: Told = None,
+    **options: Any,
+) -> SmallerNetwork:
+    """Take the channels away that are worth least, until a network is small enough.
+
+    Channels that are added, gated or read together go together: the groups of Fang et
+    al. 2023, found on the graph. What is left is a spec, with its numbers; it is proven
+    to compute what the whole does without the channels that went. ``source`` is a spec
+    or a folder of an import, and the numbers are those of ``weights`` or of a
+    ``state_dict``. ``options`` are those of
+    :class:`~resgen.api.asked.shrink.Shrinking`, which are the command's; ``macs`` and
+    ``params`` are shares ("0.5x", 0.5) or numbers ("2G"). ``progress`` is called with a
+    line of text as a step is done (print will do).
+
+    Raises :class:`~resgen.errors.ResgenError` where the network cannot be made as
+    small; then nothing is left.
+    """
+    heard = listening(progress)
+    source, asked = opened(
+        argument("source", SPEC, source), Shrinking.of({**options, "out": out})
+    )
+    spec, graph = read_spec(source, asked)
+    return run(spec, graph, asked, state_dict=state_dict, progress=heard)
+
+
+def run(
+    spec: Spec,
+    graph: Graph,
+    asked: Shrinking,
+    *,
+    state_dict: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> SmallerNetwork:
+    """As :func:`shrink`, of a spec that was read."""
+    begin = time.perf_counter()
+    given = from_spec(
+        spec,
+        graph=graph,
+        weights=asked.weights,
+        state_dict=state_dict,
+        how=asked.loading,
+        preprocess=asked.preprocess,
+    )
+    if given.origin == FRESH:
+        progress.say("weights", "fresh ones, so what goes is by chance")
+    found = labelled(graph.inference)
+    free = _free(found, asked)
+    before = size_without(found, np.empty(0, np.int64))
+    progress.say(
+        "groups",
+        f"{count(len(free), 'group')} of channels that go together, "
+        f"{sum(each.classes.size for each in free):,} choices",
+    )
+    choice = _chosen(found, free, before, given, asked)
+    made = imported(
+        _named(cut(found, given.weights, choice.gone), asked.name or spec.name),
+        stated=lambda made: _stated(made, given.spec),
+    )
+    progress.say("cut", _told(before, choice.size))
+    names = {
+        ours: made.flat.sources[theirs][0] for ours, theirs in made.parameters.items()
+    }
+    proven = _proven(found, choice, made, names, progress) if asked.verify else None
+    folder = write_shrunk(
+        made,
+        asked.out or Path("shrunk", folder_name(made.spec.name)),
+        source=spec.name,
+        before=before,
+        after=choice.size,
+        importance=asked.importance,
+        kept=_kept(found, choice, names),
+        proven=proven,
+        force=asked.force,
+    )
+    return SmallerNetwork(
+        folder,
+        made.spec,
+        made.graph,
+        made.weights,
+        analyse(made.graph),
+        time.perf_counter() - begin,
+    )
+
+
+def _free(found: Labelled, asked: Shrinking) -> tuple[Group, ...]:
+    """The groups that may lose channels."""
+    paths = {scope.path for scope in found.graph.scopes} | set(found.graph.node)
+    for part in asked.keep:
+        if part not in paths:
+            near = did_you_mean(part, sorted(paths))
+            raise asked.refused(f"{{keep}}: the network has no part {part!r}{near}")
+
+    def stays(name: str) -> bool:
+        return any(f"{name}.".startswith(f"{part}.") for part in asked.keep)
+
+    return tuple(
+        group
+        for group in groups(found)
+        if group.classes.size > 1 and not any(stays(name) for name, _ in group.axes)
+    )
+
+
+def _chosen(
+    found: Labelled,
+    free: tuple[Group, ...],
+    before: Size,
+    given: Source,
+    asked: Shrinking,
+) -> Choice:
+    """What goes, by what is asked."""
+    score = _MEASURES[asked.importance]
+    macs, params = (
+        there if most is None else most.of(there)
+        for most, there in zip(asked.budget, (before.macs, before.params), strict=True)
+    )
+    return choose(
+        found,
+        free,
+        [score(found, group, given.weights) for group in free],
+        lambda size: size.macs <= macs and size.params <= params,
+        step=asked.round,
+    )
+
+
+def _named(flat: Flat, name: str) -> Flat:
+    return replace(flat, graph=replace(flat.graph, name=name))
+
+
+def _stated(made: Spec, whole: Spec) -> dict[str, Any]:
+    """What the whole network's spec says of pictures and labels."""
+    same = made.preprocess == whole.preprocess
+    said = {} if same else members(made, whole)
+    return said | ({"labels": list(whole.labels)} if whole.labels else {})
+
+
+def _told(before: Size, after: Size) -> str:
+    return (
+        f"{after} ({share(after.macs, before.macs)} and "
+        f"{share(after.params, before.params)})"
+    )
+
+
+def _proven(
+    found: Labelled,
+    choice: Choice,
+    made: Imported,
+    names: Mapping[str, str],
+    progress: Progress,
+) -> Mapping[str, Any]:
+    from resgen.proof.same_cut import prove_cut
+
+    proven = prove_cut(found, choice.gone, made.graph, names)
+    if proven["verdict"] == "equal":
+        progress.say(
+            "verify",
+            "what is left = the whole without what went: largest difference "
+            f"{proven['largest_difference']:.1e} of the output, in float64",
+        )
+    for note in proven.get("notes", ()):
+        progress.say("verify", f"not compared with the whole: {note}")
+    return proven
+
+
+def _kept(
+    found: Labelled, choice: Choice, names: Mapping[str, str]
+) -> dict[str, tuple[tuple[int, ...] | None, ...]]:
+    """The positions that stayed along the axes of each parameter that lost some."""
+    made = {}
+    for ours, name in names.items():
+        axes = stayed(found, name, choice.gone)
+        if any(axis is not None for axis in axes):
+            made[ours] = tuple(None if a is None else tuple(a.tolist()) for a in axes)
+    return made

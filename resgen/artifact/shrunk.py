@@ -1,0 +1,84 @@
+"""What is told of a network that was made smaller: which channels stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from resgen._version import __version__
+from resgen.artifact.described import (
+    FORMAT,
+    Described,
+    DescribedFolder,
+    write_described,
+)
+from resgen.document.files import Format
+from resgen.files.names import MARKS, SHRINK
+from resgen.graph.identity import identity
+from resgen.recovery.imported import Imported
+from resgen.shrinking.cut import Size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(Described):
+    """What is left of a network of which channels were taken away.
+
+    ``before`` and ``after`` are what it cost and costs. ``importance`` is what channels
+    were compared by. ``kept`` has for each parameter that lost some, by its name in the
+    spec, the positions that stayed along each of its axes, or null where all did.
+    """
+
+    before: Size
+    after: Size
+    importance: str
+    kept: Mapping[str, tuple[tuple[int, ...] | None, ...]]
+
+
+RECORD: Final = Format(
+    mark=MARKS[3],
+    version=FORMAT,
+    kind=Record,
+    name="record of a smaller network",
+    title="What is left of a network that resgen made smaller",
+    made_by="resgen shrink",
+    hint="`resgen shrink SPEC` makes a folder with one",
+)
+
+
+def write_shrunk(
+    found: Imported,
+    out: Path,
+    *,
+    source: str,
+    before: Size,
+    after: Size,
+    importance: str,
+    kept: Mapping[str, tuple[tuple[int, ...] | None, ...]],
+    proven: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> DescribedFolder[Record]:
+    """Write the folder of a smaller network; ``source`` is what it was made of."""
+    return write_described(
+        found,
+        out,
+        SHRINK,
+        RECORD,
+        lambda spec, files: Record(
+            resgen=__version__,
+            name=found.spec.name,
+            source=source,
+            source_sha256=None,
+            spec=spec,
+            identity=identity(found.graph),
+            notes=found.flat.notes,
+            proven=proven,
+            files=files,
+            before=before,
+            after=after,
+            importance=importance,
+            kept=kept,
+        ),
+        force=force,
+    )

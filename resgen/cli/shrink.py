@@ -1,0 +1,54 @@
+"""``resgen shrink``: the channels of a network that are worth most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from resgen.api.asked.shrink import Shrinking
+from resgen.api.specs import network, opened
+from resgen.cli._options import json_option, options, quiet_option, spec_argument
+from resgen.cli._problems import summarize
+from resgen.cli._progress import Progress
+from resgen.cli._text import say, say_json, width
+
+#: What goes on after each step has been said.
+_THEN = {"": "grouping", "groups": "choosing", "cut": "verifying"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  resgen shrink resnet50 --weights checkpoint.pth --macs 0.5x -o small
+  resgen shrink mine --params 4M --round 16 --keep layer4
+  resgen shrink resnet18 --weights w.safetensors --macs 1G --importance norm
+
+The folder holds NAME.json, weights.safetensors and shrink.json, which tells which
+channels stayed. It is taken where a spec is: `resgen build small`. What it lost of its
+accuracy comes back with training: load the weights into `resgen.to_torch`."""
+)
+@spec_argument
+@options(Shrinking)
+@quiet_option
+@json_option
+def command(spec: str, *, as_json: bool, **given: Any) -> None:
+    """Make a network smaller: a spec of fewer channels, and its weights.
+
+    SPEC is a file, a folder of an import or the name of a network that comes with
+    resgen. Channels that belong together go together, the least first.
+    """
+    spec, asked = opened(spec, Shrinking(**given))
+    read, graph, warnings = network(spec, asked)
+    summarize(warnings, spec)
+    with Progress(_THEN, err=as_json) as progress:
+        from resgen.api.shrink import run
+
+        made = run(read, graph, asked, progress=progress)
+    if as_json:
+        say_json(made.to_dict())
+        return
+    for line in made.lines(width()):
+        say(line)
+    folder = made.folder.folder
+    say(f"next: resgen build {folder} · resgen profile {folder}")

@@ -1,0 +1,141 @@
+"""Which channels go first, and how many until a network is small enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import gcd, lcm
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resgen.errors import ResgenError
+from resgen.shrinking.cut import Size, size_without
+from resgen.shrinking.groups import Group
+from resgen.shrinking.labels import Labelled, Labels
+from resgen.weights.evaluate import Array
+
+Scores = NDArray[np.float64]
+#: What gives each class of a group a score, from the weights.
+Importance = Callable[[Labelled, Group, Mapping[str, Array]], Scores]
+
+#: The share of a group's channels that stays whatever they are worth: a layer of a few
+#: channels is a bottleneck that training does not mend.
+LEAST: Final = 0.1
+
+
+def magnitude(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
+    """How large the weights of each class of a group are: Li et al. 2017, over groups.
+
+    The sum of squares of what lies at a class, in each tensor of the group by itself,
+    as a share of the tensor's mean; then the mean over tensors, as Fang et al. 2023
+    equalise layers. Norms count by their scale alone: what they add says nothing of
+    what goes through.
+    """
+    parts = []
+    for name, axis in group.axes:
+        array, labels = weights[name], found.axes[name, axis]
+        if array.ndim < 2 and not name.endswith(".weight"):
+            continue
+        others = tuple(each for each in range(array.ndim) if each != axis)
+        squares = np.square(array, dtype=np.float64).sum(others)
+        each = np.bincount(
+            np.searchsorted(group.classes, labels).clip(max=group.classes.size - 1),
+            np.where(np.isin(labels, group.classes), squares, 0.0),
+            group.classes.size,
+        )
+        if each.any():
+            parts.append(each / each.mean())
+    return np.mean(parts, axis=0) if parts else np.ones(group.classes.size)
+
+
+def norm_scale(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
+    """How much norms let through of each class of a group: Liu et al. 2017.
+
+    Where a group has no norm with a scale, as :func:`magnitude`.
+    """
+    scales = tuple(
+        at
+        for at in group.axes
+        if at[0].endswith(".weight") and weights[at[0]].ndim == 1
+    )
+    return magnitude(found, replace(group, axes=scales or group.axes), weights)
+
+
+def chance(seed: int) -> Importance:
+    """Scores that mean nothing, which tell what the others are worth."""
+    generator = np.random.default_rng(seed)
+    return lambda found, group, weights: generator.random(group.classes.size)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The classes that go, and what is left without them."""
+
+    gone: Labels
+    size: Size
+
+
+def choose(
+    found: Labelled,
+    groups: Sequence[Group],
+    scores: Sequence[Scores],
+    enough: Callable[[Size], bool],
+    *,
+    step: int = 8,
+) -> Choice:
+    """As few channels as make a network small enough, the least ones first.
+
+    Groups are compared by their scores, so that these have to be of one scale. What
+    stays of each is a multiple of ``step`` channels, which kernels are written for, or
+    all of it. Raises :class:`ResgenError` where even the least network is too large.
+    """
+    steps = [_classes(found, group, step) for group in groups]
+    orders = [np.argsort(each, kind="stable") for each in scores]
+    levels = np.unique(np.concatenate(scores)) if scores else np.empty(0)
+
+    def at(level: int) -> Choice:
+        """Without what is worth less than the so manieth of all scores."""
+        bound = np.inf if level == levels.size else levels[level]
+        gone = [
+            group.classes[order[: _number(worth < bound, unit)]]
+            for group, worth, order, unit in zip(
+                groups, scores, orders, steps, strict=True
+            )
+        ]
+        lost = np.concatenate([np.empty(0, np.int64), *gone])
+        return Choice(lost, size_without(found, lost))
+
+    least = at(levels.size)
+    if not enough(least.size):
+        raise ResgenError(
+            f"the network cannot be made as small: {least.size} is the least",
+            hint="ask for more, or keep less of it",
+        )
+    low, high, best = 0, levels.size, least
+    while low < high:
+        middle = (low + high) // 2
+        tried = at(middle)
+        if enough(tried.size):
+            high, best = middle, tried
+        else:
+            low = middle + 1
+    return best
+
+
+def _classes(found: Labelled, group: Group, step: int) -> int:
+    """How many classes make up so many channels wherever they lie."""
+    units = {1}
+    for at in group.axes:
+        labels = found.axes[at]
+        counts = np.unique(labels[np.isin(labels, group.classes)], return_counts=True)
+        units.add(step // gcd(step, int(counts[1].min())))
+    return lcm(*units)
+
+
+def _number(below: NDArray[np.bool_], unit: int) -> int:
+    """How many of a group go, of those that are worth too little."""
+    count = below.size
+    left = max(count - int(below.sum()), int(np.ceil(count * LEAST)), 1)
+    return count - min(count, -(-left // unit) * unit)

@@ -1,0 +1,184 @@
+"""A network made smaller: which channels go together, and what is left of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch_pruning_groups import groups as groups_of_torch_pruning
+
+import resgen
+from resgen.errors import UsageError
+from resgen.proof.same_cut import prove_cut
+from resgen.recovery.imported import imported
+from resgen.shrinking.choose import choose, magnitude
+from resgen.shrinking.cut import cut, size_without
+from resgen.shrinking.groups import groups
+from resgen.shrinking.labels import labelled
+from resgen.weights.initialize import initialize
+
+SMALL = {
+    "resgen": 1,
+    "name": "small",
+    "input": [3, 32, 32],
+    "stem": {"op": "conv", "out": 16, "kernel": 3},
+    "stages": [
+        {"block": "bottleneck", "width": 128, "depth": 2},
+        {"block": "bottleneck", "width": 256, "depth": 2, "stride": 2},
+    ],
+    "head": {"classes": 10},
+}
+#: Networks whose maps, gates, shuffles and concatenations differ in kind.
+KINDS = [
+    "resnet20_cifar",
+    "densenet40_k12_bc_cifar",
+    "shufflenet_v2_x0_5",
+    "lcnet_050",
+    "mobilenetv3_small_050",
+    "preact_resnet110_cifar",
+    "resnet_signal",
+    "squeezenet1_1",
+]
+
+
+def graph_of(source: Any) -> Any:
+    return resgen.expand(resgen.load(source)).inference
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenetv2_050", "densenet121", "vgg11"]
+)
+@pytest.mark.slow
+def test_the_groups_are_those_of_torch_pruning(name: str) -> None:
+    graph = graph_of(name)
+    wanted = groups_of_torch_pruning(
+        resgen.to_torch(graph).eval(), graph.inputs[0].type.shape
+    )
+    found = {
+        frozenset(
+            (name, axis)
+            for name, axis in group.axes
+            if name.endswith(".weight") and len(graph.parameter[name].shape) > 1
+        )
+        for group in groups(labelled(graph))
+    }
+    # It counts what the head gives out among them, which is not to be taken away.
+    (last,) = (n for n in wanted - found)
+    assert found < wanted
+    assert last == {(last_map(graph), 0)}
+
+
+def last_map(graph: Any) -> str:
+    return next(p.name for p in reversed(graph.parameters) if len(p.shape) > 1)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.slow
+@pytest.mark.drawn(4)
+def test_what_is_left_computes_the_whole_without_the_rest(name: str) -> None:
+    graph = graph_of(name)
+    found = labelled(graph)
+    draw = np.random.default_rng(7)
+    gone = np.concatenate(
+        [
+            draw.permutation(group.classes)[: int(draw.random() * group.classes.size)]
+            for group in groups(found)
+        ]
+    )
+    made = imported(cut(found, initialize(graph.parameters, 0), gone))
+    names = {k: made.flat.sources[v][0] for k, v in made.parameters.items()}
+    assert prove_cut(found, gone, made.graph, names)["verdict"] == "equal"
+    size = size_without(found, gone)
+    assert size.macs == resgen.analyse(made.graph).macs
+    assert size.params == made.graph.params
+
+
+def test_the_least_channels_go_and_the_best_stay() -> None:
+    graph = graph_of(SMALL)
+    weights = dict(initialize(graph.parameters, 0))
+    name = "layer2.1.conv1.weight"
+    weights[name] = weights[name].copy()
+    weights[name][:24] *= 1e-3
+    found = labelled(graph)
+    every = groups(found)
+    whole = size_without(found, np.empty(0, np.int64))
+    choice = choose(
+        found,
+        every,
+        [magnitude(found, group, weights) for group in every],
+        lambda size: size.macs <= 0.99 * whole.macs,
+    )
+    labels = found.axes[name, 0]
+    went = np.flatnonzero(np.isin(labels, choice.gone))
+    assert went.size in (8, 16, 24)
+    assert {*went} <= {*range(24)}
+
+
+def test_a_smaller_network_is_a_spec_with_weights_that_loads_and_builds(
+    tmp_path: Path,
+) -> None:
+    made = resgen.shrink(SMALL, tmp_path / "a", macs="0.5x", name="half")
+    whole = resgen.analyse(graph_of(SMALL))
+    assert 0.3 * whole.macs < made.analysis.macs <= 0.5 * whole.macs
+    assert made.folder.record.proven is not None
+    assert made.folder.record.proven["verdict"] == "equal"
+    graph = graph_of(tmp_path / "a" / "half.json")
+    model = resgen.to_torch(graph)
+    model.load_state_dict(
+        {name: torch.from_numpy(array) for name, array in made.weights.items()},
+        strict=True,
+    )
+    built = resgen.build(tmp_path / "a", tmp_path / "b")
+    assert built.manifest.name == "half"
+    for stage in json.loads((tmp_path / "a" / "half.json").read_text())["stages"]:
+        assert stage["width"] % 8 == 0
+
+
+def test_which_channels_stayed_is_told(tmp_path: Path) -> None:
+    graph = graph_of(SMALL)
+    state = {
+        name: torch.rand(tensor.shape) if tensor.is_floating_point() else tensor
+        for name, tensor in resgen.to_torch(graph).state_dict().items()
+    }
+    made = resgen.shrink(SMALL, tmp_path / "a", params=0.6, state_dict=state)
+    assert made.graph.params <= 0.6 * graph.params
+    for name, kept in made.folder.record.kept.items():
+        array = state[name].numpy()
+        for axis, stays in enumerate(kept):
+            if stays is not None:
+                array = array.take(stays, axis)
+        np.testing.assert_array_equal(array, made.weights[name])
+
+
+def test_a_part_that_is_kept_stays_with_all_that_goes_with_it(tmp_path: Path) -> None:
+    made = resgen.shrink(SMALL, tmp_path / "a", macs="0.8x", keep=["layer2.1"])
+    widths = {
+        name: module.out_channels
+        for name, module in resgen.to_torch(made.graph).named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+    assert widths["layer2.1.conv3"] == 256
+    assert widths["layer1.0.conv1"] < 32
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"macs": "0.001x"}, "cannot be made as small"),
+        ({"macs": "2x"}, "at most the whole"),
+        ({"macs": "fast"}, "no amount"),
+        ({"macs": "0.5x", "keep": ["layer9"]}, "layer9"),
+        ({"macs": "0.5x", "round": 0}, "whole number"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_left(
+    asked: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises((resgen.ResgenError, UsageError), match=said):
+        resgen.shrink(SMALL, tmp_path / "a", **asked)
+    assert not (tmp_path / "a").exists()
