@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -53,6 +54,24 @@ class ScopeModule(fx.GraphModule):
     def __str__(self) -> str:
         """The tree of modules; ``print_readable()`` prints the code as well."""
         return repr(self)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As torch's; tensors that have axes of size 1 elsewhere are as ours."""
+        held = self.state_dict(keep_vars=True)
+        moved = {
+            name: tensor.reshape(held[name].shape)
+            for name, tensor in state_dict.items()
+            if name in held
+            and tensor.shape != held[name].shape
+            and alike(tensor.shape, held[name].shape)
+        }
+        if moved:
+            metadata = getattr(state_dict, "_metadata", None)
+            state_dict = OrderedDict({**state_dict, **moved})
+            state_dict._metadata = metadata  # type: ignore[attr-defined]
+        return super().load_state_dict(state_dict, strict, assign)
 
     def recompile(self) -> Any:
         """Make code of the graph, and of the other one, which training mode runs."""
@@ -108,6 +127,11 @@ class ScopeModule(fx.GraphModule):
         self._trained_graph = trained
         self.graph = graph
         return self
+
+
+def alike(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether shapes differ by axes of size 1 alone."""
+    return [n for n in shape if n != 1] == [n for n in other if n != 1]
 
 
 def scope_module(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import resgen
 from resgen.errors import ResgenError
 from resgen.graph.identity import identity
-from resgen.importing.torch.read import read
+from resgen.importing.torch.read import named_outputs, read
 from resgen.lower.torch import to_torch
 
 
@@ -169,6 +169,43 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: Of(lambda m, x: F.pad(x, (0, 1), value=1.0) * F.pad(x, (1, 0))),
         (4, 5, 6),
     ),
+    "places of a filter": (
+        lambda: Of(
+            lambda m, x: F.fold(
+                m.a(F.unfold(x, 3, padding=1, stride=2).mT).mT, 6, 3, 1, 1, 2
+            ),
+            a=nn.Linear(36, 36),
+        ),
+        (4, 6, 6),
+    ),
+    "windows that overlap": (
+        lambda: Of(lambda m, x: x.unfold(2, 3, 2).unfold(3, 4, 1).relu()),
+        (4, 7, 6),
+    ),
+    "padding of many axes": (
+        lambda: Of(
+            lambda m, x: F.pad(x.reshape(-1, 2, 2, 2, 3, 5).softmax(3), (1, 2, 3, 0))
+        ),
+        (4, 6, 5),
+    ),
+    "a batch that is repeated": (
+        lambda: Of(
+            lambda m, x: (
+                x.repeat_interleave(3, 0).reshape(-1, 3, 4, 5) * m.p
+            ).repeat_interleave(2, -1),
+            p=parameter(3, 1, 1),
+        ),
+        (4, 5),
+    ),
+    "a map of another size": (
+        lambda: Of(
+            lambda m, x: (
+                F.interpolate(x, (7, 4), mode="bicubic"),
+                F.interpolate(x, (4, 8), mode="bilinear", align_corners=True),
+            )
+        ),
+        (4, 5, 6),
+    ),
     "heads in the batch": (
         lambda: Of(
             lambda m, x: m.c(x.reshape(-1, 4, 5, 6)).reshape(len(x), 8, 3, 3),
@@ -240,7 +277,9 @@ def test_a_module_and_its_graph_are_equal(name: str) -> None:
     x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(2))
     network = to_torch(flat.graph, flat.weights).eval()
     with torch.no_grad():
-        torch.testing.assert_close(network(x), module(x), rtol=1e-5, atol=1e-5)
+        wanted, found = dict(named_outputs(module(x))), network(x)
+        found = found if isinstance(found, dict) else {"output": found}
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 #: Modules with numbers that no checkpoint has, or has otherwise.
@@ -250,6 +289,7 @@ OTHERWISE = {
     "ones beside",
     "sums with a constant",
     "heads in the batch",
+    "a map of another size",
 }
 
 
@@ -306,6 +346,23 @@ def test_parameters_without_a_part_are_told() -> None:
     module = Of(lambda m, x: m.a(x), a=nn.Linear(4, 2), aux=nn.Linear(4, 2))
     (note,) = read(module, (4,)).notes
     assert note.sources == ("aux.weight", "aux.bias")
+
+
+def test_a_tensor_of_two_names_is_not_one_without_a_part() -> None:
+    part = nn.Linear(4, 4)
+    (note,) = read(Of(lambda m, x: m.b(x), a=part, b=part), (4,)).notes
+    assert note.sources == ("a.weight", "a.bias")
+    assert "under another name" in note.why
+
+
+def test_numbers_load_whatever_axes_of_one_they_have() -> None:
+    module = Of(lambda m, x: x * m.p, p=parameter(4, 1, 1))
+    network = to_torch(read(module, (4, 5, 6)).graph).eval()
+    network.load_state_dict(module.state_dict(), strict=True)
+    x = torch.rand(2, 4, 5, 6)
+    assert torch.equal(network(x), module(x))
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        network.load_state_dict({"p": torch.rand(5)})
 
 
 def test_all_that_has_no_spelling_is_told_at_once() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import product
 from math import comb, isclose, prod
 from typing import Any, Final
 
 import numpy as np
 
 from resgen.importing.torch.reader import Reader, bound, constant, handles, value
-from resgen.importing.views import BATCH, Const, Seen, Unread, View
+from resgen.importing.views import BATCH, Const, Seen, Unread, View, between
 from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
 from resgen.ops.adaptive_max_pool import AdaptiveMaxPool
 from resgen.ops.avg_pool import AvgPool
@@ -372,12 +373,13 @@ def adaptive_max_pool(r: Reader, x: Seen, output_size: Any) -> Any:
 @handles(
     "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
     "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
+    "upsample_bicubic2d",
 )  # fmt: skip
 def upsample(
     r: Reader, x: Seen, output_size: Any = None, align_corners: bool = False,
     scale_factors: Any = None, **scales: Any,
 ) -> Seen:  # fmt: skip
-    mode = "nearest" if "nearest" in r.called else "bilinear"
+    mode = r.called.removeprefix("upsample_")[:-2]
     spatial = r.shape(x)[2:]
     if output_size is None:
         sizes = [int(n * f) for n, f in zip(spatial, scale_factors, strict=True)]
@@ -385,16 +387,113 @@ def upsample(
         sizes = list(output_size)
     if tuple(sizes) == spatial:
         return x
-    options: dict[str, Any] = {"mode": mode, "align_corners": align_corners}
+    linear = "bilinear" if mode.endswith("linear") else mode
+    options: dict[str, Any] = {"mode": linear, "align_corners": align_corners}
     factors = [size // n for n, size in zip(spatial, sizes, strict=True)]
     exact = all(n * f == s for n, f, s in zip(spatial, factors, sizes, strict=True))
     like = r.as_large(sizes)
-    if exact and (output_size is None or like is None):
+    if exact and mode != "bicubic" and (output_size is None or like is None):
         return r.spatial(Upsample(factor=even(factors), **options), x)
-    if like is None:
-        raise Unread(f"a map of {list(spatial)} becomes one of {sizes}, as none is")
+    if mode == "bicubic" or like is None:
+        corners = {"align_corners": align_corners} if mode != "nearest" else {}
+        asked = {"size": output_size, "scale_factor": scale_factors, "mode": mode}
+        return interpolated(r, x, **asked, **corners)
     source = r.standard(value(x, "interpolation"))
     return r.seen(r.emit(Resize(like=like, **options), [source, like]))
+
+
+def interpolated(r: Reader, x: Seen, **asked: Any) -> Seen:
+    """Interpolation to sizes that no value has: a matrix for each axis."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    spatial = r.shape(x)[2:]
+    for at, size in enumerate(spatial):
+        places = torch.eye(size).reshape(
+            size, 1, *(size if axis == at else 1 for axis in range(len(spatial)))
+        )
+        whole = places.expand(size, 1, *spatial)
+        made = interpolate(whole, **asked)[:, 0].movedim(at + 1, 1).flatten(2)
+        rank = len(spatial) + 2
+        order = [a for a in range(rank) if a != at + 2] + [at + 2]
+        x = r.matmul(r.permute(x, order), Const(made[..., 0].numpy()))
+        x = r.permute(x, [order.index(a) for a in range(rank)])
+    return x
+
+
+@handles("im2col")
+def im2col(
+    r: Reader, x: Seen, kernel_size: Any, dilation: Any, padding: Any, stride: Any
+) -> Seen:  # fmt: skip
+    """The windows of a filter, side by side: each of its places a map by itself."""
+    sides = [(n, n) for n in many(padding, kernel_size)]
+    if any(n for n, _ in sides):
+        x = padded(r, value(x, "windows"), dict(enumerate(sides, start=2)))
+    counts = [
+        (n - apart * (k - 1) - 1) // step + 1
+        for n, k, apart, step in zip(
+            r.shape(x)[2:], kernel_size, dilation, stride, strict=True
+        )
+    ]
+    places = []
+    for corner in product(*map(range, kernel_size)):
+        part = x
+        for axis, (at, apart, step, size) in enumerate(
+            zip(corner, dilation, stride, counts, strict=True), start=2
+        ):
+            part = stepped(r, part, axis, at * apart, size, step)
+        places.append(part)
+    batch, channels = r.shape(x)[:2]
+    stacked = r.stack(places, 2)
+    return r.reshape(stacked, (batch, channels * len(places), prod(counts)))
+
+
+def stepped(r: Reader, x: Seen, axis: int, first: int, count: int, step: int) -> Seen:
+    """``count`` positions of an axis, ``step`` apart."""
+    last = first + (count - 1) * step + 1
+    if step == 1:
+        return r.slice(x, axis, first, count)
+    return r.every(value(x, "a part"), axis, first, last, step)
+
+
+@handles("col2im")
+def col2im(
+    r: Reader, x: Seen, output_size: Any, kernel_size: Any, dilation: Any,
+    padding: Any, stride: Any,
+) -> Seen:  # fmt: skip
+    """Windows of a filter summed where they came from: each place of it is a map."""
+    wide = [n + 2 * p for n, p in zip(output_size, padding, strict=True)]
+    counts = [
+        (n - apart * (k - 1) - 1) // step + 1
+        for n, k, apart, step in zip(wide, kernel_size, dilation, stride, strict=True)
+    ]
+    batch, channels = r.shape(x)[:2]
+    places = prod(kernel_size)
+    split = r.reshape(x, (batch, channels // places, places, *counts))
+    maps: list[Seen] = []
+    for number, corner in enumerate(product(*map(range, kernel_size))):
+        part = r.select(split, 2, number)
+        for axis, step in enumerate(stride, start=2):
+            part = apart_by(r, part, axis, step)
+        sizes = r.shape(part)[2:]
+        around = [
+            (at * gap - p, n + p - at * gap - size)
+            for at, gap, p, n, size in zip(
+                corner, dilation, padding, output_size, sizes, strict=True
+            )
+        ]
+        maps.append(pad(r, part, [n for sides in reversed(around) for n in sides]))
+    return reduce(lambda a, b: r.merge("add", [a, b]), maps)
+
+
+def apart_by(r: Reader, x: Seen, axis: int, step: int) -> Seen:
+    """Positions of an axis with zeros between."""
+    if step == 1:
+        return x
+    shape = r.shape(x)
+    split = r.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+    grown = padded(r, value(split, "zeros between"), {axis + 1: (0, step - 1)})
+    return r.reshape(grown, (*shape[:axis], shape[axis] * step, *shape[axis + 1 :]))
 
 
 @handles("pad", "constant_pad_nd")
@@ -470,8 +569,6 @@ def padded(r: Reader, x: View, grown: dict[int, tuple[int, int]]) -> View:
         if BATCH in x.axes[axis]:
             raise Unread("padding of the batch")
         x, _ = r.single(x, axis)
-    if r.to.types[x.value].rank > 4:
-        return value(beside(r, x, grown, 0.0), "padding")
     for axis, sides in grown.items():
         own[x.axes[axis][0]] = sides
     made = x.value
@@ -484,6 +581,22 @@ def padded(r: Reader, x: View, grown: dict[int, tuple[int, int]]) -> View:
         at = "sides" if before else "end"
         made = r.emit(PadChannels(to=channels + before + after, at=at), [made])
     if own:
-        begin, end = ([own.get(a, (0, 0))[i] for a in range(1, rank)] for i in (0, 1))
+        shape = r.to.types[made].shape
+        # What lies between is one axis where there are more than paddings take.
+        groups = [[0]]
+        for axis in range(1, rank):
+            if rank < 5 or {axis, axis - 1} & own.keys():
+                groups.append([axis])
+            else:
+                groups[-1].append(axis)
+        merged = tuple(prod(shape[a] for a in group) for group in groups)
+        begin, end = (
+            [own.get(group[0], (0, 0))[i] for group in groups[1:]] for i in (0, 1)
+        )
+        if merged != shape:
+            made = r.emit(between(shape, merged), [made])
         made = r.emit(Pad(begin=even(begin), end=even(end)), [made])
+        wide = tuple(n + sum(own.get(axis, (0, 0))) for axis, n in enumerate(shape))
+        if merged != shape:
+            made = r.emit(between(r.to.types[made].shape, wide), [made])
     return View(made, x.axes)

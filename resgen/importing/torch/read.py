@@ -88,7 +88,7 @@ def read(module: torch.nn.Module, example: torch.Tensor | Sequence[int]) -> Flat
         flat.sources,
         flat.tensors,
         classes,
-        (*notes, *flat.notes, *_unused(flat, held)),
+        (*notes, *flat.notes, *_unused(flat, inner)),
     )
 
 
@@ -223,15 +223,22 @@ def _uncaptured(
     )
 
 
-def _unused(flat: Flat, held: Mapping[str, torch.Tensor]) -> list[Note]:
-    """What of a module has no part in what it gives out."""
+def _unused(flat: Flat, module: torch.nn.Module) -> list[Note]:
+    """What of a module has no part in what it gives out, or a part by another name."""
     used = {source for sources in flat.sources.values() for source in sources}
+    held = module.state_dict(keep_vars=True)
+    known = {id(held[name]) for name in used & held.keys()}
     spare = [name for name in held if name not in used]
-    if not spare:
-        return []
-    why = "no output depends on them in evaluation mode"
-    what = count(len(spare), "parameter")
-    return [Note("dropped", what, why, tuple(spare))]
+    again = tuple(name for name in spare if id(held[name]) in known)
+    gone = tuple(name for name in spare if id(held[name]) not in known)
+    return [
+        Note("dropped", count(len(names), "parameter"), why, names)
+        for names, why in (
+            (gone, "no output depends on them in evaluation mode"),
+            (again, "the same tensors are there under another name"),
+        )
+        if names
+    ]
 
 
 class _Reading:

@@ -128,6 +128,33 @@ def repeat(r: Reader, x: Seen, repeats: Sequence[int]) -> Seen:
     return x
 
 
+@handles("repeat_interleave")
+def repeat_interleave(
+    r: Reader, x: Seen, repeats: Any, dim: Any = None, **_: Any
+) -> Seen:  # fmt: skip
+    if not isinstance(repeats, int):
+        raise Unread("each position is repeated as often as a tensor says")
+    if dim is None:
+        x, dim = r.reshape(x, (-1,)), 0
+    shape = r.shape(x)
+    axis = dim % len(shape)
+    split = r.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+    sizes = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
+    whole = (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :])
+    return r.reshape(r.expand(split, sizes), whole)
+
+
+@handles("unfold")
+def unfold(r: Reader, x: Seen, dimension: int, size: int, step: int) -> Seen:
+    """Windows of one axis, which overlap; places within one are the last axis."""
+    rank = len(r.shape(x))
+    axis = dimension % rank
+    starts = range(0, r.shape(x)[axis] - size + 1, step)
+    windows = r.stack([r.slice(x, axis, first, size) for first in starts], axis)
+    order = [*range(axis + 1), *range(axis + 2, rank + 1), axis + 1]
+    return r.permute(windows, order)
+
+
 @handles("cat", "concat", "concatenate")
 def cat(r: Reader, tensors: Sequence[Seen], dim: int) -> Seen:
     rank = max(len(r.shape(x)) for x in tensors)
