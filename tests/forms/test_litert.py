@@ -22,6 +22,7 @@ pytest.importorskip("ai_edge_litert")
 SPEC: dict[str, Any] = {
     "resgen": 1,
     "name": "small",
+    "doc": "Of no paper.",
     "input": [3, 16, 16],
     "stem": {"op": "conv", "out": 8, "kernel": 3, "stride": 2},
     "stages": [{"block": "basic", "width": 8, "depth": 1}],

@@ -60,14 +60,7 @@ def mobile(spec: Spec, graph: Graph) -> bytes:
         if spec.labels is not None and graph.types[value].shape[0] == len(spec.labels):
             table[6] = [{0: LABELS, 2: _AXIS_LABELS}]
         outputs.append(table)
-    return _packed(
-        {
-            0: spec.name,
-            **({1: spec.doc} if spec.doc else {}),
-            3: [{2: inputs, 3: outputs}],
-            7: _READER,
-        }
-    )
+    return _packed({0: spec.name, 3: [{2: inputs, 3: outputs}], 7: _READER})
 
 
 def archive(labels: tuple[str, ...], at: int) -> bytes:
