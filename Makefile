@@ -86,12 +86,15 @@ gpu-bundle: $(VENV)/installed-test  ## pack what a GPU machine without an index 
 golden: $(VENV)/installed-test  ## write tests/golden/ anew; review the diff
 	$(BIN)/python tests/golden/update.py
 
-schema: $(VENV)/installed  ## write the JSON Schema and the zoo's index anew
+schema: $(VENV)/installed  ## write the JSON Schema and the zoo's indices anew
 	$(BIN)/resgen schema > $(VENV)/schema.json
 	mv $(VENV)/schema.json resgen/spec/schema.json
 	$(BIN)/python -c "from resgen.api.catalogue import networks; \
 	print(networks.indexed(), end='')" > $(VENV)/index.json
 	mv $(VENV)/index.json resgen/api/catalogue/index.json
+	$(BIN)/python -c "from resgen.recovery import extends; \
+	print(extends.indexed(), end='')" > $(VENV)/trunks.json
+	mv $(VENV)/trunks.json resgen/recovery/trunks.json
 
 clean:  ## remove everything that make has made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

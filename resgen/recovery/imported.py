@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -16,6 +15,8 @@ from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
 from resgen.importing.flat import Flat, Note
 from resgen.recovery.body import flat_spec
+from resgen.recovery.extends import extending
+from resgen.recovery.factor import size
 from resgen.recovery.match import match, parameters
 from resgen.recovery.names import by_paths, by_structure
 from resgen.recovery.recover import design
@@ -63,13 +64,20 @@ def imported(
             raise ResgenError(f'"{source}" holds numbers that are not finite')
     flat, document = _designed(flat) if structure else (flat, flat_spec(flat))
     spec = load(document, limits=LIMITS)
-    if known := stated(spec):
+    inherited = spec.members.get("preprocess")
+    bare = spec
+    if inherited is not None:  # which is no word of the source's
+        bare = load({**document, "preprocess": None}, limits=LIMITS)
+    if known := dict(stated(bare)):
+        if inherited is not None and "preprocess" in known:
+            unsaid = dict.fromkeys(inherited.value)
+            known["preprocess"] = {**unsaid, **known["preprocess"]}
         document = {**document, **known}
         spec = load(document, limits=LIMITS)
     graph = expand(spec, limits=LIMITS)
     if identity(graph) != identity(flat.graph):
         raise RuntimeError(f"{flat.graph.name} was written as another network")
-    notes = _assumed(flat.graph, graph, pictures="preprocess" not in document)
+    notes = _assumed(flat.graph, graph, document)
     flat = replace(flat, notes=(*flat.notes, *notes))
     values = match(flat.graph, graph)
     placed = parameters(flat.graph, graph, values)
@@ -77,16 +85,16 @@ def imported(
     return Imported(document, spec, graph, weights, flat, values, placed)
 
 
-def _assumed(read: Graph, graph: Graph, *, pictures: bool) -> Iterator[Note]:
-    """What a source leaves open and the spec decides, or orders otherwise.
-
-    ``pictures`` tells whether their preparation is one of these.
-    """
+def _assumed(read: Graph, graph: Graph, document: Mapping[str, Any]) -> Iterator[Note]:
+    """What a source leaves open and the spec decides, or orders otherwise."""
     (given,) = graph.inputs
-    if pictures and len(given.type.shape) == 3 and given.type.channels in (1, 3):
+    pictures = len(given.type.shape) == 3 and given.type.channels in (1, 3)
+    if pictures and "preprocess" not in document:
+        parent = document.get("extends")
+        way = f"as those of {parent}" if parent else "by ImageNet's mean and deviation"
         why = (
-            "nothing tells how pictures become the input: by ImageNet's mean and "
-            "deviation, unless the spec is made to say another way"
+            f"nothing tells how pictures become the input: {way}, unless the spec is "
+            "made to say another way"
         )
         yield Note("assumed", "preprocess", why)
     theirs, ours = (tuple(n for n, _ in g.outputs) for g in (read, graph))
@@ -95,36 +103,44 @@ def _assumed(read: Graph, graph: Graph, *, pictures: bool) -> Iterator[Note]:
         yield Note("reordered", f"outputs {', '.join(theirs)}", why)
 
 
+class _Way(NamedTuple):
+    """A network under some names, with its spec; whether they are the source's own."""
+
+    flat: Flat
+    document: dict[str, Any]
+    own: bool
+
+
 def _designed(flat: Flat) -> tuple[Flat, dict[str, Any]]:
     """The spec of the network under its own names, or under names by its structure.
 
     A module's names are its own, and so are a file's where they tell what is repeated
-    about as shortly as others would.
+    about as shortly as others would. Recovering a design is a search among what people
+    write, which loses nothing but structure where it fails on what nobody has written.
     """
-    ways = [_way("its own names", flat, lambda: by_paths(flat) or flat)]
-    if not flat.classes:
-        ways.append(_way("names by structure", flat, lambda: by_structure(flat)))
-    made = [way for way in ways if not isinstance(way, Note)]
+    made: list[_Way] = []
+    notes: list[Note] = []
+    renamings = (lambda _: flat,) if flat.classes else (by_paths, by_structure)
+    for rename in renamings:
+        own = rename is not by_structure
+        try:
+            found = rename(flat)
+            if found is None:
+                continue
+            if not made and (known := extending(found.graph, own=own)):
+                return found, known
+            made.append(_Way(found, design(found), own))
+        except Exception as error:
+            names = "its own names" if own else "names by structure"
+            why = f"it failed: {error!r}"
+            notes.append(Note("read", f"no design under {names}", why))
     if not made:
-        notes = [way for way in ways if isinstance(way, Note)]
         return replace(flat, notes=(*flat.notes, *notes)), flat_spec(flat)
-    (mine, mine_told), (other, other_told) = made[0], made[-1]
-    dearer = len(json.dumps(mine_told)) / len(json.dumps(other_told))
-    if dearer <= (_DEARER if mine_told["stages"] else 1):
-        return mine, mine_told
-    return other, other_told
-
-
-def _way(
-    names: str, flat: Flat, named: Callable[[], Flat]
-) -> tuple[Flat, dict[str, Any]] | Note:
-    """A design under some names.
-
-    Recovering one is a search among what people write, which loses nothing but
-    structure where it fails on what nobody has written before.
-    """
-    try:
-        found = flat if flat.classes else named()
-        return found, design(found)
-    except Exception as error:
-        return Note("read", f"no design under {names}", f"it failed: {error!r}")
+    mine, other = made[0], made[-1]
+    dearer = size(mine.document) / size(other.document)
+    best = mine if dearer <= (_DEARER if mine.document["stages"] else 1) else other
+    for head in (None, best.document["head"]):
+        known = extending(best.flat.graph, own=best.own, head=head)
+        if known is not None:
+            return best.flat, known
+    return best.flat, best.document

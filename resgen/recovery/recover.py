@@ -116,10 +116,10 @@ def _without_norm(spec: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "defaults": said} if said else rest
 
 
-def met(graph: Graph, spec: Mapping[str, Any]) -> bool:
-    """Whether a spec is of this network, under the same names."""
+def met(graph: Graph, spec: Mapping[str, Any], *, names: bool = True) -> bool:
+    """Whether a spec is of this network, under the same names unless others will do."""
     made = examine(spec).graph
-    if made is None or named(made) != named(graph):
+    if made is None or (names and named(made) != named(graph)):
         return False
     return identity(made) == identity(graph)
 
