@@ -21,6 +21,7 @@ from resgen.recovery.match import match, parameters
 from resgen.recovery.names import by_paths, by_structure
 from resgen.recovery.recover import design
 from resgen.spec.model import Spec
+from resgen.spec.source import plain
 from resgen.weights.evaluate import Weights
 
 #: What is read may be larger than what a person writes.
@@ -70,7 +71,7 @@ def imported(
         bare = load({**document, "preprocess": None}, limits=LIMITS)
     if known := dict(stated(bare)):
         if inherited is not None and "preprocess" in known:
-            unsaid = dict.fromkeys(inherited.value)
+            unsaid = dict.fromkeys(plain(inherited))
             known["preprocess"] = {**unsaid, **known["preprocess"]}
         document = {**document, **known}
         spec = load(document, limits=LIMITS)
