@@ -42,6 +42,7 @@ def pytest_collection_finish() -> None:
     """What was imported and collected stays: no search for garbage walks it again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 100)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from api.test_functions import COMMANDS, groups_of
+from small_subject import SPEC
 
 import resgen
 from resgen import forms
@@ -41,7 +43,7 @@ def arguments() -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def good() -> dict[str, Any]:
     """Something that is right, by the name of an argument."""
-    spec = resgen.load("resnet20_cifar")
+    spec = resgen.load(SPEC)
     graph = resgen.expand(spec)
     return {
         "spec": spec,
@@ -51,8 +53,8 @@ def good() -> dict[str, Any]:
         "state_dict": {},
         "source": "resnet20_cifar",
         "path": "nowhere.onnx",
-        "module": resgen.to_torch(graph),
-        "input": (3, 32, 32),
+        "module": torch.nn.Conv2d(3, 4, 3),
+        "input": (3, 8, 8),
     }
 
 

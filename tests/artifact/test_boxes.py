@@ -45,7 +45,8 @@ def spec_of(use: str, **said: Any) -> resgen.Spec:
 
 
 def built(folder: Path, use: str, **said: Any) -> Path:
-    resgen.build(spec_of(use, **said), folder)
+    """Not proven yet: those who need it verify it."""
+    resgen.build(spec_of(use, **said), folder, verify=False)
     return folder
 
 
@@ -133,7 +134,7 @@ def test_suppressed_it_gives_what_the_reference_leaves(
         ("all", spec),
         ("best", spec_of(use, suppress=True, **said, detections=90)),
     ):
-        resgen.build(given, tmp_path / name, state_dict=state)
+        resgen.build(given, tmp_path / name, state_dict=state, verify=False)
     x = np.random.default_rng(0).normal(size=(3, 3, 64, 96)).astype("f4")
     (every, _), (best, told) = (run(tmp_path / name, x) for name in ("all", "best"))
     assert {name: y.shape for name, y in best.items()} == {
@@ -188,8 +189,9 @@ def test_at_a_precision_boxes_stay_in_float32(
 def test_a_camera_picture_goes_to_the_boxes(tmp_path: Path) -> None:
     spec = spec_of("fcos", suppress=True)
     resgen.export(
-        spec, state_dict=lively(spec), to="onnx", out=tmp_path, camera=(96, 128)
-    )
+        spec, state_dict=lively(spec), to="onnx", out=tmp_path, camera=(96, 128),
+        verify=False,
+    )  # fmt: skip
     assert str(resgen.verify(tmp_path)).endswith("is proven")
 
 
@@ -260,7 +262,7 @@ def test_boxes_are_told_and_drawn(giving: str, tmp_path: Path) -> None:
     spec = spec_of("fcos", **{giving: True})
     state = resgen.to_torch(resgen.expand(spec)).state_dict()
     state["head.classification_head.cls_logits.bias"] += torch.tensor([9.0, 0.0, 6.0])
-    resgen.build(spec, tmp_path / "out", state_dict=state)
+    resgen.build(spec, tmp_path / "out", state_dict=state, verify=False)
     picture = tmp_path / "picture.png"
     rng = np.random.default_rng(0)
     PIL.Image.fromarray(rng.integers(0, 255, (90, 200, 3), np.uint8)).save(picture)
@@ -276,5 +278,5 @@ def test_boxes_are_told_and_drawn(giving: str, tmp_path: Path) -> None:
     changed = (drawn != np.asarray(PIL.Image.open(picture))).any(2)
     assert 0 < changed.mean() < 0.5
     state["head.classification_head.cls_logits.bias"] -= 20
-    resgen.build(spec, tmp_path / "out", state_dict=state)
+    resgen.build(spec, tmp_path / "out", state_dict=state, verify=False)
     assert "nothing" in str(resgen.predict(tmp_path / "out", picture))

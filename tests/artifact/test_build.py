@@ -196,7 +196,7 @@ def interruptible() -> None:
 
 @pytest.mark.slow
 def test_an_interrupt_leaves_nothing(tmp_path):
-    command = [sys.executable, "-m", "resgen", "build", "resnet50", "-o", "o"]
+    command = [sys.executable, "-m", "resgen", "build", "resnet18", "-o", "o"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, text=True,

@@ -19,7 +19,7 @@ def digits():
     return learned.digits()
 
 
-@pytest.mark.drawn(3)
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("consumer", ["onnxruntime", "tensorrt"])
 @pytest.mark.parametrize(
     "blocks", [("layer1.0",), ("layer2.1",), ("layer1.0", "layer2.1"), BLOCKS]

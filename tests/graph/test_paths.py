@@ -84,7 +84,7 @@ def test_identity_blocks_follow_the_binomial_law(described) -> None:
 def test_what_is_kept_grows_with_the_spread_and_not_with_the_depth(described) -> None:
     # A binomial law is sqrt(n) / 2 wide: all but 1e-20 of its largest share lies within
     # ten of that on either side. This bounds the work that ten thousand layers are.
-    blocks = 5000
+    blocks = 1500
     found = paths(deep(described, blocks))
     assert found.longest == 2 * blocks + 2
     assert 5 * blocks**0.5 < sum(share > 0 for share in found.distribution)

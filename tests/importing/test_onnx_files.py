@@ -62,6 +62,7 @@ def depths(found: Imported) -> list[int]:
     return [each.blocks for each in found.graph.sections if each.kind == "stage"]
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(
     ("name", "published", "block"),
     [

@@ -45,7 +45,7 @@ def difference(graph: Graph) -> float:
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )

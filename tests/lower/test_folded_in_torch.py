@@ -192,6 +192,7 @@ def test_it_trains(image, precision):
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.slow
 def test_it_is_an_ordinary_module(image, precision):

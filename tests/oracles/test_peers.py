@@ -75,7 +75,7 @@ def test_size_and_names(name: str, peers: ModuleType) -> None:
         assert round(ours.macs / 1e9, 3) == weights.meta["_ops"]
 
 
-@pytest.mark.drawn(2)
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.slow
 def test_training(name: str, peers: ModuleType) -> None:

@@ -37,7 +37,7 @@ TIMM = [
 ]
 
 
-@pytest.mark.drawn(2)
+@pytest.mark.drawn(1)
 @pytest.mark.peers
 @pytest.mark.parametrize("name", TORCHVISION)
 @pytest.mark.slow
@@ -48,7 +48,7 @@ def test_torchvision(name: str, peers: ModuleType) -> None:
     assert_twins(twin(name, peer, (size, size)))
 
 
-@pytest.mark.drawn(3)
+@pytest.mark.drawn(2)
 @pytest.mark.peers
 @pytest.mark.parametrize("name", TIMM)
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def scales_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.drawn(4)
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("wanted", WANTED, ids=str)
 @pytest.mark.slow
 def test_they_cost_nothing_and_every_scale_can_be_divided_by(killed, tmp_path, wanted):

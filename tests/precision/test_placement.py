@@ -79,7 +79,7 @@ def before_casts(graph: Graph, value: str) -> str:
     return value
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.slow
 def test_tensorrt_gets_what_its_parser_takes(name):
@@ -120,7 +120,7 @@ def test_tensorrt_gets_what_its_parser_takes(name):
                 assert not onnx.numpy_helper.to_array(arrays[proto.input[2]]).any()
 
 
-@pytest.mark.drawn(6)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.slow
 def test_onnxruntime_gets_additions_whole(name):

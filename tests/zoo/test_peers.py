@@ -35,7 +35,7 @@ def create(name: str, peers: ModuleType) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("name", sampled(PAIRED, 12))
+@pytest.mark.parametrize("name", sampled(PAIRED, 8))
 @pytest.mark.slow
 def test_names_and_counts(name: str, peers: ModuleType) -> None:
     graph = resgen.expand(resgen.load(name))
@@ -44,7 +44,7 @@ def test_names_and_counts(name: str, peers: ModuleType) -> None:
     assert assert_same_size(graph, peer).macs == GOLDEN[name]["macs"]
 
 
-@pytest.mark.parametrize("name", sampled(PAIRED, 6))
+@pytest.mark.parametrize("name", sampled(PAIRED, 4))
 @pytest.mark.slow
 def test_outputs(name: str, peers: ModuleType) -> None:
     """Under the peer's weights: in float64, and in ONNX Runtime."""

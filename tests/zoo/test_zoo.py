@@ -86,7 +86,7 @@ def test_golden_file_lists_the_zoo():
     assert set(GOLDEN) == set(zoo.names())
 
 
-@pytest.mark.parametrize("name", sampled(GOLDEN, 40))
+@pytest.mark.parametrize("name", sampled(GOLDEN, 25))
 @pytest.mark.slow
 def test_published_size(name):
     found = resgen.examine(name)
@@ -100,7 +100,7 @@ def test_published_size(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *sampled(set(GOLDEN) - LARGEST, 8),
+        *sampled(set(GOLDEN) - LARGEST, 5),
         *(pytest.param(name, marks=pytest.mark.soak) for name in sorted(LARGEST)),
     ],
 )
