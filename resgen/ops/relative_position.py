@@ -51,9 +51,7 @@ class RelativePosition(Op):
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
         shape = self.infer(x.type).shape
-        chosen = to.emit(
-            "Gather", [to.operand("") or "", to.integers(_rows(self.size))]
-        )
+        chosen = to.emit("Gather", [to.operand("") or "", to.integers(rows(self.size))])
         turned = to.emit("Transpose", [chosen], perm=(1, 0))
         value = to.emit("Reshape", [turned, to.integers([1, *shape])])
         batch = to.emit("Shape", [x.name], start=0, end=1)
@@ -69,7 +67,7 @@ class RelativePosition(Op):
 
 
 @cache
-def _rows(size: tuple[int, ...]) -> tuple[int, ...]:
+def rows(size: tuple[int, ...]) -> tuple[int, ...]:
     """Which row is of the way from a key to a query, for all pairs of them in order."""
     places = list(product(*map(range, size)))
     found = []

@@ -365,6 +365,52 @@ def test_numbers_load_whatever_axes_of_one_they_have() -> None:
         network.load_state_dict({"p": torch.rand(5)})
 
 
+class Shifted(nn.Module):
+    """Attention in shifted windows of 2 x 2 on a map of 4 x 4, as Swin writes it."""
+
+    def __init__(self, *, masked: bool) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(4, 12)
+        self.table = nn.Parameter(torch.randn(9, 2))
+        self.masked = masked
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.roll((-1, -1), (2, 3)).permute(0, 2, 3, 1).reshape(-1, 2, 2, 2, 2, 4)
+        y = y.transpose(2, 3).reshape(-1, 4, 4)
+        q, k, v = self.qkv(y).reshape(-1, 4, 3, 2, 2).permute(2, 0, 3, 1, 4)
+        at = torch.stack(torch.meshgrid(*[torch.arange(2)] * 2, indexing="ij"))
+        way = (at.flatten(1)[:, :, None] - at.flatten(1)[:, None]) + 1
+        bias = self.table[(way[0] * 3 + way[1]).flatten()].reshape(4, 4, 2)
+        scores = q @ k.mT + bias.permute(2, 0, 1)[None]
+        if self.masked:
+            regions = torch.zeros(4, 4)
+            for i, part in enumerate((slice(0, 2), slice(2, 3), slice(3, 4))):
+                regions[part] += 3 * i
+                regions[:, part] += i
+            own = regions.reshape(2, 2, 2, 2).transpose(1, 2).reshape(4, 4)
+            hidden = (own[:, None] != own[:, :, None]) * -100.0
+            scores = scores.reshape(-1, 4, 2, 4, 4) + hidden[:, None]
+        y = (scores.reshape(-1, 2, 4, 4).softmax(-1) @ v).transpose(1, 2)
+        y = y.reshape(-1, 2, 2, 2, 2, 4).transpose(2, 3).reshape(-1, 4, 4, 4)
+        return y.permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_biases_of_windows_are_those_of_the_language(masked: bool) -> None:
+    module = shaken(Shifted(masked=masked)).eval()
+    flat = read(module, (4, 4, 4))
+    kinds = [node.op.name for node in flat.graph.nodes]
+    assert kinds.count("window_mask") == masked
+    assert "relative_position" in kinds
+    assert masked or "attention" in kinds
+    assert "parameter" not in kinds
+    network = to_torch(flat.graph).eval()
+    network.load_state_dict(module.state_dict(), strict=True)
+    x = torch.randn(2, 4, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), module(x), rtol=1e-5, atol=1e-5)
+
+
 def test_all_that_has_no_spelling_is_told_at_once() -> None:
     module = Of(
         lambda m, x: m.b(m.a(x)),

@@ -12,6 +12,7 @@ from resgen.importing.rules.net import Net, Part
 from resgen.importing.unspoken import Spread
 from resgen.ops.add import Add
 from resgen.ops.attention import Attention
+from resgen.ops.concat import Concat
 from resgen.ops.flatten import Flatten
 from resgen.ops.matmul import MatMul
 from resgen.ops.reshape import Reshape
@@ -87,6 +88,10 @@ def _bias(net: Net, value: str, like: Part) -> str:
     if (spread := net.made(value, Spread)) is not None:
         (x,) = spread[0].inputs
         value = x if net.typed(x).size == prod(once) else value
+    one = value
+    while (put := net.made(one, Concat)) is not None and len(set(put[0].inputs)) == 1:
+        one = put[0].inputs[0]
+    value = one if net.typed(one).size == prod(once) else value
     if net.typed(value).size != prod(once):
         return value
     while (moved := net.made(value, Reshape)) is not None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from resgen.importing.calls import Calls
 from resgen.importing.flat import Collector
+from resgen.importing.torch.positions import relative_position, window_mask
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.base import Op
 
@@ -57,6 +58,10 @@ class Reader(Calls):
         self.made: dict[fx.Node, Any] = {}
         #: The class of the module that is being read, by its last name.
         self.kind = ""
+        #: Biases for where positions lie, in order.
+        self.biases: list[View] = []
+        #: What scores were before such a bias, and the bias, by the node that adds it.
+        self.scores: dict[fx.Node, tuple[View, View]] = {}
 
     def emit(
         self,
@@ -70,6 +75,36 @@ class Reader(Calls):
         return super().emit(
             op, inputs, numbers, path=self.scope if plain and self.scope else path
         )
+
+    def value(self, x: Const, beside: View) -> View:
+        """A constant as a learned value, gathered of a table if it is that."""
+        table = self.state(x.sources[0]) if x.sources and not x.path else None
+        found = None if table is None else relative_position(self, x, table, beside)
+        if found is None:
+            return super().value(x, beside)
+        self.biases.append(found)
+        return found
+
+    def merge(self, kind: str, given: Sequence[Seen]) -> Seen:
+        """As of all sources; what windows hide is added to their bias."""
+        first = given[0]
+        if kind != "add" or self.node is None or not isinstance(first, View):
+            return super().merge(kind, given)
+        source = self.node.all_input_nodes[0]
+        while aten(source) in RESHAPES:
+            source = source.all_input_nodes[0]
+        other = given[-1]
+        if source in self.scores and isinstance(other, Const) and not other.sources:
+            scores, bias = self.scores[source]
+            masked = window_mask(self, other, bias)
+            if masked is not None:
+                whole = self.reshape(scores, self.shape(first))
+                return super().merge(kind, [whole, masked])
+        known = len(self.biases)
+        found = super().merge(kind, given)
+        if len(self.biases) > known:
+            self.scores[self.node] = first, self.biases[-1]
+        return found
 
     def owner(self, *numbers: Const | None) -> str | None:
         """The path of the module whose parameters these are."""
@@ -129,6 +164,8 @@ NAMED: Final = frozenset((
     "Dropout", "Dropout2d", "DropPath", "StochasticDepth", "Flatten", "Upsample",
     "PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "ZeroPad2d",
 ))  # fmt: skip
+#: Operators after which elements lie in the same order.
+RESHAPES: Final = frozenset(("view", "reshape", "_unsafe_view", "unsqueeze"))
 #: What modules call the parameters that operators of ours own by a role.
 ROLES: Final = frozenset((
     "weight", "bias", "running_mean", "running_var", "num_batches_tracked", "gain", "p",
