@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import ResgenError, UsageError
 from resgen.lower.litert.write import FILE
-from resgen.options.group import Group
+from resgen.options.group import Group, option
+from resgen.options.kinds import FLAG
 from resgen.words.numbers import count, size
 from resgen.words.progress import Progress
 
@@ -20,27 +21,41 @@ if TYPE_CHECKING:
     from resgen.weights.evaluate import Weights
 
 
+#: The folder of a kit, beside the file.
+KIT: Final = "kit"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options(Group):
-    """It has none of its own: batch size and precision all forms are asked."""
+    """What stands beside the file; batch size and precision all forms are asked."""
+
+    kit: bool = option(
+        "--kit",
+        FLAG,
+        "Write kit/ as well, to carry to a phone or a Raspberry Pi: the file, inputs, "
+        "expected outputs, and a script that checks and times it.",
+    )
 
 
 def prepare(options: Options, job: Job) -> Finish:
     """What cannot be made is refused: low precision, a choice among boxes."""
     _check(job)
-    return lambda ready: make(ready, job, proven=True)
+    return lambda ready: make(ready, options, job)
 
 
 def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> Finish:
-    """The same file; ``verify`` proves it."""
+    """The same file, which ``verify`` proves, and the kit with its own inputs."""
     _check(job)
-    return lambda ready: make(ready, job, proven=False)
+    return lambda there: make(there, options, job, kept=ready)
 
 
 def make(
-    ready: Ready, job: Job, *, proven: bool
+    ready: Ready, options: Options, job: Job, kept: Ready | None = None
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """Write the file; its hash, and what the manifest records."""
+    """Write the file, and prove it unless it is ``kept`` already.
+
+    The hashes of what was written, and what the manifest records.
+    """
     from resgen.files.hashed import HashedFile
 
     made = _network(ready)
@@ -55,7 +70,9 @@ def make(
         f"{count(operators, 'operator')}, {count(plan.transposes, 'transpose')}, "
         f"{size((ready.folder / FILE).stat().st_size)}",
     )
-    if proven and made.wishes.verify:
+    if options.kit:
+        found |= _kit(made, plan, kept)
+    if kept is None and made.wishes.verify:
         for line in _prove(made, plan):
             job.progress.say("litert", line)
     return found, {"operators": operators, "transposes": plan.transposes}
@@ -124,6 +141,37 @@ def _plan(made: Made) -> Plan:
     )
 
 
+def _kit(made: Made, plan: Plan, kept: Ready | None) -> dict[str, str]:
+    """Write a kit, with the inputs and outputs of one that is ``kept``."""
+    from resgen.artifact.kept import check_kept, read_kept
+    from resgen.files.hashed import sha256_of
+    from resgen.kit.litert import write_litert_kit
+
+    ends = {**plan.walk.inputs, **plan.walk.outputs}
+    batch = made.wishes.batch or 1
+    if kept is None:
+        inputs, expected = made.trial(batch)
+    else:
+        inputs, expected = (
+            {n: ends[n].logical(array) if n in ends else array for n, array in each}
+            for each in (arrays.items() for arrays in read_kept(kept.folder / KIT))
+        )
+        check_kept(kept, batch, inputs, expected)
+    written = write_litert_kit(
+        made.folder / FILE,
+        made.folder / KIT,
+        precision=made.precisions[-1],
+        inputs={n: array.transpose(ends[n].order) for n, array in inputs.items()},
+        expected={n: array.transpose(ends[n].order) for n, array in expected.items()},
+        tolerance=made.tolerance,
+        name=made.name,
+        metadata={"onnx_sha256": made.identity.sha256},
+    )
+    return {
+        path.relative_to(made.folder).as_posix(): sha256_of(path) for path in written
+    }
+
+
 def _prove(made: Made, plan: Plan) -> list[str]:
     """Prove it; what was compared, in words."""
     if made.precisions != ("fp32",):
@@ -187,6 +235,7 @@ FORM = Form(
     prepare,
     verify,
     again,
+    owns=(KIT,),
     opens={"litert": FILE},
     consumers=("litert",),
     of_file=False,

@@ -16,7 +16,7 @@ from resgen.words.numbers import size
 from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
-    from resgen.artifact.ready import Feeds, Ready
+    from resgen.artifact.ready import Ready
     from resgen.tensorrt.flavor import Flavor
     from resgen.tensorrt.manifest import EngineManifest
     from resgen.tensorrt.request import EngineRequest
@@ -303,38 +303,6 @@ def _held(ready: Ready, told: OfEngine, options: Options) -> dict[str, str]:
     return {ENGINE: its.engine.sha256, file.name: sha256_of(file)}
 
 
-def _kept(ready: Ready, batch: int) -> tuple[Feeds, Feeds]:
-    """The inputs and outputs of a kit, where the network makes the ones of the others.
-
-    Inputs that the file takes as float16 were rounded to it after the network had them.
-    """
-    import numpy as np
-
-    from resgen.kit.write import EXPECTED, INPUTS, read_arrays
-    from resgen.proof.compare import Departure
-    from resgen.proof.reach import apart
-
-    inputs, expected = (
-        read_arrays(ready.folder / KIT / name) for name in (INPUTS, EXPECTED)
-    )
-    if any(each.ndim == 0 or len(each) != batch for each in inputs.values()):
-        raise UsageError(f"{KIT}/{INPUTS} is not a batch of {batch}")
-    if not all(np.isfinite(each.astype(np.float64)).all() for each in inputs.values()):
-        raise UsageError(f"{KIT}/{INPUTS} holds what is no number")
-    computed = ready.exact(inputs)
-    for name in computed.keys() | expected.keys():
-        wanted, found = computed.get(name), expected.get(name)
-        if wanted is not None and found is not None:
-            alike = wanted.shape == found.shape and wanted.dtype == found.dtype
-            close = alike and apart(found, wanted)[1] <= ready.tolerance
-            # Numbers that are none on both sides are apart by nothing that is one.
-            if close or (alike and np.array_equal(found, wanted, equal_nan=True)):
-                continue
-        raise Departure(name, f'"{name}" of {KIT}/{EXPECTED} is not what the network '
-                        f"makes of {KIT}/{INPUTS}")  # fmt: skip
-    return inputs, expected
-
-
 def _chosen(options: Options, ahead: bool) -> str:
     """Which GPU of several it was that decided what was built."""
     from resgen.machine.device import present
@@ -360,6 +328,7 @@ def _kit(
     ready: Ready, options: Options, targets: Sequence[str], kept: Ready | None = None
 ) -> dict[str, str]:
     """Write a kit, with the inputs and outputs of one that is ``kept``."""
+    from resgen.artifact.kept import check_kept, read_kept
     from resgen.files.hashed import sha256_of
     from resgen.kit.write import write_kit
     from resgen.onnxfile.ends import ends_of
@@ -369,7 +338,11 @@ def _kit(
     profiles = resolve(options.profile, shapes)
     first = next(iter(shapes))
     batch = shapes[first][0] or (profiles[0][first][1][0] if profiles else 1)
-    inputs, expected = _kept(kept, batch) if kept else ready.trial(batch)
+    if kept is None:
+        inputs, expected = ready.trial(batch)
+    else:
+        inputs, expected = read_kept(kept.folder / KIT)
+        check_kept(kept, batch, inputs, expected)
     written = write_kit(
         ready.model,
         ready.folder / KIT,

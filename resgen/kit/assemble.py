@@ -1,5 +1,5 @@
-"""``build_and_time.py``: the modules of :mod:`resgen.kit.script`, and the rule by which
-proofs measure differences, as one file.
+"""A kit's script: modules of :mod:`resgen.kit.script`, and the rule by which proofs
+measure differences, as one file.
 
 A device gets one file that can be read from top to bottom, and this repository has
 one idea a file. Imports are gathered at the top, imports of each other fall away, and
@@ -10,15 +10,22 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 _PACKAGE: Final = Path(__file__).parents[1]
 #: In the order in which they are read; the last one's docstring is the script's.
-_PARTS: Final = (
-    "kit/script/files", "kit/script/board", "kit/script/engine", "kit/script/cuda",
-    "kit/script/tensors", "proof/reach", "kit/script/measure", "kit/script/main",
-)  # fmt: skip
+SCRIPTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "build_and_time.py": (
+        "kit/script/files", "kit/script/board", "kit/script/engine", "kit/script/cuda",
+        "kit/script/tensors", "proof/reach", "kit/script/compare", "kit/script/measure",
+        "kit/script/main",
+    ),
+    "check_and_time.py": (
+        "kit/script/files", "proof/reach", "kit/script/compare", "kit/script/litert",
+    ),
+}  # fmt: skip
 
 _NUMPY: Final = "import numpy as np"
 #: A device may lack numpy, and then deserves a sentence.
@@ -26,17 +33,17 @@ _GUARDED: Final = f"""\
 try:
     {_NUMPY}
 except ImportError:
-    sys.stderr.write("build_and_time: numpy is not installed: pip install numpy\\n")
+    sys.stderr.write("{{}}: numpy is not installed: pip install numpy\\n")
     sys.exit(3)"""
 
 
-def assemble() -> str:
-    """The text of the script."""
+def assemble(script: str) -> str:
+    """The text of one of the :data:`SCRIPTS`."""
     plain: set[str] = set()
     members: dict[str, set[str]] = defaultdict(set)
     bodies = []
     head = ""
-    for part in _PARTS:
+    for part in SCRIPTS[script]:
         text = (_PACKAGE / f"{part}.py").read_text(encoding="utf-8")
         lines = text.splitlines()
         title, *statements = ast.parse(text).body
@@ -60,6 +67,7 @@ def assemble() -> str:
         if module.split(".")[0] not in ("resgen", "__future__")
     ]
     plain.remove(_NUMPY)
-    imports = "\n".join([*sorted(plain), *sorted(gathered), "", _GUARDED])
+    guarded = _GUARDED.format(script.removesuffix(".py"))
+    imports = "\n".join([*sorted(plain), *sorted(gathered), "", guarded])
     top = f"#!/usr/bin/env python3\n{head}\n\nfrom __future__ import annotations\n"
     return "\n\n\n".join([f"{top}\n{imports}", *bodies]) + "\n"

@@ -98,19 +98,32 @@ def write_kit(
     readme = _README.format(
         name=name, precision=precision, target=target, script=SCRIPT, trtexec=line
     )
-    out.mkdir()
     sources = {MODEL: onnx, **named_files(onnx)}
+    arrays = {INPUTS: inputs, EXPECTED: expected}
+    return write_folder(out, kit, sources, arrays, SCRIPT, readme)
+
+
+def write_folder(
+    out: Path,
+    kit: Mapping[str, Any],
+    sources: Mapping[str, Path],
+    arrays: Mapping[str, Mapping[str, Array]],
+    script: str,
+    readme: str,
+) -> tuple[Path, ...]:
+    """Write any kit: files, arrays, the script and what to do, and ``kit.json``."""
+    out.mkdir()
     files = {file: _copy(path, out / file) for file, path in sources.items()}
-    for file, arrays in ((INPUTS, inputs), (EXPECTED, expected)):
-        files[file] = _write_arrays(out / file, arrays)
-    files[SCRIPT] = _write(out / SCRIPT, assemble().encode())
+    for file, each in arrays.items():
+        files[file] = _write_arrays(out / file, each)
+    files[script] = _write(out / script, assemble(script).encode())
     files[README] = _write(out / README, readme.encode())
-    kit["files"] = plain(files)
-    text = json.dumps(kit, indent=1, ensure_ascii=False) + "\n"
+    told = {**kit, "files": plain(files)}
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
     _write(out / KIT, text.encode())
     # Whoever may read it may run it.
-    mode = (out / SCRIPT).stat().st_mode
-    (out / SCRIPT).chmod(mode | (mode & 0o444) >> 2)
+    mode = (out / script).stat().st_mode
+    (out / script).chmod(mode | (mode & 0o444) >> 2)
     return tuple(out / file for file in (KIT, *files))
 
 

@@ -28,7 +28,7 @@ from resgen.api.asked.profile import Profiling
 from resgen.api.asked.shrink import AMOUNT, Shrinking
 from resgen.cli._options import options
 from resgen.errors import UsageError
-from resgen.forms import tensorrt, triton
+from resgen.forms import litert, tensorrt, triton
 from resgen.options.group import Group, Refused, options_of
 from resgen.options.kinds import FLAG
 
@@ -130,6 +130,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "optimization_level": st.integers(0, 5),
         "rebuild": st.booleans(),
     },
+    litert.Options: {"kit": st.booleans()},
     triton.Options: {
         "max_batch": st.integers(1, 99),
         "instances": st.integers(1, 9),
@@ -147,6 +148,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "batch": st.lists(st.integers(1, 99), max_size=3),
     },
     Predicting: {
+        "runtime": st.sampled_from(["litert", "openvino"]),
         "top": st.integers(1, 99),
         "output": st.just("scores"),
         "draw": st.just(Path("drawn")),

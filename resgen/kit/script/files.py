@@ -1,18 +1,16 @@
-"""The files of the kit, and how the script ends."""
+"""The files of the kit, how the script ends, and what it says."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-#: What kit.json says, beside what it is called.
-KEYS = ("target", "onnx", "inputs", "expected", "test_profile", "profiles", "tf32",
-        "workspace", "level", "tolerances")  # fmt: skip
 
 
 class Stop(Exception):
@@ -23,12 +21,12 @@ class Stop(Exception):
         self.code = code
 
 
-def read_kit(folder: Path) -> dict[str, Any]:
-    """``kit.json``, after every file that it lists was found to be whole."""
+def read_kit(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """``kit.json`` with these keys, once every file that it lists is found whole."""
     try:
         kit: dict[str, Any] = json.loads((folder / "kit.json").read_text("utf-8"))
         version, files = kit["resgen_kit"], dict(kit["files"])
-        missing = [key for key in KEYS if key not in kit]
+        missing = [key for key in keys if key not in kit]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Stop(1, f"kit.json is missing or damaged: {error}") from None
     if version != 1:
@@ -82,3 +80,9 @@ def read_arrays(path: Path) -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """One document; what is no JSON number has no place in it."""
     write_whole(path, (json.dumps(value, allow_nan=False) + "\n").encode())
+
+
+def write_line(text: str) -> None:
+    """To stdout, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

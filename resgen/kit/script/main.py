@@ -55,6 +55,7 @@ from typing import Any
 import numpy as np
 
 from resgen.kit.script.board import read_board
+from resgen.kit.script.compare import compare
 from resgen.kit.script.cuda import Cuda, cudart_files, find_cuda, read_nvml
 from resgen.kit.script.engine import (
     FLAVORS,
@@ -63,9 +64,15 @@ from resgen.kit.script.engine import (
     load_tensorrt,
     make_logger,
 )
-from resgen.kit.script.files import Stop, read_arrays, read_kit, write_json, write_whole
+from resgen.kit.script.files import (
+    Stop,
+    read_arrays,
+    read_kit,
+    write_json,
+    write_line,
+    write_whole,
+)
 from resgen.kit.script.measure import (
-    compare,
     graphed,
     inspect_layers,
     layer_times,
@@ -76,6 +83,9 @@ from resgen.kit.script.tensors import bound
 
 ENGINE = "model.engine"
 RESULT = "result.json"
+#: What kit.json says, beside what it is called.
+KEYS = ("target", "onnx", "inputs", "expected", "test_profile", "profiles", "tf32",
+        "workspace", "level", "tolerances")  # fmt: skip
 COLUMNS = ["at_s", "device_ms", "host_ms"]
 
 
@@ -89,7 +99,7 @@ def run_kit(
     say: Callable[[str], None],
 ) -> int:
     """Do all of it with this TensorRT and this CUDA; returns the exit code."""
-    kit = read_kit(folder)
+    kit = read_kit(folder, KEYS)
     feeds = read_arrays(folder / kit["inputs"])
     expected = read_arrays(folder / kit["expected"])
     logger = make_logger(trt)
@@ -198,12 +208,6 @@ def summary(timing: Mapping[str, Any]) -> str:
     shapes = ", ".join("x".join(map(str, s)) for s in timing["inputs"].values())
     return (f"time     {shapes}: {device:.3f} ms on the device, {host:.3f} ms with "
             f"copies (medians of {len(timing['compute'])} runs)")  # fmt: skip
-
-
-def write_line(text: str) -> None:
-    """To stdout, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> int:

@@ -1,6 +1,7 @@
 """What a kit's script wrote on a device: ``result.json``, described in the script.
 
-See ``resgen/kit/script/main.py``. Milliseconds become seconds; nothing is left out.
+See ``resgen/kit/script/main.py`` and ``litert.py``, for TensorRT and for LiteRT.
+Milliseconds become seconds; nothing is left out.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SOURCE: Final = "IProfiler, in a pass of its own"
 _MODES: Final[tuple[tuple[str, Mode, str], ...]] = (
     ("compute", "compute", "device_ms"),
     ("end_to_end", "end-to-end", "host_ms"),
+    ("latency", "latency", "host_ms"),
 )
 
 
@@ -54,7 +56,7 @@ def read(document: Mapping[str, Any], path: Path, network: Path | None) -> Recor
         raise ResgenError(
             f"{path} is not as the kit's script writes it: {type(error).__name__}: "
             f"{error}",
-            hint="take the file as it was written, or run build_and_time.py again",
+            hint="take the file as it was written, or run the script again",
         ) from error
 
 
@@ -65,7 +67,7 @@ def _subject(document: Mapping[str, Any]) -> Subject:
     return Subject(
         name=kit["name"],
         kind="kit",
-        sha256=document["engine"]["sha256"],
+        sha256=document["file" if "litert" in document else "engine"]["sha256"],
         input=tuple(shapes[0][1:]) if shapes else None,
     )
 
@@ -73,26 +75,41 @@ def _subject(document: Mapping[str, Any]) -> Subject:
 def _record(
     document: Mapping[str, Any], names: Names | None, subject: Subject
 ) -> Record:
-    machine, trt = document["machine"], document["tensorrt"]
-    engine = document["engine"]
-    base = Run(
-        runtime=f"{trt['flavor']} {trt['version']}",
-        device=machine.get("gpu") or "cuda:0",
-        precision=document["kit"]["precision"],
-        batch=1,
-        mode="compute",
-        model_bytes=engine["bytes"],
-    )
+    machine = document["machine"]
+    if "litert" in document:
+        litert, script = document["litert"], "check_and_time.py"
+        base = Run(
+            runtime=f"litert {litert['version']}",
+            device=machine["board"] or machine["processor"],
+            precision=document["kit"]["precision"],
+            batch=1,
+            mode="latency",
+            model_bytes=document["file"]["bytes"],
+            load_seconds=document["file"]["load_seconds"],
+        )
+        told = {"litert": litert}
+    else:
+        trt, engine = document["tensorrt"], document["engine"]
+        script = "build_and_time.py"
+        base = Run(
+            runtime=f"{trt['flavor']} {trt['version']}",
+            device=machine.get("gpu") or "cuda:0",
+            precision=document["kit"]["precision"],
+            batch=1,
+            mode="compute",
+            model_bytes=engine["bytes"],
+        )
+        flags = {key: engine[key] for key in ("flags", "build_seconds")}
+        told = {"tensorrt": trt, "engine": flags}
     runs = list(_runs(document, names, base))
     if document["status"] != "ok":
-        why = f"{document['status']}: the engine's outputs were refused, so not timed"
+        why = f"{document['status']}: its outputs were refused, so it was not timed"
         runs.append(replace(base, error=why))
-    flags = {"flags": engine["flags"], "build_seconds": engine["build_seconds"]}
     return Record(
         subject=subject,
         runs=tuple(runs),
-        environment={"machine": machine, "tensorrt": trt, "engine": flags},
-        command=("python3", "build_and_time.py"),
+        environment={"machine": machine, **told},
+        command=("python3", script),
         created=document["started"],
         resgen=document["kit"]["resgen"],
     )
@@ -100,15 +117,23 @@ def _record(
 
 def _runs(document: Mapping[str, Any], names: Names | None, base: Run) -> Iterator[Run]:
     columns = list(document["columns"])
-    layers = {row["profile"]: row["layers"] for row in document["layer_times"]}
+    each = document.get("layer_times", ())
+    layers = {row["profile"]: row["layers"] for row in each}
     for timing in document["timings"]:
         batch = int(next(iter(timing["inputs"].values()))[0])
-        clocks = {"before": timing["clocks_before"], "after": timing["clocks_after"]}
+        state = "state" if "litert" in document else "clocks"
+        clocks = {end: timing[f"{state}_{end}"] for end in ("before", "after")}
+        threads = {"threads": timing["threads"]} if "threads" in timing else {}
         for key, mode, column in _MODES:
+            if key not in timing:
+                continue
             samples = _samples(
                 timing[key], columns.index("at_s"), columns.index(column)
             )
-            run = timed(replace(base, batch=batch, mode=mode, machine=clocks), samples)
+            run = replace(
+                base, batch=batch, mode=mode, machine=clocks, settings=threads
+            )
+            run = timed(run, samples)
             told = layers.get(timing["profile"]) if mode == "compute" else None
             if told:
                 breakdown = _breakdown(told, document.get("layers"), names, batch)

@@ -1,0 +1,79 @@
+"""The kit of a LiteRT file: what a phone or a small board is given to check it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from resgen._version import __version__
+from resgen.kit.write import EXPECTED, INPUTS, write_folder
+from resgen.runtime.base import Array
+
+SCRIPT: Final = "check_and_time.py"
+#: Where a phone lets everybody put files and run them.
+_PLACE: Final = "/data/local/tmp"
+
+_README: Final = """\
+{name}, {precision}: a LiteRT file and what it takes to check and time it on the device
+itself. On a board that has Python (a Raspberry Pi, a Jetson):
+
+  pip install ai-edge-litert numpy
+  python3 {script}
+    checks the outputs against expected.npz, then writes result.json (described in the
+    script), which `resgen report` reads; inputs and outputs lie as the file has them
+
+On an Android phone with LiteRT's own benchmark_model for it (android_aarch64), which
+times the file and each of its operators and does not check the outputs:
+
+  adb push benchmark_model {model} {place}
+  adb shell chmod +x {place}/benchmark_model
+  {line}
+"""
+
+
+def write_litert_kit(
+    file: Path,
+    out: Path,
+    *,
+    precision: str,
+    inputs: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    tolerance: float,
+    name: str,
+    metadata: Mapping[str, Any],
+) -> tuple[Path, ...]:
+    """Write the folder ``out``, which is not there yet; returns its files.
+
+    ``inputs`` and ``expected`` have the order of axes that the file has. ``tolerance``
+    is how far outputs may be off, as a share of their range.
+    """
+    line = benchmark_line(file.name, inputs)
+    kit = {
+        "resgen_kit": 1,
+        "resgen": __version__,
+        "name": name,
+        "precision": precision,
+        "model": file.name,
+        "inputs": INPUTS,
+        "expected": EXPECTED,
+        "tolerances": dict.fromkeys(expected, tolerance),
+        "benchmark": line,
+        "metadata": dict(metadata),
+    }
+    readme = _README.format(
+        name=name, precision=precision, script=SCRIPT, model=file.name, place=_PLACE,
+        line=line,
+    )  # fmt: skip
+    arrays = {INPUTS: inputs, EXPECTED: expected}
+    return write_folder(out, kit, {file.name: file}, arrays, SCRIPT, readme)
+
+
+def benchmark_line(model: str, inputs: Mapping[str, Array]) -> str:
+    """The command that times the file on a phone with the official program."""
+    shapes = ":".join(",".join(map(str, each.shape)) for each in inputs.values())
+    return (
+        f"adb shell {_PLACE}/benchmark_model --graph={_PLACE}/{model} "
+        f"--input_layer={','.join(inputs)} --input_layer_shape={shapes} "
+        "--num_threads=4 --use_xnnpack=true --enable_op_profiling=true > benchmark.txt"
+    )
