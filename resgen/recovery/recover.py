@@ -34,10 +34,11 @@ from resgen.recovery.presets import (
 )
 from resgen.recovery.table import (
     AMONG,
+    Grouping,
     Stage,
     Table,
     Unit,
-    grouped,
+    groupings,
     joined,
     number,
     row,
@@ -82,12 +83,11 @@ def design(flat: Flat) -> dict[str, Any]:
     graph; where no more is understood it is the plain list of operators.
     """
     several = listed(flat.graph)
-    found = [
-        _designed(flat.graph, seen)
-        for seen in (flat.graph, several)
-        if seen is not None
-    ]
-    return min((made for made in found if made), key=size, default=flat_spec(flat))
+    made = None if several is None else _designed(flat.graph, several)
+    if made is None or not made["stages"]:
+        plain = _designed(flat.graph, flat.graph)
+        made = min((m for m in (plain, made) if m), key=size, default=None)
+    return made or flat_spec(flat)
 
 
 def _designed(graph: Graph, seen: Graph) -> dict[str, Any] | None:
@@ -158,26 +158,23 @@ class _Found:
         Where the language has no form for the stages, what is least of the network is
         left out of them, as long as something is left.
         """
+        ways: list[Grouping] = []
+        with suppress(*_UNFORESEEN):
+            ways = groupings(self.units, _LIMITS, self._known)
         for dropped in range(_DROPPED):
             for by in (self.presets, None):
-                made = [self._assembled(limit, dropped, by) for limit in _LIMITS]
+                made = [self._assembled(way, dropped, by) for way in ways]
                 yield from sorted((m for m in made if m is not None), key=size)
         with suppress(*_UNFORESEEN):
             top = recognised(self.top, self.presets)
             yield without_stages(self.graph, top, self.defaults)
 
     def _assembled(
-        self, limit: float, dropped: int, presets: Presets | None
+        self, way: Grouping, dropped: int, presets: Presets | None
     ) -> dict[str, Any] | None:
+        if not way.told(self.units, dropped):
+            return None
         with suppress(Unwritten, *_UNFORESEEN):
-            groups = grouped(self.units, limit, self._known)
-            for _ in range(dropped):
-                if len(groups) < 2:
-                    return None
-                lightest = min(groups, key=_weight)
-                groups.remove(lightest)
-                for unit in lightest:
-                    unit.group = -1
             for lone in (True, False):
                 made = Assembly(
                     self.graph, table(self.row, lone=lone), self.defaults, presets
@@ -188,10 +185,6 @@ class _Found:
 
     def _known(self, unit: Unit) -> str | None:
         return of_block(_sought(unit, unit is self.units[0]), self.presets)
-
-
-def _weight(group: Sequence[Unit]) -> int:
-    return sum(part.weight for unit in group for part in unit.body)
 
 
 def _sought(unit: Unit, first: bool) -> Sought:

@@ -18,7 +18,6 @@ from resgen.graph.ir import INPUT
 from resgen.ops.types import TensorType
 from resgen.recovery.parts import Part, Parts, opened, sequence, stride, walk
 from resgen.recovery.unify import (
-    OPTIONAL,
     called,
     closed,
     core,
@@ -212,17 +211,44 @@ def _several(part: Part) -> bool:
     return any(number(each.path) is None and _several(each) for each in inner)
 
 
-def grouped(
+@dataclass(slots=True)
+class Grouping:
+    """Units by the block that they are of, and the number of each unit's."""
+
+    blocks: list[list[Unit]]
+    numbers: list[int]
+
+    def told(self, units: Sequence[Unit], dropped: int = 0) -> bool:
+        """Tell the units so; False if less is left than is ``dropped``.
+
+        Blocks that the least of the network is made of are dropped first.
+        """
+        if dropped >= max(len(self.blocks), 1):
+            return False
+        for unit, number in zip(units, self.numbers, strict=True):
+            unit.group = number
+        for block in sorted(self.blocks, key=_weight)[:dropped]:
+            for unit in block:
+                unit.group = -1
+        return True
+
+
+def _weight(group: Sequence[Unit]) -> int:
+    return sum(part.weight for unit in group for part in unit.body)
+
+
+def groupings(
     units: Sequence[Unit],
-    limit: float = OPTIONAL,
+    limits: Sequence[float],
     known: Callable[[Unit], str | None] = lambda unit: None,
-) -> list[list[Unit]]:
-    """Units by the block that they are of; what is no block has no group.
+) -> list[Grouping]:
+    """Units by the block that they are of, in ways that differ, the coarsest first.
 
     Those that are built alike, shortcuts aside, are of one, and so are those of one
     block that is ``known``; then groups are joined, the most alike first, while no more
-    than ``limit`` of their template is missing in some.
+    than a limit of their template is missing in some.
     """
+    at = {id(unit): n for n, unit in enumerate(units)}
     alike: dict[Any, list[Unit]] = defaultdict(list)
     for unit in units:
         alike[core(unit.body)].append(unit)
@@ -230,32 +256,46 @@ def grouped(
     for key, group in alike.items():
         largest = max(group, key=lambda unit: len(list(walk(unit.body))))
         blocks[known(largest) or key].extend(group)
-    groups = [sorted(group, key=units.index) for group in blocks.values()]
+    groups = [sorted(group, key=lambda u: at[id(u)]) for group in blocks.values()]
     scores: dict[tuple[int, int], float] = {}
     kept = []  # so that ids stay their own
-    while True:
-        for i, group in enumerate(groups):
-            for other in groups[i + 1 :]:
-                key = id(group), id(other)
-                if key not in scores:
-                    scores[key] = difference(_kinds_of(group) + _kinds_of(other))
-        pairs = [(i, j) for i in range(len(groups)) for j in range(i + 1, len(groups))]
-        by = {p: scores[id(groups[p[0]]), id(groups[p[1]])] for p in pairs}
-        best = min(pairs, key=by.__getitem__, default=(0, 0))
-        if by.get(best, 1.0) > limit:
-            break
-        one, other = groups[best[0]], groups[best[1]]
-        joint = sorted([*one, *other], key=units.index)
-        kept.append((one, other))
-        groups[best[0]] = joint
-        del groups[best[1]]
+    made: list[Grouping] = []
+    for limit in sorted(limits):
+        while True:
+            for i, group in enumerate(groups):
+                for other in groups[i + 1 :]:
+                    pair = id(group), id(other)
+                    if pair not in scores:
+                        kinds = _kinds_of(group) + _kinds_of(other)
+                        scores[pair] = difference(kinds)
+            by = {
+                (i, j): scores[id(groups[i]), id(groups[j])]
+                for i in range(len(groups))
+                for j in range(i + 1, len(groups))
+            }
+            i, j = min(by, key=by.__getitem__, default=(0, 0))
+            if by.get((i, j), 1.0) > limit:
+                break
+            kept += [groups[i], groups[j]]
+            joint = [*groups[i], *groups[j]]
+            groups[i] = sorted(joint, key=lambda u: at[id(u)])
+            del groups[j]
+        made.insert(0, _grouping([list(group) for group in groups], units))
+    return [
+        g for n, g in enumerate(made) if g.numbers not in [m.numbers for m in made[:n]]
+    ]
+
+
+def _grouping(groups: list[list[Unit]], units: Sequence[Unit]) -> Grouping:
     groups = _adopted(groups)
     found = [group for group in groups if _worthy(group)]
     rest = [group for group in groups if not _worthy(group)]
-    for at, group in enumerate([*found, *rest]):
-        for unit in group:
-            unit.group = at if at < len(found) else SLIGHT + at
-    return found
+    of = {
+        id(unit): at if at < len(found) else SLIGHT + at
+        for at, group in enumerate([*found, *rest])
+        for unit in group
+    }
+    return Grouping(found, [of[id(unit)] for unit in units])
 
 
 def _adopted(groups: list[list[Unit]]) -> list[list[Unit]]:
