@@ -14,7 +14,7 @@ from resgen.api.specs import folder_name
 from resgen.artifact.described import DescribedFolder
 from resgen.artifact.imported import RECORD, Record, write_import
 from resgen.artifact.manifest import Exported, Manifest
-from resgen.errors import UsageError, listed
+from resgen.errors import ResgenError, UsageError, listed
 from resgen.files.ordinary import check_file
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
@@ -318,6 +318,12 @@ def _recovered(
 ) -> Imported:
     """The spec, and what is said of it."""
     graph = flat.graph
+    (given,) = graph.inputs
+    if not 2 <= given.type.rank <= 4:
+        raise ResgenError(
+            f"{graph.name} takes an input of {given.type}, and one of a spec has "
+            "channels and one to three spatial axes"
+        )
     said = f"{count(len(graph.nodes), 'operator')}, {graph.params:,} parameters"
     progress.say("read", said)
     found = imported(flat, structure=not asked.flat, stated=stated)

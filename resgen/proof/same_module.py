@@ -102,14 +102,21 @@ def prove_module(
 
 def _copy(module: torch.nn.Module) -> torch.nn.Module:
     """A module of its own, or why there is none."""
+    import torch
+
+    # What hooks compute before each call, which torch does not copy, they compute anew.
+    computed = {
+        id(held): held.detach().clone()
+        for part in module.modules()
+        for held in vars(part).values()
+        if isinstance(held, torch.Tensor) and not held.is_leaf
+    }
     try:
-        return deepcopy(module)
+        return deepcopy(module, computed)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ResgenError(
             f"{type(module).__name__} cannot be copied, so nothing can be proven of "
-            f"it: {str(error).partition('.')[0]}",
-            hint="torch.nn.utils.remove_weight_norm takes off what computes weights "
-            "in a hook; torch.nn.utils.parametrizations can be copied",
+            f"it: {str(error).partition('.')[0]}"
         ) from error
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import weight_norm
 
 import resgen
@@ -205,12 +206,45 @@ def test_a_module_that_learns_nothing_is_read() -> None:
     assert not resgen.expand(read.spec).parameters
 
 
+@pytest.mark.parametrize(
+    "parted",
+    [
+        nn.utils.weight_norm,
+        weight_norm,
+        lambda part: prune.l1_unstructured(part, "weight", 0.5),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_weight_that_is_computed_is_read_as_what_it_comes_to(
+    parted: Callable[[nn.Module], nn.Module],
+) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU()).eval()
+    parted(module[0])
+    x = torch.rand(1, 3, 8, 8)
+    wanted = module(x)
+    spec, weights = resgen.from_torch(module, (3, 8, 8))
+    assert weights.keys() == {"0.weight", "0.bias"}
+    network = resgen.to_torch(resgen.expand(spec), weights).eval()
+    torch.testing.assert_close(network(x), wanted)
+
+
 def test_a_module_that_cannot_be_copied_is_refused() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(3, 3, 3)))
+    module = nn.Sequential(nn.Conv2d(3, 3, 3)).eval()
+    module.lock = Lock()  # type: ignore[assignment]
     with pytest.raises(resgen.ResgenError, match="cannot be copied"):
-        resgen.from_torch(module.eval(), (3, 8, 8))
+        resgen.from_torch(module, (3, 8, 8))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_module_of_other_numbers_is_read_as_float32(dtype: torch.dtype) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU()).eval().to(dtype)
+    _, weights = resgen.from_torch(module, (3, 8, 8))
+    assert {array.dtype.name for array in weights.values()} == {"float32"}
+
+
+def test_an_input_that_no_spec_has_is_told() -> None:
+    with pytest.raises(resgen.ResgenError, match="one to three spatial axes"):
+        resgen.from_torch(nn.Linear(4, 2), (4,))
 
 
 def test_a_file_becomes_a_folder_that_every_command_takes(

@@ -425,6 +425,7 @@ def test_all_that_has_no_spelling_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
+        (lambda: torch.jit.script(nn.Linear(4, 2)), "is TorchScript"),
         (lambda: nn.LazyLinear(3), "LazyLinear has not made its parameters yet"),
         (
             lambda: Of(lambda m, x: x if x.sum() > 0 else -x),

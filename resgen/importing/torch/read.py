@@ -70,7 +70,12 @@ def read(module: torch.nn.Module, example: torch.Tensor | Sequence[int]) -> Flat
     held = {**dict(inner.named_parameters()), **dict(inner.named_buffers())}
     device = _device(inner, held)
     sizes = example.shape[1:] if isinstance(example, torch.Tensor) else example
-    given = torch.empty(PRIME, *sizes, device=device)
+    kinds = (tensor.dtype for tensor in held.values() if tensor.is_floating_point())
+    dtype = next(kinds, torch.float32)
+    if dtype != torch.float32:
+        why = "a spec's numbers are float32"
+        notes.append(Note("read", f"numbers of {str(dtype).partition('.')[2]}", why))
+    given = torch.empty(PRIME, *sizes, device=device, dtype=dtype)
     with _as_it_infers(inner), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -206,7 +211,14 @@ def _uncaptured(
     module: torch.nn.Module, sizes: Sequence[int], error: Exception
 ) -> ResgenError:
     """Why torch.export cannot say what a module computes."""
+    import torch
+
     kind = type(module).__name__
+    if isinstance(module, torch.jit.ScriptModule):
+        return ResgenError(
+            f"{kind} is TorchScript, which torch.export does not capture",
+            hint="give the module that it was made of",
+        )
     first = str(error).strip().partition("\n")[0] or type(error).__name__
     if (
         "data-dependent" in str(error).lower()

@@ -110,8 +110,10 @@ class Reader(Calls):
         """The path of the module whose parameters these are."""
         for number in numbers:
             if number is not None and number.sources:
-                path, _, role = number.sources[0].rpartition(".")
-                return path if role in ROLES else number.sources[0]
+                key = number.sources[0]
+                computed, within, _ = key.partition(".parametrizations.")
+                path, _, role = computed.rpartition(".")
+                return computed if within else path if role in ROLES else key
         return None
 
     def literals(self) -> list[float]:
@@ -169,6 +171,7 @@ RESHAPES: Final = frozenset(("view", "reshape", "_unsafe_view", "unsqueeze"))
 #: What modules call the parameters that operators of ours own by a role.
 ROLES: Final = frozenset((
     "weight", "bias", "running_mean", "running_var", "num_batches_tracked", "gain", "p",
+    "weight_g", "weight_v", "weight_orig", "weight_mask",
 ))  # fmt: skip
 
 
