@@ -214,9 +214,8 @@ class Calls(Views):
         if len(shape) != len(x.axes):
             return False
         varying = [axis for axis, n in enumerate(shape) if n > 1]
-        channels = self.to.types[x.value].channels
         if not varying:  # one channel, which a literal would be as well
-            return channels == 1 and bool(by.sources)
+            return self.to.types[x.value].shape[:1] == (1,) and bool(by.sources)
         return len(varying) == 1 and x.axes[varying[0]] == (0,)
 
     def _full(self, x: Const, beside: View) -> Const:

@@ -130,6 +130,8 @@ class AvgPool(Op):
     def from_onnx(cls, node: OnnxNode) -> Read:
         kernel = kernel_of(node)
         found = raw_windows(node, kernel)
+        if any(d > 1 < k for k, d in zip(kernel, found.dilation, strict=True)):
+            raise Unreadable("its windows are dilated")
         counted = bool(node.given("count_include_pad", 0)) and any(
             found.padding + found.end
         )
@@ -152,7 +154,7 @@ class AvgPool(Op):
         if pool is not None:
             return Read(pool)
         if not counted:
-            raise Unreadable("it pads more at the start, and does not count that")
+            raise Unreadable("it pads unevenly or far, and does not count that")
         sides = Pad(begin=plain_axes(found.padding), end=plain_axes(found.end))
         return Read(made(False, (0,) * len(kernel)), {}, (sides,))
 

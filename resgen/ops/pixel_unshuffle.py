@@ -62,9 +62,9 @@ class PixelUnshuffle(Op):
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Read:
         found = cls(factor=node.given("blocksize"))
-        if node.x.channels == 1:
+        if node.x.channels == 1 or node.given("mode", "DCR") == "CRD":
             return Read(found)
-        # ONNX puts the places in a square first.
+        # Else ONNX puts the places in a square first.
         return Read(ChannelShuffle(groups=node.x.channels), {}, (found,))
 
     @classmethod

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: How many channels are put in another order one by one.
 _FEW: Final = 16
+#: What is added to the score of a position that a mask hides; float16 has it.
+_HIDDEN: Final = -1e4
 Handler = Callable[["Source", "FileNode"], "Seen | list[Seen]"]
 
 
@@ -126,6 +128,8 @@ def _slice(reader: Source, node: FileNode) -> Seen:
 
 def _picked(reader: Source, x: Seen, axis: int, places: Sequence[int]) -> Seen:
     """These positions of an axis: a part of it where they follow each other."""
+    if not places:
+        raise Unread(f"it takes no position of axis {axis}")
     first, count = places[0], len(places)
     if list(places) == list(range(first, first + count)):
         return reader.calls.slice(x, axis, first, count)
@@ -279,7 +283,14 @@ def _curve(reader: Source, node: FileNode) -> Seen:
 
 
 def _matmul(reader: Source, node: FileNode) -> Seen:
-    return reader.calls.matmul(reader.value(node), reader.value(node, 1))
+    a, b = reader.value(node), reader.value(node, 1)
+    vectors = [len(reader.calls.shape(x)) == 1 for x in (a, b)]
+    if vectors[0]:
+        a = reader.calls.reshape(a, (1, -1))
+    if vectors[1]:
+        b = reader.calls.reshape(b, (-1, 1))
+    y = reader.calls.matmul(a, b)
+    return reader.calls.reshape(y, reader.shape(node)) if any(vectors) else y
 
 
 def _gemm(reader: Source, node: FileNode) -> Seen:
@@ -341,14 +352,20 @@ def _reduce(kind: str, reader: Source, node: FileNode) -> Seen:
 
 def _attention(reader: Source, node: FileNode) -> Seen:
     """Of queries, keys and values, each ``(batch, heads, positions, size)``."""
-    if any(node.attributes.get(name, 0) for name in ("is_causal", "softcap")):
-        raise Unread("it hides what comes after a position, or caps scores")
+    plain = all(node.attributes.get(name, 0) == 0 for name in ("is_causal", "softcap"))
+    sides = ("left_window_size", "right_window_size")
+    if not plain or any(node.attributes.get(name, -1) != -1 for name in sides):
+        raise Unread("it hides positions by where they are, or caps scores")
     queries, keys, values = (reader.value(node, at) for at in range(3))
     sizes = reader.calls.shape(queries)
     if len(sizes) != 4 or len(node.inputs) > 4 or len(node.outputs) > 1:
         raise Unread("it shares out heads itself, or keeps keys and values")
     scale = node.attributes.get("scale", sizes[-1] ** -0.5)
     bias = reader.given(node, 3)
+    if isinstance(bias, Const) and bias.array.dtype == bool:
+        if not bias.array.any(-1).all():
+            raise Unread("it hides all positions of one")
+        bias = Const(np.where(bias.array, 0, _HIDDEN).astype(np.float32), bias.sources)
     return reader.calls.attention(queries, keys, values, bias, scale)
 
 

@@ -111,6 +111,9 @@ def _traced(
     values: dict[str, Array],
 ) -> Traced:
     graph = model.graph
+    opset = next((i.version for i in model.opset_import if i.domain in _STANDARD), None)
+    if opset is None:
+        raise ResgenError(f"{path} uses none of ONNX's own operators")
     names = [tensor.name for tensor in graph.initializer]
     # Whole numbers are axes and sizes.
     floats = (name for name in names if values[name].dtype != np.int64)
@@ -133,7 +136,7 @@ def _traced(
     return Traced(
         path,
         model.producer_name,
-        next(i.version for i in model.opset_import if i.domain in _STANDARD),
+        opset,
         given,
         shape,
         tuple(output.name for output in graph.output),
