@@ -112,7 +112,11 @@ def run(
     """
     form = forms.find(to)
     named = source.spec.at.source.file if isinstance(source, Source) else str(source)
-    job = Job(source=name or named, words=asked.words(), progress=progress)
+    if asked.ends not in form.ends:
+        raise asked.refused(f"{to} has no {{ends}} {asked.ends}")
+    job = Job(
+        ends=asked.ends, source=name or named, words=asked.words(), progress=progress
+    )
     if not isinstance(source, Source) and _is_read_back(Path(source), form, asked):
         source = _read_back(Path(source), asked, progress)
     if isinstance(source, Source) or Path(source).is_dir():

@@ -23,13 +23,14 @@ class Job:
     """What a form is told beside its own options.
 
     ``precisions`` are all that the network's operators have, ``choices`` places in the
-    spec of those that choose among numbers. ``source`` and ``words``
-    are what is exported and the rest of the command that exports it again, ``out`` the
-    folder that is made.
+    spec of those that choose among numbers. ``ends`` is how inputs and outputs are to
+    be. ``source`` and ``words`` are what is exported and the rest of the command that
+    exports it again, ``out`` the folder that is made.
     """
 
     precisions: Sequence[str] = ("fp32",)
     choices: Sequence[str] = ()
+    ends: str = "float32"
     source: str = ""
     words: tuple[str, ...] = ()
     out: Path = Path()
@@ -48,7 +49,8 @@ class Form:
     the file where it lies; ``prepare`` does where it is None. ``owns`` are the folders
     that hold nothing but what the form makes. ``opens`` are the files that
     engines of :mod:`resgen.runtime` run, by what those take. ``consumers`` are the
-    engines that quantisers can be placed for, the usual one first. ``of_file`` tells
+    engines that quantisers can be placed for, the usual one first, ``ends`` how inputs
+    and outputs can be. ``of_file`` tells
     that an ONNX file of anybody's can be made into it, ``of_engine`` gives what makes
     it of a TensorRT engine.
     """
@@ -61,5 +63,6 @@ class Form:
     owns: tuple[str, ...] = ()
     opens: Mapping[str, str] = field(default_factory=dict)
     consumers: tuple[str, ...] = ("onnxruntime", "tensorrt")
+    ends: tuple[str, ...] = ("float32", "low")
     of_file: bool = True
     of_engine: Callable[[Path, Any, Job], Finish] | None = None

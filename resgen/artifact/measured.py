@@ -228,6 +228,7 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 
 def _network(wanted: Wanted, folder: Path) -> Prepared:
     """A spec or a folder, written once more where the folder's own file is not it."""
+    from resgen.artifact.opened import open_folder
     from resgen.artifact.ready import as_written, calibrator_of, lowered_by
     from resgen.artifact.request import Wishes
     from resgen.attribution.parts import parts_of, total
@@ -276,8 +277,11 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
         if lowered.wanted.name in QUANTIZED:
             own, its = written("litert", None)
         stored_as, half = stored(graph, its, precision and own.wanted)
+        told = open_folder(Path(wanted.source)).manifest.made if made else {}
+        planar = told.get("ends") == "nchw"
+        plan = derive(stored_as, half=half, planar=planar)
         with others["litert"].open("wb") as file:
-            file.writelines(derive(stored_as, half=half).pieces(own.weights))
+            file.writelines(plan.pieces(own.weights))
     graphs = Graphs(lowered.graph, file_graph, of_engine, source.spec.preprocess)
     (folder / NETWORK).write_bytes(pickle.dumps(graphs))
     parts = parts_of(graph)

@@ -40,17 +40,22 @@ class Options(Group):
 def prepare(options: Options, job: Job) -> Finish:
     """What cannot be made is refused: low precision, a choice among boxes."""
     _check(job)
-    return lambda ready: make(ready, options, job)
+    return lambda ready: make(ready, options, job, planar=job.ends == "nchw")
 
 
 def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> Finish:
     """The same file, which ``verify`` proves, and the kit with its own inputs."""
     _check(job)
-    return lambda there: make(there, options, job, kept=ready)
+    return lambda there: make(there, options, job, planar=_planar(made), kept=ready)
 
 
 def make(
-    ready: Ready, options: Options, job: Job, kept: Ready | None = None
+    ready: Ready,
+    options: Options,
+    job: Job,
+    *,
+    planar: bool,
+    kept: Ready | None = None,
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Write the file, and prove it unless it is ``kept`` already.
 
@@ -59,7 +64,7 @@ def make(
     from resgen.files.hashed import HashedFile
 
     made = _network(ready)
-    plan = _plan(made)
+    plan = _plan(made, planar)
     with HashedFile(ready.folder / FILE) as file:
         for piece in plan.pieces(made.weights):
             file.write(piece)
@@ -75,7 +80,8 @@ def make(
     if kept is None and made.wishes.verify:
         for line in _prove(made, plan):
             job.progress.say("litert", line)
-    return found, {"operators": operators, "transposes": plan.transposes}
+    record = {"operators": operators, "transposes": plan.transposes}
+    return found, {**record, "ends": "nchw" if planar else "nhwc"}
 
 
 def verify(
@@ -86,7 +92,7 @@ def verify(
 
     network = _network(ready)
     try:
-        said = _prove(network, _plan(network))
+        said = _prove(network, _plan(network, _planar(made)))
     except MissingComponent as missing:
         progress.say("litert", f"not run: {missing.message}")
         return {"litert": None}
@@ -121,7 +127,12 @@ def _network(ready: Ready) -> Made:
     return ready
 
 
-def _plan(made: Made) -> Plan:
+def _planar(made: Mapping[str, Any]) -> bool:
+    """Whether a manifest says that the ends have PyTorch's order of axes."""
+    return made.get("ends") == "nchw"
+
+
+def _plan(made: Made, planar: bool) -> Plan:
     from resgen.artifact.metadata import metadata_of
     from resgen.lower.litert.write import derive, stored
 
@@ -138,6 +149,7 @@ def _plan(made: Made) -> Plan:
         metadata=told,
         spec=made.source.spec,
         half=half,
+        planar=planar,
     )
 
 
@@ -236,6 +248,7 @@ FORM = Form(
     verify,
     again,
     owns=(KIT,),
+    ends=("float32", "nchw"),
     opens={"litert": FILE},
     consumers=("litert",),
     of_file=False,

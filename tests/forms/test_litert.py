@@ -65,6 +65,29 @@ def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_the_ends_may_keep_the_order_of_pytorch(tmp_path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    scores = ["global_pool", "flatten", {"op": "linear", "as": "fc", "out": 3}]
+    maps = {"op": "conv", "as": "maps", "out": 5, "kernel": 1}
+    spec = {**SPEC, "head": {"outputs": {"scores": scores, "maps": [maps]}}}
+    made = resgen.export(spec, tmp_path / "out", to="litert", ends="nchw")
+    assert made.manifest.made["transposes"] == 2
+    assert resgen.verify(made.folder).unproven == ()
+    x = np.random.default_rng(0).normal(size=(1, 3, 16, 16)).astype(np.float32)
+    runner = Interpreter(str(made.folder / "model.tflite")).get_signature_runner()
+    found = runner(input=x)
+    module = resgen.to_torch(resgen.expand(resgen.load(spec))).eval()
+    with torch.no_grad():
+        wanted = {n: each.numpy() for n, each in module(torch.from_numpy(x)).items()}
+    assert wanted["maps"].shape == (1, 5, 8, 8)
+    for name, each in wanted.items():
+        np.testing.assert_allclose(found[name], each, atol=1e-5 * np.abs(each).max())
+    for to, ends in (("onnx", "nchw"), ("litert", "low")):
+        with pytest.raises(UsageError, match=f"{to} has no ends {ends}"):
+            resgen.export(SPEC, tmp_path / "other", to=to, ends=ends)
+
+
 def test_pictures_are_told_alike_and_by_no_other_file(tmp_path: Path) -> None:
     made = resgen.export(SPEC, tmp_path / "out", to="litert", verify=False)
     noise = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), np.uint8)

@@ -95,7 +95,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "precision": st.sampled_from(["int8", "fp16"]),
         "for_": st.sampled_from(["onnxruntime", "tensorrt"]),
         "keep": st.lists(st.sampled_from(["first", "layer1.0", "-x"]), max_size=2),
-        "ends": st.sampled_from(["float32", "low"]),
+        "ends": st.sampled_from(["float32", "low", "nchw"]),
         "calibration": st.just(Path("photos")),
         "method": st.just("percentile"),
         "evaluate": st.just(Path("x y.npz")),

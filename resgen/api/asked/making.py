@@ -126,8 +126,9 @@ class Exporting(Writing):
     )
     ends: str = option(
         "--ends",
-        choice("float32", "low"),
-        "Type of inputs and outputs.",
+        choice("float32", "low", "nchw"),
+        "Inputs and outputs: of which type; for litert, nchw keeps PyTorch's order of "
+        "axes, with one transpose at each end.",
         default="float32",
     )
     reduce_range: bool = option(

@@ -110,11 +110,15 @@ class Walk:
         shuffled: Callable[..., Value],
         batch: int | None,
         half: Set[str] = frozenset(),
+        planar: bool = False,
     ) -> None:
         self.graph = graph
         self.schema = schema
         self.batch = batch
         self.half = half
+        self.planar = planar
+        #: What is being written, after which tensors are called.
+        self._name = ""
         self.tensors: list[Stored] = []
         self.operations: list[Operation] = []
         self.values: dict[str, Value] = {}
@@ -172,8 +176,12 @@ class Walk:
         first = self.batch or 1
         for given in graph.inputs:
             shape = (first, *given.type.shape)
-            self.inputs[given.name] = self._known[given.name] = self._new(
-                given.name, shape, last(len(shape))
+            self._name = given.name
+            order = tuple(range(len(shape))) if self.planar else last(len(shape))
+            taken = self.inputs[given.name] = self._new(given.name, shape, order)
+            inner = last(len(shape))
+            self._known[given.name] = (
+                taken if order == inner else self.turned(taken, inner)
             )
         for node in graph.nodes:
             if node.op.training_only:
@@ -190,7 +198,7 @@ class Walk:
                 self.outputs[name] = self._given_out(self._known[value])
 
     def _write(self, node: Node) -> None:
-        self._node = node
+        self._node, self._name = node, node.name
         before = len(self.operations)
         found: Value | None = None
         try:
@@ -283,13 +291,16 @@ class Walk:
         return replace(x, index=made.index, steps=None)
 
     def _given_out(self, value: Value) -> Tensor:
-        """Channels last where there are positions, and otherwise as PyTorch has it."""
+        """Channels last where there are positions, unless planar; else as PyTorch."""
         if not isinstance(value, Tensor):
             raise TypeError("a constant is given out")
         value = self._floated(value)
         rank = len(value.shape)
-        order = last(rank) if rank > 3 else tuple(range(rank))
-        return self.ordered(self.plain(value), order)
+        value = self.plain(value)
+        natural = tuple(range(rank))
+        if self.planar and value.order == last(rank) != natural:
+            return self.turned(value, natural)
+        return self.ordered(value, last(rank) if rank > 3 else natural)
 
     # What the nodes are written with.
 
@@ -307,7 +318,7 @@ class Walk:
         **settings: Any,
     ) -> Tensor:
         """Write an operator; ``options`` names its table of settings."""
-        name = f"{self._node.name}/{code.lower()}"
+        name = f"{self._name}/{code.lower()}"
         given = tuple(x.index if isinstance(x, Tensor) else x for x in inputs)
         steps = self._result(code, given)
         if steps is not None:
@@ -409,6 +420,10 @@ class Walk:
         if axis and x.shape[axis] <= MANY:
             moved = self._moved(x, old, axis, new.index(axis))
             return self.laid(moved, x.shape, order, x.places)
+        return self.turned(x, order)
+
+    def turned(self, x: Tensor, order: Sequence[int]) -> Tensor:
+        """With the axes stored in this order, by a TRANSPOSE."""
         turned = [x.order.index(axis) for axis in order]
         return self.add(
             "TRANSPOSE", [x, self.integer(*turned)], x.shape, order,

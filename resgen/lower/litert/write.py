@@ -112,13 +112,15 @@ def derive(
     metadata: Mapping[str, str] | None = None,
     spec: Spec | None = None,
     half: Set[str] = frozenset(),
+    planar: bool = False,
 ) -> Plan:
     """What a file of this graph holds; what it cannot hold is refused, all at once.
 
     ``metadata`` is text that travels in it, by name; of the ``spec`` mobile tools are
     told what they ask for. Of the operators in ``half`` weights are stored in 16 bits.
+    The ends of a ``planar`` file keep PyTorch's order of axes.
     """
-    walk = Walk(graph, schema_of(), NODES, shuffled, batch, half)
+    walk = Walk(graph, schema_of(), NODES, shuffled, batch, half, planar)
     try:
         walk.run()
     except Unwritable as lack:
