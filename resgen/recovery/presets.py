@@ -181,7 +181,8 @@ class Presets:
             for name in named("heads")
             for start in starts
         }
-        for name, start in sorted(scores, key=lambda key: -scores[key])[:2]:
+        likely = [key for key in scores if scores[key] >= LIKE]
+        for name, start in sorted(likely, key=lambda key: -scores[key])[:2]:
             given = {"from": start}
             found = self.found(name, sought, start=given, of="head")
             if found is not None:
