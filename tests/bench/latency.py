@@ -1,7 +1,7 @@
-"""One network in two ONNX files, run in turn.
+"""One network in two files of ONNX or LiteRT, run in turn.
 
 python latency.py prepare SPEC FOLDER
-python latency.py run OURS.onnx PEER.onnx PAIRS FIRST
+python latency.py run OURS PEER PAIRS FIRST
 
 ``prepare`` writes ours and torch.onnx.export's, with the same weights. ``run`` opens
 both (FIRST, ``ours`` or ``peer``, before the other), runs them as ABBA, and prints the
@@ -11,10 +11,11 @@ seconds of each.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 NAMES = ("ours", "peer")
 
@@ -36,29 +37,41 @@ def prepare(spec: str, folder: Path) -> None:
     torch.onnx.export(model, (torch.randn(1, 3, 224, 224),), folder / "peer.onnx")
 
 
-def run(ours: str, peer: str, pairs: int, first: str) -> None:
+def opened(file: str) -> Callable[[], object]:
+    """A call that runs a file on one picture."""
     import numpy as np
+
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    if file.endswith(".tflite"):
+        from ai_edge_litert.interpreter import Interpreter
+
+        held = Interpreter(file, num_threads=os.cpu_count())
+        held.allocate_tensors()
+        given = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+        held.set_tensor(held.get_input_details()[0]["index"], given)
+        invoke: Callable[[], object] = held.invoke
+        return invoke
     import onnxruntime
 
-    order = NAMES if first == "ours" else NAMES[::-1]
-    files = {"ours": ours, "peer": peer}
     options = onnxruntime.SessionOptions()
     # Threads of one session would spin on into the run of the other.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    sessions = {
-        name: onnxruntime.InferenceSession(
-            files[name], options, providers=["CPUExecutionProvider"]
-        )
-        for name in order
-    }
-    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    session = onnxruntime.InferenceSession(
+        file, options, providers=["CPUExecutionProvider"]
+    )
+    feed = {session.get_inputs()[0].name: image}
+    return lambda: session.run(None, feed)
+
+
+def run(ours: str, peer: str, pairs: int, first: str) -> None:
+    order = NAMES if first == "ours" else NAMES[::-1]
+    files = {"ours": ours, "peer": peer}
+    calls = {name: opened(files[name]) for name in order}
     seconds: dict[str, list[float]] = {name: [] for name in NAMES}
 
     def once(name: str) -> float:
-        session: Any = sessions[name]
-        feed = {session.get_inputs()[0].name: image}
         begin = time.perf_counter()
-        session.run(None, feed)
+        calls[name]()
         return time.perf_counter() - begin
 
     for name in order * 5:

@@ -47,8 +47,11 @@ class Failed(Exception):
 
 def run(command: Sequence[str]) -> Run:
     """Run a command to its end; raises :class:`Failed` with what it said last."""
-    places = (ROOT, ROOT / "tests", ROOT / "tests" / "bench")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))}
+    places = [ROOT, ROOT / "tests", ROOT / "tests" / "bench"]
+    given = filter(None, [os.environ.get("PYTHONPATH")])
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, [*places, *given]))
+    }
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begin = time.perf_counter()
         child = subprocess.Popen(

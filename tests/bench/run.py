@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import phone
 import precision
 import seen
 from measure import ROOT, Line, Quantity
@@ -163,6 +164,7 @@ PARTS: dict[str, Callable[[Path, bool], Found]] = {
     "growth": grouped(growth),
     "latency": latency,
     **precision.PARTS,
+    **phone.PARTS,
     **seen.PARTS,
 }
 
