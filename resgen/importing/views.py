@@ -164,7 +164,7 @@ class Views:
         if not shape:
             raise Unread("a constant of one number has no axes to be a value of")
         made = self.emit(
-            Parameter(shape=shape, batch=batch),
+            Parameter(shape=shape, batch=batch, learned=bool(x.sources)),
             [beside.value],
             {"": replace(x, array=stored)},
             path=x.path,

@@ -25,10 +25,12 @@ class ScopeModule(fx.GraphModule):
     class, its node names and whatever its code calls when it is pickled (the code is
     traced again, which opens functions up). Here both keep the module as it is.
 
-    ``_trained_graph`` is what it runs in training mode where that is not ``graph``.
+    ``_trained_graph`` is what it runs in training mode where that is not ``graph``, and
+    ``own_numbers`` are the names of those that a state_dict need not have.
     """
 
     _trained_graph: fx.Graph | None
+    own_numbers: frozenset[str] = frozenset()
 
     @overload
     def __getitem__(self, index: int) -> torch.nn.Module: ...
@@ -58,7 +60,10 @@ class ScopeModule(fx.GraphModule):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """As torch's; tensors that have axes of size 1 elsewhere are as ours."""
+        """As torch's; tensors that have axes of size 1 elsewhere are as ours.
+
+        What is a number of the network itself may be missing, and stays.
+        """
         held = self.state_dict(keep_vars=True)
         moved = {
             name: tensor.reshape(held[name].shape)
@@ -67,6 +72,7 @@ class ScopeModule(fx.GraphModule):
             and tensor.shape != held[name].shape
             and alike(tensor.shape, held[name].shape)
         }
+        moved |= {name: held[name] for name in self.own_numbers - state_dict.keys()}
         if moved:
             metadata = getattr(state_dict, "_metadata", None)
             state_dict = OrderedDict({**state_dict, **moved})

@@ -27,6 +27,7 @@ from resgen.graph.precision import Name, Precision, at_precision
 from resgen.lower.scope_module import ScopeModule, scope_module
 from resgen.lower.scopes import Scoped, home, partition
 from resgen.lower.torch_numbers import Computed
+from resgen.ops.parameter import Parameter
 from resgen.ops.types import Function, Module, Spelling
 from resgen.options.kinds import argument, whole
 
@@ -107,6 +108,11 @@ class _Lowering:
         trained = self.trace(root, self.graph) if more else None
         model = scope_module(
             _camel(self.graph.name), self.trace(root, self.inferred), trained
+        )
+        model.own_numbers = frozenset(
+            node.owner
+            for node in self.graph.nodes
+            if isinstance(node.op, Parameter) and not node.op.learned
         )
         self.placed[""] = model
         self.fill(root)

@@ -1,4 +1,4 @@
-"""A learned constant."""
+"""A constant, learned or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class Parameter(Op):
     Of what it is given, it takes the batch alone. The parameter goes by the operator's
     own path, with an axis of 1 for the batch (as vision transformers store it) unless
     ``batch`` is false; normal with a deviation of 0.02, cut at two of them, unless
-    ``init`` says otherwise (Dosovitskiy et al. 2021).
+    ``init`` says otherwise (Dosovitskiy et al. 2021). One that is not ``learned`` is a
+    number of the network itself, such as the sines of its positions: training leaves
+    it as it is, and a checkpoint need not have it.
     """
 
     read: ClassVar[int | None] = 0
@@ -26,6 +28,7 @@ class Parameter(Op):
         "list", "sizes without the batch", item=Param("channels", doc="size")
     )
     batch: bool = attribute("boolean", "stored with an axis of 1", default=True)
+    learned: bool = attribute("boolean", "changed by training", default=True)
     init: Init = attribute("init", "of the values", default=())
 
     def infer(self, x: TensorType) -> TensorType:
@@ -34,7 +37,7 @@ class Parameter(Op):
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
         stored = (1, *self.shape) if self.batch else self.shape
         start = initializer(self.init, "", stored, Normal(0.02, truncate=2))
-        return (ParameterSpec("", stored, start),)
+        return (ParameterSpec("", stored, start, trainable=self.learned),)
 
     def torch(self, x: TensorType) -> Function:
         views = (("", (1, *self.shape)),)
@@ -54,4 +57,5 @@ class Parameter(Op):
         return (
             Case(cls(shape=(3, 4)), ((2, 5, 6),)),
             Case(cls(shape=(4,), batch=False), ((2, 5, 6),)),
+            Case(cls(shape=(2,), learned=False), ((2, 5, 6),)),
         )

@@ -7,7 +7,7 @@ gradients and the statistics of batch norms are compared as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ def prove_module(
         probe,
         gradients=gradients,
         statistics=statistics,
-        strict=_strict(graph, state),
+        strict=_strict(graph, ours.own_numbers, state),
         notes=tuple(_apart(found, theirs, keys)),
     )
 
@@ -146,12 +146,12 @@ def _is(array: Array, held: torch.Tensor | None) -> bool:
     return bool(np.array_equal(array.ravel(), held.numpy().ravel(), equal_nan=True))
 
 
-def _strict(graph: Graph, state: Mapping[str, torch.Tensor]) -> bool:
+def _strict(graph: Graph, own: Set[str], state: Mapping[str, torch.Tensor]) -> bool:
     """Whether the module's own state_dict loads strictly, as it is."""
     from resgen.lower.scope_module import alike
 
     ours = graph.parameter
-    return ours.keys() == state.keys() and all(
+    return ours.keys() - own == state.keys() and all(
         alike(ours[name].shape, tensor.shape) for name, tensor in state.items()
     )
 
@@ -263,7 +263,7 @@ class _Sides:
         statistics = {
             name: (tensor, held[self.keys[name]])
             for name, tensor in self.ours.named_buffers()
-            if tensor.is_floating_point()
+            if tensor.is_floating_point() and self.keys.get(name) in held
         }
         return (
             self._alike("gradient", gradients),

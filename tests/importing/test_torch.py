@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -285,8 +287,6 @@ def test_a_module_and_its_graph_are_equal(name: str) -> None:
 #: Modules with numbers that no checkpoint has, or has otherwise.
 OTHERWISE = {
     "attention of torch",
-    "a mask that is made part by part",
-    "ones beside",
     "sums with a constant",
     "heads in the batch",
     "a map of another size",
@@ -409,6 +409,20 @@ def test_biases_of_windows_are_those_of_the_language(masked: bool) -> None:
     x = torch.randn(2, 4, 4, 4)
     with torch.no_grad():
         torch.testing.assert_close(network(x), module(x), rtol=1e-5, atol=1e-5)
+
+
+def test_numbers_of_the_network_itself_are_neither_trained_nor_in_a_checkpoint() -> (
+    None
+):
+    module: Any = Of(lambda m, x: m.a(x) * m.turn, a=nn.Conv2d(4, 4, 1))
+    module.register_buffer("turn", torch.rand(1, 4, 5, 6), persistent=False)
+    flat = read(module.eval(), (4, 5, 6))
+    network = to_torch(flat.graph, flat.weights).eval()
+    assert {name for name, _ in network.named_parameters()} == {"a.weight", "a.bias"}
+    again = pickle.loads(pickle.dumps(copy.deepcopy(network)))
+    again.load_state_dict(module.state_dict(), strict=True)
+    x = torch.rand(2, 4, 5, 6)
+    torch.testing.assert_close(again(x), module(x))
 
 
 def test_all_that_has_no_spelling_is_told_at_once() -> None:
