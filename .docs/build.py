@@ -4,7 +4,7 @@
 commands, the codes and the Python reference are made from resgen itself. A page holds
 no script and no address outside the folder.
 
-    python .docs/build.py [FOLDER]
+    python .docs/build.py [FOLDER [NETWORK...]]    all of the zoo, or these alone
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from catalogue import networks, vocabulary
@@ -94,7 +95,7 @@ def _highlight(code: str, name: str, attributes: str) -> str:
     return highlight(code, get_lexer_by_name(name), HtmlFormatter(nowrap=True))
 
 
-def build(out: Path) -> int:
+def build(out: Path, names: Sequence[str] = ()) -> int:
     """Write the site anew; how many pages it has."""
     shutil.rmtree(out, ignore_errors=True)
     (out / "pictures").mkdir(parents=True)
@@ -104,7 +105,7 @@ def build(out: Path) -> int:
     pages = [
         *_written(),
         *vocabulary(),
-        *networks(out / "pictures"),
+        *networks(out / "pictures", names),
         codes(),
         commands(),
         functions(),
@@ -139,5 +140,5 @@ def build(out: Path) -> int:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "build" / "docs"
-    number = build(folder)
+    number = build(folder, sys.argv[2:])
     sys.stdout.write(f"{number} pages: open {folder / 'index.html'}\n")

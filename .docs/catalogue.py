@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -87,8 +87,11 @@ def _source(kind: str, name: str) -> str:
     return f"<details><summary>{name}.json</summary>\n\n{text}\n\n</details>"
 
 
-def networks(pictures: Path) -> Iterator[Page]:
-    """One page a network of the zoo with its drawing, and one of them all."""
+def networks(pictures: Path, names: Container[str] = ()) -> Iterator[Page]:
+    """One page a network of the zoo with its drawing, and one of them all.
+
+    Where ``names`` are given, it is they that are all.
+    """
     published = {
         name: entry
         for file in (ROOT / "tests/golden/zoo").glob("*.json")
@@ -106,6 +109,8 @@ def networks(pictures: Path) -> Iterator[Page]:
         for network in members:
             name = network["name"]
             if name not in published:  # somebody's own, put beside them
+                continue
+            if names and name not in names:
                 continue
             size = ask("inspect", name, "--diagram", str(pictures / f"{name}.svg"))
             parameters, macs = _millions(size["params"]), _giga(size["macs"])

@@ -18,6 +18,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from draws import draw
 from test_readme import commands_in, unknown_options
 
 import resgen
@@ -169,12 +170,22 @@ class Read(HTMLParser):
                 self.references.append((tag, value or ""))
 
 
+@pytest.fixture(scope="module", params=[8, pytest.param(0, marks=pytest.mark.soak)])
+def networks(request: pytest.FixtureRequest) -> list[str]:
+    """Those of the zoo that have pages: some of each commit's, or all of them."""
+    every = sorted(zoo.names())
+    return draw(every, request.param or len(every))
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def site(
+    networks: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     for package in ("jinja2", "markdown_it", "pygments"):
         pytest.importorskip(package)
     out = tmp_path_factory.mktemp("site")
-    subprocess.run([sys.executable, ROOT / ".docs/build.py", out], check=True)
+    command = [sys.executable, ROOT / ".docs/build.py", out, *networks]
+    subprocess.run(command, check=True)
     yield out
     shutil.rmtree(out, ignore_errors=True)
 
@@ -195,7 +206,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_of_the_package_is_there(site: Path) -> None:
+def test_all_of_the_package_is_there(site: Path, networks: list[str]) -> None:
     text = {file.stem: file.read_text("utf-8") for file in site.glob("*.html")}
     codes, reference = Read(site / "codes.html"), Read(site / "python.html")
     assert {code.lower() for code in EXPLANATIONS} <= codes.anchors
@@ -203,7 +214,7 @@ def test_all_of_the_package_is_there(site: Path) -> None:
     assert callables <= reference.anchors
     for name in main.list_commands(click.Context(main)):
         assert f'id="resgen-{name}"' in text["commands"]
-    for name in zoo.names():
+    for name in networks:
         assert (site / "networks" / f"{name}.html").is_file()
         assert (site / "pictures" / f"{name}.svg").is_file()
     for file in (ROOT / "resgen" / "blocks").rglob("*.json"):

@@ -271,10 +271,11 @@ def calls(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_comparison_builds_several_of_each(gpu, calls, spec):
+def test_a_comparison_builds_several_of_each(gpu, calls, spec, monkeypatch):
     if device.present() is not None:
         pytest.skip("a GPU is here")
     gpu()
+    monkeypatch.setattr(compare, "BUILDS", 2)
     words = ["compare", str(spec), str(spec), "--runtime", "tensorrt", "--time", "1"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 3
