@@ -25,6 +25,7 @@ from resgen.words.terminal import unmarked
 Open = Callable[..., Any]
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.slow
 def test_the_page_says_what_changed(opened: Open, scheme: str) -> None:

@@ -31,6 +31,7 @@ def option(page: Any, chart: str) -> Any:
     return json.loads(page.evaluate(text))
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.slow
 def test_every_chart_is_drawn_in_light_and_dark(opened: Open, scheme: str) -> None:
@@ -149,6 +150,7 @@ def never_looked_at() -> Diagnosis:
     return diagnosis(replace(arm(), runs=(), lengths=None, range_test=None))
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(
     ("made", "shown", "missing"),
     [

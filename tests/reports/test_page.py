@@ -20,6 +20,7 @@ Open = Callable[..., Any]
 CHARTS = ("medians", "load", "distribution", "order", "icicle", "network", "roofline")
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.slow
 def test_every_chart_is_drawn_in_light_and_dark(opened: Open, scheme: str) -> None:
@@ -235,6 +236,7 @@ def test_what_is_printed_is_light_and_whole(opened: Open) -> None:
     assert page.pdf().startswith(b"%PDF")
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(
     "runs",
     [

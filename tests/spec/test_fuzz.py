@@ -148,7 +148,7 @@ def test_truncated_files_end_in_problems(
     assert examine(path).errors
 
 
-@settings(FEW, max_examples=100)
+@settings(FEW, max_examples=60)
 @given(valid_specs())
 @pytest.mark.slow
 def test_the_canonical_form_is_the_same_network(spec: dict[str, Any]) -> None:

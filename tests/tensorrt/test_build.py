@@ -58,7 +58,7 @@ def maps_of(path):
     return {node.name for node in model.graph.node if node.op_type in maps}
 
 
-@pytest.mark.drawn(3)
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.slow

@@ -115,7 +115,7 @@ WRAPPINGS: dict[str, Callable[[State], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.drawn(8)
+@pytest.mark.drawn(4)
 @pytest.mark.peers
 @pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=list(WRAPPINGS))
 @pytest.mark.parametrize("archive", [True, False], ids=["zip", "legacy"])

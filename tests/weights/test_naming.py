@@ -65,7 +65,7 @@ def modules(name: str, peers: ModuleType) -> dict[str, nn.Module]:
     return found
 
 
-@pytest.mark.drawn(3)
+@pytest.mark.drawn(2)
 @pytest.mark.peers
 @pytest.mark.slow
 @pytest.mark.parametrize(
