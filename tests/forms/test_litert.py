@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
+import skimage.data
 import torch
 from PIL import Image
 
@@ -47,6 +52,40 @@ def test_the_file_classifies_without_resgen(tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = module(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_the_lines_of_the_documentation_classify_a_photograph(tmp_path: Path) -> None:
+    """In a process that has no resgen."""
+    labels = [f"class {n}" for n in range(7)]
+    spec = {**SPEC, "input": [3, 224, 224], "head": {"classes": 7}, "labels": labels}
+    made = resgen.export(spec, tmp_path / "out", to="litert", verify=False)
+    photograph = Image.fromarray(skimage.data.astronaut())
+    photograph.save(tmp_path / "photo.jpg")
+    page = (Path(__file__).parents[2] / ".docs/pages/phone.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.+?)```", page, re.S)
+    assert sum(bool(line.strip()) for line in code.splitlines()[4:]) <= 10
+    code = code.replace("build/resnet50-fp32-litert", str(made.folder))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; assert 'resgen' not in sys.modules",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    picture = np.asarray(Image.open(tmp_path / "photo.jpg").resize((224, 224))) / 255
+    x = ((picture - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).transpose(2, 0, 1)
+    session = onnxruntime.InferenceSession(made.folder / "model.onnx")
+    (scores,) = session.run(None, {"input": x[None].astype(np.float32)})
+    for line, best in zip(
+        done.stdout.splitlines(), np.argsort(-scores[0])[:3], strict=True
+    ):
+        label, _, score = line.rpartition(" ")
+        assert label == labels[best]
+        assert float(score) == pytest.approx(float(scores[0][best]), abs=1e-5)
 
 
 def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
