@@ -99,7 +99,7 @@ BUDGET = {
     "runtime": 1150,
     "pictures": 535,
     "importing": 5300,
-    "recovery": 4300,
+    "recovery": 4400,
     "proof": 2930,
     "calibrate": 690,
     "shrinking": 700,

@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from resgen.recovery.explain import expression, same
+from resgen.recovery.known import unused
 
 #: Keys of an element that stay where a block is used instead.
 _OUTER: Final = ("as", "when", "name", "from")
@@ -23,7 +24,7 @@ _OUTER: Final = ("as", "when", "name", "from")
 _SHAPE: Final = ("op", "as", "use", "name", "from", "type", "merge", "axis", "for",
                  "by", "like", "keys", "values")  # fmt: skip
 _MERGES: Final = ("add", "multiply", "concat", "maximum", "minimum", "stack")
-_FORMS: Final = ("seq", "residual", *_MERGES)
+FORMS: Final = ("seq", "residual", *_MERGES)
 #: Keys whose values may name a kept value.
 _SURE: Final = ("from", "like", "keys", "values", "scores")
 _REFERS: Final = (*_SURE, "by", "bias")
@@ -43,7 +44,7 @@ Place = tuple[Any, Any]  # what holds an element, and under which key
 def elements(value: Any, at: Place | None = None) -> Iterator[tuple[Place, Any]]:
     """Every element that is an object, with where it stands; the outer ones first."""
     if isinstance(value, dict):
-        if at is not None and any(key in value for key in _FORMS):
+        if at is not None and any(key in value for key in FORMS):
             yield at, value
         for key, inner in value.items():
             yield from elements(inner, (value, key))
@@ -349,12 +350,7 @@ def _name(made: _Block, spec: Mapping[str, Any]) -> str:
         wanted = "convolution"
     else:
         wanted = "piece"
-    taken = spec.get("blocks", {})
-    name, number = wanted, 0
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{'bcdefghijklmnopqrstuvwxyz'[number - 1]}"
-    return name
+    return unused(wanted, spec.get("blocks", {}))
 
 
 # --- loops ----------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, OUTPUT, Graph
 from resgen.importing.flat import Flat
 from resgen.recovery.body import elements, flat_spec
+from resgen.recovery.called import called
 from resgen.recovery.explain import constant
 from resgen.recovery.factor import factored, looped, size
-from resgen.recovery.known import definition
+from resgen.recovery.known import definition, unused
 from resgen.recovery.known import named as presets_of
 from resgen.recovery.lanes import listed
 from resgen.recovery.parts import Parts, parts, refolded, sequence, walk
@@ -87,7 +88,10 @@ def design(flat: Flat) -> dict[str, Any]:
     if made is None or not made["stages"]:
         plain = _designed(flat.graph, flat.graph)
         made = min((m for m in (plain, made) if m), key=size, default=None)
-    return made or flat_spec(flat)
+    if made is None:
+        return flat_spec(flat)
+    told = called(made, flat.classes)
+    return told if told is made or met(flat.graph, told) else made
 
 
 def _designed(graph: Graph, seen: Graph) -> dict[str, Any] | None:
@@ -470,7 +474,7 @@ class Assembly:
         writer.taken = {"width", "stride"} & set(params)
         return made.name
 
-    def _definition(self, writer: Writer, body: list[Any], called: str) -> str:
+    def _definition(self, writer: Writer, body: list[Any], wanted: str) -> str:
         params: dict[str, Any] = {}
         if "width" in writer.taken:
             params["width"] = {"type": "channels"}
@@ -488,11 +492,7 @@ class Assembly:
         for known, other in self.blocks.items():
             if other == made:
                 return known
-        name = called
-        number = 1
-        while name in self.blocks:
-            number += 1
-            name = f"{called}_{'abcdefghijklmnop'[number - 1]}"
+        name = unused(wanted, self.blocks)
         self.blocks[name] = made
         return name
 
@@ -611,8 +611,8 @@ class Assembly:
             return None
         if not writer.params and not writer.taken:
             return _only(body)
-        called = "downsample" if which == "entry" else which
-        name = self._definition(writer, body, called)
+        wanted = "downsample" if which == "entry" else which
+        name = self._definition(writer, body, wanted)
         for at, _, _ in placed:
             if "width" in writer.taken:
                 self.stages[at].pop("width", None)
