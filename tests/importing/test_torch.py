@@ -254,6 +254,15 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (4, 4, 3),
     ),
+    "sums with a constant in many windows": (
+        lambda: Of(
+            lambda m, x: torch.einsum(
+                "bhwc,hkc->bhwk", x.reshape(-1, 2, 4, 3), m.p * 2
+            ).reshape(len(x), 70, 2, 4, 5),
+            p=parameter(2, 5, 3),
+        ),
+        (280, 2, 3),
+    ),
     "a shared layer": (lambda: Of(lambda m, x: m.a(m.a(x)), a=nn.Linear(4, 4)), (4,)),
     "standardised weights": (
         lambda: Of(
@@ -288,6 +297,7 @@ def test_a_module_and_its_graph_are_equal(name: str) -> None:
 OTHERWISE = {
     "attention of torch",
     "sums with a constant",
+    "sums with a constant in many windows",
     "heads in the batch",
     "a map of another size",
 }

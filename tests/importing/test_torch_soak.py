@@ -18,8 +18,11 @@ from resgen.errors import ResgenError
 from resgen.graph.identity import identity
 from resgen.importing.flat import Flat
 from resgen.importing.rules import simplified
-from resgen.importing.torch.read import named_outputs, read
+from resgen.importing.torch.read import read
 from resgen.lower.torch import to_torch
+from resgen.proof.compare import Departure
+from resgen.proof.same_module import prove_module
+from resgen.recovery.imported import imported
 from resgen.weights.initialize import initialize
 
 pytestmark = [pytest.mark.soak, pytest.mark.peers]
@@ -66,26 +69,20 @@ def shake(module: nn.Module) -> None:
 
 def outcome(name: str, module: nn.Module, shape: tuple[int, ...]) -> str:
     """``equal``, ``refused`` or ``wrong``; the row of the table is printed."""
-    began = time.perf_counter()
+    began = time.process_time()
     shake(module.eval())
     told, why = "equal", ""
     try:
-        flat = read(module, shape)
+        proof = prove_module(imported(read(module, shape)), module)
+    except Departure as error:
+        told, why = "wrong", str(error)
     except ResgenError as error:
         told, why = "refused", str(error)
     else:
-        x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(1))
-        with torch.no_grad():
-            theirs = dict(named_outputs(module(x)))
-            ours = dict(named_outputs(to_torch(flat.graph, flat.weights).eval()(x)))
-        worst = max(
-            float((ours[key] - theirs[key]).abs().max() / theirs[key].abs().max())
-            for key in theirs
-        )
-        told = "equal" if worst < 1e-4 else "wrong"
-        lacks = len(module.state_dict().keys() - flat.weights.keys())
-        why = f"{worst:.1e}, {len(flat.graph.nodes)} operators, {lacks} names of others"
-    print(f"{name:44} {told:8} {time.perf_counter() - began:5.1f} s  {why}")
+        strict = "strictly" if proof.strict else "under other names"
+        why = f"{proof.own:.1e}, {proof.gradients} gradients, {strict}"
+    seconds = time.process_time() - began
+    print(f"{name:44} {told:8} {seconds:5.1f} s  {why}", flush=True)
     return told
 
 
@@ -107,6 +104,8 @@ def timms(peers: ModuleType) -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]
     random.Random(SEED).shuffle(names)
     left = DRAWN
     for name in names:
+        if not left:
+            return
         with torch.device("meta"):
             try:
                 size = sum(
@@ -114,7 +113,7 @@ def timms(peers: ModuleType) -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]
                 )
             except (NotImplementedError, RuntimeError):  # made of real numbers alone
                 size = 0
-        if size > MOST or not left:
+        if size > MOST:
             continue
         left -= 1
         module = peers.timm.create_model(name)
@@ -132,7 +131,7 @@ def test_torchvisions_networks_are_equal(peers: ModuleType) -> None:
 def test_drawn_networks_of_timm_are_equal_or_refused(peers: ModuleType) -> None:
     found = Counter(outcome(*each) for each in timms(peers))
     assert not found["wrong"]
-    assert found["equal"] >= 0.95 * found.total()
+    assert found["equal"] >= 0.98 * found.total()
 
 
 def test_the_zoo_comes_back(specs: Path) -> None:

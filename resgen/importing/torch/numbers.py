@@ -325,6 +325,27 @@ def einsum(r: Reader, equation: str, tensors: Sequence[Seen], **_: Any) -> Seen:
     if len(names) != 2 or "." in equation:
         raise Unread(f"the sum {equation}")
     a, b = names
+    first, second = tensors
+    merged = next(
+        (
+            n
+            for n, axes in zip(a, getattr(first, "axes", ()), strict=False)
+            if BATCH in axes and len(axes) > 1 and n not in b and n in result
+        ),
+        None,
+    )
+    if merged is not None and isinstance(second, Const):
+        # What is merged with the batch meets the constant as rows do, and is no reason
+        # to repeat it.
+        at, shape = a.index(merged), r.shape(first)
+        split = (*shape[:at], r.batch, shape[at] // r.batch, *shape[at + 1 :])
+        parted = [side.replace(merged, f"{merged}*") for side in (a, result)]
+        made = einsum(
+            r, f"{parted[0]},{b}->{parted[1]}", [r.reshape(first, split), second]
+        )
+        at, shape = result.index(merged), r.shape(made)
+        joined = (*shape[:at], shape[at] * shape[at + 1], *shape[at + 2 :])
+        return r.reshape(made, joined)
     both = [n for n in a if n in b and n in result]
     rows = [n for n in a if n not in b]
     columns = [n for n in b if n not in a]
@@ -336,7 +357,6 @@ def einsum(r: Reader, equation: str, tensors: Sequence[Seen], **_: Any) -> Seen:
         for side, x in zip(names, tensors, strict=True)
         for n, size in zip(side, r.shape(x), strict=True)
     }
-    first = tensors[0]
     # The batch of one side alone is no row of a matrix: all of it meets the other.
     lone = [
         n for n in rows if isinstance(first, View) and BATCH in first.axes[a.index(n)]
@@ -345,7 +365,7 @@ def einsum(r: Reader, equation: str, tensors: Sequence[Seen], **_: Any) -> Seen:
     shared = [sizes[n] for n in both]
     m, k, n_ = (prod(sizes[n] for n in part) for part in (rows, summed, columns))
     left = r.permute(first, [a.index(n) for n in (*lone, *both, *rows, *summed)])
-    right = r.permute(tensors[1], [b.index(n) for n in (*both, *summed, *columns)])
+    right = r.permute(second, [b.index(n) for n in (*both, *summed, *columns)])
     made = r.matmul(
         r.reshape(left, (*(sizes[n] for n in lone), *shared, m, k)),
         r.reshape(right, (*(1 for _ in lone), *shared, k, n_)),
