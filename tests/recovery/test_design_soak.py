@@ -6,6 +6,7 @@ import time
 
 import pytest
 from as_read import by_hand, read, size
+from readable import faults
 
 import resgen
 from resgen.recovery.recover import design, met
@@ -21,6 +22,7 @@ def test_the_zoo_recovered_is_as_short_as_what_people_wrote() -> None:
         made = design(flat)
         took = time.perf_counter() - began
         assert met(flat.graph, made), name
+        assert not list(faults(made)), name
         ours, theirs = size(made), size(by_hand(name))
         found, wanted = len(made["stages"]), len(resgen.load(name).stages)
         ratios.append((ours / theirs, name))
