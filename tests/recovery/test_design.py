@@ -34,7 +34,7 @@ def check(flat: Flat, spec: dict[str, Any]) -> None:
     assert parameters(made) == parameters(flat.graph)
 
 
-@pytest.mark.parametrize("name", sampled(GOLDEN, 2))
+@pytest.mark.parametrize("name", sampled(GOLDEN, 2, large=30e6))
 def test_a_recovered_design_is_of_the_same_network(name: str) -> None:
     flat = read(name)
     check(flat, design(flat))

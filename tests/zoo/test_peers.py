@@ -44,7 +44,7 @@ def test_names_and_counts(name: str, peers: ModuleType) -> None:
     assert assert_same_size(graph, peer).macs == GOLDEN[name]["macs"]
 
 
-@pytest.mark.parametrize("name", sampled(PAIRED, 4))
+@pytest.mark.parametrize("name", sampled(PAIRED, 4, large=30e6))
 @pytest.mark.slow
 def test_outputs(name: str, peers: ModuleType) -> None:
     """Under the peer's weights: in float64, and in ONNX Runtime."""
