@@ -40,12 +40,17 @@ class Examined:
 
 
 def examine(
-    source: Source, changes: Any = (), *, limits: Limits | None = None
+    source: Source,
+    changes: Any = (),
+    *,
+    limits: Limits | None = None,
+    called: str = "<spec>",
 ) -> Examined:
     """Read, expand and check; nothing is raised for what a spec can have wrong.
 
     ``source`` is a path, the name of a network of the zoo, or the spec as Python
-    values. ``changes`` are of the form ``/POINTER=VALUE``, or values by their pointers.
+    values, in which messages tell places as ``called``. ``changes`` are of the form
+    ``/POINTER=VALUE``, or values by their pointers.
     """
     source = argument("source", SOURCE, source)
     limits = argument("limits", LIMITS, Limits() if limits is None else limits)
@@ -53,11 +58,11 @@ def examine(
     found = Problems(limits.work)
     spec = graph = None
     whole = Place(
-        str(source)[:100] if isinstance(source, str | Path) else "<spec>", 1, 1, ""
+        str(source)[:100] if isinstance(source, str | Path) else called, 1, 1, ""
     )
     with suppress(SpecError, Enough):  # what they tell is collected already
         try:
-            spec = load_spec(source, VOCABULARY, found, made)
+            spec = load_spec(source, VOCABULARY, found, made, called)
             if spec is not None:
                 graph = expand_graph(spec, limits=limits, problems=found)
                 for problem in check_graph(graph):
@@ -102,13 +107,19 @@ def _warn_of_other_weights(spec: Spec, graph: Graph, found: Problems) -> None:
                 return
 
 
-def load(source: Source, changes: Any = (), *, limits: Limits | None = None) -> Spec:
+def load(
+    source: Source,
+    changes: Any = (),
+    *,
+    limits: Limits | None = None,
+    called: str = "<spec>",
+) -> Spec:
     """A spec, resolved and checked; raises :class:`SpecError` listing all its errors.
 
     >>> load("resnet50", ["/stages/2/depth=23"]).name
     'resnet50'
     """
-    examined = examine(source, changes, limits=limits)
+    examined = examine(source, changes, limits=limits, called=called)
     if examined.spec is None or examined.errors:
         raise SpecError(examined.problems)
     return examined.spec

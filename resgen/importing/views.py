@@ -416,6 +416,8 @@ class Views:
                 groups[(real or places)[0]] = inner
             elif self._sizes(x, at):
                 mine = [a for a in inner if self._size(x, a) != 1]
+                if len(mine) != len(real):
+                    raise Unread("tensors that are repeated along a part of an axis")
                 for place, axis in zip(real, mine, strict=True):
                     groups[place] = (axis,)
         return View(self.physical(x, groups), lead.axes)

@@ -63,18 +63,20 @@ def imported(
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             source = next(iter(flat.sources.get(name, ())), name)
             raise ResgenError(f'"{source}" holds numbers that are not finite')
+    nodes = flat.graph.nodes
+    called = f"spec of {nodes[0].origin.place.file if nodes else flat.graph.name}"
     flat, document = _designed(flat) if structure else (flat, flat_spec(flat))
-    spec = load(document, limits=LIMITS)
+    spec = load(document, limits=LIMITS, called=called)
     inherited = spec.members.get("preprocess")
     bare = spec
     if inherited is not None:  # which is no word of the source's
-        bare = load({**document, "preprocess": None}, limits=LIMITS)
+        bare = load({**document, "preprocess": None}, limits=LIMITS, called=called)
     if known := dict(stated(bare)):
         if inherited is not None and "preprocess" in known:
             unsaid = dict.fromkeys(plain(inherited))
             known["preprocess"] = {**unsaid, **known["preprocess"]}
         document = {**document, **known}
-        spec = load(document, limits=LIMITS)
+        spec = load(document, limits=LIMITS, called=called)
     graph = expand(spec, limits=LIMITS)
     if identity(graph) != identity(flat.graph):
         raise RuntimeError(f"{flat.graph.name} was written as another network")

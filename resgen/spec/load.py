@@ -35,16 +35,18 @@ def load(
     operators: Vocabulary,
     problems: Problems,
     assignments: Sequence[str] = (),
+    called: str = "<spec>",
 ) -> Spec | None:
     """Read, resolve and decode; problems are collected, None means too many of them.
 
     ``source`` is a path, a name of the zoo or the spec itself as Python values;
-    ``assignments`` are changes of the form ``/POINTER=VALUE``.
+    ``assignments`` are changes of the form ``/POINTER=VALUE``. Places in a spec that is
+    no file are told as ``called``.
     """
     at: Json | None
     path: Path | None = None
     if isinstance(source, Mapping):
-        at = _stated(source, problems)
+        at = _stated(source, problems, called)
     else:
         path = locate(source)
         named = path == Path(source)
@@ -56,10 +58,10 @@ def load(
     return decode(resolved, operators, problems, folder)
 
 
-def _stated(source: Mapping[str, Any], problems: Problems) -> Json | None:
+def _stated(source: Mapping[str, Any], problems: Problems, called: str) -> Json | None:
     """A spec given as Python values; what JSON would not take is a problem of it."""
     try:
-        return from_plain(dict(source), "<spec>")
+        return from_plain(dict(source), called)
     except SpecError as error:
         for problem in error.problems:
             problems.add(problem)

@@ -392,3 +392,9 @@ def test_an_output_without_a_batch_is_refused_by_name(tmp_path: Path) -> None:
     path = made(tmp_path / "net.onnx", nodes, {})
     with pytest.raises(ResgenError, match=r"net\.onnx: the output .* batch"):
         read(path)
+
+
+def test_places_in_an_imported_spec_name_its_file(tmp_path: Path) -> None:
+    path = exported(nn.Sequential(nn.Conv2d(3, 4, 3)), tmp_path / "net.onnx", 3, 8, 8)
+    (node,) = imported(read(path)).graph.nodes
+    assert node.origin.place.file == f"spec of {path}"
