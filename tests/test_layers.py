@@ -99,7 +99,7 @@ BUDGET = {
     "runtime": 1150,
     "pictures": 535,
     "importing": 5300,
-    "recovery": 4400,
+    "recovery": 4450,
     "proof": 2930,
     "calibrate": 690,
     "shrinking": 700,

@@ -7,6 +7,7 @@ own can tell the values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
@@ -165,3 +166,79 @@ def _either(values: Vector, known: Mapping[str, Vector]) -> str | None:
 
 def _said(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# --- texts ----------------------------------------------------------------------------
+
+
+def fit(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
+    """A template that gives these texts by known numbers; None if none does."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    split = [re.split(r"(\d+)", text) for text in texts]
+    if len({len(each) for each in split}) > 1:
+        return _spelled(texts, known)
+    made = ""
+    for at, column in enumerate(zip(*split, strict=True)):
+        if len(set(column)) == 1:
+            made += column[0]
+            continue
+        if at % 2 == 0:
+            text = _first(column, known)
+            if text is None:
+                return _spelled(texts, known)
+            made += text
+            continue
+        numbers = [int(c) for c in column]
+        if any(str(v) != c for v, c in zip(numbers, column, strict=True)):
+            return None
+        found = _affine(numbers, known)
+        if found is None:
+            return _spelled(texts, known)
+        made += f"{{{found}}}"
+    return made
+
+
+def _first(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
+    """A template of two texts, one for where a number is 0, the other elsewhere."""
+    for name, values in known.items():
+        first = {text for text, v in zip(texts, values, strict=True) if v == 0}
+        others = {text for text, v in zip(texts, values, strict=True) if v > 0}
+        if len(first) == len(others) == 1:
+            return f"{{'{others.pop()}' if {name} > 0 else '{first.pop()}'}}"
+    return None
+
+
+def _affine(numbers: Sequence[int], known: Mapping[str, Sequence[int]]) -> str | None:
+    """The numbers as a sum of multiples of one or two that are known."""
+    count = len(numbers)
+    terms = [("", [0] * count)]
+    terms += [(name, list(values)) for name, values in known.items()]
+    for factor in (1, 2, 3):
+        for name, values in terms[1:]:
+            for other, more in terms:
+                made = [factor * a + b for a, b in zip(values, more, strict=True)]
+                shift = numbers[0] - made[0]
+                if name == other or any(
+                    n - m != shift for n, m in zip(numbers, made, strict=True)
+                ):
+                    continue
+                text = name if factor == 1 else f"{name} * {factor}"
+                text += f" + {other}" if other else ""
+                sign = "+" if shift > 0 else "-"
+                return f"{text} {sign} {abs(shift)}" if shift else text
+    return None
+
+
+def _spelled(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
+    """A template that looks letters up by a number that is all different."""
+    count = len(texts)
+    for name, values in known.items():
+        if list(values) != list(range(count)) or len({len(t) for t in texts}) != 1:
+            continue
+        made = ""
+        for column in zip(*texts, strict=True):
+            one = len(set(column)) == 1
+            made += column[0] if one else "{'" + "".join(column) + f"'[{name}]}}"
+        return made
+    return None

@@ -6,7 +6,6 @@ alike, with parameters of the same names, is not taken, and less of the design i
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,11 +19,12 @@ from resgen.graph.ir import INPUT, OUTPUT, Graph
 from resgen.importing.flat import Flat
 from resgen.recovery.body import elements, flat_spec
 from resgen.recovery.called import called
-from resgen.recovery.explain import constant
+from resgen.recovery.explain import constant, fit
 from resgen.recovery.factor import factored, looped, size
 from resgen.recovery.known import definition, unused
 from resgen.recovery.known import named as presets_of
 from resgen.recovery.lanes import listed
+from resgen.recovery.layers import layered
 from resgen.recovery.parts import Parts, parts, refolded, sequence, walk
 from resgen.recovery.presets import (
     Presets,
@@ -165,6 +165,10 @@ class _Found:
         ways: list[Grouping] = []
         with suppress(*_UNFORESEEN):
             ways = groupings(self.units, _LIMITS, self._known)
+        with suppress(Unwritten, *_UNFORESEEN):
+            plain = layered(self.row)
+            if plain is not None:
+                yield Assembly(self.graph, plain, self.defaults, self.presets).spec()
         for dropped in range(_DROPPED):
             for by in (self.presets, None):
                 made = [self._assembled(way, dropped, by) for way in ways]
@@ -682,76 +686,3 @@ def _usual(values: Sequence[Any], stages: Sequence[int]) -> Any:
         return None
     most = Counter(map(repr, some)).most_common(1)[0][0]
     return next(v for v in some if repr(v) == most)
-
-
-def fit(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
-    """A template that gives these texts by known numbers; None if none does."""
-    if len(set(texts)) == 1:
-        return texts[0]
-    split = [re.split(r"(\d+)", text) for text in texts]
-    if len({len(each) for each in split}) > 1:
-        return _spelled(texts, known)
-    made = ""
-    for at, column in enumerate(zip(*split, strict=True)):
-        if len(set(column)) == 1:
-            made += column[0]
-            continue
-        if at % 2 == 0:
-            text = _first(column, known)
-            if text is None:
-                return _spelled(texts, known)
-            made += text
-            continue
-        numbers = [int(c) for c in column]
-        if any(str(v) != c for v, c in zip(numbers, column, strict=True)):
-            return None
-        found = _affine(numbers, known)
-        if found is None:
-            return _spelled(texts, known)
-        made += f"{{{found}}}"
-    return made
-
-
-def _first(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
-    """A template of two texts, one for where a number is 0, the other elsewhere."""
-    for name, values in known.items():
-        first = {text for text, v in zip(texts, values, strict=True) if v == 0}
-        others = {text for text, v in zip(texts, values, strict=True) if v > 0}
-        if len(first) == len(others) == 1:
-            return f"{{'{others.pop()}' if {name} > 0 else '{first.pop()}'}}"
-    return None
-
-
-def _affine(numbers: Sequence[int], known: Mapping[str, Sequence[int]]) -> str | None:
-    """The numbers as a sum of multiples of one or two that are known."""
-    count = len(numbers)
-    terms = [("", [0] * count)]
-    terms += [(name, list(values)) for name, values in known.items()]
-    for factor in (1, 2, 3):
-        for name, values in terms[1:]:
-            for other, more in terms:
-                made = [factor * a + b for a, b in zip(values, more, strict=True)]
-                shift = numbers[0] - made[0]
-                if name == other or any(
-                    n - m != shift for n, m in zip(numbers, made, strict=True)
-                ):
-                    continue
-                text = name if factor == 1 else f"{name} * {factor}"
-                text += f" + {other}" if other else ""
-                sign = "+" if shift > 0 else "-"
-                return f"{text} {sign} {abs(shift)}" if shift else text
-    return None
-
-
-def _spelled(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
-    """A template that looks letters up by a number that is all different."""
-    count = len(texts)
-    for name, values in known.items():
-        if list(values) != list(range(count)) or len({len(t) for t in texts}) != 1:
-            continue
-        made = ""
-        for column in zip(*texts, strict=True):
-            one = len(set(column)) == 1
-            made += column[0] if one else "{'" + "".join(column) + f"'[{name}]}}"
-        return made
-    return None

@@ -14,8 +14,9 @@ import resgen
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
 from resgen.importing.flat import Flat
+from resgen.recovery.explain import fit
 from resgen.recovery.factor import factored, looped
-from resgen.recovery.recover import design, fit
+from resgen.recovery.recover import design
 
 
 def parameters(graph: Graph) -> set[tuple[str, tuple[int, ...]]]:
@@ -132,6 +133,33 @@ def test_names_are_fitted(
     texts: list[str], known: dict[str, list[int]], template: str | None
 ) -> None:
     assert fit(texts, known) == template
+
+
+def test_plain_layers_up_to_where_the_map_gets_smaller_are_stages() -> None:
+    def layer(number: int, out: int) -> list[Any]:
+        conv = {"op": "conv", "as": f"{number}", "out": out, "kernel": 3, "bias": True}
+        return [conv, {"op": "norm", "as": f"{number + 1}"}, "act"]
+
+    pool = {"op": "max_pool", "kernel": 2}
+    widths = ((0, 8), (4, 16), (7, 16), (11, 32), (14, 32))
+    layers = [layer(number, out) for number, out in widths]
+    body = [
+        *layers[0],
+        pool,
+        *layers[1],
+        *layers[2],
+        pool,
+        *layers[3],
+        *layers[4],
+        pool,
+    ]
+    spec = {"resgen": 1, "name": "plain", "input": [3, 16, 16], "stages": [],
+            "stem": {"as": "features", "seq": body},
+            "head": {"classes": 10}}  # fmt: skip
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(1, 8), (2, 16), (2, 32)]
 
 
 def test_values_that_run_side_by_side_come_back_as_lists() -> None:
