@@ -138,8 +138,8 @@ def _plan(made: Made, planar: bool) -> Plan:
 
     if made.wishes.dynamic:
         raise UsageError(f"{FILE} has inputs of one size")
-    if made.wishes.camera:
-        raise UsageError(f"{FILE} takes pictures that are prepared")
+    if made.wishes.camera and made.precisions != ("fp32",):
+        raise UsageError(f"{FILE} prepares a camera's pictures in float32 alone")
     told = metadata_of(made.source, made.wishes)
     wanted = made.wishes.precision and made.lowered.wanted
     graph, half = stored(made.graph, made.file_graph, wanted)
@@ -188,10 +188,11 @@ def _prove(made: Made, plan: Plan) -> list[str]:
     """Prove it; what was compared, in words."""
     if made.precisions != ("fp32",):
         return _prove_low(made, plan)
+    from resgen.artifact.ready import as_taken
     from resgen.proof.litert import prove_litert
 
     found = prove_litert(
-        made.graph,
+        as_taken(made.graph, made.source, made.wishes),
         made.file_graph,
         plan,
         made.folder / FILE,

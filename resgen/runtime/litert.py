@@ -63,6 +63,10 @@ class LiteRtSession(Session):
             }
 
         self.inputs, self.outputs = shapes(inputs), shapes(outputs)
+        self.dtypes = {
+            name: np.dtype(details[index]["dtype"]).name
+            for name, (index, _) in inputs.items()
+        }
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         self.repeated(feeds)()
@@ -90,7 +94,9 @@ class LiteRtSession(Session):
     def stored(self, feeds: Mapping[str, Array]) -> list[Array]:
         """The feeds in the order of the file's inputs, as they lie there."""
         return [
-            np.ascontiguousarray(feeds[name].transpose(order), np.float32)
+            np.ascontiguousarray(
+                feeds[name].transpose(order), self.dtypes.get(name, "float32")
+            )
             for name, (_, order) in self._inputs.items()
         ]
 

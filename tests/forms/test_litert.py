@@ -99,8 +99,10 @@ def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
     assert str(refused.value).count("pools have no dilation, for max_pool in stem") == 2
     with pytest.raises(UsageError, match="LiteRT has no kernels of bf16"):
         resgen.export(SPEC, tmp_path / "out", to="litert", precision="bf16")
-    with pytest.raises(UsageError, match="takes pictures that are prepared"):
-        resgen.export(SPEC, tmp_path / "out", to="litert", camera=(32, 32))
+    with pytest.raises(UsageError, match="a camera's pictures in float32 alone"):
+        resgen.export(
+            SPEC, tmp_path / "out", to="litert", precision="fp16", camera=(32, 32)
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -155,6 +157,20 @@ def test_pictures_are_told_alike_and_by_no_other_file(tmp_path: Path) -> None:
     ):
         with pytest.raises(ResgenError, match="its SHA-256 differs"):
             ask()
+
+
+@pytest.mark.slow
+def test_a_camera_gives_its_bytes(tmp_path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    made = resgen.export(SPEC, tmp_path / "out", to="litert", camera=(24, 40))
+    assert resgen.verify(made.folder).unproven == ()
+    picture = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), np.uint8)
+    runner = Interpreter(str(made.folder / "model.tflite")).get_signature_runner()
+    session = onnxruntime.InferenceSession(made.folder / "model.onnx")
+    (wanted,) = session.run(None, {"input": picture})
+    found = runner(input=picture)["output"]
+    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
 
 
 @pytest.mark.slow

@@ -26,8 +26,8 @@ SPEC: dict[str, Any] = {
 }
 
 
-def exported(spec: dict[str, Any], folder: Path) -> Path:
-    done = resgen.export(spec, folder, to="litert", verify=False)
+def exported(spec: dict[str, Any], folder: Path, camera: Any = None) -> Path:
+    done = resgen.export(spec, folder, to="litert", verify=False, camera=camera)
     return done.folder / "model.tflite"
 
 
@@ -128,17 +128,22 @@ def test_colours_that_mobile_tools_lack_are_not_called_theirs(tmp_path: Path) ->
     (given,) = elements(graph, 2)
     assert not given.Offset(4 + 2 * 4)
     assert not zipfile.is_zipfile(file)
+    (graph,) = elements(metadata(exported(SPEC, tmp_path / "camera", (48, 64))), 3)
+    (given,) = elements(graph, 2)
+    picture = inner(inner(given, 3), 1)
+    assert picture.Bytes[field(picture, 0)] == 1
+    assert not given.Offset(4 + 2 * 4)
 
 
-def test_mediapipe_classifies_with_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("camera", [None, (20, 16)])
+def test_mediapipe_classifies_with_the_file(tmp_path: Path, camera: Any) -> None:
+    """It has no normalisation by channel, which a camera's file does itself."""
     mediapipe = pytest.importorskip("mediapipe")
     from mediapipe.tasks.python import BaseOptions, vision
 
-    spec = {
-        **SPEC,
-        "preprocess": {"resize": None, "mean": [0.5] * 3, "std": [0.25] * 3},
-    }
-    file = exported(spec, tmp_path / "out")
+    alike = {"resize": None, "mean": [0.5] * 3, "std": [0.25] * 3}
+    spec = SPEC if camera else {**SPEC, "preprocess": alike}
+    file = exported(spec, tmp_path / "out", camera)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 16, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "noise.png")
     options = vision.ImageClassifierOptions(

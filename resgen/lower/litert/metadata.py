@@ -44,7 +44,11 @@ def mobile(spec: Spec, graph: Graph) -> bytes:
     inputs: list[_Table] = []
     for given in graph.inputs:
         table: _Table = {0: given.name}
-        if colour and len(given.type.shape) == 3:
+        if given.type.dtype == "uint8":  # a camera's picture, which the file prepares
+            height, width, _ = map(np.uint32, given.type.shape)
+            size = {0: width, 1: height}
+            table[3] = {0: _IMAGE, 1: {0: np.uint8(_COLOURS["rgb"]), 1: size}}
+        elif colour and len(given.type.shape) == 3:
             _, height, width = map(np.uint32, given.type.shape)
             size = {0: width, 1: height}
             table[3] = {0: _IMAGE, 1: {0: np.uint8(colour), 1: size}}

@@ -1013,6 +1013,18 @@ def _resize(to: Walk, x: Value, *rest: Value | None, mode: str = "nearest",
     )  # fmt: skip
 
 
+def _cast(walk: Walk, value: Value, *, to: int) -> Tensor:
+    """A camera's bytes as float32; nothing else is cast in a graph that is written."""
+    x = _tensor(value)
+    if walk.tensors[x.index].dtype != "uint8":
+        raise Unwritable(f"it casts to the type {to}")
+    kinds = walk.schema.TensorType
+    return walk.add(
+        "CAST", [x], x.shape, x.order, options="Cast", positive=True,
+        inDataType=kinds.UINT8, outDataType=kinds.FLOAT32,
+    )  # fmt: skip
+
+
 def _identity(to: Walk, x: Value) -> Value:
     return x
 
@@ -1050,4 +1062,5 @@ NODES: Final[Mapping[str, Write]] = {
     "Transpose": _transpose, "Reshape": _reshape, "Flatten": _flatten,
     "Unsqueeze": _unsqueeze, "Shape": _shape, "Concat": _concat, "Slice": _slice,
     "Gather": _gather, "Pad": _pad, "Resize": _resize, "Identity": _identity,
+    "Cast": _cast,
 }  # fmt: skip

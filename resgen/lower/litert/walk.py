@@ -177,11 +177,15 @@ class Walk:
         for given in graph.inputs:
             shape = (first, *given.type.shape)
             self._name = given.name
-            order = tuple(range(len(shape))) if self.planar else last(len(shape))
+            natural, inner = tuple(range(len(shape))), last(len(shape))
+            camera = (
+                given.type.dtype == "uint8"
+            )  # whose channels are last by themselves
+            order = natural if self.planar or camera else inner
             taken = self.inputs[given.name] = self._new(given.name, shape, order)
-            inner = last(len(shape))
+            self.tensors[taken.index].dtype = given.type.dtype
             self._known[given.name] = (
-                taken if order == inner else self.turned(taken, inner)
+                taken if camera or order == inner else self.turned(taken, inner)
             )
         for node in graph.nodes:
             if node.op.training_only:

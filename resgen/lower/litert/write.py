@@ -38,6 +38,7 @@ ENDS: Final = "resgen.ends"
 SIGNATURE: Final = "serving_default"
 KINDS: Final = {
     "float32": "FLOAT32", "float16": "FLOAT16", "int32": "INT32", "int8": "INT8",
+    "uint8": "UINT8",
 }  # fmt: skip
 
 
