@@ -7,6 +7,7 @@ gradients and the statistics of batch norms are compared as well.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -136,6 +137,7 @@ def _keys(found: Imported, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
         if len(of) == 1 and _is(found.weights[name], state.get(of[0]))
     }
     shared = {key for name, of in sources.items() if name not in keys for key in of}
+    shared |= {key for key, times in Counter(keys.values()).items() if times > 1}
     return {name: key for name, key in keys.items() if key not in shared}
 
 

@@ -403,6 +403,18 @@ def test_what_is_computed_of_parameters_is_proven_on_their_numbers(
     assert any("computed of what the module learns" in n for n in proven["notes"])
 
 
+def test_a_tensor_that_two_operators_learn_keeps_its_numbers_in_the_proof() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.both = nn.Parameter(torch.rand(4, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.linear(x, self.both) + self.both
+
+    assert len(resgen.from_torch(Twice(), (4, 4)).weights) == 2
+
+
 def test_a_parameter_that_comes_back_from_its_parts_is_itself() -> None:
     class Placed(nn.Module):
         def __init__(self) -> None:
