@@ -32,9 +32,9 @@ Ranges = Mapping[str, tuple[float, float]]
 COVERED: Final = 0.9999
 #: Bins of a histogram between the least and the greatest.
 BINS: Final = 4096
-#: How many numbers of activations are held at once (128 MB): more takes memory, and in
+#: How many numbers of activations are held at once (32 MB): more takes memory, and in
 #: ResNet-50 no less time.
-HELD: Final = 32_000_000
+HELD: Final = 8_000_000
 #: The most inputs that run at once.
 BATCH: Final = 8
 
