@@ -61,7 +61,7 @@ def litert(tmp: Path, quick: bool) -> Found:
                 _sizes(f"{what}: size", file, theirs),
             )
             abba(found, f"{what}: latency", file, theirs, PEER, 1.00, quick=quick)
-            exported = resgen("export", name, "-o", str(onnx), *options)
+            exported = resgen("export", name, "--to", "onnx", "-o", str(onnx), *options)
             if prepared(found, {f"{name} for ONNX Runtime, {precision}": exported}):
                 abba(
                     found, f"{what}: latency beside ONNX", file, onnx / "model.onnx",
