@@ -110,7 +110,7 @@ BUDGET = {
     "attribution": 1790,
     "profiling": 1955,
     "diagnosis": 2935,
-    "reports": 2580,
+    "reports": 2680,
     "api": 3330,
     "cli": 1130,
     "__main__": 50,

@@ -29,6 +29,8 @@ times the file and each of its operators and does not check the outputs:
   adb push benchmark_model {model} {place}
   adb shell chmod +x {place}/benchmark_model
   {line}
+
+`resgen report benchmark.txt --network spec.json`, here beside the file, reads it.
 """
 
 

@@ -106,6 +106,63 @@ def test_the_line_for_a_phone_is_of_this_file(kit: Path) -> None:
     assert "--input_layer=input --input_layer_shape=2,16,12,3" in line
 
 
+#: As benchmark_model prints it, with its tabs; "..." are lines left out.
+PRINTED = """\
+STARTING!
+Num threads: [4]
+Graph: [/data/local/tmp/model.tflite]
+Input shapes: [2,16,12,3]
+count=9 first=64 curr=56 min=54 max=65 avg=57.2 std=4
+
+count=50 first=1581 curr=1538 min=1530 max=1672 avg=1550.4 std=15
+
+Profiling Info for Benchmark Initialization:
+============================== Run Order ==============================
+\t[node type]\t[first]\t[avg ms]\t[%]\t[cdf%]\t[mem KB]\t[times called]\t[Name]
+\tAllocateTensors\t2.833\t1.419\t4.9%\t100.0%\t0.000\t2\tAllocateTensors/0
+
+Operator-wise Profiling Info for Regular Benchmark Runs:
+============================== Run Order ==============================
+\t[node type]\t[first]\t[avg ms]\t[%]\t[cdf%]\t[mem KB]\t[times called]\t[Name]
+KERNELS
+
+============================== Top by Computation Time ==============================
+"""
+
+
+def test_what_a_phone_printed_is_charged_to_blocks(kit: Path, folder: Path) -> None:
+    from resgen.attribution.operators.litert import operators_of
+
+    kinds = {
+        "CONV_2D": "Convolution (NHWC, F32) IGEMM", "ADD": "Add (ND)",
+        "FULLY_CONNECTED": "Fully Connected (NC, PF32) GEMM",
+    }  # fmt: skip
+    operators = operators_of(kit / "model.tflite")
+    rows = [
+        f"\t{kinds.get(each.code, each.code)}\t9.9\t0.25\t1%\t1%\t0.000\t1\t"
+        + (f"Delegate/x:{i}" if each.code in kinds else f"[{each.name}]:{i}")
+        for i, each in enumerate(operators)
+    ]
+    text = kit / "benchmark.txt"
+    text.write_text(PRINTED.replace("KERNELS", "\n".join(rows)))
+    found = resgen.report(text, format="json", network=folder / "spec.json")
+    record = found.to_dict()[0]
+    (told,) = record["runs"]
+    assert (told["batch"], told["settings"]) == (2, {"threads": 4})
+    assert "the mean of 50 runs is 1.550 ms" in told["notes"][0]
+    breakdown = told["breakdown"]
+    assert breakdown["coverage"] == 1
+    assert breakdown["operator_sum"] == pytest.approx(0.25e-3 * len(operators))
+    charges = {each["path"]: each["seconds"] for each in breakdown["charges"]}
+    assert charges["layer1"] == pytest.approx(3 * 0.25e-3)  # conv, conv, sum
+    text.write_text(text.read_text().replace("model.tflite", "other.tflite"))
+    with pytest.raises(ResgenError, match=r"other\.tflite, which .* is not there"):
+        resgen.report(text, format="json")
+    text.write_text("nothing of the kind")
+    with pytest.raises(ResgenError, match="is not what benchmark_model prints"):
+        resgen.report(text, format="json")
+
+
 def test_a_raspberry_pi_is_described(tmp_path: Path) -> None:
     """By files as its system has them."""
     files = {

@@ -12,7 +12,7 @@ from resgen.errors import ResgenError, UsageError
 from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.records.latency import Record
 from resgen.reports.forms import Results
-from resgen.reports.readers import kit, trtexec
+from resgen.reports.readers import benchmark, kit, trtexec
 from resgen.reports.readers.network import beside
 
 #: What a folder may hold, in the order in which it is looked for.
@@ -25,7 +25,7 @@ def read(paths: Sequence[Path], network: Path | None = None) -> Results:
     Results of different kinds have nothing in common to lay side by side, so they are a
     UsageError, and so are several comparisons.
     """
-    files = [(path, read_json(path)) for path in map(file_of, paths)]
+    files = [(path, _read(path)) for path in map(file_of, paths)]
     kinds = [_kind(document) for _, document in files]
     other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), None)
     if other is not None:
@@ -41,6 +41,16 @@ def read(paths: Sequence[Path], network: Path | None = None) -> Results:
             "a page shows one comparison", hint="resgen report each on its own"
         )
     return [kinds[0].from_json(document, path) for path, document in files]
+
+
+def _read(path: Path) -> Any:
+    """What a file holds: JSON, or the text that a program printed."""
+    if path.suffix != ".txt":
+        return read_json(path)
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise ResgenError(f"cannot read {path}: {error}") from error
 
 
 def _kind(document: Any) -> Format[Any] | None:
@@ -74,6 +84,8 @@ def _latencies(files: Sequence[tuple[Path, Any]], network: Path | None) -> list[
             records += finish()
         if kind is not None:
             engine[kind] = (path, document)
+        elif isinstance(document, str):
+            records.append(benchmark.read(document, path, network))
         elif isinstance(document, dict) and kit.MARK in document:
             records.append(kit.read(document, path, network or beside(path)))
         else:
