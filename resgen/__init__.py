@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from resgen.expansion.network import examine, expand, load
     from resgen.graph.cost import analyse
     from resgen.graph.ir import Graph
+    from resgen.lower.keras.model import from_keras, to_keras
     from resgen.lower.source.write import to_python
     from resgen.lower.torch import to_torch
     from resgen.spec.model import Spec
@@ -67,6 +68,7 @@ _HOMES = {
     "expand": "resgen.expansion.network",
     "export": "resgen.api.export",
     "features": "resgen.api.features",
+    "from_keras": "resgen.lower.keras.model",
     "from_onnx": "resgen.api.import_",
     "from_torch": "resgen.api.import_",
     "import_": "resgen.api.import_",
@@ -78,6 +80,7 @@ _HOMES = {
     "renamed": "resgen.weights.checkpoint",
     "report": "resgen.api.report",
     "shrink": "resgen.api.shrink",
+    "to_keras": "resgen.lower.keras.model",
     "to_python": "resgen.lower.source.write",
     "to_torch": "resgen.lower.torch",
     "verify": "resgen.api.verify",
@@ -103,6 +106,7 @@ __all__ = [
     "expand",
     "export",
     "features",
+    "from_keras",
     "from_onnx",
     "from_torch",
     "import_",
@@ -114,6 +118,7 @@ __all__ = [
     "renamed",
     "report",
     "shrink",
+    "to_keras",
     "to_python",
     "to_torch",
     "verify",

@@ -14,9 +14,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.lower.litert.reshape import reshaped
-from resgen.lower.litert.values import Array, Constant, Places, Tensor, Value
-from resgen.lower.litert.walk import Unwritable, Walk, last
+from resgen.lower.channels_last import (
+    Array,
+    Places,
+    last,
+    reshaped,
+    shares,
+    sizes_of,
+)
+from resgen.lower.litert.values import Constant, Tensor, Value
+from resgen.lower.litert.walk import Unwritable, Walk
 from resgen.ops.channel_shuffle import ChannelShuffle
 
 Write = Callable[..., Value]
@@ -261,17 +268,6 @@ def _two(values: Sequence[int] | None, count: int, fill: int) -> tuple[int, int]
     return (fill, *given)[-2:]  # type: ignore[return-value]
 
 
-def _sizes(
-    sizes: Sequence[int],
-    extent: Sequence[int],
-    stride: Sequence[int],
-    begin: Sequence[int],
-    end: Sequence[int],
-) -> tuple[int, ...]:
-    rows = zip(sizes, extent, stride, begin, end, strict=True)
-    return tuple((n + b + e - k) // s + 1 for n, k, s, b, e in rows)
-
-
 def _same(
     sizes: Sequence[int],
     out: Sequence[int],
@@ -384,7 +380,7 @@ def _conv(
     sides = tuple(pads) if pads is not None else (0,) * (2 * count)
     begin, end = _two(sides[:count], count, 0), _two(sides[count:], count, 0)
     extent = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spread, strict=True)]
-    out = _sizes(flat.shape[2:], extent, stride, begin, end)
+    out = sizes_of(flat.shape[2:], extent, stride, begin, end)
     source, padding = _padded(to, flat, out, extent, stride, begin)
     places: dict[int, Places] = {}
     told = source.places.get(1)
@@ -431,7 +427,7 @@ def _deep(
     stride, spread = strides or (1,) * 3, dilations or (1,) * 3
     sides = pads or (0,) * 6
     extent = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spread, strict=True)]
-    out = _sizes(source.shape[2:], extent, stride, sides[:3], sides[3:])
+    out = sizes_of(source.shape[2:], extent, stride, sides[:3], sides[3:])
     source, padding = _padded(to, source, out, extent, stride, sides[:3])
     held = weight.taken(source.places.get(1), 1).transposed((2, 3, 4, 1, 0))
     names = ("D", "H", "W")
@@ -615,7 +611,7 @@ def _pool(code: str) -> Write:
         kernel, stride = _two(kernel_shape, count, 1), _two(strides, count, 1)
         sides = tuple(pads) if pads is not None else (0,) * (2 * count)
         begin, end = _two(sides[:count], count, 0), _two(sides[count:], count, 0)
-        out = _sizes(flat.shape[2:], kernel, stride, begin, end)
+        out = sizes_of(flat.shape[2:], kernel, stride, begin, end)
         mean = code == "AVERAGE_POOL_2D"
         scale: Array | None = None
         if mean and count_include_pad and any((*begin, *end)):
@@ -627,7 +623,7 @@ def _pool(code: str) -> Write:
             fill = 0.0 if mean else float("-inf")
             source, padding = _padded(to, flat, out, kernel, stride, begin, fill)
             if mean and source.index != flat.index:
-                scale = _shares(flat.shape[2:], out, kernel, stride, begin)
+                scale = shares(flat.shape[2:], out, kernel, stride, begin)
         if max(*kernel, *stride) == 1 and source.index == flat.index:
             return given
         y = to.add(
@@ -641,22 +637,6 @@ def _pool(code: str) -> Write:
         return _narrow(to, y, count + 2)
 
     return write
-
-
-def _shares(
-    sizes: Sequence[int],
-    out: Sequence[int],
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    begin: Sequence[int],
-) -> Array:
-    """What the mean of a whole window is multiplied by to be that of what is there."""
-    found = np.ones((), np.float64)
-    for n, y, k, s, b in zip(sizes, out, kernel, stride, begin, strict=True):
-        start = np.arange(y) * s - b
-        here = np.minimum(start + k, n) - np.maximum(start, 0)
-        found = np.multiply.outer(found, k / here)
-    return found.astype(np.float32)[None, None]
 
 
 def _global(reduce: str) -> Write:

@@ -1,24 +1,15 @@
-"""Tensors of a LiteRT file, with axes and channels in the order in which they lie.
-
-An operator speaks of axes in PyTorch's order, channels first; the file keeps channels
-last. A value is therefore a tensor and the order of its axes: another order of axes, or
-a shuffle of channels, is another way to read the same tensor, and moves nothing.
-"""
+"""Tensors of a LiteRT file, and numbers that are known when it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from resgen.lower.channels_last import Array, Laid, Places
 from resgen.weights.evaluate import Weights
-
-Array: TypeAlias = NDArray[Any]
-#: Where a value's elements lie along an axis: the place of each that is stored.
-Places: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +26,16 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tensor of the file, read in PyTorch's order.
+class Tensor(Laid):
+    """A tensor of the file, held by its index; with ``steps`` it has 8 bits."""
 
-    ``shape`` holds the batch first. ``order`` are the axes as they are stored;
-    ``places`` tells of an axis that is shuffled which element each stored one is.
-    ``positive`` says that nothing is below zero. With ``steps`` it holds 8 bits.
-    """
-
-    index: int
-    shape: tuple[int, ...]
-    order: tuple[int, ...]
-    places: Mapping[int, Places] = field(default_factory=dict)
-    positive: bool = False
     steps: Steps | None = None
 
     @property
-    def stored(self) -> tuple[int, ...]:
-        """The sizes as they are stored."""
-        return tuple(self.shape[axis] for axis in self.order)
-
-    def at(self, axis: int) -> int:
-        """Where an axis is stored; one below zero counts from the last."""
-        return self.order.index(axis % len(self.shape))
+    def index(self) -> int:
+        """Which of the file's tensors it is."""
+        found: int = self.held
+        return found
 
     def logical(self, array: Array) -> Array:
         """What is stored, in PyTorch's order."""

@@ -22,7 +22,8 @@ import numpy as np
 
 from resgen.graph.ir import Graph, Node
 from resgen.graph.placement.base import is_clip
-from resgen.lower.litert.values import Array, Constant, Places, Steps, Tensor, Value
+from resgen.lower.channels_last import Array, Places, last
+from resgen.lower.litert.values import Constant, Steps, Tensor, Value
 from resgen.ops import types
 from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.dequantize import Dequantize
@@ -292,7 +293,7 @@ class Walk:
         if made is None:
             made = self.add("DEQUANTIZE", [x], x.shape, x.order, version=2)
             self._floats[x.index] = made
-        return replace(x, index=made.index, steps=None)
+        return replace(x, held=made.index, steps=None)
 
     def _given_out(self, value: Value) -> Tensor:
         """Channels last where there are positions, unless planar; else as PyTorch."""
@@ -604,8 +605,3 @@ def _each(steps: Constant, axis: int) -> Constant:
     """The scale of each entry along an axis, of the scale of every number."""
     first = tuple(slice(None) if a == axis else 0 for a in range(len(steps.shape)))
     return steps.then(("each", axis), lambda a: a[first])
-
-
-def last(rank: int) -> tuple[int, ...]:
-    """The order of axes that has channels last."""
-    return (0, *range(2, rank), *((1,) if rank > 1 else ()))

@@ -1,22 +1,111 @@
-"""Axes that are merged or split, where they lie in an order of their own."""
+"""Tensors with axes and channels in the order in which they lie, channels last.
+
+An operator speaks of axes in PyTorch's order, channels first; LiteRT and Keras keep
+channels last. A value is therefore a tensor and the order of its axes: another order of
+axes, or a shuffle of channels, is another way to read the same tensor, and moves
+nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, permutations
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from resgen.lower.litert.values import Places, Tensor
+Array: TypeAlias = NDArray[Any]
+#: Where a value's elements lie along an axis: the place of each that is stored.
+Places: TypeAlias = tuple[int, ...]
 
-if TYPE_CHECKING:
-    from resgen.lower.litert.walk import Walk
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A tensor, read in PyTorch's order; ``held`` is what the form knows it by.
+
+    ``shape`` holds the batch first. ``order`` are the axes as they are stored;
+    ``places`` tells of an axis that is shuffled which element each stored one is.
+    ``positive`` says that nothing is below zero.
+    """
+
+    held: Any
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    places: Mapping[int, Places] = field(default_factory=dict)
+    positive: bool = False
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The sizes as they are stored."""
+        return tuple(self.shape[axis] for axis in self.order)
+
+    def at(self, axis: int) -> int:
+        """Where an axis is stored; one below zero counts from the last."""
+        return self.order.index(axis % len(self.shape))
 
 
-def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+Value = TypeVar("Value", bound=Laid)
+
+
+class Arranging(Protocol[Value]):
+    """A walk that can arrange what it has made."""
+
+    def plain(self, x: Value, *axes: int) -> Value:
+        """With the elements along these axes, or all, in their own order."""
+
+    def ordered(self, x: Value, order: Sequence[int]) -> Value:
+        """With the axes stored in this order."""
+
+    def laid(
+        self,
+        x: Value,
+        shape: Sequence[int],
+        order: Sequence[int],
+        places: Mapping[int, Places],
+    ) -> Value:
+        """The same numbers one after another, in another shape."""
+
+
+def last(rank: int) -> tuple[int, ...]:
+    """The order of axes that has channels last."""
+    return (0, *range(2, rank), *((1,) if rank > 1 else ()))
+
+
+def sizes_of(
+    sizes: Sequence[int],
+    extent: Sequence[int],
+    stride: Sequence[int],
+    begin: Sequence[int],
+    end: Sequence[int],
+) -> tuple[int, ...]:
+    """How many windows there are by axis."""
+    rows = zip(sizes, extent, stride, begin, end, strict=True)
+    return tuple((n + b + e - k) // s + 1 for n, k, s, b, e in rows)
+
+
+def shares(
+    sizes: Sequence[int],
+    out: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    begin: Sequence[int],
+) -> Array:
+    """What the mean of a whole window is multiplied by to be that of what is there."""
+    found = np.ones((), np.float64)
+    for n, y, k, s, b in zip(sizes, out, kernel, stride, begin, strict=True):
+        start = np.arange(y) * s - b
+        here = np.minimum(start + k, n) - np.maximum(start, 0)
+        found = np.multiply.outer(found, k / here)
+    return found.astype(np.float32)[None, None]
+
+
+# --- axes that are merged or split ----------------------------------------------------
+
+
+def reshaped(to: Arranging[Value], x: Value, shape: tuple[int, ...]) -> Value:
     """``x`` in another shape.
 
     Axes that become several are split where they lie. Those that become one have to lie
@@ -60,7 +149,7 @@ def reshaped(to: Walk, x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _arranged(
-    x: Tensor, groups: Sequence[tuple[Sequence[int], Sequence[int]]]
+    x: Laid, groups: Sequence[tuple[Sequence[int], Sequence[int]]]
 ) -> list[int]:
     """The axes of each group together, and last the group that has what lies last.
 
@@ -85,7 +174,7 @@ def _turned(places: Places, sizes: Sequence[int]) -> tuple[int, ...] | None:
     return None
 
 
-def _together(x: Tensor, axes: Sequence[int]) -> bool:
+def _together(x: Laid, axes: Sequence[int]) -> bool:
     at = sorted(x.order.index(axis) for axis in axes if x.shape[axis] > 1)
     return all(b == a + 1 for a, b in pairwise(at)) or not [
         axis
@@ -94,7 +183,7 @@ def _together(x: Tensor, axes: Sequence[int]) -> bool:
     ]
 
 
-def _lying(x: Tensor, axes: Sequence[int]) -> Places | None:
+def _lying(x: Laid, axes: Sequence[int]) -> Places | None:
     """How the elements of these axes lie, if not one after another."""
     sizes = [x.shape[axis] for axis in axes]
     stored = [axes.index(axis) for axis in x.order if axis in axes]

@@ -1,0 +1,234 @@
+"""A network as a Keras model, and its weights both ways."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.errors import MissingComponent, ResgenError
+from resgen.graph.ir import GRAPH, OUTPUT, Graph
+from resgen.graph.parts import homes
+from resgen.lower.channels_last import Array
+from resgen.lower.keras.layers import LAYERS
+from resgen.lower.keras.nodes import NODES
+from resgen.lower.keras.walk import Walk, layer_name, spec_name
+from resgen.options.kinds import argument, whole
+
+#: The major version of Keras that models are made with.
+MAJOR: Final = 3
+#: What Keras computes with, in the order in which it is taken where nothing is said.
+BACKENDS: Final = ("tensorflow", "torch", "jax")
+INSTALL: Final = 'pip install "resgen[keras]"'
+
+
+def keras_of() -> Any:
+    """Keras, or MissingComponent; without a word of the user's on a backend it has."""
+    if "KERAS_BACKEND" not in os.environ and find_spec("tensorflow") is None:
+        here = next((name for name in BACKENDS if find_spec(name)), None)
+        if here is not None:
+            os.environ["KERAS_BACKEND"] = here
+    try:
+        import keras
+    except ModuleNotFoundError as missing:
+        name = str(missing.name)
+        backend = name.partition(".")[0] in BACKENDS
+        raise MissingComponent(
+            f"{name}, which Keras is to compute with," if backend else "Keras",
+            "no Keras model can be made",
+            f"pip install {name}" if backend else INSTALL,
+        ) from missing
+    if not str(keras.__version__).startswith(f"{MAJOR}."):
+        raise MissingComponent(
+            f"Keras {MAJOR} (this is {keras.__version__})",
+            "no Keras model can be made",
+            INSTALL,
+        )
+    return keras
+
+
+def to_keras(
+    graph: Graph, weights: Mapping[str, Any] | None = None, *, seed: int = 0
+) -> Any:
+    """The network as a trainable ``keras.Model``, channels last.
+
+    A layer bears its module's path in the spec, with hyphens for the dots
+    (``layer1-0-conv1``). ``weights`` are arrays or tensors by parameter name; without
+    them they are those that :func:`resgen.to_torch` draws of ``seed``. What has
+    positions is taken and given out channels last; several outputs are a dictionary.
+    Outputs that the spec calls ``train_only`` are left out.
+
+    Raises :class:`~resgen.errors.MissingComponent` without Keras 3 and
+    :class:`~resgen.errors.ResgenError`, with every cause at its place in the spec,
+    where Keras has nothing for an operator.
+    """
+    from resgen.weights.checkpoint import checked_state, exact
+    from resgen.weights.initialize import initialize
+
+    graph = argument("graph", GRAPH, graph).inference
+    seed = argument("seed", whole(0), seed)
+    if weights is None:
+        arrays: Mapping[str, Any] = initialize(graph.parameters, seed)
+    else:
+        given = checked_state(weights, "weights")
+        arrays = exact({n: w for n, w in given.items() if n in graph.parameter}, graph)
+    keras = keras_of()
+    walk = Walk(graph, NODES, LAYERS)
+    walk.run()
+    if walk.missing:
+        raise ResgenError(_refused(graph, walk.missing))
+    inputs: Any = list(walk.inputs.values())
+    outputs: Any = {layer_name(name): held for name, held in walk.outputs.items()}
+    model = keras.Model(
+        inputs[0] if len(inputs) == 1 else inputs,
+        outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs,
+        name=graph.name,
+    )
+    for bound in bindings(model):
+        if bound.variable is not None:
+            bound.variable.assign(bound.into(np.asarray(arrays[bound.name])))
+    return model
+
+
+def from_keras(model: Any) -> dict[str, Array]:
+    """The weights of a model that :func:`to_keras` made, by the names of the spec.
+
+    They are a ``state_dict`` that :func:`resgen.build`, :func:`resgen.export` and
+    :func:`resgen.to_torch` take. ``model`` may be the path of a ``.keras`` file.
+    """
+    keras = keras_of()
+    if isinstance(model, str | os.PathLike):
+        import resgen.lower.keras.own  # noqa: F401  (its layers are registered)
+
+        model = keras.models.load_model(model, compile=False)
+    if not isinstance(model, keras.Model):
+        raise ResgenError(f"from_keras takes a keras.Model, and not {type(model)}")
+    found = {}
+    for bound in bindings(model):
+        held = np.zeros((), np.int64)  # of batches Keras keeps no count
+        if bound.variable is not None:
+            array = keras.ops.convert_to_numpy(bound.variable)
+            held = np.ascontiguousarray(bound.back(array), np.float32)
+        found[bound.name] = held
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A parameter by the spec's name, its variable, and the way into it and back."""
+
+    name: str
+    variable: Any
+    into: Callable[[Array], Array]
+    back: Callable[[Array], Array]
+
+
+def bindings(model: Any) -> Iterator[Bound]:
+    """All parameters of a model that was made here."""
+    for layer in model.layers:
+        path = spec_name(layer.name)
+        roles = _ROLES.get(type(layer).__name__, {})
+        for role, attribute in roles.items():
+            variable = getattr(layer, attribute, None)
+            if variable is None:
+                continue
+            name = f"{path}.{role}" if role else path
+            yield _bound(layer, name, attribute, variable)
+        if type(layer).__name__ == "BatchNormalization":
+            yield Bound(f"{path}.num_batches_tracked", None, _same, _same)
+
+
+# --- parts ----------------------------------------------------------------------------
+
+_AFFINE: Final = {"weight": "gamma", "bias": "beta"}
+_MAP: Final = {"weight": "kernel", "bias": "bias"}
+#: Where the layers of each class keep what the spec calls by its role.
+_ROLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "BatchNormalization": {
+        **_AFFINE, "running_mean": "moving_mean", "running_var": "moving_variance",
+    },
+    "LayerNormalization": _AFFINE, "GroupNormalization": _AFFINE,
+    "RMSNormalization": {"weight": "scale"}, "PReLU": {"weight": "alpha"},
+    "Dense": _MAP, "Conv1D": _MAP, "Conv2D": _MAP, "Conv3D": _MAP,
+    "DepthwiseConv1D": _MAP, "DepthwiseConv2D": _MAP, "Conv1DTranspose": _MAP,
+    "Conv2DTranspose": _MAP, "Conv3DTranspose": _MAP, "Parameter": {"": "value"},
+}  # fmt: skip
+
+
+def _same(array: Array) -> Array:
+    return array
+
+
+def _bound(layer: Any, name: str, attribute: str, variable: Any) -> Bound:
+    shape = tuple(variable.shape)
+    if attribute == "alpha":
+        return Bound(name, variable, lambda a: a.reshape(shape), lambda a: a.ravel())
+    if attribute != "kernel":
+        return Bound(name, variable, _same, _same)
+    if type(layer).__name__ == "Dense":
+        places = _columns(layer)
+        if places is None:
+            return Bound(name, variable, np.transpose, np.transpose)
+        back = np.argsort(places)
+        return Bound(name, variable, lambda a: a.T[places], lambda a: a[back].T)
+    count = len(shape) - 2
+    if type(layer).__name__.startswith("Depthwise"):
+        inputs, each = shape[-2:]
+
+        def deep(array: Array) -> Array:
+            split = array.reshape(inputs, each, *shape[:count])
+            return split.transpose(*range(2, count + 2), 0, 1)
+
+        def flat(array: Array) -> Array:
+            turned = array.transpose(count, count + 1, *range(count))
+            return turned.reshape(inputs * each, 1, *shape[:count])
+
+        return Bound(name, variable, deep, flat)
+    into = (*range(2, count + 2), 1, 0)
+    back_ = (count + 1, count, *range(count))
+    return Bound(
+        name, variable, lambda a: a.transpose(into), lambda a: a.transpose(back_)
+    )
+
+
+def _columns(layer: Any) -> Array | None:
+    """How the columns lie of a linear layer that reads a map which was flattened."""
+    operation = layer
+    for _ in range(_FAR):
+        nodes = operation._inbound_nodes[0].parent_nodes
+        if len(nodes) != 1:
+            return None
+        operation = nodes[0].operation
+        if type(operation).__name__ in ("Flatten", "Reshape"):
+            before = operation._inbound_nodes[0].input_tensors[0].shape[1:]
+            after = operation._inbound_nodes[0].output_tensors[0].shape
+            if len(after) != 2 or len(before) < 2 or prod(before[:-1]) == 1:
+                return None
+            plain = np.arange(prod(before)).reshape(before[-1], *before[:-1])
+            return np.moveaxis(plain, 0, -1).ravel()
+        if type(operation).__name__ not in _ALONG:
+            return None
+    return None
+
+
+#: Layers between a flattening and a linear map that leave elements where they are.
+_ALONG: Final = ("Dropout", "Activation", "LeakyReLU", "Gelu", "PReLU")
+#: So many layers may lie between them.
+_FAR: Final = 8
+
+
+def _refused(graph: Graph, missing: Mapping[str, str]) -> str:
+    at = homes(graph)
+    lines = []
+    for name, why in missing.items():
+        place = graph.node[name].origin.place
+        lines.append(
+            f"  {place.file}:{place.line}:{place.column}: {why}, for "
+            f"{graph.node[name].op.name} in {at[name].spoken}"
+        )
+    return f"{graph.name} cannot be made a Keras model:\n" + "\n".join(lines)
