@@ -37,10 +37,14 @@ class Record(Described):
 
     ``cut`` is the node that reading ended at. ``parameters`` has for each parameter the
     initialisers (of a file) or the key (of a module's ``state_dict``) that it was made
-    of; ``regions`` tells which operators of the source became which blocks.
+    of; ``regions`` tells which operators of the source became which blocks. A source
+    of another ``precision`` than fp32 is told as the numbers that it stands for;
+    ``scales`` are the steps by which it stores values, by the spec's names of these.
     """
 
     cut: str | None
+    precision: str
+    scales: Mapping[str, float]
     parameters: Mapping[str, tuple[str, ...]]
     regions: tuple[Region, ...]
 
@@ -81,6 +85,12 @@ def write_import(
             source=source,
             source_sha256=None if file is None else sha256_of(file),
             cut=cut,
+            precision=found.flat.precision,
+            scales={
+                ours: found.flat.scales[theirs].scale
+                for ours, theirs in found.values.items()
+                if theirs in found.flat.scales
+            },
             spec=spec,
             identity=identity(found.graph),
             parameters={

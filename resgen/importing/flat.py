@@ -42,6 +42,21 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """How the integers, or small floats, of a tensor of the source stand for numbers.
+
+    ``number = scale * (stored - point)``; ``kind`` is the type of what is stored, and
+    ``bounds`` are the least and the largest that there is of it.
+    """
+
+    tensor: str
+    scale: float
+    point: int
+    kind: str
+    bounds: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What was recognised, dropped or read otherwise, and why that changes nothing.
 
@@ -62,8 +77,8 @@ class Flat:
     each was made of: initialisers of a file, or a key of a module's ``state_dict``.
     ``tensors`` tells where the source has the values of the graph. ``classes`` are
     the classes of a module's parts by path; a file knows none. ``precision`` is what
-    the source was lowered to, which is read as float32, and ``scales`` are those that
-    a quantised one has, by value.
+    the source was lowered to, which is read as float32, and ``scales`` tell how a
+    quantised one stores values.
     """
 
     graph: Graph
@@ -73,7 +88,7 @@ class Flat:
     classes: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     precision: str = "fp32"
-    scales: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
 
 class Collector:

@@ -15,7 +15,8 @@ class Imports:
 
     ``own`` is the largest difference of an output on the source's own numbers, and
     ``probe`` on others in which every part shows, as shares of the output's largest
-    number. ``operators`` were compared one by one with what a file yields, and used at
+    number; a source of another ``precision`` rounds more, which is then in ``own``.
+    ``operators`` were compared one by one with what a file yields, and used at
     most ``operator_share`` of what rounding explains. ``gradients`` and ``statistics``
     are how many tensors were compared after a step of training, ``strict`` tells that a
     module's ``state_dict`` loads as it is. None is what the source has no use for, or
@@ -26,6 +27,7 @@ class Imports:
     inputs: int
     batches: tuple[int, ...]
     own: float
+    precision: str = "fp32"
     probe: float | None = None
     operators: int | None = None
     operator_share: float | None = None
@@ -41,10 +43,16 @@ class Imports:
     def lines(self) -> Iterator[str]:
         """What a person reads of it."""
         batches = ", ".join(map(str, self.batches))
-        yield (
-            f"the spec = its source on {count(self.inputs, 'input')} (batches "
-            f"{batches}): largest difference {self.own:.1e} of the output's size"
-        )
+        if self.precision != "fp32":
+            yield (
+                f"the spec is what the {self.precision} of the file stands for: by its "
+                f"rounding outputs are {self.own:.1e} of their size apart"
+            )
+        else:
+            yield (
+                f"the spec = its source on {count(self.inputs, 'input')} (batches "
+                f"{batches}): largest difference {self.own:.1e} of the output's size"
+            )
         if self.operators is not None:
             yield (
                 f"{count(self.operators, 'operator')} one by one on the file's own "

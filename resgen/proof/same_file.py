@@ -5,11 +5,15 @@ very numbers that the file yields before it, does each operator that was read yi
 the file yields after it? A file's own numbers may be a blind judge (constant weights, a
 softmax that is saturated), so it is copied with others, and read again. Then the
 outputs of both are compared as engines run them, on the file's own.
+
+A file of low precision is read as the numbers that it stands for. Each operator is held
+to what the file stores of it, within the step of that; how far rounding at all of them
+takes the outputs is the file's own doing, and is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +22,7 @@ import numpy as np
 from resgen.files.aside import temporary_folder
 from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, Node
-from resgen.importing.flat import Flat, Tensor
+from resgen.importing.flat import Flat, Scale, Tensor
 from resgen.importing.onnx.read import of_traced
 from resgen.importing.onnx.trace import Traced, trace
 from resgen.onnxfile.stored import StoredModel, read_stored
@@ -26,6 +30,7 @@ from resgen.proof.bounds import TINY, Asked, bound
 from resgen.proof.compare import Departure, Recorded, compare_outputs
 from resgen.proof.gate import exactly
 from resgen.proof.imports import Imports
+from resgen.proof.reach import apart
 from resgen.proof.walk import Leaves, walk
 from resgen.recovery.imported import Imported
 from resgen.runtime.base import Array
@@ -48,6 +53,9 @@ ROUNDINGS: Final = 4.0
 EXPLAINED: Final = 1e-6
 #: How many times that share where the file has no tensor between several operators.
 SEVERAL: Final = 100.0
+#: What rounds more than float32 does, by how much: by the bits behind the first one,
+#: which are 23, 10 and 7. Quantised files compute in float32 or exactly.
+_ROUNDING: Final = {"fp16": 2.0**13, "bf16": 2.0**16}
 #: A value, and whether it is the file's own.
 _Seen = tuple["torch.Tensor", bool]
 
@@ -62,33 +70,56 @@ def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
     from resgen.lower.torch import to_torch
 
     stored = read_stored(path)
-    notes = []
-    with temporary_folder() as folder:
-        copy = stored.copy(Path(folder), _drawn(found.flat, stored))
-        size = _order(found.flat.tensors[INPUT], found.spec.input)
-        traced = trace(copy, size)
-        again = of_traced(traced, cut)
-        if identity(again.graph) == identity(found.flat.graph):
-            shares = _operators(again, traced)
-        else:
-            notes.append(
-                "with other weights the file is read as another network, so its "
-                "operators were compared on its own"
-            )
-            shares = _operators(found.flat, trace(path, size))
+    low = found.flat.precision != "fp32"
+    shares, notes = _compared(found, path, stored, cut)
     batches = _batches(stored)
     reference = _recorded(found.flat, path, batches)
     module = to_torch(found.graph, found.weights)
     with TorchSession(found.graph, module) as ours:
-        agreed = compare_outputs(reference, ours, exactly(found.graph, lambda: module))
+        if low:
+            own = _apart(reference, ours)
+        else:
+            exact = exactly(found.graph, lambda: module)
+            own = compare_outputs(reference, ours, exact).relative
     return Imports(
         "equal",
         sum(batches),
         batches,
-        agreed.relative,
+        own,
+        found.flat.precision,
         operators=len(shares),
         operator_share=max(shares, default=0.0),
         notes=tuple(notes),
+    )
+
+
+def _compared(
+    found: Imported, path: Path, stored: StoredModel, cut: str
+) -> tuple[list[float], list[str]]:
+    """What each operator used of what rounding explains, and what is to be said."""
+    size = _order(found.flat.tensors[INPUT], found.spec.input)
+    if found.flat.precision != "fp32":  # ranges and steps are those of its own numbers
+        return _operators(found.flat, trace(path, size)), []
+    with temporary_folder() as folder:
+        copy = stored.copy(Path(folder), _drawn(found.flat, stored))
+        traced = trace(copy, size)
+        again = of_traced(traced, cut)
+        if identity(again.graph) == identity(found.flat.graph):
+            return _operators(again, traced), []
+    notes = [
+        "with other weights the file is read as another network, so its operators were "
+        "compared on its own"
+    ]
+    return _operators(found.flat, trace(path, size)), notes
+
+
+def _apart(reference: Recorded, ours: TorchSession) -> float:
+    """The largest difference of an output, of its range."""
+    return max(
+        apart(found[name], wanted)[1]
+        for feeds, expected in reference.batches
+        for found in (ours.run(feeds),)
+        for name, wanted in expected.items()
     )
 
 
@@ -102,14 +133,13 @@ def _operators(flat: Flat, traced: Traced) -> list[float]:
     from resgen.lower.torch import to_torch
 
     graph = flat.graph
-    given = flat.tensors[INPUT]
     seen = traced.values
-    x = _ours(seen[given.name], given)
     known = {
-        name: _ours(seen[tensor.name], tensor)
+        name: _ours(_number(flat, name, seen, tensor), tensor)
         for name, tensor in flat.tensors.items()
         if tensor.axes or graph.types[name].rank == 0
     }
+    unit = _ROUNDING.get(flat.precision, 1.0)
     leaves = Leaves(graph, to_torch(graph, flat.weights).eval())
     shares: list[float] = []
 
@@ -128,19 +158,39 @@ def _operators(flat: Flat, traced: Traced) -> list[float]:
             return exact, False
         found = torch.tensor(known[node.name]).double()
         asked = Asked(graph, node, inputs, exact, operand, again)
-        allowed = EXPLAINED * float(exact.abs().max()) * torch.ones(())
+        allowed = unit * EXPLAINED * float(exact.abs().max()) * torch.ones(())
         if all(own for _, own in given):
-            allowed = allowed + ROUNDINGS * bound(asked)
+            allowed = allowed + unit * ROUNDINGS * bound(asked)
         else:
             allowed = allowed * SEVERAL
+        if (scale := flat.scales.get(node.name)) is not None:
+            least, most = (scale.scale * (b - scale.point) for b in scale.bounds)
+            exact = exact.clamp(least, most)
+            allowed = allowed + _step(scale, exact)
         shares.append(_used(node, exact, found, allowed))
         return found, True
 
     with torch.no_grad():
-        start = {INPUT: (torch.tensor(x).double(), True)}
+        start = {INPUT: (torch.tensor(known[INPUT]).double(), True)}
         for _ in walk(graph, start, compute):
             pass
     return shares
+
+
+def _number(flat: Flat, value: str, seen: Mapping[str, Array], tensor: Tensor) -> Array:
+    """A tensor of the file as numbers, which it may store by a scale."""
+    scale = flat.scales.get(value)
+    if scale is None:
+        return seen[tensor.name].astype(np.float32)
+    integers = seen[scale.tensor].astype(np.float64)
+    return (integers - scale.point) * scale.scale
+
+
+def _step(scale: Scale, exact: torch.Tensor) -> torch.Tensor:
+    """How far what is stored may be from a number: engines round to either side."""
+    if scale.kind == "float8_e4m3fn":  # 3 bits behind the first one
+        return exact.abs() / 8 + scale.scale * 2.0**-9
+    return exact.new_full((), scale.scale)
 
 
 def _used(
@@ -212,12 +262,13 @@ def _recorded(flat: Flat, path: Path, batches: Sequence[int]) -> Recorded:
             x = generator.standard_normal(
                 (size, *graph.inputs[0].type.shape), np.float32
             )
-            seen = session.run({given.name: _theirs(x, given)})
+            held = _theirs(x, given).astype(session.dtypes[given.name])
+            seen = session.run({given.name: held})
             found.append(
                 (
                     {INPUT: x},
                     {
-                        name: _ours(seen[tensor.name], tensor)
+                        name: _ours(seen[tensor.name].astype(np.float32), tensor)
                         for name, value in graph.outputs
                         for tensor in (flat.tensors[value],)
                     },

@@ -93,7 +93,7 @@ def prove_module(
         sum(batches),
         batches,
         own,
-        probe,
+        probe=probe,
         gradients=gradients,
         statistics=statistics,
         strict=_strict(graph, ours.own_numbers, state),

@@ -490,4 +490,9 @@ def _renamed(flat: Flat, names: Mapping[str, str]) -> Flat:
             for value, tensor in flat.tensors.items()
             if value in names or value == INPUT
         },
+        scales={
+            names.get(value, INPUT): scale
+            for value, scale in flat.scales.items()
+            if value in names or value == INPUT
+        },
     )

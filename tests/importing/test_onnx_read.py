@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from resgen.errors import ResgenError
 from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
+from resgen.proof.compare import Departure
+from resgen.proof.same_file import prove_file
 from resgen.recovery.imported import imported
 
 # torch's first exporter says of itself that it is the old one.
@@ -293,6 +296,22 @@ def test_a_quantised_file_is_read_as_the_numbers_it_stands_for(
     exact = run(whole.read_bytes(), x)
     # Of what was rounded, weights alone are: the file itself is further off.
     np.testing.assert_allclose(ours, exact, atol=0.02 * float(np.ptp(exact)))
+    assert_proven_within_its_steps(path, flat)
+
+
+def assert_proven_within_its_steps(path: Path, flat: Flat) -> None:
+    """Every operator is held to what the file stores; one that is off is found."""
+    found = imported(flat)
+    proof = prove_file(found, path)
+    assert proof.precision == "int8"
+    # A map and the activation that its range stands for have one tensor.
+    fused = sum(node.op.name == "act" for node in flat.graph.nodes)
+    assert proof.operators in (len(flat.graph.nodes), len(flat.graph.nodes) - fused)
+    assert 0 < proof.own < 0.1
+    name = next(n for n in flat.weights if flat.weights[n].ndim == 4)
+    worse = {**flat.weights, name: flat.weights[name] * np.float32(1.1)}
+    with pytest.raises(Departure):
+        prove_file(imported(replace(flat, weights=worse)), path)
 
 
 def test_a_file_of_halves_is_read_as_float32(tmp_path: Path) -> None:
@@ -306,6 +325,8 @@ def test_a_file_of_halves_is_read_as_float32(tmp_path: Path) -> None:
     assert flat.precision == "fp16"
     assert flat.weights["conv.weight"].dtype == np.float32
     np.testing.assert_array_equal(flat.weights["conv.weight"], weight)
+    proof = prove_file(imported(flat), tmp_path / "net.onnx")
+    assert (proof.precision, proof.operators) == ("fp16", 1)
 
 
 @pytest.mark.parametrize("where", [{"pads": [0, 1, 2, 0]}, {"auto_pad": "SAME_LOWER"}])

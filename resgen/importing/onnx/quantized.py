@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from resgen.importing.flat import Scale
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.act import Act
 from resgen.ops.add import Add
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from resgen.importing.onnx.source import Source
     from resgen.importing.onnx.trace import FileNode
 
+#: The largest number of float8_e4m3fn (Micikevicius et al. 2022).
+E4M3: Final = 448.0
 #: What resgen calls a file of these integers, or floats.
 _PRECISIONS: Final = {"int8": "int8", "uint8": "int8", "float8_e4m3fn": "fp8"}
 
@@ -58,7 +61,14 @@ def _ranged(
             kept = Act(type="relu6" if abs(most - 6) < 1e-3 else "relu")
             x = replace(x, value=reader.calls.emit(kept, [x.value]))
     if scale.size == 1:
-        reader.scales.setdefault(x.value, float(scale.reshape(())))
+        ends = (-E4M3, E4M3)
+        if kind.kind in "iu":
+            ends = float(np.iinfo(kind.name).min), float(np.iinfo(kind.name).max)
+        zero = 0 if point is None else int(point.reshape(-1)[0])
+        step = float(scale.reshape(()))
+        reader.scales.setdefault(
+            x.value, Scale(node.outputs[0], step, zero, kind.name, ends)
+        )
     return x
 
 

@@ -136,6 +136,7 @@ class Reader(Source):
             self.seen[name] = seen
             if isinstance(seen, View):
                 self._place(name, seen)
+                self._scale(node, name, seen)
 
     def _made(self, node: FileNode) -> Sequence[Seen]:
         if not any(name in self.seen for name in node.inputs):
@@ -177,6 +178,16 @@ class Reader(Source):
         own = seen.axes[:1] == ((BATCH,),) and all(len(a) == 1 for a in seen.axes)
         ordered = own and sorted(axes) == list(range(rank))
         self.calls.to.tensors[seen.value] = Tensor(tensor, axes if ordered else ())
+
+    def _scale(self, node: FileNode, tensor: str, seen: View) -> None:
+        """Integers that were only moved stand for numbers as they did before."""
+        kind = self.traced.values[tensor].dtype
+        given = self.seen.get(node.inputs[0])
+        if kind.name not in ("int8", "uint8") or not isinstance(given, View):
+            return
+        before = self.scales.get(given.value)
+        if before is not None and seen.value not in self.scales:
+            self.scales[seen.value] = replace(before, tensor=tensor)
 
     # --- the whole --------------------------------------------------------------------
 

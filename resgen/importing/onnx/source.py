@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.importing.calls import Calls
-from resgen.importing.flat import Collector
+from resgen.importing.flat import Collector, Scale
 from resgen.importing.onnx.trace import FileNode, Traced
 from resgen.importing.unspoken import Padded, Spread
 from resgen.importing.views import Const, Seen, Unread, View, plain
@@ -44,8 +44,8 @@ class Source:
     traced: Traced
     calls: FileCalls
     seen: dict[str, Seen]
-    #: The scales that a quantised file has, by value, and what it was lowered to.
-    scales: dict[str, float]
+    #: How a quantised file stores values, and what it was lowered to.
+    scales: dict[str, Scale]
     precision: str
 
     def given(self, node: FileNode, position: int) -> Seen | None:
