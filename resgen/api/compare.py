@@ -15,6 +15,7 @@ from resgen.api.measured import (
     default_runtime,
     device_of,
     named,
+    vouched,
     wanted_of,
 )
 from resgen.artifact.engines import Building
@@ -109,6 +110,11 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
             "measured side by side can be compared",
             hint="name what the report was made of instead; its command says what",
         )
+    (a, of_a), (b, of_b) = vouched(a, asked.runtime), vouched(b, asked.runtime)
+    if of_a != of_b:  # a LiteRT file beside something else
+        usual = ("onnxruntime",)
+        of_a = (*(of_a or usual), *(of_b or usual))
+    asked = replace(asked, runtime=of_a)
     device = device_of(asked.device, asked.runtime)
     takes = {find(name).takes for name in asked.runtime}
     wanted = [replace(wanted_of(each, asked), takes=takes) for each in (a, b)]

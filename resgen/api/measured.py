@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from resgen import forms
 from resgen.api.asked.common import Measuring, Reading, Weighing
 from resgen.api.specs import network, opened
+from resgen.errors import ResgenError
+from resgen.files.names import MANIFEST
 from resgen.files.ordinary import check_file
 from resgen.options.group import Group
 from resgen.options.kinds import typed
@@ -61,6 +63,29 @@ def wanted_of(
         asked.shapes,
         made,
     )
+
+
+def vouched(
+    source: Source, runtimes: tuple[str, ...]
+) -> tuple[Source, tuple[str, ...]]:
+    """The folder that a LiteRT file is of, and LiteRT if nothing else is to run it.
+
+    What is no such file stays as it is. One that no manifest beside it lists is a
+    ResgenError; whether it is that file its SHA-256 tells where it is opened.
+    """
+    from resgen.artifact.opened import open_folder
+
+    path = Path(named(source))
+    if not isinstance(source, str | Path) or path.suffix != ".tflite":
+        return source, runtimes
+    check_file(path)
+    beside = path.with_name(MANIFEST)
+    if not beside.is_file() or path.name not in open_folder(path.parent).manifest.files:
+        raise ResgenError(
+            f"{path} is not run, since no manifest beside it vouches for it",
+            hint="`resgen export SPEC --to litert` makes a folder with a file and one",
+        )
+    return path.parent, runtimes or ("litert",)
 
 
 def named(source: Source) -> str:

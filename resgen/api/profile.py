@@ -15,6 +15,7 @@ from resgen.api.measured import (
     command,
     default_runtime,
     device_of,
+    vouched,
     wanted_of,
 )
 from resgen.api.specs import folder_name
@@ -91,6 +92,8 @@ def run(
 
     In it ``{}`` stands for the name of the network.
     """
+    source, runtimes = vouched(source, asked.runtime)
+    asked = replace(asked, runtime=runtimes)
     engine = isinstance(source, str | Path) and Path(source).suffix in (
         ".engine",
         ".plan",

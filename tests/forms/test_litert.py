@@ -150,8 +150,13 @@ def test_pictures_are_told_alike_and_by_no_other_file(tmp_path: Path) -> None:
     )
     with pytest.raises(ResgenError, match="has no file that PyTorch opens"):
         resgen.predict(made.folder, tmp_path / "0.png", runtime="torch")
-    (made.folder / "model.tflite").write_bytes(b"another")
+    file = made.folder / "model.tflite"
+    (tmp_path / "foreign.tflite").write_bytes(file.read_bytes())
+    with pytest.raises(ResgenError, match="no manifest beside it vouches for it"):
+        resgen.profile(tmp_path / "foreign.tflite")
+    file.write_bytes(b"another")
     for ask in (
+        lambda: resgen.profile(file),
         lambda: resgen.predict(made.folder, tmp_path / "0.png", runtime="litert"),
         lambda: resgen.profile(made.folder, runtime="litert", time=0.1),
     ):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from resgen.diagnosis.documents import DATA, DIAGNOSIS
 from resgen.document.files import Format, read_json
 from resgen.errors import ResgenError, UsageError
+from resgen.files.ordinary import read_text, reason
 from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.records.latency import Record
 from resgen.reports.forms import Results
@@ -48,9 +49,11 @@ def _read(path: Path) -> Any:
     if path.suffix != ".txt":
         return read_json(path)
     try:
-        return path.read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise ResgenError(f"cannot read {path}: {error}") from error
+        return read_text(path)
+    except OSError as error:
+        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
+    except ValueError as error:
+        raise ResgenError(f"{path} is no text: {error}") from error
 
 
 def _kind(document: Any) -> Format[Any] | None:
