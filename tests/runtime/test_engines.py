@@ -56,11 +56,18 @@ def test_engines_are_of_one_opinion(small, name):
 
 
 @pytest.mark.slow
-def test_a_compiled_module_says_the_same(small):
-    with opened(small, "torch") as session:
-        expected = session.run(pictures())["output"]
-    with opened(small, "torch-compile") as session:
-        found = session.run(pictures())["output"]
+def test_a_compiled_module_says_the_same(tmp_path, monkeypatch):
+    """Of one block: each kernel is a file for the compiler of C++."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    path = tmp_path / "block.json"
+    stages = [{"block": "basic", "width": 8, "depth": 1}]
+    stem = {"op": "conv", "out": 8, "kernel": 3}
+    path.write_text(json.dumps({**SPEC, "stem": stem, "stages": stages}))
+    with prepared(Wanted(str(path))) as subject:
+        with opened(subject, "torch") as session:
+            expected = session.run(pictures())["output"]
+        with opened(subject, "torch-compile") as session:
+            found = session.run(pictures())["output"]
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.ptp(expected))
 
 
