@@ -70,15 +70,14 @@ def test_a_function_takes_each_of_them_and_nothing_else(name: str) -> None:
         if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
     ]
     for option in of_command(name) - {"to"}:
-        takers = [
-            {"to": form} if name == "export" else {}
+        own = (
+            form
             for form in forms.names()
-            if name != "export"
-            or option in dict(options_of(forms.find(form).options))
-            or form == "onnx"
-        ]
+            if option in dict(options_of(forms.find(form).options))
+        )
+        form = {"to": next(own, "onnx")} if name == "export" else {}
         with pytest.raises(resgen.ResgenError) as refused:
-            function(*needed, **takers[-1], **{option: object()})
+            function(*needed, **form, **{option: object()})
         assert refused.value.message.startswith(option)
     if name != "doctor":
         with pytest.raises(resgen.ResgenError, match='there is no option "speling"'):
