@@ -93,7 +93,7 @@ BUDGET = {
     "expansion": 2040,
     "weights": 1430,
     "onnxfile": 930,
-    "lower": 6400,
+    "lower": 6430,
     "machine": 1480,
     "tensorrt": 1450,
     "runtime": 1155,

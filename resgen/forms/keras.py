@@ -46,15 +46,17 @@ def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> 
 
 def make(ready: Ready, job: Job) -> tuple[dict[str, str], dict[str, Any]]:
     """Write the model; hashes, and what the manifest records."""
-    from resgen.lower.keras.model import keras_of, to_keras
+    from resgen.lower.keras.model import deep, keras_of, to_keras
 
     made = _network(ready)
     keras = keras_of()
     model = to_keras(made.graph, made.weights)
-    model.save(made.folder / FILE)
+    with deep(len(made.graph.nodes)):
+        model.save(made.folder / FILE)
     own = sorted({kind for kind in map(_own, model.layers) if kind})
     if keras.backend.backend() == "tensorflow":
         model.export(made.folder / SAVED, verbose=False)
+        (made.folder / SAVED / "assets").rmdir()  # the network has none
     opens = "which opens without resgen"
     if own:
         opens = (

@@ -71,6 +71,8 @@ WANTED: Final = (
            'pip install "resgen[openvino]"'),
     Wanted("LiteRT", "ai_edge_litert", "runtimes", "files for phones, and running them",
            'pip install "resgen[litert]"'),
+    Wanted("Keras", "keras", "tools", "models to train in Keras",
+           'pip install "resgen[keras]"'),
     Wanted("OpenCV", "cv2", "runtimes", "timing on cv2.dnn",
            'pip install "resgen[opencv]"'),
     Wanted("Triton client", "tritonclient", "runtimes", "requests to a Triton server",

@@ -24,6 +24,7 @@ DISTRIBUTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "tensorrt_rtx": ("tensorrt-rtx", "tensorrt_rtx_cu13", "tensorrt_rtx_cu12"),
     "openvino": ("openvino",),
     "ai_edge_litert": ("ai-edge-litert",),
+    "keras": ("keras",),
     "cv2": (
         "opencv-python-headless", "opencv-python", "opencv-contrib-python-headless",
         "opencv-contrib-python",

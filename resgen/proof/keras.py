@@ -18,7 +18,7 @@ import numpy as np
 
 from resgen.graph.cost import analyse
 from resgen.graph.ir import OUTPUT, Graph
-from resgen.lower.keras.model import bindings, from_keras, keras_of, to_keras
+from resgen.lower.keras.model import bindings, deep, from_keras, keras_of, to_keras
 from resgen.lower.keras.walk import layer_name
 from resgen.ops.norm import Norm
 from resgen.proof.compare import (
@@ -96,7 +96,8 @@ def prove_keras(graph: Graph, file: Path, weights: Weights, batch: Array) -> Pro
     graph = graph.inference
     drawn = draw(graph, 0)
     feeds = [{graph.inputs[0].name: batch[:size]} for size in (1, len(batch))]
-    model = keras_of().models.load_model(file, compile=False)
+    with deep(len(graph.nodes)):
+        model = keras_of().models.load_model(file, compile=False)
     for name, array in from_keras(model).items():
         counted = not name.endswith("num_batches_tracked")
         if counted and not np.array_equal(array, weights[name], equal_nan=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors.numpy import load_file
 
 import resgen
 import resgen.lower.keras.model
 from resgen.cli import main
 from resgen.errors import MissingComponent, ResgenError, UsageError
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
 
 SPEC: dict[str, Any] = {
     "resgen": 1,
@@ -110,3 +113,24 @@ def test_another_model_in_its_place_is_found_out(tmp_path: Path) -> None:
     )
     with pytest.raises(Departure, match="away from PyTorch's"):
         prove_keras(graph, tmp_path / "model.keras", weights, x)
+
+
+@pytest.mark.slow
+def test_the_page_trains_a_network_and_brings_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keras")
+    page = (Path(__file__).parents[2] / ".docs/pages/keras.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code.replace("epochs=8", "epochs=1"), names)  # noqa: S102
+    state = resgen.from_keras(names["model"])
+    stored = load_file("digits/weights.safetensors")
+    for name, held in stored.items():
+        np.testing.assert_array_equal(held, state[name])
+    x = names["images"][:4].astype(np.float32)
+    with OnnxRuntimeSession("digits/model.onnx") as session:
+        found = session.run({"input": x.transpose(0, 3, 1, 2)})["output"]
+    wanted = names["model"].predict(x, verbose=0)
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
@@ -84,15 +86,27 @@ def to_keras(
         raise ResgenError(_refused(graph, walk.missing))
     inputs: Any = list(walk.inputs.values())
     outputs: Any = {layer_name(name): held for name, held in walk.outputs.items()}
-    model = keras.Model(
-        inputs[0] if len(inputs) == 1 else inputs,
-        outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs,
-        name=graph.name,
-    )
+    with deep(len(graph.nodes)):
+        model = keras.Model(
+            inputs[0] if len(inputs) == 1 else inputs,
+            outputs[OUTPUT] if list(outputs) == [OUTPUT] else outputs,
+            name=graph.name,
+        )
     for bound in bindings(model):
         if bound.variable is not None:
             bound.variable.assign(bound.into(np.asarray(arrays[bound.name])))
     return model
+
+
+@contextmanager
+def deep(nodes: int) -> Iterator[None]:
+    """Let Keras walk so many operators, which it does by recursion."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES * nodes))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def from_keras(model: Any) -> dict[str, Array]:
@@ -216,6 +230,8 @@ def _columns(layer: Any) -> Array | None:
     return None
 
 
+#: Calls of Python that Keras takes for an operator, and some to spare.
+_FRAMES: Final = 10
 #: Layers between a flattening and a linear map that leave elements where they are.
 _ALONG: Final = ("Dropout", "Activation", "LeakyReLU", "Gelu", "PReLU")
 #: So many layers may lie between them.

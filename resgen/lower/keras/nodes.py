@@ -198,27 +198,31 @@ def _conv(
         steps = (1,) * count  # Keras has no convolution of both
     channels, outputs = given.shape[1], to.node.type.channels
     weight, bias = to.ref("weight"), to.ref("bias")
+    said: dict[str, Any] = {
+        "strides": steps, "padding": padding, "dilation_rate": tuple(dilations),
+    }  # fmt: skip
     if weight is None:
         functions = to.keras.ops
-        function = functions.conv
-        order = (*range(2, count + 2), 1, 0)
         if isinstance(w, Constant):  # one filter for each channel, which nothing trains
-            function, order = functions.depthwise_conv, (*range(2, count + 2), 0, 1)
-            kernel: Any = w.numbers.transpose(order)
+            kernel = w.numbers.transpose(*range(2, count + 2), 0, 1)
+            y = to.add(functions.depthwise_conv, given, kernel, like=given,
+                       data_format="channels_last", **said)  # fmt: skip
         else:
-            flows = to.tensor(w)
-            kernel = to.add(functions.transpose, flows, like=flows, axes=order)
-        y = to.add(
-            function, given, kernel, like=given, strides=steps, padding=padding,
-            data_format="channels_last", dilation_rate=tuple(dilations),
-        )  # fmt: skip
+            flows, order = to.tensor(w), (*range(2, count + 2), 1, 0)
+            turned = to.add(functions.transpose, flows, like=flows, axes=order)
+            if group > 1:
+                from resgen.lower.keras.own import GroupedConv
+
+                y = to.add(GroupedConv(**said), given, turned, like=given)
+            else:
+                y = to.add(functions.conv, given, turned, like=given,
+                           data_format="channels_last", **said)  # fmt: skip
         if b is not None:
             y = to.add(functions.add, y, to.tensor(b), like=y)
         held = y.held
     else:
-        said: dict[str, Any] = {
-            "kernel_size": tuple(kernel_shape), "strides": steps, "padding": padding,
-            "dilation_rate": tuple(dilations), "use_bias": bias is not None,
+        said |= {
+            "kernel_size": tuple(kernel_shape), "use_bias": bias is not None,
             "bias_initializer": to.initial(bias) if bias else "zeros",
         }  # fmt: skip
         start = to.initial(weight)

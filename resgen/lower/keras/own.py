@@ -65,3 +65,33 @@ class DropBlock(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="resgen")
+class GroupedConv(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """A convolution in groups by a kernel that is computed, channels last.
+
+    The groups follow from the sizes of both, as ``keras.ops.conv`` computes them but
+    does not foresee.
+    """
+
+    def __init__(
+        self, strides: Any, padding: str, dilation_rate: Any, **config: Any
+    ) -> None:
+        super().__init__(**config)
+        self.said = {
+            "strides": tuple(strides),
+            "padding": padding,
+            "dilation_rate": tuple(dilation_rate),
+        }
+
+    def call(self, inputs: Any, kernel: Any) -> Any:
+        return ops.conv(inputs, kernel, data_format="channels_last", **self.said)
+
+    def compute_output_spec(self, inputs: Any, kernel: Any) -> Any:
+        *sizes, _, outputs = kernel.shape
+        whole = keras.KerasTensor((*sizes, inputs.shape[-1], outputs))
+        return ops.conv(inputs, whole, data_format="channels_last", **self.said)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.said}
