@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.files.hashed import sha256_of
 from resgen.records.latency import Record, Run, Subject
 from resgen.reports.readers.network import beside, charged, names_of
 
@@ -39,6 +38,8 @@ def read(text: str, path: Path, network: Path | None) -> Record:
     Blocks are charged where a spec lies beside the text or a folder above, or is given
     as ``network``. What is not as the program prints it is a ResgenError.
     """
+    from resgen.files.hashed import sha256_of
+
     runs = _COUNT.findall(text)
     graph = _GRAPH.search(text)
     if not runs or graph is None:
