@@ -40,8 +40,8 @@ class Profiling(Changing, Weighing, Measuring):
     runtime: tuple[str, ...] = option(
         "--runtime",
         text("NAME"),
-        "onnxruntime, torch, torch-compile, opencv, openvino, tensorrt, or all that "
-        "are here; may be repeated.",
+        "onnxruntime, torch, torch-compile, opencv, openvino, litert, tensorrt, or all "
+        "that are here; may be repeated.",
         repeated=True,
         shown="onnxruntime; tensorrt for an engine",
     )
