@@ -276,12 +276,38 @@ def test_sixteen_bits_are_of_weights_alone(tmp_path: Path) -> None:
     assert 0 < apart < 1e-2
 
 
+#: Of tokens, to which numbers of the network's own are joined and added.
+TOKENS: dict[str, Any] = {
+    **SPEC,
+    "stem": [
+        {"op": "conv", "out": 8, "kernel": 8, "stride": 8, "padding": 0},
+        {"op": "flatten", "axes": [1, 2]},
+        {
+            "concat": [{"op": "parameter", "as": "token", "shape": [8, 1]}, []],
+            "axis": 1,
+        },
+        {"add": [[], {"op": "parameter", "as": "places", "shape": [8, 5]}]},
+        {"residual": [{"op": "linear", "out": 8}, {"op": "act", "type": "gelu"}]},
+    ],
+    "stages": [],
+    "head": [
+        {"op": "slice", "axis": 1, "size": 1},
+        "flatten",
+        {"op": "linear", "out": 3},
+    ],
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["int8", "fp16"])
-def test_a_low_precision_is_proven(tmp_path: Path, precision: str) -> None:
+@pytest.mark.parametrize(
+    ("spec", "precision"), [(MIXED, "int8"), (MIXED, "fp16"), (TOKENS, "int8")]
+)
+def test_a_low_precision_is_proven(
+    tmp_path: Path, spec: dict[str, Any], precision: str
+) -> None:
     said: list[str] = []
     made = resgen.export(
-        MIXED, tmp_path / "out", to="litert", precision=precision, progress=said.append
+        spec, tmp_path / "out", to="litert", precision=precision, progress=said.append
     )
     assert any("equal PyTorch's float64 but for" in line for line in said)
     assert any(f"LiteRT, {precision} against float32" in line for line in said)

@@ -28,7 +28,7 @@ from resgen.ops import types
 from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.quantize import Quantize
-from resgen.ops.types import Apply, DType, Operand
+from resgen.ops.types import RANGES, Apply, DType, Operand
 from resgen.weights.evaluate import evaluate, np_dtype, shape_of
 
 #: What operators are asked for: GELU and group norm are one node each in this set, and
@@ -207,12 +207,8 @@ class Walk:
         before = len(self.operations)
         found: Value | None = None
         try:
-            if isinstance(node.op, Quantize):
-                self._low = self._steps(node)
-                found = self.requantized(self._tensor(node.inputs[0]))
-                self._low = None
-            elif isinstance(node.op, Dequantize):
-                found = self._known[node.inputs[0]]
+            if isinstance(node.op, Quantize | Dequantize):
+                found = self._placed(node, self._known[node.inputs[0]])
             else:
                 found = self._in_bytes(node) or self._emitted(node)
         except Unwritable as lack:
@@ -269,15 +265,27 @@ class Walk:
                 return None
             value = reader.name
 
+    def _placed(self, node: Node, x: Value) -> Value:
+        """A quantiser or a dequantiser; of a constant the numbers are computed."""
+        steps = self._steps(node)
+        if isinstance(x, Tensor):
+            if isinstance(node.op, Dequantize):
+                return x
+            self._low = steps
+            found = self.requantized(x)
+            self._low = None
+            return found
+        if isinstance(node.op, Dequantize):
+            return x.with_(steps.point, np.subtract).with_(steps.scale, np.multiply)
+        numbers = x.with_(steps.scale, np.divide).then("rint", np.rint)
+        least, greatest = RANGES["int8"]
+        return numbers.with_(steps.point, np.add).then(
+            "clip", lambda a: np.clip(a, least, greatest)
+        )
+
     def _steps(self, node: Node) -> Steps:
         operands = dict(node.operands)
         return Steps(self._of(operands["scale"]), self._of(operands["zero_point"]))
-
-    def _tensor(self, value: str) -> Tensor:
-        found = self._known[value]
-        if not isinstance(found, Tensor):
-            raise Unwritable("LiteRT quantises no constant here")
-        return found
 
     def _taken(self, name: str) -> Any:
         """A value as the node that is being written takes it."""
