@@ -44,7 +44,7 @@ from resgen.words.terminal import TEXT, Shown, style
 _MEASURES: Final[Mapping[str, Importance]] = {
     "magnitude": magnitude,
     "norm": norm_scale,
-    "random": chance(0),
+    "random": chance,
 }
 
 

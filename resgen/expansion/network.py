@@ -17,7 +17,7 @@ from resgen.graph.sizes import inferred
 from resgen.ops import VOCABULARY
 from resgen.ops.base import ShapeError
 from resgen.ops.types import TensorType
-from resgen.options.kinds import argument, several, typed
+from resgen.options.kinds import argument, several, text, typed
 from resgen.spec.change import CHANGE
 from resgen.spec.load import load as load_spec
 from resgen.spec.model import Spec
@@ -55,6 +55,7 @@ def examine(
     source = argument("source", SOURCE, source)
     limits = argument("limits", LIMITS, Limits() if limits is None else limits)
     made = tuple(argument("changes", CHANGE, each) for each in several(changes))
+    called = argument("called", text("NAME"), called)
     found = Problems(limits.work)
     spec = graph = None
     whole = Place(

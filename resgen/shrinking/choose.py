@@ -63,10 +63,9 @@ def norm_scale(found: Labelled, group: Group, weights: Mapping[str, Array]) -> S
     return magnitude(found, replace(group, axes=scales or group.axes), weights)
 
 
-def chance(seed: int) -> Importance:
+def chance(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
     """Scores that mean nothing, which tell what the others are worth."""
-    generator = np.random.default_rng(seed)
-    return lambda found, group, weights: generator.random(group.classes.size)
+    return np.random.default_rng(int(group.classes[0])).random(group.classes.size)
 
 
 @dataclass(frozen=True)

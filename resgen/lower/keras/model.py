@@ -9,18 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from resgen.errors import MissingComponent, ResgenError
+from resgen.files.ordinary import check_file
 from resgen.graph.ir import GRAPH, OUTPUT, Graph
 from resgen.graph.parts import homes
 from resgen.lower.channels_last import Array
 from resgen.lower.keras.layers import LAYERS
 from resgen.lower.keras.nodes import NODES
 from resgen.lower.keras.walk import Walk, layer_name, spec_name
-from resgen.options.kinds import argument, whole
+from resgen.options.kinds import argument, typed, whole
 
 #: The major version of Keras that models are made with.
 MAJOR: Final = 3
@@ -119,9 +121,14 @@ def from_keras(model: Any) -> dict[str, Array]:
     if isinstance(model, str | os.PathLike):
         import resgen.lower.keras.own  # noqa: F401  (its layers are registered)
 
-        model = keras.models.load_model(model, compile=False)
-    if not isinstance(model, keras.Model):
-        raise ResgenError(f"from_keras takes a keras.Model, and not {type(model)}")
+        path = Path(model)
+        check_file(path)
+        try:
+            model = keras.models.load_model(path, compile=False)
+        except (ValueError, OSError, TypeError) as error:
+            why = str(error).partition("\n")[0]
+            raise ResgenError(f"{path} is no model that Keras loads: {why}") from error
+    model = argument("model", typed("a keras.Model or its file", keras.Model), model)
     found = {}
     for bound in bindings(model):
         held = np.zeros((), np.int64)  # of batches Keras keeps no count
