@@ -17,6 +17,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from resgen.graph.ir import Graph
+from resgen.graph.parts import homes
+
 Array: TypeAlias = NDArray[Any]
 #: Where a value's elements lie along an axis: the place of each that is stored.
 Places: TypeAlias = tuple[int, ...]
@@ -67,6 +70,20 @@ class Arranging(Protocol[Value]):
         places: Mapping[int, Places],
     ) -> Value:
         """The same numbers one after another, in another shape."""
+
+
+def refusal(graph: Graph, missing: Mapping[str, str], made: str) -> str:
+    """That a graph cannot be ``made``: of each operator why not, and its place."""
+    at = homes(graph)
+    lines = [f"{graph.name} cannot be {made}:"]
+    for name, why in missing.items():
+        node = graph.node[name]
+        place = node.origin.place
+        lines.append(
+            f"  {place.file}:{place.line}:{place.column}: {why}, for {node.op.name} in "
+            f"{at[name].spoken}"
+        )
+    return "\n".join(lines)
 
 
 def last(rank: int) -> tuple[int, ...]:

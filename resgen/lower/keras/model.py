@@ -17,8 +17,7 @@ import numpy as np
 from resgen.errors import MissingComponent, ResgenError
 from resgen.files.ordinary import check_file
 from resgen.graph.ir import GRAPH, OUTPUT, Graph
-from resgen.graph.parts import homes
-from resgen.lower.channels_last import Array
+from resgen.lower.channels_last import Array, refusal
 from resgen.lower.keras.layers import LAYERS
 from resgen.lower.keras.nodes import NODES
 from resgen.lower.keras.walk import Walk, layer_name, spec_name
@@ -85,7 +84,7 @@ def to_keras(
     walk = Walk(graph, NODES, LAYERS)
     walk.run()
     if walk.missing:
-        raise ResgenError(_refused(graph, walk.missing))
+        raise ResgenError(refusal(graph, walk.missing, "made a Keras model"))
     inputs: Any = list(walk.inputs.values())
     outputs: Any = {layer_name(name): held for name, held in walk.outputs.items()}
     with deep(len(graph.nodes)):
@@ -243,15 +242,3 @@ _FRAMES: Final = 10
 _ALONG: Final = ("Dropout", "Activation", "LeakyReLU", "Gelu", "PReLU")
 #: So many layers may lie between them.
 _FAR: Final = 8
-
-
-def _refused(graph: Graph, missing: Mapping[str, str]) -> str:
-    at = homes(graph)
-    lines = []
-    for name, why in missing.items():
-        place = graph.node[name].origin.place
-        lines.append(
-            f"  {place.file}:{place.line}:{place.column}: {why}, for "
-            f"{graph.node[name].op.name} in {at[name].spoken}"
-        )
-    return f"{graph.name} cannot be made a Keras model:\n" + "\n".join(lines)

@@ -18,10 +18,9 @@ import numpy as np
 
 from resgen.errors import MissingComponent, ResgenError
 from resgen.graph.ir import Graph
-from resgen.graph.parts import homes
 from resgen.graph.passes.inference import for_inference
 from resgen.graph.precision import Precision, precisions
-from resgen.lower.channels_last import Array
+from resgen.lower.channels_last import Array, refusal
 from resgen.lower.litert.metadata import NAME, archive, mobile
 from resgen.lower.litert.nodes import NODES, shuffled
 from resgen.lower.litert.values import Constant, Steps, Tensor
@@ -128,17 +127,7 @@ def derive(
     except Unwritable as lack:
         raise ResgenError(f"{graph.name} is no LiteRT file: {lack}") from lack
     if walk.missing:
-        at = homes(graph)
-        lines = []
-        for name, why in walk.missing.items():
-            place = graph.node[name].origin.place
-            lines.append(
-                f"  {place.file}:{place.line}:{place.column}: {why}, for "
-                f"{graph.node[name].op.name} in {at[name].spoken}"
-            )
-        raise ResgenError(
-            f"{graph.name} cannot be written as a LiteRT file:\n" + "\n".join(lines)
-        )
+        raise ResgenError(refusal(graph, walk.missing, "written as a LiteRT file"))
     held = [t for t in walk.tensors if t.constant is not None]
     told = {key: text.encode() for key, text in (metadata or {}).items()}
     if spec is not None:
