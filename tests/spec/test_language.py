@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from resgen.expansion.network import examine
 from resgen.graph.ir import Graph
+from resgen.ops import OPERATORS
 
 Json = dict[str, Any]
 STAGE = {"block": "basic", "width": 16, "depth": 1}
@@ -546,3 +548,14 @@ def test_a_word_that_stands_elsewhere_is_shown_where() -> None:
     assert any('where it stands: {"head": {"outputs"' in hint for hint in hints)
     hints = [p.hint or "" for p in examine(spec(depth=2)).problems]
     assert any('where it stands: {"stages": ' in hint for hint in hints)
+
+
+def test_what_comes_along_is_called_as_no_operator() -> None:
+    """Else the canonical form, which has it among its own blocks, is refused."""
+    blocks = files("resgen") / "blocks"
+    names = {
+        file.name.removesuffix(".json")
+        for kind in ("blocks", "parts", "stems", "heads")
+        for file in (blocks / kind).iterdir()
+    }
+    assert names.isdisjoint(OPERATORS)
