@@ -165,7 +165,8 @@ def _operators(flat: Flat, traced: Traced) -> list[float]:
             allowed = allowed * SEVERAL
         if (scale := flat.scales.get(node.name)) is not None:
             least, most = (scale.scale * (b - scale.point) for b in scale.bounds)
-            exact = exact.clamp(least, most)
+            # A range from 0 on may stand for a ReLU, which is to be read as one.
+            exact = exact.clamp(None if least == 0 else least, most)
             allowed = allowed + _step(scale, exact)
         shares.append(_used(node, exact, found, allowed))
         return found, True

@@ -20,6 +20,7 @@ from resgen.errors import ResgenError
 from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
+from resgen.ops.act import Act
 from resgen.proof.compare import Departure
 from resgen.proof.same_file import prove_file
 from resgen.recovery.imported import imported
@@ -297,6 +298,53 @@ def test_a_quantised_file_is_read_as_the_numbers_it_stands_for(
     # Of what was rounded, weights alone are: the file itself is further off.
     np.testing.assert_allclose(ours, exact, atol=0.02 * float(np.ptp(exact)))
     assert_proven_within_its_steps(path, flat)
+
+
+class Joined(nn.Module):
+    """Activations behind what is no map, which the quantiser drops all the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
+        self.conv3, self.conv4 = nn.Conv2d(16, 8, 1), nn.Conv2d(4, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(torch.cat([self.conv1(x), self.conv2(x)], 1))
+        y = F.relu(F.avg_pool2d(self.conv3(y), 2))
+        y = F.relu(F.interpolate(self.conv4(y[:, 2:6]), scale_factor=2.0))
+        return F.relu(y[:, 1:5] * y[:, 4:] - 0.1)
+
+
+def test_an_activation_that_a_range_stands_for_is_read_behind_any_operator(
+    tmp_path: Path,
+) -> None:
+    from onnxruntime.quantization import quantize_static
+
+    torch.manual_seed(0)
+    whole = exported(Joined(), tmp_path / "net.onnx", 3, 10, 10)
+    path = tmp_path / "quantised.onnx"
+    quantize_static(whole, path, Images((3, 10, 10)))
+    dropped = Counter(node.op_type for node in onnx.load(path).graph.node)
+    assert dropped["Relu"] < 4
+    flat = read(path)
+    x = np.random.default_rng(3).normal(size=(1, 3, 10, 10)).astype("f4")
+    ours = run(to_model(flat.graph, flat.weights).SerializeToString(), x)
+    exact = run(whole.read_bytes(), x)
+    np.testing.assert_allclose(ours, exact, atol=0.03 * float(np.ptp(exact)))
+    prove_file(imported(flat), path)
+    # Another one is a departure, whatever the range cuts off.
+    name = next(
+        node.name
+        for node in flat.graph.nodes
+        if node.op.name == "act" and flat.graph.node[node.inputs[0]].op.name == "concat"
+    )
+    other = [
+        replace(node, op=Act(type="leaky_relu")) if node.name == name else node
+        for node in flat.graph.nodes
+    ]
+    worse = replace(flat, graph=replace(flat.graph, nodes=tuple(other)))
+    with pytest.raises(Departure):
+        prove_file(imported(worse), path)
 
 
 def assert_proven_within_its_steps(path: Path, flat: Flat) -> None:

@@ -3,25 +3,24 @@
 What is quantised and dequantised again is one value here, of which the scale is kept.
 Weights are dequantised. ONNX Runtime's quantiser drops an activation where the range
 of what follows has it: integers from the least that there is on stand for numbers from
-0 on, so that a ReLU is read where a map or a sum yields those.
+0 on, so that a ReLU is read where what yields those may be negative.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from resgen.importing.flat import Scale
+from resgen.importing.signs import never_negative
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.act import Act
-from resgen.ops.add import Add
-from resgen.ops.base import is_map
+from resgen.ops.base import Op
 from resgen.ops.conv import Conv
 from resgen.ops.global_pool import GlobalPool
-from resgen.ops.norm import Norm
 
 if TYPE_CHECKING:
     from resgen.importing.onnx.source import Source
@@ -73,9 +72,20 @@ def _ranged(
 
 
 def _signed(reader: Source, value: str) -> bool:
-    """Whether what yields a value may be followed by an activation."""
-    op = reader.calls.ops.get(value)
-    return op is not None and (is_map(op) or isinstance(op, Add | Norm))
+    """Whether a value may be negative, but for what its range leaves out.
+
+    What has a range from 0 on already is not, and neither is the network's input:
+    numbers that it never has are not cut off by an activation.
+    """
+    known: tuple[Op, Sequence[str]] = Act(type="relu"), ()
+
+    def made(name: str) -> tuple[Op, Sequence[str]]:
+        scale = reader.scales.get(name)
+        if scale is not None and scale.point == scale.bounds[0]:
+            return known
+        return reader.calls.made.get(name, known)
+
+    return not never_negative(value, made)
 
 
 def _float(reader: Source, node: FileNode, at: int, *, axis: int = 0) -> Const | None:

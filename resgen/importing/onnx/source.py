@@ -169,8 +169,8 @@ class FileCalls(Calls):
         self.modules: set[str] = set()
         self.owners: set[str] = set()
         self.around: set[str] = set()  # the paths that they lie under
-        #: The operator of each value.
-        self.ops: dict[str, Op] = {}
+        #: The operator of each value, and what it reads.
+        self.made: dict[str, tuple[Op, tuple[str, ...]]] = {}
 
     def emit(
         self,
@@ -185,7 +185,7 @@ class FileCalls(Calls):
         if path and numbers:
             path = self._apart(self._own(path), op)
         made = super().emit(op, inputs, numbers, path=path)
-        self.ops.setdefault(made, op)
+        self.made.setdefault(made, (op, tuple(inputs)))
         return made
 
     def _own(self, path: str) -> str:

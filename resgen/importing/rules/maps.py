@@ -12,26 +12,19 @@ import numpy as np
 
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.rules.norms import owner
+from resgen.importing.signs import never_negative
 from resgen.importing.unspoken import Padded
-from resgen.ops.act import Act
-from resgen.ops.add import Add
 from resgen.ops.avg_pool import AvgPool
 from resgen.ops.base import Axes, ShapeError, per_axis, plain_axes
 from resgen.ops.blur_pool import MODES, BlurPool
-from resgen.ops.clip import Clip
-from resgen.ops.concat import Concat
 from resgen.ops.conv import Conv
 from resgen.ops.conv_transpose import ConvTranspose
-from resgen.ops.dropout import Dropout
 from resgen.ops.linear import Linear
 from resgen.ops.max_pool import MaxPool
 from resgen.ops.pad import Pad
 from resgen.ops.pad_same import PadSame
 
 Rule = Callable[[Net, Part], bool]
-#: Activations whose values are zero or more, and operators that leave them so.
-_NEVER_NEGATIVE: Final = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus")
-_KEEPING: Final = (Add, AvgPool, Concat, Dropout, MaxPool, Pad, PadSame)
 
 
 def bias(net: Net, part: Part) -> bool:
@@ -144,29 +137,10 @@ def padded_max(net: Net, part: Part) -> bool:
         if fits:
             net.become(part, made, pad[0].inputs)
             return True
-    if not net.alone(pad[0].value) or not _never_negative(net, pad[0].inputs[0]):
+    if not net.alone(pad[0].value) or not never_negative(pad[0].inputs[0], net.before):
         return False
     zeros = Pad(begin=plain_axes(begin), end=plain_axes(end))
     net.become(pad[0], zeros, pad[0].inputs)
-    return True
-
-
-def _never_negative(net: Net, value: str) -> bool:
-    """Whether activations before a value say so, through what keeps it so."""
-    stack, seen = [value], {value}
-    while stack:
-        part = net.parts.get(stack.pop())
-        if part is None:
-            return False
-        op = part.op
-        if isinstance(op, Act) and op.type in _NEVER_NEGATIVE:
-            continue
-        if isinstance(op, Clip) and op.min is not None and op.min >= 0:
-            continue
-        if not isinstance(op, _KEEPING):
-            return False
-        stack += [v for v in part.inputs if v not in seen]
-        seen.update(part.inputs)
     return True
 
 

@@ -58,6 +58,11 @@ class Net:
     def typed(self, value: str) -> TensorType:
         return self.parts[value].type if value in self.parts else self.inputs[value]
 
+    def before(self, value: str) -> tuple[Op, tuple[str, ...]] | None:
+        """The operator that makes a value, and what it reads."""
+        part = self.parts.get(value)
+        return None if part is None else (part.op, tuple(part.inputs))
+
     def made(self, value: str, kind: type[OpType]) -> tuple[Part, OpType] | None:
         """The part that makes a value and its operator, if it is of this kind."""
         part = self.parts.get(value)
