@@ -150,6 +150,7 @@ def run(
         after=choice.size,
         importance=asked.importance,
         kept=_kept(found, choice, names),
+        names=names,
         proven=proven,
         force=asked.force,
     )

@@ -28,12 +28,14 @@ class Record(Described):
     ``before`` and ``after`` are what it cost and costs. ``importance`` is what channels
     were compared by. ``kept`` has for each parameter that lost some, by its name in the
     spec, the positions that stayed along each of its axes, or null where all did.
+    ``names`` has for each parameter what the whole network calls it.
     """
 
     before: Size
     after: Size
     importance: str
     kept: Mapping[str, tuple[tuple[int, ...] | None, ...]]
+    names: Mapping[str, str]
 
 
 RECORD: Final = Format(
@@ -56,6 +58,7 @@ def write_shrunk(
     after: Size,
     importance: str,
     kept: Mapping[str, tuple[tuple[int, ...] | None, ...]],
+    names: Mapping[str, str],
     proven: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> DescribedFolder[Record]:
@@ -79,6 +82,7 @@ def write_shrunk(
             after=after,
             importance=importance,
             kept=kept,
+            names=names,
         ),
         force=force,
     )

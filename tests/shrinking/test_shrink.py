@@ -155,6 +155,29 @@ def test_which_channels_stayed_is_told(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, made.weights[name])
 
 
+def test_parameters_by_other_names_are_told_by_those_of_the_whole(
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(3, 32, 3), nn.Conv2d(32, 32, 3)
+    layers = {"mine": first, "act": nn.ReLU(), "yours": second, "flat": nn.Flatten()}
+    module = nn.Sequential()
+    for name, layer in layers.items():
+        module.add_module(name, layer)
+    module.add_module("last", nn.Linear(32 * 16, 5))
+    spec, weights = resgen.from_torch(module, (3, 8, 8))
+    made = resgen.shrink(spec, tmp_path / "a", state_dict=dict(weights), macs=0.5)
+    record = made.folder.record
+    assert set(record.names) == set(made.weights)
+    assert set(record.names.values()) == set(module.state_dict())
+    for name, theirs in record.names.items():
+        array = module.state_dict()[theirs].numpy()
+        for axis, stays in enumerate(record.kept.get(name, ())):
+            if stays is not None:
+                array = array.take(stays, axis)
+        np.testing.assert_array_equal(array, made.weights[name])
+
+
 def test_a_part_that_is_kept_stays_with_all_that_goes_with_it(tmp_path: Path) -> None:
     made = resgen.shrink(SMALL, tmp_path / "a", macs="0.8x", keep=["layer2.1"])
     widths = {
