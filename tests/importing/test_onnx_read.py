@@ -347,6 +347,30 @@ def test_an_activation_that_a_range_stands_for_is_read_behind_any_operator(
         prove_file(imported(worse), path)
 
 
+@pytest.mark.parametrize("scale", [0.0, -0.02])
+def test_a_scale_that_no_range_has_is_refused(scale: float, tmp_path: Path) -> None:
+    stored = [
+        numpy_helper.from_array(np.float32(scale), "scale"),
+        numpy_helper.from_array(np.uint8(128), "point"),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "point"], ["q"], "quant"),
+        helper.make_node("DequantizeLinear", ["q", "scale", "point"], ["d"]),
+        helper.make_node("Relu", ["d"], ["y"]),
+    ]
+    given, made = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3, 8, 8])
+        for name in ("x", "y")
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(
+        helper.make_graph(nodes, "net", [given], [made], stored), opset_imports=opset
+    )
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(ResgenError, match=r"quant.*\n*.*scale of -?0"):
+        read(tmp_path / "net.onnx")
+
+
 def assert_proven_within_its_steps(path: Path, flat: Flat) -> None:
     """Every operator is held to what the file stores; one that is off is found."""
     found = imported(flat)

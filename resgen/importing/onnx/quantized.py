@@ -49,6 +49,8 @@ def _ranged(
     precision = _PRECISIONS.get(kind.name)
     if scale is None or precision is None:
         raise Unread(f"it quantises to {kind.name}, or by a scale that is computed")
+    if not (scale > 0).all():
+        raise Unread(f"it quantises by a scale of {scale.min():g}, not above 0")
     if not isinstance(x, View):
         return x
     reader.precision = precision
