@@ -56,6 +56,9 @@ SEVERAL: Final = 100.0
 #: What rounds more than float32 does, by how much: by the bits behind the first one,
 #: which are 23, 10 and 7. Quantised files compute in float32 or exactly.
 _ROUNDING: Final = {"fp16": 2.0**13, "bf16": 2.0**16}
+#: Of the values of an operator, what a range may cut off without a word: ranges that
+#: leave out one of a thousand are usual (percentile calibration).
+BEYOND: Final = 2e-3
 #: A value, and whether it is the file's own.
 _Seen = tuple["torch.Tensor", bool]
 
@@ -99,18 +102,31 @@ def _compared(
     """What each operator used of what rounding explains, and what is to be said."""
     size = _order(found.flat.tensors[INPUT], found.spec.input)
     if found.flat.precision != "fp32":  # ranges and steps are those of its own numbers
-        return _operators(found.flat, trace(path, size)), []
+        shares, beyond = _operators(found.flat, trace(path, size))
+        return shares, _cut_off(beyond)
     with temporary_folder() as folder:
         copy = stored.copy(Path(folder), _drawn(found.flat, stored))
         traced = trace(copy, size)
         again = of_traced(traced, cut)
         if identity(again.graph) == identity(found.flat.graph):
-            return _operators(again, traced), []
+            return _operators(again, traced)[0], []
     notes = [
         "with other weights the file is read as another network, so its operators were "
         "compared on its own"
     ]
-    return _operators(found.flat, trace(path, size)), notes
+    return _operators(found.flat, trace(path, size))[0], notes
+
+
+def _cut_off(beyond: Mapping[str, float]) -> list[str]:
+    """That a file's ranges are too small, which a clip that was lost looks like."""
+    most = {name: share for name, share in beyond.items() if share > BEYOND}
+    if not most:
+        return []
+    worst = max(most, key=lambda name: most[name])
+    return [
+        f"the file's ranges cut off what the spec does not: up to {most[worst]:.1%} of "
+        f"the values of {worst}, and some of {len(most)} in all"
+    ]
 
 
 def _apart(reference: Recorded, ours: TorchSession) -> float:
@@ -123,10 +139,11 @@ def _apart(reference: Recorded, ours: TorchSession) -> float:
     )
 
 
-def _operators(flat: Flat, traced: Traced) -> list[float]:
+def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float]]:
     """Compare every operator that was read with the file's tensors.
 
-    What each used of what rounding explains.
+    What each used of what rounding explains, and the shares of values that lie beyond
+    what their scale reaches.
     """
     import torch
 
@@ -142,6 +159,7 @@ def _operators(flat: Flat, traced: Traced) -> list[float]:
     unit = _ROUNDING.get(flat.precision, 1.0)
     leaves = Leaves(graph, to_torch(graph, flat.weights).eval())
     shares: list[float] = []
+    beyond: dict[str, float] = {}
 
     def compute(node: Node, given: Sequence[_Seen]) -> _Seen:
         inputs = [value for value, _ in given]
@@ -166,7 +184,10 @@ def _operators(flat: Flat, traced: Traced) -> list[float]:
         if (scale := flat.scales.get(node.name)) is not None:
             least, most = (scale.scale * (b - scale.point) for b in scale.bounds)
             # A range from 0 on may stand for a ReLU, which is to be read as one.
-            exact = exact.clamp(None if least == 0 else least, most)
+            inside = exact.clamp(None if least == 0 else least, most)
+            off = (inside - exact).abs() > scale.scale
+            beyond[node.name] = float(off.double().mean())
+            exact = inside
             allowed = allowed + _step(scale, exact)
         shares.append(_used(node, exact, found, allowed))
         return found, True
@@ -175,7 +196,7 @@ def _operators(flat: Flat, traced: Traced) -> list[float]:
         start = {INPUT: (torch.tensor(known[INPUT]).double(), True)}
         for _ in walk(graph, start, compute):
             pass
-    return shares
+    return shares, beyond
 
 
 def _number(flat: Flat, value: str, seen: Mapping[str, Array], tensor: Tensor) -> Array:

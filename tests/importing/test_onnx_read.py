@@ -347,6 +347,25 @@ def test_an_activation_that_a_range_stands_for_is_read_behind_any_operator(
         prove_file(imported(worse), path)
 
 
+def test_what_the_ranges_of_a_file_cut_off_is_told(tmp_path: Path) -> None:
+    """A clip that a quantiser dropped looks so: the file has it in its ranges alone."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("Mul", ["d", "two"], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", "s", "z"], ["qm"]),
+        helper.make_node("DequantizeLinear", ["qm", "s", "z"], ["y"]),
+    ]
+    numbers = {
+        "s": np.array(1 / 127, "f4"),
+        "z": np.array(0, "i1"),
+        "two": np.array(2, "f4"),
+    }
+    path = made(tmp_path / "net.onnx", nodes, numbers)
+    (note,) = prove_file(imported(read(path)), path).notes
+    assert "ranges cut off" in note
+
+
 @pytest.mark.parametrize("scale", [0.0, -0.02])
 def test_a_scale_that_no_range_has_is_refused(scale: float, tmp_path: Path) -> None:
     stored = [
