@@ -31,6 +31,7 @@ from resgen.shrinking.choose import (
     choose,
     magnitude,
     norm_scale,
+    scales_of,
 )
 from resgen.shrinking.cut import Size, cut, size_without, stayed
 from resgen.shrinking.groups import Group, groups
@@ -124,6 +125,8 @@ def run(
     )
     if given.origin == FRESH:
         progress.say("weights", "fresh ones, so what goes is by chance")
+    if graph.training is not None:
+        progress.say("graph", "what only training has (auxiliary heads) is left out")
     found = labelled(graph.inference)
     free = _free(found, asked)
     before = size_without(found, np.empty(0, np.int64))
@@ -132,6 +135,11 @@ def run(
         f"{count(len(free), 'group')} of channels that go together, "
         f"{sum(each.classes.size for each in free):,} choices",
     )
+    if asked.importance == "norm":
+        without = sum(not scales_of(found, group) for group in free)
+        if without:
+            said = f"{without} of them without a norm: by the size of their weights"
+            progress.say("groups", said)
     choice = _chosen(found, free, before, given, asked)
     made = imported(
         _named(cut(found, given.weights, choice.gone), asked.name or spec.name),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
+from resgen.ops.norm import Norm
 from resgen.shrinking.cut import Size, size_without
 from resgen.shrinking.groups import Group
 from resgen.shrinking.labels import Labelled, Labels
@@ -55,12 +56,18 @@ def norm_scale(found: Labelled, group: Group, weights: Mapping[str, Array]) -> S
 
     Where a group has no norm with a scale, as :func:`magnitude`.
     """
-    scales = tuple(
-        at
-        for at in group.axes
-        if at[0].endswith(".weight") and weights[at[0]].ndim == 1
-    )
+    scales = scales_of(found, group)
     return magnitude(found, replace(group, axes=scales or group.axes), weights)
+
+
+def scales_of(found: Labelled, group: Group) -> tuple[tuple[str, int], ...]:
+    """The scales of norms among the axes of a group."""
+    norms = {
+        f"{node.owner}.weight"
+        for node in found.graph.nodes
+        if isinstance(node.op, Norm)
+    }
+    return tuple(at for at in group.axes if at[0] in norms)
 
 
 def chance(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
@@ -92,27 +99,27 @@ def choose(
     """
     steps = [_classes(found, group, step) for group in groups]
     orders = [np.argsort(each, kind="stable") for each in scores]
-    levels = np.unique(np.concatenate(scores)) if scores else np.empty(0)
+    places = _places(scores)
+    every = sum(map(len, places))
 
-    def at(level: int) -> Choice:
-        """Without what is worth less than the so manieth of all scores."""
-        bound = np.inf if level == levels.size else levels[level]
+    def at(count: int) -> Choice:
+        """Without so many of all classes, as far as these may go."""
         gone = [
-            group.classes[order[: _number(worth < bound, unit)]]
-            for group, worth, order, unit in zip(
-                groups, scores, orders, steps, strict=True
+            group.classes[order[: _number(place < count, unit)]]
+            for group, place, order, unit in zip(
+                groups, places, orders, steps, strict=True
             )
         ]
         lost = np.concatenate([np.empty(0, np.int64), *gone])
         return Choice(lost, size_without(found, lost))
 
-    least = at(levels.size)
+    least = at(every)
     if not enough(least.size):
         raise ResgenError(
             f"the network cannot be made as small: {least.size} is the least",
             hint="ask for more, or keep less of it",
         )
-    low, high, best = 0, levels.size, least
+    low, high, best = 0, every, least
     while low < high:
         middle = (low + high) // 2
         tried = at(middle)
@@ -121,6 +128,21 @@ def choose(
         else:
             low = middle + 1
     return best
+
+
+def _places(scores: Sequence[Scores]) -> list[Labels]:
+    """The place of each class among all of them, the least first.
+
+    Of classes that are worth the same, equal shares of each group come first.
+    """
+    if not scores:
+        return []
+    shares = [np.argsort(np.argsort(s, kind="stable")) / len(s) for s in scores]
+    order = np.lexsort((np.concatenate(shares), np.concatenate(scores)))
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    ends = np.cumsum([len(each) for each in scores])
+    return np.split(places, ends[:-1])
 
 
 def _classes(found: Labelled, group: Group, step: int) -> int:

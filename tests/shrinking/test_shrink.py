@@ -119,6 +119,13 @@ def test_the_least_channels_go_and_the_best_stay() -> None:
     assert {*went} <= {*range(24)}
 
 
+def test_what_is_worth_the_same_goes_in_equal_shares(tmp_path: Path) -> None:
+    """The scales of fresh norms are all 1: nothing tells one channel from another."""
+    made = resgen.shrink(SMALL, tmp_path / "a", macs="0.7x", importance="norm")
+    record = made.folder.record
+    assert 0.5 * record.before.macs < record.after.macs <= 0.7 * record.before.macs
+
+
 def test_a_smaller_network_is_a_spec_with_weights_that_loads_and_builds(
     tmp_path: Path,
 ) -> None:
