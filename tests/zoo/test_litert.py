@@ -63,7 +63,7 @@ def test_int8_has_no_more_noise_than_in_onnxruntime(name: str, tmp_path: Path) -
     from resgen.lower.litert.write import derive
     from resgen.runtime.litert import LiteRtSession
 
-    spec = resgen.load(name, ["/input=[3, 64, 64]"])
+    spec = resgen.load(name, ["/input=[3, 128, 128]"])
     graph = resgen.expand(spec).inference
     samples = gather(None, graph, spec.preprocess)
     samples = replace(samples, count=min(8, samples.count))

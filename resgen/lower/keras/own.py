@@ -1,7 +1,8 @@
 """Layers that Keras has none of; a model with one is opened after importing this.
 
->>> import resgen.lower.keras.own, keras            # doctest: +SKIP
->>> model = keras.models.load_model("model.keras")  # doctest: +SKIP
+import resgen.lower.keras.own, keras
+
+model = keras.models.load_model("model.keras")
 """
 
 from __future__ import annotations
