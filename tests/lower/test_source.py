@@ -74,6 +74,9 @@ def assert_alike(graph: Graph, text: str, folder: Path, *, train: bool) -> None:
     x = torch.randn(2, *given.type.shape, generator=draw)
     with torch.no_grad():
         wanted, found = values(ours.eval()(x)), values(theirs.eval()(x))
+        if not all(each.isfinite().all() for each in wanted.values()):
+            # A thousand fresh layers overflow, but by the batch's own statistics.
+            wanted, found = values(ours.train()(x)), values(theirs.train()(x))
     assert [*wanted] == [*found]
     assert all(torch.equal(wanted[k], found[k]) for k in wanted)
     if not train:
