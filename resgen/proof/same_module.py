@@ -80,7 +80,9 @@ def prove_module(
         if name not in keys
     }
     ours.load_state_dict(settled, assign=True)  # what it held are found.weights
-    theirs.load_state_dict({**state, **_moved(settled, state, keys)})
+    # Updated where it is: modules ask for the version that it says it is of.
+    state.update(_moved(settled, state, keys))
+    theirs.load_state_dict(state)
     ours.double()
     theirs.double()
     probe = max(sides.apart(x.double()) for x in feeds)

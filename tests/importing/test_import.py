@@ -463,3 +463,20 @@ def test_how_pictures_are_prepared_comes_with_a_network(
     written = json.loads((tmp_path / "out" / made.folder.record.spec).read_text())
     assert written["preprocess"]["std"] == [0.25, 0.25, 0.25]
     assert "assumed" not in {note.kind for note in made.folder.record.notes}
+
+
+def test_a_module_that_asks_for_the_version_of_its_numbers_is_given_it() -> None:
+    """As torchvision's MNASNet does, where a state_dict may be of an older one."""
+
+    class Versioned(nn.Sequential):
+        _version = 2
+
+        def _load_from_state_dict(
+            self, state: Any, prefix: str, metadata: Any, *rest: Any
+        ) -> None:
+            if metadata.get("version") != 2:
+                raise ValueError("version should be 2")
+            super()._load_from_state_dict(state, prefix, metadata, *rest)
+
+    read = resgen.from_torch(Versioned(nn.Conv2d(3, 4, 3), nn.ReLU()), (3, 8, 8))
+    assert [*read.weights] == ["0.weight", "0.bias"]
