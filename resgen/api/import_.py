@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -265,7 +265,7 @@ def read_file(
     flat = read(path, size=next(iter(sizes.values()), None), cut=asked.cut or "")
     if sizes.keys() - {"", flat.tensors[INPUT].name}:
         raise asked.refused("{shape} names an input that the file lacks")
-    flat = _called(flat, asked.name or path.stem)
+    flat = flat.called(asked.name or path.stem)
     return _finished(
         flat,
         lambda found: prove_file(found, path, cut=asked.cut or ""),
@@ -298,16 +298,12 @@ def _of_module(
         named, beside = type(module).__name__, None
         own = getattr(module, "pretrained_cfg", None)
     return _finished(
-        _called(flat, asked.name or named),
+        flat.called(asked.name or named),
         lambda found: prove_module(found, module, batch),
         asked,
         progress,
         lambda spec: members(spec, as_expected(spec, asked.preprocess, beside, own)),
     )
-
-
-def _called(flat: Flat, name: str) -> Flat:
-    return replace(flat, graph=replace(flat.graph, name=name))
 
 
 def _recovered(

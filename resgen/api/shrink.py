@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ from resgen.errors import did_you_mean
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
-from resgen.importing.flat import Flat
 from resgen.options.kinds import argument
 from resgen.pictures.configuration import members
 from resgen.recovery.imported import Imported, imported
@@ -142,7 +141,7 @@ def run(
             progress.say("groups", said)
     choice = _chosen(found, free, before, given, asked)
     made = imported(
-        _named(cut(found, given.weights, choice.gone), asked.name or spec.name),
+        cut(found, given.weights, choice.gone).called(asked.name or spec.name),
         stated=lambda made: _stated(made, given.spec),
     )
     progress.say("cut", _told(before, choice.size))
@@ -210,10 +209,6 @@ def _chosen(
         lambda size: size.macs <= macs and size.params <= params,
         step=asked.round,
     )
-
-
-def _named(flat: Flat, name: str) -> Flat:
-    return replace(flat, graph=replace(flat.graph, name=name))
 
 
 def _stated(made: Spec, whole: Spec) -> dict[str, Any]:

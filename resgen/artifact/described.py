@@ -7,17 +7,19 @@ and nothing in it is believed that was changed since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from resgen._version import __version__
 from resgen.artifact.folder import WEIGHTS
 from resgen.artifact.manifest import check_names
 from resgen.artifact.opened import check_files
 from resgen.document.files import Format
-from resgen.files.hashed import Entry, HashedFile
+from resgen.files.hashed import Entry, HashedFile, sha256_of
 from resgen.files.place import staged
+from resgen.graph.identity import identity
 from resgen.importing.flat import Note
 from resgen.recovery.imported import Imported
 from resgen.spec.text import text
@@ -90,15 +92,18 @@ def write_described(
     out: Path,
     record: str,
     kind: Format[R],
-    told: Callable[[str, Mapping[str, Entry]], R],
+    more: Mapping[str, Any],
     *,
+    source: str,
     file: Path | None = None,
+    proven: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> DescribedFolder[R]:
     """Write the folder; it appears whole or not at all.
 
-    ``told`` makes the record, given the name of the spec's file and all files by hash.
-    ``file`` is what the network was made of, which is not written over.
+    ``more`` are the fields that records of this kind have beside those of all.
+    ``source`` is what the network was made of, ``file`` its file if it has one, which
+    is not written over.
     """
     name = f"{found.spec.name}.json"
     names = (name, WEIGHTS, record)
@@ -111,6 +116,17 @@ def write_described(
             each: Entry((stage / each).stat().st_size, sha256)
             for each, sha256 in sorted(hashes.items())
         }
-        made = told(name, entries)
+        made = kind.kind(
+            resgen=__version__,
+            name=found.spec.name,
+            source=source,
+            source_sha256=None if file is None else sha256_of(file),
+            spec=name,
+            identity=identity(found.graph),
+            notes=found.flat.notes,
+            proven=proven,
+            files=entries,
+            **more,
+        )
         (stage / record).write_text(kind.to_text(made), "utf-8")
     return DescribedFolder(out, made)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen._version import __version__
 from resgen.artifact.described import (
     FORMAT,
     Described,
@@ -16,9 +15,7 @@ from resgen.artifact.described import (
     write_described,
 )
 from resgen.document.files import Format
-from resgen.files.hashed import sha256_of
 from resgen.files.names import IMPORT, MARKS
-from resgen.graph.identity import identity
 from resgen.recovery.imported import Imported
 
 
@@ -79,30 +76,23 @@ def write_import(
         out,
         IMPORT,
         RECORD,
-        lambda spec, files: Record(
-            resgen=__version__,
-            name=found.spec.name,
-            source=source,
-            source_sha256=None if file is None else sha256_of(file),
-            cut=cut,
-            precision=found.flat.precision,
-            scales={
+        {
+            "cut": cut,
+            "precision": found.flat.precision,
+            "scales": {
                 ours: found.flat.scales[theirs].scale
                 for ours, theirs in found.values.items()
                 if theirs in found.flat.scales
             },
-            spec=spec,
-            identity=identity(found.graph),
-            parameters={
+            "parameters": {
                 ours: tuple(found.flat.sources.get(theirs, ()))
                 for ours, theirs in found.parameters.items()
             },
-            regions=_regions(found),
-            notes=found.flat.notes,
-            proven=proven,
-            files=files,
-        ),
+            "regions": _regions(found),
+        },
+        source=source,
         file=file,
+        proven=proven,
         force=force,
     )
 

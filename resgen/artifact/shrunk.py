@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen._version import __version__
 from resgen.artifact.described import (
     FORMAT,
     Described,
@@ -16,7 +15,6 @@ from resgen.artifact.described import (
 )
 from resgen.document.files import Format
 from resgen.files.names import MARKS, SHRINK
-from resgen.graph.identity import identity
 from resgen.recovery.imported import Imported
 from resgen.shrinking.cut import Size
 
@@ -68,21 +66,14 @@ def write_shrunk(
         out,
         SHRINK,
         RECORD,
-        lambda spec, files: Record(
-            resgen=__version__,
-            name=found.spec.name,
-            source=source,
-            source_sha256=None,
-            spec=spec,
-            identity=identity(found.graph),
-            notes=found.flat.notes,
-            proven=proven,
-            files=files,
-            before=before,
-            after=after,
-            importance=importance,
-            kept=kept,
-            names=names,
-        ),
+        {
+            "before": before,
+            "after": after,
+            "importance": importance,
+            "kept": kept,
+            "names": names,
+        },
+        source=source,
+        proven=proven,
         force=force,
     )

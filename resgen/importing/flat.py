@@ -8,7 +8,7 @@ source tells.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -89,6 +89,10 @@ class Flat:
     notes: tuple[Note, ...] = ()
     precision: str = "fp32"
     scales: Mapping[str, Scale] = field(default_factory=dict)
+
+    def called(self, name: str) -> Flat:
+        """The same network under another name."""
+        return replace(self, graph=replace(self.graph, name=name))
 
 
 class Collector:

@@ -71,16 +71,16 @@ def cut(found: Labelled, weights: Mapping[str, Array], gone: Labels) -> Flat:
     collector = Collector(graph.name, graph.name, graph.inputs[0].type.shape)
     names = {graph.inputs[0].name: graph.inputs[0].name}
     for node in graph.nodes:
+        owned = _parameters(graph, node)
         arrays = {
-            role: left(found, name, weights[name], gone)
-            for role, name in _parameters(graph, node).items()
+            role: left(found, name, weights[name], gone) for role, name in owned.items()
         }
         names[node.name] = collector.add(
             _edited(node, kept),
             [names[value] for value in node.inputs],
             arrays,
             name=node.owner or node.name,
-            sources={role: (name,) for role, name in _parameters(graph, node).items()},
+            sources={role: (name,) for role, name in owned.items()},
         )
         made = collector.types[names[node.name]].shape
         if made != _sizes(kept[node.name]):
