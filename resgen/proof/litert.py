@@ -23,7 +23,8 @@ import numpy as np
 
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph, Node
-from resgen.lower.litert.values import Constant, Tensor
+from resgen.lower.emitted import Constant
+from resgen.lower.litert.values import Tensor
 from resgen.lower.litert.write import Plan
 from resgen.ops.dequantize import Dequantize
 from resgen.proof.accuracy import Tally

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from resgen.graph.ir import Node
 from resgen.lower.channels_last import last
+from resgen.lower.emitted import Unwritable
 from resgen.lower.keras.values import Tensor, Value
-from resgen.lower.keras.walk import Unwritable, Walk
+from resgen.lower.keras.walk import Walk
 from resgen.lower.scopes import home
 from resgen.ops.act import FORMS, Act
 

@@ -14,27 +14,27 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.lower.channels_last import Array, last, reshaped, shares, sizes_of
+from resgen.lower import emitted
+from resgen.lower.channels_last import Array, last, shares, sizes_of
+from resgen.lower.emitted import (
+    Constant,
+    Unwritable,
+    constant,
+    integers,
+    left,
+    number,
+    sliced,
+    transposed,
+)
 from resgen.lower.keras.values import Held, Tensor, Value
-from resgen.lower.keras.walk import Unwritable, Walk
-from resgen.lower.litert.values import Constant
+from resgen.lower.keras.walk import Walk
 from resgen.lower.scopes import home
 
 Make = Callable[..., Value]
 
 
-def _constant(value: Value | None, what: str) -> Constant:
-    if not isinstance(value, Constant):
-        raise Unwritable(f"its {what} is computed from the input")
-    return value
-
-
-def _whole(value: Value | None) -> list[int]:
-    return [int(n) for n in _constant(value, "shape").numbers.reshape(-1)]
-
-
 def _bound(value: Value | None) -> float | None:
-    return None if value is None else float(_constant(value, "bound").numbers)
+    return None if value is None else float(constant(value, "bound").numbers)
 
 
 # --- element by element ---------------------------------------------------------------
@@ -124,17 +124,9 @@ _MUL: Final = _pair("multiply", np.multiply)
 _DIV: Final = _pair("divide", np.divide)
 
 
-def _number(value: float) -> Constant:
-    return Constant.of(np.asarray(value, np.float32))
-
-
 def _hardsigmoid(to: Walk, x: Value, *, alpha: float, beta: float) -> Value:
-    line = _ADD(to, _MUL(to, x, _number(alpha)), _number(beta))
-    return _clip(to, line, _number(0.0), _number(1.0))
-
-
-def _identity(to: Walk, x: Value) -> Value:
-    return x
+    line = _ADD(to, _MUL(to, x, number(alpha)), number(beta))
+    return _clip(to, line, number(0.0), number(1.0))
 
 
 # --- windows --------------------------------------------------------------------------
@@ -354,30 +346,24 @@ def _global(name: str) -> Make:
 
 
 def _reduced(to: Walk, x: Tensor, axes: Sequence[int], keep: bool, name: str) -> Tensor:
-    axes = [axis % len(x.shape) for axis in axes]
-    left = [a for a in range(len(x.shape)) if keep or a not in axes]
-    new = {axis: at for at, axis in enumerate(left)}
-    places = {new[a]: p for a, p in x.places.items() if a in new and a not in axes}
-    return to.add(
-        getattr(to.keras.ops, name), x, like=x,
-        axis=sorted(x.at(axis) for axis in axes), keepdims=keep,
-        shape=[1 if a in axes else x.shape[a] for a in left],
-        order=[new[a] for a in x.order if a in new], places=places,
-        positive=x.positive,
-    )  # fmt: skip
+    shape, order, places = left(x, axes, keep=keep)
+    stored = sorted(x.at(axis) for axis in axes)
+    return to.add(getattr(to.keras.ops, name), x, like=x, axis=stored, keepdims=keep,
+                  shape=shape, order=order, places=places, positive=x.positive
+                  )  # fmt: skip
 
 
 def _reduce(name: str) -> Make:
     def make(to: Walk, x: Value, axes: Value | None = None, *, keepdims: int = 1
              ) -> Tensor:  # fmt: skip
-        return _reduced(to, to.tensor(x), _whole(axes), bool(keepdims), name)
+        return _reduced(to, to.tensor(x), integers(axes), bool(keepdims), name)
 
     return make
 
 
 def _length(to: Walk, x: Value, axes: Value, *, keepdims: int = 1) -> Value:
     square = to.tensor(_MUL(to, x, x))
-    total = _reduced(to, square, _whole(axes), bool(keepdims), "sum")
+    total = _reduced(to, square, integers(axes), bool(keepdims), "sum")
     return _alone("sqrt", positive=True)(to, total)
 
 
@@ -396,8 +382,8 @@ def _local_response(to: Walk, x: Value, *, size: int, alpha: float, beta: float,
         total = part if total is None else _ADD(to, total, part)
     if total is None:
         raise Unwritable("a window of nothing")
-    scale = _ADD(to, _MUL(to, total, _number(alpha / size)), _number(bias))
-    return _MUL(to, given, _pair("power", np.power)(to, scale, _number(-beta)))
+    scale = _ADD(to, _MUL(to, total, number(alpha / size)), number(bias))
+    return _MUL(to, given, _pair("power", np.power)(to, scale, number(-beta)))
 
 
 def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Tensor:
@@ -420,55 +406,14 @@ def _matmul(to: Walk, a: Value, b: Value) -> Tensor:
 
 
 def _transpose(to: Walk, x: Value, *, perm: Sequence[int]) -> Value:
-    if isinstance(x, Constant):
-        return x.transposed(perm)
-    given = to.tensor(x)
-    if given.free:
+    given = x if isinstance(x, Constant) else to.tensor(x)
+    if isinstance(given, Tensor) and given.free:
         return to.add(
             to.keras.ops.transpose, given, like=given, axes=list(perm),
             shape=[given.shape[axis] for axis in perm],
         )  # fmt: skip
-    new = {axis: at for at, axis in enumerate(perm)}
-    return replace(
-        given,
-        shape=tuple(given.shape[axis] for axis in perm),
-        order=tuple(new[axis] for axis in given.order),
-        places={new[axis]: told for axis, told in given.places.items()},
-    )
-
-
-def _shaped(to: Walk, x: Value, wanted: Sequence[int]) -> Value:
-    if isinstance(x, Constant):
-        return x.reshaped(wanted)
-    given = to.tensor(x)
-    if given.free:
-        return to.laid(given, wanted, tuple(range(len(wanted))), {})
-    return reshaped(to, given, tuple(wanted))
-
-
-def _reshape(to: Walk, x: Value, shape: Value) -> Value:
-    wanted = _whole(shape)
-    wanted = [x.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
-    if -1 in wanted:
-        rest = -prod(wanted)
-        wanted[wanted.index(-1)] = prod(x.shape) // rest
-    return _shaped(to, x, wanted)
-
-
-def _flatten(to: Walk, x: Value, *, axis: int = 1) -> Value:
-    return _shaped(to, x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
-
-
-def _unsqueeze(to: Walk, x: Value, axes: Value) -> Value:
-    added = _whole(axes)
-    rank = len(x.shape) + len(added)
-    at = {axis % rank for axis in added}
-    rest = iter(x.shape)
-    return _shaped(to, x, [1 if axis in at else next(rest) for axis in range(rank)])
-
-
-def _shape(to: Walk, x: Value, *, start: int = 0, end: int | None = None) -> Constant:
-    return Constant.of(np.asarray(x.shape[start:end], np.int32))
+    found: Value = transposed(to, given, perm=perm)
+    return found
 
 
 def _expand(to: Walk, x: Value, sizes: Value) -> Value:
@@ -478,7 +423,7 @@ def _expand(to: Walk, x: Value, sizes: Value) -> Value:
 
 def _concat(to: Walk, *parts: Value, axis: int) -> Value:
     if all(isinstance(part, Constant) for part in parts):
-        numbers = [_constant(part, "part").numbers for part in parts]
+        numbers = [constant(part, "part").numbers for part in parts]
         return Constant.of(np.concatenate(numbers, axis))
     flows = [part for part in parts if isinstance(part, Tensor) and not part.free]
     if not flows:
@@ -494,27 +439,9 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
                   positive=all(side.positive for side in sides))  # fmt: skip
 
 
-def _slice(to: Walk, x: Value, starts: Value, ends: Value, axes: Value | None = None,
-           steps: Value | None = None) -> Value:  # fmt: skip
-    lows, highs = _whole(starts), _whole(ends)
-    at = list(range(len(lows))) if axes is None else _whole(axes)
-    by = [1] * len(lows) if steps is None else _whole(steps)
-    if isinstance(x, Constant):
-        cut = [slice(None)] * len(x.shape)
-        for axis, low, high, step in zip(at, lows, highs, by, strict=True):
-            cut[axis] = slice(low, high, step)
-        return Constant.of(x.numbers[tuple(cut)])
-    y = to.tensor(x)
-    for axis, low, high, step in zip(at, lows, highs, by, strict=True):
-        axis %= len(y.shape)
-        chosen = range(y.shape[axis])[slice(low, high, step)]
-        if len(chosen) < y.shape[axis]:
-            y = _cut(to, to.plain(y, axis), axis, chosen)
-    return y
-
-
-def _cut(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
+def _cut(to: Walk, x: Value, axis: int, chosen: range) -> Tensor:
     """Elements along an axis at even steps."""
+    x = to.plain(to.tensor(x), axis)
     shape = [len(chosen) if a == axis else n for a, n in enumerate(x.shape)]
     if chosen.step < 0:
         return to.add(to.keras.ops.take, x, np.asarray(chosen), like=x, axis=x.at(axis),
@@ -526,7 +453,7 @@ def _cut(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
 
 
 def _gather(to: Walk, x: Value, places: Value, *, axis: int = 0) -> Value:
-    at = _constant(places, "index").numbers
+    at = constant(places, "index").numbers
     if isinstance(x, Constant):
         return Constant.of(x.numbers.take(at, axis))
     given = to.tensor(x)
@@ -535,12 +462,12 @@ def _gather(to: Walk, x: Value, places: Value, *, axis: int = 0) -> Value:
     shape = [at.size if a == axis else n for a, n in enumerate(given.shape)]
     flat = to.add(to.keras.ops.take, given, at.reshape(-1), like=given, shape=shape,
                   axis=given.at(axis), positive=given.positive)  # fmt: skip
-    return _shaped(to, flat, (*shape[:axis], *at.shape, *shape[axis + 1 :]))
+    return to.shaped(flat, (*shape[:axis], *at.shape, *shape[axis + 1 :]))
 
 
 def _pad(to: Walk, x: Value, pads: Value, value: Value | None = None, *,
          mode: str = "constant") -> Value:  # fmt: skip
-    given, numbers = to.tensor(x), _whole(pads)
+    given, numbers = to.tensor(x), integers(pads)
     count = len(numbers) // 2
     sides = tuple(zip(numbers[:count], numbers[count:], strict=True))
     if mode != "constant":
@@ -566,7 +493,7 @@ def _resize(to: Walk, x: Value, *rest: Value | None, mode: str = "nearest",
             ) -> Tensor:  # fmt: skip
     """Along one axis after the other: linear is a product with a matrix."""
     y = to.tensor(x)
-    sizes = _whole(rest[-1])
+    sizes = integers(rest[-1])
     before = y.shape
     factors = {new / old for new, old in zip(sizes[2:], before[2:], strict=True)}
     own = {"nearest": "nearest", "linear": "bilinear"}.get(mode)
@@ -615,26 +542,27 @@ def _squares(to: Walk, x: Value, *, blocksize: int) -> Value:
     """SpaceToDepth: the places of a square before the channels."""
     given, r = to.tensor(x), blocksize
     batch, c, h, w = given.shape
-    split = _shaped(to, given, (batch, c, h // r, r, w // r, r))
+    split = to.shaped(given, (batch, c, h // r, r, w // r, r))
     turned = _transpose(to, split, perm=(0, 3, 5, 1, 2, 4))
-    return _shaped(to, turned, (batch, c * r * r, h // r, w // r))
+    return to.shaped(turned, (batch, c * r * r, h // r, w // r))
 
 
 def _spaces(to: Walk, x: Value, *, blocksize: int, mode: str = "DCR") -> Value:
     given, r = to.tensor(x), blocksize
     batch, c, h, w = given.shape
     sizes = (r, r, c // r**2) if mode == "DCR" else (c // r**2, r, r)
-    split = _shaped(to, given, (batch, *sizes, h, w))
+    split = to.shaped(given, (batch, *sizes, h, w))
     perm = (0, 3, 4, 1, 5, 2) if mode == "DCR" else (0, 1, 4, 2, 5, 3)
     turned = _transpose(to, split, perm=perm)
-    return _shaped(to, turned, (batch, c // r**2, h * r, w * r))
+    return to.shaped(turned, (batch, c // r**2, h * r, w * r))
 
 
 #: What is made of each ONNX operator.
 NODES: Final[Mapping[str, Make]] = {
+    **emitted.NODES,
     "Add": _ADD, "Sub": _SUB, "Mul": _MUL, "Div": _DIV,
     "Max": _pair("maximum", np.maximum), "Min": _pair("minimum", np.minimum),
-    "Pow": _pair("power", np.power), "Clip": _clip, "Identity": _identity,
+    "Pow": _pair("power", np.power), "Clip": _clip,
     "Relu": _alone("relu", positive=True), "Sigmoid": _alone("sigmoid", positive=True),
     "Tanh": _alone("tanh"), "Exp": _alone("exp", positive=True),
     "Neg": _alone("negative"), "Sqrt": _alone("sqrt", positive=True),
@@ -645,8 +573,7 @@ NODES: Final[Mapping[str, Make]] = {
     "GlobalAveragePool": _global("mean"), "GlobalMaxPool": _global("max"),
     "ReduceMean": _reduce("mean"), "ReduceSum": _reduce("sum"),
     "ReduceMax": _reduce("max"), "ReduceL2": _length, "LRN": _local_response,
-    "Softmax": _softmax, "Transpose": _transpose, "Reshape": _reshape,
-    "Flatten": _flatten, "Unsqueeze": _unsqueeze, "Shape": _shape, "Expand": _expand,
-    "Concat": _concat, "Slice": _slice, "Gather": _gather, "Pad": _pad,
+    "Softmax": _softmax, "Transpose": _transpose, "Expand": _expand,
+    "Concat": _concat, "Slice": sliced(_cut), "Gather": _gather, "Pad": _pad,
     "Resize": _resize, "SpaceToDepth": _squares, "DepthToSpace": _spaces,
 }  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from resgen.lower.channels_last import Laid
-from resgen.lower.litert.values import Constant
+from resgen.lower.emitted import Constant
 from resgen.ops.types import Operand
 
 

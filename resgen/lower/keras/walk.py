@@ -9,25 +9,19 @@ themselves for ONNX (:class:`resgen.ops.base.OnnxWriter`), each of them an opera
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from resgen.graph.ir import Graph, Node
-from resgen.lower.channels_last import Array, Places, last
+from resgen.lower import emitted
+from resgen.lower.channels_last import Places, last
+from resgen.lower.emitted import Unwritable
 from resgen.lower.keras.values import Held, Tensor, Value
-from resgen.lower.litert.values import Constant
 from resgen.lower.scopes import home
 from resgen.ops import types
-from resgen.ops.types import DType, Initializer, Operand, Ref
+from resgen.ops.types import Initializer, Operand, Ref
 from resgen.weights.evaluate import shape_of
-
-#: What operators are asked for: GELU and group norm are one node each in this set.
-OPSET: Final = 21
-
-
-class Unwritable(Exception):
-    """What Keras has nothing for, as the end of "NODE: ..."."""
 
 
 def layer_name(path: str) -> str:
@@ -44,15 +38,14 @@ def spec_name(layer: str) -> str:
     return layer.replace("--", "\0").replace("-", ".").replace("\0", "-")
 
 
-class Walk:
+class Walk(emitted.Walk):
     """Makes layers and operations; what operators see of it is ``ops.base.OnnxWriter``.
 
     ``nodes`` makes each of what operators emit, by the name of its ONNX operator,
     ``layers`` all of an operator at once, by its name in the language.
     """
 
-    opset: Final = OPSET
-    dynamic: Final = False
+    form = "Keras"
 
     def __init__(
         self,
@@ -62,14 +55,11 @@ class Walk:
     ) -> None:
         import keras
 
+        super().__init__(graph, nodes)
         self.keras = keras
-        self.graph = graph
         self.inputs: dict[str, Any] = {}
         self.outputs: dict[str, Any] = {}
-        #: What cannot be made, by the operator.
-        self.missing: dict[str, str] = {}
-        self._nodes, self._layers = nodes, layers
-        self._known: dict[str, Value] = {}
+        self._layers = layers
         self._made: dict[tuple[Any, ...], Any] = {}
         self._names: set[str] = {layer_name(node.name) for node in graph.nodes}
         self._names.update(layer_name(given.name) for given in graph.inputs)
@@ -79,36 +69,11 @@ class Walk:
 
     # What operators call.
 
-    def emit(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
-        make = self._nodes.get(op_type)
-        if make is None:
-            raise Unwritable(f"Keras has no {op_type}")
-        given = [self._known[name] if name else None for name in inputs]
-        return self._keep(make(self, *given, **attributes))
-
-    def further(self, dtype: DType) -> str:
-        raise Unwritable("Keras has no operation of several results")
-
     def operand(self, role: str) -> str | None:
         operand = dict(self.node.operands).get(role)
         if operand is None:
             return None
         return self._keep(Held(operand, shape_of(operand, self.graph)))
-
-    def floats(
-        self, values: Sequence[float], shape: Sequence[int] | None = None
-    ) -> str:
-        return self._numbers(np.asarray(values, np.float32), shape)
-
-    def integers(
-        self, values: Sequence[int], shape: Sequence[int] | None = None
-    ) -> str:
-        return self._numbers(
-            np.clip(values, -(2**31), 2**31 - 1).astype(np.int32), shape
-        )
-
-    def zero(self, dtype: DType) -> str:
-        raise Unwritable(f"Keras has no {dtype} here")
 
     # The walk.
 
@@ -308,6 +273,13 @@ class Walk:
         return self.add(self.keras.ops.transpose, x, like=x, axes=turned, order=order,
                         positive=x.positive)  # fmt: skip
 
+    def shaped(self, x: Value, shape: Sequence[int]) -> Value:
+        given = self.tensor(x) if isinstance(x, Held) else x
+        if isinstance(given, Tensor) and given.free:
+            return self.laid(given, shape, range(len(shape)), {})
+        found: Value = super().shaped(given, shape)
+        return found
+
     def laid(
         self,
         x: Tensor,
@@ -343,17 +315,6 @@ class Walk:
         nothing = self.add(ops.zeros_like, one, like=one)
         return self.add(ops.add, nothing, x, like=nothing, shape=x.shape,
                         order=range(rank), places={})  # fmt: skip
-
-    # --- parts
-
-    def _keep(self, value: Value) -> str:
-        name = f"/{len(self._known)}"
-        self._known[name] = value
-        return name
-
-    def _numbers(self, array: Array, shape: Sequence[int] | None) -> str:
-        held = array if shape is None else array.reshape(tuple(shape))
-        return self._keep(Constant.of(held))
 
 
 def initializer_of(init: Initializer) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from resgen.lower import emitted
 from resgen.lower.channels_last import (
     Array,
     Places,
@@ -22,8 +23,18 @@ from resgen.lower.channels_last import (
     shares,
     sizes_of,
 )
-from resgen.lower.litert.values import Constant, Tensor, Value
-from resgen.lower.litert.walk import Unwritable, Walk
+from resgen.lower.emitted import (
+    Constant,
+    Unwritable,
+    constant,
+    integers,
+    left,
+    number,
+    sliced,
+    transposed,
+)
+from resgen.lower.litert.values import Tensor, Value
+from resgen.lower.litert.walk import Walk
 from resgen.ops.channel_shuffle import ChannelShuffle
 
 Write = Callable[..., Value]
@@ -35,16 +46,6 @@ def _tensor(value: Value | None) -> Tensor:
     if not isinstance(value, Tensor):
         raise Unwritable("LiteRT computes nothing of constants alone here")
     return value
-
-
-def _constant(value: Value | None, what: str) -> Constant:
-    if not isinstance(value, Constant):
-        raise Unwritable(f"its {what} is computed from the input")
-    return value
-
-
-def _whole(value: Value | None) -> list[int]:
-    return [int(n) for n in _constant(value, "shape").numbers.reshape(-1)]
 
 
 # --- element by element ---------------------------------------------------------------
@@ -77,7 +78,7 @@ def _clip(
     to: Walk, x: Value, low: Value | None = None, high: Value | None = None
 ) -> Value:
     bounds = tuple(
-        None if bound is None else float(_constant(bound, "bound").numbers)
+        None if bound is None else float(constant(bound, "bound").numbers)
         for bound in (low, high)
     )
     named = {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, None): "RELU"}
@@ -86,12 +87,8 @@ def _clip(
     y = x
     for code, bound in (("MAXIMUM", bounds[0]), ("MINIMUM", bounds[1])):
         if bound is not None:
-            y = _pair(code, "MaximumMinimum", np.maximum)(to, y, _number(bound))
+            y = _pair(code, "MaximumMinimum", np.maximum)(to, y, number(bound))
     return y
-
-
-def _number(value: float) -> Constant:
-    return Constant.of(np.asarray(value, np.float32))
 
 
 def _pair(code: str, options: str, function: Callable[..., Array]) -> Write:
@@ -166,11 +163,11 @@ _DIV: Final = _pair("DIV", "Div", np.divide)
 def _hardsigmoid(to: Walk, x: Value, *, alpha: float, beta: float) -> Value:
     """``clip(alpha x + beta, 0, 1)``; where it can be, of relu6, which is fused."""
     if abs(alpha * 6 - 1) < 1e-12 and beta == 0.5:
-        lifted = _ADD(to, x, _number(3.0))
+        lifted = _ADD(to, x, number(3.0))
         bent = _fused(to, lifted, "RELU6")
-        return replace(_tensor(_MUL(to, bent, _number(1 / 6))), positive=True)
-    line = _ADD(to, _MUL(to, x, _number(alpha)), _number(beta))
-    return _clip(to, line, _number(0.0), _number(1.0))
+        return replace(_tensor(_MUL(to, bent, number(1 / 6))), positive=True)
+    line = _ADD(to, _MUL(to, x, number(alpha)), number(beta))
+    return _clip(to, line, number(0.0), number(1.0))
 
 
 def _fused(to: Walk, x: Value, activation: str) -> Tensor:
@@ -185,7 +182,7 @@ def _leaky(to: Walk, x: Value, *, alpha: float = 0.01) -> Value:
 
 
 def _prelu(to: Walk, x: Value, slope: Value) -> Tensor:
-    given, slopes = _tensor(x), _constant(slope, "slope")
+    given, slopes = _tensor(x), constant(slope, "slope")
     rank = len(given.shape)
     kept = to.plain(given)
     held = slopes.reshaped((1,) * (rank - 1 - len(slopes.shape)) + slopes.shape)
@@ -209,20 +206,20 @@ def _bent(to: Walk, x: Value, alpha: float, gamma: float) -> Value:
     The reference kernels have no ELU. Near 0 the difference would lose all its digits,
     and ``tanh(m / 2) (exp(m) + 1)`` is the same without one.
     """
-    low = _pair("MINIMUM", "MaximumMinimum", np.minimum)(to, x, _number(0.0))
-    lifted = _ADD(to, _alone("EXP", "Exp")(to, low), _number(1.0))
-    half = _alone("TANH")(to, _MUL(to, low, _number(0.5)))
+    low = _pair("MINIMUM", "MaximumMinimum", np.minimum)(to, x, number(0.0))
+    lifted = _ADD(to, _alone("EXP", "Exp")(to, low), number(1.0))
+    half = _alone("TANH")(to, _MUL(to, low, number(0.5)))
     down = _MUL(to, half, lifted)
     if alpha * gamma != 1.0:
-        down = _MUL(to, down, _number(alpha * gamma))
+        down = _MUL(to, down, number(alpha * gamma))
     up = _alone("RELU")(to, x)
-    return _ADD(to, up if gamma == 1.0 else _MUL(to, up, _number(gamma)), down)
+    return _ADD(to, up if gamma == 1.0 else _MUL(to, up, number(gamma)), down)
 
 
 def _softplus(to: Walk, x: Value) -> Value:
     """``max(x, 0) + log(1 + exp(-|x|))``, which overflows nowhere."""
     size = _alone("NEG", "Neg")(to, _alone("ABS", "Abs")(to, x))
-    more = _alone("LOG")(to, _ADD(to, _alone("EXP", "Exp")(to, size), _number(1.0)))
+    more = _alone("LOG")(to, _ADD(to, _alone("EXP", "Exp")(to, size), number(1.0)))
     return _ADD(to, _alone("RELU")(to, x), more)
 
 
@@ -235,7 +232,7 @@ def _gelu(to: Walk, x: Value, *, approximate: str = "none") -> Value:
 
 
 def _reciprocal(to: Walk, x: Value) -> Value:
-    return _DIV(to, _number(1.0), x)
+    return _DIV(to, number(1.0), x)
 
 
 # --- windows --------------------------------------------------------------------------
@@ -323,14 +320,14 @@ def _pad_by(
     if value == 0.0:
         return to.add("PAD", inputs, shape, x.order, options="Pad",
                       places=x.places, positive=positive)  # fmt: skip
-    inputs.append(to.constant(_number(value).reshaped((1,))))
+    inputs.append(to.constant(number(value).reshaped((1,))))
     return to.add("PADV2", inputs, shape, x.order, options="PadV2",
                   places=x.places, positive=positive)  # fmt: skip
 
 
 def _pad(to: Walk, x: Value, pads: Value, value: Value | None = None, *,
          mode: str = "constant") -> Tensor:  # fmt: skip
-    given, numbers = _tensor(x), _whole(pads)
+    given, numbers = _tensor(x), integers(pads)
     count = len(numbers) // 2
     sides = tuple(zip(numbers[:count], numbers[count:], strict=True))
     if min(numbers) < 0:
@@ -342,7 +339,7 @@ def _pad(to: Walk, x: Value, pads: Value, value: Value | None = None, *,
                 told = np.pad(own, (before, after), mode=mode)  # type: ignore[call-overload]
                 given = _by_runs(to, to.plain(given, axis), axis, told.tolist())
         return given
-    filled = 0.0 if value is None else float(_constant(value, "padding").numbers)
+    filled = 0.0 if value is None else float(constant(value, "padding").numbers)
     return _pad_by(to, given, sides, filled)
 
 
@@ -358,9 +355,9 @@ def _conv(
     group: int = 1,
     kernel_shape: Sequence[int] | None = None,
 ) -> Tensor:
-    given, weight = _tensor(x), _constant(w, "weight")
+    given, weight = _tensor(x), constant(w, "weight")
     count = len(given.shape) - 2
-    bias = None if b is None else _constant(b, "bias")
+    bias = None if b is None else constant(b, "bias")
     plain = set(weight.shape[2:]) <= {1} and not any(pads or ()) and group == 1
     if plain and set(strides or (1,)) == {1} and count != 2:
         # A map of channels alone, whatever the axes of positions are.
@@ -461,7 +458,7 @@ def _transposed(
     not be open. With stride s the result at ``q s + r`` sums the input at ``q - t`` by
     the weight at ``r + t s`` (Shi et al. 2016).
     """
-    given, weight = _tensor(x), _constant(w, "weight")
+    given, weight = _tensor(x), constant(w, "weight")
     count = len(given.shape) - 2
     flat = _flat(to, given)
     inputs, outputs, *_ = weight.shape
@@ -495,7 +492,7 @@ def _transposed(
     if any(map(any, sides)):
         source = _pad_by(to, flat, ((0, 0), (0, 0), *sides), 0.0)
     held = weight.taken(source.places.get(1), 0).then(("squares", stride), squares)
-    bias = None if b is None else _constant(b, "bias")
+    bias = None if b is None else constant(b, "bias")
     if bias is not None:
         bias = bias.then(("tile", high * wide), lambda a: np.tile(a, high * wide))
     out = [n - t + 1 for n, t in zip(source.shape[2:], taps, strict=True)]
@@ -555,9 +552,9 @@ def _from_left(to: Walk, x: Tensor, weight: Constant, bias: Constant | None,
 
 def _gemm(to: Walk, x: Value, w: Value, b: Value | None = None, *, transB: int = 0
           ) -> Tensor:  # fmt: skip
-    weight = _constant(w, "weight")
+    weight = constant(w, "weight")
     weight = weight if transB else weight.transposed((1, 0))
-    bias = None if b is None else _constant(b, "bias")
+    bias = None if b is None else constant(b, "bias")
     return _mapped(to, _tensor(x), weight, bias)
 
 
@@ -650,21 +647,10 @@ def _global(reduce: str) -> Write:
 
 def _reduced(to: Walk, x: Tensor, axes: Sequence[int], *, keep: bool, code: str
              ) -> Tensor:  # fmt: skip
-    axes = [axis % len(x.shape) for axis in axes]
     stored = sorted(x.at(axis) for axis in axes)
-    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
-    left = [a for a in range(len(x.shape)) if keep or a not in axes]
-    new = {axis: at for at, axis in enumerate(left)}
-    return to.add(
-        code,
-        [x, to.integer(*stored)],
-        tuple(kept[a] for a in left),
-        tuple(new[a] for a in x.order if a in new),
-        options="Reducer",
-        keepDims=keep,
-        places={new[a]: p for a, p in x.places.items() if a in new and a not in axes},
-        positive=x.positive,
-    )
+    shape, order, places = left(x, axes, keep=keep)
+    return to.add(code, [x, to.integer(*stored)], shape, order, options="Reducer",
+                  keepDims=keep, places=places, positive=x.positive)  # fmt: skip
 
 
 def _reduce(code: str) -> Write:
@@ -679,7 +665,7 @@ def _reduce(code: str) -> Write:
         found = more.get("axes", axes)
         if found is None:
             raise Unwritable("it reduces the batch")
-        listed = _whole(found) if isinstance(found, Constant) else list(found)
+        listed = integers(found) if isinstance(found, Constant) else list(found)
         return _reduced(to, _tensor(x), listed, keep=bool(keepdims), code=code)
 
     return write
@@ -687,7 +673,7 @@ def _reduce(code: str) -> Write:
 
 def _length(to: Walk, x: Value, axes: Value, *, keepdims: int = 1) -> Value:
     square = _tensor(_MUL(to, x, x))
-    total = _reduced(to, square, _whole(axes), keep=bool(keepdims), code="SUM")
+    total = _reduced(to, square, integers(axes), keep=bool(keepdims), code="SUM")
     return _alone("SQRT", positive=True)(to, total)
 
 
@@ -701,7 +687,7 @@ def _scaled(to: Walk, x: Value, axis: int, *vectors: Value | None) -> Value:
     y: Value = given
     for write, vector in zip((_MUL, _ADD), vectors, strict=False):
         if vector is not None:
-            held = _constant(vector, "scale")
+            held = constant(vector, "scale")
             y = write(to, y, held.reshaped(wide))
     return y
 
@@ -712,7 +698,7 @@ def _normed(to: Walk, x: Tensor, axes: Sequence[int], epsilon: float) -> Value:
     centred = _tensor(_SUB(to, x, mean))
     square = _tensor(_MUL(to, centred, centred))
     variance = _reduced(to, square, axes, keep=True, code="MEAN")
-    root = _alone("RSQRT")(to, _ADD(to, variance, _number(epsilon)))
+    root = _alone("RSQRT")(to, _ADD(to, variance, number(epsilon)))
     return _MUL(to, centred, root)
 
 
@@ -733,8 +719,8 @@ def _instance(to: Walk, x: Value, scale: Value, shift: Value, *, epsilon: float 
 
 
 def _batch_norm(to: Walk, x: Value, *vectors: Value, epsilon: float = 1e-5) -> Value:
-    scale, shift, mean, variance = (_constant(v, "statistic") for v in vectors)
-    root = variance.with_(_number(epsilon), _root)
+    scale, shift, mean, variance = (constant(v, "statistic") for v in vectors)
+    root = variance.with_(number(epsilon), _root)
     gain = scale.with_(root, np.divide)
     return _scaled(to, x, 1, gain, shift.with_(mean.with_(gain, np.multiply),
                                                np.subtract))  # fmt: skip
@@ -770,8 +756,8 @@ def _local_response(to: Walk, x: Value, *, size: int, alpha: float, beta: float,
     total: Value = to.cut(padded, 1, range(given.shape[1]))
     for first in range(1, size):
         total = _ADD(to, total, to.cut(padded, 1, range(first, first + given.shape[1])))
-    scale = _ADD(to, _MUL(to, total, _number(alpha / size)), _number(bias))
-    power = _pair("POW", "Pow", np.power)(to, scale, _number(-beta))
+    scale = _ADD(to, _MUL(to, total, number(alpha / size)), number(bias))
+    power = _pair("POW", "Pow", np.power)(to, scale, number(-beta))
     return _MUL(to, given, power)
 
 
@@ -791,50 +777,9 @@ def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Value:
 # --- axes -----------------------------------------------------------------------------
 
 
-def _transpose(to: Walk, x: Value, *, perm: Sequence[int]) -> Value:
-    if isinstance(x, Constant):
-        return x.transposed(perm)
-    new = {axis: at for at, axis in enumerate(perm)}
-    return replace(
-        x,
-        shape=tuple(x.shape[axis] for axis in perm),
-        order=tuple(new[axis] for axis in x.order),
-        places={new[axis]: told for axis, told in x.places.items()},
-    )
-
-
-def _reshape(to: Walk, x: Value, shape: Value) -> Value:
-    wanted = _whole(shape)
-    wanted = [x.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
-    if -1 in wanted:
-        rest = -prod(wanted)
-        wanted[wanted.index(-1)] = prod(x.shape) // rest
-    if isinstance(x, Constant):
-        return x.reshaped(wanted)
-    return reshaped(to, x, tuple(wanted))
-
-
-def _flatten(to: Walk, x: Value, *, axis: int = 1) -> Tensor:
-    given = _tensor(x)
-    return reshaped(to, given, (prod(given.shape[:axis]), prod(given.shape[axis:])))
-
-
-def _unsqueeze(to: Walk, x: Value, axes: Value) -> Value:
-    added = _whole(axes)
-    rank = len(x.shape) + len(added)
-    at = {axis % rank for axis in added}
-    rest = iter(x.shape)
-    wanted = tuple(1 if axis in at else next(rest) for axis in range(rank))
-    return x.reshaped(wanted) if isinstance(x, Constant) else reshaped(to, x, wanted)
-
-
-def _shape(to: Walk, x: Value, *, start: int = 0, end: int | None = None) -> Constant:
-    return Constant.of(np.asarray(x.shape[start:end], np.int32))
-
-
 def _concat(to: Walk, *parts: Value, axis: int) -> Value:
     if all(isinstance(part, Constant) for part in parts):
-        numbers = [_constant(part, "part").numbers for part in parts]
+        numbers = [constant(part, "part").numbers for part in parts]
         return Constant.of(np.concatenate(numbers, axis))
     given = [part for part in parts if isinstance(part, Tensor)]
     sides = [_spread(to, part, given[0]) for part in parts]
@@ -857,7 +802,7 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
 
 def _expand(to: Walk, x: Value, sizes: Value) -> Value:
     """A constant stands for all of the batch: who reads it spreads it."""
-    return _constant(x, "part").then("expand", lambda a: a)
+    return constant(x, "part").then("expand", lambda a: a)
 
 
 def _spread(to: Walk, part: Value, beside: Tensor) -> Tensor:
@@ -871,7 +816,7 @@ def _spread(to: Walk, part: Value, beside: Tensor) -> Tensor:
     one = beside
     for axis in range(1, len(beside.shape)):
         one = _chosen(to, to.plain(one, axis), axis, range(1))
-    nothing = _MUL(to, one, _number(0.0))
+    nothing = _MUL(to, one, number(0.0))
     return _tensor(_ADD(to, nothing, part))
 
 
@@ -901,28 +846,8 @@ def _spaces(to: Walk, x: Value, *, blocksize: int, mode: str = "DCR") -> Tensor:
                   blockSize=blocksize, positive=given.positive)  # fmt: skip
 
 
-def _slice(to: Walk, x: Value, starts: Value, ends: Value, axes: Value | None = None,
-           steps: Value | None = None) -> Value:  # fmt: skip
-    lows, highs = _whole(starts), _whole(ends)
-    at = list(range(len(lows))) if axes is None else _whole(axes)
-    by = [1] * len(lows) if steps is None else _whole(steps)
-    if isinstance(x, Constant):
-        cut = [slice(None)] * len(x.shape)
-        for axis, low, high, step in zip(at, lows, highs, by, strict=True):
-            cut[axis] = slice(low, high, step)
-        return Constant.of(x.numbers[tuple(cut)])
-    y = x
-    for axis, low, high, step in zip(at, lows, highs, by, strict=True):
-        axis %= len(y.shape)
-        chosen = range(y.shape[axis])[slice(low, high, step)]
-        y = _chosen(to, y, axis, chosen)
-    return y
-
-
 def _chosen(to: Walk, x: Tensor, axis: int, chosen: range) -> Tensor:
     """Some elements along an axis; of shuffled ones those that lie together at once."""
-    if len(chosen) == x.shape[axis] and chosen.step == 1:
-        return x
     told = x.places.get(axis)
     if told is None:
         return (_gathered if chosen.step < 0 else Walk.cut)(to, x, axis, chosen)
@@ -960,14 +885,14 @@ def _gathered(to: Walk, x: Tensor, axis: int, places: Sequence[int]) -> Tensor:
 
 
 def _gather(to: Walk, x: Value, places: Value, *, axis: int = 0) -> Value:
-    at = _constant(places, "index")
+    at = constant(places, "index")
     if isinstance(x, Constant):
         return x.then(("gather", at.key, axis), lambda a: a.take(at.numbers, axis))
     axis %= len(x.shape)
     x = to.plain(x, axis)
     if len(at.shape) == 1:
-        return _gathered(to, x, axis, _whole(at))
-    flat = _gathered(to, x, axis, _whole(at))
+        return _gathered(to, x, axis, integers(at))
+    flat = _gathered(to, x, axis, integers(at))
     shape = (*x.shape[:axis], *at.shape, *x.shape[axis + 1 :])
     return reshaped(to, flat, shape)
 
@@ -976,7 +901,7 @@ def _resize(to: Walk, x: Value, *rest: Value | None, mode: str = "nearest",
             coordinate_transformation_mode: str = "half_pixel", **more: Any
             ) -> Tensor:  # fmt: skip
     given = _flat(to, _tensor(x))
-    sizes = _whole(rest[-1])
+    sizes = integers(rest[-1])
     if len(sizes) != 4:
         raise Unwritable("LiteRT resizes two axes of positions")
     if mode not in ("nearest", "linear"):
@@ -1005,10 +930,6 @@ def _cast(walk: Walk, value: Value, *, to: int) -> Tensor:
     )  # fmt: skip
 
 
-def _identity(to: Walk, x: Value) -> Value:
-    return x
-
-
 def shuffled(to: Walk, op: ChannelShuffle, x: Tensor) -> Tensor:
     """A shuffle of channels, which is another way to read them and moves none."""
     channels = x.shape[1]
@@ -1019,6 +940,7 @@ def shuffled(to: Walk, op: ChannelShuffle, x: Tensor) -> Tensor:
 
 #: What is written of each ONNX operator.
 NODES: Final[Mapping[str, Write]] = {
+    **emitted.NODES,
     "Add": _ADD, "Sub": _SUB, "Mul": _MUL, "Div": _DIV,
     "Max": _pair("MAXIMUM", "MaximumMinimum", np.maximum),
     "Min": _pair("MINIMUM", "MaximumMinimum", np.minimum),
@@ -1039,8 +961,6 @@ NODES: Final[Mapping[str, Write]] = {
     "SpaceToDepth": _squares, "DepthToSpace": _spaces, "Expand": _expand,
     "LayerNormalization": _layer, "InstanceNormalization": _instance,
     "BatchNormalization": _batch_norm, "Softmax": _softmax,
-    "Transpose": _transpose, "Reshape": _reshape, "Flatten": _flatten,
-    "Unsqueeze": _unsqueeze, "Shape": _shape, "Concat": _concat, "Slice": _slice,
-    "Gather": _gather, "Pad": _pad, "Resize": _resize, "Identity": _identity,
-    "Cast": _cast,
+    "Transpose": transposed, "Concat": _concat, "Slice": sliced(_chosen),
+    "Gather": _gather, "Pad": _pad, "Resize": _resize, "Cast": _cast,
 }  # fmt: skip

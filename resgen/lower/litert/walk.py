@@ -22,19 +22,16 @@ import numpy as np
 
 from resgen.graph.ir import Graph, Node
 from resgen.graph.placement.base import is_clip
+from resgen.lower import emitted
 from resgen.lower.channels_last import Array, Places, last
-from resgen.lower.litert.values import Constant, Steps, Tensor, Value
+from resgen.lower.emitted import Constant, Unwritable
+from resgen.lower.litert.values import Steps, Tensor, Value
 from resgen.ops import types
 from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.dequantize import Dequantize
 from resgen.ops.quantize import Quantize
 from resgen.ops.types import RANGES, Apply, DType, Operand
-from resgen.weights.evaluate import evaluate, np_dtype, shape_of
-
-#: What operators are asked for: GELU and group norm are one node each in this set, and
-#: attention, which LiteRT composes as well, is not yet.
-OPSET: Final = 21
-
+from resgen.weights.evaluate import evaluate, shape_of
 
 #: An axis of more elements than this is not cut into them.
 MANY: Final = 32
@@ -52,10 +49,6 @@ LOW: Final[Mapping[str, int]] = {
     "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 12, "HARD_SWISH": 1, "LEAKY_RELU": 1,
     "LOGISTIC": 2, "MEAN": 2, "MUL": 2, "QUANTIZE": 1, "RELU": 2, "RELU6": 2, "TANH": 2,
 }  # fmt: skip
-
-
-class Unwritable(Exception):
-    """What LiteRT has no operator for, as the end of "NODE: ..."."""
 
 
 class Unfit(Exception):
@@ -89,7 +82,7 @@ class Stored:
     open: bool = True
 
 
-class Walk:
+class Walk(emitted.Walk):
     """Writes a graph's nodes; what operators see of it is ``ops.base.OnnxWriter``.
 
     ``nodes`` writes each of what operators emit, by the name of its ONNX operator;
@@ -100,8 +93,7 @@ class Walk:
     quantiser. Of the operators in ``half`` weights are stored in 16 bits.
     """
 
-    opset: Final = OPSET
-    dynamic: Final = False
+    form = "LiteRT"
 
     def __init__(
         self,
@@ -113,7 +105,7 @@ class Walk:
         half: Set[str] = frozenset(),
         planar: bool = False,
     ) -> None:
-        self.graph = graph
+        super().__init__(graph, nodes)
         self.schema = schema
         self.batch = batch
         self.half = half
@@ -125,11 +117,7 @@ class Walk:
         self.values: dict[str, Value] = {}
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
-        #: What cannot be written, by the operator.
-        self.missing: dict[str, str] = {}
-        self._nodes = nodes
         self._shuffled = shuffled
-        self._known: dict[str, Value] = {}
         self._constants: dict[Any, int] = {}
         #: What the node that is being written yields in 8 bits, if it is to.
         self._low: Steps | None = None
@@ -139,36 +127,11 @@ class Walk:
 
     # What operators call.
 
-    def emit(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
-        write = self._nodes.get(op_type)
-        if write is None:
-            raise Unwritable(f"LiteRT has no {op_type}")
-        given = [self._taken(name) if name else None for name in inputs]
-        return self._keep(write(self, *given, **attributes))
-
-    def further(self, dtype: DType) -> str:
-        raise Unwritable("its nodes have several outputs")
-
     def operand(self, role: str) -> str | None:
         operand = dict(self._node.operands).get(role)
         if operand is None:
             return None
         return self._keep(self._of(operand))
-
-    def floats(
-        self, values: Sequence[float], shape: Sequence[int] | None = None
-    ) -> str:
-        return self._numbers(np.asarray(values, np.float32), shape)
-
-    def integers(
-        self, values: Sequence[int], shape: Sequence[int] | None = None
-    ) -> str:
-        return self._numbers(
-            np.clip(values, -(2**31), 2**31 - 1).astype(np.int32), shape
-        )
-
-    def zero(self, dtype: DType) -> str:
-        return self._numbers(np.zeros((), np_dtype(dtype)), ())
 
     # The walk.
 
@@ -230,7 +193,8 @@ class Walk:
         if isinstance(node.op, ChannelShuffle):
             return self._shuffled(self, node.op, self._taken(node.inputs[0]))
         given = [types.Value(v, self.graph.types[v]) for v in node.inputs]
-        return self._known[node.op.onnx(self, *given)]
+        found: Value = self._known[node.op.onnx(self, *given)]
+        return found
 
     def _in_bytes(self, node: Node) -> Value | None:
         """The operator in 8 bits, where LiteRT has kernels for all that it takes."""
@@ -585,15 +549,6 @@ class Walk:
     ) -> int:
         none = Constant.of(np.zeros(scale.shape, np.int64))
         return self._held(constant, dtype, Steps(scale, none, axis))
-
-    def _keep(self, value: Value) -> str:
-        name = f"/{len(self._known)}"
-        self._known[name] = value
-        return name
-
-    def _numbers(self, array: Array, shape: Sequence[int] | None) -> str:
-        held = array if shape is None else array.reshape(tuple(shape))
-        return self._keep(Constant.of(held))
 
     def _of(self, operand: Operand) -> Constant:
         shape = shape_of(operand, self.graph)

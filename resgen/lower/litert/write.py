@@ -21,10 +21,11 @@ from resgen.graph.ir import Graph
 from resgen.graph.passes.inference import for_inference
 from resgen.graph.precision import Precision, precisions
 from resgen.lower.channels_last import Array, refusal
+from resgen.lower.emitted import Constant, Unwritable
 from resgen.lower.litert.metadata import NAME, archive, mobile
 from resgen.lower.litert.nodes import NODES, shuffled
-from resgen.lower.litert.values import Constant, Steps, Tensor
-from resgen.lower.litert.walk import Operation, Stored, Unwritable, Walk
+from resgen.lower.litert.values import Steps, Tensor
+from resgen.lower.litert.walk import Operation, Stored, Walk
 from resgen.ops.types import DType
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights, np_dtype
