@@ -99,7 +99,7 @@ BUDGET = {
     "runtime": 1155,
     "pictures": 535,
     "importing": 5300,
-    "recovery": 4450,
+    "recovery": 4480,
     "proof": 3110,
     "calibrate": 690,
     "shrinking": 700,

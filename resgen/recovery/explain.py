@@ -151,16 +151,30 @@ def scaled_exactly(name: str, by: Fraction) -> str:
 
 
 def _either(values: Vector, known: Mapping[str, Vector]) -> str | None:
-    """One of two numbers by a condition."""
-    if len({repr(v) for v in values if v is not None}) != 2:
+    """One of two by a condition: numbers, or a number and a name or its half."""
+    if constant(values):
         return None
     for text, vector in conditions(known):
         yes = [v if c else None for v, c in zip(values, vector, strict=True)]
         no = [None if c else v for v, c in zip(values, vector, strict=True)]
-        if constant(yes) and constant(no):
-            a, b = (next(v for v in part if v is not None) for part in (yes, no))
-            if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-                return f"{_said(a)} if {text} else {_said(b)}"
+        if not constant(yes) or all(v is None for v in yes):
+            continue
+        a, b = (_simply(part, known) for part in (yes, no))
+        if a is not None and b is not None:
+            return f"{a} if {text} else {b}"
+    return None
+
+
+def _simply(values: Vector, known: Mapping[str, Vector]) -> str | None:
+    """The values as a number, a name or half of it."""
+    if constant(values):
+        one = next((v for v in values if v is not None), None)
+        return _said(one) if isinstance(one, (int, float)) else None
+    for name, vector in known.items():
+        if same(values, vector):
+            return name
+        if all(map(_whole, vector)) and same(values, [v // 2 for v in vector]):
+            return f"{name} // 2"
     return None
 
 

@@ -61,7 +61,7 @@ from resgen.recovery.write import (
 from resgen.spec.params import REQUIRED
 
 #: How much of a block's template some of its uses may lack, what is tried.
-_LIMITS: Final = (OPTIONAL, 0.15, 0.0)
+_LIMITS: Final = (AMONG, OPTIONAL, 0.15, 0.0)
 #: How many kinds of blocks may be left out of the stages, and one.
 _DROPPED: Final = 3
 #: What no rule of this package is to raise. A design is a gain and no need, so that

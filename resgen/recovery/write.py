@@ -19,7 +19,7 @@ from resgen.recovery.explain import (
     same,
 )
 from resgen.recovery.known import definition
-from resgen.recovery.parts import MERGES, Parts, walk
+from resgen.recovery.parts import MERGES, Part, Parts, walk
 from resgen.recovery.unify import UNSAID, Slot, Template, template
 from resgen.spec.params import REQUIRED, Param
 
@@ -352,13 +352,20 @@ class Writer:
         return all(len(found) == 1 for found in stages.values())
 
     def _values(self, slot: Slot, key: str) -> list[Any]:
-        """An attribute by instance, what the language has where nothing is said."""
+        """An attribute by instance, what the language has where nothing is said.
+
+        Padding has a number there only if some instance says one.
+        """
         param = VOCABULARY[slot.kind].signature.get(key)
         usual = None if param is None or param.required else param.default
-        return [
-            None if part is None else part.attributes.get(key, usual)
-            for part in slot.parts
-        ]
+        parts = slot.parts
+        values = [p if p is None else p.attributes.get(key, usual) for p in parts]
+        if key == "padding" and any(v is not None for v in values):
+            values = [
+                _keeping(p) if v is None and p is not None else v
+                for v, p in zip(values, parts, strict=True)
+            ]
+        return values
 
     def _attribute(self, slot: Slot, key: str, present: list[bool]) -> Any:
         if slot.kind not in VOCABULARY:
@@ -538,6 +545,17 @@ def _filled(known: Mapping[str, Vector], values: Vector) -> dict[str, Vector]:
 def _plain(value: Fraction) -> Any:
     whole = value.denominator == 1
     return int(value) if whole else f"{value.numerator}/{value.denominator}"
+
+
+def _keeping(part: Part) -> Any:
+    """The padding that keeps the size of a map at stride 1: what none said stands for.
+
+    None for windows of no such number.
+    """
+    kernel, dilation = part.attributes["kernel"], part.attributes.get("dilation", 1)
+    if not isinstance(kernel, int) or not isinstance(dilation, int):
+        return None
+    return dilation * (kernel - 1) // 2
 
 
 def _called(path: str) -> str:
