@@ -62,9 +62,12 @@ def observe(
         found = dict.fromkeys(values, (np.inf, -np.inf))
         done = 0
         for batch in samples.batches(size):
-            arrays = session.run(batch)
+            reached = {
+                value: (float(array.min()), float(array.max()))
+                for value, array in session.run(batch).items()  # held by nobody else
+            }
             for value, (least, greatest) in found.items():
-                low, high = float(arrays[value].min()), float(arrays[value].max())
+                low, high = reached[value]
                 if not (np.isfinite(low) and np.isfinite(high)):
                     raise ResgenError(
                         f"{value} of {graph.name} is not finite on these weights and "
@@ -114,7 +117,8 @@ def opened(
     """The graph in ONNX Runtime, giving out these of its values."""
     with temporary_folder() as folder:
         path = Path(folder) / "model.onnx"
-        write(showing(graph, values), weights, path)
+        # Weights beside the model are mapped, and not read into memory twice.
+        write(showing(graph, values), weights, path, limit=0)
         with OnnxRuntimeSession(path, optimize=optimize) as session:
             yield Opened(session, graph.inputs[0].name, values)
 

@@ -132,8 +132,9 @@ class OnnxRuntimeSession(Session):
         options = self._runtime.SessionOptions()
         options.log_severity_level = FATAL
         if self._lean:
-            # The arena keeps what a first run took.
+            # The arena keeps what a first run took, and a plan all of it at once.
             options.enable_cpu_mem_arena = False
+            options.enable_mem_pattern = False
             # Idle threads that spin take the cores from an engine that runs next.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not self._packed:
