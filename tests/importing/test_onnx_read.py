@@ -132,6 +132,31 @@ def test_norms_and_activations_as_arithmetic_are_recognised(tmp_path: Path) -> N
     assert kinds(flat) == Counter(ops)
 
 
+class Evolved(nn.Module):
+    """Over the deviation of each group, repeated for its channels (EvoNorm S0)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.act = nn.Module()
+        self.act.v = nn.Parameter(torch.rand(4, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        parts = x.unflatten(1, (2, 2))
+        deviation = (parts.var((2, 3, 4), unbiased=False, keepdim=True) + 1e-5).sqrt()
+        return x * (self.act.v * x).sigmoid() / deviation.expand_as(parts).reshape_as(x)
+
+
+def test_what_is_repeated_for_a_group_is_so_by_channel_alone(tmp_path: Path) -> None:
+    path = exported(Evolved(), tmp_path / "net.onnx", 3, 80, 3)
+    flat = read(path)
+    assert_equal(path, flat)
+    joined = [n for n in flat.graph.nodes if n.op.name == "concat"]
+    assert [n.type.shape for n in joined] == [(2, 2, 1, 1)]
+    assert prove_file(imported(flat), path).own < 1e-5
+
+
 def test_channels_last_vanish(tmp_path: Path) -> None:
     """As tf2onnx writes them: turned before each convolution, and back behind it."""
     rng = np.random.default_rng(0)

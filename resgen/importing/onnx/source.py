@@ -184,6 +184,8 @@ class FileCalls(Calls):
             path = path or self.leaf
         if path and numbers:
             path = self._apart(self._own(path), op)
+        elif not path and self.scope:
+            path = self._outside(f"{self.scope}.{op.name}")
         made = super().emit(op, inputs, numbers, path=path)
         self.made.setdefault(made, (op, tuple(inputs)))
         return made
@@ -200,18 +202,17 @@ class FileCalls(Calls):
 
     def _apart(self, path: str, op: Op) -> str:
         """The path, which lies under no other operator's and has none under it."""
-        above = around(path)
-        for at, owner in enumerate(above):
-            if owner in self.owners:
-                path = owner + path[len(owner) :].replace(".", "_")
-                above = above[:at]
-                break
+        path = self._outside(path)
         if path in self.around:
-            above.append(path)
             path = f"{path}.{op.name}"
         self.owners.add(path)
-        self.around.update(above)
+        self.around.update(around(path))
         return path
+
+    def _outside(self, path: str) -> str:
+        """The path, beside the operator that it would lie under."""
+        owner = next((above for above in around(path) if above in self.owners), None)
+        return path if owner is None else owner + path[len(owner) :].replace(".", "_")
 
     def _with_const(self, kind: str, x: View, by: Const) -> Seen | None:
         if kind != "add" or by.array.size != 1 or not by.sources:

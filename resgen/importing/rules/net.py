@@ -75,15 +75,18 @@ class Net:
         given_out = any(value == of for _, of in self.outputs)
         return len(self.readers[value]) == 1 and not given_out
 
+    def after(self, part: Part) -> set[str]:
+        """The values that depend on that of ``part``, and itself."""
+        found, stack = {part.value}, [part.value]
+        while stack:
+            more = set(self.readers[stack.pop()]) - found
+            found |= more
+            stack += more
+        return found
+
     def sized(self, part: Part, spatial: tuple[int, ...]) -> str | None:
         """The last value before ``part`` of this spatial size."""
-        after, stack = {part.value}, [part.value]
-        while stack:
-            for reader in self.readers[stack.pop()]:
-                if reader not in after:
-                    after.add(reader)
-                    stack.append(reader)
-        rank = part.type.rank
+        after, rank = self.after(part), part.type.rank
         for value in [*reversed(self.parts), *self.inputs]:
             kind = self.typed(value)
             if value not in after and kind.spatial == spatial and kind.rank == rank:

@@ -46,6 +46,28 @@ def shaped_twice(net: Net, part: Part) -> bool:
     return True
 
 
+def spread_after(net: Net, part: Part) -> bool:
+    """Last axes that are repeated, and that keep their places, are so afterwards."""
+    spread = net.made(part.inputs[0], Spread)
+    if spread is None:
+        return False
+    (x,) = spread[0].inputs
+    now, wide, target = net.typed(x).shape, spread[1].to, part.type.shape
+    kept = 0
+    while kept < min(len(wide), len(target)) and wide[-1 - kept] == target[-1 - kept]:
+        kept += 1
+    if not kept or now[-kept:] == wide[-kept:]:
+        return False
+    before = (*wide[:-kept], *now[-kept:])
+    if before != now:
+        x = net.insert(Spread(to=before), [x], part)
+    once_each = (*target[:-kept], *now[-kept:])
+    if once_each != before:
+        x = net.insert(between(before, once_each), [x], part)
+    net.become(part, Spread(to=target), [x])
+    return True
+
+
 def once(net: Net, part: Part) -> bool:
     """What makes the same of one value as another does is that one."""
     for value in net.readers[part.inputs[0]]:
@@ -262,29 +284,40 @@ def nearest(net: Net, part: Part) -> bool:
 
 
 def spread_out(net: Net) -> None:
-    """Write what is still repeated to a shape by an operator of the language."""
+    """Write what is still repeated to a shape by an operator of the language.
+
+    A map takes the size of what it is read together with. Few positions are written
+    side by side, many take the size of any map that has it.
+    """
     for part in list(net.parts.values()):
         if not isinstance(part.op, Spread):
             continue
         (x,) = part.inputs
-        shape = net.typed(x).shape
-        like = net.sized(part, part.type.spatial) if 1 < len(shape) < 5 else None
-        if like is not None and shape[0] == part.type.channels:
+        shape, wide = net.typed(x).shape, part.type.shape
+        axes = [a for a, n in enumerate(shape) if n != wide[a]]
+        few = all(wide[axis] <= _COPIES for axis in axes)
+        like = None
+        if 1 < len(shape) < 5 and shape[0] == part.type.channels:
+            after = net.after(part)
+            near = (v for r in net.readers[part.value] for v in net.parts[r].inputs)
+            beside = (v for v in near if v not in after and net.typed(v).shape == wide)
+            like = next(beside, None)
+            if like is None and not few:
+                like = net.sized(part, part.type.spatial)
+        if like is not None:
             net.become(part, Resize(like=""), [x, like])
-            continue
-        axes = [a for a, n in enumerate(shape) if n != part.type.shape[a]]
-        if any(part.type.shape[axis] > _COPIES for axis in axes):
-            continue
-        for axis in axes[:-1]:
-            x = net.insert(Concat(axis=axis), [x] * part.type.shape[axis], part)
-        last = axes[-1]
-        net.become(part, Concat(axis=last), [x] * part.type.shape[last])
+        elif few:
+            for axis in axes[:-1]:
+                x = net.insert(Concat(axis=axis), [x] * wide[axis], part)
+            net.become(part, Concat(axis=axes[-1]), [x] * wide[axes[-1]])
 
 
 SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "reshape": (once, squares, group, shaped_twice, scaled_before),
-    "flatten": (once, shuffle, squares, group, shaped_twice, scaled_before),
-    "unflatten": (once, group, shaped_twice, scaled_before),
+    "reshape": (once, squares, group, shaped_twice, spread_after, scaled_before),
+    "flatten": (
+        once, shuffle, squares, group, shaped_twice, spread_after, scaled_before,
+    ),
+    "unflatten": (once, group, shaped_twice, spread_after, scaled_before),
     "transpose": (
         once, turned_twice, turned_apart, turned_around_merged, scaled_before,
     ),
