@@ -233,9 +233,35 @@ def test_what_is_not_read_is_told_all_at_once(tmp_path: Path) -> None:
 
 
 def test_operators_of_other_domains_are_refused_by_name(tmp_path: Path) -> None:
-    nodes = [helper.make_node("Twist", ["x"], ["y"], name="odd", domain="own")]
-    with pytest.raises(ResgenError, match="does not load"):
-        read(made(tmp_path / "net.onnx", nodes, {}))
+    """TensorRT's plugins are, and what comes before them can be read."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["h"], name="before"),
+        helper.make_node("Twist", ["h"], ["t"], name="odd", domain="own"),
+        helper.make_node("Relu", ["t"], ["u"], name="after"),
+        helper.make_node("Turn", ["x"], ["v"], name="other", domain="own"),
+        helper.make_node("Add", ["u", "v"], ["y"], name="last"),
+    ]
+    path = made(tmp_path / "net.onnx", nodes, {})
+    with pytest.raises(ResgenError, match=r'the node "odd" \(own.Twist\)') as caught:
+        read(path)
+    assert "own.Turn (other)" in caught.value.message
+    assert "after" not in caught.value.message
+    assert '"before"' in (caught.value.hint or "")
+    assert kinds(read(path, cut="before")) == Counter(["relu"])
+    alone = made(tmp_path / "alone.onnx", [helper.make_node(
+        "Twist", ["x"], ["y"], name="odd", domain="own"
+    )], {})  # fmt: skip
+    with pytest.raises(ResgenError, match='the node "odd"'):
+        read(alone)
+
+
+def test_a_file_that_gives_nothing_out_is_refused(tmp_path: Path) -> None:
+    path = made(tmp_path / "net.onnx", [helper.make_node("Relu", ["x"], ["y"])], {})
+    model = onnx.load(path)
+    del model.graph.output[:]
+    onnx.save(model, path)
+    with pytest.raises(ResgenError, match="gives nothing out"):
+        read(path)
 
 
 def test_sizes_left_open_are_asked_for(tmp_path: Path) -> None:

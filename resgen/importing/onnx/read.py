@@ -127,6 +127,13 @@ class Reader(Source):
         own = self.traced.producer == "resgen"  # every path is one operator's
         leaf = path != "" and (own or path not in self.inner)
         self.calls.leaf, self.calls.scope = path if leaf else None, path
+        run = self.traced.shapes
+        if run.keys().isdisjoint(node.outputs):
+            if any(name in self.seen and name not in run for name in node.inputs):
+                self._unknown(node)  # what it reads is told of already
+            else:
+                self._fail(node, "ONNX Runtime has no such operator")
+            return
         try:
             found = self._made(node)
         except (Unread, Unreadable, ShapeError) as error:
@@ -250,6 +257,9 @@ class Reader(Source):
     def _fail(self, node: FileNode, why: str) -> None:
         """Remember what cannot be read; the rest is read as if it were there."""
         self.troubles[node.name] = f"{node.op_type}: {why}" if why else node.op_type
+        self._unknown(node)
+
+    def _unknown(self, node: FileNode) -> None:
         seen = (self.seen.get(name) for name in node.inputs)
         reads = [x.value for x in seen if isinstance(x, View)] or [INPUT]
         for name in node.outputs:

@@ -53,7 +53,8 @@ class FileNode:
 class Traced:
     """What a file computes: nodes that its input leads to, in order, and constants.
 
-    ``shapes`` are those of all tensors of the run, the batch included. ``sources`` are
+    ``shapes`` are those of all tensors of the run, the batch included; what lies behind
+    an operator that ONNX Runtime does not know was not run. ``sources`` are
     the initialisers that a constant was made of; ``initializers`` has all of them, and
     the floating-point numbers that nodes hold, as Paddle keeps its weights.
     """
@@ -84,6 +85,8 @@ def trace(path: Path, size: Sequence[int] | None = None) -> Traced:
     given = _input(stored)
     shape = _shape(path, given, size)
     model = _whole(stored)
+    if not model.graph.output:
+        raise ResgenError(f"{path} gives nothing out")
     dtype = _dtype(given)
     if dtype.kind != "f" or dtype.itemsize > 4:
         raise ResgenError(
@@ -226,18 +229,22 @@ def _run(path: Path, model: ModelProto, feed: Mapping[str, Array]) -> dict[str, 
 
     asked = ModelProto()
     asked.CopyFrom(model)
-    outputs = {output.name for output in asked.graph.output}
-    for node in asked.graph.node:
-        for name in node.output:
-            if name and name not in outputs:
-                asked.graph.output.append(ValueInfoProto(name=name))
-                outputs.add(name)
+    run = list(_runnable(asked.graph))
+    made = dict.fromkeys(name for node in run for name in node.output if name)
+    stated = {o.name: o for o in asked.graph.output if o.name in made}
+    del asked.graph.output[:], asked.graph.node[:]
+    asked.graph.node.extend(run)
+    asked.graph.output.extend(
+        stated.get(name) or ValueInfoProto(name=name) for name in made
+    )
     held = {t.name: numpy_helper.to_array(t) for t in asked.graph.initializer}
     kept = [i for i in asked.graph.input if i.name not in held]
     del asked.graph.input[:]
     asked.graph.input.extend(kept)
     # Before version 4 of the format weights were inputs, too.
     asked.ir_version = max(asked.ir_version, 4)
+    if not made:  # ONNX Runtime has nothing to do
+        return {**feed, **held}
     try:
         with OnnxRuntimeSession(
             asked.SerializeToString(), optimize=False, any_placement=True
@@ -248,6 +255,19 @@ def _run(path: Path, model: ModelProto, feed: Mapping[str, Array]) -> dict[str, 
         raise ResgenError(message, hint=error.hint) from error
     arrays = {name: v for name, v in found.items() if hasattr(v, "shape")}
     return {**feed, **held, **arrays}
+
+
+def _runnable(graph: GraphProto) -> Iterator[NodeProto]:
+    """The nodes that need none of a domain that ONNX Runtime does not know."""
+    from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
+
+    domains = {*_STANDARD, *(schema.domain for schema in get_all_operator_schema())}
+    lost: set[str] = set()
+    for node in graph.node:
+        if node.domain in domains and lost.isdisjoint(_read(node)):
+            yield node
+        else:
+            lost.update(node.output)
 
 
 def _read(node: NodeProto) -> Iterator[str]:
