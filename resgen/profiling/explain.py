@@ -39,7 +39,7 @@ def explained(bench: Bench) -> tuple[Breakdown, Ceilings | None]:
     An engine whose profiler resgen does not read is a ResgenError. There are no
     ceilings where nobody knows the precision.
     """
-    _reader(bench)  # the ceilings take a second, in vain if nothing is read
+    reader(bench)  # the ceilings take a second, in vain if nothing is read
     job, precision = bench.job, bench.job.prepared.precision
     if precision == AS_BUILT:
         return charged(bench), None
@@ -49,11 +49,11 @@ def explained(bench: Bench) -> tuple[Breakdown, Ceilings | None]:
 
 def charged(bench: Bench, ceilings: Ceilings | None = None) -> Breakdown:
     """Operator times charged to the network."""
-    found, names, source = _reader(bench)(bench)
+    found, names, source = reader(bench)(bench)
     return charge(found, names, source=source, batch=bench.job.batch, ceilings=ceilings)
 
 
-def _reader(bench: Bench) -> Callable[[Bench], Read]:
+def reader(bench: Bench) -> Callable[[Bench], Read]:
     """What reads the engine's profiler."""
     runtime = bench.job.runtime
     found = _READERS.get(runtime)

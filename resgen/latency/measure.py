@@ -1,0 +1,204 @@
+"""Times of the kernels of whole networks, where caches and layouts are as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from resgen._version import __version__
+from resgen.artifact.folder import MODEL
+from resgen.artifact.measured import PROBE, Prepared
+from resgen.attribution.graph_names import names_of_graph
+from resgen.document.files import digest, plain
+from resgen.errors import ResgenError
+from resgen.files.aside import temporary_folder
+from resgen.graph.ir import Graph
+from resgen.graph.passes.inference import for_inference
+from resgen.latency.kernels import Kernel, Run, runs
+from resgen.latency.table import (
+    TABLE,
+    Conditions,
+    Network,
+    Record,
+    Table,
+    held_out,
+)
+from resgen.machine.process import Failure, Process
+from resgen.profiling import worker
+from resgen.profiling.bench import Bench, Job
+from resgen.profiling.explain import reader
+from resgen.profiling.sampling import Limits, sample
+from resgen.records.latency import OperatorTime, Subject
+from resgen.runtime.engines import find
+
+#: Of a network as a whole, beside which its kernels are timed: half a second of it, and
+#: of slow ones a few runs.
+LIMITS: Final = Limits(
+    seconds=1.5, warm_up=1.0, half_width=0.005, least=8, least_seconds=0.3
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One run: seconds of the whole, those of its kernels, and what was unsteady."""
+
+    seconds: float
+    operators: tuple[OperatorTime, ...]
+    notes: tuple[str, ...]
+
+
+class Worker(worker.Worker):
+    """What can be asked of a process that times kernels."""
+
+    def look(self, job: Job) -> Looked:
+        """Time the job's network, and what runs in it."""
+        from resgen import machine
+
+        self._job = job
+        bench = Bench(job)
+        states: list[dict[str, Any]] = []
+        taken = sample(
+            bench.timed().call,
+            job.limits,
+            warm=lambda: states.append(machine.snapshot(job.device)),
+        )
+        after = machine.snapshot(job.device)
+        operators, _, _ = reader(bench)(bench)
+        notes = machine.unsteady(states[0], after, taken.samples)
+        return Looked(median(taken.samples.seconds), operators, notes)
+
+
+@contextmanager
+def written(graph: Graph, takes: Collection[str] = ()) -> Iterator[Prepared]:
+    """A network with numbers that keep values finite, as a file for an engine."""
+    from resgen.lower.onnx import write
+    from resgen.proof.probe import draw
+
+    graph = graph.inference
+    weights, of_file = draw(graph, 0), for_inference(graph)
+    with temporary_folder() as folder:
+        others = {}
+        model = Path(folder, MODEL)
+        write(of_file, weights, model)
+        if "litert" in takes:
+            from resgen.lower.litert.write import FILE, derive, stored
+
+            others["litert"] = Path(folder, FILE)
+            with others["litert"].open("wb") as file:
+                stands, half = stored(graph, of_file, None)
+                file.writelines(derive(stands, half=half).pieces(weights))
+        yield Prepared(
+            Subject(
+                graph.name, "spec", None, graph.inputs[0].type.shape, weights=PROBE
+            ),
+            "fp32",
+            model=model,
+            others=others,
+            names=names_of_graph(of_file),
+        )
+
+
+class Recorder:
+    """Times networks, and keeps a table of them in a file.
+
+    A table that is there already is gone on with: what it holds is not timed again, and
+    other conditions are a :class:`ResgenError`. What a run gave is in the file at once.
+    """
+
+    def __init__(self, path: Path, conditions: Conditions) -> None:
+        self.path = path
+        self._conditions = conditions
+        before = TABLE.load(path) if path.exists() else None
+        if before is not None and before.conditions != conditions:
+            raise ResgenError(
+                f"{path} holds times of {before.conditions}, not of {conditions}",
+                hint="name another file",
+            )
+        there = () if before is None else before.kernels
+        self._kernels = {kernel: at for at, kernel in enumerate(there)}
+        self._networks = [] if before is None else [*before.networks]
+        self._known = {network.sha256 for network in self._networks}
+
+    def time(self, graph: Graph) -> Network | Failure | None:
+        """Time a network and note it; None where it is in the table."""
+        ran = runs(graph)
+        sha256 = digest({"kernels": plain([run.kernel for run in ran])})
+        if sha256 in self._known:
+            return None
+        found = looked(graph, self._conditions)
+        if isinstance(found, Failure):
+            return found
+        spent = charged(graph, ran, found)
+        places = (self._place(run.kernel) for run in ran)
+        network = Network(
+            graph.name,
+            sha256,
+            found.seconds,
+            tuple(zip(places, spent, strict=True)),
+            found.notes,
+        )
+        self._known.add(sha256)
+        self._networks.append(network)
+        self._write(())
+        return network
+
+    def done(self) -> Table:
+        """The whole table, with how well it predicts what it has not seen."""
+        told = held_out(tuple(self._kernels), self._networks)
+        return Table(self._write(told))
+
+    def _place(self, kernel: Kernel) -> int:
+        return self._kernels.setdefault(kernel, len(self._kernels))
+
+    def _write(self, told: tuple[float, ...]) -> Record:
+        record = Record(
+            self._conditions,
+            tuple(self._kernels),
+            tuple(self._networks),
+            told,
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            __version__,
+        )
+        TABLE.save(record, self.path)
+        return record
+
+
+def looked(graph: Graph, conditions: Conditions) -> Looked | Failure:
+    """A network timed under these conditions, in a process of its own."""
+    takes = find(conditions.runtime).takes
+    with written(graph, {takes}) as prepared, Process(Worker) as process:
+        job = Job(
+            prepared,
+            conditions.runtime,
+            device=conditions.device,
+            threads=conditions.threads,
+            batch=conditions.batch,
+            limits=LIMITS,
+            breakdown=False,
+        )
+        found: Looked | Failure = process.ask("look", job)
+        return found
+
+
+def charged(graph: Graph, ran: Sequence[Run], found: Looked) -> list[float]:
+    """The times of an engine's kernels, given to the kernels of the graph.
+
+    What computes several is given to the one with most multiply-adds, and what only
+    changes a layout to the one that made the tensor.
+    """
+    names = names_of_graph(for_inference(graph.inference))
+    place = {node.name: at for at, run in enumerate(ran) for node in run.nodes}
+    spent = [0.0] * len(ran)
+    for operator in found.operators:
+        given = operator.nodes or (operator.name,)
+        works = [work for name in given for work, _ in names.find(name)]
+        at = {place[work.name] for work in works if work.name in place}
+        if at:
+            first = max(at, key=lambda index: (ran[index].kernel.macs, index))
+            spent[first] += operator.seconds
+    return spent

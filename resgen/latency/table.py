@@ -1,0 +1,301 @@
+"""A table of kernels that were timed on one machine, and what it says of a network."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+
+from resgen.document.files import Format
+from resgen.graph.ir import Graph
+from resgen.graph.parts import parts
+from resgen.latency.kernels import Kernel, Run, runs
+from resgen.latency.regression import Numbers, Regression
+from resgen.records.latency import Interval
+from resgen.words.numbers import share
+
+#: Parts that networks are dealt into: each is predicted from the others.
+FOLDS: Final = 5
+#: Of the intervals of predictions.
+CONFIDENCE: Final = 0.95
+#: Networks that are needed before anything is said of how well others are predicted.
+LEAST: Final = 10
+#: Rounds of the robust fit of whole networks, and what counts as no error in it.
+ROUNDS: Final = 10
+CLOSE: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What times hold for: those of other conditions are never mixed with them."""
+
+    runtime: str
+    version: str | None
+    device: str
+    processor: str
+    threads: int
+    batch: int
+    precision: str = "fp32"
+
+    def __str__(self) -> str:
+        threads = f", {self.threads} threads" if self.threads > 1 else ", 1 thread"
+        return (
+            f"{self.runtime} {self.version or ''} on {self.processor}"
+            f"{threads if self.device == 'cpu' else ''}, batch {self.batch}, "
+            f"{self.precision}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network that was timed: ``seconds`` as a whole, without a profiler.
+
+    ``kernels`` are pairs of a kernel's place in the table and its seconds under the
+    engine's profiler, in the order in which they ran. ``notes`` say what was unsteady.
+    """
+
+    name: str
+    sha256: str
+    seconds: float
+    kernels: tuple[tuple[int, float], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The document of a table; ``format`` grows as older readers would misunderstand.
+
+    ``held_out`` is, of each network in order, the logarithm of its time as the others
+    predict it over the time that it took.
+    """
+
+    conditions: Conditions
+    kernels: tuple[Kernel, ...]
+    networks: tuple[Network, ...]
+    held_out: tuple[float, ...]
+    created: str  # ISO 8601, UTC
+    resgen: str
+    format: int = 1
+
+
+TABLE: Final = Format(
+    mark="resgen_latency_table",
+    version=1,
+    kind=Record,
+    name="latency table",
+    title="A table of latencies of resgen's",
+    made_by="resgen measure blocks",
+    hint="`resgen measure blocks -o table.json` makes one",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """What a section or block of a network is predicted to take, in seconds."""
+
+    path: str
+    kind: str  # "section" or "block"
+    label: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a network is predicted to take, in seconds a batch.
+
+    ``interval`` held for 95 % of the networks of the table, each predicted from the
+    others; None where these are too few. ``measured`` is the share of the time that
+    kernels take which were measured as they are, ``unknown`` the kinds of kernel of
+    which none was: for these the interval tells nothing.
+    """
+
+    conditions: Conditions
+    seconds: float
+    interval: Interval | None
+    parts: tuple[Charged, ...]
+    measured: float
+    unknown: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``--json`` has it."""
+        from resgen.document.files import plain
+
+        found: dict[str, Any] = plain(self)
+        return found
+
+    def __str__(self) -> str:
+        within = ""
+        if self.interval is not None:
+            low, high = (1e3 * end for end in self.interval)
+            within = f" ({low:.2f} to {high:.2f} ms in 95 % of cases)"
+        return f"{1e3 * self.seconds:.2f} ms{within}"
+
+
+class Table:
+    """Predicts networks under the conditions of a record."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.conditions = record.conditions
+
+    @cached_property
+    def _times(self) -> dict[Kernel, float]:
+        return _medians(self.record.kernels, self.record.networks)
+
+    @cached_property
+    def _regression(self) -> Regression:
+        return Regression(self._times)
+
+    @cached_property
+    def _overhead(self) -> tuple[float, float]:
+        return _overhead(self.record.networks)
+
+    @cached_property
+    def within(self) -> Interval | None:
+        """By what the time of a network may be off, as factors of the prediction."""
+        told = np.array(self.record.held_out)
+        if len(told) < LEAST:
+            return None
+        widest = float(np.quantile(np.abs(told), CONFIDENCE))
+        return float(np.exp(-widest)), float(np.exp(widest))
+
+    def close(self, off: float = 0.1) -> float | None:
+        """The share of networks that the others predict within so much."""
+        told = np.exp(self.record.held_out)
+        if len(told) < LEAST:
+            return None
+        return float(np.mean(np.abs(told - 1) <= off))
+
+    def seconds_of(self, kernels: Sequence[Kernel]) -> list[float]:
+        """What each takes within a network."""
+        known = self._times
+        rest = self._regression.seconds(k for k in kernels if k not in known)
+        factor, each = self._overhead
+        return [
+            factor * (known[kernel] if kernel in known else rest[kernel]) + each
+            for kernel in kernels
+        ]
+
+    def seconds(self, graph: Graph) -> float:
+        """What a network takes."""
+        return sum(self.seconds_of([run.kernel for run in runs(graph)]))
+
+    def predict(self, graph: Graph) -> Prediction:
+        """What a network takes and where, with an interval."""
+        ran = runs(graph)
+        spent = self.seconds_of([run.kernel for run in ran])
+        total = sum(spent)
+        met = sum(
+            s for s, run in zip(spent, ran, strict=True) if run.kernel in self._times
+        )
+        kinds = dict.fromkeys(run.kernel.kind for run in ran)
+        within = self.within
+        return Prediction(
+            self.conditions,
+            total,
+            within and (within[0] * total, within[1] * total),
+            tuple(_charged(graph, ran, spent)),
+            met / total if total else 0.0,
+            tuple(kind for kind in kinds if not self._regression.knows(kind)),
+        )
+
+    def lines(self) -> Iterator[str]:
+        """What the table holds, and how well it predicts."""
+        record = self.record
+        yield str(self.conditions)
+        yield (f"{len(record.kernels)} kernels of {len(record.networks)} networks")
+        close = self.close()
+        if close is None:
+            yield f"fewer than {LEAST} networks tell nothing of how well others fit"
+        else:
+            yield (
+                f"of these networks, each predicted from the others, "
+                f"{share(close, 1, 0)} were within 10 %"
+            )
+        busy = sum(bool(network.notes) for network in record.networks)
+        if busy:
+            yield f"the machine was unsteady while {busy} of them were timed"
+
+
+def load(path: str | Path) -> Table:
+    """The table in a file; a ResgenError says what is wrong with it."""
+    return Table(TABLE.load(Path(path)))
+
+
+def held_out(
+    kernels: Sequence[Kernel], networks: Sequence[Network]
+) -> tuple[float, ...]:
+    """Of each network the logarithm of its predicted time over the one it took.
+
+    It is predicted from the networks of other folds; networks of the same kernels (one
+    at two depths, say) may lie in different folds, as they may for a user.
+    """
+    if len(networks) < LEAST:
+        return ()
+    order = np.random.default_rng(0).permutation(len(networks))
+    found = np.zeros(len(networks))
+    for fold in range(FOLDS):
+        apart = set(order[fold::FOLDS].tolist())
+        others = [n for at, n in enumerate(networks) if at not in apart]
+        table = Table(Record(_NOWHERE, tuple(kernels), tuple(others), (), "", ""))
+        for at in apart:
+            asked = [kernels[place] for place, _ in networks[at].kernels]
+            told = sum(table.seconds_of(asked))
+            found[at] = np.log(told / networks[at].seconds)
+    return tuple(found.tolist())
+
+
+_NOWHERE: Final = Conditions("", None, "", "", 1, 1)
+
+
+def _medians(
+    kernels: Sequence[Kernel], networks: Sequence[Network]
+) -> dict[Kernel, float]:
+    """Of each kernel the median over all places where it ran."""
+    found: defaultdict[int, list[float]] = defaultdict(list)
+    for network in networks:
+        for place, seconds in network.kernels:
+            found[place].append(seconds)
+    return {kernels[place]: median(each) for place, each in found.items()}
+
+
+def _overhead(networks: Sequence[Network]) -> tuple[float, float]:
+    """What a whole network takes: so many times its kernels, and so much for each.
+
+    Least absolute relative deviations, by reweighted least squares.
+    """
+    sums = np.array([
+        (sum(s for _, s in n.kernels) / n.seconds, len(n.kernels) / n.seconds)
+        for n in networks
+    ])  # fmt: skip
+    weights: Numbers = np.ones(len(sums))
+    factor = each = 0.0
+    for _ in range(ROUNDS):
+        scaled = sums * weights[:, None]
+        (factor, each), *_ = np.linalg.lstsq(scaled, weights, rcond=None)
+        if factor <= 0 or each < 0:  # too few to tell one from the other
+            factor, each = 1 / float(np.median(sums[:, 0])), 0.0
+        off = np.abs(sums @ np.array([factor, each]) - 1)
+        weights = 1 / np.sqrt(np.maximum(off, CLOSE))
+    return float(factor), float(each)
+
+
+def _charged(
+    graph: Graph, ran: Sequence[Run], spent: Sequence[float]
+) -> Iterator[Charged]:
+    sums: defaultdict[tuple[str, int | None], float] = defaultdict(float)
+    for run, seconds in zip(ran, spent, strict=True):
+        origin = run.nodes[0].origin
+        section = graph.sections[origin.section].name
+        sums[section, None] += seconds
+        if origin.block is not None:
+            sums[section, origin.block] += seconds
+    for part in parts(graph):
+        seconds = sums[part.section.name, part.block]
+        yield Charged(part.name, part.kind, part.label, seconds)

@@ -1,0 +1,51 @@
+"""Kernels timed for real, of networks that take no time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import resgen
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.latency.measure import Recorder
+from resgen.latency.table import Conditions, Network, load
+
+HERE = Conditions("onnxruntime", "1.30", "cpu", "a processor", 1, 1)
+
+
+@pytest.fixture
+def graph() -> Graph:
+    return resgen.expand(resgen.load("resnet20_cifar", ["/input=[3,16,16]"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnxruntime", "litert"])
+def test_a_network_is_timed_once_and_its_table_gone_on_with(
+    graph: Graph, tmp_path: Path, runtime: str
+) -> None:
+    path, here = tmp_path / "table.json", replace(HERE, runtime=runtime)
+    found = Recorder(path, here).time(graph)
+    assert isinstance(found, Network)
+    assert found.seconds > 0
+    kernels = load(path).record.kernels
+    spent = {kernels[at]: seconds for at, seconds in found.kernels}
+    # Whatever the engine fused, each convolution has its time.
+    assert min(spent[kernel] for kernel in spent if kernel.kind == "conv") > 0
+    again = Recorder(path, here)
+    assert again.time(graph) is None
+    assert len(again.done().record.networks) == 1
+
+
+def test_times_of_other_conditions_are_not_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    Recorder(path, HERE).done()
+    with pytest.raises(ResgenError, match=r"1 thread, .* not of .* 2 threads"):
+        Recorder(path, replace(HERE, threads=2))
+
+
+def test_conditions_are_words() -> None:
+    told = str(Conditions("litert", "2.3", "cpu", "a processor", 2, 8))
+    assert told == "litert 2.3 on a processor, 2 threads, batch 8, fp32"

@@ -1,0 +1,131 @@
+"""What a table says of networks that nobody timed: against a machine of our own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import resgen
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.latency.kernels import Kernel, runs
+from resgen.latency.table import (
+    LEAST,
+    TABLE,
+    Conditions,
+    Network,
+    Record,
+    Table,
+    held_out,
+    load,
+)
+
+HERE = Conditions("onnxruntime", "1.30", "cpu", "a processor", 1, 1)
+WIDTHS = (16, 20, 24, 32, 36, 40, 48, 64, 72, 80, 96, 100)
+
+
+def truth(kernel: Kernel) -> float:
+    """A machine of 40 GMACs a second and 10 GB/s, whose channels come in eights."""
+    inner = kernel.channels // kernel.groups
+    wasted = -(-inner // 8) * 8 / inner
+    moved = 4 * (kernel.reads + kernel.writes + kernel.weights)
+    return 2e-6 + kernel.macs * wasted / 40e9 + moved / 10e9
+
+
+def network(width: int, size: int) -> Graph:
+    changes = [f"/stages/{at}/width={width * 2**at}" for at in range(3)]
+    spec = resgen.load("resnet20_cifar", [*changes, f"/input=[3,{size},{size}]"])
+    return resgen.expand(spec)
+
+
+def table(graphs: list[Graph]) -> Record:
+    generator = np.random.default_rng(0)
+    places: dict[Kernel, int] = {}
+    networks = []
+    for graph in graphs:
+        kernels = [run.kernel for run in runs(graph)]
+        times = [truth(k) * generator.uniform(0.97, 1.03) for k in kernels]
+        ran = [
+            (places.setdefault(kernel, len(places)), seconds)
+            for kernel, seconds in zip(kernels, times, strict=True)
+        ]
+        whole = sum(map(truth, kernels)) * 1.05
+        networks.append(Network(graph.name, "", whole, tuple(ran)))
+    told = held_out(tuple(places), networks)
+    return Record(HERE, tuple(places), tuple(networks), told, "", "")
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return table([network(width, size) for width in WIDTHS for size in (24, 32, 48)])
+
+
+def test_a_network_of_other_widths_is_predicted_with_its_parts(record: Record) -> None:
+    whole = Table(record)
+    for width, size in ((28, 32), (52, 40), (88, 28)):
+        graph = network(width, size)
+        found = whole.predict(graph)
+        took = 1.05 * sum(truth(run.kernel) for run in runs(graph))
+        assert found.interval is not None
+        assert found.seconds == pytest.approx(took, rel=0.1)
+        assert found.interval[0] < found.seconds < found.interval[1]
+        assert found.measured < 0.5
+        assert found.unknown == ()
+        sections = [part for part in found.parts if part.kind == "section"]
+        assert sum(part.seconds for part in sections) == pytest.approx(found.seconds)
+        layer1 = [p for p in found.parts if p.path.startswith("layer1.")]
+        assert sum(p.seconds for p in layer1) == pytest.approx(sections[1].seconds)
+
+
+def test_what_was_timed_is_told_as_it_was(record: Record) -> None:
+    graph = network(16, 32)
+    found = Table(record).predict(graph)
+    took = 1.05 * sum(truth(run.kernel) for run in runs(graph))
+    assert found.seconds == pytest.approx(took, rel=0.03)
+    assert found.measured == pytest.approx(1.0)
+
+
+def test_how_well_it_predicts_is_what_it_did_for_networks_left_out(
+    record: Record,
+) -> None:
+    whole = Table(record)
+    assert len(record.held_out) == len(record.networks)
+    close = whole.close()
+    assert close is not None
+    assert close > 0.9
+    # A machine that does as it likes is not promised to be predicted.
+    generator = np.random.default_rng(1)
+    wild = [
+        replace(n, seconds=n.seconds * float(np.exp(generator.normal(0, 0.5))))
+        for n in record.networks
+    ]
+    told = held_out(record.kernels, wild)
+    worse = Table(replace(record, networks=tuple(wild), held_out=told))
+    assert worse.close() < 0.5  # type: ignore[operator]
+    assert worse.within[1] > 1.5  # type: ignore[index]
+
+
+def test_few_networks_promise_nothing(record: Record) -> None:
+    few = replace(record, networks=record.networks[: LEAST - 1], held_out=())
+    found = Table(few).predict(network(28, 32))
+    assert found.interval is None
+
+
+def test_kernels_of_other_kinds_are_named(record: Record) -> None:
+    graph = resgen.expand(resgen.load("mobilenetv2_050"))
+    found = Table(record).predict(graph)
+    assert "conv depthwise" in found.unknown
+
+
+def test_a_table_is_a_file(record: Record, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    TABLE.save(record, path)
+    again = load(path)
+    graph = network(28, 32)
+    assert again.predict(graph) == Table(record).predict(graph)
+    path.write_text('{"resgen_latency_table": 1}')
+    with pytest.raises(ResgenError, match="table"):
+        load(path)
