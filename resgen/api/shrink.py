@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +14,19 @@ from resgen.api.asked.shrink import Shrinking
 from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.artifact.described import DescribedFolder
 from resgen.artifact.manifest import FRESH
-from resgen.artifact.shrunk import RECORD, Record, write_shrunk
+from resgen.artifact.shrunk import RECORD, Accuracy, Record, Right, write_shrunk
 from resgen.artifact.source import Source, from_spec
+from resgen.diagnosis.data.dataset import Batch
+from resgen.diagnosis.data.learned import BATCH, Known, known
 from resgen.errors import did_you_mean
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.options.kinds import argument
 from resgen.pictures.configuration import members
+from resgen.proof.accuracy import wilson
 from resgen.recovery.imported import Imported, imported
+from resgen.runtime.torch import load_torch
 from resgen.shrinking.choose import (
     Choice,
     Importance,
@@ -30,11 +34,13 @@ from resgen.shrinking.choose import (
     choose,
     magnitude,
     norm_scale,
+    per_cost,
     scales_of,
 )
 from resgen.shrinking.cut import Size, cut, size_without, stayed
 from resgen.shrinking.groups import Group, groups
 from resgen.shrinking.labels import Labelled, labelled
+from resgen.shrinking.seen import settled, taylor, told
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count, share
@@ -46,6 +52,8 @@ _MEASURES: Final[Mapping[str, Importance]] = {
     "norm": norm_scale,
     "random": chance,
 }
+#: Inputs that channels are compared by and norms settle on, and how many run at once.
+SEEN: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +142,15 @@ def run(
         f"{count(len(free), 'group')} of channels that go together, "
         f"{sum(each.classes.size for each in free):,} choices",
     )
-    if asked.importance == "norm":
+    if asked.measure == "norm":
         without = sum(not scales_of(found, group) for group in free)
         if without:
             said = f"{without} of them without a norm: by the size of their weights"
             progress.say("groups", said)
-    choice = _chosen(found, free, before, given, asked)
+    data = _data(asked, found.graph, given)
+    if data is not None:
+        progress.say("data", _data_line(data))
+    choice = _chosen(found, free, before, given, asked, data)
     made = imported(
         cut(found, given.weights, choice.gone).called(asked.name or spec.name),
         stated=lambda made: _stated(made, given.spec),
@@ -149,15 +160,23 @@ def run(
         ours: made.flat.sources[theirs][0] for ours, theirs in made.parameters.items()
     }
     proven = _proven(found, choice, made, names, progress) if asked.verify else None
+    accuracy = None
+    if data is not None:
+        inputs = (batch.images for batch in _batches(data))
+        made = replace(made, weights=settled(made.graph, made.weights, inputs))
+        accuracy = _accuracy(data, (found.graph, given.weights), made)
+        for line in accuracy.lines():
+            progress.say("accuracy", line)
     folder = write_shrunk(
         made,
         asked.out or Path("shrunk", folder_name(made.spec.name)),
         source=spec.name,
         before=before,
         after=choice.size,
-        importance=asked.importance,
+        importance=asked.measure,
         kept=_kept(found, choice, names),
         names=names,
+        accuracy=accuracy,
         proven=proven,
         force=asked.force,
     )
@@ -189,25 +208,84 @@ def _free(found: Labelled, asked: Shrinking) -> tuple[Group, ...]:
     )
 
 
+def _data(asked: Shrinking, graph: Graph, given: Source) -> Known | None:
+    """What the network is to work on, if that is said."""
+    if asked.data is None:
+        return None
+    load_torch("nothing can be known of the network on data")
+    return known(
+        asked.data,
+        graph,
+        given.spec,
+        lambda batches, output: told(graph, given.weights, batches, output),
+    )
+
+
+def _data_line(data: Known) -> str:
+    about = data.dataset.about
+    whose = "" if data.labelled else ", by what the whole network says of each"
+    line = (
+        f"{about.origin}: {about.count - about.held_back:,} to shrink it by, "
+        f"{about.held_back:,} to judge it by{whose}"
+    )
+    return "\n".join([line, *about.notes])
+
+
+def _batches(data: Known) -> Iterator[Batch]:
+    """Some of what is not held back."""
+    dataset = data.dataset
+    size = min(BATCH, len(dataset.trained_on))
+    for step in range(min(SEEN, len(dataset.trained_on)) // size):
+        yield dataset.batch(step, size)
+
+
 def _chosen(
     found: Labelled,
     free: tuple[Group, ...],
     before: Size,
     given: Source,
     asked: Shrinking,
+    data: Known | None,
 ) -> Choice:
     """What goes, by what is asked."""
-    score = _MEASURES[asked.importance]
-    macs, params = (
-        there if most is None else most.of(there)
+    bounds = [
+        (None if most is None else most.of(there))
         for most, there in zip(asked.budget, (before.macs, before.params), strict=True)
-    )
+    ]
+
+    def shares(size: Size) -> list[float]:
+        """How much of each bound a network takes up."""
+        pairs = zip((size.macs, size.params), bounds, strict=True)
+        return [there / most for there, most in pairs if most is not None]
+
+    if asked.measure == "taylor" and data is not None:
+        output = data.dataset.scores.name
+        lost = taylor(found, free, given.weights, _batches(data), output)
+        scores = per_cost(found, free, lost, lambda size: sum(shares(size)))
+    else:
+        score = _MEASURES[asked.measure]
+        scores = [score(found, group, given.weights) for group in free]
     return choose(
-        found,
-        free,
-        [score(found, group, given.weights) for group in free],
-        lambda size: size.macs <= macs and size.params <= params,
-        step=asked.round,
+        found, free, scores, lambda size: max(shares(size)) <= 1, step=asked.round
+    )
+
+
+def _accuracy(data: Known, whole: tuple[Graph, Weights], made: Imported) -> Accuracy:
+    """How both networks do on what was held back."""
+    from resgen.diagnosis.training.learner import evaluate
+    from resgen.lower.torch import to_torch
+
+    def right(graph: Graph, weights: Weights) -> Right:
+        seen = evaluate(to_torch(graph, weights), data.dataset, BATCH, 0)
+        return Right(seen.correct, wilson(seen.correct, seen.count))
+
+    about = data.dataset.about
+    return Accuracy(
+        data=about.origin,
+        inputs=about.held_back,
+        labels="data" if data.labelled else "network",
+        before=right(*whole),
+        after=right(made.graph, made.weights),
     )
 
 

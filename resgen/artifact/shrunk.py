@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from resgen.artifact.described import (
     FORMAT,
@@ -17,6 +17,41 @@ from resgen.document.files import Format
 from resgen.files.names import MARKS, SHRINK
 from resgen.recovery.imported import Imported
 from resgen.shrinking.cut import Size
+from resgen.words.numbers import share, share_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """How many inputs are told right, and the 95 % interval of their share."""
+
+    count: int
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """How many of ``inputs`` that were held back are told right.
+
+    ``labels`` are the data's, or what the whole network tells of them where the data
+    have none: then it is how often both agree. ``before`` is the whole network,
+    ``after`` what is left of it.
+    """
+
+    data: str
+    inputs: int
+    labels: Literal["data", "network"]
+    before: Right
+    after: Right
+
+    def lines(self) -> Iterator[str]:
+        """What is told of it."""
+        what = "right" if self.labels == "data" else "as the whole network"
+        for name, right in (("the whole", self.before), ("what is left", self.after)):
+            if self.labels == "data" or right is not self.before:
+                yield (
+                    f"{name}: {share(right.count, self.inputs)} {what} "
+                    f"({share_interval(*right.interval)})"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +61,8 @@ class Record(Described):
     ``before`` and ``after`` are what it cost and costs. ``importance`` is what channels
     were compared by. ``kept`` has for each parameter that lost some, by its name in the
     spec, the positions that stayed along each of its axes, or null where all did.
-    ``names`` has for each parameter what the whole network calls it.
+    ``names`` has for each parameter what the whole network calls it. ``accuracy`` is
+    null without data.
     """
 
     before: Size
@@ -34,6 +70,7 @@ class Record(Described):
     importance: str
     kept: Mapping[str, tuple[tuple[int, ...] | None, ...]]
     names: Mapping[str, str]
+    accuracy: Accuracy | None = None
 
 
 RECORD: Final = Format(
@@ -52,28 +89,14 @@ def write_shrunk(
     out: Path,
     *,
     source: str,
-    before: Size,
-    after: Size,
-    importance: str,
-    kept: Mapping[str, tuple[tuple[int, ...] | None, ...]],
-    names: Mapping[str, str],
     proven: Mapping[str, Any] | None = None,
     force: bool = False,
+    **told: Any,
 ) -> DescribedFolder[Record]:
-    """Write the folder of a smaller network; ``source`` is what it was made of."""
+    """Write the folder of a smaller network; ``source`` is what it was made of.
+
+    ``told`` are the fields that only a :class:`Record` has.
+    """
     return write_described(
-        found,
-        out,
-        SHRINK,
-        RECORD,
-        {
-            "before": before,
-            "after": after,
-            "importance": importance,
-            "kept": kept,
-            "names": names,
-        },
-        source=source,
-        proven=proven,
-        force=force,
+        found, out, SHRINK, RECORD, told, source=source, proven=proven, force=force
     )

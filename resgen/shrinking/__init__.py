@@ -3,8 +3,8 @@
 :mod:`~resgen.shrinking.labels` runs a graph on labels of its channels, so that what has
 one label lives or dies together; :mod:`~resgen.shrinking.groups` gathers them;
 :mod:`~resgen.shrinking.cut` takes some away, of the graph and of its weights;
-:mod:`~resgen.shrinking.choose` says which.
+:mod:`~resgen.shrinking.choose` says which, :mod:`~resgen.shrinking.seen` by data.
 """
 
 #: What channels can be compared by.
-IMPORTANCE = ("magnitude", "norm", "random")
+IMPORTANCE = ("magnitude", "norm", "taylor", "random")

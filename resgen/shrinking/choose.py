@@ -36,19 +36,26 @@ def magnitude(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Sc
     """
     parts = []
     for name, axis in group.axes:
-        array, labels = weights[name], found.axes[name, axis]
+        array = weights[name]
         if array.ndim < 2 and not name.endswith(".weight"):
             continue
-        others = tuple(each for each in range(array.ndim) if each != axis)
-        squares = np.square(array, dtype=np.float64).sum(others)
-        each = np.bincount(
-            np.searchsorted(group.classes, labels).clip(max=group.classes.size - 1),
-            np.where(np.isin(labels, group.classes), squares, 0.0),
-            group.classes.size,
-        )
+        squares = np.square(array, dtype=np.float64)
+        each = by_class(found, group, (name, axis), squares)
         if each.any():
             parts.append(each / each.mean())
     return np.mean(parts, axis=0) if parts else np.ones(group.classes.size)
+
+
+def by_class(
+    found: Labelled, group: Group, at: tuple[str, int], numbers: Array
+) -> Scores:
+    """The sum of a parameter's numbers over what lies at each class of a group."""
+    labels = found.axes[at]
+    others = tuple(each for each in range(numbers.ndim) if each != at[1])
+    places = np.searchsorted(group.classes, labels).clip(max=group.classes.size - 1)
+    own = np.isin(labels, group.classes)
+    each = np.where(own, numbers.sum(others, dtype=np.float64), 0.0)
+    return np.bincount(places, each, group.classes.size).astype(np.float64)
 
 
 def norm_scale(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
@@ -73,6 +80,24 @@ def scales_of(found: Labelled, group: Group) -> tuple[tuple[str, int], ...]:
 def chance(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
     """Scores that mean nothing, which tell what the others are worth."""
     return np.random.default_rng(int(group.classes[0])).random(group.classes.size)
+
+
+def per_cost(
+    found: Labelled,
+    groups: Sequence[Group],
+    scores: Sequence[Scores],
+    cost: Callable[[Size], float],
+) -> list[Scores]:
+    """Scores that are losses, by what the channels cost: the greedy knapsack.
+
+    ``cost`` is that of a network; a class costs what it is less without the first of
+    its group.
+    """
+    whole = cost(size_without(found, np.empty(0, np.int64)))
+    return [
+        each / max(whole - cost(size_without(found, group.classes[:1])), 1e-12)
+        for group, each in zip(groups, scores, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

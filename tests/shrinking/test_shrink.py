@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from digits import SPEC, digits
 from torch import nn
 from torch_pruning_groups import groups as groups_of_torch_pruning
 
@@ -196,9 +197,59 @@ def test_a_part_that_is_kept_stays_with_all_that_goes_with_it(tmp_path: Path) ->
     assert widths["layer1.0.conv1"] < 32
 
 
+@pytest.mark.slow
+def test_what_the_loss_says_is_worth_more_than_chance(tmp_path: Path) -> None:
+    learned = digits()
+    shrunk = {
+        importance: resgen.shrink(
+            SPEC,
+            tmp_path / str(importance),
+            state_dict=learned.weights,
+            data="digits",
+            importance=importance,
+            macs=0.5,
+            round=4,
+        ).folder.record
+        for importance in (None, "random")
+    }
+    record = shrunk[None]
+    assert record.importance == "taylor"
+    assert record.accuracy is not None
+    accuracy = record.accuracy
+    assert accuracy.labels == "data"
+    # The 9 of 10 that the network tells right, most of which were learned from.
+    assert accuracy.before.count > 0.9 * accuracy.inputs
+    low, high = accuracy.after.interval
+    assert low < accuracy.after.count / accuracy.inputs < high
+    assert shrunk["random"].accuracy is not None
+    assert low > shrunk["random"].accuracy.after.interval[1]
+
+
+@pytest.mark.slow
+def test_without_labels_the_whole_network_says_what_is_right(tmp_path: Path) -> None:
+    learned = digits()
+    np.savez(tmp_path / "x.npz", x=learned.images[:400])
+    made = resgen.shrink(
+        SPEC,
+        tmp_path / "a",
+        state_dict=learned.weights,
+        data=str(tmp_path / "x.npz"),
+        macs=0.8,
+    )
+    accuracy = made.folder.record.accuracy
+    assert accuracy is not None
+    assert accuracy.labels == "network"
+    assert accuracy.before.count == accuracy.inputs == 80
+    assert 40 < accuracy.after.count < 80
+    assert made.folder.record.proven is not None
+    assert made.folder.record.proven["verdict"] == "equal"
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"importance": "taylor"}, "a matter of data"),
+        ({"data": "nothing.npz"}, "nothing.npz"),
         ({"macs": "0.001x"}, "cannot be made as small"),
         ({"macs": "2x"}, "at most the whole"),
         ({"macs": "fast"}, "no amount"),

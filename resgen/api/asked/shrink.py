@@ -68,12 +68,20 @@ class Shrinking(Making, Reading):
     params: Any = option(
         "--params", AMOUNT, 'Parameters that may be left: "0.5x", or "4M".'
     )
-    importance: str = option(
+    data: str | None = option(
+        "--data",
+        text("digits|FOLDER|FILE.npz"),
+        "What it works on: its channels are compared by it, its norms take their "
+        "statistics from it, and how much is told right is said. Without labels, the "
+        "whole network's answers are.",
+    )
+    importance: str | None = option(
         "--importance",
         choice(*IMPORTANCE),
         "What channels are compared by: the size of their weights, the scale of their "
-        "norms, or chance (to know what the others are worth).",
-        default="magnitude",
+        "norms, what the loss changes by without them, or chance (to know what the "
+        "others are worth).",
+        shown="taylor with data, else magnitude",
     )
     round: int = option(
         "--round",
@@ -98,6 +106,20 @@ class Shrinking(Making, Reading):
     force: bool = option(
         "--force", FLAG, "Keep what others put into the folder, and go on."
     )
+
+    def refuse(self) -> None:
+        """What the loss changes by is known on data only."""
+        super().refuse()
+        if self.importance == "taylor" and self.data is None:
+            raise self.refused(
+                "{importance} taylor is a matter of data",
+                hint="name some in {data}; magnitude needs none",
+            )
+
+    @property
+    def measure(self) -> str:
+        """What channels are compared by."""
+        return self.importance or ("taylor" if self.data else "magnitude")
 
     @property
     def budget(self) -> tuple[Amount | None, Amount | None]:

@@ -1,0 +1,108 @@
+"""What data say of a network: what its channels are worth, what its norms divide by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resgen.graph.ir import Graph
+from resgen.shrinking.choose import Scores, by_class
+from resgen.shrinking.groups import Group
+from resgen.shrinking.labels import Labelled
+from resgen.weights.evaluate import Array, Weights
+
+if TYPE_CHECKING:
+    import torch
+
+
+def taylor(
+    found: Labelled,
+    groups: Sequence[Group],
+    weights: Mapping[str, Array],
+    batches: Iterable[tuple[Array, Array]],
+    output: str,
+) -> list[Scores]:
+    """What the loss changes by without each class, to first order (Molchanov 2019).
+
+    To take a class away is to put zeros where a map reads it, so the change is the sum
+    of weight times gradient over these places. What is given is the root of its mean
+    square over ``batches``: inputs, and the classes that ``output`` should tell of
+    them. The network runs as in inference. A group that no map reads is worth all.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from resgen.lower.torch import to_torch
+
+    module = to_torch(found.graph, weights).eval()
+    read = {name for name, _ in found.reads}
+    learned = {n: p for n, p in module.named_parameters() if n in read}
+    places = [[at for at in group.axes if at in found.reads] for group in groups]
+    sums = [np.zeros(group.classes.size) for group in groups]
+    count = 0
+    for inputs, wanted in batches:
+        loss = cross_entropy(
+            _scores(module, inputs, output), torch.from_numpy(wanted), reduction="sum"
+        )
+        slopes = torch.autograd.grad(loss, list(learned.values()))
+        products = {
+            name: (parameter * slope).detach().double().numpy()
+            for (name, parameter), slope in zip(learned.items(), slopes, strict=True)
+        }
+        for group, reads, total in zip(groups, places, sums, strict=True):
+            changes = (by_class(found, group, at, products[at[0]]) for at in reads)
+            total += np.square(sum(changes, np.zeros(group.classes.size)))
+        count += len(inputs)
+    return [
+        np.sqrt(total) / count if reads else np.full(total.size, np.inf)
+        for reads, total in zip(places, sums, strict=True)
+    ]
+
+
+def settled(graph: Graph, weights: Weights, inputs: Iterable[Array]) -> Weights:
+    """The weights, with the statistics of batch norms as these batches have them.
+
+    What channels went from changes what the next norm is given; its averages of before
+    are then wrong, and with them all that follows (Li et al. 2020, EagleEye).
+    """
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    from resgen.lower.torch import to_torch
+    from resgen.weights.checkpoint import from_state_dict
+
+    # The module shares its numbers with the arrays, which others may have, too.
+    own = {name: array.copy() for name, array in weights.items()}
+    module = to_torch(graph, own).eval()
+    norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean of all batches
+        norm.train()
+    with torch.no_grad():
+        for batch in inputs:
+            module(torch.from_numpy(batch))
+    return from_state_dict(module.state_dict())
+
+
+def told(graph: Graph, weights: Weights, inputs: Iterable[Array], output: str) -> Array:
+    """The class that a network tells of each input."""
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    module = to_torch(graph, weights).eval()
+    with torch.no_grad():
+        each = [_scores(module, batch, output).argmax(1).numpy() for batch in inputs]
+    return np.concatenate(each)
+
+
+def _scores(module: torch.nn.Module, inputs: Array, output: str) -> torch.Tensor:
+    import torch
+
+    made = module(torch.from_numpy(inputs))
+    # A network that names its outputs returns them by name.
+    scores: torch.Tensor = made[output] if isinstance(made, Mapping) else made
+    return scores
