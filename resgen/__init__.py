@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from resgen.api.import_ import from_onnx, from_torch, import_
     from resgen.api.inspect import inspect
     from resgen.api.list import list  # noqa: A004 (the command's name)
+    from resgen.api.measure import measure
     from resgen.api.predict import predict
     from resgen.api.profile import profile
     from resgen.api.report import report
@@ -75,6 +76,7 @@ _HOMES = {
     "inspect": "resgen.api.inspect",
     "list": "resgen.api.list",
     "load": "resgen.expansion.network",
+    "measure": "resgen.api.measure",
     "predict": "resgen.api.predict",
     "profile": "resgen.api.profile",
     "renamed": "resgen.weights.checkpoint",
@@ -113,6 +115,7 @@ __all__ = [
     "inspect",
     "list",
     "load",
+    "measure",
     "predict",
     "profile",
     "renamed",

@@ -18,10 +18,11 @@ from resgen.graph import analysis
 from resgen.graph.analysis import Analysis, NodeCost
 from resgen.graph.cost import analyse, node_costs
 from resgen.graph.paths import Paths, paths
+from resgen.latency.table import Prediction, Table, load
 from resgen.options.kinds import argument
 from resgen.pictures.words import told
 from resgen.spec.model import Spec
-from resgen.words.numbers import in_unit, unit_of
+from resgen.words.numbers import in_unit, seconds, share, unit_of
 from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Variant:
     set: tuple[str, ...]
     analysis: Analysis | None
     problems: tuple[Problem, ...]
+    latency: Prediction | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As ``--json`` lists it."""
@@ -47,6 +49,8 @@ class Variant:
             if found is None
             else _document(found)
         )
+        if self.latency is not None:
+            told["latency"] = self.latency.to_dict()
         return {"set": list(self.set), **told}
 
 
@@ -54,8 +58,8 @@ class Variant:
 class Inspected(Shown):
     """A network, and what it costs.
 
-    ``operators`` and ``variants`` are there where they were asked for, ``warnings``
-    where the spec was read.
+    ``operators``, ``variants`` and ``latency`` are there where they were asked for,
+    ``warnings`` where the spec was read.
     """
 
     spec: Spec
@@ -65,6 +69,7 @@ class Inspected(Shown):
     warnings: tuple[Problem, ...]
     operators: tuple[NodeCost, ...]
     variants: tuple[Variant, ...]
+    latency: Prediction | None = None
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -96,6 +101,8 @@ class Inspected(Shown):
                 }
                 for each in self.operators
             ]
+        if self.latency is not None:
+            found["latency"] = self.latency.to_dict()
         if self.variants:
             found["variants"] = [variant.to_dict() for variant in self.variants]
         return found
@@ -109,6 +116,9 @@ class Inspected(Shown):
         if self.operators:
             yield ""
             yield from analysis.operators(self.operators, width)
+        if self.latency is not None:
+            yield ""
+            yield from _timed(self.latency, width)
         if self.variants:
             yield ""
             yield from _side_by_side(self.variants, width)
@@ -123,7 +133,7 @@ class Inspected(Shown):
         if not self.variants:
             return drawn
         head, *rows = _rows(self.variants)
-        left = len(head) - _COSTS
+        left = len(self.variants[0].set)
         return drawn + Table.words("side by side", head, rows, left).html()
 
 
@@ -146,6 +156,7 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
     asked = Inspecting.of(options)
     warnings: tuple[Problem, ...] = ()
     variants: tuple[Variant, ...] = ()
+    times = None if asked.latency is None else load(asked.latency)
     source = argument("source", SPEC, source)
     if isinstance(source, Spec):
         if asked.vary:
@@ -155,23 +166,36 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
         spec, graph = read_spec(source, asked)
     else:
         spec, graph, warnings = network(source, asked)
-        variants = tuple(_variants(source, asked))
+        variants = tuple(_variants(source, asked, times))
     if asked.diagram is not None:
         _draw(graph, asked.diagram)
     operators = tuple(node_costs(graph)) if asked.operators else ()
-    analysis, ways = analyse(graph), paths(graph)
-    return Inspected(spec, graph, analysis, ways, warnings, operators, variants)
+    return Inspected(
+        spec,
+        graph,
+        analyse(graph),
+        paths(graph),
+        warnings,
+        operators,
+        variants,
+        None if times is None else times.predict(graph),
+    )
 
 
-def _variants(source: Source, asked: Inspecting) -> Iterator[Variant]:
+def _variants(
+    source: Source, asked: Inspecting, times: Table | None
+) -> Iterator[Variant]:
     """All combinations of the values that are varied."""
     if not asked.vary:
         return
     each = ([f"{pointer}={v}" for v in values] for pointer, values in asked.vary)
     for changes in product(*each):
         found = examined(source, replace(asked, set=(*asked.set, *changes), vary=()))
-        analysis = None if found.graph is None else analyse(found.graph)
-        yield Variant(changes, analysis, found.problems)
+        if found.graph is None:
+            yield Variant(changes, None, found.problems)
+            continue
+        latency = None if times is None else times.predict(found.graph)
+        yield Variant(changes, analyse(found.graph), found.problems, latency)
 
 
 def _draw(graph: Graph, path: Path) -> None:
@@ -219,13 +243,26 @@ def _whole(found: Analysis) -> dict[str, Any]:
     }
 
 
-#: Columns of a variant's costs.
-_COSTS: Final = 4
+def _timed(found: Prediction, width: int) -> Iterator[str]:
+    """The predicted latency, whole and by section."""
+    yield fitted(f"latency {found}", width)
+    rows = [("", "", "latency", "share")]
+    for part in found.parts:
+        if part.kind == "section":
+            of_all = share(part.seconds, found.seconds)
+            rows.append((part.path, part.label, seconds(part.seconds), of_all))
+    for number, line in enumerate(table(rows, left=2)):
+        cut = fitted(line, width)
+        yield style(cut, dim=True) if number == 0 else cut
+    yield from wrap(f"predicted for {found.conditions}", width)
+    if found.unknown:
+        told = f"no kernel of these kinds was timed: {', '.join(found.unknown)}"
+        yield from wrap(f"{told}; the interval tells nothing of them", width)
 
 
 def _side_by_side(variants: Sequence[Variant], width: int) -> Iterator[str]:
     rows = _rows(variants)
-    for number, line in enumerate(table(rows, left=len(rows[0]) - _COSTS)):
+    for number, line in enumerate(table(rows, left=len(variants[0].set))):
         cut = fitted(line, width)
         yield style(cut, dim=True) if number == 0 else cut
     told = (_why(each) for each in variants if each.analysis is None)
@@ -235,8 +272,10 @@ def _side_by_side(variants: Sequence[Variant], width: int) -> Iterator[str]:
 
 def _rows(variants: Sequence[Variant]) -> list[tuple[str, ...]]:
     pointers = (change.partition("=")[0] for change in variants[0].set)
-    head = (*pointers, "params", "MACs", "weights", "live memory")
-    return [head, *map(_row, variants)]
+    timed = ("latency",) if any(each.latency for each in variants) else ()
+    head = (*pointers, "params", "MACs", "weights", "live memory", *timed)
+    rows = map(_row, variants)
+    return [head, *((*row, *[""] * (len(head) - len(row))) for row in rows)]
 
 
 def _why(variant: Variant) -> str:
@@ -248,8 +287,9 @@ def _row(variant: Variant) -> tuple[str, ...]:
     values = (change.partition("=")[2].strip('"') for change in variant.set)
     found = variant.analysis
     if found is None:
-        return (*values, _why(variant).partition(":")[0], "", "", "")
+        return (*values, _why(variant).partition(":")[0])
     units = (("params", ""), ("macs", "MACs"), ("weight_bytes", "B"))
     costs = [(getattr(found, name), unit) for name, unit in units]
     costs.append((found.peak_activation_bytes, "B"))
-    return (*values, *(in_unit(n, unit_of(n, unit)) for n, unit in costs))
+    timed = () if variant.latency is None else (seconds(variant.latency.seconds),)
+    return (*values, *(in_unit(n, unit_of(n, unit)) for n, unit in costs), *timed)

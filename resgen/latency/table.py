@@ -18,7 +18,7 @@ from resgen.graph.parts import parts
 from resgen.latency.kernels import Kernel, Run, runs
 from resgen.latency.regression import Numbers, Regression
 from resgen.records.latency import Interval
-from resgen.words.numbers import share
+from resgen.words.numbers import count, interval, seconds, share
 
 #: Parts that networks are dealt into: each is predicted from the others.
 FOLDS: Final = 5
@@ -44,10 +44,10 @@ class Conditions:
     precision: str = "fp32"
 
     def __str__(self) -> str:
-        threads = f", {self.threads} threads" if self.threads > 1 else ", 1 thread"
+        engine = f"{self.runtime} {self.version or ''}".rstrip()
+        threads = f", {count(self.threads, 'thread')}" if self.device == "cpu" else ""
         return (
-            f"{self.runtime} {self.version or ''} on {self.processor}"
-            f"{threads if self.device == 'cpu' else ''}, batch {self.batch}, "
+            f"{engine} on {self.processor}{threads}, batch {self.batch}, "
             f"{self.precision}"
         )
 
@@ -91,7 +91,7 @@ TABLE: Final = Format(
     name="latency table",
     title="A table of latencies of resgen's",
     made_by="resgen measure blocks",
-    hint="`resgen measure blocks -o table.json` makes one",
+    hint="`resgen measure blocks` makes one",
 )
 
 
@@ -130,11 +130,9 @@ class Prediction:
         return found
 
     def __str__(self) -> str:
-        within = ""
-        if self.interval is not None:
-            low, high = (1e3 * end for end in self.interval)
-            within = f" ({low:.2f} to {high:.2f} ms in 95 % of cases)"
-        return f"{1e3 * self.seconds:.2f} ms{within}"
+        if self.interval is None:
+            return seconds(self.seconds)
+        return f"{seconds(self.seconds)} (95 %: {interval(self.interval)})"
 
 
 class Table:
@@ -260,8 +258,8 @@ def _medians(
     """Of each kernel the median over all places where it ran."""
     found: defaultdict[int, list[float]] = defaultdict(list)
     for network in networks:
-        for place, seconds in network.kernels:
-            found[place].append(seconds)
+        for place, took in network.kernels:
+            found[place].append(took)
     return {kernels[place]: median(each) for place, each in found.items()}
 
 
@@ -290,12 +288,12 @@ def _charged(
     graph: Graph, ran: Sequence[Run], spent: Sequence[float]
 ) -> Iterator[Charged]:
     sums: defaultdict[tuple[str, int | None], float] = defaultdict(float)
-    for run, seconds in zip(ran, spent, strict=True):
+    for run, took in zip(ran, spent, strict=True):
         origin = run.nodes[0].origin
         section = graph.sections[origin.section].name
-        sums[section, None] += seconds
+        sums[section, None] += took
         if origin.block is not None:
-            sums[section, origin.block] += seconds
+            sums[section, origin.block] += took
     for part in parts(graph):
-        seconds = sums[part.section.name, part.block]
-        yield Charged(part.name, part.kind, part.label, seconds)
+        took = sums[part.section.name, part.block]
+        yield Charged(part.name, part.kind, part.label, took)

@@ -24,6 +24,7 @@ from resgen.api.asked.looking import (
     Verifying,
 )
 from resgen.api.asked.making import Building, Exporting, Importing
+from resgen.api.asked.measure import Timing
 from resgen.api.asked.profile import Profiling
 from resgen.api.asked.shrink import AMOUNT, Shrinking
 from resgen.cli._options import options
@@ -46,6 +47,13 @@ WRITING: dict[str, st.SearchStrategy[Any]] = {
 }
 #: Groups of all commands, and values of each field that go together.
 VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
+    Timing: {
+        "runtime": st.sampled_from(["onnxruntime", "litert"]),
+        "threads": st.integers(1, 64),
+        "batch": st.integers(1, 64),
+        "minutes": st.floats(0.1, 1440),
+        "out": st.sampled_from([Path("t.json"), Path("a b/t.json")]),
+    },
     Profiling: {
         "device": st.sampled_from(["cpu", "cuda:0", "cuda:3"]),
         "precision": st.sampled_from(["fp32", "int8"]),
@@ -167,6 +175,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
     },
     Inspecting: {
         "set": st.just(["/a=1"]),
+        "latency": st.just(Path("t.json")),
         "max_operators": st.integers(1, 99),
         "operators": st.booleans(),
         "vary": st.lists(

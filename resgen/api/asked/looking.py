@@ -51,6 +51,12 @@ class Inspecting(Reading):
         "Draw the network: stages, blocks and shortcuts.",
         shown="none",
     )
+    latency: Path | None = option(
+        "--latency",
+        path("TABLE"),
+        "Predict its latency, by stage, from a table of `resgen measure blocks`.",
+        shown="none",
+    )
 
     def refuse(self) -> None:
         """A table has an end."""

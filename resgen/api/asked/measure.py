@@ -1,0 +1,42 @@
+"""What ``resgen measure`` is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resgen.options.group import Group, option
+from resgen.options.kinds import choice, number, path, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing(Group):
+    """On what blocks are timed, for how long, and where the times go."""
+
+    runtime: Any = option(
+        "--runtime",
+        choice("onnxruntime", "litert", "openvino"),
+        "What runs the networks: engines whose profiler is read.",
+        default="onnxruntime",
+    )
+    threads: int | None = option(
+        "--threads",
+        whole(),
+        "How many threads one operator uses.",
+        shown="the cores that this process really has",
+    )
+    batch: int = option("--batch", whole(), "How many inputs at once.", default=1)
+    minutes: float = option(
+        "--minutes",
+        number("M", 0, 1440, exclusive=True),
+        "How long networks are timed; the one under way is ended.",
+        default=20.0,
+    )
+    out: Path | None = option(
+        "--out",
+        path("FILE"),
+        "The table; one that is there is gone on with.",
+        short="-o",
+        shown="latency.json",
+    )
