@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,19 +13,18 @@ import numpy as np
 
 from resgen.api.asked.shrink import Shrinking
 from resgen.api.specs import SPEC, folder_name, opened, read_spec
+from resgen.api.tuned import batches, data_line, right, tuned
 from resgen.artifact.described import DescribedFolder
 from resgen.artifact.manifest import FRESH
-from resgen.artifact.shrunk import RECORD, Accuracy, Record, Right, write_shrunk
+from resgen.artifact.shrunk import RECORD, Accuracy, Record, write_shrunk
 from resgen.artifact.source import Source, from_spec
-from resgen.diagnosis.data.dataset import Batch
-from resgen.diagnosis.data.learned import BATCH, Known, known
+from resgen.diagnosis.data.learned import Known, known
 from resgen.errors import did_you_mean
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.options.kinds import argument
 from resgen.pictures.configuration import members
-from resgen.proof.accuracy import wilson
 from resgen.recovery.imported import Imported, imported
 from resgen.runtime.torch import load_torch
 from resgen.shrinking.choose import (
@@ -52,8 +52,6 @@ _MEASURES: Final[Mapping[str, Importance]] = {
     "norm": norm_scale,
     "random": chance,
 }
-#: Inputs that channels are compared by and norms settle on, and how many run at once.
-SEEN: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ def run(
             progress.say("groups", said)
     data = _data(asked, found.graph, given)
     if data is not None:
-        progress.say("data", _data_line(data))
+        progress.say("data", data_line(data))
     choice = _chosen(found, free, before, given, asked, data)
     made = imported(
         cut(found, given.weights, choice.gone).called(asked.name or spec.name),
@@ -160,16 +158,31 @@ def run(
         ours: made.flat.sources[theirs][0] for ours, theirs in made.parameters.items()
     }
     proven = _proven(found, choice, made, names, progress) if asked.verify else None
-    accuracy = None
+    out = asked.out or Path("shrunk", folder_name(made.spec.name))
+    beside = out.with_name(f"{out.name}-unfinished")
+    whole = found.graph, given.weights
+    accuracy = tuning = states = None
     if data is not None:
-        inputs = (batch.images for batch in _batches(data))
+        if proven is not None:
+            proven = {**proven, "of": "the cut, with the numbers that it took over"}
+        inputs = (batch.images for batch in batches(data))
         made = replace(made, weights=settled(made.graph, made.weights, inputs))
-        accuracy = _accuracy(data, (found.graph, given.weights), made)
+        accuracy = Accuracy(
+            data=data.dataset.about.origin,
+            inputs=data.dataset.about.held_back,
+            labels="data" if data.labelled else "network",
+            before=right(data, *whole),
+            after=right(data, made.graph, made.weights),
+        )
+        if asked.finetune is not None:
+            weights, tuning, states = tuned(made, whole, data, asked, beside, progress)
+            made = replace(made, weights=weights)
+            accuracy = replace(accuracy, tuned=right(data, made.graph, weights))
         for line in accuracy.lines():
             progress.say("accuracy", line)
     folder = write_shrunk(
         made,
-        asked.out or Path("shrunk", folder_name(made.spec.name)),
+        out,
         source=spec.name,
         before=before,
         after=choice.size,
@@ -177,9 +190,14 @@ def run(
         kept=_kept(found, choice, names),
         names=names,
         accuracy=accuracy,
+        tuning=tuning,
         proven=proven,
         force=asked.force,
     )
+    if states is not None:
+        states.discard()
+        with suppress(OSError):
+            beside.rmdir()  # only if it is empty
     return SmallerNetwork(
         folder,
         made.spec,
@@ -217,26 +235,9 @@ def _data(asked: Shrinking, graph: Graph, given: Source) -> Known | None:
         asked.data,
         graph,
         given.spec,
-        lambda batches, output: told(graph, given.weights, batches, output),
+        lambda inputs, output: told(graph, given.weights, inputs, output),
+        seed=asked.seed,
     )
-
-
-def _data_line(data: Known) -> str:
-    about = data.dataset.about
-    whose = "" if data.labelled else ", by what the whole network says of each"
-    line = (
-        f"{about.origin}: {about.count - about.held_back:,} to shrink it by, "
-        f"{about.held_back:,} to judge it by{whose}"
-    )
-    return "\n".join([line, *about.notes])
-
-
-def _batches(data: Known) -> Iterator[Batch]:
-    """Some of what is not held back."""
-    dataset = data.dataset
-    size = min(BATCH, len(dataset.trained_on))
-    for step in range(min(SEEN, len(dataset.trained_on)) // size):
-        yield dataset.batch(step, size)
 
 
 def _chosen(
@@ -260,32 +261,13 @@ def _chosen(
 
     if asked.measure == "taylor" and data is not None:
         output = data.dataset.scores.name
-        lost = taylor(found, free, given.weights, _batches(data), output)
+        lost = taylor(found, free, given.weights, batches(data), output)
         scores = per_cost(found, free, lost, lambda size: sum(shares(size)))
     else:
         score = _MEASURES[asked.measure]
         scores = [score(found, group, given.weights) for group in free]
     return choose(
         found, free, scores, lambda size: max(shares(size)) <= 1, step=asked.round
-    )
-
-
-def _accuracy(data: Known, whole: tuple[Graph, Weights], made: Imported) -> Accuracy:
-    """How both networks do on what was held back."""
-    from resgen.diagnosis.training.learner import evaluate
-    from resgen.lower.torch import to_torch
-
-    def right(graph: Graph, weights: Weights) -> Right:
-        seen = evaluate(to_torch(graph, weights), data.dataset, BATCH, 0)
-        return Right(seen.correct, wilson(seen.correct, seen.count))
-
-    about = data.dataset.about
-    return Accuracy(
-        data=about.origin,
-        inputs=about.held_back,
-        labels="data" if data.labelled else "network",
-        before=right(*whole),
-        after=right(made.graph, made.weights),
     )
 
 

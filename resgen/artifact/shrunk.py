@@ -34,7 +34,7 @@ class Accuracy:
 
     ``labels`` are the data's, or what the whole network tells of them where the data
     have none: then it is how often both agree. ``before`` is the whole network,
-    ``after`` what is left of it.
+    ``after`` what is left of it, and ``tuned`` the same once it was trained.
     """
 
     data: str
@@ -42,16 +42,36 @@ class Accuracy:
     labels: Literal["data", "network"]
     before: Right
     after: Right
+    tuned: Right | None = None
 
     def lines(self) -> Iterator[str]:
         """What is told of it."""
         what = "right" if self.labels == "data" else "as the whole network"
-        for name, right in (("the whole", self.before), ("what is left", self.after)):
-            if self.labels == "data" or right is not self.before:
+        told = {"what is left": self.after, "trained": self.tuned}
+        if self.labels == "data":
+            told = {"the whole": self.before, **told}
+        for name, right in told.items():
+            if right is not None:
                 yield (
                     f"{name}: {share(right.count, self.inputs)} {what} "
                     f"({share_interval(*right.interval)})"
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How what is left was trained: SGD, its ``rate`` falling along half a cosine.
+
+    ``seed`` gives the order of inputs; ``distilled`` tells that it has learned the
+    whole network's scores as well.
+    """
+
+    epochs: int
+    steps: int
+    batch: int
+    rate: float
+    seed: int
+    distilled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +82,7 @@ class Record(Described):
     were compared by. ``kept`` has for each parameter that lost some, by its name in the
     spec, the positions that stayed along each of its axes, or null where all did.
     ``names`` has for each parameter what the whole network calls it. ``accuracy`` is
-    null without data.
+    null without data, ``tuning`` without training.
     """
 
     before: Size
@@ -71,6 +91,7 @@ class Record(Described):
     kept: Mapping[str, tuple[tuple[int, ...] | None, ...]]
     names: Mapping[str, str]
     accuracy: Accuracy | None = None
+    tuning: Tuning | None = None
 
 
 RECORD: Final = Format(

@@ -14,7 +14,7 @@ from resgen.cli._progress import Progress
 from resgen.cli._text import say, say_json, width
 
 #: What goes on after each step has been said.
-_THEN = {"": "grouping", "groups": "choosing", "cut": "verifying"}
+_THEN = {"": "grouping", "groups": "choosing", "data": "choosing", "cut": "verifying"}
 
 
 @click.command(
@@ -23,10 +23,11 @@ Examples:
   resgen shrink resnet50 --weights checkpoint.pth --macs 0.5x -o small
   resgen shrink mine --params 4M --round 16 --keep layer4
   resgen shrink resnet18 --weights w.safetensors --macs 1G --importance norm
+  resgen shrink mine --weights w.safetensors --data pictures --finetune 5 --distill
 
 The folder holds NAME.json, weights.safetensors and shrink.json, which tells which
 channels stayed. It is taken where a spec is: `resgen build small`. What it lost of its
-accuracy comes back with training: load the weights into `resgen.to_torch`."""
+accuracy comes back with training."""
 )
 @spec_argument
 @options(Shrinking)

@@ -74,7 +74,7 @@ def diagnose(
         dataset.require(subject.graph)
     interrupted = False
     weights: tuple[Path, ...] = ()
-    with _threads(options.threads):
+    with threads(options.threads):
         arms = _initial(subjects, dataset, options, progress)
         if options.steps:
             from resgen.diagnosis.training.train import train
@@ -123,7 +123,7 @@ def diagnose(
 
 
 @contextmanager
-def _threads(wanted: int) -> Iterator[None]:
+def threads(wanted: int) -> Iterator[None]:
     """So many threads for each of torch's operators, and as before afterwards."""
     import torch
 

@@ -22,6 +22,7 @@ from resgen.shrinking.cut import cut, size_without
 from resgen.shrinking.groups import groups
 from resgen.shrinking.labels import labelled
 from resgen.weights.initialize import initialize
+from resgen.words.progress import Progress
 
 SMALL = {
     "resgen": 1,
@@ -245,9 +246,52 @@ def test_without_labels_the_whole_network_says_what_is_right(tmp_path: Path) -> 
     assert made.folder.record.proven["verdict"] == "equal"
 
 
+@pytest.mark.slow
+def test_what_is_left_is_trained_and_taken_up_again_to_the_same_numbers(
+    tmp_path: Path,
+) -> None:
+    learned = digits()
+    asked: dict[str, Any] = {
+        "state_dict": learned.weights,
+        "data": "digits",
+        "macs": 0.3,
+        "round": 4,
+        "finetune": 2,
+        "distill": True,
+    }
+    whole = resgen.shrink(SPEC, tmp_path / "a", **asked)
+    record = whole.folder.record
+    assert record.accuracy is not None
+    assert record.accuracy.tuned is not None
+    assert record.accuracy.tuned.count > record.accuracy.after.count
+    assert record.tuning is not None
+    assert record.tuning.distilled
+    assert record.proven is not None
+    assert "took over" in record.proven["of"]
+
+    class Stopping(Progress):
+        """An impatient user."""
+
+        def advance(self, step: str, done: int, total: int) -> None:
+            if done > total // 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resgen.shrink(SPEC, tmp_path / "b", progress=Stopping(), **asked)
+    assert not (tmp_path / "b").exists()
+    with pytest.raises(resgen.ResgenError, match="learning rate"):
+        resgen.shrink(SPEC, tmp_path / "b", resume=True, lr=0.5, **asked)
+    again = resgen.shrink(SPEC, tmp_path / "b", resume=True, **asked)
+    for name, array in whole.weights.items():
+        np.testing.assert_array_equal(array, again.weights[name])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+    assert resgen.build(tmp_path / "b", tmp_path / "c").manifest.weights != "fresh"
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"data": "digits", "distill": True}, "for training"),
         ({"importance": "taylor"}, "a matter of data"),
         ({"data": "nothing.npz"}, "nothing.npz"),
         ({"macs": "0.001x"}, "cannot be made as small"),

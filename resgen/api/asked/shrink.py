@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from resgen.api.asked.common import Making, Reading, out
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, Kind, choice, text, told, whole
+from resgen.options.kinds import FLAG, Kind, choice, number, text, told, whole
 from resgen.shrinking import IMPORTANCE
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -83,6 +83,27 @@ class Shrinking(Making, Reading):
         "others are worth).",
         shown="taylor with data, else magnitude",
     )
+    finetune: int | None = option(
+        "--finetune",
+        whole(metavar="EPOCHS"),
+        "Train what is left on the data for so many epochs.",
+    )
+    distill: bool = option(
+        "--distill", FLAG, "Training: learn the whole network's scores as well."
+    )
+    lr: float = option(
+        "--lr",
+        number("RATE", 0, 1e6, exclusive=True),
+        "Training: the learning rate that it begins with (SGD, momentum 0.9).",
+        default=0.02,
+    )
+    seed: int = option(
+        "--seed",
+        whole(0),
+        "What data are held back, and the order of the others.",
+        default=0,
+    )
+    resume: bool = option("--resume", FLAG, "Go on with training that was interrupted.")
     round: int = option(
         "--round",
         whole(1, 1024),
@@ -115,6 +136,14 @@ class Shrinking(Making, Reading):
                 "{importance} taylor is a matter of data",
                 hint="name some in {data}; magnitude needs none",
             )
+        if self.finetune is not None and self.data is None:
+            raise self.refused("{finetune} is on data", hint="name some in {data}")
+        if self.finetune is None:
+            for name, _, _ in self.given():
+                if name in ("distill", "lr", "resume"):
+                    raise self.refused(
+                        f"{{{name}}} is for training", hint="add {finetune} EPOCHS"
+                    )
 
     @property
     def measure(self) -> str:

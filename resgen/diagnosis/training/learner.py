@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from math import isfinite
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from resgen.diagnosis.data.dataset import Batch, Dataset
 from resgen.diagnosis.seen.observer import Observer
 from resgen.diagnosis.training.options import MOMENTUM, WEIGHT_DECAY, Options, Trainee
 from resgen.lower.torch import to_torch
 from resgen.records.diagnosis import Evaluation, Measures, Moment, Run
+
+#: Of distillation, Hinton et al. 2015: what scores are divided by, which shows what a
+#: teacher thinks of the other classes; and the teacher's share of the loss.
+TEMPERATURE: Final = 4.0
+TEACHING: Final = 0.5
 
 
 class Learner:
@@ -30,7 +35,10 @@ class Learner:
     ) -> None:
         self.trainee = trainee
         self.seed = seed
-        self.module = to_torch(trainee.graph, seed=seed)
+        given = trainee.weights
+        # A module shares arrays that it is given.
+        own = None if given is None else {n: a.copy() for n, a in given.items()}
+        self.module = to_torch(trainee.graph, own, seed=seed)
         self.optimizer = sgd(self.module, options.rate)
         self.losses: list[float | None] = []
         self.evaluations: list[Evaluation] = []
@@ -81,6 +89,8 @@ class Learner:
                 _, parts = self._pass(batch, recorded=True)
             self.left = done + 1
         else:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._options.rate_at(done)
             self.optimizer.step()
         if parts is not None:
             self.moments.append(Moment(done, finite(loss), parts))
@@ -100,7 +110,7 @@ class Learner:
         output = self._dataset.scores.name
         seen = Observer(self.module, self.trainee.paths) if recorded else None
         with seen or nullcontext():
-            loss = loss_of(self.module, batch, output)
+            loss = loss_of(self.module, batch, output, self.trainee.teacher)
             loss.backward()  # type: ignore[no-untyped-call]
         return loss.item(), None if seen is None else seen.measures()
 
@@ -112,10 +122,26 @@ def sgd(module: torch.nn.Module, rate: float) -> torch.optim.SGD:
     )
 
 
-def loss_of(module: torch.nn.Module, batch: Batch, output: str) -> torch.Tensor:
-    """The mean cross-entropy of a batch by this output of the network."""
+def loss_of(
+    module: torch.nn.Module,
+    batch: Batch,
+    output: str,
+    teacher: torch.nn.Module | None = None,
+) -> torch.Tensor:
+    """The mean cross-entropy of a batch by this output of the network.
+
+    With a ``teacher`` a part of it is the divergence from its softened scores.
+    """
     scores = _scores(module, batch, output)
-    return cross_entropy(scores, torch.from_numpy(batch.labels))
+    loss = cross_entropy(scores, torch.from_numpy(batch.labels))
+    if teacher is None:
+        return loss
+    with torch.no_grad():
+        wanted = _scores(teacher, batch, output)
+    soft, softer = (log_softmax(each / TEMPERATURE, 1) for each in (scores, wanted))
+    apart = kl_div(soft, softer, reduction="batchmean", log_target=True)
+    # Gradients of softened scores are smaller by the square.
+    return (1 - TEACHING) * loss + TEACHING * TEMPERATURE**2 * apart
 
 
 def finite(value: float) -> float | None:

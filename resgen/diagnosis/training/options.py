@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from math import cos, pi
+from typing import TYPE_CHECKING, Final
 
 from resgen.graph.ir import Graph
+
+if TYPE_CHECKING:
+    import torch
+
+    from resgen.weights.evaluate import Weights
 
 #: Of stochastic gradient descent; He et al. 2015, section 4.2, use 0.9 and 1e-4. The
 #: weight decay is that of Zagoruyko and Komodakis 2016, usual for CIFAR since.
@@ -21,18 +27,24 @@ MOMENTS: Final = 20
 class Trainee:
     """A network that is trained from every seed; ``paths`` are its parts' modules.
 
-    ``name`` tells it from those beside it, in files as well.
+    ``name`` tells it from those beside it, in files as well. It begins with ``weights``
+    where these are given; a ``teacher``, in inference mode, gives scores that it learns
+    beside the classes.
     """
 
     name: str
     graph: Graph
     paths: tuple[str, ...]
+    weights: Weights | None = None
+    teacher: torch.nn.Module | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is the same for all networks: ``rate`` is the learning rate, constant.
+    """What is the same for all networks: ``rate`` is the learning rate.
 
+    It is constant, or ``annealed``: it falls to 0 along half a cosine (Loshchilov and
+    Hutter 2017).
     ``steps`` are those of training. ``threads`` are those of one operator, which decide
     the order of sums, and so their last digits.
     """
@@ -42,6 +54,13 @@ class Options:
     batch: int = 64
     rate: float = 0.05
     threads: int = 1
+    annealed: bool = False
+
+    def rate_at(self, done: int) -> float:
+        """The learning rate of the step after so many."""
+        if not self.annealed:
+            return self.rate
+        return self.rate * (1 + cos(pi * done / self.steps)) / 2
 
     def evaluated(self, done: int) -> bool:
         """Whether held-back data are looked at after so many steps."""

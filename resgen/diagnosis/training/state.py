@@ -37,6 +37,7 @@ from resgen.files.whole import make_folder, unwritable, whole
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Run
 from resgen.weights.checkpoint import from_state_dict
+from resgen.weights.evaluate import Weights
 from resgen.weights.safetensors import write_safetensors
 
 #: Key of the metadata, and the version of what lies under it.
@@ -97,6 +98,8 @@ class States:
                     path.unlink(missing_ok=True)
                 except OSError as error:
                     raise unwritable(path, error) from error
+        with suppress(OSError):
+            self._folder.rmdir()  # only if it is empty
 
     def save(self, learners: Sequence[Learner]) -> None:
         """Write the state of every run that is not in the middle of a step.
@@ -179,6 +182,13 @@ class States:
 
 def _settings(trainee: Trainee, dataset: Dataset, options: Options) -> dict[str, Any]:
     """Everything but the seed that decides a run's numbers, as a person knows it."""
+    more: dict[str, Any] = {}
+    if trainee.weights is not None:
+        state = None if trainee.teacher is None else trainee.teacher.state_dict()
+        taught = None if state is None else _sha256(from_state_dict(state))
+        more = {"weights": _sha256(trainee.weights), "teacher": taught}
+    if options.annealed:
+        more["annealed"] = True
     return {
         "network": _digest(trainee.graph),
         "parts": list(trainee.paths),
@@ -192,6 +202,7 @@ def _settings(trainee: Trainee, dataset: Dataset, options: Options) -> dict[str,
         "weight decay": WEIGHT_DECAY,
         "evaluations": EVALUATIONS,
         "moments": MOMENTS,
+        **more,
     }
 
 
@@ -200,8 +211,15 @@ def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
     for key, value in now.items():
         if was.get(key) != value:
             # Digests and lists of paths tell a person nothing.
-            told = key not in ("network", "parts", "data")
+            told = key not in ("network", "parts", "data", "weights", "teacher")
             yield f"{key} {was.get(key)}, not {value}" if told else f"other {key}"
+
+
+def _sha256(weights: Weights) -> str:
+    made = sha256()
+    for name, array in sorted(weights.items()):
+        made.update(name.encode() + array.tobytes())
+    return made.hexdigest()
 
 
 def _digest(graph: Graph) -> str:

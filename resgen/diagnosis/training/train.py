@@ -27,12 +27,15 @@ SAVED_EVERY: Final = 20.0
 class Trained:
     """The runs of each network, in the order given, a run for each seed.
 
-    ``weights`` are the files of those that were kept.
+    ``weights`` are the files of those that were kept, ``learners`` what has learned,
+    and ``states`` the files to resume from.
     """
 
     runs: tuple[tuple[Run, ...], ...]
     interrupted: bool
     weights: tuple[Path, ...]
+    learners: tuple[Learner, ...] = ()
+    states: States | None = None
 
 
 def train(
@@ -88,7 +91,7 @@ def train(
         tuple(one.run() for one in learners if one.trainee is trainee)
         for trainee in trainees
     )
-    return Trained(runs, interrupted, kept)
+    return Trained(runs, interrupted, kept, tuple(learners), states)
 
 
 def _take_turns(
