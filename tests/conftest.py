@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections import defaultdict
 from importlib import import_module
@@ -17,6 +18,9 @@ from hypothesis import settings
 # same examples on every machine, so that a failure in one place is one in all.
 settings.register_profile("resgen", deadline=None, derandomize=True)
 settings.load_profile("resgen")
+
+# Where nothing is said Keras looks for TensorFlow, and is not there without it.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 #: Seconds that a core is wanted for, and the share of it that a quiet machine gives.
 SPIN, QUIET = 0.1, 0.97

@@ -4,8 +4,9 @@ A file of ``families`` has those of one family in several ``libraries``. The fir
 its ``rules`` that fits a name renames it: the names in each library, then, where they
 differ, the shapes, as ONNX's Reshape reads them (0 keeps an axis, -1 takes the rest);
 the last stands for those that follow. A name that ends in a dot is that of all that
-begin so; ``{s}`` is a number, ``{2s+1}`` one that is computed of it. Rules ``with`` a
-name are for networks that have it.
+begin so; ``{s}`` is a number, ``{2s+1}`` one that is computed of it, ``{S}`` the number
+as a letter, 0 as ``a``, and ``{*}`` any text. Rules ``with`` a name are for networks
+that have it.
 
 ``{n}`` is how many came before, in the order of the network, of what ``count`` names.
 ``shapes`` tells apart families of the same names: by the shape, -1 for any size, of
@@ -30,7 +31,7 @@ from resgen.graph.ir import Graph, Parameter
 from resgen.ops.norm import Norm
 
 _FAMILIES: Final = Path(__file__).parent / "families"
-_NUMBER: Final = re.compile(r"\{(\d*)([a-z])([+-]\d+)?\}")
+_TERM: Final = re.compile(r"\{(\d*)([a-zA-Z*])([+-]\d+)?\}")
 
 Shape = tuple[int, ...]
 T = TypeVar("T")
@@ -97,28 +98,50 @@ class _Name:
         self._text = text
         self._terms = [
             (letter, int(times or 1), int(plus or 0))
-            for times, letter, plus in _NUMBER.findall(text)
+            for times, letter, plus in _TERM.findall(text)
         ]
-        plain = _NUMBER.sub("\0", text).split("\0")
-        pattern = "(0|[1-9][0-9]{0,5})".join(map(re.escape, plain))
+        plain = map(re.escape, _TERM.sub("\0", text).split("\0"))
+        pattern = next(plain)
+        for (letter, *_), more in zip(self._terms, plain, strict=True):
+            pattern += _pattern(letter) + more
         self._pattern = re.compile(pattern + ("(.*)" if text.endswith(".") else "()$"))
 
-    def read(self, name: str) -> tuple[dict[str, int], str] | None:
-        """The numbers in a name and what follows it; None of one that is another."""
+    def read(self, name: str) -> tuple[dict[str, Any], str] | None:
+        """The terms of a name and what follows it; None of one that is another."""
         if (found := self._pattern.match(name)) is None:
             return None
-        *digits, rest = found.groups()
-        numbers: dict[str, int] = {}
-        for (letter, times, plus), said in zip(self._terms, digits, strict=True):
-            number, odd = divmod(int(said) - plus, times)
-            if odd or numbers.setdefault(letter, number) != number:
+        *said, rest = found.groups()
+        terms: dict[str, Any] = {}
+        for (letter, times, plus), text in zip(self._terms, said, strict=True):
+            value: Any = text
+            if letter != "*":
+                count = ord(text) - ord("a") if letter.isupper() else int(text)
+                value, odd = divmod(count - plus, times)
+                if odd:
+                    return None
+            if terms.setdefault(letter.lower(), value) != value:
                 return None
-        return numbers, rest
+        return terms, rest
 
-    def write(self, numbers: Mapping[str, int]) -> str:
-        """The name with these numbers in it."""
-        terms = (str(numbers[x] * times + plus) for x, times, plus in self._terms)
-        return _NUMBER.sub(lambda _: next(terms), self._text)
+    def write(self, terms: Mapping[str, Any]) -> str:
+        """The name with these terms in it."""
+
+        def said(letter: str, times: int, plus: int) -> str:
+            value = terms[letter.lower()]
+            if letter == "*":
+                return str(value)
+            number = value * times + plus
+            return chr(ord("a") + number) if letter.isupper() else str(number)
+
+        found = (said(*term) for term in self._terms)
+        return _TERM.sub(lambda _: next(found), self._text)
+
+
+def _pattern(letter: str) -> str:
+    """What a term may stand for."""
+    if letter == "*":
+        return "(.+)"
+    return "([a-z])" if letter.isupper() else "(0|[1-9][0-9]{0,5})"
 
 
 class _Family:
@@ -157,10 +180,10 @@ class _Family:
             for names, shapes, within in self._rules:
                 if (found := _of(names, own).read(parameter.name)) is None:
                     continue
-                numbers, rest = found
-                if within and within.write(numbers) not in graph.parameter:
+                terms, rest = found
+                if within and within.write(terms) not in graph.parameter:
                     continue
-                name = _of(names, other).write({**numbers, "n": n}) + rest
+                name = _of(names, other).write({**terms, "n": n}) + rest
                 shape = parameter.shape
                 if shapes:
                     shape = _shape(shape, _of(shapes, other))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -111,10 +112,16 @@ def deep(nodes: int) -> Iterator[None]:
 
 
 def from_keras(model: Any) -> dict[str, Array]:
-    """The weights of a model that :func:`to_keras` made, by the names of the spec.
+    """The weights of a Keras model by the names of its layers, laid as in PyTorch.
 
-    They are a ``state_dict`` that :func:`resgen.build`, :func:`resgen.export` and
-    :func:`resgen.to_torch` take. ``model`` may be the path of a ``.keras`` file.
+    Of a model that :func:`to_keras` made these are the names of the spec, and the
+    weights a ``state_dict`` that :func:`resgen.build`, :func:`resgen.export` and
+    :func:`resgen.to_torch` take. Networks that have a counterpart in
+    ``keras.applications`` take its weights as well (:func:`resgen.renamed` gives them
+    the network's own names). ``model`` may be the path of a ``.keras`` file.
+
+    Raises :class:`~resgen.errors.ResgenError` for a layer whose weights no operator has
+    in that shape.
     """
     keras = keras_of()
     if isinstance(model, str | os.PathLike):
@@ -130,7 +137,7 @@ def from_keras(model: Any) -> dict[str, Array]:
     model = argument("model", typed("a keras.Model or its file", keras.Model), model)
     found = {}
     for bound in bindings(model):
-        held = np.zeros((), np.int64)  # of batches Keras keeps no count
+        held = bound.otherwise
         if bound.variable is not None:
             array = keras.ops.convert_to_numpy(bound.variable)
             held = np.ascontiguousarray(bound.back(array), np.float32)
@@ -138,29 +145,77 @@ def from_keras(model: Any) -> dict[str, Array]:
     return found
 
 
+def _same(array: Array) -> Array:
+    return array
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A parameter by the spec's name, its variable, and the way into it and back."""
+    """A parameter by the spec's name, its variable, and the way into it and back.
+
+    ``otherwise`` is what it is where Keras keeps no variable.
+    """
 
     name: str
     variable: Any
-    into: Callable[[Array], Array]
-    back: Callable[[Array], Array]
+    into: Callable[[Array], Array] = _same
+    back: Callable[[Array], Array] = _same
+    otherwise: Array = field(default_factory=lambda: np.zeros((), np.int64))
 
 
 def bindings(model: Any) -> Iterator[Bound]:
-    """All parameters of a model that was made here."""
-    for layer in model.layers:
-        path = spec_name(layer.name)
-        roles = _ROLES.get(type(layer).__name__, {})
+    """All parameters of a model."""
+    for layer, name in _named(model):
+        path, kind = spec_name(name), type(layer).__name__
+        roles = _ROLES.get(kind)
+        if roles is None:
+            if layer.trainable_variables:
+                raise ResgenError(f"no operator has the weights of {name}, a {kind}")
+            continue
         for role, attribute in roles.items():
             variable = getattr(layer, attribute, None)
-            if variable is None:
-                continue
-            name = f"{path}.{role}" if role else path
-            yield _bound(layer, name, attribute, variable)
-        if type(layer).__name__ == "BatchNormalization":
-            yield Bound(f"{path}.num_batches_tracked", None, _same, _same)
+            if variable is not None:
+                full = f"{path}.{role}" if role else path
+                yield _bound(layer, full, attribute, variable)
+        shift = getattr(layer, "beta", None)
+        if shift is not None and layer.gamma is None:  # the spec's have both or none
+            ones = np.ones(shift.shape, np.float32)
+            yield Bound(f"{path}.weight", None, otherwise=ones)
+        if kind == "BatchNormalization":  # of batches Keras keeps no count
+            yield Bound(f"{path}.num_batches_tracked", None)
+
+
+def _named(model: Any) -> Iterator[tuple[Any, str]]:
+    """The layers of a model and of those within it, and their names.
+
+    Keras calls layers without a name after their class, and counts from the start of
+    the session (``conv2d_94``). Where the input has such a name, so have others, and
+    they are counted from the first in the model, which is 0.
+    """
+    layers = [*_layers(model)]
+    names = [layer.name for layer in layers]
+    if any(re.fullmatch(r"input_layer(_\d+)?", name) for name in names):
+        counts = [_count(layer) for layer in layers]
+        least: dict[str, int] = {}
+        for kind, count in filter(None, counts):
+            least[kind] = min(count, least.get(kind, count))
+        names = [
+            name if count is None else f"{count[0]}_{count[1] - least[count[0]]}"
+            for name, count in zip(names, counts, strict=True)
+        ]
+    yield from zip(layers, names, strict=True)
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield from _layers(layer) if hasattr(layer, "layers") else (layer,)
+
+
+def _count(layer: Any) -> tuple[str, int] | None:
+    """Class and number of a layer that Keras named."""
+    kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
+    found = re.fullmatch(rf"{kind}(?:_(\d+))?", layer.name)
+    return found and (kind, int(found[1] or 0))
 
 
 # --- parts ----------------------------------------------------------------------------
@@ -180,16 +235,12 @@ _ROLES: Final[Mapping[str, Mapping[str, str]]] = {
 }  # fmt: skip
 
 
-def _same(array: Array) -> Array:
-    return array
-
-
 def _bound(layer: Any, name: str, attribute: str, variable: Any) -> Bound:
     shape = tuple(variable.shape)
     if attribute == "alpha":
         return Bound(name, variable, lambda a: a.reshape(shape), lambda a: a.ravel())
     if attribute != "kernel":
-        return Bound(name, variable, _same, _same)
+        return Bound(name, variable)
     if type(layer).__name__ == "Dense":
         places = _columns(layer)
         if places is None:
