@@ -127,6 +127,11 @@ def run(
             source, wanted, full = _opened(Path(source), to, form, asked)
         each = precisions(source.graph, wanted)
         _refuse_idle(asked, each)
+        if asked.ends in ("int8", "uint8") and "int8" not in each.values():
+            raise asked.refused(
+                f"{{ends}} {asked.ends} are those of a network in int8",
+                hint="give {precision} int8",
+            )
         warn(precision_findings(source.graph, each))
         place = asked.out or _place(source, wanted, to)
         job = replace(

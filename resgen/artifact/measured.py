@@ -234,6 +234,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     from resgen.attribution.parts import parts_of, total
     from resgen.calibrate.samples import Samples, gather
     from resgen.graph.precision import QUANTIZED
+    from resgen.lower.litert.walk import NHWC
     from resgen.lower.litert.write import FILE as TFLITE
     from resgen.lower.litert.write import derive, stored
     from resgen.lower.onnx import write
@@ -278,8 +279,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
             own, its = written("litert", None)
         stored_as, half = stored(graph, its, precision and own.wanted)
         told = open_folder(Path(wanted.source)).manifest.made if made else {}
-        planar = told.get("ends") == "nchw"
-        plan = derive(stored_as, half=half, planar=planar)
+        plan = derive(stored_as, half=half, ends=told.get("ends", NHWC))
         with others["litert"].open("wb") as file:
             file.writelines(plan.pieces(own.weights))
     graphs = Graphs(lowered.graph, file_graph, of_engine, source.spec.preprocess)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import ResgenError, UsageError
+from resgen.lower.litert.walk import CODES, NCHW, NHWC
 from resgen.lower.litert.write import FILE
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG
@@ -40,13 +41,13 @@ class Options(Group):
 def prepare(options: Options, job: Job) -> Finish:
     """What cannot be made is refused: low precision, a choice among boxes."""
     _check(job)
-    return lambda ready: make(ready, options, job, planar=job.ends == "nchw")
+    return lambda ready: make(ready, options, job, ends=_ends(job))
 
 
 def again(options: Options, made: Mapping[str, Any], ready: Ready, job: Job) -> Finish:
     """The same file, which ``verify`` proves, and the kit with its own inputs."""
     _check(job)
-    return lambda there: make(there, options, job, planar=_planar(made), kept=ready)
+    return lambda there: make(there, options, job, ends=made["ends"], kept=ready)
 
 
 def make(
@@ -54,7 +55,7 @@ def make(
     options: Options,
     job: Job,
     *,
-    planar: bool,
+    ends: str,
     kept: Ready | None = None,
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Write the file, and prove it unless it is ``kept`` already.
@@ -64,7 +65,7 @@ def make(
     from resgen.files.hashed import HashedFile
 
     made = _network(ready)
-    plan = _plan(made, planar)
+    plan = _plan(made, ends)
     with HashedFile(ready.folder / FILE) as file:
         for piece in plan.pieces(made.weights):
             file.write(piece)
@@ -81,7 +82,7 @@ def make(
         for line in _prove(made, plan):
             job.progress.say("litert", line)
     record = {"operators": operators, "transposes": plan.transposes}
-    return found, {**record, "ends": "nchw" if planar else "nhwc"}
+    return found, {**record, "ends": ends}
 
 
 def verify(
@@ -92,7 +93,7 @@ def verify(
 
     network = _network(ready)
     try:
-        said = _prove(network, _plan(network, _planar(made)))
+        said = _prove(network, _plan(network, made["ends"]))
     except MissingComponent as missing:
         progress.say("litert", f"not run: {missing.message}")
         return {"litert": None}
@@ -108,8 +109,7 @@ def _check(job: Job) -> None:
     for precision in {*job.precisions} - {"fp32", "fp16", "int8"}:
         raise UsageError(
             f"LiteRT has no kernels of {precision}",
-            hint="give another {precision}: int8, or fp16, which stores weights in 16 "
-            "bits and computes in float32",
+            hint="it has int8, and fp16 for weights, with which it computes in float32",
         )
     if job.choices:
         raise ResgenError(
@@ -117,6 +117,11 @@ def _check(job: Job) -> None:
             f"  at {job.choices[-1]}",
             hint='with "decode" in place of "suppress" a network gives all its boxes',
         )
+
+
+def _ends(job: Job) -> str:
+    """How the ends of the file are, as its manifest records it."""
+    return NHWC if job.ends == "float32" else job.ends
 
 
 def _network(ready: Ready) -> Made:
@@ -127,12 +132,7 @@ def _network(ready: Ready) -> Made:
     return ready
 
 
-def _planar(made: Mapping[str, Any]) -> bool:
-    """Whether a manifest says that the ends have PyTorch's order of axes."""
-    return made.get("ends") == "nchw"
-
-
-def _plan(made: Made, planar: bool) -> Plan:
+def _plan(made: Made, ends: str) -> Plan:
     from resgen.artifact.metadata import metadata_of
     from resgen.lower.litert.write import derive, stored
 
@@ -149,7 +149,7 @@ def _plan(made: Made, planar: bool) -> Plan:
         metadata=told,
         spec=made.source.spec,
         half=half,
-        planar=planar,
+        ends=ends,
     )
 
 
@@ -249,7 +249,7 @@ FORM = Form(
     verify,
     again,
     owns=(KIT,),
-    ends=("float32", "nchw"),
+    ends=("float32", NCHW, *CODES),
     opens={"litert": FILE},
     consumers=("litert",),
     of_file=False,

@@ -21,7 +21,8 @@ itself. On a board that has Python (a Raspberry Pi, a Jetson):
   pip install ai-edge-litert numpy
   python3 {script}
     checks the outputs against expected.npz, then writes result.json (described in the
-    script), which `resgen report` reads; inputs and outputs lie as the file has them
+    script), which `resgen report` reads; inputs and outputs have the file's order of
+  axes, in float32
 
 On an Android phone with LiteRT's own benchmark_model for it (android_aarch64), which
 times the file and each of its operators and does not check the outputs:

@@ -112,8 +112,9 @@ def prove_low(
 
     def slack(node: Node) -> int:
         value = plan.walk.values[node.name]
-        own = isinstance(value, Tensor) and made[value.index] == "QUANTIZE"
-        return 0 if own else 1
+        # What no operator makes is an input in whole numbers.
+        own = isinstance(value, Tensor) and made.get(value.index, "QUANTIZE")
+        return 0 if own == "QUANTIZE" else 1
 
     def operand(node: Node, role: str) -> Array | None:
         found = dict(node.operands).get(role)
@@ -201,12 +202,8 @@ def _values(
             if isinstance(value, Constant):
                 values[name] = value.make(weights)
                 continue
-            values[name] = value.logical(session.value(value.index))
             node = graph.node.get(name)
-            if node is not None and isinstance(node.op, Dequantize) and value.steps:
-                scale, point = (
-                    each.make(weights).astype(np.float32)
-                    for each in (value.steps.scale, value.steps.point)
-                )
-                values[name] = (values[name] - point) * scale
+            whole = node is not None and not isinstance(node.op, Dequantize)
+            held = (session.value if whole else session.numbers)(value.index)
+            values[name] = value.logical(held)
     return values

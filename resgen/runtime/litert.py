@@ -11,6 +11,7 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.lower.litert.write import ENDS, schema_of
+from resgen.ops.types import RANGES
 from resgen.runtime.base import Array, Session, Shape, load, reason
 from resgen.runtime.engines import Engine, Opening
 
@@ -19,8 +20,10 @@ class LiteRtSession(Session):
     """Runs a .tflite file that resgen wrote.
 
     Inputs and outputs have PyTorch's order of axes, as every session's; the file's own
-    has channels last. With ``reference`` the plain kernels of LiteRT run, which are
-    written to be read, and not XNNPACK's; with ``kept`` :meth:`values` can be asked.
+    has channels last. What the file takes or gives out in 8 bits is float32 here. With
+    ``reference`` the plain kernels of LiteRT run, which are written to be read, and not
+    XNNPACK's; with ``kept`` :meth:`value` and :meth:`numbers` can be asked of any
+    tensor.
     """
 
     name = "LiteRT"
@@ -63,15 +66,22 @@ class LiteRtSession(Session):
             }
 
         self.inputs, self.outputs = shapes(inputs), shapes(outputs)
+        self._codes = {
+            index: (np.float32(scale), point)
+            for index, detail in details.items()
+            for scale, point in (detail["quantization"],)
+            if scale
+        }
+        self._kinds = {i: np.dtype(detail["dtype"]) for i, detail in details.items()}
         self.dtypes = {
-            name: np.dtype(details[index]["dtype"]).name
+            name: "float32" if index in self._codes else self._kinds[index].name
             for name, (index, _) in inputs.items()
         }
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         self.repeated(feeds)()
         return {
-            name: self._runs.get_tensor(index).transpose(np.argsort(order))
+            name: self.numbers(index).transpose(np.argsort(order))
             for name, (index, order) in self._outputs.items()
         }
 
@@ -94,10 +104,8 @@ class LiteRtSession(Session):
     def stored(self, feeds: Mapping[str, Array]) -> list[Array]:
         """The feeds in the order of the file's inputs, as they lie there."""
         return [
-            np.ascontiguousarray(
-                feeds[name].transpose(order), self.dtypes.get(name, "float32")
-            )
-            for name, (_, order) in self._inputs.items()
+            np.ascontiguousarray(self._coded(index, feeds[name]).transpose(order))
+            for name, (index, order) in self._inputs.items()
         ]
 
     def value(self, index: int) -> Array:
@@ -105,8 +113,28 @@ class LiteRtSession(Session):
         found: Array = self._runs.get_tensor(index)
         return found
 
+    def numbers(self, index: int) -> Array:
+        """What these stand for, where they are whole numbers with a scale."""
+        found = self.value(index)
+        if index not in self._codes:
+            return found
+        scale, point = self._codes[index]
+        numbers: Array = (found.astype(np.float32) - point) * scale
+        return numbers
+
     def close(self) -> None:
         self._runs = None
+
+    def _coded(self, index: int, array: Array) -> Array:
+        """An input in the type that its tensor has."""
+        kind = self._kinds[index]
+        if index not in self._codes:
+            return array.astype(kind, copy=False)
+        scale, point = self._codes[index]
+        least, greatest = RANGES[kind.name]
+        numbers = np.rint(array.astype(np.float32, copy=False) / scale) + point
+        codes: Array = numbers.clip(least, greatest).astype(kind)
+        return codes
 
 
 #: The tensor of an end, and the order of its axes.

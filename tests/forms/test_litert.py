@@ -124,9 +124,54 @@ def test_the_ends_may_keep_the_order_of_pytorch(tmp_path: Path) -> None:
     assert wanted["maps"].shape == (1, 5, 8, 8)
     for name, each in wanted.items():
         np.testing.assert_allclose(found[name], each, atol=1e-5 * np.abs(each).max())
-    for to, ends in (("onnx", "nchw"), ("litert", "low")):
+    for to, ends in (("onnx", "nchw"), ("litert", "low"), ("keras", "int8")):
         with pytest.raises(UsageError, match=f"{to} has no ends {ends}"):
             resgen.export(SPEC, tmp_path / "other", to=to, ends=ends)
+
+
+@pytest.mark.parametrize("ends", ["int8", "uint8"])
+def test_the_ends_may_be_whole_numbers(tmp_path: Path, ends: str) -> None:
+    """They stand for what ONNX Runtime's QDQ file gives out, up to a step."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    wishes = {"to": "litert", "precision": "int8", "ends": ends}
+    made = resgen.export(SPEC, tmp_path / "out", **wishes, kit=True, batch=2)
+    assert resgen.verify(made.folder).unproven == ()
+    run = Interpreter(str(made.folder / "model.tflite"))
+    run.allocate_tensors()
+    (taken,), (given,) = run.get_input_details(), run.get_output_details()
+    assert taken["dtype"] == given["dtype"] == np.dtype(ends)
+    x = np.random.default_rng(0).normal(size=(2, 3, 16, 16)).astype(np.float32)
+    scale, point = taken["quantization"]
+    codes = np.round(x.transpose(0, 2, 3, 1) / scale) + point
+    kind = np.iinfo(ends)
+    run.set_tensor(taken["index"], codes.clip(kind.min, kind.max).astype(ends))
+    run.invoke()
+    scale, point = given["quantization"]
+    found = (run.get_tensor(given["index"]).astype(float) - point) * scale
+    session = onnxruntime.InferenceSession(made.folder / "model.onnx")
+    (wanted,) = session.run(None, {"input": x})
+    assert np.ptp(wanted) > 4 * scale
+    np.testing.assert_allclose(found, wanted, atol=1.01 * scale)
+    kit = made.folder / "kit"
+    done = subprocess.run(
+        [sys.executable, kit / "check_and_time.py", "--runs", "3", "--warm-up", "0"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_in_float32_has_no_ends_in_whole_numbers(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="ends int8 are those of a network in int8"):
+        resgen.export(SPEC, tmp_path / "out", to="litert", ends="int8")
+    with pytest.raises(ResgenError) as refused:
+        resgen.export(
+            SPEC, tmp_path / "out", to="litert", precision="int8", ends="uint8",
+            keep=("first", "head"),
+        )  # fmt: skip
+    said = str(refused.value)
+    assert "it reads float32, no uint8, for conv in stem" in said
+    assert "it gives out float32, no uint8, for linear in head" in said
 
 
 def test_pictures_are_told_alike_and_by_no_other_file(tmp_path: Path) -> None:

@@ -126,9 +126,9 @@ class Exporting(Writing):
     )
     ends: str = option(
         "--ends",
-        choice("float32", "low", "nchw"),
-        "Inputs and outputs: of which type; for litert, nchw keeps PyTorch's order of "
-        "axes, with one transpose at each end.",
+        choice("float32", "low", "nchw", "int8", "uint8"),
+        "Inputs and outputs: of which type, int8 and uint8 for litert in int8; for "
+        "litert, nchw keeps PyTorch's order of axes, with one transpose at each end.",
         default="float32",
     )
     reduce_range: bool = option(

@@ -135,16 +135,31 @@ def opened(interpreter: Any, file: Path, feeds: Any, threads: int) -> Any:
             run.resize_tensor_input(about["index"], feeds[name].shape)
         run.allocate_tensors()
         for name, about in inputs.items():
-            run.set_tensor(about["index"], feeds[name])
+            run.set_tensor(about["index"], coded(feeds[name], about))
     except (RuntimeError, ValueError) as error:
         raise Stop(1, f"LiteRT does not run {file.name}: {error}") from None
     return run
 
 
 def outputs_of(run: Any) -> dict[str, Any]:
-    """Every output of the last run, by its name."""
-    outputs = run.get_signature_runner().get_output_details()
-    return {name: run.get_tensor(each["index"]) for name, each in outputs.items()}
+    """Every output of the last run, by its name; whole numbers as what they mean."""
+    found = {}
+    for name, about in run.get_signature_runner().get_output_details().items():
+        found[name] = run.get_tensor(about["index"])
+        scale, point = about["quantization"]
+        if scale:
+            found[name] = (found[name].astype(np.float32) - point) * np.float32(scale)
+    return found
+
+
+def coded(array: Any, about: Any) -> Any:
+    """An input in whole numbers, if the file takes those."""
+    scale, point = about["quantization"]
+    if not scale:
+        return array
+    least, greatest = np.iinfo(about["dtype"]).min, np.iinfo(about["dtype"]).max
+    numbers = np.rint(array / np.float32(scale)) + point
+    return np.clip(numbers, least, greatest).astype(about["dtype"])
 
 
 def timed(

@@ -12,7 +12,7 @@ before it and QUANTIZE behind it, which is what the graph says.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from math import prod
 from types import ModuleType
@@ -49,6 +49,11 @@ LOW: Final[Mapping[str, int]] = {
     "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 12, "HARD_SWISH": 1, "LEAKY_RELU": 1,
     "LOGISTIC": 2, "MEAN": 2, "MUL": 2, "QUANTIZE": 1, "RELU": 2, "RELU6": 2, "TANH": 2,
 }  # fmt: skip
+#: How the ends of a file are: channels last, in PyTorch's order, or whole numbers of a
+#: type, channels last, and by how much those are above the numbers of 8 bits inside.
+NHWC: Final = "nhwc"
+NCHW: Final = "nchw"
+CODES: Final[Mapping[DType, int]] = {"int8": 0, "uint8": 128}
 
 
 class Unfit(Exception):
@@ -103,13 +108,15 @@ class Walk(emitted.Walk):
         shuffled: Callable[..., Value],
         batch: int | None,
         half: Set[str] = frozenset(),
-        planar: bool = False,
+        ends: str = NHWC,
     ) -> None:
         super().__init__(graph, nodes)
         self.schema = schema
         self.batch = batch
         self.half = half
-        self.planar = planar
+        self.ends = ends
+        #: The type of whole numbers that they are, if they are.
+        self.codes = next((kind for kind in CODES if kind == ends), None)
         #: What is being written, after which tensors are called.
         self._name = ""
         self.tensors: list[Stored] = []
@@ -145,9 +152,12 @@ class Walk(emitted.Walk):
             camera = (
                 given.type.dtype == "uint8"
             )  # whose channels are last by themselves
-            order = natural if self.planar or camera else inner
-            taken = self.inputs[given.name] = self._new(given.name, shape, order)
+            order = natural if self.ends == NCHW or camera else inner
+            taken = self._new(given.name, shape, order)
             self.tensors[taken.index].dtype = given.type.dtype
+            self.inputs[given.name] = taken
+            if self.codes:
+                taken = self._taken_in(given.name, taken, self.codes)
             self._known[given.name] = (
                 taken if camera or order == inner else self.turned(taken, inner)
             )
@@ -159,8 +169,11 @@ class Walk(emitted.Walk):
                 continue
             self._write(node)
         for _, value in graph.outputs:
-            if isinstance(self._known[value], Constant):
+            found = self._known[value]
+            if isinstance(found, Constant):
                 self.missing.setdefault(value, "a constant is given out")
+            elif self.codes and found.steps is None:
+                self.missing.setdefault(value, f"it gives out float32, no {self.ends}")
         if not self.missing:
             for name, value in graph.outputs:
                 self.outputs[name] = self._given_out(self._known[value])
@@ -233,12 +246,7 @@ class Walk(emitted.Walk):
         """A quantiser or a dequantiser; of a constant the numbers are computed."""
         steps = self._steps(node)
         if isinstance(x, Tensor):
-            if isinstance(node.op, Dequantize):
-                return x
-            self._low = steps
-            found = self.requantized(x)
-            self._low = None
-            return found
+            return x if isinstance(node.op, Dequantize) else self._coded(x, steps)
         if isinstance(node.op, Dequantize):
             return x.with_(steps.point, np.subtract).with_(steps.scale, np.multiply)
         numbers = x.with_(steps.scale, np.divide).then("rint", np.rint)
@@ -271,13 +279,47 @@ class Walk(emitted.Walk):
         """Channels last where there are positions, unless planar; else as PyTorch."""
         if not isinstance(value, Tensor):
             raise TypeError("a constant is given out")
-        value = self._floated(value)
+        value = self.plain(value if self.codes else self._floated(value))
         rank = len(value.shape)
-        value = self.plain(value)
         natural = tuple(range(rank))
-        if self.planar and value.order == last(rank) != natural:
+        if self.ends == NCHW and value.order == last(rank) != natural:
             return self.turned(value, natural)
-        return self.ordered(value, last(rank) if rank > 3 else natural)
+        value = self.ordered(value, last(rank) if rank > 3 else natural)
+        if self.codes and value.steps is not None:
+            return self._coded(value, _end_steps(value.steps, self.codes), self.codes)
+        return value
+
+    def _taken_in(self, name: str, x: Tensor, codes: DType) -> Tensor:
+        """An input in whole numbers, which have the steps of its quantisers."""
+        quantisers = []
+        for node in self._readers(name):
+            if isinstance(node.op, Quantize):
+                quantisers.append(node)
+            else:
+                self.missing[node.name] = f"it reads float32, no {codes}"
+        if self.missing:
+            return x
+        inside = self._steps(quantisers[0])
+        steps = _end_steps(inside, codes)
+        stored = self.tensors[x.index]
+        stored.steps, stored.dtype = steps, codes
+        self.inputs[name] = x = replace(x, steps=steps)
+        return self._coded(x, inside)
+
+    def _coded(self, x: Tensor, steps: Steps, dtype: DType = "int8") -> Tensor:
+        """With other steps, in a type of 8 bits, unless it has those."""
+        self._low = steps
+        found = self.requantized(x)
+        self._low = None
+        self.tensors[found.index].dtype = dtype
+        return found
+
+    def _readers(self, value: str) -> Iterator[Node]:
+        for node in self.graph.consumers[value]:
+            if node.op.training_only:
+                yield from self._readers(node.name)
+            else:
+                yield node
 
     # What the nodes are written with.
 
@@ -568,3 +610,11 @@ def _each(steps: Constant, axis: int) -> Constant:
     """The scale of each entry along an axis, of the scale of every number."""
     first = tuple(slice(None) if a == axis else 0 for a in range(len(steps.shape)))
     return steps.then(("each", axis), lambda a: a[first])
+
+
+def _end_steps(inside: Steps, codes: DType) -> Steps:
+    """The steps that numbers have in this type, of those that they have in int8."""
+    if not CODES[codes]:
+        return inside
+    above = Constant.of(np.asarray(CODES[codes], np.int32))
+    return replace(inside, point=inside.point.with_(above, np.add))

@@ -25,7 +25,7 @@ from resgen.lower.emitted import Constant, Unwritable
 from resgen.lower.litert.metadata import NAME, archive, mobile
 from resgen.lower.litert.nodes import NODES, shuffled
 from resgen.lower.litert.values import Steps, Tensor
-from resgen.lower.litert.walk import Operation, Stored, Walk
+from resgen.lower.litert.walk import NHWC, Operation, Stored, Walk
 from resgen.ops.types import DType
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights, np_dtype
@@ -114,15 +114,16 @@ def derive(
     metadata: Mapping[str, str] | None = None,
     spec: Spec | None = None,
     half: Set[str] = frozenset(),
-    planar: bool = False,
+    ends: str = NHWC,
 ) -> Plan:
     """What a file of this graph holds; what it cannot hold is refused, all at once.
 
     ``metadata`` is text that travels in it, by name; of the ``spec`` mobile tools are
     told what they ask for. Of the operators in ``half`` weights are stored in 16 bits.
-    The ends of a ``planar`` file keep PyTorch's order of axes.
+    Its ``ends`` have channels last (``nhwc``) or PyTorch's order of axes (``nchw``), or
+    are whole numbers, channels last as well (``int8`` and ``uint8``).
     """
-    walk = Walk(graph, schema_of(), NODES, shuffled, batch, half, planar)
+    walk = Walk(graph, schema_of(), NODES, shuffled, batch, half, ends)
     try:
         walk.run()
     except Unwritable as lack:
