@@ -325,8 +325,7 @@ class Calls(Views):
         if part is not None:
             split = Unflatten(sizes=(size, *part[1]), axis=own)
             return replace(x, value=self.emit(split, [part[0]]))
-        op = Slice(start=start, size=size, axis=own)
-        return replace(x, value=self.emit(op, [x.value]))
+        return replace(x, value=self._cut(x.value, own, start, size))
 
     def _part(
         self, x: View, own: int, start: int, size: int
@@ -340,8 +339,20 @@ class Calls(Views):
         if axis != own:
             return None
         each = prod(parts[1:])
-        op = Slice(start=start * each, size=size * each, axis=own)
-        return self.emit(op, [whole]), parts[1:]
+        return self._cut(whole, own, start * each, size * each), parts[1:]
+
+    def _cut(self, value: str, axis: int, start: int, size: int) -> str:
+        """Positions of an axis of a value; of what was joined, the part itself."""
+        along, parts = self.joins.get(value, (-1, ()))
+        at = 0
+        for part in parts if along == axis else ():
+            wide = self.to.types[part].shape[axis]
+            if at <= start and start + size <= at + wide:
+                whole = size == wide
+                return part if whole else self._cut(part, axis, start - at, size)
+            at += wide
+        op = Slice(start=start, size=size, axis=axis)
+        return self.emit(op, [value])
 
     def select(self, x: Seen, axis: int, index: int) -> Seen:
         """One position of an axis, which is gone afterwards."""

@@ -19,6 +19,7 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.importing.flat import Collector
 from resgen.ops.base import Op
+from resgen.ops.concat import Concat
 from resgen.ops.flatten import Flatten
 from resgen.ops.parameter import Parameter
 from resgen.ops.reshape import Reshape
@@ -93,6 +94,8 @@ class Views:
         #: What values were split from that have an axis in parts: the value before, the
         #: axis, and the sizes of its parts.
         self.splits: dict[str, tuple[str, int, tuple[int, ...]]] = {}
+        #: What values were put together of: along which axis, and of which values.
+        self.joins: dict[str, tuple[int, tuple[str, ...]]] = {}
         #: What values were taken from by strides alone, and which.
         self.strided: dict[str, tuple[str, list[int]]] = {}
         #: The order in which values were made.
@@ -147,6 +150,8 @@ class Views:
         self.ages[made] = len(self.ages) + 1
         if isinstance(op, Unflatten):
             self.splits[made] = (inputs[0], op.axis, op.sizes)
+        if isinstance(op, Concat):
+            self.joins[made] = (op.axis, tuple(inputs))
         return made
 
     def value(self, x: Const, beside: View) -> View:

@@ -231,6 +231,19 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: Of(without_keys, a=nn.Linear(4, 6)),
         (4,),
     ),
+    "a bias put together of parts": (
+        lambda: Of(
+            lambda m, x: (
+                F.linear(x, m.a.weight, torch.cat([m.q, torch.zeros(2), m.v]))
+                .reshape(len(x), 3, 2)
+                .unbind(1)
+            ),
+            a=nn.Linear(4, 6, bias=False),
+            q=parameter(2),
+            v=parameter(2),
+        ),
+        (4,),
+    ),
     "a part by itself": (lambda: Of(in_full), (4, 5, 6)),
     "arithmetic": (
         lambda: Of(

@@ -290,7 +290,19 @@ def linear(r: Reader, x: Seen, weight: Seen, bias: Seen | None) -> Seen:
     held, shift = constant(weight, "weight"), constant(bias, "bias")
     if held is None:
         raise TypeError(weight)
-    return r.linear(x, held, shift, path=r.owner(held))
+    parts = r.pieces("bias")
+    if parts is None:
+        return r.linear(x, held, shift, path=r.owner(held))
+    # Each has a name of its own, and what is made of them has none.
+    made: Seen = r.linear(x, held, None, path=r.owner(held))
+    last, at = len(r.shape(made)) - 1, 0
+    shifted = []
+    for part in parts:
+        own = r.slice(made, last, at, part.array.size)
+        at += part.array.size
+        changes = part.sources or part.array.any()
+        shifted.append(r.merge("add", [own, part]) if changes else own)
+    return r.concat(shifted, last)
 
 
 @handles("matmul", "bmm", "mm")

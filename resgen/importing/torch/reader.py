@@ -116,6 +116,15 @@ class Reader(Calls):
                 return computed if within else path if role in ROLES else key
         return None
 
+    def pieces(self, name: str) -> list[Const] | None:
+        """What an argument is put together of, where a parameter is among that."""
+        given = None if self.node is None else bound(self.node).get(name)
+        if given is None or aten(given) not in JOINS:
+            return None
+        parts = [self.made[node] for node in given.args[0]]
+        whole = all(isinstance(x, Const) for x in parts)
+        return parts if whole and any(x.path for x in parts) else None
+
     def literals(self) -> list[float]:
         """Numbers that are given to what the weight read here is computed by."""
         found: dict[float, None] = {}
@@ -166,6 +175,8 @@ NAMED: Final = frozenset((
     "Dropout", "Dropout2d", "DropPath", "StochasticDepth", "Flatten", "Upsample",
     "PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "ZeroPad2d",
 ))  # fmt: skip
+#: Operators that put tensors one after the other.
+JOINS: Final = frozenset(("cat", "concat", "concatenate"))
 #: Operators after which elements lie in the same order.
 RESHAPES: Final = frozenset(("view", "reshape", "_unsafe_view", "unsqueeze"))
 #: What modules call the parameters that operators of ours own by a role.
