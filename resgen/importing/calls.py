@@ -95,7 +95,10 @@ class Calls(Views):
             raise Unread(f"{op.name} of what no input changes")
         if len(x.axes[0]) > 1 and x.axes[0][0] == BATCH:
             return self._for_each(op, x, numbers or {}, path)
-        return self.seen(self.emit(op, [self.standard(x)], numbers, path=path))
+        alone = x.axes[0] == ()  # what no input changes has one for all of a batch
+        source = self.physical(x, x.axes[1:]) if alone else self.standard(x)
+        made = self.seen(self.emit(op, [source], numbers, path=path))
+        return View(made.value, ((), *made.axes[1:])) if alone else made
 
     def _for_each(
         self, op: Op, x: View, numbers: Mapping[str, Const], path: str | None

@@ -197,9 +197,11 @@ class Views:
         """The same elements in the same order under another shape; -1 is the rest."""
         total = prod(self.shape(x))
         known = prod(n for n in sizes if n != -1)
-        sizes = tuple(total // max(known, 1) if n == -1 else n for n in sizes)
-        if prod(sizes) == total * self.batch and sizes[0] == self.batch:
+        whole = prod(sizes) == total if -1 not in sizes else total % max(known, 1) == 0
+        if not whole and sizes[0] == self.batch:
             sizes = (1, *sizes[1:])  # all inputs of a batch have the one
+            known //= self.batch
+        sizes = tuple(total // max(known, 1) if n == -1 else n for n in sizes)
         if isinstance(x, Const):
             return self._moved(x, "reshape", sizes, x.array.reshape(sizes))
         return self._reshaped(x, sizes)

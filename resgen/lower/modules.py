@@ -109,15 +109,33 @@ def window_mask(x: Tensor, like: Tensor, size: Axes, shift: Axes) -> Tensor:
     return x[:, None] - 100 * hidden.to(x.dtype)
 
 
-def relative_position(x: Tensor, table: Tensor, size: tuple[int, ...]) -> Tensor:
-    """``(N, heads, positions, positions)``: the table's row of each way, for ``x``."""
-    axes = [torch.arange(n, device=table.device) for n in size]
-    places = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
-    row = torch.zeros((), dtype=torch.int64, device=table.device)
-    for n, at in zip(size, places, strict=True):
-        row = row * (2 * n - 1) + at[:, None] - at + n - 1
-    value = table[row].permute(2, 0, 1)
-    return value.expand(len(x), *value.shape)
+def relative_position(x: Tensor, table: Tensor, **ways: Any) -> Tensor:
+    """``(N, heads, queries, keys)``: the table's row of each way, for ``x``."""
+    return relative_lookup(table.mT.expand(len(x), *table.mT.shape), **ways)
+
+
+def relative_lookup(
+    x: Tensor,
+    size: tuple[int, ...],
+    absolute: bool,
+    strides: tuple[int, int],
+    token: bool,
+) -> Tensor:
+    """``(N, heads, queries, keys)``: of each pair the number of its way."""
+    row = torch.zeros((), dtype=torch.int64, device=x.device)
+    sides = []
+    for stride in strides:
+        axes = [torch.arange(0, n, stride, device=x.device) for n in size]
+        sides.append(torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1))
+    for n, query, key in zip(size, *sides, strict=True):
+        way = query[:, None] - key
+        row = row * n + way.abs() if absolute else row * (2 * n - 1) + way + key[-1]
+    if token:
+        last = x.shape[2] - 1
+        row = F.pad(row, (1, 0), value=last - 1)
+        row = F.pad(row, (0, 0, 1, 0), value=last - 2)
+        row[0, 0] = last
+    return x[:, :, row]
 
 
 def _each(value: Axes, rank: int) -> tuple[int, ...]:

@@ -59,6 +59,7 @@ from resgen.ops.power import Power
 from resgen.ops.reduce_max import ReduceMax
 from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reduce_sum import ReduceSum
+from resgen.ops.relative_lookup import RelativeLookup
 from resgen.ops.relative_position import RelativePosition
 from resgen.ops.reshape import Reshape
 from resgen.ops.resize import Resize
@@ -447,6 +448,7 @@ _RULES: Final[Mapping[type, Callable[[Asked], Any]]] = {
             PixelShuffle,
             PixelUnshuffle,
             ReduceMax,
+            RelativeLookup,
             RelativePosition,
             Reshape,
             ReverseChannels,

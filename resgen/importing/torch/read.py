@@ -17,6 +17,7 @@ from resgen.graph.ir import INPUT, OUTPUT
 from resgen.importing.flat import Collector, Flat, Note, Tensor
 from resgen.importing.rules import simplified
 from resgen.importing.torch import maps, numbers, shapes  # noqa: F401  # their tables
+from resgen.importing.torch.learned import Learned, filled
 from resgen.importing.torch.reader import HANDLERS, Reader, aten, bound
 from resgen.importing.views import BATCH, Const, Unread, View
 from resgen.words.numbers import count
@@ -275,6 +276,7 @@ class _Reading:
         self.batch = batch
         self.places = {node: at for at, node in enumerate(program.graph.nodes)}
         self.made = self.reader.made
+        self.values = Learned(self.reader, self.enter)
 
     def run(self) -> Flat:
         outputs: Any = ()
@@ -343,9 +345,7 @@ class _Reading:
 
     def called(self, node: fx.Node) -> Any:
         """What an operator yields, or why it cannot be read."""
-        path, kind = _module(node)
-        self.reader.scope, self.reader.kind, self.reader.node = path, kind, node
-        name = aten(node)
+        name = self.enter(node)
         given = {at: self.made.get(at) for at in node.all_input_nodes}
         causes = {c for v in given.values() if isinstance(v, Lacking) for c in v.causes}
         if causes:
@@ -364,10 +364,17 @@ class _Reading:
         except Exception as error:
             message = getattr(error, "message", None) or str(error)
             message = message.strip().partition("\n")[0]
-            return Lacking((f"{path or 'the module'}: {node.target}: {message}",))
+            path = self.reader.scope or "the module"
+            return Lacking((f"{path}: {node.target}: {message}",))
         if isinstance(found, View) and (val := node.meta.get("val")) is not None:
             self.place(found, node.name, len(val.shape))
         return found
+
+    def enter(self, node: fx.Node) -> str:
+        """Let the reader be at a node; the name of its operator."""
+        path, kind = _module(node)
+        self.reader.scope, self.reader.kind, self.reader.node = path, kind, node
+        return aten(node)
 
     def known(self, found: Any) -> Any:
         """The parameter itself, where what is computed of it has come back to it."""
@@ -388,17 +395,36 @@ class _Reading:
             return self.inlined(node)
         if name in CASTS and node.meta["val"].dtype.is_floating_point:
             return self.made[node.all_input_nodes[0]]  # all of ours are float32
-        first = next(iter(args.values()), None)
-        learned = isinstance(first, Const) and first.path in self.learned
-        if plain and name in TRAINED and isinstance(first, Const) and learned:
-            # What is learned before what is learned stays so.
-            at = node.all_input_nodes[0]
-            self.made[at] = self.reader.value(first, self.reader.seen(INPUT))
-        elif (plain and name not in KEPT) or name in LIKE:
+        if (plain and name not in KEPT) or name in LIKE:
             return self.computed(node)
         if name not in HANDLERS:
             raise Unread("no operator of ours is this one")
-        return HANDLERS[name](self.reader, **self.filled(bound(node)))
+        if not plain:
+            found = self.of_values(node, name)
+            if found is not None:
+                return found
+        return HANDLERS[name](self.reader, **filled(bound(node), self.made))
+
+    def of_values(self, node: fx.Node, name: str) -> Any:
+        """What an operator yields of values where it could have constants.
+
+        None where nothing that it takes is computed of parameters, or where it takes
+        constants alone.
+        """
+        made = {
+            at: found
+            for at in node.all_input_nodes
+            if self.values.computed(at)
+            and (found := self.values.value(at)) is not None
+        }
+        if not made:
+            return None
+        given = {at: made.get(at, self.made[at]) for at in node.all_input_nodes}
+        self.enter(node)
+        try:
+            return HANDLERS[name](self.reader, **filled(bound(node), given))
+        except Unread:
+            return None
 
     def inlined(self, node: fx.Node) -> Any:
         """A part of the program that stands by itself, under autocast for example."""
@@ -415,12 +441,6 @@ class _Reading:
             elif inner.op == "output":
                 return map_arg(inner.args[0], self.made.__getitem__)
         return None
-
-    def filled(self, given: Any) -> Any:
-        """Arguments with tensors in the place of nodes."""
-        from torch.fx.node import map_arg
-
-        return map_arg(given, lambda node: self.made[node])
 
     def computed(self, node: fx.Node) -> Any:
         """What torch computes of constants; memory is shared as torch shares it."""
@@ -542,8 +562,6 @@ class _Reading:
         self.to.tensors[found.value] = Tensor(name, flat if whole else ())
 
 
-#: Operators that have weights of their own beside what they are given.
-TRAINED: Final = frozenset(("linear", "layer_norm", "conv1d", "conv2d"))
 #: Operators that change the type of numbers alone.
 CASTS: Final = frozenset(("to", "_to_copy", "type_as", "float", "half", "bfloat16"))
 #: What is understood of constants as well, so that a value can be made of them later.

@@ -14,9 +14,10 @@ import numpy as np
 
 from resgen.importing.calls import Calls
 from resgen.importing.flat import Collector
-from resgen.importing.torch.positions import relative_position, window_mask
+from resgen.importing.torch.positions import window_mask
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.base import Op
+from resgen.ops.relative_lookup import Relative
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -58,8 +59,8 @@ class Reader(Calls):
         self.made: dict[fx.Node, Any] = {}
         #: The class of the module that is being read, by its last name.
         self.kind = ""
-        #: Biases for where positions lie, in order.
-        self.biases: list[View] = []
+        #: Values that are biases for where positions lie.
+        self.relative: set[str] = set()
         #: What scores were before such a bias, and the bias, by the node that adds it.
         self.scores: dict[fx.Node, tuple[View, View]] = {}
 
@@ -72,18 +73,12 @@ class Reader(Calls):
         path: str | None = None,
     ) -> str:
         plain = path is None and self.kind in NAMED and self.scope not in self.owners
-        return super().emit(
+        made = super().emit(
             op, inputs, numbers, path=self.scope if plain and self.scope else path
         )
-
-    def value(self, x: Const, beside: View) -> View:
-        """A constant as a learned value, gathered of a table if it is that."""
-        table = self.state(x.sources[0]) if x.sources and not x.path else None
-        found = None if table is None else relative_position(self, x, table, beside)
-        if found is None:
-            return super().value(x, beside)
-        self.biases.append(found)
-        return found
+        if isinstance(op, Relative):
+            self.relative.add(made)
+        return made
 
     def merge(self, kind: str, given: Sequence[Seen]) -> Seen:
         """As of all sources; what windows hide is added to their bias."""
@@ -100,11 +95,9 @@ class Reader(Calls):
             if masked is not None:
                 whole = self.reshape(scores, self.shape(first))
                 return super().merge(kind, [whole, masked])
-        known = len(self.biases)
-        found = super().merge(kind, given)
-        if len(self.biases) > known:
-            self.scores[self.node] = first, self.biases[-1]
-        return found
+        if isinstance(other, View) and other.value in self.relative:
+            self.scores[self.node] = first, other
+        return super().merge(kind, given)
 
     def owner(self, *numbers: Const | None) -> str | None:
         """The path of the module whose parameters these are."""
