@@ -205,7 +205,8 @@ class Calls(Views):
         if by.array.size == 1 and kind == "multiply":
             made = self.emit(ScalarScale(), [x.value], {"": by}, path=by.path)
             return replace(x, value=made)
-        if kind not in ("add", "multiply") or not self._of_channels(x, by):
+        known = by.path is not None and by.path in self.constants
+        if known or kind not in ("add", "multiply") or not self._of_channels(x, by):
             return None
         channelwise: Op = Shift() if kind == "add" else ChannelScale()
         made = self.emit(channelwise, [x.value], {"": by}, path=by.path)

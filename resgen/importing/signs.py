@@ -35,7 +35,7 @@ from resgen.ops.unflatten import Unflatten
 from resgen.ops.upsample import Upsample
 
 #: Activations whose values are zero or more, and operators that leave them so.
-_NEVER_NEGATIVE: Final = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus")
+_NEVER_NEGATIVE: Final = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus", "exp")
 _KEEPING: Final = (
     AdaptiveAvgPool,
     AdaptiveMaxPool,

@@ -100,6 +100,8 @@ class Views:
         self.strided: dict[str, tuple[str, list[int]]] = {}
         #: The order in which values were made.
         self.ages: dict[str, int] = {}
+        #: Names of the parameters that values have been made of.
+        self.constants: set[str | None] = set()
         #: Values that are weights of attention: a softmax yielded them.
         self.attends: set[str] = set()
 
@@ -174,6 +176,7 @@ class Views:
             {"": replace(x, array=stored)},
             path=x.path,
         )
+        self.constants.add(x.path)
         own = tuple((axis,) for axis in range(len(shape)))
         view = View(made, ((), *own) if batch else own)
         for move, given in moves:

@@ -17,7 +17,15 @@ from resgen.ops.base import (
     attribute,
     operator,
 )
-from resgen.ops.types import Constant, Module, ParameterSpec, TensorType, Value
+from resgen.ops.types import (
+    Constant,
+    Function,
+    Module,
+    ParameterSpec,
+    Spelling,
+    TensorType,
+    Value,
+)
 
 #: What torch takes for the slope of negative values where nothing is said.
 LEAKY_SLOPE: Final = 0.01
@@ -31,7 +39,7 @@ Write = Callable[["Act", OnnxWriter, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How one activation is spelled: its torch class and its ONNX nodes."""
+    """How one activation is spelled: its torch class, if any, and its ONNX nodes."""
 
     torch: str
     onnx: Write
@@ -109,6 +117,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "hardsigmoid": Form("Hardsigmoid", _hardsigmoid),
     "hardtanh": Form("Hardtanh", _clip(-1.0, 1.0)),
     "softplus": Form("Softplus", _native("Softplus")),
+    "exp": Form("", _native("Exp")),
 }
 
 
@@ -117,7 +126,7 @@ _SPELLED: Final[Mapping[str, str]] = {
     "Relu": "relu", "LeakyRelu": "leaky_relu", "PRelu": "prelu", "Elu": "elu",
     "Selu": "selu", "Celu": "celu", "Gelu": "gelu", "Mish": "mish",
     "Sigmoid": "sigmoid", "Tanh": "tanh", "HardSwish": "hardswish",
-    "HardSigmoid": "hardsigmoid", "Softplus": "softplus", "Swish": "silu",
+    "HardSigmoid": "hardsigmoid", "Softplus": "softplus", "Swish": "silu", "Exp": "exp",
 }  # fmt: skip
 #: What an attribute has to be where an activation has none, and what it is unless said.
 _FIXED: Final[Mapping[str, Mapping[str, float]]] = {
@@ -133,7 +142,7 @@ class Act(Op):
     """Activation, element by element, as the torch module of that name defines it.
 
     ``prelu`` owns ``weight: (1,)``, the slope of negative values (He et al. 2015);
-    ``none`` is the identity.
+    ``exp`` is torch's function, ``none`` the identity.
     """
 
     shorthand = "type"
@@ -198,7 +207,9 @@ class Act(Op):
             found["approximate"] = self.approximate
         return found
 
-    def torch(self, x: TensorType) -> Module:
+    def torch(self, x: TensorType) -> Spelling:
+        if self.type == "exp":
+            return Function("torch.exp")
         target = f"torch.nn.{FORMS[self.type].torch}"
         if self.type == "leaky_relu":
             return Module(target, (self.negative_slope,))

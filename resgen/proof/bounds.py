@@ -351,6 +351,8 @@ def _activation(asked: Asked) -> torch.Tensor:
     if asked.op.type in _CHOOSING:
         return _moved(asked)
     x = asked.inputs[0].abs() * max(1.0, abs(float(asked.op.ramp[0])))
+    if asked.op.type == "exp":
+        x = x * asked.exact.abs()
     found: torch.Tensor = STEPS * UNIT * (1 + x + asked.exact.abs())
     return found
 

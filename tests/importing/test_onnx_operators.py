@@ -32,6 +32,7 @@ from resgen.ops.types import TensorType
 #: Written with operators of ONNX that nothing is read from yet.
 UNREAD: Final = {
     "decode_boxes", "suppress_boxes", "pick_boxes", "windows", "relative_position",
+    "relative_lookup",
 }  # fmt: skip
 #: A value that is the same for every input is no network's output.
 ALONE: Final = {"parameter"}

@@ -54,6 +54,25 @@ def window_mask() -> Tensor:
     return mask
 
 
+def places(rows: int, columns: int) -> Tensor:
+    """Row and column of each position, less those of each other one."""
+    grid = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    at = torch.stack(grid).flatten(1)
+    return at[:, :, None] - at[:, None]
+
+
+def ways(rows: int, columns: int) -> Tensor:
+    """As LeViT numbers them: by how far."""
+    row, column = places(rows, columns).abs()
+    return row * columns + column
+
+
+def there(rows: int, columns: int) -> Tensor:
+    """As Swin numbers them: there is another way than back."""
+    row, column = places(rows, columns)
+    return (row + rows - 1) * (2 * columns - 1) + column + columns - 1
+
+
 def in_full(module: nn.Module, x: Tensor) -> Tensor:
     with torch.autocast("cpu", enabled=False):
         return x.relu() + 1
@@ -243,6 +262,56 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
             v=parameter(2),
         ),
         (4,),
+    ),
+    "a number of a parameter alone": (
+        lambda: Of(
+            lambda m, x: x * m.p.clamp(max=2).exp() + m.q.softmax(0)[1],
+            p=parameter(4, 1, 1),
+            q=parameter(3, 4, 1, 1),
+        ),
+        (4, 5, 6),
+    ),
+    "a layer of a constant": (
+        lambda: Of(
+            lambda m, x: (
+                x
+                + m.a(torch.arange(24.0).reshape(1, 2, 3, 4).cos()).repeat(
+                    len(x), 1, 1, 1
+                )
+            ),
+            a=nn.Conv2d(2, 4, 1),
+        ),
+        (4, 3, 4),
+    ),
+    "a constant that is added to what it began": (
+        lambda: Of(
+            lambda m, x: (
+                m.p + m.a(torch.cat([m.p.expand(len(x), -1, -1), x], 1))[:, :1]
+            ),
+            a=nn.Linear(4, 4),
+            p=parameter(1, 1, 4),
+        ),
+        (3, 4),
+    ),
+    "ways by how far": (
+        lambda: Of(
+            lambda m, x: (x + m.p[:, ways(2, 3)]).softmax(-1),
+            p=parameter(2, 6),
+        ),
+        (2, 6, 6),
+    ),
+    "ways of a network": (
+        lambda: Of(
+            lambda m, x: (
+                x
+                + m.b(m.a(torch.arange(15.0)[:, None]).relu_())[there(2, 3)].permute(
+                    2, 0, 1
+                )
+            ),
+            a=nn.Linear(1, 5),
+            b=nn.Linear(5, 2, bias=False),
+        ),
+        (2, 6, 6),
     ),
     "a part by itself": (lambda: Of(in_full), (4, 5, 6)),
     "arithmetic": (

@@ -8,14 +8,13 @@ own checkpoints load.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from resgen.errors import ResgenError
 from resgen.graph.ir import INPUT
 from resgen.importing.torch.positions import of_table
-from resgen.importing.torch.reader import HANDLERS, Reader, aten, bound
+from resgen.importing.torch.reader import ALIASES, HANDLERS, Reader, aten, bound
 from resgen.importing.torch.shapes import Parts
 from resgen.importing.views import Const, View
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, fx
 
 #: Operators that have weights of their own beside what they are given.
-TRAINED = frozenset(("linear", "layer_norm", "conv1d", "conv2d"))
+TRAINED: Final = frozenset(("linear", "layer_norm", "conv1d", "conv2d"))
 
 
 class Learned:
@@ -43,8 +42,7 @@ class Learned:
             at = self.reader.scope, self.reader.kind, self.reader.node
             try:
                 self.known[node] = self._made(node)
-            except (ResgenError, TypeError, ValueError, KeyError) as e:
-                import os; os.environ.get("DBG") and print("   DBG", node, node.target, type(e).__name__, str(e)[:150])
+            except Exception:  # it stays what was computed of it
                 self.known[node] = None
             self.reader.scope, self.reader.kind, self.reader.node = at
         found = self.known[node]
@@ -67,18 +65,22 @@ class Learned:
         if aten(node) == "getitem":
             whole, place = self._made(node.all_input_nodes[0]), int(str(node.args[1]))
             return whole.take(place) if isinstance(whole, Parts) else whole[place]
-        if node.target._schema.is_mutable:  # type: ignore[union-attr]
-            return None
+        first = node.all_input_nodes[0]
+        if node.target._schema.is_mutable and (  # type: ignore[union-attr]
+            len(first.users) > 1 or aten(first) in ALIASES
+        ):
+            return None  # what it changes is read elsewhere
         name = self.enter(node)
         given: dict[fx.Node, Any] = {}
         for at in node.all_input_nodes:
             held = self.reader.made[at]
-            weight = name in TRAINED and at is not node.all_input_nodes[0]
-            if weight or not isinstance(held, Const):
+            weight = name in TRAINED and at is not first
+            if weight or not isinstance(held, Const) or held.array.dtype.kind != "f":
                 given[at] = held
             elif held.sources:
                 given[at] = self.value(at)
-            elif name in TRAINED:
+            elif name in TRAINED:  # not beneath the operator whose weights these are
+                self.reader.scope = self.reader.scope.rpartition(".")[0]
                 given[at] = self.reader.value(held, self.reader.seen(INPUT))
             else:
                 given[at] = held
@@ -125,14 +127,12 @@ class Learned:
                 x = self.reader.made[at]
                 if isinstance(x, Const) and x.path == table.path and not x.moves:
                     made[at] = numbers
-                elif self.computed(at) or (isinstance(x, Const) and x.moves):
+                elif not isinstance(x, Const) or self.computed(at) or x.moves:
                     args = map_arg((at.args, dict(at.kwargs)), computed)
                     made[at] = at.target(*args[0], **args[1])  # type: ignore[operator]
-                elif isinstance(x, Const):
+                else:
                     held = torch.from_numpy(np.array(x.array))
                     made[at] = held.double() if held.is_floating_point() else held
-                else:
-                    made[at] = x
             return made[at]
 
         with torch.no_grad():

@@ -34,7 +34,7 @@ def act(r: Reader, x: Seen, kind: str, **attributes: Any) -> Seen:
 
 
 @handles("relu", "relu6", "selu", "silu", "mish", "sigmoid", "tanh", "hardswish",
-         "hardsigmoid")  # fmt: skip
+         "hardsigmoid", "exp")  # fmt: skip
 def plain(r: Reader, x: Seen) -> Seen:
     return act(r, x, r.called)
 

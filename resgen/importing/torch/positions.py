@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import Final
 
 import numpy as np
 
-from resgen.importing.views import Const, View, Views
+from resgen.importing.views import Const, Seen, View, Views
 from resgen.ops.base import ShapeError
 from resgen.ops.relative_lookup import RelativeLookup, counts, rows
 from resgen.ops.relative_position import RelativePosition
@@ -21,7 +22,7 @@ from resgen.ops.windowing import HIDDEN
 from resgen.weights.evaluate import Array
 
 #: Strides of queries or keys that are tried.
-STRIDES = 8
+STRIDES: Final = 8
 
 
 def of_table(r: Views, places: Array, table: Const, beside: View) -> View | None:
@@ -33,47 +34,74 @@ def of_table(r: Views, places: Array, table: Const, beside: View) -> View | None
     thin = places.squeeze()
     if thin.ndim != 3 or table.array.ndim < 2:
         return None
-    many = [axis for axis, n in enumerate(places.shape) if n > 1]
-    for whole, heads, step, factor in (
-        (table.array.ndim == 2, table.array.shape[-1], 1, table.array.shape[-1]),
-        (True, table.array.shape[0], prod(table.array.shape[1:]), 1),
-    ):
-        ways = table.array.size // heads
-        for axis in range(3) if whole else ():
-            first = np.take(thin, 0, axis)
-            along = np.expand_dims(first, axis) + step * np.expand_dims(
-                np.arange(thin.shape[axis]), [a for a in range(3) if a != axis]
-            )
-            if thin.shape[axis] != heads or (along != thin).any() or (first % factor).any():
-                continue
-            op = lookup(first // factor, ways)
-            if op is None:
-                continue
-            if factor == heads:
-                own = RelativePosition(heads=heads, **vars(op))
-                value = r.emit(own, [beside.value], {"": table}, path=table.path)
-            else:
-                value = r.physical(flat_table(r, table, beside), [(0,), (1,)])
-                value = r.emit(op, [value])
-            pair = iter((1, 2))
-            order = {a: (0,) if i == axis else (next(pair),) for i, a in enumerate(many)}
-            return View(value, tuple(order.get(a, ()) for a in range(places.ndim)))
+    for axis, heads in enumerate(thin.shape):
+        first = np.take(thin, [0], axis)
+        head = np.arange(heads).reshape([-1 if a == axis else 1 for a in range(3)])
+        ways, rest = divmod(table.array.size, heads)
+        if rest:
+            continue
+        if table.array.shape == (ways, heads) and np.array_equal(first + head, thin):
+            op = lookup(first.squeeze(axis) // heads, ways)
+            if op is not None and not (first % heads).any():
+                own = RelativePosition(heads=heads, **vars(op[0]))
+                made = r.emit(own, [beside.value], {"": table}, path=table.path)
+                return _placed(made, axis, op[1], places.shape)
+        if len(table.array) == heads and np.array_equal(first + ways * head, thin):
+            op = lookup(first.squeeze(axis), ways)
+            if op is not None:
+                flat = r.reshape(r.value(table, beside), (heads, ways))
+                return _placed(_looked_up(r, op[0], flat, 1), axis, op[1], places.shape)
     return None
 
 
-def flat_table(r: Views, table: Const, beside: View) -> View:
-    """A table of ``heads x ways`` as a value, its ways in one axis."""
-    found = r.reshape(r.value(table, beside), (len(table.array), -1))
-    if not isinstance(found, View):
-        raise TypeError(found)
-    return found
+def of_ways(r: Views, x: Seen, axis: int, places: Array) -> View | None:
+    """Positions of an axis for all pairs of others, if they are that.
+
+    ``places`` are a matrix of them, or one row after the other.
+    """
+    if not isinstance(x, View) or len(x.axes) != 2 or places.size < 4:
+        return None
+    sides = places.shape
+    if len(sides) == 1:
+        sides = (round(places.size**0.5),) * 2
+    if len(sides) != 2 or prod(sides) != places.size:
+        return None
+    found = lookup(places.reshape(sides), r.shape(x)[axis])
+    if found is None:
+        return None
+    op, turned = found
+    made = _placed(_looked_up(r, op, x, axis), 0, turned, (0, 2, 2))
+    heads, *pair = made.axes
+    pairs = (*pair,) if places.ndim == 2 else ((*pair[0], *pair[1]),)
+    return r.settled(View(made.value, (heads, *pairs) if axis else (*pairs, heads)))
 
 
-def lookup(places: Array, ways: int) -> RelativeLookup | None:
-    """The operator that picks these, ``queries x keys`` of so many ways, if any does."""
-    for op in _candidates(places.shape, ways):
-        if np.array_equal(np.reshape(rows(op), places.shape), places):
-            return op
+def _looked_up(r: Views, op: RelativeLookup, table: Seen, axis: int) -> str:
+    """The value of a lookup in ``table``, whose ways are along an axis of two."""
+    if not isinstance(table, View):
+        raise TypeError(table)
+    return r.emit(op, [r.physical(table, [table.axes[1 - axis], table.axes[axis]])])
+
+
+def _placed(value: str, heads: int, turned: bool, shape: tuple[int, ...]) -> View:
+    """Heads, queries and keys as the axes that are not of size 1 of a tensor.
+
+    Heads are the one of this number, keys come before queries where it is ``turned``.
+    """
+    pair: list[tuple[int, ...]] = [(2,), (1,)] if turned else [(1,), (2,)]
+    pair.insert(heads, (0,))
+    return View(value, tuple(pair.pop(0) if n != 1 else () for n in shape))
+
+
+def lookup(places: Array, ways: int) -> tuple[RelativeLookup, bool] | None:
+    """The operator that picks these, ``queries x keys`` of so many ways, if any does.
+
+    And whether it does the other way round, as ``keys x queries``.
+    """
+    for turned, wanted in ((False, places), (True, places.T)):
+        for op in _candidates(wanted.shape, ways):
+            if np.array_equal(np.reshape(rows(op), wanted.shape), wanted):
+                return op, turned
     return None
 
 
@@ -84,9 +112,7 @@ def _candidates(shape: tuple[int, ...], ways: int) -> Iterator[RelativeLookup]:
         strides += [(stride, 1)] if shape[0] < shape[1] else [(1, stride)]
     for token in (False, True):
         positions = max(shape) - token
-        sizes = [
-            (n, positions // n) for n in range(2, positions) if positions % n == 0
-        ]
+        sizes = [(n, positions // n) for n in range(2, positions) if positions % n == 0]
         for size in ((positions,), *sizes):
             for absolute in (False, True):
                 for query, key in strides:

@@ -18,7 +18,7 @@ from resgen.importing.flat import Collector, Flat, Note, Tensor
 from resgen.importing.rules import simplified
 from resgen.importing.torch import maps, numbers, shapes  # noqa: F401  # their tables
 from resgen.importing.torch.learned import Learned, filled
-from resgen.importing.torch.reader import HANDLERS, Reader, aten, bound
+from resgen.importing.torch.reader import ALIASES, HANDLERS, Reader, aten, bound
 from resgen.importing.views import BATCH, Const, Unread, View
 from resgen.words.numbers import count
 
@@ -38,12 +38,6 @@ WRAPPERS: Final[Mapping[str, str]] = {
 }
 #: Modules that do nothing outside training, and what they call their probability.
 DROPS: Final[Mapping[str, str]] = {"DropPath": "drop_prob", "StochasticDepth": "p"}
-#: Operators that share the memory of what they are given.
-ALIASES: Final = frozenset((
-    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze",
-    "unsqueeze", "select", "slice", "narrow", "expand", "chunk", "split", "unbind",
-    "split_with_sizes", "detach", "alias", "getitem", "movedim", "mT",
-))  # fmt: skip
 #: Operators that take nothing but type and sizes of their first argument.
 LIKE: Final = frozenset((
     "new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like",
@@ -414,8 +408,7 @@ class _Reading:
         made = {
             at: found
             for at in node.all_input_nodes
-            if self.values.computed(at)
-            and (found := self.values.value(at)) is not None
+            if self.values.computed(at) and (found := self.values.value(at)) is not None
         }
         if not made:
             return None

@@ -170,6 +170,12 @@ NAMED: Final = frozenset((
 ))  # fmt: skip
 #: Operators that put tensors one after the other.
 JOINS: Final = frozenset(("cat", "concat", "concatenate"))
+#: Operators that share the memory of what they are given.
+ALIASES: Final = frozenset((
+    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze",
+    "unsqueeze", "select", "slice", "narrow", "expand", "chunk", "split", "unbind",
+    "split_with_sizes", "detach", "alias", "getitem", "movedim", "mT",
+))  # fmt: skip
 #: Operators after which elements lie in the same order.
 RESHAPES: Final = frozenset(("view", "reshape", "_unsafe_view", "unsqueeze"))
 #: What modules call the parameters that operators of ours own by a role.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from resgen.importing.torch.positions import of_ways
 from resgen.importing.torch.reader import Reader, handles, value
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.channel_shuffle import ChannelShuffle
@@ -269,6 +270,9 @@ def index(r: Reader, x: Seen, indices: Sequence[Seen | None]) -> Seen:
     array = places.array
     if array.dtype == np.bool_:
         array = np.flatnonzero(array)
+    pairs = of_ways(r, x, axis, array)
+    if pairs is not None:
+        return pairs
     if array.ndim != 1:
         shape = r.shape(x)
         flat = taken(r, x, axis, [int(i) for i in array.reshape(-1)])

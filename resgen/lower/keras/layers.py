@@ -18,9 +18,11 @@ from resgen.lower.scopes import home
 from resgen.ops.act import FORMS, Act
 
 #: Activations by their names in Keras, where those differ, and those never below zero.
-NAMED: Final = {"hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid",
-                "hardtanh": "hard_tanh", "celu": "elu"}  # fmt: skip
-POSITIVE: Final = {"relu", "relu6", "sigmoid", "hardsigmoid", "softplus"}
+NAMED: Final = {
+    "hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid", "hardtanh": "hard_tanh",
+    "celu": "elu", "exp": "exponential",
+}  # fmt: skip
+POSITIVE: Final = {"relu", "relu6", "sigmoid", "hardsigmoid", "softplus", "exp"}
 
 
 def _linear(to: Walk, node: Node, x: Tensor) -> Tensor | None:
