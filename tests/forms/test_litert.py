@@ -244,7 +244,10 @@ MIXED: dict[str, Any] = {
             "concat": [
                 [{"op": "conv", "out": 8, "kernel": 1}, {"op": "act", "type": "gelu"}],
                 {"op": "avg_pool", "kernel": 3, "stride": 1, "padding": 1},
-                [{"op": "conv", "out": 8, "kernel": 3}, {"op": "act", "type": "relu"}],
+                [
+                    {"op": "conv", "out": 8, "kernel": 3},
+                    {"op": "act", "type": "hardswish"},
+                ],
             ],
         },
     ],
@@ -274,7 +277,8 @@ def test_whole_numbers_are_those_of_the_specification(tmp_path: Path) -> None:
         return float(held.scale[0]), int(held.zeroPoint[0])
 
     for operator in graph.operators:
-        code = names[model.operatorCodes[operator.opcodeIndex].builtinCode]
+        kind = model.operatorCodes[operator.opcodeIndex]
+        code = names[kind.builtinCode]
         first, *rest = operator.inputs
         (out,) = operator.outputs
         seen.add(code)
@@ -290,11 +294,17 @@ def test_whole_numbers_are_those_of_the_specification(tmp_path: Path) -> None:
             np.testing.assert_allclose(bias.quantization.scale, products, 1e-6)
         elif code == "LOGISTIC":
             assert scale(out) == (1 / 256, -128)
-        elif code in ("CONCATENATION", "MAX_POOL_2D", "PAD", "RESHAPE"):
+        elif code == "HARD_SWISH":  # of any scales
+            assert kind.version == 1
+            assert scale(first) != scale(out)
+        elif code in (
+            "AVERAGE_POOL_2D", "CONCATENATION", "MAX_POOL_2D", "PAD", "RESHAPE",
+        ):  # fmt: skip
             inputs = operator.inputs if code == "CONCATENATION" else [first]
             assert {scale(index) for index in inputs} == {scale(out)}
     assert {"CONV_2D", "LOGISTIC", "MUL", "CONCATENATION", "MAX_POOL_2D"} <= seen
-    assert {"GELU", "QUANTIZE", "DEQUANTIZE", "MEAN"} <= seen
+    assert {"GELU", "QUANTIZE", "DEQUANTIZE", "MEAN", "HARD_SWISH"} <= seen
+    assert "AVERAGE_POOL_2D" in seen
     ends = {graph.tensors[i].type for i in (*graph.inputs, *graph.outputs)}
     assert ends == {TensorType.FLOAT32}
 
