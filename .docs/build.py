@@ -99,9 +99,10 @@ def build(out: Path, names: Sequence[str] = ()) -> int:
     """Write the site anew; how many pages it has."""
     shutil.rmtree(out, ignore_errors=True)
     (out / "pictures").mkdir(parents=True)
-    for picture in (*(ROOT / ".readme").iterdir(), HERE / "style.css"):
-        folder = out if picture.suffix == ".css" else out / "pictures"
-        shutil.copy(picture, folder / picture.name)
+    for file in (HERE / "style.css", *(HERE / "pages").glob("*.ipynb")):
+        shutil.copy(file, out / file.name)
+    for picture in (ROOT / ".readme").iterdir():
+        shutil.copy(picture, out / "pictures" / picture.name)
     pages = [
         *_written(),
         *vocabulary(),
