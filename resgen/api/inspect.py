@@ -18,7 +18,6 @@ from resgen.graph import analysis
 from resgen.graph.analysis import Analysis, NodeCost
 from resgen.graph.cost import analyse, node_costs
 from resgen.graph.paths import Paths, paths
-from resgen.latency.table import Prediction, Table, load
 from resgen.options.kinds import argument
 from resgen.pictures.words import told
 from resgen.spec.model import Spec
@@ -27,6 +26,7 @@ from resgen.words.terminal import TEXT, Shown, fitted, printable, style, table
 
 if TYPE_CHECKING:
     from resgen.graph.ir import Graph
+    from resgen.latency.table import Prediction, Table
 
 #: A count of more digits is written as a power of ten: JSON readers refuse it.
 _DIGITS: Final = 300
@@ -156,7 +156,7 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
     asked = Inspecting.of(options)
     warnings: tuple[Problem, ...] = ()
     variants: tuple[Variant, ...] = ()
-    times = None if asked.latency is None else load(asked.latency)
+    times = None if asked.latency is None else _table(asked.latency)
     source = argument("source", SPEC, source)
     if isinstance(source, Spec):
         if asked.vary:
@@ -180,6 +180,12 @@ def inspect(source: Spec | Source, **options: Any) -> Inspected:
         variants,
         None if times is None else times.predict(graph),
     )
+
+
+def _table(path: Path) -> Table:
+    from resgen.latency.table import load
+
+    return load(path)
 
 
 def _variants(

@@ -17,7 +17,7 @@ from resgen.errors import UsageError
 def test_a_spec_is_predicted_from_what_was_timed(tmp_path: Path) -> None:
     path, told = tmp_path / "table.json", []
     spec = json.loads(Path("specs/cifar/resnet20_cifar.json").read_text())
-    spec["stages"] = [{"width": 8, "depth": 1}, {"width": 16, "depth": 1}]
+    spec["stages"] = [{"width": 16, "depth": 1}, {"width": 32, "depth": 1}]
     found = resgen.measure(
         spec, out=path, minutes=0.05, threads=1, progress=told.append
     )
