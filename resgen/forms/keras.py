@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import UsageError
+from resgen.graph.ir import OUTPUT
 from resgen.options.group import Group
 from resgen.words.progress import Progress
 
@@ -55,8 +56,7 @@ def make(ready: Ready, job: Job) -> tuple[dict[str, str], dict[str, Any]]:
         model.save(made.folder / FILE)
     own = sorted({kind for kind in map(_own, model.layers) if kind})
     if keras.backend.backend() == "tensorflow":
-        model.export(made.folder / SAVED, verbose=False)
-        (made.folder / SAVED / "assets").rmdir()  # the network has none
+        _serve(keras, model, made.folder / SAVED)
     opens = "which opens without resgen"
     if own:
         opens = (
@@ -98,6 +98,26 @@ def _hashes(folder: Path) -> dict[str, str]:
         for file in files
         if file.is_file()
     }
+
+
+def _serve(keras: Any, model: Any, folder: Path) -> None:
+    """Write a SavedModel whose inputs and outputs bear the names of the spec.
+
+    ``model.export`` would call the output of one ``output_0``.
+    """
+
+    def outputs(*given: Any) -> Any:
+        found = model(given[0] if len(given) == 1 else list(given), training=False)
+        return found if isinstance(found, Mapping) else {OUTPUT: found}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    taken = [
+        keras.InputSpec(shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs
+    ]
+    archive.add_endpoint("serve", outputs, input_signature=taken)
+    archive.write_out(folder, verbose=False)
+    (folder / "assets").rmdir()  # the network has none
 
 
 def _own(layer: Any) -> str | None:
