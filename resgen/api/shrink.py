@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +16,10 @@ from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.api.tuned import batches, data_line, right, tuned
 from resgen.artifact.described import DescribedFolder
 from resgen.artifact.manifest import FRESH
-from resgen.artifact.shrunk import RECORD, Accuracy, Record, write_shrunk
+from resgen.artifact.shrunk import RECORD, Accuracy, Latency, Record, write_shrunk
 from resgen.artifact.source import Source, from_spec
 from resgen.diagnosis.data.learned import Known, known
-from resgen.errors import did_you_mean
+from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
@@ -30,6 +30,7 @@ from resgen.runtime.torch import load_torch
 from resgen.shrinking.choose import (
     Choice,
     Importance,
+    Scores,
     chance,
     choose,
     magnitude,
@@ -39,7 +40,7 @@ from resgen.shrinking.choose import (
 )
 from resgen.shrinking.cut import Size, cut, size_without, stayed
 from resgen.shrinking.groups import Group, groups
-from resgen.shrinking.labels import Labelled, labelled
+from resgen.shrinking.labels import Labelled, Labels, labelled
 from resgen.shrinking.seen import settled, taylor, told
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
@@ -148,7 +149,7 @@ def run(
     data = _data(asked, found.graph, given)
     if data is not None:
         progress.say("data", data_line(data))
-    choice = _chosen(found, free, before, given, asked, data)
+    choice, latency = _chosen(found, free, before, given, asked, data, progress)
     made = imported(
         cut(found, given.weights, choice.gone).called(asked.name or spec.name),
         stated=lambda made: _stated(made, given.spec),
@@ -191,6 +192,7 @@ def run(
         names=names,
         accuracy=accuracy,
         tuning=tuning,
+        latency=latency,
         proven=proven,
         force=asked.force,
     )
@@ -247,8 +249,9 @@ def _chosen(
     given: Source,
     asked: Shrinking,
     data: Known | None,
-) -> Choice:
-    """What goes, by what is asked."""
+    progress: Progress,
+) -> tuple[Choice, Latency | None]:
+    """What goes, by what is asked, and the latency of the rest if that has a bound."""
     bounds = [
         (None if most is None else most.of(there))
         for most, there in zip(asked.budget, (before.macs, before.params), strict=True)
@@ -259,16 +262,31 @@ def _chosen(
         pairs = zip((size.macs, size.params), bounds, strict=True)
         return [there / most for there, most in pairs if most is not None]
 
-    if asked.measure == "taylor" and data is not None:
+    def fits(choice: Choice) -> bool:
+        return all(share <= 1 for share in shares(choice.size))
+
+    def scoring(cost: Callable[[Labels], float]) -> Sequence[Scores]:
+        if asked.measure != "taylor" or data is None:
+            score = _MEASURES[asked.measure]
+            return [score(found, group, given.weights) for group in free]
         output = data.dataset.scores.name
         lost = taylor(found, free, given.weights, batches(data), output)
-        scores = per_cost(found, free, lost, lambda size: sum(shares(size)))
+        return per_cost(found, free, lost, cost, step=asked.round)
+
+    if asked.latency is not None:
+        from resgen.api.paced import paced
+
+        met = paced(found, free, given.weights, asked, scoring, fits, progress)
+        choice, latency = met.choice, met.latency
     else:
-        score = _MEASURES[asked.measure]
-        scores = [score(found, group, given.weights) for group in free]
-    return choose(
-        found, free, scores, lambda size: max(shares(size)) <= 1, step=asked.round
-    )
+        scores = scoring(lambda gone: sum(shares(size_without(found, gone))))
+        choice, latency = choose(found, free, scores, fits, step=asked.round), None
+    if not fits(choice):
+        raise ResgenError(
+            f"the network cannot be made as small: {choice.size} is the least",
+            hint="ask for more, or keep less of it",
+        )
+    return choice, latency
 
 
 def _stated(made: Spec, whole: Spec) -> dict[str, Any]:

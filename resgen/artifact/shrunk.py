@@ -17,7 +17,7 @@ from resgen.document.files import Format
 from resgen.files.names import MARKS, SHRINK
 from resgen.recovery.imported import Imported
 from resgen.shrinking.cut import Size
-from resgen.words.numbers import share, share_interval
+from resgen.words.numbers import seconds, share, share_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,43 @@ class Tuning:
     distilled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds of one inference: the median and the 95th percentile."""
+
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """That a network meets a ``budget``, as the two were measured side by side.
+
+    ``conditions`` say by what engine, where and how. ``verdict`` is that of a
+    comparison: ``after``, what is left, is faster than ``before`` or not, and takes
+    ``ratio`` of its time, with an interval at 95 %. ``rounds`` are the cuts that were
+    measured until one met it, ``notes`` what was unsteady.
+    """
+
+    budget: str
+    conditions: str
+    before: Pace
+    after: Pace
+    verdict: str
+    ratio: float
+    interval: tuple[float, float]
+    rounds: int
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{seconds(self.after.median)}, p95 {seconds(self.after.p95)}, against "
+            f"{seconds(self.before.median)}: {self.verdict}, {self.ratio:.2f}x "
+            f"({low:.2f} to {high:.2f}) of the time"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(Described):
     """What is left of a network of which channels were taken away.
@@ -82,7 +119,7 @@ class Record(Described):
     were compared by. ``kept`` has for each parameter that lost some, by its name in the
     spec, the positions that stayed along each of its axes, or null where all did.
     ``names`` has for each parameter what the whole network calls it. ``accuracy`` is
-    null without data, ``tuning`` without training.
+    null without data, ``tuning`` without training, ``latency`` unless that was bounded.
     """
 
     before: Size
@@ -92,6 +129,7 @@ class Record(Described):
     names: Mapping[str, str]
     accuracy: Accuracy | None = None
     tuning: Tuning | None = None
+    latency: Latency | None = None
 
 
 RECORD: Final = Format(

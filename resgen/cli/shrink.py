@@ -21,6 +21,7 @@ _THEN = {"": "grouping", "groups": "choosing", "data": "choosing", "cut": "verif
     epilog="""\b
 Examples:
   resgen shrink resnet50 --weights checkpoint.pth --macs 0.5x -o small
+  resgen shrink resnet50 --weights checkpoint.pth --latency 0.6x
   resgen shrink mine --params 4M --round 16 --keep layer4
   resgen shrink resnet18 --weights w.safetensors --macs 1G --importance norm
   resgen shrink mine --weights w.safetensors --data pictures --finetune 5 --distill

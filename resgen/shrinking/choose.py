@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resgen.errors import ResgenError
 from resgen.ops.norm import Norm
 from resgen.shrinking.cut import Size, size_without
 from resgen.shrinking.groups import Group
@@ -86,18 +85,23 @@ def per_cost(
     found: Labelled,
     groups: Sequence[Group],
     scores: Sequence[Scores],
-    cost: Callable[[Size], float],
+    cost: Callable[[Labels], float],
+    *,
+    step: int = 8,
 ) -> list[Scores]:
     """Scores that are losses, by what the channels cost: the greedy knapsack.
 
-    ``cost`` is that of a network; a class costs what it is less without the first of
-    its group.
+    ``cost`` is that of the network without some classes; one costs its share of what
+    the network is less without the first ``step`` channels of its group, so that those
+    come last whose absence saves nothing.
     """
-    whole = cost(size_without(found, np.empty(0, np.int64)))
-    return [
-        each / max(whole - cost(size_without(found, group.classes[:1])), 1e-12)
-        for group, each in zip(groups, scores, strict=True)
-    ]
+    whole = cost(np.empty(0, np.int64))
+    made = []
+    for group, each in zip(groups, scores, strict=True):
+        unit = min(_classes(found, group, step), group.classes.size - 1)
+        saved = (whole - cost(group.classes[:unit])) / unit
+        made.append(each / max(saved, 1e-9 * whole))
+    return made
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def choose(
     found: Labelled,
     groups: Sequence[Group],
     scores: Sequence[Scores],
-    enough: Callable[[Size], bool],
+    enough: Callable[[Choice], bool],
     *,
     step: int = 8,
 ) -> Choice:
@@ -120,7 +124,7 @@ def choose(
 
     Groups are compared by their scores, so that these have to be of one scale. What
     stays of each is a multiple of ``step`` channels, which kernels are written for, or
-    all of it. Raises :class:`ResgenError` where even the least network is too large.
+    all of it. Where nothing is small enough, it is the least network.
     """
     steps = [_classes(found, group, step) for group in groups]
     orders = [np.argsort(each, kind="stable") for each in scores]
@@ -138,17 +142,11 @@ def choose(
         lost = np.concatenate([np.empty(0, np.int64), *gone])
         return Choice(lost, size_without(found, lost))
 
-    least = at(every)
-    if not enough(least.size):
-        raise ResgenError(
-            f"the network cannot be made as small: {least.size} is the least",
-            hint="ask for more, or keep less of it",
-        )
-    low, high, best = 0, every, least
+    low, high, best = 0, every, at(every)
     while low < high:
         middle = (low + high) // 2
         tried = at(middle)
-        if enough(tried.size):
+        if enough(tried):
             high, best = middle, tried
         else:
             low = middle + 1

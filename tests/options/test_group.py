@@ -26,7 +26,7 @@ from resgen.api.asked.looking import (
 from resgen.api.asked.making import Building, Exporting, Importing
 from resgen.api.asked.measure import Timing
 from resgen.api.asked.profile import Profiling
-from resgen.api.asked.shrink import AMOUNT, Shrinking
+from resgen.api.asked.shrink import AMOUNT, TIME, Shrinking
 from resgen.cli._options import options
 from resgen.errors import UsageError
 from resgen.forms import litert, tensorrt, triton
@@ -125,6 +125,10 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "name": st.sampled_from(["small", "-odd name"]),
         "macs": st.sampled_from(["0.5x", "2G", "30%"]).map(AMOUNT.read),
         "params": st.sampled_from(["0.5x", "4M"]).map(AMOUNT.read),
+        "latency": st.sampled_from(["0.6x", "8ms", "30%"]).map(TIME.read),
+        "runtime": st.sampled_from(["onnxruntime", "litert"]),
+        "threads": st.integers(1, 64),
+        "table": st.just(Path("x y.json")),
         "data": st.just("x y.npz"),
         "importance": st.sampled_from(["magnitude", "norm", "taylor", "random"]),
         "finetune": st.integers(1, 99),

@@ -14,6 +14,9 @@ from torch import nn
 from torch_pruning_groups import groups as groups_of_torch_pruning
 
 import resgen
+import resgen.latency.table
+from resgen.api import paced
+from resgen.artifact.shrunk import Latency, Pace
 from resgen.errors import UsageError
 from resgen.proof.same_cut import prove_cut
 from resgen.recovery.imported import imported
@@ -113,7 +116,7 @@ def test_the_least_channels_go_and_the_best_stay() -> None:
         found,
         every,
         [magnitude(found, group, weights) for group in every],
-        lambda size: size.macs <= 0.99 * whole.macs,
+        lambda choice: choice.size.macs <= 0.99 * whole.macs,
     )
     labels = found.axes[name, 0]
     went = np.flatnonzero(np.isin(labels, choice.gone))
@@ -288,9 +291,54 @@ def test_what_is_left_is_trained_and_taken_up_again_to_the_same_numbers(
     assert resgen.build(tmp_path / "b", tmp_path / "c").manifest.weights != "fresh"
 
 
+@pytest.mark.slow
+def test_a_latency_is_met_as_it_is_measured_or_what_is_reached_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if this machine took a millisecond for a million multiply-adds, and one more.
+
+    What the table says from its own times is then far off, and is set right by what the
+    comparison of each round says.
+    """
+
+    def compared(
+        whole: Any, left: Any, told: Any, budget: str, rounds: int, progress: Any
+    ) -> Latency:
+        a, b = (1e-3 + 1e-9 * resgen.analyse(graph).macs for graph in (whole, left))
+        paces = Pace(a, a), Pace(b, b)
+        return Latency(
+            budget=budget,
+            conditions=str(told),
+            before=paces[0],
+            after=paces[1],
+            verdict="faster",
+            ratio=b / a,
+            interval=(b / a, b / a),
+            rounds=rounds,
+        )
+
+    monkeypatch.setattr(paced, "_compared", compared)
+    table = tmp_path / "table.json"
+    asked: dict[str, Any] = {"table": table, "threads": 1}
+    made = resgen.shrink("resnet20_cifar", tmp_path / "a", latency="20ms", **asked)
+    latency = made.folder.record.latency
+    assert latency is not None
+    assert 0.5 * 20e-3 < latency.after.p95 <= 20e-3
+    assert made.analysis.macs <= 19e6
+    assert resgen.latency.table.load(table).record.networks
+    with pytest.raises(resgen.ResgenError, match="no cut") as failed:
+        resgen.shrink("resnet20_cifar", tmp_path / "b", latency="1.1ms", **asked)
+    assert failed.value.hint is not None
+    assert "what was reached" in failed.value.hint
+    assert not (tmp_path / "b").exists()
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"latency": "fast"}, "no time"),
+        ({"latency": "2x"}, "at most the whole"),
+        ({"macs": 0.5, "threads": 2}, "for a bound of latency"),
         ({"data": "digits", "distill": True}, "for training"),
         ({"importance": "taylor"}, "a matter of data"),
         ({"data": "nothing.npz"}, "nothing.npz"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from resgen.api.asked.common import Making, Reading, out
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, Kind, choice, number, text, told, whole
+from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
 from resgen.shrinking import IMPORTANCE
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -48,6 +48,34 @@ def _amount(value: Any) -> Amount:
     return Amount(number * _UNITS[unit], relative=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Time:
+    """So many seconds, or such a share of what the whole takes."""
+
+    number: float
+    relative: bool
+
+    def __str__(self) -> str:
+        return f"{self.number!r}x" if self.relative else f"{1e3 * self.number!r}ms"
+
+
+def _time(value: Any) -> Time:
+    if isinstance(value, Time):
+        return value
+    word = str(value).strip().lower() if isinstance(value, str | float) else ""
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(x|%|us|ms|s|)", word)
+    unit = found[2] or ("x" if isinstance(value, float) else "") if found else ""
+    if found is None or not unit:
+        raise ValueError(f'{told(value)} is no time such as "8ms" or "0.6x"')
+    scale = {"x": 1.0, "%": 0.01, "us": 1e-6, "ms": 1e-3, "s": 1.0}[unit]
+    number, relative = float(found[1]) * scale, unit in "x%"
+    if not 0 < number <= (1 if relative else 3600):
+        most = "the whole" if relative else "an hour"
+        raise ValueError(f"{told(value)} is not above 0 and at most {most}")
+    return Time(number, relative)
+
+
+TIME: Final = Kind("TIME|SHAREx", _time, _time, str)
 AMOUNT: Final = Kind("N|SHAREx", _amount, _amount, str)
 
 
@@ -63,10 +91,35 @@ class Shrinking(Making, Reading):
         "--macs",
         AMOUNT,
         'Multiply-adds that may be left: a share, or a number such as "2G".',
-        shown="0.5x, unless parameters are bounded",
+        shown="0.5x, unless something else is bounded",
     )
     params: Any = option(
         "--params", AMOUNT, 'Parameters that may be left: "0.5x", or "4M".'
+    )
+    latency: Any = option(
+        "--latency",
+        TIME,
+        "Time that one inference may take, measured here: a share of what the whole "
+        'takes, or 95 of 100 within such as "8ms".',
+    )
+    runtime: str = option(
+        "--runtime",
+        choice("onnxruntime", "openvino", "litert"),
+        "Latency: what runs both.",
+        default="onnxruntime",
+    )
+    threads: int | None = option(
+        "--threads",
+        whole(),
+        "Latency: how many threads one operator uses.",
+        shown="the cores that this process really has",
+    )
+    table: Path | None = option(
+        "--table",
+        path("FILE"),
+        "Latency: the times of `resgen measure blocks` to choose by; what is timed is "
+        "added.",
+        shown="a few cuts are timed",
     )
     data: str | None = option(
         "--data",
@@ -138,6 +191,9 @@ class Shrinking(Making, Reading):
             )
         if self.finetune is not None and self.data is None:
             raise self.refused("{finetune} is on data", hint="name some in {data}")
+        for name, _, _ in self.given():
+            if self.latency is None and name in ("runtime", "threads", "table"):
+                raise self.refused(f"{{{name}}} is for a bound of {{latency}}")
         if self.finetune is None:
             for name, _, _ in self.given():
                 if name in ("distill", "lr", "resume"):
@@ -152,7 +208,7 @@ class Shrinking(Making, Reading):
 
     @property
     def budget(self) -> tuple[Amount | None, Amount | None]:
-        """Multiply-adds and parameters that may be left; of one there is a bound."""
-        if self.macs is None and self.params is None:
+        """Multiply-adds and parameters that may be left, of what has a bound."""
+        if self.macs is self.params is self.latency is None:
             return Amount(0.5, relative=True), None
         return self.macs, self.params
