@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import resgen
-from resgen.errors import ResgenError, UsageError
+from resgen.errors import MissingComponent, ResgenError, UsageError
 from resgen.files.hashed import sha256_of
 from resgen.proof.compare import Departure
 from tests.manifests import resealed
@@ -127,6 +127,21 @@ def test_the_ends_may_keep_the_order_of_pytorch(tmp_path: Path) -> None:
     for to, ends in (("onnx", "nchw"), ("litert", "low"), ("keras", "int8")):
         with pytest.raises(UsageError, match=f"{to} has no ends {ends}"):
             resgen.export(SPEC, tmp_path / "other", to=to, ends=ends)
+
+
+def test_without_litert_the_command_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = resgen.export(SPEC, tmp_path / "made", to="litert", verify=False)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
+    for task in (
+        lambda: resgen.export(SPEC, tmp_path / "out", to="litert"),
+        lambda: resgen.verify(made.folder),
+    ):
+        with pytest.raises(MissingComponent) as missing:
+            task()
+        assert missing.value.hint == 'pip install "resgen[litert]"'
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("ends", ["int8", "uint8"])
