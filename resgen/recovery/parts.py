@@ -7,7 +7,8 @@ the source knew, or where it knew none by that of what stands around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -131,12 +132,18 @@ def _leaf(
     if inner:
         common = _common(leaf.within for each in inner for leaf in each if leaf.sure)
         # What a layer is appended to belongs to it, wherever that is done.
-        if common is not None and (
-            not hint or element.kind == "concat" or hint != common[: len(hint)]
-        ):
+        if element.kind == "concat" and common is not None:
+            within = common[: _counted(common) or len(hint)]
+        elif common is not None and (not hint or hint != common[: len(hint)]):
             within = common
     sure = owned or any(leaf.sure for each in inner for leaf in each)
     return _Leaf(part, within, sure, inner)
+
+
+def _counted(path: Sequence[str]) -> int:
+    """How long the path is as far as to its last number."""
+    ends = (n for n, name in enumerate(path, 1) if re.search(r"\d", name))
+    return max(ends, default=0)
 
 
 def _common(paths: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:

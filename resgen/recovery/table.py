@@ -288,8 +288,9 @@ def groupings(
 
 def _grouping(groups: list[list[Unit]], units: Sequence[Unit]) -> Grouping:
     groups = _adopted(groups)
-    found = [group for group in groups if _worthy(group)]
-    rest = [group for group in groups if not _worthy(group)]
+    worthy = [group for group in groups if _worthy(group)]
+    found = [group for group in worthy if not _aside(group, worthy)]
+    rest = [group for group in groups if group not in found]
     of = {
         id(unit): at if at < len(found) else SLIGHT + at
         for at, group in enumerate([*found, *rest])
@@ -321,6 +322,16 @@ def _kinds_of(group: Sequence[Unit]) -> list[Parts]:
 def _worthy(group: list[Unit]) -> bool:
     merges = any(p.bodies and p.kind != "seq" for u in group for p in u.body)
     return merges or sum(p.maps for p in group[0].body) > 1
+
+
+def _aside(group: list[Unit], groups: Sequence[list[Unit]]) -> bool:
+    """Whether what it stands in has a name where that of all others has a number."""
+
+    def counted(units: list[Unit]) -> bool:
+        return any(_NUMBER.search(_holder(unit)) for unit in units)
+
+    others = [other for other in groups if other is not group]
+    return bool(others) and not counted(group) and all(map(counted, others))
 
 
 # --- stages ---------------------------------------------------------------------------
