@@ -33,6 +33,8 @@ Arguments = dict[str, Any]
 LIKE: Final = 0.5
 #: What training alone sees, and what is not looked for.
 _UNSEEN: Final = ("drop_path_rate", "zero_init", "regularize")
+#: Said of what a share is taken: the channels that enter the block around.
+OUTER: Final = "channels"
 _TRIALS: Final = 160  # that one body is worth
 
 
@@ -76,6 +78,7 @@ class Sought:
     stride: int
     first: bool = True
     entered: str = ""  # the name of the value that enters, where it is kept
+    outer: int = 0  # the channels that enter the block that it stands in, if any
     stages: tuple[TensorType, ...] = ()  # of a head, what stands before it
     key: Any = None
     profile: Counter[tuple[str, ...]] = field(default_factory=Counter)
@@ -93,7 +96,8 @@ class Presets:
         self.defaults = shorthand(defaults)
         self.known: dict[Any, Parts | None] = {}
         self.trials = 0
-        self.pool: dict[str, list[Arguments]] = {}  # of parts, what fitted before
+        # Of parts, what fitted, and how often.
+        self.pool: dict[str, list[tuple[Arguments, set[Any]]]] = {}
         self.results: dict[Any, Arguments | None] = {}
 
     # --- expansions -------------------------------------------------------------------
@@ -139,6 +143,8 @@ class Presets:
 
     def part(self, name: str, given: Arguments, sought: Sought) -> Parts | None:
         """What the block gives in a body."""
+        if given.get("of") == OUTER:
+            given = {**given, "of": sought.outer}
         use = {"as": "x", "use": name, "with": given}
         made = self._made({"stem": use, "stages": [], "head": []}, sought.enters)
         if made is not None and len(made) == 1 and made[0].kind == "seq":
@@ -163,15 +169,29 @@ class Presets:
     # --- search -----------------------------------------------------------------------
 
     def usual(self, name: str, sought: Sought) -> Arguments | None:
-        """Arguments of a part that are equal to the body, those of others first."""
+        """Arguments of a part that are equal to the body, those of most others first.
+
+        What a share is taken ``of`` may be the channels of the block around it.
+        """
         pool = self.pool.setdefault(name, [])
-        for given in pool:
-            if _score(self.part(name, given, sought), sought) == 1:
-                return given
-        made = self.found(name, sought, of="part")
-        if made is not None:
-            pool.append(made)
-        return made
+        fits = [
+            (given, of)
+            for given, of in pool
+            if _score(self.part(name, given, sought), sought) == 1
+        ]
+        if not fits:
+            starts: list[Arguments | None] = [None]
+            if sought.outer and "of" in definition(name):
+                starts.append({"of": OUTER})
+            for start in starts:
+                made = self.found(name, sought, start=start, of="part")
+                if made is None:
+                    return None
+                fits.append((made, set()))
+            pool += fits
+        for _, of in fits:
+            of.add((sought.key, sought.outer))
+        return max(fits, key=lambda each: (len(each[1]), -len(repr(each[0]))))[0]
 
     def whole_head(self, sought: Sought) -> Any:
         """A built-in head of several stages that is equal to the body, or None."""
@@ -195,7 +215,10 @@ class Presets:
         self, name: str, sought: Sought, *, start: Arguments | None = None, of: str
     ) -> Arguments | None:
         """Arguments that make the definition equal to the body, or None."""
-        shape = (sought.width, sought.stride, sought.first, sought.enters.shape)
+        shape = (
+            *(sought.width, sought.stride, sought.first, sought.outer),
+            sought.enters.shape,
+        )
         key = (of, name, sought.key, shape, repr(start))
         if key not in self.results:
             self.results[key] = self._search(name, sought, start, of)
@@ -211,7 +234,7 @@ class Presets:
             for key, param in sorted(
                 definition(name).items(), key=lambda item: item[1].kind == "number"
             )
-            if key not in (*_UNSEEN, "stride" if of == "block" else "")
+            if key not in (*_UNSEEN, "stride" if of == "block" else "of")
         }
         given = dict(start or {})
         if start is None:
@@ -436,15 +459,25 @@ def _contents(name: str) -> tuple[frozenset[str], frozenset[str]]:
 # --- parts of a body ------------------------------------------------------------------
 
 
-def recognised(body: Parts, presets: Presets, entered: str = "") -> Parts:
-    """The body with built-in parts in place of what is equal to them."""
-    return [_recognised(part, presets, name) for part, name in entering(body, entered)]
+def recognised(
+    body: Parts, presets: Presets, entered: str = "", outer: int = 0
+) -> Parts:
+    """The body with built-in parts in place of what is equal to them.
+
+    ``outer`` are the channels that enter the block whose body it is.
+    """
+    return [
+        _recognised(part, presets, name, outer)
+        for part, name in entering(body, entered)
+    ]
 
 
-def _recognised(part: Part, presets: Presets, entered: str) -> Part:
+def _recognised(part: Part, presets: Presets, entered: str, outer: int) -> Part:
     if part.kind == "seq":
         width, by = part.leaves.channels, stride(part.enters, part.leaves)
-        sought = Sought(part.bodies[0], part.enters, width, by, entered=entered)
+        sought = Sought(
+            part.bodies[0], part.enters, width, by, entered=entered, outer=outer
+        )
         ours = paths(sought.body)
         names = [name for name in named("parts") if _within(name, sought)]
         if any(inner.kind == "residual" for inner in part.bodies[0]):
@@ -456,7 +489,7 @@ def _recognised(part: Part, presets: Presets, entered: str) -> Part:
                 return replace(
                     part, kind="use", attributes={"use": name, **given}, bodies=[]
                 )
-    bodies = [recognised(inner, presets, entered) for inner in part.bodies]
+    bodies = [recognised(inner, presets, entered, outer) for inner in part.bodies]
     return replace(part, bodies=bodies)
 
 

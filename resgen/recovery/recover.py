@@ -431,7 +431,11 @@ class Assembly:
         writer = Writer(uses, self.defaults, names=names)
         bodies = [u.body for _, _, u in placed]
         if self.presets is not None:
-            bodies = [recognised(body, self.presets) for body in bodies]
+            for _ in range(2):  # what fits most of them is known after the first time
+                bodies = [
+                    recognised(unit.body, self.presets, outer=unit.enters.channels)
+                    for _, _, unit in placed
+                ]
             builtin = self._builtin(writer, placed, self.presets)
             if builtin is not None:
                 self._tell(writer, placed)

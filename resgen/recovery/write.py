@@ -234,7 +234,7 @@ class Writer:
         if constant(values):
             return self._number(slot, key, values)
         if any(isinstance(v, (str, dict, list)) for v in values):
-            if param.kind not in ("number", "integer", "body"):
+            if param.kind not in ("number", "body"):
                 raise Unwritten(f"{key} of {slot.kind}")
             name = self._parameter(_called(key), param.kind, values)
             return f"${name}" if param.kind == "body" else name
