@@ -23,6 +23,8 @@ _SHARES: Final = tuple(
                  (2, 1), (3, 1), (4, 1), (6, 1))
 )  # fmt: skip
 _ROUND_TO: Final = 8
+#: What a number of channels is divided by, the rest left out.
+_PARTS: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 def same(values: Vector, other: Vector) -> bool:
@@ -111,6 +113,10 @@ def expression(
             by = next(r for r in found if r is not None)
             if 1 in (by.numerator, by.denominator) or by.numerator < 8:
                 return scaled(name, by)
+    for name, vector in sizes.items():
+        for by in _PARTS:
+            if same(values, [v // by for v in vector]):
+                return f"{name} // {by}"
     for name, vector in sizes.items():
         text = _rounded(values, name, vector)
         if text is not None:

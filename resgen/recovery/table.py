@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -374,6 +374,7 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
         return lone and holder not in holders and pattern(holder) in shapes
 
     at = [n for n, item in enumerate(items) if is_unit(item)]
+    growing = _growing(item for item in items if isinstance(item, Unit))
     if not at:
         return Table([_plain(item) for item in items], [], [])
     stages: list[Stage] = []
@@ -382,7 +383,7 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
         if not (isinstance(item, Unit) and is_unit(item)):
             gap.append(_plain(item))
             continue
-        if stages and not gap and _together(stages[-1].units, item, several):
+        if stages and not gap and _together(stages[-1].units, item, several, growing):
             stages[-1].units.append(item)
             continue
         stages.append(Stage([item], _holder(item), gap))
@@ -473,7 +474,19 @@ def _plain(item: Unit | Part) -> Part:
     return item.part() if isinstance(item, Unit) else item
 
 
-def _together(units: list[Unit], unit: Unit, several: set[str]) -> bool:
+def _growing(units: Iterable[Unit]) -> set[int]:
+    """The groups in which nearly all units change the number of channels."""
+    inner = [unit for unit in units if unit.stride == 1]
+    counts = Counter(unit.group for unit in inner)
+    changes = Counter(
+        unit.group for unit in inner if unit.enters.channels != unit.leaves.channels
+    )
+    return {group for group, n in counts.items() if changes[group] > 0.75 * n}
+
+
+def _together(
+    units: list[Unit], unit: Unit, several: set[str], growing: set[int]
+) -> bool:
     """Whether a unit goes on with the stage of these."""
     before = units[-1]
     if unit.group != before.group:
@@ -483,7 +496,8 @@ def _together(units: list[Unit], unit: Unit, several: set[str]) -> bool:
         return False
     if ours in several:
         return True
-    return unit.stride == 1 and unit.leaves.channels == before.leaves.channels
+    same = unit.leaves.channels == before.leaves.channels
+    return unit.stride == 1 and (same or unit.group in growing)
 
 
 def _own_entry(made: Table) -> None:
