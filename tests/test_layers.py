@@ -100,7 +100,7 @@ BUDGET = {
     "runtime": 1200,
     "pictures": 535,
     "importing": 5400,
-    "recovery": 4480,
+    "recovery": 4530,
     "proof": 3110,
     "calibrate": 690,
     "shrinking": 700,

@@ -171,25 +171,21 @@ class _Found:
                 yield Assembly(self.graph, plain, self.defaults, self.presets).spec()
         for dropped in range(_DROPPED):
             for by in (self.presets, None):
-                made = [self._assembled(way, dropped, by) for way in ways]
-                yield from sorted((m for m in made if m is not None), key=size)
+                made = [m for way in ways for m in self._assembled(way, dropped, by)]
+                yield from sorted(made, key=size)
         with suppress(*_UNFORESEEN):
             top = recognised(self.top, self.presets)
             yield without_stages(self.graph, top, self.defaults)
 
     def _assembled(
         self, way: Grouping, dropped: int, presets: Presets | None
-    ) -> dict[str, Any] | None:
-        if not way.told(self.units, dropped):
-            return None
-        with suppress(Unwritten, *_UNFORESEEN):
-            for lone in (True, False):
-                made = Assembly(
-                    self.graph, table(self.row, lone=lone), self.defaults, presets
-                )
-                with suppress(Unwritten):
-                    return made.spec()
-        return None
+    ) -> Iterator[dict[str, Any]]:
+        for lone in (True, False):
+            if not way.told(self.units, dropped):
+                return
+            with suppress(Unwritten, *_UNFORESEEN):
+                made = table(self.row, lone=lone)
+                yield Assembly(self.graph, made, self.defaults, presets).spec()
 
     def _known(self, unit: Unit) -> str | None:
         return of_block(_sought(unit, unit is self.units[0]), self.presets)
@@ -244,8 +240,8 @@ class Assembly:
             raise Unwritten("no stages")
         if any(u.start or u.name for s in self.table.stages for u in s.units):
             raise Unwritten("values that are kept on the way through the stages")
-        self._name()
         self._bodies()
+        self._name()
         self._units()
         self._ends("entry")
         self._ends("exit")
