@@ -114,9 +114,9 @@ def expression(
             if 1 in (by.numerator, by.denominator) or by.numerator < 8:
                 return scaled(name, by)
     for name, vector in sizes.items():
-        for by in _PARTS:
-            if same(values, [v // by for v in vector]):
-                return f"{name} // {by}"
+        for part in _PARTS:
+            if same(values, [v // part for v in vector]):
+                return f"{name} // {part}"
     for name, vector in sizes.items():
         text = _rounded(values, name, vector)
         if text is not None:
