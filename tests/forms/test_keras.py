@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,32 @@ def test_without_keras_or_with_another_the_command_is_told(
     with pytest.raises(MissingComponent, match=r"Keras 3 \(this is 2\.15\.0\)"):
         resgen.to_keras(resgen.expand(resgen.load(SPEC)))
     sys.modules.pop("keras")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "status", "said"),
+    [
+        pytest.param("jax", 3, "pip install jax", marks=pytest.mark.skipif(
+            find_spec("jax") is not None, reason="jax is installed")),
+        ("pytorch", 2, "one of tensorflow, torch, jax"),
+        ("", 0, "model.keras"),
+    ],
+)  # fmt: skip
+def test_a_backend_that_is_not_there_is_told(
+    backend: str, status: int, said: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("keras")
+    (tmp_path / "small.json").write_text(json.dumps(SPEC))
+    command = "export small.json --to keras --no-verify -o out --json"
+    done = subprocess.run(
+        [sys.executable, "-m", "resgen", *command.split()],
+        cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_cause_is_told_at_its_place() -> None:

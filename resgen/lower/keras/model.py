@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.errors import MissingComponent, ResgenError
+from resgen.errors import MissingComponent, ResgenError, UsageError
 from resgen.files.ordinary import check_file
 from resgen.graph.ir import GRAPH, OUTPUT, Graph
 from resgen.lower.channels_last import Array, refusal
@@ -33,7 +33,7 @@ INSTALL: Final = 'pip install "resgen[keras]"'
 
 def keras_of() -> Any:
     """Keras, or MissingComponent; without a word of the user's on a backend it has."""
-    if "KERAS_BACKEND" not in os.environ and find_spec("tensorflow") is None:
+    if not os.environ.get("KERAS_BACKEND") and find_spec("tensorflow") is None:
         here = next((name for name in BACKENDS if find_spec(name)), None)
         if here is not None:
             os.environ["KERAS_BACKEND"] = here
@@ -47,6 +47,11 @@ def keras_of() -> Any:
             "no Keras model can be made",
             f"pip install {name}" if backend else INSTALL,
         ) from missing
+    except ValueError as unknown:
+        raise UsageError(
+            f"Keras cannot be imported: {unknown}",
+            hint=f"KERAS_BACKEND, in the environment, is one of {', '.join(BACKENDS)}",
+        ) from unknown
     if not str(keras.__version__).startswith(f"{MAJOR}."):
         raise MissingComponent(
             f"Keras {MAJOR} (this is {keras.__version__})",
@@ -132,7 +137,7 @@ def from_keras(model: Any) -> dict[str, Array]:
         try:
             model = keras.models.load_model(path, compile=False)
         except (ValueError, OSError, TypeError) as error:
-            why = str(error).partition("\n")[0]
+            why, *_ = re.split(r"\.\s|\n", str(error))
             raise ResgenError(f"{path} is no model that Keras loads: {why}") from error
     model = argument("model", typed("a keras.Model or its file", keras.Model), model)
     found = {}
