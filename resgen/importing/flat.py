@@ -7,7 +7,7 @@ source tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -93,6 +93,21 @@ class Flat:
     def called(self, name: str) -> Flat:
         """The same network under another name."""
         return replace(self, graph=replace(self.graph, name=name))
+
+
+def around(path: str) -> list[str]:
+    """The paths that a path lies under, the outermost first."""
+    return [path[:at] for at, character in enumerate(path) if character == "."]
+
+
+def outside(path: str, owners: Container[str]) -> str:
+    """A path beside the owner of numbers that it would lie under.
+
+    >>> outside("stem.bn.act", {"stem.bn"})
+    'stem.bn_act'
+    """
+    owner = next((above for above in around(path) if above in owners), None)
+    return path if owner is None else owner + path[len(owner) :].replace(".", "_")
 
 
 class Collector:

@@ -157,6 +157,26 @@ def test_what_is_repeated_for_a_group_is_so_by_channel_alone(tmp_path: Path) -> 
     assert prove_file(imported(flat), path).own < 1e-5
 
 
+class Patches(nn.Module):
+    """A group norm over the positions of patches, which torch writes as instances."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = x.unflatten(3, (2, 2)).unflatten(2, (3, 2)).permute(0, 1, 3, 5, 2, 4)
+        return self.norm(parts.reshape(-1, 4, 4, 6))
+
+
+def test_a_group_norm_is_one_whatever_its_positions_were(tmp_path: Path) -> None:
+    path = exported(Patches(), tmp_path / "net.onnx", 4, 6, 4)
+    flat = read(path)
+    assert_equal(path, flat)
+    assert [n.name for n in flat.graph.nodes if n.owner] == ["norm"]
+    assert kinds(flat)["group"] == 1
+
+
 def test_channels_last_vanish(tmp_path: Path) -> None:
     """As tf2onnx writes them: turned before each convolution, and back behind it."""
     rng = np.random.default_rng(0)

@@ -12,9 +12,9 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
-from resgen.importing.flat import Collector, Flat, Note, Tensor
+from resgen.importing.flat import Collector, Flat, Note, Tensor, around
 from resgen.importing.onnx.handlers import HANDLERS
-from resgen.importing.onnx.source import FileCalls, Source, around, readers
+from resgen.importing.onnx.source import FileCalls, Source, readers
 from resgen.importing.onnx.trace import FileNode, Traced, trace
 from resgen.importing.rules import simplified
 from resgen.importing.unspoken import UNSPOKEN, Unknown

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.importing.calls import Calls
-from resgen.importing.flat import Collector, Scale
+from resgen.importing.flat import Collector, Scale, around, outside
 from resgen.importing.onnx.trace import FileNode, Traced
 from resgen.importing.unspoken import Padded, Spread
 from resgen.importing.views import Const, Seen, Unread, View, plain
@@ -184,8 +184,6 @@ class FileCalls(Calls):
             path = path or self.leaf
         if path and numbers:
             path = self._apart(self._own(path), op)
-        elif not path and self.scope:
-            path = self._outside(f"{self.scope}.{op.name}")
         made = super().emit(op, inputs, numbers, path=path)
         self.made.setdefault(made, (op, tuple(inputs)))
         return made
@@ -202,17 +200,12 @@ class FileCalls(Calls):
 
     def _apart(self, path: str, op: Op) -> str:
         """The path, which lies under no other operator's and has none under it."""
-        path = self._outside(path)
+        path = outside(path, self.owners)
         if path in self.around:
             path = f"{path}.{op.name}"
         self.owners.add(path)
         self.around.update(around(path))
         return path
-
-    def _outside(self, path: str) -> str:
-        """The path, beside the operator that it would lie under."""
-        owner = next((above for above in around(path) if above in self.owners), None)
-        return path if owner is None else owner + path[len(owner) :].replace(".", "_")
 
     def _with_const(self, kind: str, x: View, by: Const) -> Seen | None:
         if kind != "add" or by.array.size != 1 or not by.sources:
@@ -261,11 +254,6 @@ def owner_of(weight: str) -> str | None:
     """The module that a weight's name says it is of, if a module can be called so."""
     path = path_of_weight(weight)
     return path if path and fault(path) is None else None
-
-
-def around(path: str) -> list[str]:
-    """The paths that a path lies under, the outermost first."""
-    return [path[:at] for at, character in enumerate(path) if character == "."]
 
 
 def _moves(

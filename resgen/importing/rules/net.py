@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from resgen.graph.ir import INPUT, Graph
-from resgen.importing.flat import Collector, Flat, Note
+from resgen.importing.flat import Collector, Flat, Note, outside
 from resgen.ops.base import Op
 from resgen.ops.types import TensorType
 from resgen.weights.evaluate import Array
@@ -185,12 +185,17 @@ class Net:
         to = Collector(graph.name, source, first)
         to.classes, to.notes = dict(flat.classes), self.notes
         names = {INPUT: INPUT}
+        numbered = (part.path for part in self.parts.values() if part.arrays)
+        owners = {path for path in numbered if path}
         for part in self._ordered():
+            path = part.path
+            if path and not part.arrays:  # what has numbers keeps its name
+                path = outside(path, owners)
             names[part.value] = to.add(
                 part.op,
                 [INPUT] if part.op.read == 0 else [names[v] for v in part.inputs],
                 part.arrays,
-                name=part.path,
+                name=path,
                 sources=part.sources,
             )
         for value, tensor in self.tensors.items():

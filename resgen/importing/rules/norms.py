@@ -273,7 +273,9 @@ def affine(net: Net, part: Part) -> bool:
     arrays["bias"] = arrays["bias"] + part.arrays[""]
     path = norm.path
     if scale and not op.affine:
-        path = owner(scale[0].path) or path
+        of = scale[0].path  # the module, or its parameter
+        within = of and f"{path}.".startswith(f"{of}.")
+        path = of if within else owner(of) or path
     net.become(
         part,
         replace(op, affine=True),

@@ -222,14 +222,16 @@ def group(net: Net, part: Part) -> bool:
     if shaped is None or not isinstance(shaped.op, _SHAPED):
         return False
     (x,) = shaped.inputs
-    groups = norm[0].type.channels
-    if net.typed(x) != part.type or part.type.channels % groups:
+    groups, shape = norm[0].type.channels, net.typed(x).shape
+    if shape[0] != part.type.channels or part.type.channels % groups:
         return False
     op = Norm(type="group", groups=groups, eps=norm[1].eps, affine=False)
     try:
         op.infer(part.type)
     except ShapeError:
         return False
+    if shape != part.type.shape:
+        x = net.insert(between(shape, part.type.shape), [x], part)
     net.become(part, op, [x])
     return True
 
