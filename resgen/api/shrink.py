@@ -66,6 +66,24 @@ class SmallerNetwork(Shown):
     analysis: Analysis
     seconds: float
 
+    def carried(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """What is left of tensors that belong to parameters of the whole network.
+
+        ``tensors`` are arrays or torch tensors of the parameters' shapes by the whole's
+        names: moving averages, or an optimiser's momentum. They come back by the names
+        that the parameters have now; those that have none are left out.
+        """
+        record, made = self.folder.record, {}
+        for ours, theirs in record.names.items():
+            if theirs not in tensors:
+                continue
+            tensor = tensors[theirs]
+            for axis, stays in enumerate(record.kept.get(ours, ())):
+                if stays is not None:
+                    tensor = tensor[(slice(None),) * axis + (list(stays),)]
+            made[ours] = tensor
+        return made
+
     def to_dict(self) -> dict[str, Any]:
         """What ``resgen shrink --json`` prints: shrink.json, and where it lies."""
         return {

@@ -190,6 +190,41 @@ def test_parameters_by_other_names_are_told_by_those_of_the_whole(
         np.testing.assert_array_equal(array, made.weights[name])
 
 
+def test_the_state_of_an_optimiser_follows(tmp_path: Path) -> None:
+    """Where nothing reads what goes, a step of both changes what stays alike."""
+    graph = graph_of(SMALL)
+    found = labelled(graph)
+    torch.manual_seed(0)
+    whole = resgen.to_torch(graph, seed=0).double()
+    numbers = {name: tensor.numpy() for name, tensor in whole.state_dict().items()}
+    made = resgen.shrink(SMALL, tmp_path / "a", state_dict=numbers, params=0.6)
+    record = made.folder.record
+    gone = np.concatenate(
+        [
+            np.setdiff1d(found.axes[theirs, axis], found.axes[theirs, axis][[*stays]])
+            for ours, theirs in record.names.items()
+            for axis, stays in enumerate(record.kept.get(ours, ()))
+            if stays is not None
+        ]
+    )
+    for name, axis in found.reads:
+        at = np.isin(found.axes[name, axis], gone)
+        numbers[name][(slice(None),) * axis + (at,)] = 0
+    small = resgen.to_torch(made.graph).double()
+    small.load_state_dict(made.carried(whole.state_dict()))
+    momenta = {name: torch.randn_like(p) for name, p in whole.named_parameters()}
+    x, y = torch.randn(4, 3, 32, 32).double(), torch.randint(0, 10, (4,))
+    for module, held in ((whole, momenta), (small, made.carried(momenta))):
+        optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
+        for name, parameter in module.named_parameters():
+            optimizer.state[parameter]["momentum_buffer"] = held[name].clone()
+        nn.functional.cross_entropy(module(x), y).backward()
+        optimizer.step()
+    wanted = made.carried(dict(whole.named_parameters()))
+    for name, parameter in small.named_parameters():
+        torch.testing.assert_close(parameter, wanted[name])
+
+
 def test_a_part_that_is_kept_stays_with_all_that_goes_with_it(tmp_path: Path) -> None:
     made = resgen.shrink(SMALL, tmp_path / "a", macs="0.8x", keep=["layer2.1"])
     widths = {
