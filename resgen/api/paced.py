@@ -58,6 +58,7 @@ def paced(
     found: Labelled,
     free: Sequence[Group],
     weights: Weights,
+    whole: Graph,
     asked: Shrinking,
     scoring: Scoring,
     fits: Callable[[Choice], bool],
@@ -66,9 +67,9 @@ def paced(
     """The largest cut, nearly, that meets the budget of latency.
 
     Each round chooses by predictions of a table, to which it adds what it has timed;
-    the cut is then compared with the whole, side by side in fresh processes, and what
-    that says decides. ``fits`` tells whether other bounds are met. Raises ResgenError
-    where no cut meets it, with what is reached.
+    the cut is then compared with the ``whole``, side by side in fresh processes, and
+    what that says decides. ``fits`` tells whether other bounds are met. Raises
+    ResgenError where no cut meets it, with what is reached.
     """
     budget = asked.latency
     told = conditions(Timing(runtime=asked.runtime, threads=asked.threads))
@@ -85,7 +86,6 @@ def paced(
             file = stack.enter_context(temporary_folder()) / "table.json"
         recorder = Recorder(file, told)
         even = [np.ones(group.classes.size) for group in free]
-        whole = graph(np.empty(0, np.int64))
         _time(recorder, whole)
         for number, portion in enumerate(TRIED):
             progress.advance("timing cuts", number, len(TRIED))
@@ -147,7 +147,7 @@ def _compared(
     progress: Progress,
 ) -> Latency:
     """Both measured side by side."""
-    with _job(whole, told) as a, _job(left, told) as b:
+    with job(whole, told) as a, job(left, told) as b:
         found = measured(a, b, COMPARED, progress=progress)
     decision = found.decision
     return Latency(
@@ -164,7 +164,8 @@ def _compared(
 
 
 @contextmanager
-def _job(graph: Graph, told: Conditions) -> Iterator[Job]:
+def job(graph: Graph, told: Conditions) -> Iterator[Job]:
+    """A network as it is timed under these conditions."""
     with written(graph, {find(told.runtime).takes}) as prepared:
         yield Job(
             prepared,

@@ -25,6 +25,7 @@ from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.options.kinds import argument
 from resgen.pictures.configuration import members
+from resgen.proof.same_cut import prove_cut, prove_without
 from resgen.recovery.imported import Imported, imported
 from resgen.runtime.torch import load_torch
 from resgen.shrinking.choose import (
@@ -39,9 +40,10 @@ from resgen.shrinking.choose import (
     scales_of,
 )
 from resgen.shrinking.cut import Size, cut, size_without, stayed
+from resgen.shrinking.depth import Branch, branches, gain, without
 from resgen.shrinking.groups import Group, groups
 from resgen.shrinking.labels import Labelled, Labels, labelled
-from resgen.shrinking.seen import settled, taylor, told
+from resgen.shrinking.seen import loss, settled, taylor, told
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count, share
@@ -151,9 +153,16 @@ def run(
         progress.say("weights", "fresh ones, so what goes is by chance")
     if graph.training is not None:
         progress.say("graph", "what only training has (auxiliary heads) is left out")
-    found = labelled(graph.inference)
+    whole = graph.inference, given.weights
+    data = _data(asked, whole[0], given)
+    if data is not None:
+        progress.say("data", data_line(data))
+    cost = analyse(whole[0])
+    before = Size(cost.macs, cost.params)
+    blocks, shallow = _blocks(*whole, asked, data, progress)
+    found = labelled(shallow)
+    weights = {p.name: given.weights[p.name] for p in shallow.parameters}
     free = _free(found, asked)
-    before = size_without(found, np.empty(0, np.int64))
     progress.say(
         "groups",
         f"{count(len(free), 'group')} of channels that go together, "
@@ -164,12 +173,11 @@ def run(
         if without:
             said = f"{without} of them without a norm: by the size of their weights"
             progress.say("groups", said)
-    data = _data(asked, found.graph, given)
-    if data is not None:
-        progress.say("data", data_line(data))
-    choice, latency = _chosen(found, free, before, given, asked, data, progress)
+    choice, latency = _chosen(
+        found, free, before, weights, whole[0], asked, data, progress
+    )
     made = imported(
-        cut(found, given.weights, choice.gone).called(asked.name or spec.name),
+        cut(found, weights, choice.gone).called(asked.name or spec.name),
         stated=lambda made: _stated(made, given.spec),
     )
     progress.say("cut", _told(before, choice.size))
@@ -179,7 +187,6 @@ def run(
     proven = _proven(found, choice, made, names, progress) if asked.verify else None
     out = asked.out or Path("shrunk", folder_name(made.spec.name))
     beside = out.with_name(f"{out.name}-unfinished")
-    whole = found.graph, given.weights
     accuracy = tuning = states = None
     if data is not None:
         if proven is not None:
@@ -194,9 +201,9 @@ def run(
             after=right(data, made.graph, made.weights),
         )
         if asked.finetune is not None:
-            weights, tuning, states = tuned(made, whole, data, asked, beside, progress)
-            made = replace(made, weights=weights)
-            accuracy = replace(accuracy, tuned=right(data, made.graph, weights))
+            learned, tuning, states = tuned(made, whole, data, asked, beside, progress)
+            made = replace(made, weights=learned)
+            accuracy = replace(accuracy, tuned=right(data, made.graph, learned))
         for line in accuracy.lines():
             progress.say("accuracy", line)
     folder = write_shrunk(
@@ -208,6 +215,7 @@ def run(
         importance=asked.measure,
         kept=_kept(found, choice, names),
         names=names,
+        blocks=blocks,
         accuracy=accuracy,
         tuning=tuning,
         latency=latency,
@@ -228,6 +236,44 @@ def run(
     )
 
 
+def _blocks(
+    graph: Graph,
+    weights: Weights,
+    asked: Shrinking,
+    data: Known | None,
+    progress: Progress,
+) -> tuple[tuple[str, ...], Graph]:
+    """The residual sums that lose their branch, and the network without these."""
+    if not asked.depth:
+        return (), graph
+    found = [b for b in branches(graph) if not _stays(b.total, asked)]
+    if len(found) < asked.depth:
+        raise asked.refused(
+            f"{{depth}} {asked.depth}: {graph.name} has "
+            f"{count(len(found), 'residual block')} that may go"
+        )
+
+    def worth(branch: Branch) -> float:
+        if data is None:
+            return gain(branch, weights)
+        left = without(graph, [branch])
+        kept = {p.name: weights[p.name] for p in left.parameters}
+        return loss(left, kept, batches(data), data.dataset.scores.name)
+
+    least = sorted(found, key=worth)[: asked.depth]
+    left = without(graph, least)
+    progress.say("blocks", ", ".join(branch.total for branch in least))
+    if asked.verify:
+        apart = prove_without(graph, left, least)
+        said = "the whole with zeros for these branches = without them: largest "
+        progress.say("blocks", f"{said}difference {apart:.1e} of the output")
+    return tuple(branch.total for branch in least), left
+
+
+def _stays(name: str, asked: Shrinking) -> bool:
+    return any(f"{name}.".startswith(f"{part}.") for part in asked.keep)
+
+
 def _free(found: Labelled, asked: Shrinking) -> tuple[Group, ...]:
     """The groups that may lose channels."""
     paths = {scope.path for scope in found.graph.scopes} | set(found.graph.node)
@@ -236,13 +282,11 @@ def _free(found: Labelled, asked: Shrinking) -> tuple[Group, ...]:
             near = did_you_mean(part, sorted(paths))
             raise asked.refused(f"{{keep}}: the network has no part {part!r}{near}")
 
-    def stays(name: str) -> bool:
-        return any(f"{name}.".startswith(f"{part}.") for part in asked.keep)
-
     return tuple(
         group
         for group in groups(found)
-        if group.classes.size > 1 and not any(stays(name) for name, _ in group.axes)
+        if group.classes.size > 1
+        and not any(_stays(name, asked) for name, _ in group.axes)
     )
 
 
@@ -264,7 +308,8 @@ def _chosen(
     found: Labelled,
     free: tuple[Group, ...],
     before: Size,
-    given: Source,
+    weights: Weights,
+    whole: Graph,
     asked: Shrinking,
     data: Known | None,
     progress: Progress,
@@ -286,16 +331,19 @@ def _chosen(
     def scoring(cost: Callable[[Labels], float]) -> Sequence[Scores]:
         if asked.measure != "taylor" or data is None:
             score = _MEASURES[asked.measure]
-            return [score(found, group, given.weights) for group in free]
+            return [score(found, group, weights) for group in free]
         output = data.dataset.scores.name
-        lost = taylor(found, free, given.weights, batches(data), output)
+        lost = taylor(found, free, weights, batches(data), output)
         return per_cost(found, free, lost, cost, step=asked.round)
 
     if asked.latency is not None:
         from resgen.api.paced import paced
 
-        met = paced(found, free, given.weights, asked, scoring, fits, progress)
+        met = paced(found, free, weights, whole, asked, scoring, fits, progress)
         choice, latency = met.choice, met.latency
+    elif asked.macs is asked.params is None and asked.depth:
+        none = np.empty(0, np.int64)
+        choice, latency = Choice(none, size_without(found, none)), None
     else:
         scores = scoring(lambda gone: sum(shares(size_without(found, gone))))
         choice, latency = choose(found, free, scores, fits, step=asked.round), None
@@ -328,8 +376,6 @@ def _proven(
     names: Mapping[str, str],
     progress: Progress,
 ) -> Mapping[str, Any]:
-    from resgen.proof.same_cut import prove_cut
-
     proven = prove_cut(found, choice.gone, made.graph, names)
     if proven["verdict"] == "equal":
         progress.say(

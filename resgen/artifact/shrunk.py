@@ -118,7 +118,8 @@ class Record(Described):
     ``before`` and ``after`` are what it cost and costs. ``importance`` is what channels
     were compared by. ``kept`` has for each parameter that lost some, by its name in the
     spec, the positions that stayed along each of its axes, or null where all did.
-    ``names`` has for each parameter what the whole network calls it. ``accuracy`` is
+    ``names`` has for each parameter what the whole network calls it. ``blocks`` are the
+    sums whose residual branch went whole. ``accuracy`` is
     null without data, ``tuning`` without training, ``latency`` unless that was bounded.
     """
 
@@ -127,6 +128,7 @@ class Record(Described):
     importance: str
     kept: Mapping[str, tuple[tuple[int, ...] | None, ...]]
     names: Mapping[str, str]
+    blocks: tuple[str, ...] = ()
     accuracy: Accuracy | None = None
     tuning: Tuning | None = None
     latency: Latency | None = None

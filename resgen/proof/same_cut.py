@@ -7,7 +7,7 @@ the same, but for the rounding of sums in another order, in float64.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,9 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.proof.probe import draw
 from resgen.shrinking.cut import left
+from resgen.shrinking.depth import Branch, zeroed
 from resgen.shrinking.labels import Labelled, Labels
+from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count
 
 #: Inputs that are compared.
@@ -42,24 +44,41 @@ def prove_cut(
         some = count(len(found.mixing), "operator")
         why = f"{some} take statistics over channels, which change with them"
         return {"verdict": "not compared", "notes": [why]}
-    import torch
-
-    from resgen.lower.torch import to_torch
-
     whole = draw(found.graph, seed)
     kept = {ours: left(found, name, whole[name], gone) for ours, name in names.items()}
     for name, axis in found.reads:
         at = np.isin(found.axes[name, axis], gone)
         whole[name][(slice(None),) * axis + (at,)] = 0
-    x = torch.from_numpy(
-        np.random.default_rng(seed).standard_normal(
-            (INPUTS, *graph.inputs[0].type.shape)
-        )
-    )
+    apart = _apart((found.graph, whole), (graph, kept), "channels", seed)
+    return {"verdict": "equal", "inputs": INPUTS, "largest_difference": apart}
+
+
+def prove_without(
+    graph: Graph, left: Graph, gone: Sequence[Branch], *, seed: int = 0
+) -> float:
+    """The largest difference between ``left`` and ``graph`` with zeros for branches.
+
+    It is a share of the output. One beyond rounding is a ResgenError.
+    """
+    numbers = draw(graph, seed)
+    kept = {parameter.name: numbers[parameter.name] for parameter in left.parameters}
+    return _apart((graph, zeroed(numbers, gone)), (left, kept), "branches", seed)
+
+
+def _apart(
+    whole: tuple[Graph, Weights], left: tuple[Graph, Weights], what: str, seed: int
+) -> float:
+    """By how much the outputs differ, as a share of them, in float64."""
+    import torch
+
+    from resgen.lower.torch import to_torch
+
+    shape = (INPUTS, *whole[0].inputs[0].type.shape)
+    x = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
     with torch.no_grad():
         sides = [
-            to_torch(each, numbers).eval().double()(x)
-            for each, numbers in ((found.graph, whole), (graph, kept))
+            to_torch(graph, numbers).eval().double()(x)
+            for graph, numbers in (whole, left)
         ]
     wanted, made = (s if isinstance(s, dict) else {"": s} for s in sides)
     apart = max(
@@ -69,6 +88,6 @@ def prove_cut(
     if not apart <= TOLERANCE:
         raise ResgenError(
             f"what is left differs by {apart:.1e} of the output from the network "
-            "without the channels that went"
+            f"without the {what} that went"
         )
-    return {"verdict": "equal", "inputs": INPUTS, "largest_difference": apart}
+    return apart

@@ -4,6 +4,7 @@
 one label lives or dies together; :mod:`~resgen.shrinking.groups` gathers them;
 :mod:`~resgen.shrinking.cut` takes some away, of the graph and of its weights;
 :mod:`~resgen.shrinking.choose` says which, :mod:`~resgen.shrinking.seen` by data.
+:mod:`~resgen.shrinking.depth` takes whole residual branches away.
 """
 
 #: What channels can be compared by.

@@ -61,6 +61,27 @@ def taylor(
     ]
 
 
+def loss(
+    graph: Graph,
+    weights: Weights,
+    batches: Iterable[tuple[Array, Array]],
+    output: str,
+) -> float:
+    """The mean cross-entropy of a network in inference, by this output."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from resgen.lower.torch import to_torch
+
+    module = to_torch(graph, weights).eval()
+    with torch.no_grad():
+        each = [
+            cross_entropy(_scores(module, x, output), torch.from_numpy(y)).item()
+            for x, y in batches
+        ]
+    return float(np.mean(each))
+
+
 def settled(graph: Graph, weights: Weights, inputs: Iterable[Array]) -> Weights:
     """The weights, with the statistics of batch norms as these batches have them.
 

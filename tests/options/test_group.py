@@ -137,6 +137,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "seed": st.integers(0, 99),
         "resume": st.booleans(),
         "round": st.integers(1, 64),
+        "depth": st.integers(0, 9),
         "keep": st.just(["layer1.0"]),
         "verify": st.booleans(),
         "force": st.booleans(),

@@ -163,6 +163,13 @@ class Shrinking(Making, Reading):
         "Channels stay in multiples of this, which kernels are written for.",
         default=8,
     )
+    depth: int = option(
+        "--depth",
+        whole(0),
+        "Take so many residual blocks away first, the least ones: what their shortcut "
+        "passes on is left.",
+        default=0,
+    )
     keep: tuple[str, ...] = option(
         "--keep",
         text("PART"),
@@ -209,6 +216,6 @@ class Shrinking(Making, Reading):
     @property
     def budget(self) -> tuple[Amount | None, Amount | None]:
         """Multiply-adds and parameters that may be left, of what has a bound."""
-        if self.macs is self.params is self.latency is None:
+        if self.macs is self.params is self.latency is None and not self.depth:
             return Amount(0.5, relative=True), None
         return self.macs, self.params
