@@ -369,6 +369,21 @@ TOKENS: dict[str, Any] = {
 
 
 @pytest.mark.slow
+def test_windows_share_positions_and_a_mask(tmp_path: Path) -> None:
+    """Of parameters alone, for all of the batch, and with an axis of windows."""
+    spec = {
+        "resgen": 1,
+        "extends": "swin_tiny_patch4_window7_224",
+        "name": "small",
+        "input": [3, 56, 56],
+        "let": {"width": 24},
+        "stages": [{"depth": 2, "heads": 2}],
+    }
+    made = resgen.export(spec, tmp_path / "out", to="litert")
+    assert made.manifest.made["transposes"] == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "precision"), [(MIXED, "int8"), (MIXED, "fp16"), (TOKENS, "int8")]
 )

@@ -135,3 +135,21 @@ def test_layers_start_where_the_spec_says_and_bear_its_names() -> None:
     kernel = np.asarray(anew.get_layer("first--conv").kernel)
     assert 0.22 < kernel.std() < 0.28
     assert "first-conv.weight" in resgen.from_keras(anew)
+
+
+@pytest.mark.slow
+def test_windows_share_positions_and_a_mask() -> None:
+    spec = {
+        "resgen": 1,
+        "extends": "swin_tiny_patch4_window7_224",
+        "name": "small",
+        "input": [3, 56, 56],
+        "let": {"width": 24},
+        "stages": [{"depth": 2, "heads": 2}],
+    }
+    graph = resgen.expand(resgen.load(spec))
+    x = np.random.default_rng(0).standard_normal((2, 3, 56, 56)).astype(np.float32)
+    with torch.no_grad():
+        wanted = resgen.to_torch(graph).eval()(torch.from_numpy(x)).numpy()
+        found = resgen.to_keras(graph)(x.transpose(0, 2, 3, 1), training=False)
+    assert_close(found.numpy(), wanted, 1e-5)

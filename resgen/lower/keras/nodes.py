@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.lower import emitted
-from resgen.lower.channels_last import Array, last, shares, sizes_of
+from resgen.lower.channels_last import Array, last, reshaped, shares, sizes_of
 from resgen.lower.emitted import (
     Constant,
     Unwritable,
@@ -418,7 +418,9 @@ def _transpose(to: Walk, x: Value, *, perm: Sequence[int]) -> Value:
 
 def _expand(to: Walk, x: Value, sizes: Value) -> Value:
     """What is made of parameters stands for all of the batch: who reads it spreads."""
-    return to.tensor(x)
+    given = to.tensor(x)
+    more = constant(sizes, "size").shape[0] - len(given.shape)
+    return reshaped(to, given, (1,) * more + given.shape) if more else given
 
 
 def _concat(to: Walk, *parts: Value, axis: int) -> Value:

@@ -802,7 +802,9 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
 
 def _expand(to: Walk, x: Value, sizes: Value) -> Value:
     """A constant stands for all of the batch: who reads it spreads it."""
-    return constant(x, "part").then("expand", lambda a: a)
+    given = constant(x, "part")
+    more = constant(sizes, "size").shape[0] - len(given.shape)
+    return given.reshaped((1,) * more + given.shape)
 
 
 def _spread(to: Walk, part: Value, beside: Tensor) -> Tensor:
