@@ -129,6 +129,7 @@ def from_onnx(
     path: str | Path,
     *,
     name: str | None = None,
+    shape: Sequence[int] | None = None,
     flat: bool = False,
     cut: str | None = None,
     preprocess: str | Path | None = None,
@@ -136,7 +137,8 @@ def from_onnx(
 ) -> Read:
     """A network of an ONNX file as a spec, its design recovered, and its weights.
 
-    ``name`` is what it is to be called (the file's unless said); ``flat`` leaves it a
+    ``name`` is what it is to be called (the file's unless said), ``shape`` what its
+    input has where the file leaves sizes open, without the batch. ``flat`` leaves it a
     plain list of operators; with ``cut`` it is read up to the node of that name, and
     gives out what that one yields. ``preprocess`` is a file that says how pictures
     become the input: timm's config.json or its like; one that lies beside the network
@@ -152,6 +154,7 @@ def from_onnx(
     asked = Importing.of(
         {
             "name": name,
+            "shape": () if shape is None else [("", argument("shape", SIZES, shape))],
             "flat": flat,
             "cut": cut,
             "preprocess": preprocess,
@@ -259,10 +262,14 @@ def read_file(
 ) -> tuple[Imported, Imports | None]:
     """The network of an ONNX file, and what was proven of it, if anything was."""
     from resgen.importing.onnx.read import read
+    from resgen.importing.onnx.trace import OpenSizes
     from resgen.proof.same_file import prove_file
 
     sizes = dict(asked.shape)
-    flat = read(path, size=next(iter(sizes.values()), None), cut=asked.cut or "")
+    try:
+        flat = read(path, size=next(iter(sizes.values()), None), cut=asked.cut or "")
+    except OpenSizes as error:
+        raise asked.refused(error.message, hint="say them with {shape}") from error
     if sizes.keys() - {"", flat.tensors[INPUT].name}:
         raise asked.refused("{shape} names an input that the file lacks")
     flat = flat.called(asked.name or path.stem)

@@ -24,7 +24,7 @@ from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, Node
 from resgen.importing.flat import Flat, Scale, Tensor
 from resgen.importing.onnx.read import of_traced
-from resgen.importing.onnx.trace import Traced, trace
+from resgen.importing.onnx.trace import Traced, trace, up_to
 from resgen.onnxfile.stored import StoredModel, read_stored
 from resgen.proof.bounds import TINY, Asked, bound
 from resgen.proof.compare import Departure, Recorded, compare_outputs
@@ -76,7 +76,7 @@ def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
     low = found.flat.precision != "fp32"
     shares, notes = _compared(found, path, stored, cut)
     batches = _batches(stored)
-    reference = _recorded(found.flat, path, batches)
+    reference = _recorded(found.flat, path, batches, cut)
     module = to_torch(found.graph, found.weights)
     with TorchSession(found.graph, module) as ours:
         if low:
@@ -273,13 +273,15 @@ def _batches(stored: StoredModel) -> tuple[int, ...]:
     return (first,) if first > 0 else BATCHES
 
 
-def _recorded(flat: Flat, path: Path, batches: Sequence[int]) -> Recorded:
+def _recorded(flat: Flat, path: Path, batches: Sequence[int], cut: str) -> Recorded:
     """What the file gives out, by our names and in our order of axes."""
     graph = flat.graph
+    last = flat.tensors[graph.outputs[0][1]].name
+    source = up_to(path, last) if cut else path
     generator = np.random.default_rng(3)
     given = flat.tensors[INPUT]
     found = []
-    with OnnxRuntimeSession(path, any_placement=True) as session:
+    with OnnxRuntimeSession(source, any_placement=True) as session:
         for size in batches:
             x = generator.standard_normal(
                 (size, *graph.inputs[0].type.shape), np.float32

@@ -16,6 +16,7 @@ from onnx_files import Array, assert_equal, exported, run
 from torch import nn
 from torch.nn import functional as F
 
+import resgen
 from resgen.errors import ResgenError
 from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read
@@ -248,6 +249,7 @@ def test_what_is_not_read_is_told_all_at_once(tmp_path: Path) -> None:
     assert '"first"' in (caught.value.hint or "")
     flat = read(path, cut="first")
     assert kinds(flat) == Counter(["relu"])
+    assert prove_file(imported(flat), path, cut="first").own < 1e-6
     with pytest.raises(ResgenError, match='no node "nowhere"'):
         read(path, cut="nowhere")
 
@@ -267,7 +269,9 @@ def test_operators_of_other_domains_are_refused_by_name(tmp_path: Path) -> None:
     assert "own.Turn (other)" in caught.value.message
     assert "after" not in caught.value.message
     assert '"before"' in (caught.value.hint or "")
-    assert kinds(read(path, cut="before")) == Counter(["relu"])
+    before = read(path, cut="before")
+    assert kinds(before) == Counter(["relu"])
+    assert prove_file(imported(before), path, cut="before").own < 1e-6
     alone = made(tmp_path / "alone.onnx", [helper.make_node(
         "Twist", ["x"], ["y"], name="odd", domain="own"
     )], {})  # fmt: skip
@@ -581,3 +585,15 @@ def test_places_in_an_imported_spec_name_its_file(tmp_path: Path) -> None:
     path = exported(nn.Sequential(nn.Conv2d(3, 4, 3)), tmp_path / "net.onnx", 3, 8, 8)
     (node,) = imported(read(path)).graph.nodes
     assert node.origin.place.file == f"spec of {path}"
+
+
+def test_from_onnx_is_told_sizes_that_a_file_leaves_open(tmp_path: Path) -> None:
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["y"], name="pool")]
+    path = made(tmp_path / "net.onnx", nodes, {}, shape=("n", 4, "h", "w"))
+    with pytest.raises(ResgenError) as caught:
+        resgen.from_onnx(path)
+    assert caught.value.hint == "say them with shape"
+    spec, _ = resgen.from_onnx(path, shape=(4, 6, 5))
+    assert spec.input == (4, 6, 5)
+    with pytest.raises(ResgenError, match='did you mean "pool"'):
+        resgen.from_onnx(path, shape=(4, 6, 5), cut="pol")

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import INPUT, OUTPUT
 from resgen.importing.flat import Collector, Flat, Note, Tensor, around
 from resgen.importing.onnx.handlers import HANDLERS
@@ -220,9 +220,10 @@ class Reader(Source):
         if self.cut:
             wanted = {n.outputs[0] for n in nodes if self.cut in (n.name, n.outputs[0])}
             if not wanted:
+                names = [name for n in nodes for name in (n.name, *n.outputs)]
                 raise ResgenError(
                     f'{self.traced.path} has no node "{self.cut}" that depends on its '
-                    "input",
+                    f"input{did_you_mean(self.cut, names)}",
                     hint="names are those of the file's nodes, or of what they yield",
                 )
         kept = []

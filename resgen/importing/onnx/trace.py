@@ -37,6 +37,10 @@ _DRAWN: Final = ("Random", "Bernoulli", "Multinomial")
 _STANDARD: Final = ("", "ai.onnx")
 
 
+class OpenSizes(ResgenError):
+    """A file has to be told at which sizes it is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileNode:
     """A node; its attributes are numbers, texts, lists and arrays."""
@@ -104,6 +108,23 @@ def trace(path: Path, size: Sequence[int] | None = None) -> Traced:
         if not _unfold_branches(model.graph, values):
             break
     return _traced(path, model, given.name, shape, values)
+
+
+def up_to(path: Path, tensor: str) -> bytes:
+    """A model that gives out one of the file's tensors, and computes nothing else."""
+    from onnx import ValueInfoProto
+
+    model = _whole(read_stored(path))
+    needed, nodes = {tensor}, []
+    for node in reversed(model.graph.node):
+        if not needed.isdisjoint(node.output):
+            needed.update(_read(node))
+            nodes.append(node)
+    _put_nodes(model.graph, nodes[::-1])
+    del model.graph.output[:]
+    model.graph.output.append(ValueInfoProto(name=tensor))
+    written: bytes = model.SerializeToString()
+    return written
 
 
 def _traced(
@@ -193,9 +214,8 @@ def _shape(
             )
         rest = list(size)
     if None in rest:
-        raise ResgenError(
-            f'{path} leaves sizes of "{given.name}" open: ({said}) beside the batch',
-            hint="say which size it is to be read at, such as 3x224x224",
+        raise OpenSizes(
+            f'{path} leaves sizes of "{given.name}" open: ({said}) beside the batch'
         )
     return (batch or 1, *(n for n in rest if n is not None))
 
@@ -232,8 +252,8 @@ def _run(path: Path, model: ModelProto, feed: Mapping[str, Array]) -> dict[str, 
     run = list(_runnable(asked.graph))
     made = dict.fromkeys(name for node in run for name in node.output if name)
     stated = {o.name: o for o in asked.graph.output if o.name in made}
-    del asked.graph.output[:], asked.graph.node[:]
-    asked.graph.node.extend(run)
+    _put_nodes(asked.graph, run)
+    del asked.graph.output[:]
     asked.graph.output.extend(
         stated.get(name) or ValueInfoProto(name=name) for name in made
     )
@@ -328,10 +348,15 @@ def _unfold_branches(graph: GraphProto, values: Mapping[str, Array]) -> bool:
         branch = next(a.g for a in node.attribute if a.name == wanted)
         nodes += _renamed(branch, node, graph)
     if found:
-        kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(kept)
+        _put_nodes(graph, nodes)
     return found
+
+
+def _put_nodes(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
+    """Give a graph these nodes, its own among them."""
+    kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _renamed(branch: GraphProto, at: NodeProto, graph: GraphProto) -> list[NodeProto]:
