@@ -31,7 +31,10 @@ ROOT = HERE.parent
 #: What the menu shows: headings, and below each the pages by their address.
 MENU = (
     ("Begin", ("index", "tutorial", "weights", "import")),
-    ("Go on", ("precision", "phone", "keras", "measure", "smaller", "training")),
+    (
+        "Go on",
+        ("precision", "phone", "keras", "measure", "choose", "smaller", "training"),
+    ),
     ("The language", ("language", "blocks", "operators", "networks")),
     ("Trust", ("proven", "codes")),
     ("Reference", ("commands", "python")),

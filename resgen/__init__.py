@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from resgen.api.build import build
     from resgen.api.check import check
+    from resgen.api.choose import choose
     from resgen.api.compare import compare
     from resgen.api.diagnose import diagnose
     from resgen.api.diff import diff
@@ -61,6 +62,7 @@ _HOMES = {
     "build": "resgen.api.build",
     "calibrated": "resgen.calibrate.lowered",
     "check": "resgen.api.check",
+    "choose": "resgen.api.choose",
     "compare": "resgen.api.compare",
     "diagnose": "resgen.api.diagnose",
     "diff": "resgen.api.diff",
@@ -100,6 +102,7 @@ __all__ = [
     "build",
     "calibrated",
     "check",
+    "choose",
     "compare",
     "diagnose",
     "diff",

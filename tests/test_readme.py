@@ -76,7 +76,7 @@ def test_options_of_the_table_exist() -> None:
         command = main.get_command(click.Context(main), name)
         assert command is not None
         known = {text for param in command.params for text in param.opts}
-        assert set(re.findall(r"`(--?[a-z-]+)", text)) <= known
+        assert set(re.findall(r"`(--?[a-z0-9-]+)", text)) <= known
 
 
 def test_pictures_are_there() -> None:

@@ -95,7 +95,7 @@ def run(
         raise ResgenError(f"the folder of {path} does not exist")
     for spec in specs:  # what is no network is told before anything is timed
         network(spec, Reading())
-    recorder = Recorder(path, conditions(asked))
+    recorder = Recorder(path, conditions(asked.runtime, asked.threads, asked.batch))
     begin, limit = time.monotonic(), 60 * asked.minutes
     failure: Failure | None = None
     for graph in _graphs(specs):
@@ -118,18 +118,18 @@ def run(
     return Measured(table, path)
 
 
-def conditions(asked: Timing) -> Conditions:
-    """What the times will hold for; an engine that is not here is refused."""
+def conditions(
+    runtime: str, threads: int | None, batch: int = 1, device: str = "cpu"
+) -> Conditions:
+    """What times will hold for; an engine that is not here is refused."""
     from resgen.machine import environment
     from resgen.runtime.engines import find
 
-    engine = find(asked.runtime)
-    engine.require("cpu", "nothing can be timed with it")
+    engine = find(runtime)
+    engine.require(device, "nothing can be timed with it")
     processor = environment()["processor"]["model"] or "an unknown processor"
-    threads = asked.threads or available_cores()
-    return Conditions(
-        asked.runtime, engine.version, "cpu", processor, threads, asked.batch
-    )
+    threads = threads or available_cores()
+    return Conditions(runtime, engine.version, device, processor, threads, batch)
 
 
 def _graphs(specs: Sequence[Source]) -> Iterator[Graph]:

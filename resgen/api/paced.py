@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 
-from resgen.api.asked.measure import Timing
 from resgen.api.asked.shrink import Shrinking
 from resgen.api.measure import conditions
 from resgen.artifact.shrunk import Latency, Pace
@@ -72,7 +71,7 @@ def paced(
     ResgenError where no cut meets it, with what is reached.
     """
     budget = asked.latency
-    told = conditions(Timing(runtime=asked.runtime, threads=asked.threads))
+    told = conditions(asked.runtime, asked.threads)
 
     def graph(gone: Labels) -> Graph:
         return cut(found, weights, gone).graph

@@ -8,12 +8,13 @@ network that is only predicted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from math import prod
 from typing import Final
 
+from resgen.document.files import digest, plain
 from resgen.graph.ir import Graph, Node
 from resgen.graph.passes.inference import for_inference
 from resgen.ops.act import Act
@@ -85,6 +86,11 @@ def runs(graph: Graph) -> tuple[Run, ...]:
         found[at].append(node)
         within[node.name] = at
     return tuple(Run(_kernel(nodes, types), tuple(nodes)) for nodes in found)
+
+
+def identity(ran: Sequence[Run]) -> str:
+    """A hash of all that the time of a network depends on."""
+    return digest({"kernels": plain([run.kernel for run in ran])})
 
 
 def _follows(node: Node, before: list[Node], types: Mapping[str, TensorType]) -> bool:

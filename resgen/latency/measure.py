@@ -14,12 +14,12 @@ from resgen._version import __version__
 from resgen.artifact.folder import MODEL
 from resgen.artifact.measured import PROBE, Prepared
 from resgen.attribution.graph_names import names_of_graph
-from resgen.document.files import digest, plain
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.graph.passes.inference import for_inference
-from resgen.latency.kernels import Kernel, Run, runs
+from resgen.latency.choosing import Timing
+from resgen.latency.kernels import Kernel, Run, identity, runs
 from resgen.latency.table import (
     TABLE,
     Conditions,
@@ -127,7 +127,7 @@ class Recorder:
     def time(self, graph: Graph) -> Network | Failure | None:
         """Time a network and note it; None where it is in the table."""
         ran = runs(graph)
-        sha256 = digest({"kernels": plain([run.kernel for run in ran])})
+        sha256 = identity(ran)
         if sha256 in self._known:
             return None
         found = looked(graph, self._conditions)
@@ -169,7 +169,24 @@ class Recorder:
 
 
 def looked(graph: Graph, conditions: Conditions) -> Looked | Failure:
-    """A network timed under these conditions, in a process of its own."""
+    """A network and its kernels timed under these conditions."""
+    found: Looked | Failure = _asked("look", graph, conditions, LIMITS)
+    return found
+
+
+def timed(graph: Graph, conditions: Conditions, limits: Limits) -> Timing | Failure:
+    """A whole network timed under these conditions, as a profile times it."""
+    run = _asked("measure", graph, conditions, limits)
+    if isinstance(run, Failure):
+        return run
+    if run.summary is None:
+        raise RuntimeError("a run without an error has figures")
+    p95 = run.summary.p95 or max(run.samples.seconds)
+    return Timing(run.summary.median, p95, () if run.steady else run.notes)
+
+
+def _asked(what: str, graph: Graph, conditions: Conditions, limits: Limits) -> Any:
+    """The answer of a process of its own to a job, or a Failure."""
     takes = find(conditions.runtime).takes
     with written(graph, {takes}) as prepared, Process(Worker) as process:
         job = Job(
@@ -178,11 +195,10 @@ def looked(graph: Graph, conditions: Conditions) -> Looked | Failure:
             device=conditions.device,
             threads=conditions.threads,
             batch=conditions.batch,
-            limits=LIMITS,
+            limits=limits,
             breakdown=False,
         )
-        found: Looked | Failure = process.ask("look", job)
-        return found
+        return process.ask(what, job)
 
 
 def charged(graph: Graph, ran: Sequence[Run], found: Looked) -> list[float]:

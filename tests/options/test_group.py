@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resgen.api.asked.choose import Choosing
 from resgen.api.asked.compare import Comparing
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.asked.listing import Listing
@@ -47,6 +48,19 @@ WRITING: dict[str, st.SearchStrategy[Any]] = {
 }
 #: Groups of all commands, and values of each field that go together.
 VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
+    Choosing: {
+        "latency": st.floats(1e-4, 100),
+        "runtime": st.sampled_from(["onnxruntime", "litert"]),
+        "device": st.sampled_from(["cpu", "cuda:0"]),
+        "threads": st.integers(1, 64),
+        "batch": st.integers(1, 64),
+        "min_top1": st.floats(0, 100),
+        "weights": st.sampled_from(["any", "loadable"]),
+        "table": st.just(Path("t.json")),
+        "minutes": st.floats(0.1, 1440),
+        "fresh": st.booleans(),
+        "out": st.sampled_from([Path("c.html"), Path("new c.html")]),
+    },
     Timing: {
         "runtime": st.sampled_from(["onnxruntime", "litert"]),
         "threads": st.integers(1, 64),
