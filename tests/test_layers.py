@@ -99,7 +99,7 @@ BUDGET = {
     "tensorrt": 1450,
     "runtime": 1200,
     "pictures": 535,
-    "importing": 5400,
+    "importing": 5430,
     "recovery": 4530,
     "proof": 3140,
     "calibrate": 690,

@@ -431,6 +431,12 @@ class Calls(Views):
             raise Unread("a linear map of what no input changes")
         numbers = {"weight": weight} | ({} if bias is None else {"bias": bias})
         x = self.channels_first(x)
+        if weight.path is not None and weight.path == path:  # it is called as it is
+            op = Linear(out=len(weight.array), bias=False, own_path=True)
+            value = self.emit(op, [x.value], {"": weight}, path=path)
+            if bias is not None:
+                value = self.emit(Shift(), [value], {"": bias}, path=bias.path)
+            return replace(x, value=value)
         op = Linear(out=weight.array.shape[0], bias=bias is not None)
         return replace(x, value=self.emit(op, [x.value], numbers, path=path))
 

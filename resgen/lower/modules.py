@@ -148,6 +148,11 @@ def joint_sigmoid(x: Tensor, by: Tensor) -> Tensor:
     return ((1 + torch.exp(-x)) * (1 + torch.exp(-by))).rsqrt()
 
 
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """A linear map of the channel axis of ``(N, C, ...)``."""
+    return F.linear(x.movedim(1, -1), weight).movedim(-1, 1)
+
+
 def repeated(x: Tensor, value: Tensor) -> Tensor:
     """``value``, which has an axis of 1 for the batch, for each input of ``x``."""
     return value.expand(len(x), *value.shape[1:])

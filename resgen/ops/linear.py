@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -11,12 +13,23 @@ from resgen.ops.base import (
     OnnxWriter,
     Op,
     Read,
+    ShapeError,
     Unreadable,
     attribute,
     operator,
 )
 from resgen.ops.initial import Init, initializer
-from resgen.ops.types import Module, ParameterSpec, TensorType, Uniform, Value
+from resgen.ops.types import (
+    Function,
+    Module,
+    Operand,
+    ParameterSpec,
+    Ref,
+    Spelling,
+    TensorType,
+    Uniform,
+    Value,
+)
 
 
 @operator("linear")
@@ -24,16 +37,26 @@ class Linear(Op):
     """Affine map of the channel axis, at any rank: ``y[o] = sum W[o, i] x[i] + b[o]``.
 
     ``W: (out, channels)``, ``b: (out,)``. Both are initialised as torch's ``Linear``:
-    uniform within ``1 / sqrt(channels)``.
+    uniform within ``1 / sqrt(channels)``. With ``own_path`` ``W`` goes by the path of
+    the operator, as ``in_proj_weight`` of torch's attention, and there is no ``b``.
     """
 
     onnx_types: ClassVar[tuple[str, ...]] = ("Gemm",)
 
     out: int = attribute("channels", "output channels")
     bias: bool = attribute("boolean", "add a trainable bias", default=True)
+    own_path: bool = attribute(
+        "boolean", "the weight goes by the operator's own path", default=False
+    )
     init: Init = attribute("init", "for the roles weight and bias", default=())
 
     def infer(self, x: TensorType) -> TensorType:
+        if self.own_path and self.bias:
+            raise ShapeError(
+                "a linear map whose weight goes by its own path has no bias",
+                attribute="bias",
+                code="RG112",
+            )
         return x.with_channels(self.out)
 
     def parameters(self, x: TensorType) -> tuple[ParameterSpec, ...]:
@@ -42,14 +65,29 @@ class Linear(Op):
         if not self.bias:
             del shapes["bias"]
         return tuple(
-            ParameterSpec(role, shape, initializer(self.init, role, shape, default))
+            ParameterSpec(
+                "" if self.own_path else role,
+                shape,
+                initializer(self.init, role, shape, default),
+            )
             for role, shape in shapes.items()
         )
+
+    def operands(self, names: Mapping[str, str]) -> dict[str, Operand]:
+        return {role or "weight": Ref(name) for role, name in names.items()}
+
+    @property
+    def bare(self) -> Linear:
+        return replace(self, own_path=False)
 
     def macs(self, x: TensorType, y: TensorType) -> int:
         return y.size * x.channels
 
-    def torch(self, x: TensorType) -> Module:
+    def torch(self, x: TensorType) -> Spelling:
+        if self.own_path:
+            held = (("", (self.out, x.channels)),)
+            home = "torch.nn.functional" if x.rank == 1 else "resgen.lower.modules"
+            return Function(f"{home}.linear", parameters=held)
         target = "torch.nn.Linear" if x.rank == 1 else "resgen.lower.modules.Linear"
         return Module(target, (x.channels, self.out), {"bias": self.bias})
 
@@ -95,4 +133,6 @@ class Linear(Op):
             Case(cls(out=6), ((4, 5, 6),)),
             Case(cls(out=6, bias=False), ((4, 5),)),
             Case(cls(out=6), ((4, 2, 3, 4, 5),)),
+            Case(cls(out=6, bias=False, own_path=True), ((4,),)),
+            Case(cls(out=6, bias=False, own_path=True), ((4, 5),)),
         )

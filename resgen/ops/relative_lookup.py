@@ -49,10 +49,6 @@ class Relative(Op):
             "token": self.token,
         }
 
-    def chosen(self, to: OnnxWriter) -> str:
-        """Which way each pair is of, as ONNX gathers by it."""
-        return to.integers(rows(self), counts(self))
-
 
 @operator("relative_lookup")
 class RelativeLookup(Relative):
@@ -80,7 +76,8 @@ class RelativeLookup(Relative):
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
-        return to.emit("Gather", [x.name, self.chosen(to)], axis=2)
+        ways = to.integers(rows(self), counts(self))
+        return to.emit("Gather", [x.name, ways], axis=2)
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

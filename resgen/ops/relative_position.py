@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from resgen.ops.base import Case, OnnxWriter, attribute, operator
 from resgen.ops.initial import Init, initializer
-from resgen.ops.relative_lookup import Relative, counts
+from resgen.ops.relative_lookup import Relative, counts, rows
 from resgen.ops.types import Function, Normal, ParameterSpec, TensorType, Value
 
 
@@ -41,11 +41,14 @@ class RelativePosition(Relative):
 
     def onnx(self, to: OnnxWriter, *inputs: Value) -> str:
         (x,) = inputs
-        chosen = to.emit("Gather", [to.operand("") or "", self.chosen(to)])
-        value = to.emit("Transpose", [chosen], perm=(2, 0, 1))
-        sizes = to.integers(self.infer(x.type).shape)
+        shape = self.infer(x.type).shape
+        ways = to.integers(rows(self))
+        chosen = to.emit("Gather", [to.operand("") or "", ways])
+        turned = to.emit("Transpose", [chosen], perm=(1, 0))
+        value = to.emit("Reshape", [turned, to.integers([1, *shape])])
         batch = to.emit("Shape", [x.name], start=0, end=1)
-        return to.emit("Expand", [value, to.emit("Concat", [batch, sizes], axis=0)])
+        sizes = to.emit("Concat", [batch, to.integers(shape)], axis=0)
+        return to.emit("Expand", [value, sizes])
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

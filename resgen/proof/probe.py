@@ -25,6 +25,7 @@ from resgen.ops.conv import Conv
 from resgen.ops.gem import GeM
 from resgen.ops.linear import Linear
 from resgen.ops.norm import Norm
+from resgen.ops.types import references
 from resgen.proof.walk import Leaves, walk
 from resgen.runtime.base import Array
 
@@ -184,9 +185,11 @@ def _rescale(leaves: Leaves, node: Node, y: torch.Tensor, shift: float) -> None:
     """
     if isinstance(node.op, Conv) and node.op.standardize:
         return  # its scale has no effect
-    leaf: Any = leaves.leaf(node)
+    held = {
+        role: leaves.parameter(n) for role, o in node.operands for n in references(o)
+    }
     shape = (-1, *(1,) * (y.ndim - 2))
-    bias = leaf.bias
+    bias = held.get("bias")
     if bias is not None:
         y -= bias.view(shape)
     mean, variance, least = _statistics(y)
@@ -194,7 +197,7 @@ def _rescale(leaves: Leaves, node: Node, y: torch.Tensor, shift: float) -> None:
     spread = float(variance.mean()) if many else 0.0
     size = max(spread, least, 0.0 if many else least / LEAST_VARIANCE) ** 0.5
     if size:
-        leaf.weight.div_(size)
+        held["weight"].div_(size)
         y.div_(size)
     if bias is not None:
         if many and size:

@@ -201,7 +201,7 @@ class _Walk:
 
     def note(self, node: Node, role: str, axis: int, labels: Labels) -> None:
         """These are the labels along an axis of one of a node's parameters."""
-        name = f"{node.owner}.{role}" if role else node.owner
+        name = _path(node, role)
         if name not in self.graph.parameter:
             return
         if (name, axis) in self.axes:  # shared by another node
@@ -233,6 +233,12 @@ class _Walk:
         for x in given:
             self.classes.unite(x, FIXED)
         return along(np.zeros(shape[0], np.int64), shape)
+
+
+def _path(node: Node, role: str) -> str:
+    """The parameter of a node in a role: a linear map's may go by its own path."""
+    alone = not role or getattr(node.op, "own_path", False)
+    return node.owner if alone else f"{node.owner}.{role}"
 
 
 def _other(walk: _Walk, node: Node, *given: Labels) -> Labels:
@@ -296,7 +302,7 @@ def _map(walk: _Walk, node: Node, x: Labels) -> Labels:
         walk.note(node, "weight", 0, channels if flipped else made)
         each = made[: out // groups] if flipped else rows[0]
         walk.note(node, "weight", 1, each)
-        walk.reads.add((f"{node.owner}.weight", 0 if flipped else 1))
+        walk.reads.add((_path(node, "weight"), 0 if flipped else 1))
     for role in ("bias", "gain"):
         walk.note(node, role, 0, made)
     if isinstance(node.op, Conv) and node.op.standardize:

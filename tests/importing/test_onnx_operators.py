@@ -22,6 +22,7 @@ from resgen.ops.adaptive import AdaptivePool
 from resgen.ops.base import Case, Op
 from resgen.ops.conv import Conv
 from resgen.ops.global_pool import GlobalPool
+from resgen.ops.linear import Linear
 from resgen.ops.norm import Norm
 from resgen.ops.pad import Pad
 from resgen.ops.pad_same import PadSame
@@ -77,6 +78,8 @@ def plain(case: Case) -> Op:
     op, x = case.op, TensorType(case.inputs[0])
     if op == Act(type="celu"):
         return Act(type="elu")  # which it is at alpha 1
+    if isinstance(op, Linear):
+        return op.bare
     if isinstance(op, Stack):
         return Reshape(to=(1, *x.shape))
     if isinstance(op, AdaptivePool):

@@ -155,6 +155,10 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (8, 5),
     ),
+    "attention of torch in itself": (
+        lambda: nn.TransformerEncoderLayer(8, 2, 12, batch_first=True),
+        (5, 8),
+    ),
     "a mask that is made part by part": (
         lambda: Of(lambda m, x: x.permute(0, 2, 3, 1) * window_mask()),
         (3, 4, 4),
@@ -312,6 +316,18 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
             b=nn.Linear(5, 2, bias=False),
         ),
         (2, 6, 6),
+    ),
+    "a bias of another name": (
+        lambda: Of(
+            lambda m, x: m.a(x) + m.b[:, None, None],
+            a=nn.Conv2d(4, 3, 1, bias=False),
+            b=parameter(3),
+        ),
+        (4, 5, 6),
+    ),
+    "a weight of another name": (
+        lambda: Of(lambda m, x: x @ m.b.T, b=parameter(3, 4)),
+        (4,),
     ),
     "a part by itself": (lambda: Of(in_full), (4, 5, 6)),
     "arithmetic": (

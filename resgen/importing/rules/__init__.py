@@ -27,9 +27,12 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
 }
 
 
-def simplified(flat: Flat) -> Flat:
-    """The same network in the fewest operators that the rules find."""
-    net = Net(flat)
+def simplified(flat: Flat, *, named: bool = False) -> Flat:
+    """The same network in the fewest operators that the rules find.
+
+    Where parameters are ``named`` as a module has them, they keep their names.
+    """
+    net = Net(flat, named=named)
     queue = list(net.parts)
     while queue:
         for value in queue:

@@ -37,6 +37,8 @@ def bias(net: Net, part: Part) -> bool:
         return False
     before, op = found
     numbers, of = part.arrays[""], part.sources[""]
+    if (net.named and part.path in of) or getattr(op, "own_path", False):
+        return False
     if op.bias and bool(of) != bool(before.sources["bias"]):
         return False  # the learned one is to load as it is
     if op.bias:

@@ -39,8 +39,9 @@ class Part:
 class Net:
     """What is being rewritten."""
 
-    def __init__(self, flat: Flat) -> None:
+    def __init__(self, flat: Flat, *, named: bool) -> None:
         self.flat = flat
+        self.named = named
         graph = flat.graph
         self.parts: dict[str, Part] = {}
         self.readers: dict[str, list[str]] = {i.name: [] for i in graph.inputs}

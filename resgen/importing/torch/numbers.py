@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -282,6 +282,9 @@ def softmax(r: Reader, x: Seen, dim: int, **_: Any) -> View:
     return r.softmax(x, dim % len(r.shape(x)))
 
 
+#: A matrix that is transposed and so brought back, as it is in the module.
+TURNED_TWICE: Final = (("permute", (1, 0)), ("permute", (1, 0)))
+
 # --- products -------------------------------------------------------------------------
 
 
@@ -307,7 +310,12 @@ def linear(r: Reader, x: Seen, weight: Seen, bias: Seen | None) -> Seen:
 
 @handles("matmul", "bmm", "mm")
 def matmul(r: Reader, x: Seen, **other: Any) -> Seen:
-    return r.matmul(x, next(iter(other.values())))
+    by = next(iter(other.values()))
+    if isinstance(x, View) and isinstance(by, Const) and by.array.ndim == 2:
+        turned = r.permute(by, (1, 0))
+        if isinstance(turned, Const) and turned.moves == TURNED_TWICE:
+            return r.linear(x, turned, None, path=by.path)
+    return r.matmul(x, by)
 
 
 @handles("addmm", "baddbmm")

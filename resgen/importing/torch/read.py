@@ -283,7 +283,7 @@ class _Reading:
                 self.made[node] = getattr(self.program.graph_module, str(node.target))
             elif node.op == "call_function":
                 self.made[node] = self.called(node)
-        return simplified(self.to.flat(list(self.outputs(outputs))))
+        return simplified(self.to.flat(list(self.outputs(outputs))), named=True)
 
     # --- what goes in and out ---------------------------------------------------------
 
@@ -560,7 +560,8 @@ CASTS: Final = frozenset(("to", "_to_copy", "type_as", "float", "half", "bfloat1
 #: What is understood of constants as well, so that a value can be made of them later.
 KEPT: Final = frozenset((
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze",
-    "unsqueeze", "expand", "expand_as", "contiguous", "detach", "alias",
+    "unsqueeze", "expand", "expand_as", "contiguous", "detach", "alias", "numpy_T",
+    "mT",
 ))  # fmt: skip
 
 

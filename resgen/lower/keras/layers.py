@@ -12,10 +12,11 @@ from typing import Any, Final
 from resgen.graph.ir import Node
 from resgen.lower.channels_last import last
 from resgen.lower.emitted import Unwritable
-from resgen.lower.keras.values import Tensor, Value
+from resgen.lower.keras.values import Held, Tensor, Value
 from resgen.lower.keras.walk import Walk
 from resgen.lower.scopes import home
 from resgen.ops.act import FORMS, Act
+from resgen.ops.linear import Linear
 
 #: Activations by their names in Keras, where those differ, and those never below zero.
 NAMED: Final = {
@@ -27,12 +28,18 @@ POSITIVE: Final = {"relu", "relu6", "sigmoid", "hardsigmoid", "softplus", "exp"}
 
 def _linear(to: Walk, node: Node, x: Tensor) -> Tensor | None:
     weight = to.ref("weight")
-    if weight is None:
+    own = isinstance(node.op, Linear) and node.op.own_path
+    if weight is None and not own:
         return None
     rank = len(x.shape)
     # Columns of a weight behind a flattening lie as the map does.
     if rank > 2:
         x = to.ordered(to.plain(x, 1), last(rank))
+    if weight is None:
+        matrix = to.tensor(Held(dict(node.operands)["weight"], ()))
+        turned = to.add(to.keras.ops.transpose, matrix, like=matrix)
+        made = to.add(to.keras.ops.matmul, to.plain(x), turned, like=x, places={})
+        return Tensor(made.held, (1, *node.type.shape), x.order)
     biased = to.ref("bias")
     held = to.layer(
         "Dense", x, path=home(node), units=node.type.channels,
