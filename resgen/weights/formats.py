@@ -32,7 +32,9 @@ _EXPORTED: Final = (
 _MAGIC: Final = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 #: How files of other kinds begin: what they are, and what helps.
 _BEGINNINGS: Final = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras saves weights", BY_NAME),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras saves weights",
+     "once a model of Keras has loaded it, resgen.build(spec, out, "
+     "state_dict=resgen.from_keras(model)) takes the model's"),
     (b"\x93NUMPY", "a NumPy file of one array, without a name", BY_NAME),
     (b"GGUF", "a GGUF file, of language models", _KNOWN),
     (b"\x1f\x8b", "a gzip archive", _UNPACK),
@@ -58,7 +60,9 @@ _MEMBERS: Final = (
     *((member, *_EXPORTED) for member in (
         "serialized_exported_program.json", "exported_program.json", "archive_format",
     )),
-    ("model.weights.h5", "a model of Keras", BY_NAME),
+    ("model.weights.h5", "a model of Keras",
+     'resgen.build(spec, out, state_dict=resgen.from_keras("{name}")) takes its weights'
+     ),
 )  # fmt: skip
 #: The same of folders.
 _FOLDERS: Final = (
