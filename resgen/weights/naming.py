@@ -10,8 +10,9 @@ that have it.
 
 ``{n}`` is how many came before, in the order of the network, of what ``count`` names.
 ``shapes`` tells apart families of the same names: by the shape, -1 for any size, of
-parameters as the first library names them. ``eps`` is that of the batch norms in the
-second library, of networks that have the parameter by which it stands.
+parameters as the first library names them. ``needs`` is an operator, and attributes,
+without which a network computes something else there. ``eps`` is that of the batch
+norms in the second library, of networks that have the parameter by which it stands.
 """
 
 from __future__ import annotations
@@ -171,6 +172,10 @@ class _Family:
         # What is counted and asked for is known by the first library's names alone.
         if own and (self._count or any(within for *_, within in self._rules)):
             return None
+        for name, said in self._read.get("needs", {}).items():
+            ops = (node.op for node in graph.nodes if node.op.name == name)
+            if not any(said.items() <= vars(op).items() for op in ops):
+                return None
         counted: dict[str, int] = {}
         theirs: dict[str, Parameter] = {}
         for parameter in graph.parameters:

@@ -100,6 +100,13 @@ def test_a_head_of_other_classes_is_named_with_a_mend(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, model.predict(batch, verbose=0), atol=1e-5)
 
 
+def test_a_network_that_pads_otherwise_does_not_take_its_weights() -> None:
+    state = resgen.from_keras(application("MobileNetV2", 32))
+    assert resgen.renamed(state, resgen.expand(resgen.load("keras_mobilenetv2")))
+    with pytest.raises(ResgenError, match="not of this network"):
+        resgen.renamed(state, resgen.expand(resgen.load("mobilenetv2_100")))
+
+
 def test_what_no_operator_has_is_refused_by_its_layer() -> None:
     layers = keras.layers
     model = keras.Sequential([keras.Input((4, 4, 3)), layers.SeparableConv2D(2, 3)])
