@@ -7,7 +7,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,14 @@ from resgen.onnxfile.write import (
 )
 from resgen.ops.cast import CODES
 from resgen.ops.types import Operand
-from resgen.weights.evaluate import Weights, dtype_of, evaluate, shape_of
+from resgen.weights.evaluate import (
+    Array,
+    Remembering,
+    Weights,
+    dtype_of,
+    evaluate,
+    shape_of,
+)
 
 #: Older operator sets lack what many networks need; every runtime in use has this one.
 OLDEST_OPSET: Final = 17
@@ -105,7 +112,7 @@ def write(
     plan = derive(
         graph, opset=opset, batch=batch, dynamic=dynamic, metadata=metadata or {}
     )
-    arrays = (evaluate(operand, weights) for _, operand in plan.operands)
+    arrays = plan.arrays(weights)
     files = write_model(plan.model, plan.initializers, arrays, Path(path), limit=limit)
     return Written(
         opset=plan.opset,
@@ -124,7 +131,7 @@ def compare(
 
     Raises :class:`~resgen.files.compared.Differs` at the first byte that is another.
     """
-    arrays = (evaluate(operand, weights) for _, operand in plan.operands)
+    arrays = plan.arrays(weights)
     compare_model(plan.model, plan.initializers, arrays, path, limit=limit)
 
 
@@ -143,6 +150,11 @@ class Plan:
     def opset(self) -> int:
         """The version of the operators that it is written in."""
         return int(self.model.opset_import[0].version)
+
+    def arrays(self, weights: Weights) -> Iterator[Array]:
+        """The weights that it lacks, in their order."""
+        known = Remembering(weights)
+        return (evaluate(operand, known) for _, operand in self.operands)
 
 
 def derive(

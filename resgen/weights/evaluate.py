@@ -7,8 +7,8 @@ ufuncs that widen their inputs piecewise: no float64 copy of a large weight is m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from math import prod, sqrt
 from typing import Any, Final
@@ -187,12 +187,35 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 }
 
 
+#: Of more numbers than this nothing is remembered.
+SMALL: Final = 1 << 14
 #: Functions whose last argument is the type of what they come to.
 TYPED: Final = ("cast", "as_scale", "quantize")
 
 
 class OutOfRange(Exception):
     """A number is too large for the type that it is to have."""
+
+
+@dataclass(frozen=True)
+class Remembering(Mapping[str, Array]):
+    """Weights, and what is small of all that was computed of them.
+
+    In a quantised file a weight, its scale, its bias and the scale of that all ask for
+    the same scales and factors of norms.
+    """
+
+    weights: Weights
+    known: dict[Apply, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Array:
+        return self.weights[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
 
 def np_dtype(name: str) -> np.dtype[Any]:
@@ -253,10 +276,16 @@ def _rounded(operand: Apply, weights: Weights) -> Array:
 def _compute(operand: Operand | float | str, weights: Weights) -> Any:
     if isinstance(operand, Ref):
         return weights[operand.name]
-    if isinstance(operand, Apply):
-        args = (_compute(arg, weights) for arg in operand.args)
-        return FUNCTIONS[operand.function].compute(*args)
-    return operand
+    if not isinstance(operand, Apply):
+        return operand
+    known = weights.known if isinstance(weights, Remembering) else {}
+    if operand in known:
+        return known[operand]
+    args = (_compute(arg, weights) for arg in operand.args)
+    found = FUNCTIONS[operand.function].compute(*args)
+    if np.size(found) <= SMALL:
+        known[operand] = found
+    return found
 
 
 def shape_of(operand: Operand, graph: Graph) -> Shape:

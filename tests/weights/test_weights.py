@@ -20,6 +20,7 @@ from resgen.ops.norm import Norm
 from resgen.ops.types import Apply, Ref
 from resgen.weights.evaluate import (
     FUNCTIONS,
+    Remembering,
     evaluate,
     shape_of,
 )
@@ -188,3 +189,15 @@ def test_files_that_are_none_are_said_to_be(graph, tmp_path):
     for path in (cut, empty, tmp_path, tmp_path / "absent"):
         with pytest.raises(ResgenError, match=path.name):
             StoredWeights(path)
+
+
+def test_what_is_remembered_is_what_is_computed() -> None:
+    """And nothing is computed twice of it: it stays when its weights are gone."""
+    scale = Apply("scale_of", (Ref("w"), 127))
+    codes = Apply("quantize", (Ref("w"), scale, "int8"))
+    w = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    known = Remembering({"w": w})
+    np.testing.assert_array_equal(evaluate(codes, known), evaluate(codes, {"w": w}))
+    np.testing.assert_array_equal(
+        evaluate(scale, Remembering({}, known.known)), evaluate(scale, {"w": w})
+    )

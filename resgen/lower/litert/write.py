@@ -28,7 +28,7 @@ from resgen.lower.litert.values import Steps, Tensor
 from resgen.lower.litert.walk import NHWC, Operation, Stored, Walk
 from resgen.ops.types import DType
 from resgen.spec.model import Spec
-from resgen.weights.evaluate import Weights, np_dtype
+from resgen.weights.evaluate import Remembering, Weights, np_dtype
 
 FILE: Final = "model.tflite"
 #: Where buffers begin, as LiteRT's kernels want it.
@@ -68,6 +68,7 @@ class Plan:
 
     def pieces(self, weights: Weights) -> Iterator[bytes]:
         """The file, piece by piece."""
+        weights = Remembering(weights)
         head = _packed(self.walk, self.offsets, self.metadata, weights)
         yield head
         at = len(head)
