@@ -16,7 +16,14 @@ from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.api.tuned import batches, data_line, right, tuned
 from resgen.artifact.described import DescribedFolder
 from resgen.artifact.manifest import FRESH
-from resgen.artifact.shrunk import RECORD, Accuracy, Latency, Record, write_shrunk
+from resgen.artifact.shrunk import (
+    RECORD,
+    Accuracy,
+    Latency,
+    Layer,
+    Record,
+    write_shrunk,
+)
 from resgen.artifact.source import Source, from_spec
 from resgen.diagnosis.data.learned import Known, known
 from resgen.errors import ResgenError, did_you_mean
@@ -173,7 +180,7 @@ def run(
         if without:
             said = f"{without} of them without a norm: by the size of their weights"
             progress.say("groups", said)
-    choice, latency = _chosen(
+    scores, choice, latency = _chosen(
         found, free, before, weights, whole[0], asked, data, progress
     )
     made = imported(
@@ -206,6 +213,14 @@ def run(
             accuracy = replace(accuracy, tuned=right(data, made.graph, learned))
         for line in accuracy.lines():
             progress.say("accuracy", line)
+    layers = _layers(found, free, scores, choice)
+    page = None
+    if asked.report:
+        from resgen.reports.shrunk import PAGE, render
+
+        sizes = before, choice.size
+        facts = layers, asked.measure, accuracy, latency
+        page = PAGE, render(made.spec.name, spec.name, sizes, *facts)
     folder = write_shrunk(
         made,
         out,
@@ -216,6 +231,8 @@ def run(
         kept=_kept(found, choice, names),
         names=names,
         blocks=blocks,
+        layers=layers,
+        page=page,
         accuracy=accuracy,
         tuning=tuning,
         latency=latency,
@@ -313,8 +330,11 @@ def _chosen(
     asked: Shrinking,
     data: Known | None,
     progress: Progress,
-) -> tuple[Choice, Latency | None]:
-    """What goes, by what is asked, and the latency of the rest if that has a bound."""
+) -> tuple[Sequence[Scores], Choice, Latency | None]:
+    """What goes, by what is asked, and the latency of the rest if that has a bound.
+
+    Before it, what channels are worth: their scores, whatever they cost.
+    """
     bounds = [
         (None if most is None else most.of(there))
         for most, there in zip(asked.budget, (before.macs, before.params), strict=True)
@@ -329,12 +349,16 @@ def _chosen(
         return all(share <= 1 for share in shares(choice.size))
 
     def scoring(cost: Callable[[Labels], float]) -> Sequence[Scores]:
-        if asked.measure != "taylor" or data is None:
-            score = _MEASURES[asked.measure]
-            return [score(found, group, weights) for group in free]
+        if asked.measure != "taylor":
+            return worth
+        return per_cost(found, free, worth, cost, step=asked.round)
+
+    if asked.measure == "taylor" and data is not None:
         output = data.dataset.scores.name
-        lost = taylor(found, free, weights, batches(data), output)
-        return per_cost(found, free, lost, cost, step=asked.round)
+        worth = taylor(found, free, weights, batches(data), output)
+    else:
+        score = _MEASURES[asked.measure]
+        worth = [score(found, group, weights) for group in free]
 
     if asked.latency is not None:
         from resgen.api.paced import paced
@@ -352,7 +376,7 @@ def _chosen(
             f"the network cannot be made as small: {choice.size} is the least",
             hint="ask for more, or keep less of it",
         )
-    return choice, latency
+    return worth, choice, latency
 
 
 def _stated(made: Spec, whole: Spec) -> dict[str, Any]:
@@ -386,6 +410,31 @@ def _proven(
     for note in proven.get("notes", ()):
         progress.say("verify", f"not compared with the whole: {note}")
     return proven
+
+
+def _layers(
+    found: Labelled,
+    free: Sequence[Group],
+    scores: Sequence[Scores],
+    choice: Choice,
+) -> tuple[Layer, ...]:
+    """The groups by the first parameter of each."""
+    made = []
+    for group, each in zip(free, scores, strict=True):
+        name, axis = group.axes[0]
+        own = found.axes[name, axis][np.isin(found.axes[name, axis], group.classes)]
+        sums = np.cumsum(np.sort(each))
+        made.append(
+            Layer(
+                name.rpartition(".")[0] or name,
+                own.size,
+                int((~np.isin(own, choice.gone)).sum()),
+                tuple(float(sums[each.size * n // 4 - 1]) for n in (1, 2, 3))
+                if each.size >= 4 and np.isfinite(sums).all()
+                else (),
+            )
+        )
+    return tuple(made)
 
 
 def _kept(

@@ -97,20 +97,25 @@ def write_described(
     source: str,
     file: Path | None = None,
     proven: Mapping[str, Any] | None = None,
+    page: tuple[str, str] | None = None,
     force: bool = False,
 ) -> DescribedFolder[R]:
     """Write the folder; it appears whole or not at all.
 
     ``more`` are the fields that records of this kind have beside those of all.
     ``source`` is what the network was made of, ``file`` its file if it has one, which
-    is not written over.
+    is not written over. ``page`` is the name and the text of a report.
     """
     name = f"{found.spec.name}.json"
-    names = (name, WEIGHTS, record)
+    names = (name, WEIGHTS, record, *(page or ())[:1])
     with staged(out, force=force, names=names, source=file) as stage:
         with HashedFile(stage / name) as written:
             written.write(text(found.document).encode())
             hashes = {name: written.sha256}
+        if page is not None:
+            with HashedFile(stage / page[0]) as written:
+                written.write(page[1].encode())
+            hashes[page[0]] = written.sha256
         hashes[WEIGHTS] = write_safetensors(stage / WEIGHTS, found.graph, found.weights)
         entries = {
             each: Entry((stage / each).stat().st_size, sha256)

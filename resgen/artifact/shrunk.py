@@ -75,6 +75,20 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that could lose channels: how many it had, and how many it has.
+
+    ``losses`` are what the importance says is lost with the least quarter, half and
+    three quarters of its channels alone: the sums of their scores.
+    """
+
+    name: str
+    before: int
+    after: int
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """Seconds of one inference: the median and the 95th percentile."""
 
@@ -119,8 +133,9 @@ class Record(Described):
     were compared by. ``kept`` has for each parameter that lost some, by its name in the
     spec, the positions that stayed along each of its axes, or null where all did.
     ``names`` has for each parameter what the whole network calls it. ``blocks`` are the
-    sums whose residual branch went whole. ``accuracy`` is
-    null without data, ``tuning`` without training, ``latency`` unless that was bounded.
+    sums whose residual branch went whole, ``layers`` those that could lose channels.
+    ``accuracy`` is null without data, ``tuning`` without training, ``latency`` unless
+    that was bounded.
     """
 
     before: Size
@@ -129,6 +144,7 @@ class Record(Described):
     kept: Mapping[str, tuple[tuple[int, ...] | None, ...]]
     names: Mapping[str, str]
     blocks: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
     accuracy: Accuracy | None = None
     tuning: Tuning | None = None
     latency: Latency | None = None
@@ -151,13 +167,23 @@ def write_shrunk(
     *,
     source: str,
     proven: Mapping[str, Any] | None = None,
+    page: tuple[str, str] | None = None,
     force: bool = False,
     **told: Any,
 ) -> DescribedFolder[Record]:
     """Write the folder of a smaller network; ``source`` is what it was made of.
 
-    ``told`` are the fields that only a :class:`Record` has.
+    ``told`` are the fields that only a :class:`Record` has, ``page`` a report's name
+    and its text.
     """
     return write_described(
-        found, out, SHRINK, RECORD, told, source=source, proven=proven, force=force
+        found,
+        out,
+        SHRINK,
+        RECORD,
+        told,
+        source=source,
+        proven=proven,
+        page=page,
+        force=force,
     )

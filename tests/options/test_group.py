@@ -152,6 +152,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "resume": st.booleans(),
         "round": st.integers(1, 64),
         "depth": st.integers(0, 9),
+        "report": st.booleans(),
         "keep": st.just(["layer1.0"]),
         "verify": st.booleans(),
         "force": st.booleans(),

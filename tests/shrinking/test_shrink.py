@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,26 @@ def test_blocks_go_whole_and_the_spec_is_shallower(
     assert sum(stage["depth"] for stage in written["stages"]) == left
     assert not record.kept
     assert record.after.macs == resgen.analyse(made.graph).macs < record.before.macs
+
+
+def test_a_page_shows_widths_before_and_after(tmp_path: Path) -> None:
+    made = resgen.shrink(SMALL, tmp_path / "a", macs=0.5, report=True)
+    record = made.folder.record
+    assert "report.html" in record.files
+    text = (tmp_path / "a" / "report.html").read_text()
+    widths = {
+        name: module.out_channels
+        for name, module in resgen.to_torch(made.graph).named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+    assert {layer.name for layer in record.layers} <= {*widths}
+    for layer in record.layers:
+        assert layer.after == widths[layer.name] <= layer.before
+        assert sorted(layer.losses) == [*layer.losses]
+        cells = "".join(f"[^<]*</td><td[^>]*>{n}" for n in (layer.before, layer.after))
+        assert re.search(layer.name + cells, text)
+    resgen.shrink(SMALL, tmp_path / "a", macs=0.5)
+    assert not (tmp_path / "a" / "report.html").exists()
 
 
 def test_only_blocks_beside_an_identity_go(tmp_path: Path) -> None:

@@ -177,6 +177,9 @@ class Shrinking(Making, Reading):
         '"layer1.0"; may be repeated.',
         repeated=True,
     )
+    report: bool = option(
+        "--report", FLAG, "Write a page as well: widths before and after, by layer."
+    )
     verify: bool = option(
         "--no-verify",
         FLAG,

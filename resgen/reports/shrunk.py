@@ -1,0 +1,71 @@
+"""A smaller network as one HTML page: its widths before and after, and what it lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
+
+from resgen.artifact.shrunk import Accuracy, Latency, Layer
+from resgen.document.files import plain
+from resgen.reports import page
+from resgen.reports.page import card
+from resgen.reports.tables import Table
+from resgen.shrinking.cut import Size
+from resgen.words.numbers import digits, scaled, seconds, share, share_interval
+
+#: What the file is called.
+PAGE: Final = "report.html"
+_SECTIONS: Final = {"summary": "What is left", "layers": "Layers"}
+
+
+def render(
+    name: str,
+    source: str,
+    sizes: tuple[Size, Size],
+    layers: Sequence[Layer],
+    importance: str,
+    accuracy: Accuracy | None,
+    latency: Latency | None,
+) -> str:
+    """The page; ``sizes`` are those before and after."""
+    rows = [
+        [layer.name, f"{layer.before:,}", f"{layer.after:,}"]
+        + [digits(loss) for loss in layer.losses]
+        for layer in layers
+    ]
+    head = ["layer", "before", "after", *(f"least {n} %" for n in (25, 50, 75))]
+    return page.render(
+        "shrunk",
+        title=f"{name}: what is left of {source}",
+        name=name,
+        facts=f"what is left of {source}, compared by {importance}",
+        sections=_SECTIONS,
+        parts={
+            "cards": "".join(_cards(*sizes, accuracy, latency)),
+            "importance": escape(importance),
+            "layers": Table.words("Channels of layers", head, rows, 1).html(),
+        },
+        data={"layers": plain(layers), "importance": importance},
+        scripts=("charts.js",),
+    )
+
+
+def _cards(
+    before: Size, after: Size, accuracy: Accuracy | None, latency: Latency | None
+) -> Iterator[str]:
+    pairs = ((after.macs, before.macs), (after.params, before.params))
+    for (now, was), what in zip(pairs, ("multiply-adds", "parameters"), strict=True):
+        yield card(scaled(now), what, f"{share(now, was)} of {scaled(was)}")
+    if latency is not None:
+        low, high = latency.interval
+        more = f"{latency.ratio:.2f} × ({low:.2f} to {high:.2f}): {latency.verdict}"
+        p95 = f"p95 {seconds(latency.after.p95)}"
+        yield card(seconds(latency.after.median), "latency", f"{p95} · {more}")
+    if accuracy is not None:
+        last = accuracy.tuned or accuracy.after
+        what = "told right" if accuracy.labels == "data" else "told as by the whole"
+        ends = share_interval(*last.interval)
+        whole = share(accuracy.before.count, accuracy.inputs)
+        more = f"{ends} at 95 % · the whole {whole}"
+        yield card(share(last.count, accuracy.inputs), what, more)
