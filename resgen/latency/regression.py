@@ -25,6 +25,8 @@ LEAST: Final = 1e-7
 MOST: Final = 1500
 #: Of how many channels engines make blocks: what a last one lacks is computed as well.
 BLOCKS: Final = (4, 8, 16)
+#: And of these, so many tell what length and noise suit them.
+TRIED: Final = 300
 #: Lengths, in spreads of the sizes, and shares of noise that are tried.
 LENGTHS: Final = (1.0, 2.0, 4.0, 8.0)
 NOISES: Final = (0.02, 0.1, 0.4)
@@ -84,18 +86,24 @@ def fit(features: Numbers, seconds: Numbers) -> Fit:
     solved = np.linalg.solve(design.T @ design + weight, design.T @ told)
     trend = np.asarray(solved, np.float64)
     left = told - design @ trend
-    best: tuple[float, float, Numbers] | None = None
-    for length in LENGTHS:
-        near = _near(points, points, length)
-        for noise in NOISES:
-            inverse = np.linalg.inv(near + noise * np.eye(len(told)))
-            pulls = inverse @ left
-            missed = float(np.mean(np.square(pulls / np.diag(inverse))))
-            if best is None or missed < best[0]:
-                best = missed, length, pulls
-    if best is None:
-        raise RuntimeError("no length was tried")
-    return Fit(centre, spread, trend, best[1], points, best[2])
+    some = np.random.default_rng(0).permutation(len(left))[:TRIED]
+    _, length, noise = min(
+        (_missed(points[some], left[some], length, noise), length, noise)
+        for length in LENGTHS
+        for noise in NOISES
+    )
+    pulls = np.asarray(np.linalg.solve(_noisy(points, length, noise), left), np.float64)
+    return Fit(centre, spread, trend, length, points, pulls)
+
+
+def _missed(points: Numbers, left: Numbers, length: float, noise: float) -> float:
+    """How far each is off when it is told by the others: the mean square."""
+    inverse = np.linalg.inv(_noisy(points, length, noise))
+    return float(np.mean(np.square(inverse @ left / np.diag(inverse))))
+
+
+def _noisy(points: Numbers, length: float, noise: float) -> Numbers:
+    return _near(points, points, length) + noise * np.eye(len(points))
 
 
 class Regression:
