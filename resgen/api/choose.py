@@ -105,7 +105,7 @@ class Chosen(Shown):
 
     def lines(self, width: int = TEXT) -> Iterator[str]:
         """What the terminal shows."""
-        yield from _table("", self.front).only(*HEAD[:-1]).lines()
+        yield from _table("", self.front).only(*HEAD[:2], *HEAD[3:]).lines()
         yield f"{self.conditions}; ~ is predicted, the rest was measured"
         yield from sentences(self)
         for line in self.commands():
@@ -122,12 +122,12 @@ class Chosen(Shown):
 
 
 HEAD: Final = (
-    "network", "weights", "size", "top-1", "MACs", "median", "p95", "source",
+    "network", "weights", "source", "size", "top-1", "MACs", "median", "p95",
 )  # fmt: skip
 
 
 def _table(caption: str, known: Sequence[Known]) -> Table:
-    return Table(caption, HEAD, [_row(each) for each in known], left=2)
+    return Table(caption, HEAD, [_row(each) for each in known], left=3)
 
 
 def _row(known: Known) -> list[Cell]:
@@ -135,12 +135,12 @@ def _row(known: Known) -> list[Cell]:
     return [
         (known.network, None),
         (known.weights or "of its paper", None),
+        (known.source, None),
         (str(known.size), known.size),
         (f"{known.top1:.1f}", known.top1),
         size(known.macs),
         (about + seconds(known.latency), known.latency),
         time(known.p95),
-        (known.source, None),
     ]
 
 
@@ -258,7 +258,7 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
         of(named),
         tuple(map(of, front)),
         tuple(of(each) for each in search.candidates if each not in front),
-        None if best else _binds(asked),
+        None if best else _binds(asked, sure, of(named)),
         tuple(doubts),
         counted,
         page,
@@ -267,11 +267,14 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
     return found
 
 
-def _binds(asked: Choosing) -> str:
+def _binds(asked: Choosing, sure: bool, nearest: Known) -> str:
     """What is in the way where nothing meets the budget."""
-    if asked.min_top1:
-        return f"the accuracy of {asked.min_top1:g} % binds, or the latency"
-    return "the latency binds: none is as fast"
+    if not sure:
+        return "the time for looking was up"
+    if asked.latency is not None and nearest.latency <= asked.latency:
+        return "half of the runs are, but not 95 %"
+    good = f"of at least {asked.min_top1:g} % " if asked.min_top1 else ""
+    return f"no network {good}is as fast"
 
 
 def _graphs(

@@ -7,7 +7,8 @@ const state = {};
 const CHARTS = {
   choice() {
     const { points, budget } = DATA;
-    const dots = (name, front, i) => ({ name, type: "scatter", symbolSize: front ? 11 : 7,
+    const dots = (name, front, i) => ({ name, type: "scatter", color: category(i),
+      symbolSize: front ? 11 : 7,
       data: points.filter((p) => p.front === front).map((p) => ({
         value: [p.latency, p.top1, p.name, p.weights, p.measured],
         itemStyle: { color: p.measured ? category(i) : "transparent",
@@ -24,7 +25,7 @@ const CHARTS = {
         yAxis: axis({ type: "value", scale: true, axisLabel: { formatter: "{value} %" } }),
         series: [
           { ...dots("the front", true, 1), markLine: { silent: true, symbol: "none",
-            label: { show: false }, data: [{ xAxis: budget }],
+            precision: 9, label: { show: false }, data: [{ xAxis: budget }],
             lineStyle: { type: "dashed", color: css("--soft") } } },
           dots("all others", false, 0),
         ],
