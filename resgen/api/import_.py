@@ -42,7 +42,8 @@ PATH: Final = typed("the path of a file", str, Path)
 
 
 def _is_module(value: Any) -> Any:
-    if not callable(value) or not hasattr(value, "named_parameters"):
+    module = callable(value) and hasattr(value, "named_parameters")
+    if not module or isinstance(value, type):
         raise ValueError(f"{told(value)} is no torch.nn.Module")
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from keyword import iskeyword
@@ -62,7 +62,8 @@ class ScopeModule(fx.GraphModule):
     ) -> Any:
         """As torch's; tensors that have axes of size 1 elsewhere are as ours.
 
-        What is a number of the network itself may be missing, and stays.
+        What is a number of the network itself may be missing, and stays; a tensor that
+        is there under a name of ours may be there under others.
         """
         held = self.state_dict(keep_vars=True)
         moved = {
@@ -73,9 +74,11 @@ class ScopeModule(fx.GraphModule):
             and alike(tensor.shape, held[name].shape)
         }
         moved |= {name: held[name] for name in self.own_numbers - state_dict.keys()}
-        if moved:
+        spare = again(state_dict, held)
+        if moved or spare:
             metadata = getattr(state_dict, "_metadata", None)
-            state_dict = OrderedDict({**state_dict, **moved})
+            whole = {**state_dict, **moved}
+            state_dict = OrderedDict((n, t) for n, t in whole.items() if n not in spare)
             state_dict._metadata = metadata  # type: ignore[attr-defined]
         return super().load_state_dict(state_dict, strict, assign)
 
@@ -133,6 +136,12 @@ class ScopeModule(fx.GraphModule):
         self._trained_graph = trained
         self.graph = graph
         return self
+
+
+def again(state: Mapping[str, torch.Tensor], known: Container[str]) -> set[str]:
+    """Names beside the known ones of tensors that are there under a known one."""
+    places = {t.data_ptr() for name, t in state.items() if name in known}
+    return {n for n, t in state.items() if n not in known and t.data_ptr() in places}
 
 
 def alike(shape: Sequence[int], other: Sequence[int]) -> bool:

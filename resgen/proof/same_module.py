@@ -152,11 +152,12 @@ def _is(array: Array, held: torch.Tensor | None) -> bool:
 
 def _strict(graph: Graph, own: Set[str], state: Mapping[str, torch.Tensor]) -> bool:
     """Whether the module's own state_dict loads strictly, as it is."""
-    from resgen.lower.scope_module import alike
+    from resgen.lower.scope_module import again, alike
 
     ours = graph.parameter
-    return ours.keys() - own == state.keys() and all(
-        alike(ours[name].shape, tensor.shape) for name, tensor in state.items()
+    held = {n: t for n, t in state.items() if n not in again(state, ours)}
+    return ours.keys() - own == held.keys() and all(
+        alike(ours[name].shape, tensor.shape) for name, tensor in held.items()
     )
 
 

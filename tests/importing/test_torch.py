@@ -463,6 +463,18 @@ def test_a_tensor_of_two_names_is_not_one_without_a_part() -> None:
     assert "under another name" in note.why
 
 
+def test_a_tensor_of_two_names_is_loaded_by_one() -> None:
+    part = nn.Linear(4, 4)
+    module = Of(lambda m, x: m.b(x), a=part, b=part)
+    network = to_torch(read(module, (4,)).graph).eval()
+    network.load_state_dict(module.state_dict(), strict=True)
+    x = torch.rand(2, 4)
+    assert torch.equal(network(x), module(x))
+    other = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with pytest.raises(RuntimeError, match=r"a\.weight"):
+        network.load_state_dict(other, strict=True)
+
+
 def test_numbers_load_whatever_axes_of_one_they_have() -> None:
     module = Of(lambda m, x: x * m.p, p=parameter(4, 1, 1))
     network = to_torch(read(module, (4, 5, 6)).graph).eval()
@@ -560,6 +572,7 @@ def test_all_that_has_no_spelling_is_told_at_once() -> None:
         (lambda: nn.Linear(5, 2), "torch.export cannot capture Linear"),
         (lambda: Of(lambda m, x: x[:, :2].mul_(2).sum(1) + x[:, 0]), "read elsewhere"),
         (lambda: Of(lambda m, x: x - x.mean(0)), "batch"),
+        (lambda: Of(lambda m, x: None), "gives out no tensor"),
     ],
 )
 def test_what_cannot_be_read_is_one_error(

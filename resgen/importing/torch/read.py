@@ -283,7 +283,10 @@ class _Reading:
                 self.made[node] = getattr(self.program.graph_module, str(node.target))
             elif node.op == "call_function":
                 self.made[node] = self.called(node)
-        return simplified(self.to.flat(list(self.outputs(outputs))), named=True)
+        found = list(self.outputs(outputs))
+        if not found:
+            raise ResgenError(f"{self.to.name} gives out no tensor")
+        return simplified(self.to.flat(found), named=True)
 
     # --- what goes in and out ---------------------------------------------------------
 
