@@ -78,6 +78,58 @@ def test_mobile_networks_have_their_published_stages() -> None:
     assert size(made) < size(by_hand("efficientnet_b0"))
 
 
+def _mobile(name: str, out: int, *, inside: int, stride: int = 1) -> dict[str, Any]:
+    """An inverted residual as TensorFlow pads it: around strided windows by itself."""
+    pad = [{"op": "pad_same", "kernel": 3, "stride": 2}] if stride > 1 else []
+    still = {"stride": 2, "padding": 0} if stride > 1 else {}
+    body = [
+        {"op": "conv", "as": "a", "out": inside, "kernel": 1}, {"op": "norm", "as": "n"},
+        "act", *pad,
+        {"op": "conv", "as": "b", "out": inside, "kernel": 3, "groups": inside, **still},
+        {"op": "norm", "as": "m"}, "act",
+        {"op": "conv", "as": "c", "out": out, "kernel": 1},
+    ]  # fmt: skip
+    return {"as": name, "seq": body} if stride > 1 else {"as": name, "residual": body}
+
+
+def test_padding_of_strided_blocks_alone_is_a_matter_of_the_stride() -> None:
+    depths = {1: (2, 8), 2: (3, 16), 3: (2, 32)}
+    row = [
+        _mobile(f"blocks.{stage}.{at}", width, inside=4 * width, stride=2 - (at > 0))
+        for stage, (depth, width) in depths.items()
+        for at in range(depth)
+    ]
+    conv = {"op": "conv", "as": "first", "out": 8, "kernel": 3}
+    spec = {"resgen": 1, "name": "n", "input": [3, 32, 32], "stem": [conv, *row],
+            "stages": [], "head": {"classes": 10}}  # fmt: skip
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(2, 8), (3, 16), (2, 32)]
+    (block,) = made["blocks"].values()
+    assert '"0 if stride > 1 else 1"' in json.dumps(block)
+
+
+def test_a_stage_ends_where_the_map_gets_smaller_if_every_block_widens() -> None:
+    widths = (12, 16, 20, 24, 28, 32)
+    row = []
+    for at, out in enumerate(widths):
+        stride = 2 if at in (0, 3) else 1
+        body = [
+            {"op": "conv", "as": "a", "out": out, "kernel": 3, "stride": stride},
+            {"op": "norm", "as": "n"}, "act",
+            {"op": "conv", "as": "b", "out": out, "kernel": 3},
+        ]  # fmt: skip
+        row.append({"as": f"features.{at}", "seq": body})
+    conv = {"op": "conv", "as": "first", "out": 8, "kernel": 3}
+    spec = {"resgen": 1, "name": "n", "input": [3, 32, 32], "stem": [conv, *row],
+            "stages": [], "head": {"classes": 10}}  # fmt: skip
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(3, "12 + 4 * index"), (3, "24 + 4 * index")]
+
+
 def test_a_detector_has_its_trunk_and_its_head_by_name() -> None:
     flat = read("fcos_resnet50_fpn")
     made = design(flat)
