@@ -100,7 +100,7 @@ BUDGET = {
     "runtime": 1200,
     "pictures": 535,
     "importing": 5430,
-    "recovery": 4530,
+    "recovery": 4590,
     "proof": 3140,
     "calibrate": 690,
     "shrinking": 810,

@@ -35,10 +35,12 @@ from resgen.recovery.presets import (
 )
 from resgen.recovery.table import (
     AMONG,
+    STAGES,
     Grouping,
     Stage,
     Table,
     Unit,
+    apart,
     groupings,
     joined,
     number,
@@ -64,6 +66,8 @@ from resgen.spec.params import REQUIRED
 _LIMITS: Final = (AMONG, OPTIONAL, 0.15, 0.0)
 #: How many kinds of blocks may be left out of the stages, and one.
 _DROPPED: Final = 3
+#: By how much a spec has to be shorter that has fewer stages.
+_LESS: Final = 1.05
 #: What no rule of this package is to raise. A design is a gain and no need, so that
 #: one that cannot be told for such a reason is not told.
 _UNFORESEEN: Final = (LookupError, TypeError, ValueError, ArithmeticError)
@@ -171,21 +175,29 @@ class _Found:
                 yield Assembly(self.graph, plain, self.defaults, self.presets).spec()
         for dropped in range(_DROPPED):
             for by in (self.presets, None):
-                made = [m for way in ways for m in self._assembled(way, dropped, by)]
-                yield from sorted(made, key=size)
+                found = [m for way in ways for m in self._assembled(way, dropped, by)]
+                yield from (spec for _, spec in sorted(found, key=lambda each: each[0]))
+        with suppress(Unwritten, *_UNFORESEEN):
+            lone = apart(self.row)
+            if lone is not None:
+                for unit in self.units:
+                    unit.group = -1
+                yield Assembly(self.graph, lone, self.defaults, self.presets).spec()
         with suppress(*_UNFORESEEN):
             top = recognised(self.top, self.presets)
             yield without_stages(self.graph, top, self.defaults)
 
     def _assembled(
         self, way: Grouping, dropped: int, presets: Presets | None
-    ) -> Iterator[dict[str, Any]]:
-        for lone in (True, False):
+    ) -> Iterator[tuple[float, dict[str, Any]]]:
+        """Specs with what they cost: their sizes, more where units are left out."""
+        for lone, by in ((True, 1.0), (False, _LESS)):
             if not way.told(self.units, dropped):
                 return
             with suppress(Unwritten, *_UNFORESEEN):
                 made = table(self.row, lone=lone)
-                yield Assembly(self.graph, made, self.defaults, presets).spec()
+                spec = Assembly(self.graph, made, self.defaults, presets).spec()
+                yield by * size(spec), spec
 
     def _known(self, unit: Unit) -> str | None:
         return of_block(_sought(unit, unit is self.units[0]), self.presets)
@@ -377,7 +389,9 @@ class Assembly:
             groups.setdefault(unit.group, []).append((at, index, unit))
         usual = Counter(s.units[0].group for s in self.table.stages if s.units)
         if not usual:
-            raise Unwritten("no blocks")
+            if len(self.stages) < STAGES:
+                raise Unwritten("no blocks")
+            return
         most = usual.most_common(1)[0][0]
         for group, placed in groups.items():
             name = self._block(placed)
@@ -577,7 +591,21 @@ class Assembly:
             text = fit(prefixes, numbers)
             text = None if text is None else f"/{text}"
         if text is None or text == "/":
-            raise Unwritten(f"names of what is at the {which}")
+            # Each under names of its own in its stage.
+            text = ""
+            relative = []
+            for at, body in there:
+                paths = [_below(part.path, stages[at].path) for part in body]
+                if any(
+                    path is None and part.owned
+                    for path, part in zip(paths, body, strict=True)
+                ):
+                    raise Unwritten(f"names of what is at the {which}")
+                own = [
+                    replace(part, path=path or "")
+                    for path, part in zip(paths, body, strict=True)
+                ]
+                relative.append(refolded(own))
         self.names[which] = text
         return relative
 

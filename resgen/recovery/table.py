@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"\d+")
 _LAST = re.compile(r"\d+\D*$")
 
 
+#: How many stages there are at least where these have no block in common.
+STAGES: Final = 3
 #: Groups from this number on are of too little to be what a network is made of.
 SLIGHT: Final = 1000
 #: What of a template a unit may lack that stands among others of it.
@@ -364,6 +366,12 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
     shapes = Counter(pattern(path) for path in holders)
     several = {path for path in holders if shapes[pattern(path)] > 1}
 
+    strides: dict[str, list[int]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, Unit) and counts[item.group] > 1:
+            strides[_series(item)].append(item.stride)
+    striding = {path for path, by in strides.items() if min(by) > 1}
+
     def is_unit(item: Unit | Part) -> bool:
         if not isinstance(item, Unit):
             return False
@@ -371,6 +379,8 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
             return True
         # One by itself, where others of its kind are stages: it is one, too.
         holder = _series(item)
+        if holder in striding:
+            return lone and item.stride > 1 and item.group < SLIGHT
         return lone and holder not in holders and pattern(holder) in shapes
 
     at = [n for n, item in enumerate(items) if is_unit(item)]
@@ -395,6 +405,36 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
     _exits(made)
     _recalled(made)
     return made
+
+
+def apart(found: Sequence[Unit | Part]) -> Table | None:
+    """Stages that have no block in common; each begins where the map gets smaller.
+
+    None where fewer than three numbered parts in a row make it smaller.
+    """
+    begin = [
+        n
+        for n, item in enumerate(found)
+        if isinstance(item, Unit) and item.stride > 1 and _worthy([item])
+    ]
+    if len(begin) < STAGES:
+        return None
+    stages: list[Stage] = []
+    gap: Parts = []
+    end = begin[-1]
+    for n, item in enumerate(found[begin[0] :], begin[0]):
+        if isinstance(item, Unit) and n in begin:
+            stages.append(Stage([item], _holder(item), gap))
+            gap, end = [], n
+            continue
+        held = stages[-1].units
+        if isinstance(item, Unit) and not gap and _series(item) == _series(held[0]):
+            held.append(item)
+            end = n
+        else:
+            gap.append(_plain(item))
+    before, after = found[: begin[0]], found[end + 1 :]
+    return Table(list(map(_plain, before)), stages, list(map(_plain, after)))
 
 
 def undilated(made: Table) -> dict[int, int]:
@@ -460,6 +500,7 @@ def _entered(stages: list[Stage]) -> list[Stage]:
             before is not None
             and _series(before.units[0]) == _series(stage.units[0])
             and len(before.units) == 1
+            and min(before.units[0].stride, stage.units[0].stride) == 1
             and not stage.entry
             and before.units[0].group != stage.units[0].group
             and (len(made) < 2 or _series(made[-2].units[0]) != _series(stage.units[0]))

@@ -83,9 +83,10 @@ def _mobile(name: str, out: int, *, inside: int, stride: int = 1) -> dict[str, A
     pad = [{"op": "pad_same", "kernel": 3, "stride": 2}] if stride > 1 else []
     still = {"stride": 2, "padding": 0} if stride > 1 else {}
     body = [
-        {"op": "conv", "as": "a", "out": inside, "kernel": 1}, {"op": "norm", "as": "n"},
-        "act", *pad,
-        {"op": "conv", "as": "b", "out": inside, "kernel": 3, "groups": inside, **still},
+        {"op": "conv", "as": "a", "out": inside, "kernel": 1},
+        {"op": "norm", "as": "n"}, "act", *pad,
+        {"op": "conv", "as": "b", "out": inside, "kernel": 3, "groups": inside,
+         **still},
         {"op": "norm", "as": "m"}, "act",
         {"op": "conv", "as": "c", "out": out, "kernel": 1},
     ]  # fmt: skip
@@ -128,6 +129,29 @@ def test_a_stage_ends_where_the_map_gets_smaller_if_every_block_widens() -> None
     made = design(flat)
     check(flat, made)
     assert stages(made) == [(3, "12 + 4 * index"), (3, "24 + 4 * index")]
+
+
+def test_stages_without_a_block_in_common_begin_where_the_map_gets_smaller() -> None:
+    def conv(name: str, out: int, **more: Any) -> dict[str, Any]:
+        return {"op": "conv", "as": name, "out": out, "kernel": 3, **more}
+
+    down = {"stride": 2}
+    both = {"add": [[conv("b", 12)], [conv("c", 12), conv("d", 12)]]}
+    joined = {"concat": [[conv("e", 8)], [conv("f", 4), "act", conv("g", 4)], []]}
+    row = [
+        {"as": "level1", "seq": [conv("a", 12, **down), "act", both]},
+        {"as": "level2", "seq": [conv("h", 16, **down), conv("i", 16), joined]},
+        {"as": "level3", "seq": [{"residual": [conv("j", 28), conv("k", 28)]},
+                                 conv("m", 40, **down)]},
+    ]  # fmt: skip
+    spec = {"resgen": 1, "name": "n", "input": [3, 32, 32], "stages": [],
+            "stem": [conv("first", 8), *row], "head": {"classes": 10}}  # fmt: skip
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert [stage["body"]["as"] for stage in made["stages"]] == [
+        "level1", "level2", "level3"
+    ]  # fmt: skip
 
 
 def test_a_detector_has_its_trunk_and_its_head_by_name() -> None:
