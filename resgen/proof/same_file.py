@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, Node
@@ -274,7 +275,10 @@ def _batches(stored: StoredModel) -> tuple[int, ...]:
 
 
 def _recorded(flat: Flat, path: Path, batches: Sequence[int], cut: str) -> Recorded:
-    """What the file gives out, by our names and in our order of axes."""
+    """What the file gives out, by our names and in our order of axes.
+
+    Raises ResgenError where it is not finite: nothing can be compared with it.
+    """
     graph = flat.graph
     last = flat.tensors[graph.outputs[0][1]].name
     source = up_to(path, last) if cut else path
@@ -288,6 +292,11 @@ def _recorded(flat: Flat, path: Path, batches: Sequence[int], cut: str) -> Recor
             )
             held = _theirs(x, given).astype(session.dtypes[given.name])
             seen = session.run({given.name: held})
+            if not all(np.isfinite(each).all() for each in seen.values()):
+                raise ResgenError(
+                    f"{path.name} gives out numbers that are not finite for an input "
+                    "of a normal distribution, so nothing can be compared with it"
+                )
             found.append(
                 (
                     {INPUT: x},

@@ -597,3 +597,12 @@ def test_from_onnx_is_told_sizes_that_a_file_leaves_open(tmp_path: Path) -> None
     assert spec.input == (4, 6, 5)
     with pytest.raises(ResgenError, match='did you mean "pool"'):
         resgen.from_onnx(path, shape=(4, 6, 5), cut="pol")
+
+
+def test_a_file_whose_outputs_overflow_cannot_be_proven(tmp_path: Path) -> None:
+    huge = np.full((4, 4, 1, 1), 1e30, np.float32)
+    nodes = [helper.make_node("Conv", ["x", "w"], ["h"], name="first")]
+    nodes.append(helper.make_node("Conv", ["h", "w"], ["y"], name="second"))
+    path = made(tmp_path / "net.onnx", nodes, {"w": huge})
+    with pytest.raises(ResgenError, match="not finite"):
+        resgen.from_onnx(path)
