@@ -31,7 +31,7 @@ _SILENT: Final = object()
 #: Operators, and attributes of theirs, that a whole network may have alike.
 _ALIKE: Final = {
     "act": ("type", "negative_slope", "approximate"),
-    "norm": ("type", "eps", "groups", "affine"),
+    "norm": ("type", "eps", "momentum", "groups", "affine"),
     "conv": ("bias", "standardize", "standardize_eps", "gain"),
 }
 #: Activations that weigh what they are multiplied by.

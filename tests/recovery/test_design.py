@@ -61,6 +61,16 @@ def test_a_residual_network_comes_out_as_a_person_wrote_it() -> None:
     }
 
 
+def test_what_all_norms_say_is_said_once() -> None:
+    made = design(read("keras_resnet50"))
+    assert made["defaults"] == {
+        "block": "bottleneck",
+        "stride_at": 1,
+        "conv": {"bias": True},
+        "norm": {"eps": 1.001e-05, "momentum": 0.01},
+    }
+
+
 def test_blocks_of_ones_own_have_what_differs_as_parameters() -> None:
     made = design(read("densenet121"))
     assert [stage["depth"] for stage in made["stages"]] == [6, 12, 24, 16]
