@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,7 +166,7 @@ def run(
     if data is not None:
         progress.say("data", data_line(data))
     cost = analyse(whole[0])
-    before = Size(cost.macs, cost.params)
+    before = Size(cost.macs, cost.params, cost.peak_activation_bytes)
     blocks, shallow = _blocks(*whole, asked, data, progress)
     found = labelled(shallow)
     weights = {p.name: given.weights[p.name] for p in shallow.parameters}
@@ -337,12 +338,12 @@ def _chosen(
     """
     bounds = [
         (None if most is None else most.of(there))
-        for most, there in zip(asked.budget, (before.macs, before.params), strict=True)
+        for most, there in zip(asked.budget, astuple(before), strict=True)
     ]
 
     def shares(size: Size) -> list[float]:
         """How much of each bound a network takes up."""
-        pairs = zip((size.macs, size.params), bounds, strict=True)
+        pairs = zip(astuple(size), bounds, strict=True)
         return [there / most for there, most in pairs if most is not None]
 
     def fits(choice: Choice) -> bool:
@@ -365,11 +366,12 @@ def _chosen(
 
         met = paced(found, free, weights, whole, asked, scoring, fits, progress)
         choice, latency = met.choice, met.latency
-    elif asked.macs is asked.params is None and asked.depth:
+    elif not shares(before):
         none = np.empty(0, np.int64)
         choice, latency = Choice(none, size_without(found, none)), None
     else:
-        scores = scoring(lambda gone: sum(shares(size_without(found, gone))))
+        # A peak tells nothing of layers elsewhere; their multiply-adds stand for it.
+        scores = scoring(lambda gone: _cost(size_without(found, gone), bounds))
         choice, latency = choose(found, free, scores, fits, step=asked.round), None
     if not fits(choice):
         raise ResgenError(
@@ -377,6 +379,13 @@ def _chosen(
             hint="ask for more, or keep less of it",
         )
     return worth, choice, latency
+
+
+def _cost(size: Size, bounds: Sequence[float | None]) -> float:
+    """What a network takes of bounds on sums, or of multiply-adds where none is one."""
+    macs, params, _ = bounds
+    shares = (size.macs / (macs or inf), size.params / (params or inf))
+    return sum(shares) or float(size.macs)
 
 
 def _stated(made: Spec, whole: Spec) -> dict[str, Any]:
@@ -388,8 +397,9 @@ def _stated(made: Spec, whole: Spec) -> dict[str, Any]:
 
 def _told(before: Size, after: Size) -> str:
     return (
-        f"{after} ({share(after.macs, before.macs)} and "
-        f"{share(after.params, before.params)})"
+        f"{after} ({share(after.macs, before.macs)}, "
+        f"{share(after.params, before.params)} and "
+        f"{share(after.memory, before.memory)})"
     )
 
 

@@ -8,14 +8,14 @@ at every use; this is torchvision's convention (ResNet-50: 25,557,032 and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resgen.graph.analysis import BYTES, Analysis, NodeCost, SectionCost
 from resgen.graph.ir import GRAPH, Graph
 from resgen.graph.sketch import caption, sketch
 from resgen.ops.base import counts
-from resgen.ops.types import Window
+from resgen.ops.types import TensorType, Window
 from resgen.options.kinds import argument
 
 #: One number for each axis of the input.
@@ -25,7 +25,7 @@ Sizes = tuple[int, ...]
 def analyse(graph: Graph) -> Analysis:
     """Count everything, in time proportional to the number of operators."""
     graph = argument("graph", GRAPH, graph)
-    params, macs, alive = _params(graph), _macs(graph), _alive(graph)
+    params, macs, alive = _params(graph), _macs(graph), alive_bytes(graph, graph.types)
     types = graph.types
     return Analysis(
         name=graph.name,
@@ -67,15 +67,18 @@ def _macs(graph: Graph) -> list[int]:
     ]
 
 
-def _alive(graph: Graph) -> list[int]:
-    """Bytes alive while each node runs: what is still needed, and what it makes."""
+def alive_bytes(graph: Graph, types: Mapping[str, TensorType]) -> list[int]:
+    """Bytes alive while each node runs: what is still needed, and what it makes.
+
+    ``types`` are those of its values, in float32.
+    """
     last: dict[str, int] = {}
     for at, node in enumerate(graph.nodes):
         for value in (*node.inputs, node.name):
             last[value] = at
     for _, value in graph.outputs:
         last[value] = len(graph.nodes)
-    sizes = {name: t.size * BYTES["float32"] for name, t in graph.types.items()}
+    sizes = {name: t.size * BYTES["float32"] for name, t in types.items()}
     now = sum(sizes[i.name] for i in graph.inputs)
     found = []
     for at, node in enumerate(graph.nodes):

@@ -54,9 +54,13 @@ def render(
 def _cards(
     before: Size, after: Size, accuracy: Accuracy | None, latency: Latency | None
 ) -> Iterator[str]:
-    pairs = ((after.macs, before.macs), (after.params, before.params))
-    for (now, was), what in zip(pairs, ("multiply-adds", "parameters"), strict=True):
-        yield card(scaled(now), what, f"{share(now, was)} of {scaled(was)}")
+    for what, now, was, unit in (
+        ("multiply-adds", after.macs, before.macs, ""),
+        ("parameters", after.params, before.params, ""),
+        ("activations alive at once", after.memory, before.memory, "B"),
+    ):
+        more = f"{share(now, was)} of {scaled(was, unit)}"
+        yield card(scaled(now, unit), what, more)
     if latency is not None:
         low, high = latency.interval
         more = f"{latency.ratio:.2f} × ({low:.2f} to {high:.2f}): {latency.verdict}"

@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from resgen.graph.cost import alive_bytes
 from resgen.graph.ir import Graph, Node
 from resgen.importing.flat import Collector, Flat
 from resgen.ops.base import Op
@@ -31,13 +32,20 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a network costs: multiply-adds for one input, and parameters."""
+    """What a network costs: multiply-adds for one input, parameters, and memory.
+
+    ``memory`` are the bytes of activations that are alive at once, at most.
+    """
 
     macs: int
     params: int
+    memory: int
 
     def __str__(self) -> str:
-        return f"{scaled(self.macs, 'MACs')}, {scaled(self.params)} parameters"
+        return (
+            f"{scaled(self.macs, 'MACs')}, {scaled(self.params)} parameters, "
+            f"{scaled(self.memory, 'B')} of activations"
+        )
 
 
 def size_without(found: Labelled, gone: Labels) -> Size:
@@ -57,7 +65,7 @@ def size_without(found: Labelled, gone: Labels) -> Size:
             if labels is not None:
                 shape[axis] = int((~lost[labels]).sum())
         params += prod(shape) if parameter.trainable else 0
-    return Size(macs, params)
+    return Size(macs, params, max(alive_bytes(graph, types), default=0))
 
 
 def cut(found: Labelled, weights: Mapping[str, Array], gone: Labels) -> Flat:

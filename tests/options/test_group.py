@@ -139,6 +139,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "name": st.sampled_from(["small", "-odd name"]),
         "macs": st.sampled_from(["0.5x", "2G", "30%"]).map(AMOUNT.read),
         "params": st.sampled_from(["0.5x", "4M"]).map(AMOUNT.read),
+        "memory": st.sampled_from(["0.5x", "256k"]).map(AMOUNT.read),
         "latency": st.sampled_from(["0.6x", "8ms", "30%"]).map(TIME.read),
         "runtime": st.sampled_from(["onnxruntime", "litert"]),
         "threads": st.integers(1, 64),

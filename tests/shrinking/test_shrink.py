@@ -103,6 +103,7 @@ def test_what_is_left_computes_the_whole_without_the_rest(name: str) -> None:
     size = size_without(found, gone)
     assert size.macs == resgen.analyse(made.graph).macs
     assert size.params == made.graph.params
+    assert size.memory == resgen.analyse(made.graph).peak_activation_bytes
 
 
 def test_the_least_channels_go_and_the_best_stay() -> None:
@@ -229,6 +230,14 @@ def test_a_page_shows_widths_before_and_after(tmp_path: Path) -> None:
         assert re.search(layer.name + cells, text)
     resgen.shrink(SMALL, tmp_path / "a", macs=0.5)
     assert not (tmp_path / "a" / "report.html").exists()
+
+
+def test_memory_has_a_bound(tmp_path: Path) -> None:
+    whole = resgen.analyse(graph_of(SMALL)).peak_activation_bytes
+    made = resgen.shrink(SMALL, tmp_path / "a", memory="0.6x")
+    record = made.folder.record
+    assert record.before.memory == whole
+    assert made.analysis.peak_activation_bytes == record.after.memory <= 0.6 * whole
 
 
 def test_only_blocks_beside_an_identity_go(tmp_path: Path) -> None:

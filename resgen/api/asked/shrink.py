@@ -96,6 +96,11 @@ class Shrinking(Making, Reading):
     params: Any = option(
         "--params", AMOUNT, 'Parameters that may be left: "0.5x", or "4M".'
     )
+    memory: Any = option(
+        "--memory",
+        AMOUNT,
+        'Bytes of float32 activations that may be alive at once: "0.5x", or "256k".',
+    )
     latency: Any = option(
         "--latency",
         TIME,
@@ -217,8 +222,9 @@ class Shrinking(Making, Reading):
         return self.importance or ("taylor" if self.data else "magnitude")
 
     @property
-    def budget(self) -> tuple[Amount | None, Amount | None]:
-        """Multiply-adds and parameters that may be left, of what has a bound."""
-        if self.macs is self.params is self.latency is None and not self.depth:
-            return Amount(0.5, relative=True), None
-        return self.macs, self.params
+    def budget(self) -> tuple[Amount | None, Amount | None, Amount | None]:
+        """Multiply-adds, parameters and bytes that may be left, of what has a bound."""
+        bounds = (self.macs, self.params, self.memory)
+        if bounds == (None,) * 3 and self.latency is None and not self.depth:
+            return Amount(0.5, relative=True), None, None
+        return bounds
