@@ -1,8 +1,10 @@
 """Times of kernels that were not measured, from those of kernels that were.
 
 Gaussian process regression (Rasmussen and Williams 2006, chapter 2) of the logarithm of
-the time over the logarithms of sizes, for each kind of kernel, about a linear map of
-them: where many alike were measured the neighbours decide, far from them the trend.
+the time over the logarithms of sizes, for each kind of kernel, about what a plain
+machine would take and a linear map of the sizes: where many alike were measured the
+neighbours decide, far from them the trend, and of a kind of which few were measured the
+plain machine, by a factor.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from resgen.latency.kernels import Kernel
 
 Numbers = NDArray[np.float64]
 
-#: No kernel takes less, in seconds: a tenth of what profilers tell apart.
-LEAST: Final = 1e-7
+#: No kernel takes less, in seconds: what profilers tell apart.
+LEAST: Final = 1e-6
 #: Kernels of a kind that are kept at most: the time of a fit grows with their cube.
 MOST: Final = 1500
 #: Of how many channels engines make blocks: what a last one lacks is computed as well.
@@ -30,8 +32,14 @@ TRIED: Final = 300
 #: Lengths, in spreads of the sizes, and shares of noise that are tried.
 LENGTHS: Final = (1.0, 2.0, 4.0, 8.0)
 NOISES: Final = (0.02, 0.1, 0.4)
-#: Of the trend: keeps what no kernel tells apart from growing.
-RIDGE: Final = 1e-3
+#: Of the trend, for each kernel and for all: keeps what few tell apart from growing.
+RIDGE: Final = (0.01, 2.0)
+#: The least spread of a size, in doublings, that others are held against.
+SPREAD: Final = 0.5
+#: The plain machine: seconds of a kernel, multiply-adds and bytes a second.
+START: Final = 2e-6
+COMPUTE: Final = 60e9
+BANDWIDTH: Final = 15e9
 #: Stands for all kinds.
 ANY: Final = ""
 
@@ -65,6 +73,7 @@ class Fit:
         scaled = (features - self.centre) / self.spread
         found = _trended(scaled) @ self.trend
         found += _near(scaled, self.points, self.length) @ self.pulls
+        found += _plain(features)
         made: Numbers = np.maximum(np.exp(found), LEAST)
         return made
 
@@ -76,12 +85,12 @@ def fit(features: Numbers, seconds: Numbers) -> Fit:
     if len(seconds) > MOST:
         kept = np.random.default_rng(0).permutation(len(seconds))[:MOST]
         features, seconds = features[kept], seconds[kept]
-    told = np.log(np.maximum(seconds, LEAST))
-    centre, spread = features.mean(0), features.std(0)
-    spread[spread < 1e-9] = 1.0
+    told = np.log(np.maximum(seconds, LEAST)) - _plain(features)
+    centre, spread = features.mean(0), np.maximum(features.std(0), SPREAD)
     points = (features - centre) / spread
     design = _trended(points)
-    weight = RIDGE * len(told) * np.eye(design.shape[1])
+    each, whole = RIDGE
+    weight = (each * len(told) + whole) * np.eye(design.shape[1])
     weight[-1, -1] = 0.0  # the mean is free
     solved = np.linalg.solve(design.T @ design + weight, design.T @ told)
     trend = np.asarray(solved, np.float64)
@@ -146,6 +155,13 @@ class Regression:
 
 def _sizes(kernels: Sequence[Kernel]) -> Numbers:
     return np.array([sizes(kernel) for kernel in kernels])
+
+
+def _plain(features: Numbers) -> Numbers:
+    """The logarithm of what the plain machine takes, from :func:`sizes`."""
+    macs, *moved = np.exp2(features[:, :4].T) - 1
+    made: Numbers = np.log(START + macs / COMPUTE + 4 * sum(moved) / BANDWIDTH)
+    return made
 
 
 def _trended(points: Numbers) -> Numbers:

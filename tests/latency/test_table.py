@@ -129,3 +129,11 @@ def test_a_table_is_a_file(record: Record, tmp_path: Path) -> None:
     path.write_text('{"resgen_latency_table": 1}')
     with pytest.raises(ResgenError, match="table"):
         load(path)
+
+
+def test_a_kind_of_which_few_were_timed_is_not_told_wildly(record: Record) -> None:
+    """Sizes in which the few do not differ tell nothing of others that do."""
+    graph = resgen.expand(resgen.load("resnet50"))
+    found = Table(record).predict(graph)
+    took = 1.05 * sum(truth(run.kernel) for run in runs(graph))
+    assert took / 4 < found.seconds < 4 * took
