@@ -58,6 +58,7 @@ def prove_module(
     """
     import torch
 
+    from resgen.lower.scope_module import again
     from resgen.lower.torch import to_torch
 
     graph = found.graph
@@ -66,6 +67,9 @@ def prove_module(
         theirs.eval()
     ours = to_torch(graph, found.weights).eval()
     state = theirs.state_dict()
+    for name in again(state, graph.parameter):  # they are there under names of ours
+        del state[name]
+    strict = _strict(graph, ours.own_numbers, state)
     keys = _keys(found, state)
     batches = BATCHES if batch is None else (batch,)
     generator = torch.Generator().manual_seed(seed)
@@ -82,7 +86,7 @@ def prove_module(
     ours.load_state_dict(settled, assign=True)  # what it held are found.weights
     # Updated where it is: modules ask for the version that it says it is of.
     state.update(_moved(settled, state, keys))
-    theirs.load_state_dict(state)
+    theirs.load_state_dict(state, strict=False)
     ours.double()
     theirs.double()
     probe = max(sides.apart(x.double()) for x in feeds)
@@ -98,7 +102,7 @@ def prove_module(
         probe=probe,
         gradients=gradients,
         statistics=statistics,
-        strict=_strict(graph, ours.own_numbers, state),
+        strict=strict,
         notes=tuple(_apart(found, theirs, keys)),
     )
 
@@ -152,12 +156,11 @@ def _is(array: Array, held: torch.Tensor | None) -> bool:
 
 def _strict(graph: Graph, own: Set[str], state: Mapping[str, torch.Tensor]) -> bool:
     """Whether the module's own state_dict loads strictly, as it is."""
-    from resgen.lower.scope_module import again, alike
+    from resgen.lower.scope_module import alike
 
     ours = graph.parameter
-    held = {n: t for n, t in state.items() if n not in again(state, ours)}
-    return ours.keys() - own == held.keys() and all(
-        alike(ours[name].shape, tensor.shape) for name, tensor in held.items()
+    return ours.keys() - own == state.keys() and all(
+        alike(ours[name].shape, tensor.shape) for name, tensor in state.items()
     )
 
 

@@ -17,6 +17,8 @@ from resgen.errors import ResgenError
 from resgen.graph.identity import identity
 from resgen.importing.torch.read import named_outputs, read
 from resgen.lower.torch import to_torch
+from resgen.proof.same_module import prove_module
+from resgen.recovery.imported import imported
 
 
 class Of(nn.Module):
@@ -464,12 +466,15 @@ def test_a_tensor_of_two_names_is_not_one_without_a_part() -> None:
 
 
 def test_a_tensor_of_two_names_is_loaded_by_one() -> None:
-    part = nn.Linear(4, 4)
+    part = nn.Conv1d(4, 4, 1)
     module = Of(lambda m, x: m.b(x), a=part, b=part)
-    network = to_torch(read(module, (4,)).graph).eval()
+    network = to_torch(read(module, (4, 5)).graph).eval()
     network.load_state_dict(module.state_dict(), strict=True)
-    x = torch.rand(2, 4)
+    x = torch.rand(2, 4, 5)
     assert torch.equal(network(x), module(x))
+    proof = prove_module(imported(read(module, (4, 5))), module)
+    assert proof.strict
+    assert proof.gradients == 2
     other = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     with pytest.raises(RuntimeError, match=r"a\.weight"):
         network.load_state_dict(other, strict=True)
