@@ -186,7 +186,14 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "parts": (
         lambda: Of(
             lambda m, x: torch.cat(
-                [x.chunk(2, 1)[1], x[:, ::2], x.split([1, 3], 1)[0], x[:, [2, 0, 1]]], 1
+                [
+                    x.chunk(2, 1)[1],
+                    x[:, ::2],
+                    *x.tensor_split([1, 3], 1)[:2],
+                    x.split([1, 3], 1)[0],
+                    x[:, [2, 0, 1]],
+                ],
+                1,
             )
         ),
         (4, 5, 6),

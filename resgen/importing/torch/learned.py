@@ -91,9 +91,11 @@ class Learned:
 
     def _gathered(self, node: fx.Node, x: Const) -> View | None:
         """Of a table for all pairs of positions, if it is nothing but that."""
-        table = self.reader.state(x.sources[0]) if len(x.sources) == 1 else None
-        if table is None or x.array.size <= table.array.size:
+        held = [self.reader.state(source) for source in x.sources]
+        tables = [t for t in held if t is not None and t.array.dtype.kind == "f"]
+        if len(tables) != 1 or x.array.size <= tables[0].array.size:
             return None
+        (table,) = tables  # beside it, a module may have where pairs stand in it
         places = self._places(node, table)
         if places is None:
             return None

@@ -112,8 +112,7 @@ def _candidates(shape: tuple[int, ...], ways: int) -> Iterator[RelativeLookup]:
         strides += [(stride, 1)] if shape[0] < shape[1] else [(1, stride)]
     for token in (False, True):
         positions = max(shape) - token
-        sizes = [(n, positions // n) for n in range(2, positions) if positions % n == 0]
-        for size in ((positions,), *sizes):
+        for size in _factored(positions, 3):
             for absolute in (False, True):
                 for query, key in strides:
                     op = RelativeLookup(
@@ -125,6 +124,14 @@ def _candidates(shape: tuple[int, ...], ways: int) -> Iterator[RelativeLookup]:
                     )
                     if op.ways == ways and counts(op) == shape:
                         yield op
+
+
+def _factored(count: int, axes: int) -> Iterator[tuple[int, ...]]:
+    """Sizes of maps of so many positions, of at most so many axes."""
+    yield (count,)
+    for n in range(2, count if axes > 1 else 0):
+        if count % n == 0:
+            yield from ((n, *rest) for rest in _factored(count // n, axes - 1))
 
 
 def window_mask(r: Views, x: Const, bias: View) -> View | None:

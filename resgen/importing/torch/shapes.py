@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any, Final
 
@@ -202,8 +203,14 @@ def split(
 
 
 @handles("tensor_split")
-def tensor_split(r: Reader, x: Seen, sections: int, dim: int) -> Parts:
+def tensor_split(
+    r: Reader, x: Seen, dim: int, sections: int = 1,
+    indices: Sequence[int] | None = None,
+) -> Parts:  # fmt: skip
     axis = dim % len(r.shape(x))
+    if indices is not None:
+        ends = (0, *indices, r.shape(x)[axis])
+        return Parts(r, x, axis, [b - a for a, b in pairwise(ends)])
     each, more = divmod(r.shape(x)[axis], sections)
     return Parts(r, x, axis, [each + (i < more) for i in range(sections)])
 
