@@ -26,6 +26,7 @@ from resgen.shrinking.cut import cut, size_without
 from resgen.shrinking.depth import branches
 from resgen.shrinking.groups import groups
 from resgen.shrinking.labels import labelled
+from resgen.spec import zoo
 from resgen.weights.initialize import initialize
 from resgen.words.progress import Progress
 
@@ -104,6 +105,37 @@ def test_what_is_left_computes_the_whole_without_the_rest(name: str) -> None:
     assert size.macs == resgen.analyse(made.graph).macs
     assert size.params == made.graph.params
     assert size.memory == resgen.analyse(made.graph).peak_activation_bytes
+
+
+@pytest.mark.parametrize("name", sorted(zoo.names()))
+@pytest.mark.soak
+def test_half_of_a_network_is_proven_in_onnx(name: str, tmp_path: Path) -> None:
+    """By chance which half; of what cannot be halved that is said."""
+    halved(name, graph_of(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["lcnet_050", "resnet20_cifar", "squeezenet1_1"])
+@pytest.mark.slow
+@pytest.mark.drawn(1)
+def test_half_of_a_small_network_is_proven_in_onnx(name: str, tmp_path: Path) -> None:
+    halved(name, graph_of(name), tmp_path)
+
+
+def halved(name: str, graph: Any, folder: Path) -> None:
+    found = labelled(graph)
+    free = [group for group in groups(found) if group.classes.size > 1]
+    evens = [np.ones(group.classes.size) for group in free]
+    least = choose(found, free, evens, lambda choice: False).size
+    half = 0.5 * resgen.analyse(graph).macs
+    if least.macs > half:
+        with pytest.raises(resgen.ResgenError, match="cannot be made as small"):
+            resgen.shrink(name, folder / "a", macs=0.5, importance="random")
+        return
+    made = resgen.shrink(name, folder / "a", macs=0.5, importance="random")
+    assert made.analysis.macs <= half
+    built = resgen.build(folder / "a", folder / "b")
+    assert built.manifest.verified is not None
+    assert built.manifest.verified["verdict"] == "equal"
 
 
 def test_the_least_channels_go_and_the_best_stay() -> None:
