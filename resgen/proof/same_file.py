@@ -22,7 +22,7 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.identity import identity
-from resgen.graph.ir import INPUT, Node
+from resgen.graph.ir import INPUT, OUTPUT, Node
 from resgen.importing.flat import Flat, Scale, Tensor
 from resgen.importing.onnx.read import of_traced
 from resgen.importing.onnx.trace import Traced, trace, up_to
@@ -77,14 +77,27 @@ def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
     low = found.flat.precision != "fp32"
     shares, notes = _compared(found, path, stored, cut)
     batches = _batches(stored)
-    reference = _recorded(found.flat, path, batches, cut)
     module = to_torch(found.graph, found.weights)
-    with TorchSession(found.graph, module) as ours:
+    with (
+        TorchSession(found.graph, module) as session,
+        _File(path, found.flat, cut) as theirs,
+    ):
+        # What rounding comes to is measured on ours, so ours is what theirs is held to.
+        ours = Recorded.of(session, _feeds(found.flat, batches))
         if low:
-            own = _apart(reference, ours)
+            own = _apart(ours, theirs)
         else:
             exact = exactly(found.graph, lambda: module)
-            own = compare_outputs(reference, ours, exact).relative
+            told = compare_outputs(ours, theirs, exact)
+            own = told.relative
+            if not told.finite:
+                for feeds, _ in ours.batches:
+                    theirs.run(feeds)
+                raise Departure(
+                    OUTPUT,
+                    f"what was read of {path.name} yields numbers that are not finite, "
+                    "and the file's are",
+                )
     return Imports(
         "equal",
         sum(batches),
@@ -130,13 +143,13 @@ def _cut_off(beyond: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _apart(reference: Recorded, ours: TorchSession) -> float:
+def _apart(ours: Recorded, theirs: _File) -> float:
     """The largest difference of an output, of its range."""
     return max(
-        apart(found[name], wanted)[1]
-        for feeds, expected in reference.batches
-        for found in (ours.run(feeds),)
-        for name, wanted in expected.items()
+        apart(array, wanted[name])[1]
+        for feeds, found in ours.batches
+        for wanted in (theirs.run(feeds),)
+        for name, array in found.items()
     )
 
 
@@ -274,40 +287,41 @@ def _batches(stored: StoredModel) -> tuple[int, ...]:
     return (first,) if first > 0 else BATCHES
 
 
-def _recorded(flat: Flat, path: Path, batches: Sequence[int], cut: str) -> Recorded:
-    """What the file gives out, by our names and in our order of axes.
+class _File(OnnxRuntimeSession):
+    """The file by our names and in our order of axes.
 
-    Raises ResgenError where it is not finite: nothing can be compared with it.
+    Outputs that are not finite are a ResgenError: nothing can be compared with them.
     """
-    graph = flat.graph
-    last = flat.tensors[graph.outputs[0][1]].name
-    source = up_to(path, last) if cut else path
+
+    def __init__(self, path: Path, flat: Flat, cut: str) -> None:
+        last = flat.tensors[flat.graph.outputs[0][1]].name
+        super().__init__(up_to(path, last) if cut else path, any_placement=True)
+        self.name = path.name
+        self._flat = flat
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        tensors = self._flat.tensors
+        given = tensors[INPUT]
+        held = _theirs(feeds[INPUT], given).astype(self.dtypes[given.name])
+        seen = super().run({given.name: held})
+        if not all(np.isfinite(each).all() for each in seen.values()):
+            raise ResgenError(
+                f"{self.name} gives out numbers that are not finite for an input "
+                "of a normal distribution, so nothing can be compared with it"
+            )
+        return {
+            name: _ours(seen[tensors[value].name].astype(np.float32), tensors[value])
+            for name, value in self._flat.graph.outputs
+        }
+
+
+def _feeds(flat: Flat, batches: Sequence[int]) -> list[dict[str, Array]]:
     generator = np.random.default_rng(3)
-    given = flat.tensors[INPUT]
-    found = []
-    with OnnxRuntimeSession(source, any_placement=True) as session:
-        for size in batches:
-            x = generator.standard_normal(
-                (size, *graph.inputs[0].type.shape), np.float32
-            )
-            held = _theirs(x, given).astype(session.dtypes[given.name])
-            seen = session.run({given.name: held})
-            if not all(np.isfinite(each).all() for each in seen.values()):
-                raise ResgenError(
-                    f"{path.name} gives out numbers that are not finite for an input "
-                    "of a normal distribution, so nothing can be compared with it"
-                )
-            found.append(
-                (
-                    {INPUT: x},
-                    {
-                        name: _ours(seen[tensor.name].astype(np.float32), tensor)
-                        for name, value in graph.outputs
-                        for tensor in (flat.tensors[value],)
-                    },
-                )
-            )
-    return Recorded(path.name, tuple(found))
+    shape = flat.graph.inputs[0].type.shape
+    return [
+        {INPUT: generator.standard_normal((size, *shape), np.float32)}
+        for size in batches
+    ]
 
 
 def _order(given: Tensor, sizes: Sequence[int]) -> tuple[int, ...]:
@@ -322,5 +336,6 @@ def _theirs(x: Array, tensor: Tensor) -> Array:
 
 def _ours(x: Array, tensor: Tensor) -> Array:
     """The source's tensor with the axes of our value."""
+    x = x.reshape(-1, *tensor.parts) if tensor.parts else x
     order = np.argsort(tensor.axes) if tensor.axes else ()
     return x.transpose(0, *(int(at) + 1 for at in order))

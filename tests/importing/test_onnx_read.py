@@ -178,6 +178,32 @@ def test_a_group_norm_is_one_whatever_its_positions_were(tmp_path: Path) -> None
     assert kinds(flat)["group"] == 1
 
 
+class Windows(nn.Module):
+    """A residual of each window by itself, the windows among the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = x.unflatten(3, (3, 4)).unflatten(2, (2, 3)).permute(0, 2, 4, 1, 3, 5)
+        y = torch.relu(self.conv(parts.reshape(-1, 4, 3, 4)))
+        y = y.reshape(-1, 2, 3, 4, 3, 4).permute(0, 3, 1, 4, 2, 5)
+        return x + y.flatten(4).flatten(2, 3)
+
+
+def test_windows_among_the_batch_are_read_and_compared(tmp_path: Path) -> None:
+    path = exported(Windows(), tmp_path / "net.onnx", 4, 6, 12)
+    flat = read(path)
+    assert_equal(path, flat)
+    assert {"conv", "relu"} <= kinds(flat).keys()
+    assert (2, 3, 4, 3, 4) in {tensor.parts for tensor in flat.tensors.values()}
+    prove_file(imported(flat), path)
+    wrong = {**flat.weights, "conv.bias": flat.weights["conv.bias"] + 1e-2}
+    with pytest.raises(Departure, match='"output" of net'):
+        prove_file(imported(replace(flat, weights=wrong)), path)
+
+
 def test_channels_last_vanish(tmp_path: Path) -> None:
     """As tf2onnx writes them: turned before each convolution, and back behind it."""
     rng = np.random.default_rng(0)

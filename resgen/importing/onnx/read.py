@@ -180,11 +180,15 @@ class Reader(Source):
         """Note where the file has a value, unless one tensor is known already."""
         if seen.value in self.calls.to.tensors:
             return
-        rank = self.calls.to.types[seen.value].rank
-        axes = tuple(a for own in seen.axes for a in own if a != BATCH)
-        own = seen.axes[:1] == ((BATCH,),) and all(len(a) == 1 for a in seen.axes)
-        ordered = own and sorted(axes) == list(range(rank))
-        self.calls.to.tensors[seen.value] = Tensor(tensor, axes if ordered else ())
+        sizes = self.calls.to.types[seen.value].shape
+        batch, *axes = [a for own in seen.axes for a in own] or [0]
+        ordered = batch == BATCH and sorted(axes) == list(range(len(sizes)))
+        merged = any(len(own) > 1 for own in seen.axes)
+        self.calls.to.tensors[seen.value] = Tensor(
+            tensor,
+            tuple(axes) if ordered else (),
+            tuple(sizes[axis] for axis in axes) if ordered and merged else (),
+        )
 
     def _scale(self, node: FileNode, tensor: str, seen: View) -> None:
         """Integers that were only moved stand for numbers as they did before."""

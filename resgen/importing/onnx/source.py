@@ -82,26 +82,23 @@ class Source:
         x = self.value(node)
         if isinstance(x, Const):
             raise Unread(f"{node.op_type} of what no input changes")
-        if node.op_type in _LAST:
-            x = self.calls.channels_first(x)
-        elif op.ordered:
-            x = self.calls.seen(self.calls.standard(x))
-        found = op.from_onnx(self.asked(node, self.calls.to.types[x.value]))
-        value = x.value
+        calls, last = self.calls, node.op_type in _LAST
+        if last:
+            x = calls.channels_first(x)
+        ordered = op.ordered and not last
+        kind = TensorType(calls.shape(x)[1:]) if ordered else calls.to.types[x.value]
+        found = op.from_onnx(self.asked(node, kind))
         for before in found.before:
             if isinstance(found.op, MaxPool):
-                before = _never_wins(before, self.calls.to.types[value])
-            value = self.calls.emit(before, [value])
+                before = _never_wins(before, kind)
+            x = calls.spatial(before, x)
         numbers, owner = self._roles(node, found)
-        inputs = [value]
         if isinstance(found.op, Resize):
-            inputs.append(self._sized(self.shape(node)[2:]))
-        made = self.calls.emit(found.op, inputs, numbers, path=owner)
-        return (
-            self.calls.seen(made)
-            if op.ordered and node.op_type not in _LAST
-            else View(made, x.axes)
-        )
+            inputs = [calls.standard(x), self._sized(self.shape(node)[2:])]
+            return calls.seen(calls.emit(found.op, inputs))
+        if ordered:
+            return calls.spatial(found.op, x, numbers, path=owner)
+        return calls.unary(found.op, x, numbers, path=owner)
 
     def _roles(
         self, node: FileNode, found: Read
