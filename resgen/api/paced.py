@@ -34,7 +34,7 @@ from resgen.words.progress import Progress
 #: Shares of the multiply-adds of cuts that are timed to choose by.
 TRIED: Final = (0.7, 0.4, 0.2)
 #: Cuts that are compared with the whole, and about how many seconds each.
-ROUNDS: Final = 5
+ROUNDS: Final = 6
 COMPARED: Final = 20.0
 #: Less of the budget than this is worth another round.
 USED: Final = 0.85
@@ -98,7 +98,8 @@ def paced(
         for number in range(ROUNDS):
             choice = choose(found, free, scores, within(table, aim), step=asked.round)
             if last is not None and np.array_equal(choice.gone, last):
-                break  # nothing else is there to be tried
+                aim *= INSIDE**2  # a step of a layer's is more than that
+                continue
             left, last = graph(choice.gone), choice.gone
             latency = _compared(whole, left, told, str(budget), number + 1, progress)
             used = latency.ratio if budget.relative else latency.after.p95
