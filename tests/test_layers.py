@@ -101,7 +101,7 @@ BUDGET = {
     "pictures": 535,
     "importing": 5430,
     "recovery": 4590,
-    "proof": 3140,
+    "proof": 3170,
     "calibrate": 690,
     "shrinking": 810,
     "serve": 380,

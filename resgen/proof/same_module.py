@@ -232,6 +232,12 @@ class _Sides:
         for name, tensor in wanted.items():
             if tensor is None:
                 continue
+            if not bool(tensor.isfinite().all()):
+                raise ResgenError(
+                    f'the source gives out "{name}" with numbers that are not finite '
+                    "for an input of a normal distribution, so nothing can be "
+                    "compared with it"
+                )
             share = _share(found[name], tensor)
             allowed = TOLERANCE if x.dtype == torch.float32 else self.exact
             if not share <= allowed:

@@ -592,3 +592,12 @@ def test_what_cannot_be_read_is_one_error(
 ) -> None:
     with pytest.raises(ResgenError, match=told):
         read(make(), (4,))
+
+
+def test_a_module_whose_outputs_overflow_cannot_be_proven() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(1e30)
+    with pytest.raises(ResgenError, match="not finite"):
+        resgen.from_torch(module, (3, 8, 8))
