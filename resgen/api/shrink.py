@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
-from math import inf
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from resgen.api.asked.shrink import Shrinking
+from resgen.api.pruned import blocks, chosen, free_groups
 from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.api.tuned import batches, data_line, right, tuned
 from resgen.artifact.described import DescribedFolder
@@ -20,49 +20,34 @@ from resgen.artifact.manifest import FRESH
 from resgen.artifact.shrunk import (
     RECORD,
     Accuracy,
-    Latency,
     Layer,
     Record,
     write_shrunk,
 )
 from resgen.artifact.source import Source, from_spec
 from resgen.diagnosis.data.learned import Known, known
-from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.options.kinds import argument
 from resgen.pictures.configuration import members
-from resgen.proof.same_cut import prove_cut, prove_without
+from resgen.proof.same_cut import prove_cut
 from resgen.recovery.imported import Imported, imported
 from resgen.runtime.torch import load_torch
 from resgen.shrinking.choose import (
     Choice,
-    Importance,
     Scores,
-    chance,
-    choose,
-    magnitude,
-    norm_scale,
-    per_cost,
     scales_of,
 )
-from resgen.shrinking.cut import Size, cut, size_without, stayed
-from resgen.shrinking.depth import Branch, branches, gain, without
-from resgen.shrinking.groups import Group, groups
-from resgen.shrinking.labels import Labelled, Labels, labelled
-from resgen.shrinking.seen import loss, settled, taylor, told
+from resgen.shrinking.cut import Size, cut, stayed
+from resgen.shrinking.groups import Group
+from resgen.shrinking.labels import Labelled, labelled
+from resgen.shrinking.seen import settled, told
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count, share
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown, style
-
-_MEASURES: Final[Mapping[str, Importance]] = {
-    "magnitude": magnitude,
-    "norm": norm_scale,
-    "random": chance,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +152,10 @@ def run(
         progress.say("data", data_line(data))
     cost = analyse(whole[0])
     before = Size(cost.macs, cost.params, cost.peak_activation_bytes)
-    blocks, shallow = _blocks(*whole, asked, data, progress)
+    gone, shallow = blocks(*whole, asked, data, progress)
     found = labelled(shallow)
     weights = {p.name: given.weights[p.name] for p in shallow.parameters}
-    free = _free(found, asked)
+    free = free_groups(found, asked)
     progress.say(
         "groups",
         f"{count(len(free), 'group')} of channels that go together, "
@@ -181,7 +166,7 @@ def run(
         if without:
             said = f"{without} of them without a norm: by the size of their weights"
             progress.say("groups", said)
-    scores, choice, latency = _chosen(
+    scores, choice, latency = chosen(
         found, free, before, weights, whole[0], asked, data, progress
     )
     made = imported(
@@ -231,7 +216,7 @@ def run(
         importance=asked.measure,
         kept=_kept(found, choice, names),
         names=names,
-        blocks=blocks,
+        blocks=gone,
         layers=layers,
         page=page,
         accuracy=accuracy,
@@ -254,60 +239,6 @@ def run(
     )
 
 
-def _blocks(
-    graph: Graph,
-    weights: Weights,
-    asked: Shrinking,
-    data: Known | None,
-    progress: Progress,
-) -> tuple[tuple[str, ...], Graph]:
-    """The residual sums that lose their branch, and the network without these."""
-    if not asked.depth:
-        return (), graph
-    found = [b for b in branches(graph) if not _stays(b.total, asked)]
-    if len(found) < asked.depth:
-        raise asked.refused(
-            f"{{depth}} {asked.depth}: {graph.name} has "
-            f"{count(len(found), 'residual block')} that may go"
-        )
-
-    def worth(branch: Branch) -> float:
-        if data is None:
-            return gain(branch, weights)
-        left = without(graph, [branch])
-        kept = {p.name: weights[p.name] for p in left.parameters}
-        return loss(left, kept, batches(data), data.dataset.scores.name)
-
-    least = sorted(found, key=worth)[: asked.depth]
-    left = without(graph, least)
-    progress.say("blocks", ", ".join(branch.total for branch in least))
-    if asked.verify:
-        apart = prove_without(graph, left, least)
-        said = "the whole with zeros for these branches = without them: largest "
-        progress.say("blocks", f"{said}difference {apart:.1e} of the output")
-    return tuple(branch.total for branch in least), left
-
-
-def _stays(name: str, asked: Shrinking) -> bool:
-    return any(f"{name}.".startswith(f"{part}.") for part in asked.keep)
-
-
-def _free(found: Labelled, asked: Shrinking) -> tuple[Group, ...]:
-    """The groups that may lose channels."""
-    paths = {scope.path for scope in found.graph.scopes} | set(found.graph.node)
-    for part in asked.keep:
-        if part not in paths:
-            near = did_you_mean(part, sorted(paths))
-            raise asked.refused(f"{{keep}}: the network has no part {part!r}{near}")
-
-    return tuple(
-        group
-        for group in groups(found)
-        if group.classes.size > 1
-        and not any(_stays(name, asked) for name, _ in group.axes)
-    )
-
-
 def _data(asked: Shrinking, graph: Graph, given: Source) -> Known | None:
     """What the network is to work on, if that is said."""
     if asked.data is None:
@@ -320,72 +251,6 @@ def _data(asked: Shrinking, graph: Graph, given: Source) -> Known | None:
         lambda inputs, output: told(graph, given.weights, inputs, output),
         seed=asked.seed,
     )
-
-
-def _chosen(
-    found: Labelled,
-    free: tuple[Group, ...],
-    before: Size,
-    weights: Weights,
-    whole: Graph,
-    asked: Shrinking,
-    data: Known | None,
-    progress: Progress,
-) -> tuple[Sequence[Scores], Choice, Latency | None]:
-    """What goes, by what is asked, and the latency of the rest if that has a bound.
-
-    Before it, what channels are worth: their scores, whatever they cost.
-    """
-    bounds = [
-        (None if most is None else most.of(there))
-        for most, there in zip(asked.budget, astuple(before), strict=True)
-    ]
-
-    def shares(size: Size) -> list[float]:
-        """How much of each bound a network takes up."""
-        pairs = zip(astuple(size), bounds, strict=True)
-        return [there / most for there, most in pairs if most is not None]
-
-    def fits(choice: Choice) -> bool:
-        return all(share <= 1 for share in shares(choice.size))
-
-    def scoring(cost: Callable[[Labels], float]) -> Sequence[Scores]:
-        if asked.measure != "taylor":
-            return worth
-        return per_cost(found, free, worth, cost, step=asked.round)
-
-    if asked.measure == "taylor" and data is not None:
-        output = data.dataset.scores.name
-        worth = taylor(found, free, weights, batches(data), output)
-    else:
-        score = _MEASURES[asked.measure]
-        worth = [score(found, group, weights) for group in free]
-
-    if asked.latency is not None:
-        from resgen.api.paced import paced
-
-        met = paced(found, free, weights, whole, asked, scoring, fits, progress)
-        choice, latency = met.choice, met.latency
-    elif not shares(before):
-        none = np.empty(0, np.int64)
-        choice, latency = Choice(none, size_without(found, none)), None
-    else:
-        # A peak tells nothing of layers elsewhere; their multiply-adds stand for it.
-        scores = scoring(lambda gone: _cost(size_without(found, gone), bounds))
-        choice, latency = choose(found, free, scores, fits, step=asked.round), None
-    if not fits(choice):
-        raise ResgenError(
-            f"the network cannot be made as small: {choice.size} is the least",
-            hint="ask for more, or keep less of it",
-        )
-    return worth, choice, latency
-
-
-def _cost(size: Size, bounds: Sequence[float | None]) -> float:
-    """What a network takes of bounds on sums, or of multiply-adds where none is one."""
-    macs, params, _ = bounds
-    shares = (size.macs / (macs or inf), size.params / (params or inf))
-    return sum(shares) or float(size.macs)
 
 
 def _stated(made: Spec, whole: Spec) -> dict[str, Any]:
