@@ -16,7 +16,7 @@ from resgen.api.measure import conditions
 from resgen.api.specs import network
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.latency.choosing import Candidate, Search, Timing, settle
+from resgen.latency.choosing import Candidate, Search, Timed, settle
 from resgen.latency.kernels import identity, runs
 from resgen.latency.table import Conditions, load
 from resgen.machine.process import Failure
@@ -212,7 +212,7 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
     search = Search(candidates, budget, before, predicted=predicted, **margin)
     begin, counted = monotonic(), 0
 
-    def timed(candidate: Candidate, limits: Limits) -> Timing | None:
+    def timed(candidate: Candidate, limits: Limits) -> Timed | None:
         nonlocal counted
         counted += 1
         found = cache.time(candidate.key, graphs[candidate.key], limits)
@@ -307,17 +307,17 @@ class Cache:
         try:
             found = json.loads(self._path.read_text("utf-8"))
             self._known = {
-                key: Timing(row[0], row[1], tuple(row[2])) for key, row in found.items()
+                key: Timed(row[0], row[1], tuple(row[2])) for key, row in found.items()
             }
         except (OSError, ValueError, TypeError, AttributeError, LookupError):
             self._known = {}  # what cannot be read is timed anew
 
-    def read(self, graphs: Mapping[str, Graph]) -> dict[str, Timing]:
+    def read(self, graphs: Mapping[str, Graph]) -> dict[str, Timed]:
         """What is known of these networks from a machine that was steady."""
         found = ((key, self._known.get(_hash(graph))) for key, graph in graphs.items())
         return {key: timing for key, timing in found if timing and not timing.notes}
 
-    def time(self, key: str, graph: Graph, limits: Limits) -> Timing | Failure:
+    def time(self, key: str, graph: Graph, limits: Limits) -> Timed | Failure:
         """Time a network, in a process of its own, and keep what it took."""
         from resgen.files.whole import write_text
         from resgen.latency.measure import timed

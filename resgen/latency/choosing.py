@@ -25,7 +25,7 @@ FIRST: Final = np.array([1 / 30e9, 1 / 20e9, 5e-6])
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class Timed:
     """Seconds that a network takes: the median, and what 95 % of runs are within.
 
     ``notes`` say what was unsteady while it was timed.
@@ -59,7 +59,7 @@ class Search:
         self,
         candidates: Sequence[Candidate],
         budget: float,
-        timed: Mapping[str, Timing],
+        timed: Mapping[str, Timed],
         *,
         predicted: Mapping[str, float] | None = None,
         margin: float = UNSURE,
@@ -77,7 +77,7 @@ class Search:
         self.predicted: dict[str, float] = {}
         self._fit()
 
-    def note(self, key: str, timing: Timing) -> None:
+    def note(self, key: str, timing: Timed) -> None:
         """What timing a candidate gave, from which the others are told better."""
         self.timed[key] = timing
         self._fit()
@@ -159,9 +159,9 @@ class Search:
 
 def settle(
     search: Search,
-    time: Callable[[Candidate], Timing | None],
+    time: Callable[[Candidate], Timed | None],
     *,
-    again: Callable[[Candidate], Timing | None],
+    again: Callable[[Candidate], Timed | None],
     enough: Callable[[], bool],
 ) -> tuple[Candidate | None, bool]:
     """Time candidates until the answer is sure: the best one, and whether it is sure.
@@ -183,4 +183,4 @@ def settle(
             return search.best(), False
         else:
             timing = time(candidate)
-        search.note(candidate.key, timing or Timing(float("inf"), float("inf")))
+        search.note(candidate.key, timing or Timed(float("inf"), float("inf")))

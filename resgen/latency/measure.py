@@ -18,7 +18,7 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.graph.passes.inference import for_inference
-from resgen.latency.choosing import Timing
+from resgen.latency.choosing import Timed
 from resgen.latency.kernels import Kernel, Run, identity, runs
 from resgen.latency.table import (
     TABLE,
@@ -174,7 +174,7 @@ def looked(graph: Graph, conditions: Conditions) -> Looked | Failure:
     return found
 
 
-def timed(graph: Graph, conditions: Conditions, limits: Limits) -> Timing | Failure:
+def timed(graph: Graph, conditions: Conditions, limits: Limits) -> Timed | Failure:
     """A whole network timed under these conditions, as a profile times it."""
     run = _asked("measure", graph, conditions, limits)
     if isinstance(run, Failure):
@@ -182,7 +182,7 @@ def timed(graph: Graph, conditions: Conditions, limits: Limits) -> Timing | Fail
     if run.summary is None:
         raise RuntimeError("a run without an error has figures")
     p95 = run.summary.p95 or max(run.samples.seconds)
-    return Timing(run.summary.median, p95, () if run.steady else run.notes)
+    return Timed(run.summary.median, p95, () if run.steady else run.notes)
 
 
 def _asked(what: str, graph: Graph, conditions: Conditions, limits: Limits) -> Any:

@@ -15,7 +15,7 @@ from resgen.cli import main
 from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
-from resgen.latency.choosing import Timing
+from resgen.latency.choosing import Timed
 from resgen.spec.zoo import names
 
 
@@ -26,10 +26,10 @@ class Machine:
         self.timed = 0
         self.notes: tuple[str, ...] = ()
 
-    def __call__(self, graph: Graph, *_: Any) -> Timing:
+    def __call__(self, graph: Graph, *_: Any) -> Timed:
         self.timed += 1
         took = resgen.analyse(graph).macs / 50e9
-        return Timing(took, 1.05 * took, self.notes)
+        return Timed(took, 1.05 * took, self.notes)
 
 
 @pytest.fixture

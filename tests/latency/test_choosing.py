@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from resgen.latency.choosing import Candidate, Search, Timing, settle
+from resgen.latency.choosing import Candidate, Search, Timed, settle
 
 COUNT = 200
 
@@ -35,9 +35,9 @@ def test_the_answer_is_the_best_of_all_though_few_are_timed(
     found, took = candidates(seed)
     asked: list[str] = []
 
-    def time(each: Candidate) -> Timing:
+    def time(each: Candidate) -> Timed:
         asked.append(each.key)
-        return Timing(took[each.key], 1.02 * took[each.key])
+        return Timed(took[each.key], 1.02 * took[each.key])
 
     search = Search(found, budget, {})
     best, sure = settle(search, time, again=time, enough=lambda: False)
@@ -54,10 +54,10 @@ def test_the_answer_is_the_best_of_all_though_few_are_timed(
 
 def test_what_is_known_is_not_timed_again() -> None:
     found, took = candidates(0)
-    known = {key: Timing(each, each) for key, each in took.items()}
+    known = {key: Timed(each, each) for key, each in took.items()}
     again: list[str] = []
 
-    def once_more(each: Candidate) -> Timing:
+    def once_more(each: Candidate) -> Timed:
         again.append(each.key)
         return known[each.key]
 
@@ -69,13 +69,13 @@ def test_what_is_known_is_not_timed_again() -> None:
 
 def test_what_is_too_slow_when_looked_at_for_longer_is_not_named() -> None:
     found, took = candidates(0)
-    known = {key: Timing(each, each) for key, each in took.items()}
+    known = {key: Timed(each, each) for key, each in took.items()}
     slow = Search(found, 0.02, known).best()
     assert slow is not None
 
-    def once_more(each: Candidate) -> Timing:
+    def once_more(each: Candidate) -> Timed:
         factor = 2 if each == slow else 1
-        return Timing(took[each.key], factor * took[each.key])
+        return Timed(took[each.key], factor * took[each.key])
 
     search = Search(found, 0.02, known)
     best, sure = settle(search, pytest.fail, again=once_more, enough=lambda: False)
@@ -88,8 +88,8 @@ def test_a_budget_that_nothing_meets_has_a_nearest() -> None:
     found, took = candidates(0)
     search = Search(found, 1e-5, {})
 
-    def time(each: Candidate) -> Timing:
-        return Timing(took[each.key], took[each.key])
+    def time(each: Candidate) -> Timed:
+        return Timed(took[each.key], took[each.key])
 
     best, sure = settle(search, time, again=time, enough=lambda: False)
     assert best is None
@@ -107,10 +107,10 @@ def test_time_that_is_up_ends_it_unsure() -> None:
 def test_a_network_that_cannot_be_timed_is_left_out() -> None:
     found, took = candidates(1)
 
-    def time(each: Candidate) -> Timing | None:
+    def time(each: Candidate) -> Timed | None:
         if int(each.key) % 2:
             return None
-        return Timing(took[each.key], took[each.key])
+        return Timed(took[each.key], took[each.key])
 
     search = Search(found, 0.02, {})
     best, _ = settle(search, time, again=time, enough=lambda: False)
