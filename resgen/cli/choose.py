@@ -32,7 +32,7 @@ promise it."""
 @quiet_option
 @json_option
 def command(*, as_json: bool, **given: Any) -> int:
-    """Find the most accurate network that answers in time on this machine.
+    """Find the most accurate network that answers in time here.
 
     Writes a page with the table and a plot of accuracy over latency.
     """

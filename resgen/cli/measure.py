@@ -32,7 +32,7 @@ with; what a run has timed is kept when it is interrupted."""
 @quiet_option
 @json_option
 def command(what: str, specs: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
-    """Time blocks on this machine, to predict the latency of networks by."""
+    """Time blocks here, to predict the latency of networks."""
     with Progress({"": "timing"}, err=as_json) as progress:
         from resgen.api.measure import run
 

@@ -35,7 +35,7 @@ accuracy comes back with training."""
 @quiet_option
 @json_option
 def command(spec: str, *, as_json: bool, **given: Any) -> None:
-    """Make a network smaller: a spec of fewer channels, and its weights.
+    """Make a network smaller: a spec of fewer channels.
 
     SPEC is a file, a folder of an import or the name of a network that comes with
     resgen. Channels that belong together go together, the least first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ def _duration(value: Any) -> float:
 
 
 #: A time in seconds, in words with its unit.
-DURATION: Final = Kind("TIME", _duration, _duration, lambda s: f"{1e3 * s!r}ms")
+DURATION: Final = Kind("TIME", _duration, _duration, lambda s: f"{Decimal(repr(s)):f}s")
 
 
 @dataclass(frozen=True, kw_only=True)
