@@ -445,6 +445,7 @@ def test_a_latency_is_met_as_it_is_measured_or_what_is_reached_is_said(
         )
 
     monkeypatch.setattr(paced, "_compared", compared)
+    monkeypatch.setattr(paced, "TRIED", (0.4,))
     table = tmp_path / "table.json"
     asked: dict[str, Any] = {"table": table, "threads": 1}
     made = resgen.shrink("resnet20_cifar", tmp_path / "a", latency="20ms", **asked)
@@ -453,6 +454,7 @@ def test_a_latency_is_met_as_it_is_measured_or_what_is_reached_is_said(
     assert latency.after.p95 <= 20e-3
     assert made.analysis.macs <= 19e6
     assert resgen.latency.table.load(table).record.networks
+    monkeypatch.setattr(paced, "ROUNDS", 1)
     with pytest.raises(resgen.ResgenError, match="no cut") as failed:
         resgen.shrink("resnet20_cifar", tmp_path / "b", latency="1.1ms", **asked)
     assert failed.value.hint is not None
