@@ -35,7 +35,8 @@ class Tensor:
     ``axes`` has for each axis of the tensor, the batch left out, the axis of our value;
     () where the tensor's are no permutation of ours, so that the two cannot be compared
     place by place. Axes that the tensor has merged, with each other or with the batch
-    before them, count one by one; ``parts`` are then the sizes of all.
+    before them, count one by one, and those of size 1 that ours lacks do not count;
+    ``parts`` are then the sizes of all.
     """
 
     name: str

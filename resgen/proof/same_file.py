@@ -336,6 +336,7 @@ def _theirs(x: Array, tensor: Tensor) -> Array:
 
 def _ours(x: Array, tensor: Tensor) -> Array:
     """The source's tensor with the axes of our value."""
-    x = x.reshape(-1, *tensor.parts) if tensor.parts else x
+    if tensor.parts or x.ndim > len(tensor.axes) + 1:
+        x = x.reshape(-1, *tensor.parts)
     order = np.argsort(tensor.axes) if tensor.axes else ()
     return x.transpose(0, *(int(at) + 1 for at in order))

@@ -632,3 +632,19 @@ def test_a_file_whose_outputs_overflow_cannot_be_proven(tmp_path: Path) -> None:
     path = made(tmp_path / "net.onnx", nodes, {"w": huge})
     with pytest.raises(ResgenError, match="not finite"):
         resgen.from_onnx(path)
+
+
+def test_axes_of_size_one_that_ours_lacks_are_compared(tmp_path: Path) -> None:
+    """Those of attention over places, and of a weighted sum of them."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "rows"], ["a"], name="rows_"),
+        helper.make_node("Softmax", ["a"], ["s"], name="soft", axis=3),
+        helper.make_node("Relu", ["s"], ["r"], name="relu"),
+        helper.make_node("Reshape", ["r", "maps"], ["y"], name="maps_"),
+    ]
+    numbers = {
+        "rows": np.array([-1, 1, 4, 64], np.int64),
+        "maps": np.array([-1, 4, 8, 8], np.int64),
+    }
+    path = made(tmp_path / "net.onnx", nodes, numbers)
+    assert prove_file(imported(read(path)), path).own < 1e-6

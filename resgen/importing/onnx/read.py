@@ -183,7 +183,7 @@ class Reader(Source):
         sizes = self.calls.to.types[seen.value].shape
         batch, *axes = [a for own in seen.axes for a in own] or [0]
         ordered = batch == BATCH and sorted(axes) == list(range(len(sizes)))
-        merged = any(len(own) > 1 for own in seen.axes)
+        merged = any(len(own) != 1 for own in seen.axes)
         self.calls.to.tensors[seen.value] = Tensor(
             tensor,
             tuple(axes) if ordered else (),
