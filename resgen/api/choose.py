@@ -17,7 +17,7 @@ from resgen.api.specs import network
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.latency.choosing import Candidate, Search, Timed, settle
-from resgen.latency.kernels import identity, runs
+from resgen.latency.kernels import Run, identity, runs
 from resgen.latency.table import Conditions, load
 from resgen.machine.process import Failure
 from resgen.profiling.sampling import Limits
@@ -114,10 +114,11 @@ class Chosen(Shown):
     def commands(self) -> list[str]:
         """What to go on with."""
         found = self.best or self.nearest
-        name = f"resgen export {found.spec} --to onnx"
+        spec = found.spec
+        name = f"resgen export {spec} --to onnx"
         weighed = f"{name} --weights FILE" if found.loads else name
-        smaller = f"resgen shrink {found.spec} --weights FILE --macs 0.7x"
-        profile = f"resgen profile {found.spec} --runtime {self.conditions.runtime}"
+        smaller = f"resgen shrink {spec} --weights FILE --macs 0.7x"
+        profile = f"resgen profile {spec} --runtime {self.conditions.runtime}"
         return [profile, *([] if self.best else [smaller]), weighed]
 
 
@@ -197,9 +198,8 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
     for each in known:  # the most accurate one at each size comes first
         first.setdefault(f"{each.network}@{each.size}", each)
     graphs = dict(_graphs(first, progress))
-    candidates = [
-        _candidate(key, first[key].top1, graphs[key], asked) for key in graphs
-    ]
+    ran = {key: runs(graph) for key, graph in graphs.items()}
+    candidates = [_candidate(key, first[key].top1, ran[key], asked) for key in ran]
     predicted, margin = None, {}
     if asked.table is not None:
         times = load(asked.table)
@@ -208,14 +208,15 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
         predicted = {key: times.seconds(graph) for key, graph in graphs.items()}
         margin = {"margin": times.within[1]} if times.within else {}
     cache = Cache(here)
-    before = {} if asked.fresh else cache.read(graphs)
+    before = {} if asked.fresh else cache.read(ran)
     search = Search(candidates, budget, before, predicted=predicted, **margin)
     begin, counted = monotonic(), 0
 
     def timed(candidate: Candidate, limits: Limits) -> Timed | None:
         nonlocal counted
         counted += 1
-        found = cache.time(candidate.key, graphs[candidate.key], limits)
+        key = candidate.key
+        found = cache.time(ran[key], graphs[key], limits)
         if isinstance(found, Failure):
             progress.say("left out", f"{candidate.key}: {found.message}")
             return None
@@ -287,8 +288,8 @@ def _graphs(
         yield key, network(each.network, sized)[1]
 
 
-def _candidate(key: str, top1: float, graph: Graph, asked: Choosing) -> Candidate:
-    kernels = [run.kernel for run in runs(graph)]
+def _candidate(key: str, top1: float, ran: Sequence[Run], asked: Choosing) -> Candidate:
+    kernels = [run.kernel for run in ran]
     moved = sum(4 * (k.weights + asked.batch * (k.reads + k.writes)) for k in kernels)
     macs = asked.batch * sum(kernel.macs for kernel in kernels)
     return Candidate(key, top1, (macs, moved, len(kernels)))
@@ -312,19 +313,19 @@ class Cache:
         except (OSError, ValueError, TypeError, AttributeError, LookupError):
             self._known = {}  # what cannot be read is timed anew
 
-    def read(self, graphs: Mapping[str, Graph]) -> dict[str, Timed]:
+    def read(self, networks: Mapping[str, Sequence[Run]]) -> dict[str, Timed]:
         """What is known of these networks from a machine that was steady."""
-        found = ((key, self._known.get(_hash(graph))) for key, graph in graphs.items())
+        found = ((key, self._known.get(identity(ran))) for key, ran in networks.items())
         return {key: timing for key, timing in found if timing and not timing.notes}
 
-    def time(self, key: str, graph: Graph, limits: Limits) -> Timed | Failure:
+    def time(self, ran: Sequence[Run], graph: Graph, limits: Limits) -> Timed | Failure:
         """Time a network, in a process of its own, and keep what it took."""
         from resgen.files.whole import write_text
         from resgen.latency.measure import timed
 
         found = timed(graph, self._here, limits)
         if not isinstance(found, Failure):
-            self._known[_hash(graph)] = found
+            self._known[identity(ran)] = found
             rows = {
                 name: [timing.median, timing.p95, list(timing.notes)]
                 for name, timing in self._known.items()
@@ -332,10 +333,6 @@ class Cache:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self._path, json.dumps(rows))
         return found
-
-
-def _hash(graph: Graph) -> str:
-    return identity(runs(graph))
 
 
 def _write(found: Chosen) -> None:
