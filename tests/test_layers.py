@@ -94,7 +94,7 @@ BUDGET = {
     "expansion": 2040,
     "weights": 1470,
     "onnxfile": 930,
-    "lower": 6490,
+    "lower": 6510,
     "machine": 1480,
     "tensorrt": 1450,
     "runtime": 1200,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -52,7 +53,10 @@ class Constant:
     @property
     def numbers(self) -> Array:
         """Them, where no weight takes part."""
-        return self.make({})
+        try:
+            return self.make({})
+        except KeyError:
+            raise Unwritable("a parameter is where numbers are asked for") from None
 
     @property
     def root(self) -> Any:
@@ -90,6 +94,16 @@ class Constant:
         if places is None:
             return self
         return self.then(("take", places, axis), lambda a: a.take(places, axis))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Constant], axis: int) -> Constant:
+        """Several, one after the other along an axis."""
+        empty = [np.broadcast_to(np.float32(0), part.shape) for part in parts]
+        return cls(
+            ("concatenate", axis, *(part.key for part in parts)),
+            np.concatenate(empty, axis).shape,
+            lambda w: np.concatenate([part.make(w) for part in parts], axis),
+        )
 
     def with_(self, other: Constant, function: Callable[..., Array]) -> Constant:
         """What a NumPy function makes of both."""
@@ -233,9 +247,8 @@ def sliced(chosen: Callable[[Any, Any, int, range], Any]) -> Callable[..., Any]:
         for axis, low, high, step in zip(at, lows, highs, by, strict=True):
             cut = slice(low, high, step)
             if isinstance(x, Constant):
-                x = Constant.of(
-                    x.numbers[(slice(None),) * (axis % x.numbers.ndim) + (cut,)]
-                )
+                index = (*(slice(None),) * (axis % len(x.shape)), cut)
+                x = x.then(("slice", axis, low, high, step), itemgetter(index))
             elif (found := range(x.shape[axis])[cut]) != range(x.shape[axis]):
                 x = chosen(to, x, axis % len(x.shape), found)
         return x

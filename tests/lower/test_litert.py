@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from one_node import (
     assert_close,
     one_node,
@@ -14,6 +15,7 @@ from one_node import (
     run_torch,
 )
 
+import resgen
 from resgen.errors import ResgenError
 from resgen.ops import OPERATORS
 from resgen.ops.base import Case
@@ -55,3 +57,33 @@ def test_an_operator_is_written_or_refused_by_name(case: Case, tmp_path: Path) -
         with LiteRtSession(file, reference=reference) as session:
             assert_close(session.run(feeds)["output"], wanted, 2e-6)
     assert np.isfinite(wanted).all()
+
+
+class Cut(torch.nn.Module):
+    """What is cut of one parameter, and joined of two, beside what flows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Parameter(torch.randn(1, 12, 4, 4))
+        self.one = torch.nn.Parameter(torch.randn(1, 3, 4, 4))
+        self.two = torch.nn.Parameter(torch.randn(1, 5, 4, 4))
+        self.conv = torch.nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        both = torch.cat([self.one, self.two], 1)
+        return (self.conv(x) + self.table[:, 2:10]) * both
+
+
+def test_parameters_are_cut_and_joined_in_the_file(tmp_path: Path) -> None:
+    from resgen.lower.litert.write import derive
+    from resgen.runtime.litert import LiteRtSession
+
+    module, x = Cut().eval(), np.float32(np.random.default_rng(0).random((1, 3, 4, 4)))
+    spec, weights = resgen.from_torch(module, (3, 4, 4), verify=False)
+    graph = resgen.expand(spec)
+    file = tmp_path / "model.tflite"
+    with file.open("wb") as out:
+        out.writelines(derive(graph).pieces(weights))
+    with torch.no_grad(), LiteRtSession(file) as session:
+        wanted = module(torch.tensor(x)).numpy()
+        assert_close(session.run({"input": x})["output"], wanted, 2e-6)

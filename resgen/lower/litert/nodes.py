@@ -779,8 +779,7 @@ def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Value:
 
 def _concat(to: Walk, *parts: Value, axis: int) -> Value:
     if all(isinstance(part, Constant) for part in parts):
-        numbers = [constant(part, "part").numbers for part in parts]
-        return Constant.of(np.concatenate(numbers, axis))
+        return Constant.joined([constant(part, "part") for part in parts], axis)
     given = [part for part in parts if isinstance(part, Tensor)]
     sides = [_spread(to, part, given[0]) for part in parts]
     sides = [to.requantized(side) for side in sides]
