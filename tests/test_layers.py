@@ -113,7 +113,7 @@ BUDGET = {
     "latency": 800,
     "diagnosis": 3020,
     "reports": 2800,
-    "api": 4460,
+    "api": 4500,
     "cli": 1200,
     "__main__": 50,
     "__init__": 124,

@@ -10,14 +10,12 @@ from time import monotonic
 from typing import Any, Final
 
 from resgen.api.asked.choose import Choosing
-from resgen.api.asked.common import Reading
+from resgen.api.catalogue.counted import Counted, at_size, counted
 from resgen.api.catalogue.published import Published, published
 from resgen.api.measure import conditions
-from resgen.api.specs import network
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.latency.choosing import Candidate, Search, Timed, settle
-from resgen.latency.kernels import Run, identity, runs
 from resgen.latency.table import Conditions, load
 from resgen.machine.process import Failure
 from resgen.profiling.sampling import Limits
@@ -197,26 +195,30 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
     first: dict[str, Published] = {}
     for each in known:  # the most accurate one at each size comes first
         first.setdefault(f"{each.network}@{each.size}", each)
-    graphs = dict(_graphs(first, progress))
-    ran = {key: runs(graph) for key, graph in graphs.items()}
-    candidates = [_candidate(key, first[key].top1, ran[key], asked) for key in ran]
+    counts = counted(first, progress)
+    candidates = [
+        Candidate(key, first[key].top1, each.costs(asked.batch))
+        for key, each in counts.items()
+    ]
     predicted, margin = None, {}
     if asked.table is not None:
         times = load(asked.table)
         if times.conditions != here:
             raise ResgenError(f"{asked.table} is of {times.conditions}, not of {here}")
-        predicted = {key: times.seconds(graph) for key, graph in graphs.items()}
+        predicted = {
+            key: sum(times.seconds_of(each.kernels)) for key, each in counts.items()
+        }
         margin = {"margin": times.within[1]} if times.within else {}
     cache = Cache(here)
-    before = {} if asked.fresh else cache.read(ran)
+    before = {} if asked.fresh else cache.read(counts)
     search = Search(candidates, budget, before, predicted=predicted, **margin)
-    begin, counted = monotonic(), 0
+    begin, looks = monotonic(), 0
 
     def timed(candidate: Candidate, limits: Limits) -> Timed | None:
-        nonlocal counted
-        counted += 1
+        nonlocal looks
+        looks += 1
         key = candidate.key
-        found = cache.time(ran[key], graphs[key], limits)
+        found = cache.time(counts[key], at_size(first[key]), limits)
         if isinstance(found, Failure):
             progress.say("left out", f"{candidate.key}: {found.message}")
             return None
@@ -232,7 +234,7 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
     )
 
     def of(candidate: Candidate) -> Known:
-        about, graph = first[candidate.key], graphs[candidate.key]
+        about, count = first[candidate.key], counts[candidate.key]
         timing = search.timed.get(candidate.key)
         return Known(
             about.network,
@@ -242,7 +244,7 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
             about.source,
             about.loads,
             int(candidate.costs[0] / asked.batch),
-            graph.params,
+            count.params,
             search.latency(candidate),
             None if timing is None else timing.p95,
         )
@@ -261,7 +263,7 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
         tuple(of(each) for each in search.candidates if each not in front),
         None if best else _binds(asked, sure, of(named)),
         tuple(doubts),
-        counted,
+        looks,
         page,
     )
     _write(found)
@@ -276,23 +278,6 @@ def _binds(asked: Choosing, sure: bool, nearest: Known) -> str:
         return "half of the runs are, but not 95 %"
     good = f"of at least {asked.min_top1:g} % " if asked.min_top1 else ""
     return f"no network {good}is as fast"
-
-
-def _graphs(
-    known: Mapping[str, Published], progress: Progress
-) -> Iterator[tuple[str, Graph]]:
-    """The networks at their sizes, by name and size."""
-    for number, (key, each) in enumerate(known.items()):
-        progress.advance("networks", number, len(known))
-        sized = Reading(set=(f"/input=[3,{each.size},{each.size}]",))
-        yield key, network(each.network, sized)[1]
-
-
-def _candidate(key: str, top1: float, ran: Sequence[Run], asked: Choosing) -> Candidate:
-    kernels = [run.kernel for run in ran]
-    moved = sum(4 * (k.weights + asked.batch * (k.reads + k.writes)) for k in kernels)
-    macs = asked.batch * sum(kernel.macs for kernel in kernels)
-    return Candidate(key, top1, (macs, moved, len(kernels)))
 
 
 class Cache:
@@ -313,19 +298,19 @@ class Cache:
         except (OSError, ValueError, TypeError, AttributeError, LookupError):
             self._known = {}  # what cannot be read is timed anew
 
-    def read(self, networks: Mapping[str, Sequence[Run]]) -> dict[str, Timed]:
+    def read(self, networks: Mapping[str, Counted]) -> dict[str, Timed]:
         """What is known of these networks from a machine that was steady."""
-        found = ((key, self._known.get(identity(ran))) for key, ran in networks.items())
+        found = ((key, self._known.get(each.sha256)) for key, each in networks.items())
         return {key: timing for key, timing in found if timing and not timing.notes}
 
-    def time(self, ran: Sequence[Run], graph: Graph, limits: Limits) -> Timed | Failure:
+    def time(self, count: Counted, graph: Graph, limits: Limits) -> Timed | Failure:
         """Time a network, in a process of its own, and keep what it took."""
         from resgen.files.whole import write_text
         from resgen.latency.measure import timed
 
         found = timed(graph, self._here, limits)
         if not isinstance(found, Failure):
-            self._known[identity(ran)] = found
+            self._known[count.sha256] = found
             rows = {
                 name: [timing.median, timing.p95, list(timing.notes)]
                 for name, timing in self._known.items()

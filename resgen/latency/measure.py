@@ -127,7 +127,7 @@ class Recorder:
     def time(self, graph: Graph) -> Network | Failure | None:
         """Time a network and note it; None where it is in the table."""
         ran = runs(graph)
-        sha256 = identity(ran)
+        sha256 = identity([run.kernel for run in ran])
         if sha256 in self._known:
             return None
         found = looked(graph, self._conditions)
@@ -205,16 +205,19 @@ def charged(graph: Graph, ran: Sequence[Run], found: Looked) -> list[float]:
     """The times of an engine's kernels, given to the kernels of the graph.
 
     What computes several is given to the one with most multiply-adds, and what only
-    changes a layout to the one that made the tensor.
+    changes a layout to the one that made the tensor. An addition of two tensors may be
+    computed behind either: whose first node is not there has no part in the kernel.
     """
     names = names_of_graph(for_inference(graph.inference))
     place = {node.name: at for at, run in enumerate(ran) for node in run.nodes}
+    begins = {run.nodes[0].name for run in ran}
     spent = [0.0] * len(ran)
     for operator in found.operators:
         given = operator.nodes or (operator.name,)
         works = [work for name in given for work, _ in names.find(name)]
         at = {place[work.name] for work in works if work.name in place}
+        begun = {place[w.name] for w in works if w.name in begins}
         if at:
-            first = max(at, key=lambda index: (ran[index].kernel.macs, index))
+            first = max(begun or at, key=lambda index: (ran[index].kernel.macs, index))
             spent[first] += operator.seconds
     return spent

@@ -10,8 +10,10 @@ import pytest
 import resgen
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.latency.measure import Recorder
+from resgen.latency.kernels import runs
+from resgen.latency.measure import Looked, Recorder, charged
 from resgen.latency.table import Conditions, Network, load
+from resgen.records.latency import OperatorTime
 
 HERE = Conditions("onnxruntime", "1.30", "cpu", "a processor", 1, 1)
 
@@ -37,6 +39,29 @@ def test_a_network_is_timed_once_and_its_table_gone_on_with(
     again = Recorder(path, here)
     assert again.time(graph) is None
     assert len(again.done().record.networks) == 1
+
+
+@pytest.mark.parametrize("last", ["conv3", "downsample.0"])
+def test_an_addition_is_charged_to_the_branch_that_an_engine_puts_it_to(
+    last: str,
+) -> None:
+    """Both convolutions cost the same, and either may be the one that runs last."""
+    network = resgen.expand(resgen.load("resnet50"))
+    ran = runs(network)
+    took = {"layer1.0.conv3": 3e-3, "layer1.0.downsample.0": 1e-3}
+    operators = [
+        OperatorTime(
+            name,
+            "Conv",
+            seconds,
+            (name, "layer1.0.add") if name.endswith(last) else (name,),
+        )
+        for name, seconds in took.items()
+    ]
+    spent = charged(network, ran, Looked(0.01, tuple(operators), ()))
+    places = {run.nodes[0].name: at for at, run in enumerate(ran)}
+    assert {name: spent[places[name]] for name in took} == took
+    assert sum(spent) == sum(took.values())
 
 
 def test_times_of_other_conditions_are_not_mixed(tmp_path: Path) -> None:
