@@ -8,6 +8,7 @@ at any step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -118,6 +119,24 @@ class Dataset:
         """Everything that was held back, ``size`` at a time."""
         for begin in range(0, len(self.held_back), size):
             yield self._of(self.held_back[begin : begin + size])
+
+    def halves(self) -> tuple[Dataset, Dataset]:
+        """The same twice, each with every other of each class that was held back.
+
+        By one a choice is made, by the other what was chosen is judged: the largest of
+        many shares is too large for what it was chosen by.
+        """
+        labels = self._examples.labels[self.held_back]
+        by_class = self.held_back[np.argsort(labels, kind="stable")]
+        if len(by_class) < 2:
+            raise ResgenError(
+                f"{self._examples.origin}: one example held back is too few to choose "
+                "by some and to judge by others"
+            )
+        made = copy(self), copy(self)
+        for begin, half in enumerate(made):
+            half.held_back = np.sort(by_class[begin::2])
+        return made
 
     def require(self, graph: Graph) -> None:
         """Refuse a network that cannot learn from it beside the first."""

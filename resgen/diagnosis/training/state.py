@@ -43,8 +43,9 @@ from resgen.weights.safetensors import write_safetensors
 #: Key of the metadata, and the version of what lies under it.
 MARK: Final = "resgen_training"
 FORMAT: Final = 1
-#: Where the states lie in the folder of a diagnosis.
+#: Where the states lie in the folder of a diagnosis, and where kept weights do.
 TRAINING: Final = "training"
+WEIGHTS: Final = "weights"
 _MODEL: Final = "model."
 _MOMENTUM: Final = "momentum."
 _FRESH: Final = "train anew instead of resuming, or name another folder"

@@ -13,7 +13,7 @@ import torch
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.training.learner import Learner
 from resgen.diagnosis.training.options import Options, Trainee
-from resgen.diagnosis.training.state import TRAINING, States, keep
+from resgen.diagnosis.training.state import TRAINING, WEIGHTS, States, keep
 from resgen.records.diagnosis import Run
 from resgen.words.progress import SILENT, Progress
 
@@ -46,6 +46,7 @@ def train(
     folder: Path | None = None,
     resume: bool = False,
     keep_weights: bool = False,
+    until: int | None = None,
     progress: Progress = SILENT,
 ) -> Trained:
     """Train every network from every seed, on the same batches in the same order.
@@ -57,7 +58,8 @@ def train(
     ``folder`` gets the state of each run (``training/``), from which ``resume`` goes
     on to the very numbers that an uninterrupted run gives on as many threads, and with
     ``keep_weights`` the weights of the finished ones (``weights/``). State of other
-    options, data or networks is refused: :class:`~resgen.errors.ResgenError`.
+    options, data or networks is refused: :class:`~resgen.errors.ResgenError`. With
+    ``until`` they train for so many of their steps for now.
     """
     for trainee in trainees:
         dataset.require(trainee.graph)
@@ -78,7 +80,7 @@ def train(
     try:
         # What the caller draws from torch's random numbers is left as it was.
         with torch.random.fork_rng(devices=[]):
-            _take_turns(learners, options, states, progress)
+            _take_turns(learners, options, until or options.steps, states, progress)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -86,7 +88,7 @@ def train(
             states.save(learners)
     kept: tuple[Path, ...] = ()
     if keep_weights and folder is not None:
-        kept = keep([one for one in learners if one.stopped], folder / "weights")
+        kept = keep([one for one in learners if one.stopped], folder / WEIGHTS)
     runs = tuple(
         tuple(one.run() for one in learners if one.trainee is trainee)
         for trainee in trainees
@@ -97,19 +99,20 @@ def train(
 def _take_turns(
     learners: Sequence[Learner],
     options: Options,
+    end: int,
     states: States | None,
     progress: Progress,
 ) -> None:
-    total = len(learners) * options.steps
+    total = len(learners) * end
     saved = time.monotonic()
-    for begin in range(0, options.steps, TURN):
-        until = min(begin + TURN, options.steps)
+    for begin in range(0, end, TURN):
+        until = min(begin + TURN, end)
         # Of those that were taken up again some may be ahead.
         for learner in learners:
             if learner.stopped or learner.done >= until:
                 continue
             learner.advance(until)
-            done = sum(options.steps if x.stopped else x.done for x in learners)
+            done = sum(end if x.stopped else x.done for x in learners)
             text = f"{learner.trainee.name}, seed {learner.seed}"
             progress.advance(text, done, total)
         if states is not None and time.monotonic() - saved > SAVED_EVERY:

@@ -1,0 +1,167 @@
+"""Trials climb a bracket: who goes on, and that an interruption changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from lessons import Memory, blobs, small
+from safetensors.numpy import load_file
+
+from resgen.diagnosis.data.gather import gather
+from resgen.diagnosis.training.options import Options, Trainee
+from resgen.diagnosis.training.train import train
+from resgen.errors import ResgenError
+from resgen.expansion.network import expand
+from resgen.files.claim import claimed
+from resgen.search import training
+from resgen.search.halving import bracket
+from resgen.search.rungs import Here, halve
+from resgen.search.training import Contender, lesson
+
+#: One convolution each; those of pool 1 cannot learn what is asked.
+SPECS = [small(4, 1), small(8, 1), small(2), small(12)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return blobs(tmp_path_factory.mktemp("data") / "blobs.npz")
+
+
+@pytest.fixture(scope="module")
+def taught(data):
+    return lesson(SPECS[0], str(data), epochs=3, batch=16)[0]
+
+
+CONTENDERS = [Contender.of(spec) for spec in SPECS]
+
+
+def climb(taught, journal, folder, trainer=None):
+    rungs = bracket(len(CONTENDERS), taught.steps)
+    return halve(CONTENDERS, taught, rungs, journal, folder, trainer=trainer)
+
+
+def known(journal):
+    return sorted(
+        (replace(one, seconds=0.0) for one in journal.kept),
+        key=lambda one: (one.steps, one.trial),
+    )
+
+
+@pytest.fixture(scope="module")
+def climbed(taught, tmp_path_factory):
+    folder, journal = tmp_path_factory.mktemp("search"), Memory()
+    return climb(taught, journal, folder), journal, folder
+
+
+def test_those_that_learn_go_on(climbed):
+    (first, last), journal, _ = climbed
+    assert first.promoted == (CONTENDERS[3].name,)
+    assert {one.trial for one in first.reached[2:]} == {t.name for t in CONTENDERS[:2]}
+    assert len(journal.kept) == 5
+    (best,) = last.reached
+    assert best.unseen[0] / best.unseen[1] > 0.9
+
+
+def test_a_trial_that_goes_on_is_as_if_it_had_never_paused(climbed, taught, data):
+    (_, last), _, folder = climbed
+    graph = expand(SPECS[3]).inference
+    chooses, _ = gather(str(data), graph, SPECS[3].preprocess).halves()
+    options = Options(taught.steps, (0,), 16, taught.rate, annealed=True)
+    (learner,) = train([Trainee("whole", graph, ())], chooses, options).learners
+    (kept,) = (folder / "weights").iterdir()
+    for name, array in load_file(kept).items():
+        held = learner.module.state_dict()[name].numpy()
+        np.testing.assert_array_equal(array, held)
+    (seen,) = learner.evaluations[-1:]
+    assert (seen.correct, seen.loss) == (last.reached[0].correct, last.reached[0].loss)
+
+
+def test_what_is_left_behind_leaves_no_state(climbed):
+    _, _, folder = climbed
+    left = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert left == {f"{CONTENDERS[3].name}-seed0.safetensors"}
+
+
+def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(
+    climbed, taught, tmp_path, monkeypatch
+):
+    """It is stopped in the middle of every trial of every rung, one after the other."""
+    _, whole, _ = climbed
+    journal, stops = Memory(), 0
+    original = Here.train
+
+    def stopped(self, trials, lesson, until, folder):
+        from resgen.diagnosis.training.learner import Learner
+
+        nonlocal stops
+        step, again = Learner._step, folder / f"{trials[0].name}-{until}"
+
+        def fails(learner):
+            if learner.done == until - 1 and not again.exists():
+                again.touch()
+                raise KeyboardInterrupt
+            step(learner)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Learner, "_step", fails)
+            yield from original(self, trials, lesson, until, folder)
+
+    monkeypatch.setattr(Here, "train", stopped)
+    for _ in range(20):
+        try:
+            climb(taught, journal, tmp_path)
+            break
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops == len(whole.kept)
+    assert known(journal) == known(whole)
+
+
+def test_what_another_process_is_at_is_waited_for(climbed, taught, tmp_path):
+    _, whole, _ = climbed
+    journal, at = Memory(), CONTENDERS[2].name
+    with claimed(tmp_path / f"{at}.lock") as mine:
+        assert mine
+        climbing = Thread(target=climb, args=(taught, journal, tmp_path))
+        climbing.start()
+        climbing.join(0.7)
+        assert climbing.is_alive()
+        assert at not in {one.trial for one in journal.kept}
+        journal.kept += [one for one in whole.kept if one.trial == at]
+    climbing.join(20)
+    assert known(journal) == known(whole)
+
+
+def test_other_data_than_those_of_the_search_are_refused(taught, tmp_path):
+    other = blobs(tmp_path / "other.npz", each=30)
+    with pytest.raises(ResgenError, match="other data here"):
+        training.advance(CONTENDERS[0], replace(taught, data=str(other)), 1, tmp_path)
+
+
+def test_a_network_is_one_contender_however_often_it_is_written():
+    assert Contender.of(small(4)) == Contender.of(small(4))
+    assert Contender.of(small(4)).name != Contender.of(small(5)).name
+
+
+def test_halves_are_of_every_class_and_apart(data):
+    graph = expand(SPECS[0]).inference
+    whole = gather(str(data), graph, SPECS[0].preprocess)
+    one, other = whole.halves()
+    assert set(one.held_back) | set(other.held_back) == set(whole.held_back)
+    assert not set(one.held_back) & set(other.held_back)
+    for half in (one, other):
+        (batch,) = half.tested(100)
+        assert np.bincount(batch.labels).tolist() == [4, 4, 4, 4]
+        assert set(half.trained_on) == set(whole.trained_on)
+
+
+def test_a_claim_is_of_one_at_a_time(tmp_path: Path):
+    path = tmp_path / "folder" / "work.lock"
+    with claimed(path) as first, claimed(path) as second:
+        assert (first, second) == (True, False)
+    with claimed(path) as again:
+        assert again
