@@ -113,7 +113,7 @@ BUDGET = {
     "profiling": 1955,
     "latency": 800,
     "diagnosis": 3035,
-    "search": 330,
+    "search": 1560,
     "reports": 2800,
     "api": 4500,
     "cli": 1200,

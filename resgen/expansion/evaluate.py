@@ -37,8 +37,9 @@ from resgen.spec.source import Json, Problems
 _NUMBER = Param("number")
 #: Where one value enters what takes a list.
 LIST_HINT: Final = 'a list of maps is to enter here, such as {"from": "stages"}'
-#: Positions that differ between the blocks of a stage.
-NUMBERED: Final = frozenset({"index", "block"})
+#: Positions that differ between blocks that are the same: those of a stage, and those
+#: of networks of other depths.
+NUMBERED: Final = frozenset({"index", "block", "blocks"})
 #: What it costs to word why an expression has no value, told again or not.
 _REFUSAL: Final = 50
 

@@ -50,7 +50,7 @@ def expand(
     """
     limits = limits or Limits()
     found = Problems(limits.work) if problems is None else problems
-    graph = _Expansion(spec, limits, found).graph()
+    graph = Expansion(spec, limits, found).graph()
     if graph is None or found.errors:
         raise SpecError(found.items)
     return graph
@@ -66,7 +66,9 @@ def _alike(value: Value, other: Value) -> TypeGuard[Val]:
     )
 
 
-class _Expansion:
+class Expansion:
+    """One run of a spec; who counts networks without keeping them has another one."""
+
     def __init__(self, spec: Spec, limits: Limits, problems: Problems) -> None:
         self.spec = spec
         self.problems = problems

@@ -24,16 +24,19 @@ class _Found(Mapping[str, T]):
 
     def __init__(self, told: Callable[[type[Op]], T | None]) -> None:
         self._told = told
-        self._known: dict[str, T] = {}
+        # Every spec asks for names of which nothing is told, so that is kept as well.
+        self._known: dict[str, T | None] = {}
 
     def __getitem__(self, name: str) -> T:
         if name not in self._known:
             operator = _operator(name)
-            told = None if operator is None else self._told(operator)
-            if told is None:
+            if operator is None:
                 raise KeyError(name)
-            self._known[name] = told
-        return self._known[name]
+            self._known[name] = self._told(operator)
+        told = self._known[name]
+        if told is None:
+            raise KeyError(name)
+        return told
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in sorted(_FILES) if name in self)

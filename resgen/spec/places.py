@@ -216,3 +216,8 @@ def escaped(part: str) -> str:
     if "~" in part or "/" in part:
         return part.replace("~", "~0").replace("/", "~1")
     return part
+
+
+def unescaped(part: str) -> str:
+    """One reference token of a JSON Pointer as the key that it names."""
+    return part.replace("~1", "/").replace("~0", "~")

@@ -16,7 +16,7 @@ from typing import Final
 from resgen.errors import did_you_mean
 from resgen.spec import zoo
 from resgen.spec.keys import FORMS
-from resgen.spec.places import Enough, describe
+from resgen.spec.places import Enough, describe, unescaped
 from resgen.spec.scale import scaled
 from resgen.spec.scanner import MAX_NESTING, Scanner
 from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, read
@@ -110,7 +110,7 @@ def _extended(
         problems.mistyped(changes, '"set" is an object of JSON Pointers')
         return merged
     for pointer, value in changes.value.items():
-        merged = _put(merged, pointer, value, problems)
+        merged = put(merged, pointer, value, problems)
     return merged
 
 
@@ -192,16 +192,16 @@ def _assigned(at: Json, assignment: str, problems: Problems) -> Json:
         value = Scanner(source, quiet).document(start, pointer)
     if value is None:
         value = Json(text, source, start, len(assignment), pointer)
-    return _put(at, pointer, replace(value, key=(0, len(pointer))), problems)
+    return put(at, pointer, replace(value, key=(0, len(pointer))), problems)
 
 
-def _put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
-    """``value`` at ``pointer``; null deletes a member."""
+def put(at: Json, pointer: str, value: Json, problems: Problems) -> Json:
+    """The tree with ``value`` at ``pointer``; null deletes a member."""
     if not pointer.startswith("/"):
         message = f'"{pointer}" is not a JSON Pointer: it starts with "/"'
         problems.error("RG041", message, value.place(key=True))
         return at
-    parts = [p.replace("~1", "/").replace("~0", "~") for p in pointer[1:].split("/")]
+    parts = [unescaped(part) for part in pointer[1:].split("/")]
     if parts[0] in ("extends", "set", "scale"):
         message = f'"/{parts[0]}" is no place to set: it is read before anything is set'
         problems.error("RG041", message, value.place(key=True))

@@ -1,0 +1,208 @@
+"""The journal of a search: what was looked at, so that nothing is looked at twice.
+
+A file of JSON lines that only grows. The first says what is searched; then somebody
+claims a batch of candidates, and tells what came of it. Several processes share the
+work by sharing the file, under its lock. A batch that was claimed and never told (its
+process was killed) is taken over once no other is left; whoever is first tells it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.document.decoding import Misfit, decode
+from resgen.document.files import plain
+from resgen.errors import ResgenError
+from resgen.files.ordinary import reason
+from resgen.search.pricing import Price
+
+#: The key of the first line, and the version of what follows.
+MARK: Final = "resgen_search"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a journal is of; two are of one search where all of it is equal.
+
+    ``space`` is the SHA-256 of the space, ``asked`` what decides which candidates are
+    looked at and what comes of them.
+    """
+
+    space: str
+    asked: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate within the bounds: its genes, what it costs and how good it is."""
+
+    genes: tuple[int, ...]
+    price: Price
+    score: float
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came of some candidates of an arm of a search.
+
+    ``refused`` counts those that are no candidates, by reason; ``seconds`` is what it
+    took one process.
+    """
+
+    arm: str
+    number: int
+    drawn: int
+    refused: Mapping[str, int]
+    trials: tuple[Trial, ...]
+    seconds: float
+
+
+class Journal:
+    """The journal at a path, which is begun where there is none.
+
+    Raises :class:`~resgen.errors.ResgenError` where it is of another search.
+    """
+
+    def __init__(self, path: Path, heading: Heading) -> None:
+        self.path = path
+        self.batches: dict[tuple[str, int], Batch] = {}
+        self._claimed: set[tuple[str, int]] = set()
+        self._mine: set[tuple[str, int]] = set()
+        self._read = 0
+        self._heading = heading
+        self._found: Heading | None = None
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise ResgenError(f"cannot open {path}: {reason(error)}") from error
+        with self._locked():
+            self._refresh()
+            if self._found is None:
+                self._append({MARK: VERSION, **plain(heading)})
+                self._found = heading
+        if plain(self._found) != plain(heading):
+            raise self._other(self._found)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def claim(self, wanted: Mapping[str, int]) -> tuple[str, int] | None:
+        """An arm and number of a batch to look at; None where all are told.
+
+        ``wanted`` are numbers of batches by arm, which are taken in turn.
+        """
+        with self._locked():
+            self._refresh()
+            most = max(wanted.values(), default=0)
+            every = [
+                (arm, n) for n in range(most) for arm, of in wanted.items() if n < of
+            ]
+            open_ = [key for key in every if key not in self.batches]
+            free = next((key for key in open_ if key not in self._claimed), None)
+            # Nobody tells what a killed process claimed, and not twice what is mine.
+            left = next((key for key in open_ if key not in self._mine), None)
+            chosen = free or left
+            if chosen is not None:
+                self._append({"claim": chosen})
+                self._claimed.add(chosen)
+                self._mine.add(chosen)
+            return chosen
+
+    def tell(self, batch: Batch) -> None:
+        """What came of a batch, unless somebody has told it."""
+        with self._locked():
+            self._refresh()
+            key = batch.arm, batch.number
+            if key not in self.batches:
+                self._append({"batch": plain(batch)})
+                os.fsync(self._file)
+                self.batches[key] = batch
+
+    def refresh(self) -> None:
+        """Read what others have told."""
+        with self._locked():
+            self._refresh()
+
+    def trials(self, arm: str) -> Iterator[Trial]:
+        """All that was told of an arm, in the order of batches."""
+        for key in sorted(key for key in self.batches if key[0] == arm):
+            yield from self.batches[key].trials
+
+    # --- the file ---------------------------------------------------------------------
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        import fcntl
+
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        text = f"{json.dumps(line, allow_nan=False)}\n".encode()
+        while text:
+            text = text[os.write(self._file, text) :]
+        self._read = os.fstat(self._file).st_size
+
+    def _refresh(self) -> None:
+        """Read the lines that are new; half a one, whose writer was killed, goes."""
+        size = os.fstat(self._file).st_size
+        data = b""
+        while len(data) < size - self._read:
+            data += os.pread(self._file, size - self._read, self._read + len(data))
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.ftruncate(self._file, self._read + whole)
+        for line in data[:whole].splitlines():
+            self._take(line)
+        self._read += whole
+
+    def _take(self, line: bytes) -> None:
+        try:
+            told = json.loads(line)
+            if MARK in told:
+                version = told.pop(MARK)
+                self._found = decode(Heading, told)
+                if version != VERSION:
+                    raise Misfit("", f"there is no format {version}")
+            elif "claim" in told:
+                arm, number = told["claim"]
+                self._claimed.add((arm, number))
+            else:
+                batch = decode(Batch, told["batch"])
+                self.batches.setdefault((batch.arm, batch.number), batch)
+            if self._found is None:
+                raise Misfit("", "it does not begin as one")
+        except (ValueError, TypeError, LookupError, Misfit) as error:
+            raise ResgenError(
+                f"{self.path} is no journal of a search, or was altered: {error}",
+                hint="name another folder, or remove the file",
+            ) from error
+
+    def _other(self, found: Heading) -> ResgenError:
+        """The error of a journal of another search."""
+        if found.space != self._heading.space:
+            what = f"of another space (sha256 {found.space[:12]}...)"
+        else:
+            both = {*found.asked, *self._heading.asked}
+            told = (
+                f"{name} {found.asked.get(name)} there and "
+                f"{self._heading.asked.get(name)} here"
+                for name in sorted(both)
+                if found.asked.get(name) != self._heading.asked.get(name)
+            )
+            what = f"of another search: {'; '.join(told)}"
+        return ResgenError(
+            f"{self.path} is {what}", hint="name another folder, or remove the file"
+        )

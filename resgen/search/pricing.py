@@ -1,0 +1,419 @@
+"""What candidates cost, counted without keeping their graphs.
+
+Candidates of a space are made of the same blocks again and again. A block is expanded
+when it is first met; what it costs is kept, and stands for it wherever a block of the
+same words meets a value of the same type. So a network is a handful of sums, which are
+those that :mod:`resgen.graph.cost` comes to over all of its operators.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from resgen.errors import Problem
+from resgen.expansion.builder import Added, Limits, Mark, Val, Value
+from resgen.expansion.evaluate import Numbered
+from resgen.expansion.expand import Expansion
+from resgen.expansion.network import examine
+from resgen.expansion.site import Site
+from resgen.graph.analysis import BYTES
+from resgen.graph.cost import alive_bytes, analyse
+from resgen.graph.ir import OUTPUT, Graph, Input, Node
+from resgen.latency.table import Table
+from resgen.ops import VOCABULARY
+from resgen.ops.act import Act
+from resgen.ops.add import Add
+from resgen.ops.base import Op, counts
+from resgen.ops.norm import Norm
+from resgen.ops.types import TensorType
+from resgen.spec.decode import decode
+from resgen.spec.model import PerBlock, Spec, Stage
+from resgen.spec.places import Enough, Json, Problems
+from resgen.spec.source import plain
+
+#: Members that say nothing of what a network costs.
+SILENT: Final = frozenset(("resgen", "name", "doc", "$schema", "preprocess", "labels"))
+#: Parts of one key that are told apart by the number of their block: more are not kept.
+MOST_ALIKE: Final = 8
+#: Pieces of specs whose text is kept.
+MOST_TEXTS: Final = 4096
+#: Problems of a part whose parameters are shared with one that was not expanded.
+SHARED: Final = "RG027"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a network costs for one input, in float32, as :func:`resgen.analyse` has it.
+
+    ``memory`` is the peak of bytes of activations alive at once, ``latency`` the
+    predicted seconds of a batch (None without a table).
+    """
+
+    params: int
+    macs: int
+    memory: int
+    latency: float | None = None
+
+    def over(self, bounds: Price | Bounds) -> str | None:
+        """What of it breaks a bound first, by name."""
+        for field in fields(Bounds):
+            mine, most = getattr(self, field.name), getattr(bounds, field.name)
+            if most is not None and mine is not None and mine > most:
+                return field.name
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that a network may cost; None is no bound."""
+
+    params: float | None = None
+    macs: float | None = None
+    memory: float | None = None
+    latency: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a candidate is none: the ``bound`` that breaks, or its problems."""
+
+    bound: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """In a word or two, for counting."""
+        if self.bound is not None:
+            return self.bound
+        return self.problems[0].code if self.problems else "no network"
+
+
+class Broken(Exception):
+    """A bound breaks already, so the rest of the network need not be looked at."""
+
+    def __init__(self, bound: str) -> None:
+        super().__init__(bound)
+        self.bound = bound
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a part of a network costs that reads one value and makes one.
+
+    ``alone`` is its peak of memory if nobody reads its input later, ``beside`` if
+    somebody does. ``latency`` is None where its kernels depend on what stands before.
+    ``numbered`` are the expressions that have asked where it stands.
+    """
+
+    params: int
+    macs: int
+    alone: int
+    beside: int
+    latency: float | None
+    type: TensorType
+    stride: tuple[int, ...]
+    numbered: tuple[Numbered, ...]
+
+
+@dataclass(frozen=True)
+class Whole(Op):
+    """Stands for all operators of a part: what it costs is known."""
+
+    part: Part
+    name = "part"
+
+
+class Pricer:
+    """Counts candidates; remembers what it has counted, so each process has its own."""
+
+    def __init__(self, bounds: Bounds, table: Table | None = None) -> None:
+        self.bounds = bounds
+        self.table = table
+        self.parts: dict[tuple[Any, ...], list[Part]] = {}
+        self._texts: dict[int, tuple[Json, str]] = {}
+        self._commons: dict[tuple[tuple[str, str], ...], int] = {}
+
+    def price(self, tree: Json) -> Price | Refusal:
+        """What a resolved spec costs, or why it is no candidate.
+
+        A price is exact, but not all that :func:`resgen.examine` finds is looked for.
+        """
+        problems = Problems()
+        with suppress(Enough):
+            spec = decode(tree, VOCABULARY, problems)
+            if spec is not None and not problems.errors:
+                try:
+                    found = _Counting(spec, problems, self).price()
+                except Broken as broken:
+                    return Refusal(broken.bound)
+                if found is not None and not problems.errors:
+                    bound = found.over(self.bounds)
+                    return found if bound is None else Refusal(bound)
+        errors = tuple(p for p in problems.items if p.severity == "error")
+        if any(problem.code == SHARED for problem in errors):
+            return self.whole(tree)
+        return Refusal(problems=errors)
+
+    def whole(self, tree: Json) -> Price | Refusal:
+        """As :meth:`price`, by all of the graph and with every problem."""
+        found = examine(plain(tree))
+        if found.graph is None:
+            return Refusal(problems=found.errors)
+        cost = analyse(found.graph)
+        latency = None if self.table is None else self.table.seconds(found.graph)
+        price = Price(cost.params, cost.macs, cost.peak_activation_bytes, latency)
+        bound = price.over(self.bounds)
+        return price if bound is None else Refusal(bound)
+
+    def known(self, key: tuple[Any, ...], positions: Mapping[str, Any]) -> Part | None:
+        """The part of a key that is the same at these positions."""
+        for part in self.parts.get(key, ()):
+            if all(each.holds(positions) for each in part.numbered):
+                return part
+        return None
+
+    def keep(self, key: tuple[Any, ...], part: Part) -> None:
+        """Remember a part, unless there are many of its words already."""
+        alike = self.parts.setdefault(key, [])
+        if len(alike) < MOST_ALIKE:
+            alike.append(part)
+
+    def common(self, members: Mapping[str, Json], apart: tuple[str, ...]) -> int:
+        """A number for what a spec says outside of ``apart``: equal if that is."""
+        key = tuple(
+            (name, self._text(at))
+            for name, at in sorted(members.items())
+            if name not in SILENT and name not in apart
+        )
+        return self._commons.setdefault(key, len(self._commons))
+
+    def seconds(self, graph: Graph) -> float | None:
+        """What the kernels of a part take; None where they are not its own."""
+        if self.table is None or not _begins(graph):
+            return None
+        return self.table.seconds(graph)
+
+    def _text(self, at: Json) -> str:
+        """A piece of a spec; those that candidates have in common are written once."""
+        known = self._texts.get(id(at))
+        if known is None:
+            if len(self._texts) >= MOST_TEXTS:
+                self._texts.clear()
+            known = self._texts[id(at)] = (at, text(at))
+        return known[1]
+
+
+def text(at: Json) -> str:
+    """A piece of a spec, alike for pieces that say the same."""
+    return json.dumps(plain(at), sort_keys=True)
+
+
+class _Counting(Expansion):
+    """An expansion in which one node stands for each part that is known."""
+
+    def __init__(self, spec: Spec, problems: Problems, pricer: Pricer) -> None:
+        super().__init__(spec, Limits(), problems)
+        self.pricer = pricer
+        self.common = pricer.common(spec.members, ("stages", "stem", "head"))
+        self.words: dict[int, tuple[str, bool]] = {}
+        self.params = self.macs = 0
+        self.seconds: float | None = 0.0
+
+    def price(self) -> Price | None:
+        """What it comes to; None where it is no network."""
+        graph = self.graph()
+        if graph is None:
+            return None
+        found = _summed(graph)
+        latency = None
+        if self.pricer.table is not None:
+            latency = self.seconds
+            if latency is None or any(type(n.op) is not Whole for n in graph.nodes):
+                return self._whole()
+        return Price(*found, latency)
+
+    def _whole(self) -> Price | None:
+        """With the kernels of all operators: some reach across parts."""
+        found = Pricer(Bounds(), self.pricer.table).whole(self.spec.at)
+        return found if isinstance(found, Price) else None
+
+    def _stem(self, x: Value) -> Value:
+        return self._section("stem", super()._stem, x, 0)
+
+    def _head(self, x: Value) -> Value:
+        return self._section("head", super()._head, x, len(self.spec.stages))
+
+    def _section(
+        self, name: str, run: Callable[[Value], Value], x: Value, stage: int
+    ) -> Value:
+        """The stem or the head."""
+        positions = {"index": 0, "block": self.before, "blocks": self.blocks}
+        key = (name, self.common, text(self.spec.members[name]), stage)
+        return self._counted(key, positions, x, lambda: run(x))
+
+    def _block(
+        self,
+        stage: Stage,
+        index: int,
+        stride: Any,
+        precision: str,
+        x: Value,
+        site: Site,
+    ) -> Value:
+        number = site.positions["stage"]
+        if number not in self.words:
+            self.words[number] = self._said(stage)
+        said, each = self.words[number]
+        positions = {
+            "index": index,
+            "block": self.before + index,
+            "blocks": self.blocks,
+        }
+        key = (
+            self.common, said, number, index if each else 0, stride, precision,
+            site.dilation, site.undo,
+        )  # fmt: skip
+
+        def run() -> Value:
+            # One that was moved here has not asked where it stands.
+            self.last = None
+            return super(_Counting, self)._block(
+                stage, index, stride, precision, x, site
+            )
+
+        return self._counted(key, positions, x, run)
+
+    def _said(self, stage: Stage) -> tuple[str, bool]:
+        """The words of a stage, and whether they have a value for each block."""
+        own = stage.at.value if isinstance(stage.at.value, dict) else {}
+        said = replace(stage.at, value={k: v for k, v in own.items() if k != "depth"})
+        bound = stage.block.arguments.values() if stage.block else ()
+        return text(said), any(isinstance(each, PerBlock) for each in bound)
+
+    def _counted(
+        self,
+        key: tuple[Any, ...],
+        positions: Mapping[str, Any],
+        x: Value,
+        run: Callable[[], Value],
+    ) -> Value:
+        """What ``run`` makes of ``x``, as one node if it reads nothing else."""
+        if not isinstance(x, Val) or x.spoiled:
+            return run()
+        key = (*key, x.type, x.stride)
+        part = self.pricer.known(key, positions)
+        if part is None:
+            begun, told = self.builder.mark(), self.problems.told
+            self.problems.numbered.clear()
+            made = run()
+            if self.problems.told != told:
+                raise Enough  # it is no network, whatever follows
+            part = self._part(x, made, begun)
+            if part is None:
+                return made
+            self.builder.rollback(begun)
+            self.pricer.keep(key, part)
+        return self._placed(part, x)
+
+    def _part(self, x: Val, made: Value, begun: Mark) -> Part | None:
+        """What was added costs; None where it reads more than ``x``, or makes nothing.
+
+        What is made may be one of several values, where nobody else can ask for them.
+        """
+        added = self.builder.since(begun)
+        names = {node.name for node in added.nodes}
+        read = {name for node in added.nodes for name in node.inputs} - names
+        used = {name for node in added.nodes for name in node.references()}
+        if (
+            not isinstance(made, Val)
+            or made.name not in names
+            or read != {x.name}
+            or not used <= added.parameters.keys()
+        ):
+            return None
+        graph = self._apart(added, x, made)
+        later = replace(graph, outputs=((OUTPUT, made.name), ("input", x.name)))
+        params, macs, alone = _summed(graph)
+        return Part(
+            params, macs, alone,
+            max(alive_bytes(later, later.types)),
+            self.pricer.seconds(graph),
+            made.type, made.stride, tuple(self.problems.numbered),
+        )  # fmt: skip
+
+    def _apart(self, added: Added, x: Val, made: Val) -> Graph:
+        return Graph(
+            name=self.spec.name,
+            inputs=(Input(x.name, x.type),),
+            outputs=((OUTPUT, made.name),),
+            nodes=tuple(added.nodes),
+            parameters=tuple(added.parameters.values()),
+            scopes=tuple(self.builder.scopes),
+            sections=tuple(self.builder.sections),
+        )
+
+    def _placed(self, part: Part, x: Val) -> Val:
+        """The node of a part; Broken where it is one too many."""
+        self.params += part.params
+        self.macs += part.macs
+        if self.seconds is not None:
+            self.seconds = part.latency and self.seconds + part.latency
+        so_far = Price(self.params, self.macs, part.alone, self.seconds)
+        bound = so_far.over(self.pricer.bounds)
+        if bound is not None:
+            raise Broken(bound)
+        name = f"part {len(self.builder.nodes)}"
+        origin = self.builder.origin(0, None, "", self.spec.at.place())
+        self.builder.nodes.append(
+            Node(name, Whole(part), (x.name,), part.type, 0, origin)
+        )
+        return Val(name, part.type, part.stride)
+
+
+def _summed(graph: Graph) -> tuple[int, int, int]:
+    """Parameters, multiply-adds and the peak of memory of a graph with parts in it."""
+    params, macs = graph.params, 0
+    for node in graph.nodes:
+        if isinstance(node.op, Whole):
+            params += node.op.part.params
+            macs += node.op.part.macs
+        elif counts(node.op):
+            macs += node.op.macs(*graph.input_types(node), node.type)
+    return params, macs, max(_alive(graph), default=0)
+
+
+def _alive(graph: Graph) -> list[int]:
+    """As :func:`~resgen.graph.cost.alive_bytes`, of parts what is alive within."""
+    found = alive_bytes(graph, graph.types)
+    read: dict[str, int] = {value: len(graph.nodes) for _, value in graph.outputs}
+    for at in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[at]
+        if isinstance(node.op, Whole):
+            part, x = node.op.part, node.inputs[0]
+            around = found[at] - _bytes(graph.types[x]) - _bytes(part.type)
+            found[at] = around + (part.beside if x in read else part.alone)
+        for value in node.inputs:
+            read.setdefault(value, at)
+    return found
+
+
+def _bytes(of: TensorType) -> int:
+    return of.size * BYTES["float32"]
+
+
+def _begins(graph: Graph) -> bool:
+    """Whether no kernel before a part computes any of it in its own loop.
+
+    Engines append activations, norms and additions to the kernel whose value nobody
+    else reads.
+    """
+    x = graph.inputs[0].name
+    readers = graph.consumers[x]
+    return len(readers) > 1 or not any(
+        isinstance(node.op, Act | Norm | Add) or node.op.training_only
+        for node in readers
+    )

@@ -1,0 +1,146 @@
+"""Which candidates are looked at: by number, by chance, or bred from good ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from random import Random
+from typing import Final, Protocol
+
+from resgen.errors import MissingComponent
+from resgen.search.space import Genes, Space
+
+#: Candidates that live at a time, and those of which the best one breeds: a hundred and
+#: a quarter of them, as Real et al. 2019 have it.
+POPULATION: Final = 100
+TOURNAMENT: Final = 25
+#: Trials that Optuna is told of: what it learns from takes time that grows with them.
+TOLD: Final = 256
+NAMES: Final = ("evolution", "random", "grid", "optuna")
+
+
+class Sampler(Protocol):
+    """Is asked for candidates, and told what each is worth."""
+
+    def ask(self) -> Genes:
+        """The next candidate."""
+
+    def tell(self, genes: Genes, score: float | None) -> None:
+        """The score of a candidate that was asked for; None: it is none."""
+
+
+class RandomSampler:
+    """Each candidate is as likely as another: what any other sampler has to beat."""
+
+    def __init__(self, space: Space, random: Random) -> None:
+        self._space, self._random = space, random
+
+    def ask(self) -> Genes:
+        """One of all."""
+        return self._space.draw(self._random)
+
+    def tell(self, genes: Genes, score: float | None) -> None:
+        """It learns nothing."""
+
+
+class GridSampler:
+    """One candidate after the other, from a number on."""
+
+    def __init__(self, space: Space, first: int) -> None:
+        self._space, self._next = space, first
+
+    def ask(self) -> Genes:
+        """The next one; the rules of the space may not hold of it."""
+        self._next += 1
+        return self._space.at(self._next - 1)
+
+    def tell(self, genes: Genes, score: float | None) -> None:
+        """It learns nothing."""
+
+
+class EvolutionSampler:
+    """Regularised evolution: a good one of the young has a child, and the oldest dies.
+
+    Real et al. 2019, Regularized Evolution for Image Classifier Architecture Search. A
+    child differs in one gene; what is no candidate is never born.
+    """
+
+    def __init__(
+        self, space: Space, random: Random, known: Iterable[tuple[Genes, float]]
+    ) -> None:
+        self._space, self._random = space, random
+        self._living = deque(known, maxlen=POPULATION)
+
+    def ask(self) -> Genes:
+        """A child of the best of a few, or one by chance while there are few."""
+        if len(self._living) < POPULATION:
+            return self._space.draw(self._random)
+        few = self._random.sample(self._living, TOURNAMENT)
+        return self._space.changed(max(few, key=lambda each: each[1])[0], self._random)
+
+    def tell(self, genes: Genes, score: float | None) -> None:
+        """It lives, if it is a candidate."""
+        if score is not None:
+            self._living.append((genes, score))
+
+
+class OptunaSampler:
+    """The tree-structured Parzen estimator of Optuna (Bergstra et al. 2011)."""
+
+    def __init__(
+        self, space: Space, seed: int, known: Iterable[tuple[Genes, float]]
+    ) -> None:
+        try:
+            import optuna
+        except ImportError:
+            why = "it cannot choose candidates"
+            raise MissingComponent("Optuna", why, "pip install optuna") from None
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._space = space
+        self._free = {
+            f"{at:04}": optuna.distributions.IntDistribution(0, len(c.values) - 1)
+            for at, c in enumerate(space.choices)
+        }
+        sampler = optuna.samplers.TPESampler(seed=seed)
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        for genes, score in list(known)[-TOLD:]:
+            params = dict(zip(self._free, genes, strict=True))
+            self._study.add_trial(
+                optuna.trial.create_trial(
+                    params=params, distributions=self._free, value=score
+                )
+            )
+        self._failed = optuna.trial.TrialState.FAIL
+
+    def ask(self) -> Genes:
+        """What is likely to be good, by what is known."""
+        self._trial = self._study.ask(self._free)
+        return tuple(self._trial.params[name] for name in self._free)
+
+    def tell(self, genes: Genes, score: float | None) -> None:
+        """It learns of what is a candidate."""
+        if score is None:
+            self._study.tell(self._trial, state=self._failed)
+        else:
+            self._study.tell(self._trial, score)
+
+
+def sampler(
+    name: str,
+    space: Space,
+    seed: str,
+    first: int,
+    known: Iterable[tuple[Genes, float]],
+) -> Sampler:
+    """The sampler of a name, for a batch that begins at the candidate ``first``.
+
+    ``known`` are genes and scores of those that were looked at, the oldest first.
+    """
+    if name == "grid":
+        return GridSampler(space, first)
+    random = Random(seed)
+    if name == "random":
+        return RandomSampler(space, random)
+    if name == "evolution":
+        return EvolutionSampler(space, random, known)
+    return OptunaSampler(space, random.randrange(2**31), known)

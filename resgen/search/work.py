@@ -1,0 +1,189 @@
+"""A search as work that any number of processes share by its journal."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.errors import ResgenError
+from resgen.expansion.network import examine
+from resgen.latency.table import load as load_table
+from resgen.machine import process
+from resgen.search.journal import Batch, Heading, Journal, Trial
+from resgen.search.pricing import Bounds, Price, Pricer, Refusal
+from resgen.search.reading import load
+from resgen.search.samplers import sampler
+from resgen.search.scores import PRICED, scorer
+from resgen.search.space import Genes, Space
+from resgen.spec.source import plain
+
+#: Candidates of a batch: a second's worth of those that are only counted.
+BATCH: Final = 250
+#: Of those whose score takes longer.
+SCORED: Final = 10
+#: Searches that a search is made of, so that chance can be told from skill.
+ISLANDS: Final = 4
+#: The arm of random search beside a search that learns.
+CONTROL: Final = "control"
+#: What is refused because no network of the space is so.
+RULES: Final = "where"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search looks at, as every process of it is told.
+
+    ``space`` is the file of the space, or its JSON values; ``folder`` is where the
+    journal is. Trials are those of each arm.
+    """
+
+    space: Any
+    journal: Path
+    bounds: Bounds
+    score: str
+    sampler: str
+    trials: int
+    seed: int
+    table: Path | None = None
+
+    def heading(self, space: Space) -> Heading:
+        """What its journal begins with."""
+        return Heading(
+            space.digest,
+            {
+                "bounds": {
+                    field.name: getattr(self.bounds, field.name)
+                    for field in fields(Bounds)
+                },
+                "score": self.score,
+                "sampler": self.sampler,
+                "trials": self.trials,
+                "seed": self.seed,
+                "table": None if self.table is None else self.table.name,
+            },
+        )
+
+    @property
+    def size(self) -> int:
+        """Candidates of a batch."""
+        return BATCH if self.score in PRICED else SCORED
+
+    def arms(self) -> dict[str, int]:
+        """Numbers of batches by arm: islands of the search, and as many of chance."""
+        if self.sampler == "grid":
+            return {"grid": -(-self.trials // self.size)}
+        names = [self.sampler]
+        if self.sampler != "random":
+            names.append(CONTROL)
+        each = -(-self.trials // (ISLANDS * self.size))
+        return {f"{name} {n + 1}": each for n in range(ISLANDS) for name in names}
+
+
+class Searcher:
+    """One process of a search."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.space = load(plan.space)
+        table = None if plan.table is None else load_table(plan.table)
+        self.pricer = Pricer(plan.bounds, table)
+        self.journal = Journal(plan.journal, plan.heading(self.space))
+
+    def run(self, told: Callable[[], None] = lambda: None) -> None:
+        """Look at batches until all of them are told; ``told`` is called after each."""
+        arms = self.plan.arms()
+        while (claimed := self.journal.claim(arms)) is not None:
+            self.journal.tell(self._batch(*claimed))
+            told()
+
+    def _batch(self, arm: str, number: int) -> Batch:
+        begin, plan = time.perf_counter(), self.plan
+        refused: Counter[str] = Counter()
+        trials: list[Trial] = []
+        first = number * plan.size
+        kind = arm.split()[0]
+        known = ((trial.genes, trial.score) for trial in self.journal.trials(arm))
+        made = sampler(
+            "random" if kind == CONTROL else kind,
+            self.space, f"{plan.seed} {arm} {number}", first, known,
+        )  # fmt: skip
+        drawn = plan.size
+        if kind == "grid":
+            drawn = min(drawn, self.space.size - first)
+        for _ in range(drawn):
+            genes = made.ask()
+            found = self.trial(genes)
+            if isinstance(found, str):
+                refused[found] += 1
+                made.tell(genes, None)
+            else:
+                trials.append(found)
+                made.tell(genes, found.score)
+        took = time.perf_counter() - begin
+        return Batch(arm, number, drawn, dict(refused), tuple(trials), took)
+
+    def trial(self, genes: Genes) -> Trial | str:
+        """What a candidate costs and is worth, or why it is none."""
+        if not self.space.holds(genes):
+            return RULES
+        tree = self.space.tree(genes)
+        price = self.pricer.price(tree)
+        if isinstance(price, Refusal):
+            return price.reason
+        of_price = PRICED.get(self.plan.score)
+        if of_price is not None:
+            return Trial(genes, price, of_price(price), {})
+        found = examine(plain(tree))
+        if found.spec is None or found.graph is None:
+            return Refusal(problems=found.errors).reason
+        try:
+            score = scorer(self.plan.score)(found.spec, found.graph, self.plan.seed)
+        except ResgenError as error:
+            if error.exit_code != 1:
+                raise  # something is missing, and not in this network
+            return "no score"
+        return Trial(genes, price, score.value, score.details)
+
+
+class Worker(process.Worker):
+    """What can be asked of a process of a search."""
+
+    def search(self, plan: Plan) -> None:
+        """Take part until nothing is left."""
+        Searcher(plan).run(lambda: self._answers.give("progress", 0.0))
+
+
+def refusals(journal: Journal) -> Mapping[str, int]:
+    """How many were thrown out, by reason, the most frequent first."""
+    found: Counter[str] = Counter()
+    for batch in journal.batches.values():
+        found.update(batch.refused)
+    return dict(found.most_common())
+
+
+def best(journal: Journal, arms: Mapping[str, int], kind: str) -> list[Trial]:
+    """The trials of all islands of a kind, each candidate once, the best first."""
+    found: dict[Genes, Trial] = {}
+    for arm in arms:
+        if arm.split()[0] == kind:
+            found.update((trial.genes, trial) for trial in journal.trials(arm))
+    return sorted(found.values(), key=lambda trial: -trial.score)
+
+
+def nearest(trials: Mapping[Genes, Price], bounds: Bounds) -> Genes | None:
+    """The candidate that is least over its bounds."""
+
+    def over(genes: Genes) -> float:
+        price = trials[genes]
+        return max(
+            float(getattr(price, field.name) / most)
+            for field in fields(Bounds)
+            if (most := getattr(bounds, field.name)) is not None
+            and getattr(price, field.name) is not None
+        )
+
+    return min(trials, key=over, default=None)

@@ -1,0 +1,101 @@
+"""What candidates cost, as the whole of their graphs says it."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from latency.test_table import network, table
+
+import resgen
+from resgen.latency.table import Table
+from resgen.search.pricing import Bounds, Price, Pricer, Refusal
+from resgen.search.reading import load
+from resgen.spec.source import plain
+
+SPACES: dict[str, dict[str, Any]] = {
+    "blocks and shortcuts": {
+        "base": "resnet18",
+        "vary": {
+            "/stages/*/depth": [1, 2, 3],
+            "/stages/*/width": {"from": 32, "to": 256, "step": 32},
+            "/defaults/block": ["basic", "bottleneck"],
+            "/defaults/shortcut": ["projection", "avg-projection"],
+            "/input": [[3, 64, 64], [3, 96, 64]],
+        },
+    },
+    "a rule": {
+        "base": "regnetx_002",
+        "vary": {"/let/w_0": [24, 48], "/let/w_a": [16, 36], "/let/total": [6, 9, 12]},
+    },
+    "attention, a stem, dilation": {
+        "base": "resnet18",
+        "vary": {
+            "/stages/*/attention": [None, "se"],
+            "/stem": ["imagenet", "cifar"],
+            "/stages/3/dilate": [False, True],
+            "/stages/2/depth": [1, 4],
+        },
+    },
+    "values that are joined": {
+        "base": "densenet121",
+        "vary": {"/stages/*/depth": [1, 2, 5], "/input": [[3, 64, 64]]},
+    },
+    "stages that a head reads": {
+        "base": {"extends": "retinanet_resnet50_fpn", "input": [3, 64, 64]},
+        "vary": {"/stages/*/depth": [1, 2]},
+    },
+    "blocks that ask for their number": {
+        "base": {"extends": "convnext_tiny", "input": [3, 64, 64]},
+        "vary": {"/stages/*/depth": [1, 2, 3]},
+    },
+}
+
+
+@pytest.mark.parametrize("told", SPACES.values(), ids=SPACES)
+def test_a_price_is_what_the_whole_graph_costs(told: dict[str, Any]) -> None:
+    space, pricer, random = load(told), Pricer(Bounds()), Random(0)
+    for _ in range(4):
+        tree = space.tree(space.draw(random))
+        whole = resgen.analyse(resgen.expand(resgen.load(plain(tree))))
+        found = pricer.price(tree)
+        assert found == Price(whole.params, whole.macs, whole.peak_activation_bytes)
+        assert pricer.price(tree) == found  # now of parts alone
+
+
+@pytest.mark.parametrize("base", ["resnet20_cifar", "preact_resnet110_cifar"])
+def test_a_latency_is_that_of_all_kernels(base: str) -> None:
+    """Also where a kernel reaches across blocks: a norm before a convolution."""
+    times = Table(table([network(width, 32) for width in (16, 20, 24)]))
+    space = load({"base": base, "vary": {"/stages/*/depth": [1, 2]}})
+    pricer = Pricer(Bounds(), times)
+    for number in range(0, space.size, 3):
+        tree = space.tree(space.at(number))
+        found = pricer.price(tree)
+        assert isinstance(found, Price)
+        whole = times.seconds(resgen.expand(resgen.load(plain(tree))))
+        assert found.latency == pytest.approx(whole, rel=1e-12)
+
+
+def test_what_is_over_a_bound_is_thrown_out_by_it() -> None:
+    tree = load({"base": "resnet50", "vary": {"/head/classes": [1000]}}).tree((0,))
+    exact = resgen.analyse(resgen.expand(resgen.load("resnet50")))
+    just = Bounds(exact.params, exact.macs, exact.peak_activation_bytes)
+    assert isinstance(Pricer(just).price(tree), Price)
+    for bound in (
+        Bounds(params=exact.params - 1),
+        Bounds(macs=exact.macs - 1),
+        Bounds(memory=exact.peak_activation_bytes - 1),
+    ):
+        found = Pricer(bound).price(tree)
+        assert isinstance(found, Refusal)
+        assert getattr(bound, found.reason) is not None
+
+
+def test_what_is_no_network_says_why_at_its_line() -> None:
+    space = load({"base": "resnet50", "vary": {"/stages/1/shortcut": ["identity"]}})
+    found = Pricer(Bounds()).price(space.tree((0,)))
+    assert isinstance(found, Refusal)
+    expected = resgen.examine(plain(space.tree((0,)))).errors
+    assert [p.code for p in found.problems] == [p.code for p in expected]
