@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import resgen
-from resgen.search.halving import Reached
+from resgen.searching.halving import Reached
 
 CLASSES = 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resgen.search.halving import Reached, Rung, bracket, climbed
+from resgen.searching.halving import Reached, Rung, bracket, climbed
 
 
 def of(name, correct, *, count=100, loss=1.0, left=None):

@@ -10,8 +10,8 @@ from latency.test_table import network, table
 
 import resgen
 from resgen.latency.table import Table
-from resgen.search.pricing import Bounds, Price, Pricer, Refusal
-from resgen.search.reading import load
+from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
+from resgen.searching.reading import load
 from resgen.spec.source import plain
 
 SPACES: dict[str, dict[str, Any]] = {

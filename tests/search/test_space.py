@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import resgen
-from resgen.search.reading import load
-from resgen.search.space import Space
+from resgen.searching.reading import load
+from resgen.searching.space import Space
 from resgen.spec.source import plain
 
 BASE = "resnet20_cifar"

@@ -9,6 +9,7 @@ from threading import Thread
 import numpy as np
 import pytest
 from lessons import Memory, blobs, small
+from resgen.search import training
 from safetensors.numpy import load_file
 
 from resgen.diagnosis.data.gather import gather
@@ -17,10 +18,9 @@ from resgen.diagnosis.training.train import train
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand
 from resgen.files.claim import claimed
-from resgen.search import training
-from resgen.search.halving import bracket
-from resgen.search.rungs import Here, halve
-from resgen.search.training import Contender, lesson
+from resgen.searching.halving import bracket
+from resgen.searching.rungs import Here, halve
+from resgen.searching.training import Contender, lesson
 
 #: One convolution each; those of pool 1 cannot learn what is asked.
 SPECS = [small(4, 1), small(8, 1), small(2), small(12)]

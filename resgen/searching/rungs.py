@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from resgen.files.claim import claimed
-from resgen.search.halving import Climbed, Reached, Rung, climbed
-from resgen.search.training import Contender, Lesson, advance, files
+from resgen.searching.halving import Climbed, Reached, Rung, climbed
+from resgen.searching.training import Contender, Lesson, advance, files
 from resgen.words.progress import SILENT, Progress
 
 #: Seconds until the journal is looked at again for what others train.
@@ -75,7 +75,7 @@ def halve(
 ) -> tuple[Climbed, ...]:
     """Train all trials a little, and the best of them further, rung by rung.
 
-    ``rungs`` are those of :func:`~resgen.search.halving.bracket` for as many trials.
+    ``rungs`` are those of :func:`~resgen.searching.halving.bracket` for as many trials.
     ``folder`` holds the states of training; those of trials left behind are removed.
     What is reached does not depend on who trained what, in which order, or on how
     often the search was interrupted.

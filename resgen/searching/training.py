@@ -20,7 +20,7 @@ from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import threads
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
-from resgen.search.halving import Reached
+from resgen.searching.halving import Reached
 from resgen.spec.canonical import canonical_form, digest
 from resgen.spec.model import Spec
 from resgen.words.progress import SILENT, Progress

@@ -13,12 +13,12 @@ from resgen.errors import ResgenError
 from resgen.expansion.network import examine
 from resgen.latency.table import load as load_table
 from resgen.machine import process
-from resgen.search.journal import Batch, Heading, Journal, Trial
-from resgen.search.pricing import Bounds, Price, Pricer, Refusal
-from resgen.search.reading import load
-from resgen.search.samplers import sampler
-from resgen.search.scores import PRICED, scorer
-from resgen.search.space import Genes, Space
+from resgen.searching.journal import Batch, Heading, Journal, Trial
+from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
+from resgen.searching.reading import load
+from resgen.searching.samplers import sampler
+from resgen.searching.scores import PRICED, scorer
+from resgen.searching.space import Genes, Space
 from resgen.spec.source import plain
 
 #: Candidates of a batch: a second's worth of those that are only counted.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import SpecError, did_you_mean
-from resgen.search.space import Choice, Rule, Space, child, matches
+from resgen.searching.space import Choice, Rule, Space, child, matches
 from resgen.spec.bind import Binder
 from resgen.spec.places import Enough, Json, JsonValue, Problems, describe
 from resgen.spec.resolve import resolve, shown

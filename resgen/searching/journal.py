@@ -20,7 +20,7 @@ from resgen.document.decoding import Misfit, decode
 from resgen.document.files import plain
 from resgen.errors import ResgenError
 from resgen.files.ordinary import reason
-from resgen.search.pricing import Price
+from resgen.searching.pricing import Price
 
 #: The key of the first line, and the version of what follows.
 MARK: Final = "resgen_search"

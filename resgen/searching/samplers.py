@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, Protocol
 
 from resgen.errors import MissingComponent
-from resgen.search.space import Genes, Space
+from resgen.searching.space import Genes, Space
 
 #: Candidates that live at a time, and those of which the best one breeds: a hundred and
 #: a quarter of them, as Real et al. 2019 have it.
