@@ -374,6 +374,15 @@ class HardSigmoid(nn.Module):
         return f"gain={self.gain}, offset={self.offset}"
 
 
+def _same_pads(
+    x: Tensor, extent: tuple[int, ...], stride: tuple[int, ...]
+) -> list[int]:
+    """TensorFlow's "same" around a map; torch counts from the last axis."""
+    rows = zip(x.shape[2:], extent, stride, strict=True)
+    lacking = [max(0, (-(-n // s) - 1) * s + e - n) for n, e, s in rows]
+    return [side for n in reversed(lacking) for side in (n // 2, n - n // 2)]
+
+
 class PadSame(nn.Module):
     """Zeros that make windows without padding see ``ceil(size / stride)`` places."""
 
@@ -382,11 +391,7 @@ class PadSame(nn.Module):
         self.extent, self.stride = extent, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = zip(x.shape[2:], self.extent, self.stride, strict=True)
-        lacking = [max(0, (-(-n // s) - 1) * s + e - n) for n, e, s in rows]
-        # torch counts from the last axis.
-        pads = [side for n in reversed(lacking) for side in (n // 2, n - n // 2)]
-        return F.pad(x, pads)
+        return F.pad(x, _same_pads(x, self.extent, self.stride))
 
     def extra_repr(self) -> str:
         return f"extent={self.extent}, stride={self.stride}"
@@ -458,6 +463,29 @@ class PaddedMaxPool(nn.Module):
             f"{self.kernel}, stride={self.stride}, pads={self.pads}, "
             f"dilation={self.dilation}"
         )
+
+
+class SameMaxPool(nn.Module):
+    """Max pooling that sees ``ceil(size / stride)`` places; padding never wins."""
+
+    def __init__(
+        self,
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        dilation: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.dilation = kernel, stride, dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        pool = MAX_POOLS[len(self.kernel) - 1]
+        pairs = zip(self.kernel, self.dilation, strict=True)
+        extent = tuple(d * (k - 1) + 1 for k, d in pairs)
+        x = F.pad(x, _same_pads(x, extent, self.stride), value=float("-inf"))
+        return pool(x, self.kernel, self.stride, dilation=self.dilation)
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel}, stride={self.stride}, dilation={self.dilation}"
 
 
 class DropPath(nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from resgen.ops.base import OnnxNode, Op, Unreadable, plain_axes
 from resgen.ops.pad import Pad
-from resgen.ops.pad_same import PadSame
+from resgen.ops.pad_same import PadSame, lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,10 @@ def raw_windows(node: OnnxNode, kernel: Sequence[int]) -> Windows:
     begin: tuple[int, ...] = (0,) * len(kernel)
     end = begin
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        rows = zip(node.x.spatial, kernel, stride, dilation, strict=True)
-        lacking = [
-            max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n) for n, k, s, d in rows
-        ]
-        less = tuple(n // 2 for n in lacking)
-        more = tuple(n - n // 2 for n in lacking)
+        extent = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+        lack = lacking(node.x.spatial, extent, stride)
+        less = tuple(n // 2 for n in lack)
+        more = tuple(n - n // 2 for n in lack)
         begin, end = (less, more) if auto == "SAME_UPPER" else (more, less)
     elif auto == "NOTSET":
         pads = tuple(node.given("pads", begin + end))

@@ -22,6 +22,7 @@ from resgen.ops.base import (
 from resgen.ops.files import raw_windows
 from resgen.ops.global_pool import GlobalPool
 from resgen.ops.pad import Pad
+from resgen.ops.pad_same import open_pads
 from resgen.ops.pooling import Pooling, fitting, kernel_of, whole
 from resgen.ops.types import Module, TensorType, Value, Window
 
@@ -46,11 +47,18 @@ class MaxPool(Op):
     ceil: bool = attribute(
         "boolean", "keep a last window that overhangs the end", default=False
     )
+    same: bool = attribute(
+        "boolean",
+        "pad as TensorFlow does, to `ceil(n / stride)` places of n; without `padding` "
+        "and `ceil`",
+        default=False,
+    )
 
     def _on(self, x: TensorType) -> Pooling:
         return Pooling.of(
-            x, self.kernel, self.stride, self.padding, self.ceil, self.dilation
-        )
+            x, self.kernel, self.stride, self.padding, self.ceil, self.dilation,
+            self.same,
+        )  # fmt: skip
 
     def infer(self, x: TensorType) -> TensorType:
         return TensorType((x.channels, *self._on(x).output))
@@ -77,13 +85,16 @@ class MaxPool(Op):
 
     def torch(self, x: TensorType) -> Module:
         windows = self._on(x)
+        if self.same:
+            args = (windows.kernel, windows.stride, windows.dilation)
+            return Module("resgen.lower.modules.SameMaxPool", args)
         pairs = zip(windows.padding, windows.kernel, strict=True)
         if any(2 * p > k for p, k in pairs):
             # torch measures the padding that it takes by a window without dilation.
             sides = zip(windows.padding, windows.end_padding(True), strict=True)
             pads = tuple(side for axis in reversed(tuple(sides)) for side in axis)
-            args = (windows.kernel, windows.stride, pads, windows.dilation)
-            return Module("resgen.lower.modules.PaddedMaxPool", args)
+            padded = (windows.kernel, windows.stride, pads, windows.dilation)
+            return Module("resgen.lower.modules.PaddedMaxPool", padded)
         target = f"torch.nn.MaxPool{spatial_suffix(x, 'pooling')}"
         return Module(target, (windows.kernel,), windows.options)
 
@@ -91,9 +102,16 @@ class MaxPool(Op):
         (x,) = inputs
         windows = self._on(x.type)
         source, begin, end = x.name, windows.padding, windows.end_padding(to.dynamic)
-        if any(p >= k for p, k in zip(begin + end, windows.kernel * 2, strict=True)):
-            # A dilated window may reach further than the padding that runtimes take.
-            pads = to.integers((0, 0, *begin, 0, 0, *end))
+        wide = any(p >= k for p, k in zip(begin + end, windows.kernel * 2, strict=True))
+        by_size = self.same and to.dynamic
+        if wide or by_size:
+            # A dilated window may reach further than the padding that runtimes take,
+            # and ONNX Runtime's own "same" forgets dilation and long strides.
+            pads = (
+                open_pads(to, x.name, windows.extent, windows.stride)
+                if by_size
+                else to.integers((0, 0, *begin, 0, 0, *end))
+            )
             source = to.emit("Pad", [source, pads, to.floats([float("-inf")], ())])
             begin = end = (0,) * len(begin)
         return to.emit(
@@ -142,6 +160,7 @@ class MaxPool(Op):
                 cls(kernel=3, stride=2, padding=2, dilation=2, ceil=True),
                 ((4, 10, 9),),
             ),
+            Case(cls(kernel=3, stride=2, same=True), ((4, 9, 8),)),
             Case(cls(kernel=3, stride=2), ((4, 11),)),
             Case(cls(kernel=2, stride=2), ((4, 4, 5, 6),)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,30 @@ from resgen.ops.base import (
     spatial_suffix,
 )
 from resgen.ops.types import Module, TensorType, Value
+
+
+def lacking(
+    sizes: Sequence[int], extent: Sequence[int], stride: Sequence[int]
+) -> tuple[int, ...]:
+    """By axis the positions that windows lack to see ``ceil(size / stride)`` places."""
+    rows = zip(sizes, extent, stride, strict=True)
+    return tuple(max(0, (-(-n // s) - 1) * s + e - n) for n, e, s in rows)
+
+
+def open_pads(
+    to: OnnxWriter, x: str, extent: Sequence[int], stride: Sequence[int]
+) -> str:
+    """The same as the input of a ``Pad`` that computes it of the size that it gets."""
+    reaches, by = to.integers(extent), to.integers(stride)
+    one, none, two = (to.integers([n]) for n in (1, 0, 2))
+    size = to.emit("Shape", [x], start=2)
+    steps = to.emit("Div", [to.emit("Sub", [size, one]), by])
+    reach = to.emit("Add", [to.emit("Mul", [steps, by]), reaches])
+    lacks = to.emit("Max", [to.emit("Sub", [reach, size]), none])
+    before = to.emit("Div", [lacks, two])
+    after = to.emit("Sub", [lacks, before])
+    rest = to.integers([0, 0])
+    return to.emit("Concat", [rest, before, rest, after], axis=0)
 
 
 @operator("pad_same")
@@ -41,8 +66,7 @@ class PadSame(Op):
         return tuple(extent), per_axis(self.stride, x, "stride")
 
     def _lacking(self, x: TensorType) -> tuple[int, ...]:
-        rows = zip(x.spatial, *self._windows(x), strict=True)
-        return tuple(max(0, (-(-n // s) - 1) * s + e - n) for n, e, s in rows)
+        return lacking(x.spatial, *self._windows(x))
 
     def infer(self, x: TensorType) -> TensorType:
         spatial_suffix(x, "padding")
@@ -69,17 +93,7 @@ class PadSame(Op):
             begin = [more // 2 for more in lacking]
             end = [more - more // 2 for more in lacking]
             return to.emit("Pad", [x.name, to.integers([0, 0, *begin, 0, 0, *end])])
-        extent, stride = map(to.integers, self._windows(x.type))
-        one, none, two = (to.integers([n]) for n in (1, 0, 2))
-        size = to.emit("Shape", [x.name], start=2)
-        steps = to.emit("Div", [to.emit("Sub", [size, one]), stride])
-        reach = to.emit("Add", [to.emit("Mul", [steps, stride]), extent])
-        lacks = to.emit("Max", [to.emit("Sub", [reach, size]), none])
-        before = to.emit("Div", [lacks, two])
-        after = to.emit("Sub", [lacks, before])
-        rest = to.integers([0, 0])
-        pads = to.emit("Concat", [rest, before, rest, after], axis=0)
-        return to.emit("Pad", [x.name, pads])
+        return to.emit("Pad", [x.name, open_pads(to, x.name, *self._windows(x.type))])
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

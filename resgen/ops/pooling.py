@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resgen.ops.base import (
     Axes,
@@ -16,12 +16,16 @@ from resgen.ops.base import (
     spatial_suffix,
 )
 from resgen.ops.files import Windows
+from resgen.ops.pad_same import lacking
 from resgen.ops.types import TensorType
 
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """The windows of a pooling on one input, one number an axis each."""
+    """The windows of a pooling on one input, one number an axis each.
+
+    ``same`` pads as TensorFlow does, the larger half at the end.
+    """
 
     size: tuple[int, ...]
     kernel: tuple[int, ...]
@@ -29,6 +33,7 @@ class Pooling:
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     ceil: bool
+    same: bool = False
 
     @classmethod
     def of(
@@ -39,17 +44,34 @@ class Pooling:
         padding: Axes,
         ceil: bool,
         dilation: Axes = 1,
+        same: bool = False,
     ) -> Pooling:
         """The windows on ``x``; no stride is the kernel's size, as in torch."""
         spatial_suffix(x, "pooling")
-        return cls(
+        made = cls(
             x.spatial,
             per_axis(kernel, x, "kernel"),
             per_axis(kernel if stride is None else stride, x, "stride"),
             per_axis(padding, x, "padding"),
             per_axis(dilation, x, "dilation"),
             ceil,
+            same,
         )
+        if not same:
+            return made
+        if ceil or any(made.padding):
+            raise ShapeError(
+                '"same" finds the padding and the number of windows by itself',
+                attribute="same",
+                code="RG112",
+                hint='leave out "padding" and "ceil"',
+            )
+        return replace(made, padding=tuple(n // 2 for n in made.lacking))
+
+    @property
+    def lacking(self) -> tuple[int, ...]:
+        """What TensorFlow's "same" pads on both sides together."""
+        return lacking(self.size, self.extent, self.stride)
 
     @property
     def extent(self) -> tuple[int, ...]:
@@ -63,6 +85,9 @@ class Pooling:
 
         With ``ceil`` a last window may overhang, but never start in the end padding.
         """
+        if self.same:
+            pairs = zip(self.size, self.stride, strict=True)
+            return tuple(-(-n // s) for n, s in pairs)
         counts = []
         rows = zip(self.size, self.extent, self.stride, self.padding, strict=True)
         for n, extent, s, p in rows:
@@ -99,6 +124,8 @@ class Pooling:
         the stride rounds up, one less than the window keeps the last one from
         starting in the padding.
         """
+        if self.same:
+            return tuple(n - n // 2 for n in self.lacking)
         if not self.ceil:
             return self.padding
         rows = zip(

@@ -27,7 +27,7 @@ from resgen.weights.finite import require_finite
 from resgen.weights.fitting import compare, refusal
 from resgen.weights.formats import format_of
 from resgen.weights.loading import Loaded, Loading
-from resgen.weights.mends import mend
+from resgen.weights.mends import another, mend
 from resgen.weights.names import Found, counts_batches, find, is_tensor
 from resgen.weights.naming import Naming, namings
 from resgen.weights.pickles import read_pickle
@@ -154,7 +154,8 @@ def renamed(
     known = {name: value for name, value in own.items() if name not in spare}
     misfit = replace(compare(graph.parameters, known), missing=())
     if misfit:
-        raise refusal(misfit, graph.parameters, own, origin, None)
+        advice = another(graph, own)
+        raise refusal(misfit, graph.parameters, own, origin, advice)
     if library is None:
         return own
     for naming in namings(graph):

@@ -11,9 +11,11 @@ from resgen.expansion.network import expand, load
 from resgen.graph.ir import Graph
 from resgen.spec.canonical import canonical_form
 from resgen.spec.model import Spec
-from resgen.weights.adapting import adapted
+from resgen.weights.adapting import adapted, of_head
 from resgen.weights.fitting import Misfit, compare, is_float
 from resgen.weights.formats import BY_NAME
+from resgen.weights.names import counts_batches
+from resgen.weights.naming import namings, takers
 
 #: What brings the axes of other frameworks to PyTorch's (out, in, ...), by the number
 #: of axes: theirs are (out, ..., in), and (..., in, out).
@@ -35,6 +37,8 @@ def mend(
         return "ignore_extra=True leaves out what is not of this network"
     if order := _other_order(graph, weights, misfit):
         return order
+    if other := another(graph, weights):
+        return other
     if any(_KERAS.search(name) for name in misfit.extra):
         return f"their names are Keras's or Flax's; {BY_NAME}"
     if misfit.changed and not any(is_float(weights[n]) for n in misfit.changed):
@@ -49,6 +53,23 @@ def mend(
         rest = ", ".join(parts[:3]) + more
         found.append(f"adapt=True loads all but {rest}")
     return "; ".join(found) or None
+
+
+def another(graph: Graph, weights: Mapping[str, Any]) -> str | None:
+    """The network of the zoo that takes these weights, but for its head, if any does.
+
+    It has the parameters that this one has, and computes what a library's does.
+    """
+    for name in takers(weights):
+        taker = expand(load(name))
+        head = of_head(taker)
+        for naming in namings(taker, head):
+            loose = {naming.parameters[own].name for own in head}
+            misfit = compare([*naming.parameters.values()], weights)
+            lacking = {n for n in misfit.missing if not counts_batches(n)}
+            if taker.name != graph.name and not {*lacking, *misfit.changed} - loose:
+                return f"they are {naming.said}, whose weights {name} takes"
+    return None
 
 
 def _classes(spec: Spec, weights: Mapping[str, Any], misfit: Misfit) -> int | None:

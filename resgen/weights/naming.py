@@ -11,8 +11,10 @@ that have it.
 ``{n}`` is how many came before, in the order of the network, of what ``count`` names.
 ``shapes`` tells apart families of the same names: by the shape, -1 for any size, of
 parameters as the first library names them. ``needs`` is an operator, and attributes,
-without which a network computes something else there. ``eps`` is that of the batch
-norms in the second library, of networks that have the parameter by which it stands.
+without which a network computes something else there; ``takers`` are the networks of
+the zoo that compute what the second library's do, where others have the same
+parameters. ``eps`` is that of the batch norms in the second library, of networks that
+have the parameter by which it stands.
 """
 
 from __future__ import annotations
@@ -89,6 +91,13 @@ def namings(graph: Graph, loose: Collection[str] = ()) -> Iterator[Naming]:
                 yield naming
 
 
+def takers(names: Collection[str]) -> Iterator[str]:
+    """Networks of the zoo that may take weights of such names, by the names alone."""
+    for family in _families():
+        if 2 * family.known(names) >= len(names):
+            yield from family.takers
+
+
 # --- parts ----------------------------------------------------------------------------
 
 
@@ -151,6 +160,7 @@ class _Family:
     def __init__(self, read: Mapping[str, Any]) -> None:
         self._read = read
         self.libraries: list[str] = read["libraries"]
+        self.takers: list[str] = read.get("takers", [])
         self._count = _Name(read["count"]) if "count" in read else None
         #: Names and shapes in each library, and the name that is asked for.
         self._rules: list[tuple[list[_Name], list[Shape], _Name | None]] = []
@@ -161,6 +171,11 @@ class _Family:
                 names = [_Name(part) for part in rule if isinstance(part, str)]
                 shapes = [tuple(part) for part in rule[len(names) :]]
                 self._rules.append((names, shapes, within))
+
+    def known(self, names: Collection[str]) -> int:
+        """How many of the names are of the second library."""
+        theirs = [_of(each, 1) for each, *_ in self._rules]
+        return sum(any(rule.read(name) for rule in theirs) for name in names)
 
     def naming(
         self, graph: Graph, own: int, other: int, loose: Collection[str]

@@ -74,6 +74,32 @@ def test_avg_pool_is_torchs(
         onnx_agrees(op, size, wanted.numpy(), dynamic=dynamic)
 
 
+@pytest.mark.peers
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_max_pool_that_pads_as_tensorflow_is_timms(
+    kernel: int, stride: int, dilation: int, peers: ModuleType
+) -> None:
+    timms = peers.timm.layers.pool2d_same.MaxPool2dSame
+    peer = timms(kernel, stride, dilation=dilation)
+    op = MaxPool(kernel=kernel, stride=stride, dilation=dilation, same=True)
+    for size in SIZES[:4]:
+        x = picture(size)
+        wanted = peer(torch.from_numpy(x)).numpy()
+        for dynamic in (False, True):
+            onnx_agrees(op, size, wanted, dynamic=dynamic)
+        assert_close(run_torch(one_node(op, (x.shape[1:],)), {}, [x]), wanted)
+
+
+def test_a_pool_that_pads_by_itself_is_told_no_padding() -> None:
+    x = TensorType((2, 8, 8))
+    for more in ({"padding": 1}, {"ceil": True}):
+        with pytest.raises(ShapeError, match="finds the padding") as refused:
+            MaxPool(kernel=3, same=True, **more).infer(x)
+        assert refused.value.attribute == "same"
+
+
 def test_one_dynamic_file_pads_every_size() -> None:
     op = PadSame(kernel=4, stride=3)
     model = to_model(one_node(op, ((2, 8, 8),)), {}, opset=17, dynamic=True)

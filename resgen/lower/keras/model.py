@@ -227,6 +227,11 @@ def _count(layer: Any) -> tuple[str, int] | None:
 
 _AFFINE: Final = {"weight": "gamma", "bias": "beta"}
 _MAP: Final = {"weight": "kernel", "bias": "bias"}
+#: Of one layer that is two convolutions.
+_TWO: Final = {
+    "depthwise.weight": "depthwise_kernel", "pointwise.weight": "pointwise_kernel",
+    "pointwise.bias": "bias",
+}  # fmt: skip
 #: Where the layers of each class keep what the spec calls by its role.
 _ROLES: Final[Mapping[str, Mapping[str, str]]] = {
     "BatchNormalization": {
@@ -237,6 +242,7 @@ _ROLES: Final[Mapping[str, Mapping[str, str]]] = {
     "Dense": _MAP, "Conv1D": _MAP, "Conv2D": _MAP, "Conv3D": _MAP,
     "DepthwiseConv1D": _MAP, "DepthwiseConv2D": _MAP, "Conv1DTranspose": _MAP,
     "Conv2DTranspose": _MAP, "Conv3DTranspose": _MAP, "Parameter": {"": "value"},
+    "SeparableConv1D": _TWO, "SeparableConv2D": _TWO,
 }  # fmt: skip
 
 
@@ -244,7 +250,7 @@ def _bound(layer: Any, name: str, attribute: str, variable: Any) -> Bound:
     shape = tuple(variable.shape)
     if attribute == "alpha":
         return Bound(name, variable, lambda a: a.reshape(shape), lambda a: a.ravel())
-    if attribute != "kernel":
+    if not attribute.endswith("kernel"):
         return Bound(name, variable)
     if type(layer).__name__ == "Dense":
         places = _columns(layer)
@@ -253,7 +259,7 @@ def _bound(layer: Any, name: str, attribute: str, variable: Any) -> Bound:
         back = np.argsort(places)
         return Bound(name, variable, lambda a: a.T[places], lambda a: a[back].T)
     count = len(shape) - 2
-    if type(layer).__name__.startswith("Depthwise"):
+    if attribute.startswith("depthwise") or type(layer).__name__.startswith("Depthw"):
         inputs, each = shape[-2:]
 
         def deep(array: Array) -> Array:
