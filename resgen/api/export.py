@@ -140,8 +140,9 @@ def run(
             choices=choices_of(source.graph),
             out=place,
         )
-        finish = form.prepare(chosen, job)
-        return _network(source, wanted, to, full, chosen, finish, place, progress)
+        wishes = _wishes(wanted, to, full, chosen)
+        finish = form.prepare(chosen, replace(job, network=source, wishes=wishes))
+        return _network(source, wishes, asked, finish, place, progress)
     path = Path(source)
     _refuse(asked, path, _OF_FILES, "says how a network is written")
     if path.suffix == ".onnx":
@@ -283,17 +284,8 @@ def _place(source: Source, wanted: Precision, to: str) -> Path:
     return Path("build", f"{folder_name(source.spec.name)}-{wanted.name}{end}")
 
 
-def _network(
-    source: Source,
-    wanted: Precision,
-    to: str,
-    asked: Exporting,
-    chosen: Group,
-    finish: Finish,
-    place: Path,
-    progress: Progress,
-) -> Exported[Manifest]:
-    wishes = Wishes(
+def _wishes(wanted: Precision, to: str, asked: Exporting, chosen: Group) -> Wishes:
+    return Wishes(
         wanted,
         batch=asked.batch,
         opset=asked.opset,
@@ -308,7 +300,17 @@ def _network(
         form=to,
         options=chosen.to_json(),
     )
-    with told(asked.batch):
+
+
+def _network(
+    source: Source,
+    wishes: Wishes,
+    asked: Exporting,
+    finish: Finish,
+    place: Path,
+    progress: Progress,
+) -> Exported[Manifest]:
+    with told(wishes.batch):
         return make(
             source,
             place,

@@ -21,7 +21,7 @@ from resgen.graph.ir import Graph
 from resgen.graph.parts import homes
 from resgen.graph.passes.camera import camera
 from resgen.graph.passes.inference import for_inference
-from resgen.graph.precision import NAMES, Precision
+from resgen.graph.precision import NAMES, Precision, as_shipped, at_precision
 from resgen.lower.onnx import Written, write
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
@@ -255,6 +255,13 @@ def lowered_by(calibrator: Calibrator, wishes: Wishes) -> Lowered:
     if wishes.precision is None:
         return Lowered(calibrator, Precision(), calibrator.graph, calibrator.weights)
     return calibrator.at(wishes.precision)
+
+
+def planned(source: Source, wishes: Wishes) -> Graph:
+    """The graph that a file at a precision will be written from, before its scales."""
+    wanted = wishes.precision or Precision()
+    shipped = as_shipped(at_precision(source.graph, wanted), wanted)
+    return as_taken(shipped, source, wishes)
 
 
 def as_written(lowered: Lowered, source: Source, wishes: Wishes) -> Graph:

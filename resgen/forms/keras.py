@@ -15,6 +15,7 @@ from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
     from resgen.artifact.ready import Made, Ready
+    from resgen.artifact.request import Wishes
 
 FILE: Final = "model.keras"
 #: The folder of the SavedModel, as TensorFlow Serving takes it.
@@ -27,8 +28,10 @@ class Options(Group):
 
 
 def prepare(options: Options, job: Job) -> Finish:
-    """A precision below float32 is refused: the model is one to train."""
-    from resgen.lower.keras.model import keras_of
+    """A precision below float32 is refused, for the model is one to train, and what
+    Keras has nothing for.
+    """
+    from resgen.lower.keras.model import keras_of, refuse
 
     if {*job.precisions} - {"fp32"}:
         raise UsageError(
@@ -37,6 +40,10 @@ def prepare(options: Options, job: Job) -> Finish:
             'keras.mixed_precision.set_global_policy("mixed_float16")',
         )
     keras_of()
+    if job.network is not None:
+        _check(job.wishes)
+        if job.wishes.verify:  # proving the ONNX file may take minutes
+            refuse(job.network.graph.inference)
     return lambda ready: make(ready, job)
 
 
@@ -131,9 +138,13 @@ def _network(ready: Ready) -> Made:
 
     if not isinstance(ready, Made):
         raise TypeError(f"{FILE} is made of a network")
-    if ready.wishes.dynamic or ready.wishes.batch or ready.wishes.camera:
-        raise UsageError(f"{FILE} takes prepared pictures of one size, however many")
+    _check(ready.wishes)
     return ready
+
+
+def _check(wishes: Wishes) -> None:
+    if wishes.dynamic or wishes.batch or wishes.camera:
+        raise UsageError(f"{FILE} takes prepared pictures of one size, however many")
 
 
 def _prove(made: Made) -> str:

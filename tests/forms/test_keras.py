@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 import resgen
 import resgen.lower.keras.model
 from resgen.cli import main
-from resgen.errors import MissingComponent, ResgenError, UsageError
+from resgen.errors import MissingComponent, ResgenError
 
 SPEC: dict[str, Any] = {
     "resgen": 1,
@@ -85,13 +85,20 @@ def test_every_cause_is_told_at_its_place() -> None:
 
 def test_what_has_no_meaning_for_it_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("keras")
-    for more, why in (
-        ({"precision": "fp16"}, "float32, and not in fp16"),
-        ({"batch": 2}, "of one size, however many"),
+    wide = {"op": "conv_transpose", "out": 8, "kernel": 2, "stride": 2}
+    said: list[str] = []
+    for stem, more, why in (
+        ([], {"precision": "fp16"}, "float32, and not in fp16"),
+        ([], {"batch": 2}, "of one size, however many"),
+        ([{**wide, "output_padding": 1}], {}, "that yields so much, for conv_transp"),
     ):
-        with pytest.raises(UsageError, match=why):
-            resgen.export(SPEC, tmp_path / "out", to="keras", verify=False, **more)
+        spec = {**SPEC, "stem": [SPEC["stem"], *stem]}
+        with pytest.raises(ResgenError, match=why):
+            resgen.export(
+                spec, tmp_path / "out", to="keras", progress=said.append, **more
+            )
     assert not (tmp_path / "out").exists()
+    assert said == []  # before anything is proven
 
 
 @pytest.mark.slow

@@ -99,11 +99,23 @@ def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
     assert str(refused.value).count("pools have no dilation, for max_pool in stem") == 2
     with pytest.raises(UsageError, match="LiteRT has no kernels of bf16"):
         resgen.export(SPEC, tmp_path / "out", to="litert", precision="bf16")
-    with pytest.raises(UsageError, match="a camera's pictures in float32 alone"):
-        resgen.export(
-            SPEC, tmp_path / "out", to="litert", precision="fp16", camera=(32, 32)
-        )
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_proven(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    pool = {"op": "max_pool", "kernel": 3, "dilation": 2, "padding": 2}
+    for spec, more, why in (
+        ({**SPEC, "stem": [SPEC["stem"], pool]}, {}, "pools have no dilation"),
+        (SPEC, {"dynamic": True}, "has inputs of one size"),
+    ):
+        with pytest.raises(ResgenError, match=why):
+            resgen.export(
+                spec, tmp_path / "out", to="litert", progress=said.append, **more
+            )
+    assert said == []
 
 
 def test_the_ends_may_keep_the_order_of_pytorch(tmp_path: Path) -> None:
@@ -225,17 +237,35 @@ def test_pictures_are_told_alike_and_by_no_other_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_camera_gives_its_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "apart"),
+    [({}, 1e-5), ({"precision": "fp16"}, 3e-3),
+     ({"precision": "int8", "ends": "uint8", "kit": True}, None)],
+)  # fmt: skip
+def test_a_camera_gives_its_bytes(
+    tmp_path: Path, more: dict[str, Any], apart: float | None
+) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    made = resgen.export(SPEC, tmp_path / "out", to="litert", camera=(24, 40))
+    made = resgen.export(SPEC, tmp_path / "out", to="litert", camera=(24, 40), **more)
     assert resgen.verify(made.folder).unproven == ()
     picture = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), np.uint8)
-    runner = Interpreter(str(made.folder / "model.tflite")).get_signature_runner()
+    run = Interpreter(str(made.folder / "model.tflite"))
+    run.allocate_tensors()
+    (taken,), (given,) = run.get_input_details(), run.get_output_details()
+    assert taken["dtype"] == np.uint8
+    run.set_tensor(taken["index"], picture)
+    run.invoke()
+    found = run.get_tensor(given["index"]).astype(np.float32)
     session = onnxruntime.InferenceSession(made.folder / "model.onnx")
     (wanted,) = session.run(None, {"input": picture})
-    found = runner(input=picture)["output"]
-    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+    atol = 0.0
+    if apart is None:  # a step
+        scale, point = given["quantization"]
+        found, atol = (found - point) * scale, 1.01 * scale
+    else:
+        atol = apart * np.abs(wanted).max()
+    np.testing.assert_allclose(found, wanted, atol=atol)
 
 
 @pytest.mark.slow

@@ -87,10 +87,7 @@ def to_keras(
         given = checked_state(weights, "weights")
         arrays = exact({n: w for n, w in given.items() if n in graph.parameter}, graph)
     keras = keras_of()
-    walk = Walk(graph, NODES, LAYERS)
-    walk.run()
-    if walk.missing:
-        raise ResgenError(refusal(graph, walk.missing, "made a Keras model"))
+    walk = _walked(graph)
     inputs: Any = list(walk.inputs.values())
     outputs: Any = {layer_name(name): held for name, held in walk.outputs.items()}
     with deep(len(graph.nodes)):
@@ -103,6 +100,19 @@ def to_keras(
         if bound.variable is not None:
             bound.variable.assign(bound.into(np.asarray(arrays[bound.name])))
     return model
+
+
+def refuse(graph: Graph) -> None:
+    """Raise what :func:`to_keras` does of a network that Keras cannot hold."""
+    _walked(graph)
+
+
+def _walked(graph: Graph) -> Walk:
+    walk = Walk(graph, NODES, LAYERS)
+    walk.run()
+    if walk.missing:
+        raise ResgenError(refusal(graph, walk.missing, "made a Keras model"))
+    return walk
 
 
 @contextmanager

@@ -149,14 +149,13 @@ class Walk(emitted.Walk):
             shape = (first, *given.type.shape)
             self._name = given.name
             natural, inner = tuple(range(len(shape))), last(len(shape))
-            camera = (
-                given.type.dtype == "uint8"
-            )  # whose channels are last by themselves
+            # A camera's bytes, whose channels are last by themselves.
+            camera = given.type.dtype == "uint8"
             order = natural if self.ends == NCHW or camera else inner
             taken = self._new(given.name, shape, order)
             self.tensors[taken.index].dtype = given.type.dtype
             self.inputs[given.name] = taken
-            if self.codes:
+            if self.codes and not camera:
                 taken = self._taken_in(given.name, taken, self.codes)
             self._known[given.name] = (
                 taken if camera or order == inner else self.turned(taken, inner)

@@ -122,7 +122,8 @@ def derive(
     ``metadata`` is text that travels in it, by name; of the ``spec`` mobile tools are
     told what they ask for. Of the operators in ``half`` weights are stored in 16 bits.
     Its ``ends`` have channels last (``nhwc``) or PyTorch's order of axes (``nchw``), or
-    are whole numbers, channels last as well (``int8`` and ``uint8``).
+    are whole numbers, channels last as well (``int8`` and ``uint8``); an input in a
+    camera's bytes stays one.
     """
     walk = Walk(graph, schema_of(), NODES, shuffled, batch, half, ends)
     try:
