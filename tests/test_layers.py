@@ -108,7 +108,7 @@ BUDGET = {
     "serve": 380,
     "kit": 1210,
     "artifact": 2773,
-    "forms": 898,
+    "forms": 899,
     "attribution": 1790,
     "profiling": 1955,
     "latency": 800,

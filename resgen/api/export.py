@@ -141,7 +141,7 @@ def run(
             out=place,
         )
         wishes = _wishes(wanted, to, full, chosen)
-        finish = form.prepare(chosen, replace(job, network=source, wishes=wishes))
+        finish = form.prepare(chosen, replace(job, network=(source, wishes)))
         return _network(source, wishes, asked, finish, place, progress)
     path = Path(source)
     _refuse(asked, path, _OF_FILES, "says how a network is written")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from resgen.artifact.request import Wishes
 from resgen.options.group import Group
 from resgen.words.progress import SILENT, Progress
 
 if TYPE_CHECKING:  # the command line lists forms, and waits for nothing else
     from resgen.artifact.ready import Ready
+    from resgen.artifact.request import Wishes
     from resgen.artifact.source import Source
 
 #: Makes something of a file, in its folder: the SHA-256 of the files by name, and what
@@ -27,9 +27,9 @@ class Job:
     ``precisions`` are all that the network's operators have, ``choices`` places in the
     spec of those that choose among numbers. ``ends`` is how inputs and outputs are to
     be. ``source`` and ``words`` are what is exported and the rest of the command that
-    exports it again, ``out`` the folder that is made. ``network`` is what is exported
-    as ``wishes`` say, before anything is made of it; of a file of anybody's, and where
-    a folder is proven again, there is none.
+    exports it again, ``out`` the folder that is made. ``network`` is what is exported,
+    and how, before anything is made of it; of a file of anybody's, and where a folder
+    is proven again, there is none.
     """
 
     precisions: Sequence[str] = ("fp32",)
@@ -38,8 +38,7 @@ class Job:
     source: str = ""
     words: tuple[str, ...] = ()
     out: Path = Path()
-    network: Source | None = None
-    wishes: Wishes = field(default_factory=Wishes)
+    network: tuple[Source, Wishes] | None = None
     progress: Progress = field(default=SILENT)
 
 

@@ -41,9 +41,10 @@ def prepare(options: Options, job: Job) -> Finish:
         )
     keras_of()
     if job.network is not None:
-        _check(job.wishes)
-        if job.wishes.verify:  # proving the ONNX file may take minutes
-            refuse(job.network.graph.inference)
+        source, wishes = job.network
+        _check(wishes)
+        if wishes.verify:  # proving the ONNX file may take minutes
+            refuse(source.graph.inference)
     return lambda ready: make(ready, job)
 
 

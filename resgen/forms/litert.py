@@ -45,12 +45,12 @@ class Options(Group):
 def prepare(options: Options, job: Job) -> Finish:
     """What LiteRT has no kernel or operator for is refused."""
     _check(job)
-    ends, wishes = _ends(job), job.wishes
+    ends = _ends(job)
     if job.network is not None:  # a proof of the ONNX file may take minutes
         from resgen.artifact.ready import planned
 
-        graph = planned(job.network, wishes)
-        _plan(job.network, wishes, graph, wishes.precision, ends)
+        source, wishes = job.network
+        _plan(source, wishes, planned(source, wishes), wishes.precision, ends)
     return lambda ready: make(ready, options, job, ends=ends)
 
 
