@@ -90,7 +90,7 @@ BUDGET = {
     "document": 320,
     "records": 400,
     "spec": 4330,
-    "ops": 4727,
+    "ops": 4729,
     "graph": 3300,
     "expansion": 2040,
     "weights": 1493,
