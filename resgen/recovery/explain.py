@@ -212,7 +212,7 @@ def fit(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | None:
         numbers = [int(c) for c in column]
         if any(str(v) != c for v, c in zip(numbers, column, strict=True)):
             return None
-        found = _affine(numbers, known)
+        found = affine(numbers, known)
         if found is None:
             return _spelled(texts, known)
         made += f"{{{found}}}"
@@ -229,7 +229,7 @@ def _first(texts: Sequence[str], known: Mapping[str, Sequence[int]]) -> str | No
     return None
 
 
-def _affine(numbers: Sequence[int], known: Mapping[str, Sequence[int]]) -> str | None:
+def affine(numbers: Sequence[int], known: Mapping[str, Sequence[int]]) -> str | None:
     """The numbers as a sum of multiples of one or two that are known."""
     count = len(numbers)
     terms = [("", [0] * count)]

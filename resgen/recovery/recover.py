@@ -19,12 +19,13 @@ from resgen.graph.ir import INPUT, OUTPUT, Graph
 from resgen.importing.flat import Flat
 from resgen.recovery.body import elements, flat_spec
 from resgen.recovery.called import called
-from resgen.recovery.explain import constant, fit
+from resgen.recovery.explain import affine, constant, fit
 from resgen.recovery.factor import factored, looped, size
 from resgen.recovery.known import definition, unused
 from resgen.recovery.known import named as presets_of
 from resgen.recovery.lanes import listed
 from resgen.recovery.layers import layered
+from resgen.recovery.numbered import told
 from resgen.recovery.parts import Parts, parts, refolded, sequence, walk
 from resgen.recovery.presets import (
     Presets,
@@ -190,13 +191,22 @@ class _Found:
     def _assembled(
         self, way: Grouping, dropped: int, presets: Presets | None
     ) -> Iterator[tuple[float, dict[str, Any]]]:
-        """Specs with what they cost: their sizes, more where units are left out."""
-        for lone, by in ((True, 1.0), (False, _LESS)):
-            if not way.told(self.units, dropped):
+        """Specs with what they cost: their sizes, more where units are left out.
+
+        Where none has names, stages end only where something stands between units.
+        """
+        written = False
+        for lone, widening, by in (
+            (True, False, 1.0),
+            (False, False, _LESS),
+            (True, True, 1.0),
+        ):
+            if not way.told(self.units, dropped) or (written and widening):
                 return
             with suppress(Unwritten, *_UNFORESEEN):
-                made = table(self.row, lone=lone)
+                made = table(self.row, lone=lone, widening=widening)
                 spec = Assembly(self.graph, made, self.defaults, presets).spec()
+                written = True
                 yield by * size(spec), spec
 
     def _known(self, unit: Unit) -> str | None:
@@ -362,6 +372,19 @@ class Assembly:
         if text is None:
             raise Unwritten("names of blocks")
         self.names["block"] = text
+        self._number(known)
+
+    def _number(self, known: Mapping[str, list[int]]) -> None:
+        """Tell the numbers in the names of units that have no path of their own."""
+        units = [unit for _, _, _, unit in self._placed()]
+        numbers = [unit.number for unit in units if unit.number is not None]
+        if not numbers:
+            return
+        text = affine(numbers, known) if len(numbers) == len(units) else None
+        if text is None:
+            raise Unwritten("numbers in names")
+        for unit in units:
+            unit.body = told(unit.body, text)
 
     def _trunk(self) -> str:
         """The path that the whole of stem and stages stands under."""

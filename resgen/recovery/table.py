@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from resgen.graph.ir import INPUT
 from resgen.ops.types import TensorType
+from resgen.recovery.numbered import numbered
+from resgen.recovery.numbered import opened as opened_names
 from resgen.recovery.parts import Part, Parts, opened, sequence, stride, walk
 from resgen.recovery.unify import (
     called,
@@ -49,6 +51,7 @@ class Unit:
     group: int = -1  # units of one group are instances of one block
     start: str = ""  # the kept value that it begins with, if any
     name: str = ""  # that of what it yields, if that is kept
+    number: int | None = None  # the one in its layers' names, where its path has none
 
     @property
     def stride(self) -> int:
@@ -91,7 +94,7 @@ def number(path: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def numbered(path: str) -> str:
+def counted(path: str) -> str:
     """The path as far as to its last number."""
     names = path.split(".")
     while names and not _NUMBER.search(names[-1]):
@@ -140,6 +143,8 @@ def row(body: Parts) -> list[Unit | Part]:
     kinds: dict[str, _Kind] = defaultdict(_Kind)
     _kinds(body, "", kinds)
     found = list(_row(body, "", kinds, INPUT))
+    if not any(isinstance(item, Unit) for item in found):
+        return list(_of_numbers([p for p in found if isinstance(p, Part)]))
     starts = {item.start for item in found}
     parts = [p for item in found if isinstance(item, Part) for p in walk([item])]
     for item in found:
@@ -149,6 +154,17 @@ def row(body: Parts) -> list[Unit | Part]:
         if not any(reads(part, item.name) for part in parts):
             item.name = ""
     return found
+
+
+def _of_numbers(found: Parts) -> Iterator[Unit | Part]:
+    """The row with units that the numbers in names tell."""
+    for number, inner in numbered(found):
+        if number is None:
+            yield from inner
+        else:
+            body = closed(opened_names(inner, number), "")
+            ends = inner[0].enters, inner[-1].leaves
+            yield Unit("", body, *ends, number=number)
 
 
 def _row(
@@ -350,8 +366,14 @@ def _series(unit: Unit) -> str:
     return joined(holder, _LAST.sub("", unit.path[len(holder) :].lstrip("."))) + "."
 
 
-def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
-    """Stages of the units in a row; ``lone`` ones may be a single unit of its kind."""
+def table(
+    found: Sequence[Unit | Part], *, lone: bool = True, widening: bool = False
+) -> Table:
+    """Stages of the units in a row.
+
+    ``lone`` ones may be a single unit of its kind, ``widening`` ones may go on where
+    the number of channels changes.
+    """
     items = list(found)
     counts: dict[int, int] = defaultdict(int)
     for item in items:
@@ -385,6 +407,8 @@ def table(found: Sequence[Unit | Part], *, lone: bool = True) -> Table:
 
     at = [n for n, item in enumerate(items) if is_unit(item)]
     growing = _growing(item for item in items if isinstance(item, Unit))
+    if widening:
+        growing |= counts.keys()
     if not at:
         return Table([_plain(item) for item in items], [], [])
     stages: list[Stage] = []
@@ -544,7 +568,7 @@ def _together(
 def _own_entry(made: Table) -> None:
     """What of the stem lies in the first stage is its entry, or it stays there."""
     first = made.stages[0]
-    under = f"{numbered(first.path)}."
+    under = f"{counted(first.path)}."
     if len(under) > 1:
         while made.stem and made.stem[-1].path.startswith(under):
             first.entry.insert(0, made.stem.pop())
@@ -559,7 +583,7 @@ def _exits(made: Table) -> None:
     tail = [part.key() for part in made.head[: len(shape)]]
     owned = any(part.owned for part in stages[1].entry)
     named = all(
-        not part.path or part.path.startswith(f"{numbered(stage.path)}.")
+        not part.path or part.path.startswith(f"{counted(stage.path)}.")
         for before, stage in pairwise(stages)
         for part in stage.entry
     )

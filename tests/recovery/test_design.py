@@ -71,6 +71,12 @@ def test_what_all_norms_say_is_said_once() -> None:
     }
 
 
+def test_numbers_in_the_names_of_layers_tell_their_units() -> None:
+    made = design(read("keras_mobilenet"))
+    assert stages(made) == [(1, 64), (2, 128), (2, 256), (6, 512), (2, 1024)]
+    assert size(made) < size(by_hand("keras_mobilenet"))
+
+
 def test_blocks_of_ones_own_have_what_differs_as_parameters() -> None:
     made = design(read("densenet121"))
     assert [stage["depth"] for stage in made["stages"]] == [6, 12, 24, 16]
