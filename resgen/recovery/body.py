@@ -411,11 +411,11 @@ def _values(op: Op) -> list[str]:
 
 
 def _apart(one: Node, other: Node) -> bool:
-    """Whether two nodes stand in different modules of a row, which have numbers."""
+    """Whether two nodes stand in different parts of the whole, or modules of a row."""
     paths = [(node.owner or node.name).split(".")[:-1] for node in (one, other)]
-    for a, b in zip(*paths, strict=False):
+    for depth, (a, b) in enumerate(zip(*paths, strict=False)):
         if a != b:
-            return bool(a.isdecimal() and b.isdecimal())
+            return not depth or bool(a.isdecimal() and b.isdecimal())
     return False
 
 

@@ -549,8 +549,8 @@ class Assembly:
                 if stride != (1 if at == 0 else 2):
                     made["stride"] = stride
             if writer.acts is not None:
-                act = writer.acts[rows[0]]
-                if act != self.defaults.get("act", {}).get("type", "relu"):
+                act = next((writer.acts[n] for n in rows if writer.acts[n]), None)
+                if act not in (None, self.defaults.get("act", {}).get("type", "relu")):
                     made["act"] = act
             for key, parameter in writer.params.items():
                 self.told[at][key] = [parameter.values[n] for n in rows], parameter

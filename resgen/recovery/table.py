@@ -374,7 +374,8 @@ def table(
     ``lone`` ones may be a single unit of its kind, ``widening`` ones may go on where
     the number of channels changes.
     """
-    items = list(found)
+    # A table changes its units.
+    items = [replace(item) if isinstance(item, Unit) else item for item in found]
     counts: dict[int, int] = defaultdict(int)
     for item in items:
         if isinstance(item, Unit) and 0 <= item.group < SLIGHT:
@@ -552,9 +553,12 @@ def _growing(units: Iterable[Unit]) -> set[int]:
 def _together(
     units: list[Unit], unit: Unit, several: set[str], growing: set[int]
 ) -> bool:
-    """Whether a unit goes on with the stage of these."""
+    """Whether a unit goes on with the stage of these.
+
+    A value that is read further on goes by its stage, so that it ends one.
+    """
     before = units[-1]
-    if unit.group != before.group:
+    if unit.group != before.group or before.name:
         return False
     ours, theirs = _series(before), _series(unit)
     if ours != theirs:

@@ -18,6 +18,8 @@ from resgen.recovery.parts import BRANCH, Part, Parts, walk
 UNSAID: Final = None
 #: The share of a template that may be missing in some of its instances.
 OPTIONAL: Final = 0.34
+#: What makes few numbers of a map.
+_POOLS: Final = ("global_pool", "reduce_mean", "reduce_max")
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +37,16 @@ class Slot:
     @property
     def present(self) -> list[bool]:
         return [part is not None for part in self.parts]
+
+    @property
+    def places(self) -> list[int | None]:
+        """The numbers that its paths are, by instance."""
+        return [part and int(part.path) for part in self.parts]
+
+    @property
+    def moves(self) -> bool:
+        """Whether its path is another number in some instances."""
+        return len({part.path for part in self.parts if part is not None}) > 1
 
     @property
     def one(self) -> Part:
@@ -89,12 +101,17 @@ def template(instances: Sequence[Parts]) -> Template:
 
 
 def optional(made: Template, held: Sequence[bool] | None = None) -> tuple[int, int]:
-    """The weight that not all instances have, and that of the whole template."""
+    """The weight that not all instances have, and that of the whole template.
+
+    Blocks of one kind may weigh their channels or not.
+    """
     missing = total = 0
     for slot in made:
         present = slot.present
         around = held or [True] * len(present)
         if not all(p for p, h in zip(present, around, strict=True) if h):
+            if weighs(slot.one):
+                continue
             missing += slot.one.weight
             total += slot.one.weight
             continue
@@ -108,6 +125,16 @@ def optional(made: Template, held: Sequence[bool] | None = None) -> tuple[int, i
             missing += m
             total += t
     return missing, total
+
+
+def weighs(part: Part) -> bool:
+    """Whether it multiplies what it is given by few numbers that it makes of it."""
+    if part.kind == "seq" and len(part.bodies[0]) == 1:
+        return weighs(part.bodies[0][0])
+    if part.kind != "multiply" or len(part.bodies[0]) != 2:
+        return False
+    one, other = (list(walk(branch.bodies[0])) for branch in part.bodies[0])
+    return not (one and other) and any(p.kind in _POOLS for p in (*one, *other))
 
 
 def difference(instances: Sequence[Parts]) -> float:
@@ -228,13 +255,18 @@ def _matches(slot: Slot, part: Part) -> bool:
     like = slot.one
     return (
         slot.kind == part.kind
-        and slot.path == part.path
+        and (slot.path == part.path or _numbers(slot.path, part.path))
         and len(slot.bodies) == len(part.bodies)
         and like.start == part.start
         and (slot.name == part.name or not slot.name or not part.name)
         and like.share == part.share
         and like.labels == part.labels
     )
+
+
+def _numbers(*paths: str) -> bool:
+    """Whether these are places in a row, which go by what stands before them."""
+    return all(path.isdecimal() for path in paths)
 
 
 def _common(slot: Slot, part: Part) -> int:
@@ -245,7 +277,13 @@ def _common(slot: Slot, part: Part) -> int:
     inner = sum(_score(s, p)[0][0] for s, p in both)
     if slot.kind == BRANCH and not inner and (slot.bodies[0] or part.bodies[0]):
         return 0  # branches that have nothing in common, or one of them is empty
-    return slot.weight + inner + 1
+    own = slot.weight + inner + 1 + (slot.path == part.path)
+    return own + 2 * (_depthwise(slot.one) == _depthwise(part))
+
+
+def _depthwise(part: Part) -> bool:
+    """Whether it mixes no channels."""
+    return part.attributes.get("groups", 1) == part.enters.channels > 1
 
 
 def _score(made: Template, body: Parts) -> list[list[int]]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import Any, Final
 
 from resgen.ops import OPERATORS, VOCABULARY
@@ -20,7 +21,7 @@ from resgen.recovery.explain import (
 )
 from resgen.recovery.known import definition
 from resgen.recovery.parts import MERGES, Part, Parts, walk
-from resgen.recovery.unify import UNSAID, Slot, Template, template
+from resgen.recovery.unify import UNSAID, Slot, Template, template, weighs
 from resgen.spec.params import REQUIRED, Param
 
 #: What parameters for attributes are called.
@@ -38,6 +39,9 @@ _ALIKE: Final = {
 _GATES: Final = ("sigmoid", "hardsigmoid", "softmax", "tanh")
 #: Attributes that may say one number for all axes.
 _AXES: Final = ("kernel", "stride", "padding", "dilation", "factor")
+#: How many elements that may be there a number goes by, and by how much less one each.
+_FLAGS: Final = 4
+_STEPS: Final = 4
 #: Attributes that are numbers of channels.
 _CHANNELS: Final = ("out", "groups", "to", "size", "start")
 
@@ -136,7 +140,14 @@ class Writer:
     # --- elements ---------------------------------------------------------------------
 
     def _body(self, made: Template, around: list[bool]) -> list[Any]:
-        return [self._element(slot, around) for slot in made]
+        found = []
+        before: dict[str, list[bool]] = {}  # what only some have, and which of them
+        for slot in made:
+            element = self._element(slot, around, before)
+            if isinstance(element, dict) and "when" in element:
+                before.setdefault(element["when"], slot.present)
+            found.append(element)
+        return found
 
     def _branch(self, made: Template, around: list[bool]) -> Any:
         body = self._body(made, around)
@@ -157,15 +168,20 @@ class Writer:
             return {**when, **made}
         return {**when, "seq": made}
 
-    def _element(self, slot: Slot, around: list[bool]) -> Any:
+    def _element(
+        self, slot: Slot, around: list[bool], before: Mapping[str, list[bool]]
+    ) -> Any:
         present = slot.present
+        path = slot.path
+        if slot.moves:
+            path = f"{{{_place(slot.places, before)}}}"
         said: dict[str, Any] = {}
         if not all(p for p, a in zip(present, around, strict=True) if a):
             said["when"] = self._presence(slot, present, around)
         one = slot.one
         if one.start:
             said["from"] = one.start
-        form = self._form(slot, present)
+        form = self._form(slot, path, present)
         if "as" in form and "as" in said:
             raise Unwritten(slot.path)
         made = {**said, **form}
@@ -177,14 +193,14 @@ class Writer:
             return made["op"]
         return made
 
-    def _form(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
+    def _form(self, slot: Slot, path: str, present: list[bool]) -> dict[str, Any]:
         kind = slot.kind
         if kind == "":
             return {}
         if kind == "seq":
-            return self._seq(slot, present)
+            return self._seq(slot, path, present)
         if kind == "use":
-            return self._use_of(slot, present)
+            return self._use_of(slot, path)
         if kind == "residual":
             return self._residual(slot, present)
         if kind in MERGES:
@@ -200,8 +216,8 @@ class Writer:
             return {"item": slot.one.attributes["at"]}
         else:
             made = {"op": kind}
-        if slot.path:
-            made["as"] = slot.path
+        if path:
+            made["as"] = path
         keys = [*slot.said(), *(k for k in self.defaults.get(kind, {}))]
         for key in dict.fromkeys(keys):
             text = self._attribute(slot, key, present)
@@ -209,7 +225,7 @@ class Writer:
                 made[key] = text
         return made
 
-    def _use_of(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
+    def _use_of(self, slot: Slot, path: str) -> dict[str, Any]:
         name = slot.one.attributes["use"]
         given = {}
         for key in slot.said():
@@ -225,8 +241,8 @@ class Writer:
             usual = self.defaults.get("act", {}).get("type", "relu")
             given.setdefault("act", {"op": "act", "type": usual})
         made = {"use": name}
-        if slot.path:
-            made["as"] = slot.path
+        if path:
+            made["as"] = path
         return {**made, "with": given} if given else made
 
     def _argument(self, slot: Slot, key: str, param: Param, values: list[Any]) -> Any:
@@ -240,16 +256,16 @@ class Writer:
             return f"${name}" if param.kind == "body" else name
         return self._number(slot, key, values)
 
-    def _seq(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
+    def _seq(self, slot: Slot, path: str, present: list[bool]) -> dict[str, Any]:
         inner = self._body(slot.bodies[0], present)
         if len(inner) == 1 and isinstance(inner[0], dict):
             only = inner[0]
             if not {"when", "from", "name", "share"} & set(only):
                 if "as" in only:
-                    return {**only, "as": f"{slot.path}.{only['as']}"}
+                    return {**only, "as": f"{path}.{only['as']}"}
                 if "op" not in only:
-                    return {"as": slot.path, **only}
-        return {"as": slot.path, "seq": inner}
+                    return {"as": path, **only}
+        return {"as": path, "seq": inner}
 
     def _residual(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
         branch, project, *pre = slot.bodies
@@ -316,7 +332,7 @@ class Writer:
                     values, [bool(v) and v > 0 for v in parameter.values]
                 ):
                     return f"{name} > 0"
-            inner = slot.path or slot.kind
+            inner = "squeeze" if weighs(slot.one) else slot.path or slot.kind
             found = self._boolean(_called(inner), values)
         self._use(found)
         return found
@@ -342,8 +358,11 @@ class Writer:
                 if not constant(values) and self._by_stage(values):
                     vectors[repr(values)] += 1
                     by[repr(values)] = values
-        if vectors:
-            self.acts = by[vectors.most_common(1)[0][0]]
+        for key, _ in vectors.most_common():
+            if self.acts is None:
+                self.acts = by[key]
+            elif _agree(self.acts, by[key]):
+                self.acts = _united(self.acts, by[key])
 
     def _by_stage(self, values: Vector) -> bool:
         stages: dict[int, set[str]] = {}
@@ -498,10 +517,7 @@ class Writer:
         """The name of a parameter of these values, made if there is none."""
         for known, parameter in self.params.items():
             if parameter.kind == kind and _agree(parameter.values, values):
-                parameter.values = [
-                    a if b is None else b
-                    for a, b in zip(parameter.values, values, strict=True)
-                ]
+                parameter.values = _united(parameter.values, values)
                 return known
         for known, parameter in self.beside.items():
             if parameter.kind == kind and _agree(parameter.values, values):
@@ -533,6 +549,11 @@ def _agree(a: Vector, b: Vector) -> bool:
     return all(x is None or y is None or x == y for x, y in zip(a, b, strict=True))
 
 
+def _united(a: Vector, b: Vector) -> list[Any]:
+    """The values of two that agree."""
+    return [x if y is None else y for x, y in zip(a, b, strict=True)]
+
+
 def _filled(known: Mapping[str, Vector], values: Vector) -> dict[str, Vector]:
     """The names that have a value wherever one is asked for."""
     return {
@@ -556,6 +577,27 @@ def _keeping(part: Part) -> Any:
     if not isinstance(kernel, int) or not isinstance(dilation, int):
         return None
     return dilation * (kernel - 1) // 2
+
+
+def _place(places: Sequence[int | None], before: Mapping[str, list[bool]]) -> str:
+    """A number that goes by which of the elements before are there."""
+    for steps in product(range(_STEPS), repeat=min(len(before), _FLAGS)):
+        told = list(zip(steps, before.items(), strict=False))
+        rest = {
+            place - sum(step * there[at] for step, (_, there) in told)
+            for at, place in enumerate(places)
+            if place is not None
+        }
+        if len(rest) > 1:
+            continue
+        first = rest.pop()
+        terms = [(step, when) for step, (when, _) in told if step]
+        if len(terms) == 1:
+            step, when = terms[0]
+            return f"{first + step} if {when} else {first}"
+        more = [f"({step} if {when} else 0)" for step, when in terms]
+        return " + ".join([*([f"{first}"] if first else []), *more])
+    raise Unwritten("numbers in a row")
 
 
 def _called(path: str) -> str:
