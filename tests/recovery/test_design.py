@@ -77,6 +77,12 @@ def test_numbers_in_the_names_of_layers_tell_their_units() -> None:
     assert size(made) < size(by_hand("keras_mobilenet"))
 
 
+def test_a_stage_may_widen_where_only_then_its_names_are_told() -> None:
+    made = design(read("squeezenet1_1"))
+    assert [stage["depth"] for stage in made["stages"]] == [2, 2, 4]
+    assert size(made) < size(by_hand("squeezenet1_1"))
+
+
 def test_blocks_of_ones_own_have_what_differs_as_parameters() -> None:
     made = design(read("densenet121"))
     assert [stage["depth"] for stage in made["stages"]] == [6, 12, 24, 16]
@@ -125,6 +131,56 @@ def test_padding_of_strided_blocks_alone_is_a_matter_of_the_stride() -> None:
     assert stages(made) == [(2, 8), (3, 16), (2, 32)]
     (block,) = made["blocks"].values()
     assert '"0 if stride > 1 else 1"' in json.dumps(block)
+
+
+def _numbered(at: int, out: int, *, inside: int, gate: bool) -> dict[str, Any]:
+    """A unit of layers by their places in a row, of which only some are there."""
+    layers: list[Any] = [
+        [{"op": "conv", "as": "0", "out": inside, "kernel": 1}, "act"],
+        [{"op": "conv", "as": "0", "out": inside, "kernel": 3, "groups": inside}],
+        [{"multiply": [[], ["global_pool", {"op": "conv", "as": "fc1", "out": 4,
+          "kernel": 1}, {"op": "conv", "as": "fc2", "out": inside, "kernel": 1},
+          {"op": "act", "type": "sigmoid"}]]}],
+        [{"op": "conv", "as": "0", "out": out, "kernel": 1}],
+    ]  # fmt: skip
+    there = [inside != out, True, gate, True]
+    row = [layer for layer, is_there in zip(layers, there, strict=True) if is_there]
+    body = [{"as": f"{place}", "seq": layer} for place, layer in enumerate(row)]
+    whole = {"as": "block", "seq": body}
+    return {
+        "as": f"trunk.{at}",
+        **({"seq": [whole]} if at == 3 else {"residual": [whole]}),
+    }
+
+
+def test_places_in_a_row_go_by_what_stands_before_them() -> None:
+    units = [
+        (8, 8, False),
+        (8, 32, True),
+        (8, 24, False),
+        (16, 64, True),
+        (16, 48, True),
+    ]
+    row: list[Any] = [
+        _numbered(at, out, inside=inside, gate=gate)
+        for at, (out, inside, gate) in enumerate(units)
+    ]
+    row[2] = {**row[2], "name": "fine"}
+    conv = {"op": "conv", "as": "first", "out": 8, "kernel": 3}
+    head = [
+        {"as": "sum", "add": [
+            {"op": "conv", "as": "low", "out": 5, "kernel": 1},
+            {"from": "fine", "op": "conv", "as": "high", "out": 5, "kernel": 1}]},
+    ]  # fmt: skip
+    spec = {"resgen": 1, "name": "n", "input": [3, 32, 32],
+            "stem": [conv, *row, *head], "stages": [], "head": []}  # fmt: skip
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(3, 8), (2, 16)]
+    (block,) = made["blocks"].values()
+    assert "if squeeze else" in json.dumps(block)
+    assert "stages[0]" in json.dumps(made["head"])
 
 
 def test_a_stage_ends_where_the_map_gets_smaller_if_every_block_widens() -> None:
