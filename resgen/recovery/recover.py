@@ -25,7 +25,7 @@ from resgen.recovery.known import definition, unused
 from resgen.recovery.known import named as presets_of
 from resgen.recovery.lanes import listed
 from resgen.recovery.layers import layered
-from resgen.recovery.numbered import told
+from resgen.recovery.numbered import closed
 from resgen.recovery.parts import Parts, parts, refolded, sequence, walk
 from resgen.recovery.presets import (
     Presets,
@@ -384,7 +384,7 @@ class Assembly:
         if text is None:
             raise Unwritten("numbers in names")
         for unit in units:
-            unit.body = told(unit.body, text)
+            unit.body = closed(unit.body, text)
 
     def _trunk(self) -> str:
         """The path that the whole of stem and stages stands under."""
