@@ -241,6 +241,15 @@ def refolded(body: Parts) -> Parts:
     return fold([leaf for part in body for leaf in _unfolded(part, ())])
 
 
+def bare(body: Parts) -> Iterator[Part]:
+    """The body, what has no parameters in it under no path."""
+    for part in body:
+        if part.kind == "seq" and not part.owned:
+            yield from bare(opened(part))
+        else:
+            yield part
+
+
 def _unfolded(part: Part, around: tuple[str, ...]) -> Iterator[_Leaf]:
     """The part, or of a sequence its parts, with what each lies in."""
     if part.kind == "seq":

@@ -26,7 +26,7 @@ from resgen.recovery.known import named as presets_of
 from resgen.recovery.lanes import listed
 from resgen.recovery.layers import layered
 from resgen.recovery.numbered import closed
-from resgen.recovery.parts import Parts, parts, refolded, sequence, walk
+from resgen.recovery.parts import Parts, bare, opened, parts, refolded, sequence, walk
 from resgen.recovery.presets import (
     Presets,
     Sought,
@@ -593,11 +593,11 @@ class Assembly:
         stages = self.table.stages
         relative, prefixes = [], []
         for _, body in there:
-            folded = refolded(body)
+            folded = refolded(list(bare(body)))
             prefix = ""
-            while len(folded) == 1 and folded[0].kind == "seq":
-                prefix = joined(prefix, folded[0].path)
-                folded = folded[0].bodies[0]
+            while (at := _only_named(folded)) is not None:
+                prefix = joined(prefix, folded[at].path)
+                folded = [*folded[:at], *opened(folded[at]), *folded[at + 1 :]]
             prefixes.append(prefix)
             relative.append(folded)
         if not any(p.owned for body in relative for p in body):
@@ -695,6 +695,12 @@ def _below(path: str, around: str) -> str | None:
     if not around or path == around:
         return path[len(around) :]
     return path[len(around) + 1 :] if path.startswith(f"{around}.") else None
+
+
+def _only_named(body: Parts) -> int | None:
+    """Where the sequence is that all parameters of a body stand in, if there is one."""
+    owned = [at for at, part in enumerate(body) if part.owned]
+    return owned[0] if len(owned) == 1 and body[owned[0]].kind == "seq" else None
 
 
 def _only(body: list[Any]) -> Any:

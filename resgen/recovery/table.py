@@ -197,12 +197,21 @@ def _opened(kind: _Kind, part: Part) -> bool:
         return any(number(each.path) is not None for each in part.bodies[0])
     if number(part.path) is None and _several(part):
         return True
-    inner = [each for each in part.bodies[0] if number(each.path) is not None]
-    if len(inner) > 1 and all(map(_rich, inner)) and not _merged(part):
+    inner = list(_inner(part))
+    if len(inner) > 1 and all(map(_rich, inner)):
         return True
     if kind.merges:
         return False
     return bool(kind.inner) and kind.owned <= kind.inner
+
+
+def _inner(part: Part) -> Iterator[Part]:
+    """What has a number in a sequence, and in those in it that have none."""
+    for each in part.bodies[0]:
+        if number(each.path) is not None:
+            yield each
+        elif each.kind == "seq":
+            yield from _inner(each)
 
 
 def _listed(part: Part) -> bool:
@@ -583,6 +592,8 @@ def _exits(made: Table) -> None:
     stages = made.stages
     if len(stages) < 2 or stages[0].entry or not stages[1].entry:
         return
+    if any(stage.units[-1].name for stage in stages[:-1]):
+        return  # an exit has no name for what it is given
     shape = [part.key() for part in stages[1].entry]
     tail = [part.key() for part in made.head[: len(shape)]]
     owned = any(part.owned for part in stages[1].entry)
