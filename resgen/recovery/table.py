@@ -200,7 +200,7 @@ def _opened(kind: _Kind, part: Part) -> bool:
     inner = list(_inner(part))
     if len(inner) > 1 and all(map(_rich, inner)):
         return True
-    if kind.merges:
+    if kind.merges or (number(part.path) is not None and not inner):
         return False
     return bool(kind.inner) and kind.owned <= kind.inner
 
