@@ -6,6 +6,7 @@ alike, with parameters of the same names, is not taken, and less of the design i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -193,20 +194,21 @@ class _Found:
     ) -> Iterator[tuple[float, dict[str, Any]]]:
         """Specs with what they cost: their sizes, more where units are left out.
 
-        Where none has names, stages end only where something stands between units.
+        Stages are loose where they have no names otherwise, or say where they start.
         """
-        written = False
-        for lone, widening, by in (
+        told = False
+        for lone, loose, by in (
             (True, False, 1.0),
             (False, False, _LESS),
             (True, True, 1.0),
         ):
-            if not way.told(self.units, dropped) or (written and widening):
+            if not way.told(self.units, dropped) or (told and loose):
                 return
             with suppress(Unwritten, *_UNFORESEEN):
-                made = table(self.row, lone=lone, widening=widening)
-                spec = Assembly(self.graph, made, self.defaults, presets).spec()
-                written = True
+                made = table(self.row, lone=lone, loose=loose)
+                whole = Assembly(self.graph, made, self.defaults, presets)
+                spec = whole.spec()
+                told |= whole.starts is None
                 yield by * size(spec), spec
 
     def _known(self, unit: Unit) -> str | None:
@@ -255,6 +257,9 @@ class Assembly:
         self.stages: list[dict[str, Any]] = [{} for _ in made.stages]
         self.undone = undilated(made) if presets is not None else {}
         self.first = made.stages[0].units[0] if made.stages else None
+        # Where names of blocks go by no number: what is before it, and each stage's
+        # first.
+        self.starts: tuple[str, list[int]] | None = None
 
     def spec(self) -> dict[str, Any]:
         """The whole spec; :class:`Unwritten` where the language has no form for it."""
@@ -262,8 +267,9 @@ class Assembly:
             raise Unwritten("no stages")
         if any(u.start or u.name for s in self.table.stages for u in s.units):
             raise Unwritten("values that are kept on the way through the stages")
-        self._bodies()
+        lone = self._lone()
         self._name()
+        self._bodies(lone)
         self._units()
         self._ends("entry")
         self._ends("exit")
@@ -356,9 +362,11 @@ class Assembly:
         paths = [stage.path[len(trunk) :].lstrip(".") for stage in stages]
         numbers = list(range(len(stages)))
         text = fit(paths, {"stage": numbers})
+        if (text is None or "'" in text) and self._widened(trunk):
+            text = None
         if text is None:
-            for made, path in zip(self.stages, paths, strict=True):
-                made["name"] = path
+            for made, stage in zip(self.stages, stages, strict=True):
+                made["name"] = stage.path[len(trunk) :].lstrip(".")
         else:
             self.names["stage"] = text
         units = list(self._placed())
@@ -370,9 +378,39 @@ class Assembly:
         }
         text = fit(of, known)
         if text is None:
-            raise Unwritten("names of blocks")
+            text = ""
+            self.starts = self._started(of)
         self.names["block"] = text
         self._number(known)
+
+    def _widened(self, trunk: str) -> bool:
+        """Whether stages can be what their blocks stand in with what is at the ends."""
+        stages = self.table.stages
+        wider = [stage.path.rpartition(".")[0] for stage in stages]
+        ends = [
+            part.path.startswith(f"{path}.")
+            for path, stage in zip(wider, stages, strict=True)
+            for part in (*stage.entry, *stage.exit)
+            if part.owned
+        ]
+        if not ends or not all(ends) or not all(p.startswith(trunk) for p in wider):
+            return False
+        for stage, path in zip(stages, wider, strict=True):
+            stage.path = path
+        return True
+
+    def _started(self, names: Sequence[str]) -> tuple[str, list[int]]:
+        """What names of blocks have in common, and the number that each stage is at."""
+        found = [re.fullmatch(r"(.*?)(\d+)", name) for name in names]
+        heads = {match and match[1] for match in found}
+        starts: dict[int, set[int]] = {}
+        for match, (_, at, index, _) in zip(found, self._placed(), strict=True):
+            starts.setdefault(at, set()).add(int(match[2]) - index if match else -1)
+        firsts = [starts.get(at, {0}) for at in range(len(self.stages))]
+        head = heads.pop()
+        if heads or head is None or any(len(f) > 1 or min(f) < 0 for f in firsts):
+            raise Unwritten("names of blocks")
+        return head, [first.pop() for first in firsts]
 
     def _number(self, known: Mapping[str, list[int]]) -> None:
         """Tell the numbers in the names of units that have no path of their own."""
@@ -430,22 +468,29 @@ class Assembly:
         for at in self.undone:
             self.stages[at]["dilate"] = True
 
-    def _bodies(self) -> None:
-        """Stages of one unit that no block is: a body under its name."""
+    def _lone(self) -> dict[int, list[Unit]]:
+        """Stages of one unit that no block is, whose units are taken out of them."""
         counts = Counter(unit.group for _, _, _, unit in self._placed())
-        for made, stage in zip(self.stages, self.table.stages, strict=True):
+        found = {}
+        for at, stage in enumerate(self.table.stages):
             unit = stage.units[0]
             if unit.group >= 0 and counts[unit.group] > 1:
                 continue
             sought = _sought(unit, unit is self.first)
             if self.presets is not None and of_block(sought, self.presets):
                 continue
+            found[at], stage.units = stage.units, []
+        return found
+
+    def _bodies(self, lone: Mapping[int, list[Unit]]) -> None:
+        """What is no block is a body under its name in its stage."""
+        for at, units in lone.items():
+            around = self.table.stages[at].path
             body = [
-                sequence(each.path[len(stage.path) :].lstrip("."), each.body)
-                for each in stage.units
+                sequence(unit.path[len(around) :].lstrip("."), unit.body)
+                for unit in units
             ]
-            made["body"] = _only(self._literal(body))
-            stage.units = []
+            self.stages[at]["body"] = _only(self._literal(body))
 
     def _block(self, placed: Sequence[tuple[int, int, Unit]]) -> str:
         uses = Uses(
@@ -470,10 +515,16 @@ class Assembly:
                     for _, _, unit in placed
                 ]
             builtin = self._builtin(writer, placed, self.presets)
-            if builtin is not None:
+            if builtin is not None and self.starts is None:
                 self._tell(writer, placed)
                 return builtin
+            writer = Writer(uses, self.defaults, names=names)
         body = writer.body(template(bodies))
+        if self.starts is not None:
+            head, firsts = self.starts
+            start = writer.told("start", [firsts[at] for at in uses.stage])
+            shift = "index" if start == 0 else f"index + {start}"
+            body = [{"as": f"{head}{{{shift}}}", "seq": body}]
         name = self._definition(writer, body, "block")
         self._tell(writer, placed)
         return name
@@ -608,7 +659,7 @@ class Assembly:
         ]
         numbers = {"stage": [at for at, _ in there]}
         text = None
-        if all(p is not None for p in inside) and "stage" in self.names:
+        if all(p is not None for p in inside):
             text = fit([p or "" for p in inside], numbers)
         if text is None:
             text = fit(prefixes, numbers)

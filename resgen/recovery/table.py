@@ -376,12 +376,12 @@ def _series(unit: Unit) -> str:
 
 
 def table(
-    found: Sequence[Unit | Part], *, lone: bool = True, widening: bool = False
+    found: Sequence[Unit | Part], *, lone: bool = True, loose: bool = False
 ) -> Table:
     """Stages of the units in a row.
 
-    ``lone`` ones may be a single unit of its kind, ``widening`` ones may go on where
-    the number of channels changes.
+    ``lone`` ones may be a single unit of its kind. ``loose`` ones may go on where the
+    number of channels changes, and a single unit may stand among others.
     """
     # A table changes its units.
     items = [replace(item) if isinstance(item, Unit) else item for item in found]
@@ -413,11 +413,12 @@ def table(
         holder = _series(item)
         if holder in striding:
             return lone and item.stride > 1 and item.group < SLIGHT
-        return lone and holder not in holders and pattern(holder) in shapes
+        among = loose and item.group < SLIGHT
+        return lone and (among or holder not in holders) and pattern(holder) in shapes
 
     at = [n for n, item in enumerate(items) if is_unit(item)]
     growing = _growing(item for item in items if isinstance(item, Unit))
-    if widening:
+    if loose:
         growing |= counts.keys()
     if not at:
         return Table([_plain(item) for item in items], [], [])
@@ -434,7 +435,7 @@ def table(
         gap = []
     stem = [_plain(item) for item in items[: at[0]]]
     head = [_plain(item) for item in items[at[-1] + 1 :]]
-    made = Table(stem, _entered(stages), head)
+    made = Table(stem, stages if loose else _entered(stages), head)
     _own_entry(made)
     _exits(made)
     _recalled(made)

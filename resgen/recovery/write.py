@@ -137,6 +137,11 @@ class Writer:
         self._choose_act(made)
         return self._body(made, [True] * self.uses.count)
 
+    def told(self, name: str, values: list[int]) -> Any:
+        """A whole number: itself where it is one for all, else a parameter's name."""
+        one = constant(values)
+        return values[0] if one else self._parameter(name, "integer", values)
+
     # --- elements ---------------------------------------------------------------------
 
     def _body(self, made: Template, around: list[bool]) -> list[Any]:
