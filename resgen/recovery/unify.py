@@ -41,7 +41,7 @@ class Slot:
     @property
     def places(self) -> list[int | None]:
         """The numbers that its paths are, by instance."""
-        return [part and int(part.path) for part in self.parts]
+        return [None if part is None else int(part.path) for part in self.parts]
 
     @property
     def moves(self) -> bool:
@@ -283,7 +283,8 @@ def _common(slot: Slot, part: Part) -> int:
 
 def _depthwise(part: Part) -> bool:
     """Whether it mixes no channels."""
-    return part.attributes.get("groups", 1) == part.enters.channels > 1
+    groups: int = part.attributes.get("groups", 1)
+    return groups == part.enters.channels > 1
 
 
 def _score(made: Template, body: Parts) -> list[list[int]]:
