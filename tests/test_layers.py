@@ -101,7 +101,7 @@ BUDGET = {
     "runtime": 1200,
     "pictures": 535,
     "importing": 5430,
-    "recovery": 4790,
+    "recovery": 4900,
     "proof": 3170,
     "calibrate": 690,
     "shrinking": 810,
