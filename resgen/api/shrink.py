@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from resgen.api.asked.shrink import Shrinking
+from resgen.api.import_ import from_torch
 from resgen.api.pruned import blocks, chosen, free_groups
 from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.api.tuned import batches, data_line, right, tuned
@@ -22,10 +23,14 @@ from resgen.artifact.shrunk import (
     Accuracy,
     Layer,
     Record,
+    Smaller,
     write_shrunk,
 )
 from resgen.artifact.source import Source, from_spec
 from resgen.diagnosis.data.learned import Known, known
+from resgen.document.files import plain
+from resgen.errors import UsageError
+from resgen.expansion.network import expand
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
@@ -49,12 +54,19 @@ from resgen.words.numbers import count, share
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown, style
 
+if TYPE_CHECKING:
+    import torch
+
 
 @dataclass(frozen=True, slots=True)
 class SmallerNetwork(Shown):
-    """A folder with what is left of a network, and the network itself."""
+    """What is left of a network, and which of its channels that is.
 
-    folder: DescribedFolder[Record]
+    ``folder`` is where it was written, if it was; ``record`` tells what went.
+    """
+
+    folder: DescribedFolder[Record] | None
+    record: Smaller
     spec: Spec
     graph: Graph
     weights: Weights
@@ -67,13 +79,31 @@ class SmallerNetwork(Shown):
         ``tensors`` are arrays or torch tensors of the parameters' shapes by the whole's
         names: moving averages, or an optimiser's momentum. They come back by the names
         that the parameters have now; those that have none are left out.
+
+        >>> import resgen, torch
+        >>> whole = torch.nn.Sequential(
+        ...     torch.nn.Conv2d(3, 32, 3), torch.nn.Conv2d(32, 4, 3))
+        >>> before = torch.optim.SGD(whole.parameters(), 0.1, momentum=0.9)
+        >>> whole(torch.ones(1, 3, 8, 8)).sum().backward()
+        >>> before.step()
+        >>> small = resgen.shrink(whole, input=(3, 8, 8), macs="0.5x")
+        >>> model = resgen.to_torch(small.graph, small.weights)
+        >>> after = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+        >>> state = {name: before.state[p] for name, p in whole.named_parameters()}
+        >>> held = {name: each["momentum_buffer"] for name, each in state.items()}
+        >>> held = small.carried(held)
+        >>> for name, parameter in model.named_parameters():
+        ...     after.state[parameter]["momentum_buffer"] = held[name].clone()
+        >>> {theirs: tuple(held[ours].shape) for ours, theirs in
+        ...     small.record.names.items()}["1.weight"]
+        (4, 16, 3, 3)
         """
-        record, made = self.folder.record, {}
-        for ours, theirs in record.names.items():
+        made = {}
+        for ours, theirs in self.record.names.items():
             if theirs not in tensors:
                 continue
             tensor = tensors[theirs]
-            for axis, stays in enumerate(record.kept.get(ours, ())):
+            for axis, stays in enumerate(self.record.kept.get(ours, ())):
                 if stays is not None:
                     tensor = tensor[(slice(None),) * axis + (list(stays),)]
             made[ours] = tensor
@@ -81,23 +111,27 @@ class SmallerNetwork(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """What ``resgen shrink --json`` prints: shrink.json, and where it lies."""
+        folder = self.folder
+        record = plain(self.record) if folder is None else RECORD.to_json(folder.record)
         return {
-            "folder": str(self.folder.folder),
+            "folder": None if folder is None else str(folder.folder),
             "seconds": self.seconds,
-            **RECORD.to_json(self.folder.record),
+            **record,
         }
 
     def lines(self, width: int = TEXT) -> Iterator[str]:
         """What the terminal shows, in so many columns."""
         yield from self.analysis.lines(width)
-        folder = self.folder.folder
-        yield f"{style(f'{folder}/', bold=True)}  in {self.seconds:.1f} s"
+        if self.folder is not None:
+            folder = self.folder.folder
+            yield f"{style(f'{folder}/', bold=True)}  in {self.seconds:.1f} s"
 
 
 def shrink(
-    source: Spec | str | Path | Mapping[str, Any],
+    source: Spec | str | Path | Mapping[str, Any] | Graph | torch.nn.Module,
     out: str | Path | None = None,
     *,
+    input: torch.Tensor | Sequence[int] | None = None,  # noqa: A002 (the usual word)
     state_dict: Mapping[str, Any] | None = None,
     progress: Told = None,
     **options: Any,
@@ -108,20 +142,46 @@ def shrink(
     al. 2023, found on the graph. What is left is a spec, with its numbers; it is proven
     to compute what the whole does without the channels that went. ``source`` is a spec
     or a folder of an import, and the numbers are those of ``weights`` or of a
-    ``state_dict``. ``options`` are those of
-    :class:`~resgen.api.asked.shrink.Shrinking`, which are the command's; ``macs`` and
-    ``params`` are shares ("0.5x", 0.5) or numbers ("2G"). ``progress`` is called with a
-    line of text as a step is done (print will do).
+    ``state_dict``; or a graph; or, between two steps of a training, a module with its
+    own numbers and an ``input`` of it (a tensor, or its sizes without the batch). Of
+    graphs and modules nothing is written unless ``out`` names a folder. ``options`` are
+    those of :class:`~resgen.api.asked.shrink.Shrinking`, which are the command's;
+    ``macs`` and ``params`` are shares ("0.5x", 0.5) or numbers ("2G"). ``progress`` is
+    called with a line of text as a step is done (print will do).
 
     Raises :class:`~resgen.errors.ResgenError` where the network cannot be made as
     small; then nothing is left.
     """
     heard = listening(progress)
-    source, asked = opened(
-        argument("source", SPEC, source), Shrinking.of({**options, "out": out})
-    )
-    spec, graph = read_spec(source, asked)
-    return run(spec, graph, asked, state_dict=state_dict, progress=heard)
+    asked = Shrinking.of({**options, "out": out})
+    given: Any = source
+    module = hasattr(given, "named_parameters")
+    live = module or isinstance(given, Graph)
+    if live and asked.report and asked.out is None:
+        raise asked.refused("{report} goes into a folder", hint="name one with {out}")
+    if module:
+        if input is None:
+            raise UsageError("input: a module is read on one, or on its sizes")
+        if state_dict is not None:
+            raise UsageError("state_dict: a module has numbers of its own")
+        spec, state_dict = from_torch(given, input, verify=asked.verify)
+        graph = expand(spec)
+    elif input is not None:
+        raise UsageError("input: only a module is read on one")
+    elif live:
+        spec, graph = _spec_of(given), given
+    else:
+        given, asked = opened(argument("source", SPEC, given), asked)
+        spec, graph = read_spec(given, asked)
+    return run(spec, graph, asked, live=live, state_dict=state_dict, progress=heard)
+
+
+def _spec_of(graph: Graph) -> Spec:
+    """What would be written of a graph; pictures and labels are as usual."""
+    found = labelled(graph.inference)
+    zero = np.zeros((), np.float32)
+    zeros = {p.name: np.broadcast_to(zero, p.shape) for p in graph.parameters}
+    return imported(cut(found, zeros, np.empty(0, np.int64))).spec
 
 
 def run(
@@ -129,10 +189,14 @@ def run(
     graph: Graph,
     asked: Shrinking,
     *,
+    live: bool = False,
     state_dict: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> SmallerNetwork:
-    """As :func:`shrink`, of a spec that was read."""
+    """As :func:`shrink`, of a spec that was read.
+
+    What is ``live`` is written only where a folder is named.
+    """
     begin = time.perf_counter()
     given = from_spec(
         spec,
@@ -199,38 +263,36 @@ def run(
             accuracy = replace(accuracy, tuned=right(data, made.graph, learned))
         for line in accuracy.lines():
             progress.say("accuracy", line)
-    layers = _layers(found, free, scores, choice)
-    page = None
-    if asked.report:
-        from resgen.reports.shrunk import PAGE, render
-
-        sizes = before, choice.size
-        facts = layers, asked.measure, accuracy, latency
-        page = PAGE, render(made.spec.name, spec.name, sizes, *facts)
-    folder = write_shrunk(
-        made,
-        out,
-        source=spec.name,
+    told = Smaller(
         before=before,
         after=choice.size,
         importance=asked.measure,
         kept=_kept(found, choice, names),
         names=names,
         blocks=gone,
-        layers=layers,
-        page=page,
+        layers=_layers(found, free, scores, choice),
         accuracy=accuracy,
         tuning=tuning,
         latency=latency,
         proven=proven,
-        force=asked.force,
     )
+    page = None
+    if asked.report:
+        from resgen.reports.shrunk import PAGE, render
+
+        page = PAGE, render(made.spec.name, spec.name, told)
+    folder = None
+    if asked.out is not None or not live:
+        folder = write_shrunk(
+            made, out, told, source=spec.name, page=page, force=asked.force
+        )
     if states is not None:
         states.discard()
         with suppress(OSError):
             beside.rmdir()  # only if it is empty
     return SmallerNetwork(
         folder,
+        told if folder is None else folder.record,
         made.spec,
         made.graph,
         made.weights,

@@ -125,8 +125,8 @@ class Latency:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record(Described):
+@dataclass(frozen=True, kw_only=True)
+class Smaller:
     """What is left of a network of which channels were taken away.
 
     ``before`` and ``after`` are what it cost and costs. ``importance`` is what channels
@@ -135,7 +135,8 @@ class Record(Described):
     ``names`` has for each parameter what the whole network calls it. ``blocks`` are the
     sums whose residual branch went whole, ``layers`` those that could lose channels.
     ``accuracy`` is null without data, ``tuning`` without training, ``latency`` unless
-    that was bounded.
+    that was bounded. ``proven`` is what was proven and how closely, null where the
+    proof was left out.
     """
 
     before: Size
@@ -148,6 +149,12 @@ class Record(Described):
     accuracy: Accuracy | None = None
     tuning: Tuning | None = None
     latency: Latency | None = None
+    proven: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Smaller, Described):
+    """The same of a network in a folder."""
 
 
 RECORD: Final = Format(
@@ -164,24 +171,24 @@ RECORD: Final = Format(
 def write_shrunk(
     found: Imported,
     out: Path,
+    told: Smaller,
     *,
     source: str,
-    proven: Mapping[str, Any] | None = None,
     page: tuple[str, str] | None = None,
     force: bool = False,
-    **told: Any,
 ) -> DescribedFolder[Record]:
     """Write the folder of a smaller network; ``source`` is what it was made of.
 
-    ``told`` are the fields that only a :class:`Record` has, ``page`` a report's name
-    and its text.
+    ``page`` is a report's name and its text.
     """
+    more = dict(vars(told))
+    proven = more.pop("proven")
     return write_described(
         found,
         out,
         SHRINK,
         RECORD,
-        told,
+        more,
         source=source,
         proven=proven,
         page=page,

@@ -52,5 +52,6 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
         return
     for line in made.lines(width()):
         say(line)
-    folder = made.folder.folder
-    say(f"next: resgen build {folder} · resgen profile {folder}")
+    if made.folder is not None:
+        folder = made.folder.folder
+        say(f"next: resgen build {folder} · resgen profile {folder}")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from resgen.artifact.shrunk import Accuracy, Latency, Layer
+from resgen.artifact.shrunk import Smaller
 from resgen.document.files import plain
 from resgen.reports import page
 from resgen.reports.page import card
 from resgen.reports.tables import Table
-from resgen.shrinking.cut import Size
 from resgen.words.numbers import digits, scaled, seconds, share, share_interval
 
 #: What the file is called.
@@ -19,41 +18,32 @@ PAGE: Final = "report.html"
 _SECTIONS: Final = {"summary": "What is left", "layers": "Layers"}
 
 
-def render(
-    name: str,
-    source: str,
-    sizes: tuple[Size, Size],
-    layers: Sequence[Layer],
-    importance: str,
-    accuracy: Accuracy | None,
-    latency: Latency | None,
-) -> str:
-    """The page; ``sizes`` are those before and after."""
+def render(name: str, source: str, told: Smaller) -> str:
+    """The page of what is left of ``source``."""
     rows = [
         [layer.name, f"{layer.before:,}", f"{layer.after:,}"]
         + [digits(loss) for loss in layer.losses]
-        for layer in layers
+        for layer in told.layers
     ]
     head = ["layer", "before", "after", *(f"least {n} %" for n in (25, 50, 75))]
     return page.render(
         "shrunk",
         title=f"{name}: what is left of {source}",
         name=name,
-        facts=f"what is left of {source}, compared by {importance}",
+        facts=f"what is left of {source}, compared by {told.importance}",
         sections=_SECTIONS,
         parts={
-            "cards": "".join(_cards(*sizes, accuracy, latency)),
-            "importance": escape(importance),
+            "cards": "".join(_cards(told)),
+            "importance": escape(told.importance),
             "layers": Table.words("Channels of layers", head, rows, 1).html(),
         },
-        data={"layers": plain(layers), "importance": importance},
+        data={"layers": plain(told.layers), "importance": told.importance},
         scripts=("charts.js",),
     )
 
 
-def _cards(
-    before: Size, after: Size, accuracy: Accuracy | None, latency: Latency | None
-) -> Iterator[str]:
+def _cards(told: Smaller) -> Iterator[str]:
+    before, after, latency = told.before, told.after, told.latency
     for what, now, was, unit in (
         ("multiply-adds", after.macs, before.macs, ""),
         ("parameters", after.params, before.params, ""),
@@ -66,6 +56,7 @@ def _cards(
         more = f"{latency.ratio:.2f} × ({low:.2f} to {high:.2f}): {latency.verdict}"
         p95 = f"p95 {seconds(latency.after.p95)}"
         yield card(seconds(latency.after.median), "latency", f"{p95} · {more}")
+    accuracy = told.accuracy
     if accuracy is not None:
         last = accuracy.tuned or accuracy.after
         what = "told right" if accuracy.labels == "data" else "told as by the whole"

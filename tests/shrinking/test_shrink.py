@@ -282,15 +282,21 @@ def test_only_blocks_beside_an_identity_go(tmp_path: Path) -> None:
     assert made.folder.record.after.macs <= 0.5 * resgen.analyse(graph).macs
 
 
-def test_the_state_of_an_optimiser_follows(tmp_path: Path) -> None:
+def test_a_module_in_training_is_cut_and_its_optimiser_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where nothing reads what goes, a step of both changes what stays alike."""
+    monkeypatch.chdir(tmp_path)
     graph = graph_of(SMALL)
     found = labelled(graph)
     torch.manual_seed(0)
-    whole = resgen.to_torch(graph, seed=0).double()
+    whole = resgen.to_torch(graph, seed=0)
+    made = resgen.shrink(whole, input=(3, 32, 32), params=0.6)
+    assert whole.training
+    assert not [*tmp_path.iterdir()]
+    whole.double()
     numbers = {name: tensor.numpy() for name, tensor in whole.state_dict().items()}
-    made = resgen.shrink(SMALL, tmp_path / "a", state_dict=numbers, params=0.6)
-    record = made.folder.record
+    record = made.record
     gone = np.concatenate(
         [
             np.setdiff1d(found.axes[theirs, axis], found.axes[theirs, axis][[*stays]])
@@ -315,6 +321,37 @@ def test_the_state_of_an_optimiser_follows(tmp_path: Path) -> None:
     wanted = made.carried(dict(whole.named_parameters()))
     for name, parameter in small.named_parameters():
         torch.testing.assert_close(parameter, wanted[name])
+
+
+def test_a_graph_is_cut_as_its_spec_is(tmp_path: Path) -> None:
+    one = {"resgen": 1, "name": "one", "input": [3, 8, 8], "stages": []}
+    stem = {"op": "conv", "out": 32, "kernel": 3}
+    spec = {**one, "stem": stem, "head": {"classes": 4}}
+    graph = graph_of(spec)
+    state = resgen.to_torch(graph, seed=3).state_dict()
+    made = resgen.shrink(graph, state_dict=state, macs=0.5, verify=False)
+    other = resgen.shrink(spec, tmp_path / "a", state_dict=state, macs=0.5)
+    assert made.folder is None
+    assert made.to_dict()["folder"] is None
+    assert made.record.kept == other.record.kept != {}
+    for name, array in other.weights.items():
+        np.testing.assert_array_equal(made.weights[name], array)
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "said"),
+    [
+        (SMALL, {"input": (3, 32, 32)}, "input: only a module"),
+        (nn.Conv2d(3, 8, 3), {}, "input: a module is read on one"),
+        (nn.Conv2d(3, 8, 3), {"input": (3, 8, 8), "state_dict": {}}, "of its own"),
+        (nn.Conv2d(3, 8, 3), {"input": (3, 8, 8), "report": True}, "into a folder"),
+    ],
+)
+def test_what_a_module_has_is_not_said_twice(
+    source: Any, asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        resgen.shrink(source, **asked)
 
 
 def test_a_part_that_is_kept_stays_with_all_that_goes_with_it(tmp_path: Path) -> None:
