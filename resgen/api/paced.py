@@ -24,7 +24,7 @@ from resgen.profiling.comparison.compare import Measured, measured
 from resgen.profiling.statistics.stats import percentile
 from resgen.runtime.engines import find
 from resgen.shrinking.choose import Choice, Scores, choose
-from resgen.shrinking.cut import cut, size_without
+from resgen.shrinking.cut import Size, cut, size_without
 from resgen.shrinking.groups import Group
 from resgen.shrinking.labels import Labelled, Labels
 from resgen.weights.evaluate import Weights
@@ -36,6 +36,8 @@ TRIED: Final = (0.7, 0.4, 0.2)
 #: Cuts that are compared with the whole, and about how many seconds each.
 ROUNDS: Final = 6
 COMPARED: Final = 20.0
+#: Cuts that are timed kernel by kernel before one of them is compared.
+TIMED: Final = 3
 #: Less of the budget than this is worth another round.
 USED: Final = 0.85
 #: What is aimed at after a round that missed.
@@ -67,75 +69,134 @@ def paced(
 
     Each round chooses by predictions of a table, to which it adds what it has timed;
     the cut is then compared with the ``whole``, side by side in fresh processes, and
-    what that says decides. ``fits`` tells whether other bounds are met. Raises
-    ResgenError where no cut meets it, with what is reached.
+    what that says decides: by the 95th percentile, or by the upper end of the ratio's
+    interval. ``fits`` tells whether other bounds are met. Raises ResgenError where no
+    cut meets it, with what the fastest one takes.
     """
     budget = asked.latency
     told = conditions(asked.runtime, asked.threads)
-
-    def graph(gone: Labels) -> Graph:
-        return cut(found, weights, gone).graph
-
-    def within(table: Table, aim: float) -> Callable[[Choice], bool]:
-        return lambda c: table.seconds(graph(c.gone)) <= aim and fits(c)
-
     with ExitStack() as stack:
         file = asked.table
         if file is None:
             file = stack.enter_context(temporary_folder()) / "table.json"
-        recorder = Recorder(file, told)
-        even = [np.ones(group.classes.size) for group in free]
-        _time(recorder, whole)
-        for number, portion in enumerate(TRIED):
-            progress.advance("timing cuts", number, len(TRIED))
-            tried = choose(found, free, even, _macs(found, portion), step=asked.round)
-            _time(recorder, graph(tried.gone))
-        table = recorder.done()
-        scores = scoring(lambda gone: table.seconds(graph(gone)))
+        cuts = _Cuts(found, free, weights, asked.round, Recorder(file, told))
+        table = cuts.begun(whole, progress)
+        cuts.scores = scoring(cuts.seconds)
+        least = cuts.chosen(lambda choice: False)
         aim = budget.number * (table.seconds(whole) if budget.relative else 1.0)
+        missed, fastest = math.inf, math.inf  # least multiply-adds and time of these
         best: Paced | None = None
-        last, reached, met, missed = None, "", 0.0, math.inf
-        for number in range(ROUNDS):
-            choice = choose(found, free, scores, within(table, aim), step=asked.round)
-            if last is not None and np.array_equal(choice.gone, last):
-                aim *= INSIDE**2  # a step of a layer's is more than that
-                continue
-            left, last = graph(choice.gone), choice.gone
-            latency = _compared(whole, left, told, str(budget), number + 1, progress)
-            used = latency.ratio if budget.relative else latency.after.p95
-            part = used / budget.number
-            progress.say("latency", str(latency))
-            if part > 1:
-                reached = f"{used:.2f}x" if budget.relative else f"p95 {seconds(used)}"
-                missed = min(missed, aim)
-            elif best is None or choice.size.macs > best.choice.size.macs:
-                best, met = Paced(choice, latency), aim
-            if USED <= part <= 1:
+        for number in range(1, ROUNDS + 1):
+            met = None if best is None else best.choice
+            choice = cuts.next(aim, met, missed, fits)
+            if best is None and (choice is None or number == ROUNDS):
+                choice = least
+            if choice is None or choice.size.macs >= missed:
                 break
-            _time(recorder, left)
-            table = recorder.done()
-            aim = table.seconds(left) * INSIDE / part
-            if not met < aim < missed:
-                aim = math.sqrt(max(met, missed / 4) * missed)
-        if best is not None:
-            return best
+            left = cuts.graph(choice.gone)
+            latency = _compared(whole, left, told, str(budget), number, progress)
+            progress.say("latency", str(latency))
+            most = latency.interval[1] if budget.relative else latency.after.p95
+            part = most / budget.number
+            if part <= 1:
+                best = Paced(choice, latency)
+                if part >= USED:
+                    break
+            else:
+                missed, fastest = choice.size.macs, min(fastest, most)
+            aim = cuts.seconds(choice.gone) * INSIDE / part
+    if best is not None:
+        return best
+    name = found.graph.name
+    if budget.relative:
+        said, reached = f"{budget} of its time", f"{fastest:.2f}x"
+    else:
+        said, reached = str(budget), f"p95 {seconds(fastest)}"
     raise ResgenError(
-        f"no cut was found that takes {budget} of the time of {found.graph.name}"
-        if budget.relative
-        else f"no cut of {found.graph.name} was found that takes {budget}",
+        f"no cut of {name} was found that takes {said}",
         hint=f"{reached} is what was reached",
     )
 
 
+@dataclass
+class _Cuts:
+    """Cuts of a network, chosen by what a table says of their time."""
+
+    found: Labelled
+    free: Sequence[Group]
+    weights: Weights
+    step: int
+    recorder: Recorder
+
+    def begun(self, whole: Graph, progress: Progress) -> Table:
+        """The table with the whole network, and with cuts that are even."""
+        self.scores: Sequence[Scores] = [np.ones(g.classes.size) for g in self.free]
+        self._time(whole)
+        for number, portion in enumerate(TRIED):
+            progress.advance("timing cuts", number, len(TRIED))
+            tried = self.chosen(_macs(self.found, portion))
+            self._time(self.graph(tried.gone))
+        self.table = self.recorder.done()
+        return self.table
+
+    def chosen(self, enough: Callable[[Choice], bool]) -> Choice:
+        """The largest one that is small enough."""
+        return choose(self.found, self.free, self.scores, enough, step=self.step)
+
+    def graph(self, gone: Labels) -> Graph:
+        """What is left."""
+        return cut(self.found, self.weights, gone).graph
+
+    def seconds(self, gone: Labels) -> float:
+        """What that takes, as the table says."""
+        return self.table.seconds(self.graph(gone))
+
+    def next(
+        self,
+        aim: float,
+        met: Choice | None,
+        missed: float,
+        fits: Callable[[Choice], bool],
+    ) -> Choice | None:
+        """The largest that takes ``aim`` seconds, between what has met and missed.
+
+        It is timed, and chosen again by what that has added to the table. Where the
+        table's belief leads out of these bounds, it is the middle between them; None
+        where there is nothing.
+        """
+
+        def within(choice: Choice) -> bool:
+            return self.seconds(choice.gone) <= aim and fits(choice)
+
+        choice = self.chosen(within)
+        for _ in range(TIMED):
+            if not self._time(self.graph(choice.gone)):
+                break
+            self.table = self.recorder.done()
+            choice = self.chosen(within)
+        low = 0 if met is None else met.size.macs
+        if low < choice.size.macs < missed:
+            return choice
+        low = low or self.chosen(lambda choice: False).size.macs
+        middle = math.sqrt(low * min(missed, _size(self.found).macs))
+        choice = self.chosen(lambda c: c.size.macs <= middle and fits(c))
+        return choice if low < choice.size.macs < missed else None
+
+    def _time(self, graph: Graph) -> bool:
+        """Time a network, unless it is in the table: then it is false."""
+        found = self.recorder.time(graph)
+        if isinstance(found, Failure):
+            raise found.error()
+        return found is not None
+
+
+def _size(found: Labelled) -> Size:
+    return size_without(found, np.empty(0, np.int64))
+
+
 def _macs(found: Labelled, portion: float) -> Callable[[Choice], bool]:
-    most = portion * size_without(found, np.empty(0, np.int64)).macs
+    most = portion * _size(found).macs
     return lambda choice: choice.size.macs <= most
-
-
-def _time(recorder: Recorder, graph: Graph) -> None:
-    found = recorder.time(graph)
-    if isinstance(found, Failure):
-        raise found.error()
 
 
 def _compared(
