@@ -3,6 +3,7 @@
 #
 #   make test PYTHON=python3.12      with another Python (after `make clean`)
 #   make test ARGS="tests/ops -x"    with other arguments for pytest
+#   make bench BENCH=shrink ARGS=asks   another file of tests/bench
 
 PYTHON ?= python3
 VENV   := .venv
@@ -69,8 +70,8 @@ lint: $(VENV)/installed-test  ## ruff and mypy --strict
 	$(BIN)/mypy --strict resgen
 
 bench: $(VENV)/installed-bench  ## measure against the peers, side by side
-	$(BIN)/python tests/bench/run.py $(ARGS)
-	$(if $(ARGS),,RESGEN_SOAK_SHARE=0.05 $(BIN)/python -m pytest -s -m soak \
+	$(BIN)/python tests/bench/$(or $(BENCH),run).py $(ARGS)
+	$(if $(BENCH)$(ARGS),,RESGEN_SOAK_SHARE=0.05 $(BIN)/python -m pytest -s -m soak \
 		tests/profiling/test_comparisons_soak.py)
 
 soak: $(VENV)/installed-test  ## run what takes longer than a test suite may

@@ -1,17 +1,27 @@
 """Smaller networks by resgen and by Torch-Pruning 1.6.1, at equal multiply-adds.
 
-``python tests/bench/shrink.py accuracy`` trains networks on scikit-learn's digits from
-three seeds, takes channels away by each, and trains what is left alike;
-``... latency resnet50 mobilenetv2_100`` times what either leaves in ONNX Runtime.
-Torch-Pruning goes as its users do: one global ranking, in small steps until the
-multiply-adds are met. Its rounding of channels is off unless said.
+python tests/bench/shrink.py accuracy [NETWORK]... [--seed N]... [--record FILE]
+    trains networks on scikit-learn's digits, takes channels away by each, and trains
+    what is left alike;
+python tests/bench/shrink.py latency [NETWORK]... [--record FILE]
+    compares in ONNX Runtime what either leaves, in float32 and in int8;
+python tests/bench/shrink.py asks [NETWORK]... [--record FILE]
+    asks for latencies, and measures anew whether they are reached.
+
+What is found goes into the file, a line of JSON each, and the tables at the end are of
+all that it holds: parts can run when the machine is free. Torch-Pruning goes as its
+users do: one global ranking, in small steps until the multiply-adds are met. Its
+rounding of channels is off unless said.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
+import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -26,14 +36,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import digits
 
 import resgen
-from resgen.api.asked.measure import Timing
-from resgen.api.measure import conditions
-from resgen.api.paced import job
-from resgen.profiling.comparison.compare import measured
 
 SEEDS = (0, 1, 2)
 SHARES = (0.5, 0.25)
 EPOCHS = 5
+BUDGETS = ("0.8x", "0.65x", "0.5x", "0.35x")
 HEAD: dict[str, Any] = {
     "resgen": 1,
     "input": [1, 8, 8],
@@ -48,11 +55,24 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "defaults": {"block": "basic", "shortcut": "projection"},
         "stages": [{"width": width, "depth": 3} for width in (16, 32, 64)],
     },
+    "resnet56": {
+        **HEAD,
+        "name": "resnet56",
+        "defaults": {"block": "basic", "shortcut": "projection"},
+        "stages": [{"width": width, "depth": 9} for width in (16, 32, 64)],
+    },
     "mobilenet": {
         **HEAD,
         "name": "mobilenet",
         "defaults": {"block": "inverted"},
         "stages": [{"width": width, "depth": 2} for width in (16, 24, 40)],
+    },
+    "densenet": {
+        "resgen": 1,
+        "extends": "densenet40_k12_bc_cifar.json",
+        "name": "densenet",
+        "input": HEAD["input"],
+        "preprocess": HEAD["preprocess"],
     },
 }
 IMPORTANCE = {
@@ -95,11 +115,10 @@ def pruned(
     return module
 
 
-def accuracy(name: str) -> None:
+def accuracy(name: str, seeds: list[int]) -> Iterator[dict[str, Any]]:
     """Top-1 on 500 digits that nothing has seen, before and after training."""
     spec = NETWORKS[name]
-    found: dict[tuple[float, str], list[tuple[float, float, float]]] = {}
-    for seed in SEEDS:
+    for seed in seeds:
         images, targets = arrays(seed)
         graph = resgen.expand(resgen.load(spec))
         whole = resgen.to_torch(graph, seed=seed)
@@ -109,45 +128,48 @@ def accuracy(name: str) -> None:
         known = torch.from_numpy(images[:512]), torch.from_numpy(targets[:512])
         batches = list(zip(*(each.split(32) for each in known), strict=True))
         before = right(whole, images, targets)
-        print(f"{name}, seed {seed}: the whole {before:.3f}", flush=True)
         for share in SHARES:
-            made: dict[str, nn.Module] = {
+            made = {
                 f"Torch-Pruning, {kind}": pruned(whole, x, share, kind, batches)
                 for kind in IMPORTANCE
             }
             for step in (8, 1):
-                with tempfile.TemporaryDirectory() as folder:
-                    data = Path(folder, "x.npz")
-                    train_on = slice(None, digits.TRAINED)
-                    np.savez(data, x=images[train_on], y=targets[train_on])
-                    small = resgen.shrink(
-                        spec,
-                        Path(folder, "a"),
-                        state_dict=whole.state_dict(),
-                        data=str(data),
-                        macs=share,
-                        round=step,
-                    )
-                made[f"resgen, multiples of {step}"] = resgen.to_torch(
-                    small.graph, small.weights
-                )
+                small = ours(spec, whole, share, step, images, targets)
+                made[f"resgen, multiples of {step}"] = small
             for way, module in made.items():
                 left = torch_pruning.utils.count_ops_and_params(module.eval(), x)[0]
                 cut = right(module, images, targets)
                 train(module, images, targets, EPOCHS)
-                tuned = right(module, images, targets)
-                found.setdefault((share, way), []).append((left / macs, cut, tuned))
-                print(
-                    f"  {share} {way}: {left / macs:.2f} {cut:.3f} {tuned:.3f}",
-                    flush=True,
-                )
-    for (share, way), rows in found.items():
-        left, cut, tuned = (fmean(column) for column in zip(*rows, strict=True))
-        spread = stdev(row[2] for row in rows)
-        print(
-            f"{name} {share:.2f}x {way}: MACs {left:.2f}, top-1 cut {cut:.3f}, "
-            f"trained {tuned:.3f} (s {spread:.3f})"
+                yield {
+                    "what": "accuracy",
+                    "network": name,
+                    "seed": seed,
+                    "share": share,
+                    "way": way,
+                    "macs": left / macs,
+                    "whole": before,
+                    "cut": cut,
+                    "trained": right(module, images, targets),
+                }
+
+
+def ours(
+    spec: Any, whole: nn.Module, share: float, step: int, images: Any, targets: Any
+) -> nn.Module:
+    """What resgen leaves of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder, "x.npz")
+        train_on = slice(None, digits.TRAINED)
+        np.savez(data, x=images[train_on], y=targets[train_on])
+        small = resgen.shrink(
+            spec,
+            Path(folder, "a"),
+            state_dict=whole.state_dict(),
+            data=str(data),
+            macs=share,
+            round=step,
         )
+    return resgen.to_torch(small.graph, small.weights)
 
 
 def arrays(seed: int) -> tuple[Any, Any]:
@@ -172,39 +194,179 @@ def right(module: nn.Module, images: Any, targets: Any) -> float:
     return float((scores.argmax(1).numpy() == targets[digits.TRAINED :]).mean())
 
 
-def latency(name: str, share: float = 0.5) -> None:
-    """ONNX Runtime on one thread, fp32, batch 1: ours over theirs."""
-    graph = resgen.expand(resgen.load(name)).inference
+def latency(name: str, share: float = 0.5) -> Iterator[dict[str, Any]]:
+    """What either leaves, in ONNX Runtime on one thread at batch 1."""
+    spec = resgen.load(name)
+    graph = resgen.expand(spec).inference
     whole = resgen.to_torch(graph, seed=0)
     macs, shape = resgen.analyse(graph).macs, graph.inputs[0].type.shape
-    told = conditions(Timing(threads=1))
     with tempfile.TemporaryDirectory() as folder:
-        ours = resgen.shrink(
-            name,
-            Path(folder, "a"),
+        small = resgen.shrink(
+            spec,
+            Path(folder, "ours"),
             state_dict=whole.state_dict(),
             macs=share,
             verify=False,
-        ).graph
-    rivals = {"the whole": graph}
-    for round_to in (None, 8):
-        module = pruned(whole, torch.zeros(1, *shape), share, "magnitude", [], round_to)
-        spec, _ = resgen.from_torch(module, shape, verify=False)
-        rivals[f"Torch-Pruning, round_to={round_to}"] = resgen.expand(spec)
-    for way, other in rivals.items():
-        with job(other, told) as a, job(ours, told) as b:
-            found = measured(a, b, 40.0)
-        low, high = found.decision.interval
-        parts = [resgen.analyse(each).macs / macs for each in (ours, other)]
-        print(
-            f"{name}: resgen ({parts[0]:.2f} of the MACs) takes "
-            f"{found.decision.ratio:.2f} ({low:.2f} to {high:.2f}) of {way} "
-            f"({parts[1]:.2f}): {found.decision.verdict}",
-            flush=True,
         )
+        for round_to in (None, 8):
+            x = torch.zeros(1, *shape)
+            module = pruned(whole, x, share, "magnitude", [], round_to)
+            theirs = Path(folder, f"theirs-{round_to}")
+            read = resgen.import_(module, theirs, input=shape, verify=False)
+            for precision in ("fp32", "int8"):
+                found = resgen.compare(
+                    theirs,
+                    Path(folder, "ours"),
+                    precision=precision,
+                    threads=1,
+                    time=40,
+                ).record
+                yield {
+                    "what": "latency",
+                    "network": name,
+                    "peer": f"Torch-Pruning, round_to={round_to}",
+                    "precision": precision,
+                    "macs": [
+                        each.macs / macs for each in (small.analysis, read.analysis)
+                    ],
+                    "ratio": found.ratio,
+                    "interval": found.interval,
+                    "verdict": found.verdict,
+                }
+
+
+def asks(name: str) -> Iterator[dict[str, Any]]:
+    """Whether latencies that are asked for are reached, as is measured afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        table, usual = (
+            Path(folder, "table.json"),
+            {"threads": 1, "runtime": "onnxruntime"},
+        )
+        for budget in BUDGETS:
+            out = Path(folder, budget)
+            told = {"what": "asks", "network": name, "budget": budget}
+            try:
+                made = resgen.shrink(
+                    name,
+                    out,
+                    latency=budget,
+                    table=table,
+                    verify=False,
+                    **usual,
+                )
+            except resgen.ResgenError as error:
+                yield {**told, "refused": f"{error.message}: {error.hint}"}
+                continue
+            met = made.record.latency
+            assert met is not None
+            found = resgen.compare(name, out, threads=1, time=15).record
+            yield {
+                **told,
+                "rounds": met.rounds,
+                "said": met.ratio,
+                "ratio": found.ratio,
+                "interval": found.interval,
+            }
+
+
+def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What all that was found comes to."""
+    of = {what: [r for r in rows if r["what"] == what] for what in WHAT}
+    yield from accuracies(of["accuracy"])
+    for row in of["latency"]:
+        low, high = row["interval"]
+        mine, other = row["macs"]
+        yield (
+            f"{row['network']} in {row['precision']}: resgen ({mine:.2f} of the MACs) "
+            f"takes {row['ratio']:.2f} ({low:.2f} to {high:.2f}) of {row['peer']} "
+            f"({other:.2f}): {row['verdict']}"
+        )
+    asked, reached, refused = of["asks"], 0, 0
+    for row in asked:
+        if "refused" in row:
+            refused += 1
+            yield f"{row['network']} {row['budget']}: no. {row['refused']}"
+            continue
+        met = row["ratio"] <= float(row["budget"].rstrip("x"))
+        reached += met
+        low, high = row["interval"]
+        yield (
+            f"{row['network']} {row['budget']}: {row['ratio']:.3f} ({low:.3f} to "
+            f"{high:.3f}) after {row['rounds']} rounds{'' if met else ': MISSED'}"
+        )
+    if asked:
+        yield f"of {len(asked)} asks {reached} reached, {refused} told that none does"
+
+
+def accuracies(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Means over seeds; of resgen's less Torch-Pruning's, intervals at 95 %."""
+    from scipy.stats import t
+
+    found: dict[tuple[str, float], dict[str, dict[int, dict[str, Any]]]] = {}
+    for row in rows:
+        ways = found.setdefault((row["network"], row["share"]), {})
+        ways.setdefault(row["way"], {})[row["seed"]] = row
+    for (network, share), ways in found.items():
+        for way, seeds in ways.items():
+            macs, whole, cut, trained = (
+                fmean(row[key] for row in seeds.values())
+                for key in ("macs", "whole", "cut", "trained")
+            )
+            yield (
+                f"{network} {share:.2f}x {way}: MACs {macs:.2f}, the whole "
+                f"{whole:.3f}, cut {cut:.3f}, trained {trained:.3f}"
+            )
+            for peer in ways if way.startswith("resgen") else ():
+                both = sorted(seeds.keys() & ways[peer].keys())
+                if peer.startswith("resgen") or len(both) < 2:
+                    continue
+                apart = [
+                    100 * (seeds[s]["trained"] - ways[peer][s]["trained"]) for s in both
+                ]
+                half = t.ppf(0.975, len(apart) - 1) * stdev(apart) / len(apart) ** 0.5
+                yield (
+                    f"    over {peer}: {fmean(apart):+.1f} points "
+                    f"({fmean(apart) - half:+.1f} to {fmean(apart) + half:+.1f})"
+                )
+
+
+#: What is asked of which networks unless some are named.
+WHAT = {
+    "accuracy": tuple(NETWORKS),
+    "latency": ("resnet50", "mobilenetv2_100"),
+    "asks": (
+        "resnet18",
+        "mobilenetv2_050",
+        "squeezenet1_1",
+        "shufflenet_v2_x1_0",
+        "resnet20_cifar",
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Smaller networks, by two tools.")
+    parser.add_argument("what", choices=WHAT)
+    parser.add_argument("networks", nargs="*", metavar="NETWORK")
+    parser.add_argument("--seed", type=int, action="append", metavar="N")
+    parser.add_argument("--record", type=Path, metavar="FILE")
+    given = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    if given.record is not None and given.record.exists():
+        rows = [json.loads(line) for line in given.record.read_text().splitlines()]
+    for name in given.networks or WHAT[given.what]:
+        if given.what == "accuracy":
+            found = accuracy(name, given.seed or list(SEEDS))
+        else:
+            found = {"latency": latency, "asks": asks}[given.what](name)
+        for row in found:
+            rows.append(row)
+            print(json.dumps(row), file=sys.stderr, flush=True)
+            if given.record is not None:
+                with given.record.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+    print(*tables(rows), sep="\n")
 
 
 if __name__ == "__main__":
-    what, *names = sys.argv[1:]
-    for each in names or NETWORKS:
-        {"accuracy": accuracy, "latency": latency}[what](each)
+    main()
