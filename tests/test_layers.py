@@ -115,7 +115,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 1560,
     "reports": 2800,
-    "api": 4500,
+    "api": 4600,
     "cli": 1200,
     "__main__": 50,
     "__init__": 124,
