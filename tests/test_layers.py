@@ -107,7 +107,7 @@ BUDGET = {
     "shrinking": 810,
     "serve": 380,
     "kit": 1210,
-    "artifact": 2773,
+    "artifact": 2800,
     "forms": 899,
     "attribution": 1790,
     "profiling": 1955,
