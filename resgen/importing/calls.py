@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from resgen.importing.views import BATCH, Const, Seen, Unread, View, Views, broadcast
+from resgen.ops.act import Act
 from resgen.ops.add import Add
 from resgen.ops.attention import Attention
 from resgen.ops.base import Op
@@ -161,6 +162,13 @@ class Calls(Views):
         if by == 1:
             return x
         return self.unary(Scale(by=by), x, fold=lambda a: a * np.asarray(by, a.dtype))
+
+    def prelu(self, x: Seen, slope: Const, *, path: str | None = None) -> Seen:
+        """With a learned slope of what is negative, in axes of the tensor's order."""
+        if slope.array.size == 1:
+            return self.unary(Act(type="prelu"), x, {"weight": slope}, path=path)
+        less = self.merge("multiply", [self.unary(Clip(max=0.0), x), slope])
+        return self.merge("add", [self.unary(Act(type="relu"), x), less])
 
     def power(self, x: Seen, exponent: float) -> Seen:
         """To a fixed power."""
@@ -379,12 +387,13 @@ class Calls(Views):
             replace(found, axes=found.axes[:axis] + found.axes[axis + 1 :])
         )
 
-    def softmax(self, x: Seen, axis: int) -> View:
+    def softmax(self, x: Seen, axis: int, *, log: bool = False) -> View:
         if isinstance(x, Const):
             raise Unread("softmax of what no input changes")
         x, own = self.single(x, axis)
-        made = self.emit(Softmax(axis=own), [x.value])
-        self.attends.add(made)
+        made = self.emit(Softmax(axis=own, log=log), [x.value])
+        if not log:
+            self.attends.add(made)
         return replace(x, value=made)
 
     def reduce(self, kind: str, x: Seen, axes: Sequence[int], keep: bool) -> Seen:

@@ -90,7 +90,7 @@ def _makes(op: Op) -> bool:
         return op.type in _NEVER_NEGATIVE
     if isinstance(op, Clip):
         return op.min is not None and op.min >= 0
-    return isinstance(op, Softmax)
+    return isinstance(op, Softmax) and not op.log
 
 
 def _keeps(op: Op) -> bool:

@@ -123,8 +123,8 @@ FORMS: Final[Mapping[str, Form]] = {
 
 #: The types by their ONNX operators, of those that one of them spells.
 _SPELLED: Final[Mapping[str, str]] = {
-    "Relu": "relu", "LeakyRelu": "leaky_relu", "PRelu": "prelu", "Elu": "elu",
-    "Selu": "selu", "Celu": "celu", "Gelu": "gelu", "Mish": "mish",
+    "Relu": "relu", "LeakyRelu": "leaky_relu", "Elu": "elu", "Selu": "selu",
+    "Celu": "celu", "Gelu": "gelu", "Mish": "mish",
     "Sigmoid": "sigmoid", "Tanh": "tanh", "HardSwish": "hardswish",
     "HardSigmoid": "hardsigmoid", "Softplus": "softplus", "Swish": "silu", "Exp": "exp",
 }  # fmt: skip
@@ -244,12 +244,7 @@ class Act(Op):
                     offset=None if offset == 0.5 else offset,
                 )
             )
-        if kind != "prelu":
-            return Read(cls(type=kind))
-        slopes = node.numbers(1)
-        if slopes is None or slopes.size != 1:
-            raise Unreadable("slopes by channel, and prelu has one for all")
-        return Read(cls(type=kind), {"weight": 1})
+        return Read(cls(type=kind))
 
     @classmethod
     def samples(cls) -> tuple[Case, ...]:

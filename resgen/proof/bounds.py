@@ -319,6 +319,8 @@ def _softmax(asked: Asked) -> torch.Tensor:
     x = asked.inputs[0]
     reach = 2 * x.abs().amax(axis, keepdim=True)
     share = UNIT * (STEPS + reach) + _terms(x.shape[axis])
+    if asked.op.log:  # of which that is by how much it is off
+        return share + UNIT * STEPS * asked.exact.abs()
     return asked.exact.abs() * share
 
 

@@ -113,6 +113,47 @@ def test_attention_that_is_spelled_out_is_one_operator(tmp_path: Path) -> None:
     assert not {"matmul", "unflatten"} & found.keys()
 
 
+@pytest.mark.parametrize("merged", [False, True])
+def test_attention_that_sees_no_later_position_is_read(
+    merged: bool, tmp_path: Path
+) -> None:
+    heads = {"q_num_heads": 3, "kv_num_heads": 3} if merged else {}
+    given = ["x", "x", "x", "net.bias"]
+    path = made(
+        tmp_path / "net.onnx",
+        [helper.make_node("Attention", given, ["y"], is_causal=1, scale=0.3, **heads)],
+        {"net.bias": np.random.default_rng(0).normal(size=(5, 5)).astype("f4")},
+        shape=("n", 5, 12) if merged else ("n", 3, 5, 4),
+        opset=23,
+    )
+    flat = read(path)
+    assert_equal(path, flat)
+    assert kinds(flat)["attention"] == 1
+    prove_file(imported(flat), path)
+
+
+class Sloped(nn.Module):
+    """Slopes of what is negative by channel, and scores as logarithms of shares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act, self.fc = nn.PReLU(4), nn.Linear(4, 3)
+        nn.init.uniform_(self.act.weight, -1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.log_softmax(self.fc(self.act(x).mean((2, 3))), 1)
+
+
+def test_slopes_by_channel_and_logarithms_of_shares_are_read(tmp_path: Path) -> None:
+    path = exported(Sloped(), tmp_path / "net.onnx", 4, 3, 5)
+    flat = read(path)
+    assert_equal(path, flat)
+    prove_file(imported(flat), path)
+    module = Sloped()
+    _, weights = resgen.from_torch(module, (4, 3, 5))
+    assert weights.keys() == module.state_dict().keys()
+
+
 class Spelled(nn.Module):
     """Norms as arithmetic, which exporters write where they have no operator."""
 
@@ -534,8 +575,87 @@ def test_a_maximum_is_never_one_of_its_padding(
     assert_equal(path, read(path))
     alone = [helper.make_node("MaxPool", ["x"], ["y"], strides=[2, 2], **pool)]
     path = made(tmp_path / "net.onnx", alone, {})
-    with pytest.raises(ResgenError, match="MaxPool"):
-        read(path)
+    flat = read(path)
+    assert_equal(path, flat)
+    prove_file(imported(flat), path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "pads"), [("reflect", [2, 1, 1, 3]), ("edge", [0, 3, 2, 0])]
+)
+def test_edges_around_a_map_are_parts_of_it(
+    mode: str, pads: list[int], tmp_path: Path
+) -> None:
+    sides = np.array([0, 0, *pads[:2], 0, 0, *pads[2:]])
+    nodes = [
+        helper.make_node("Pad", ["x", "sides"], ["p"], mode=mode),
+        helper.make_node("Conv", ["p", "net.weight"], ["y"]),
+    ]
+    weight = np.random.default_rng(0).normal(size=(2, 4, 3, 3)).astype("f4")
+    numbers = {"sides": sides, "net.weight": weight}
+    path = made(tmp_path / "net.onnx", nodes, numbers)
+    flat = read(path)
+    assert_equal(path, flat)
+    prove_file(imported(flat), path)
+
+
+class Relative(nn.Module):
+    """What lies how far, brought under its position by paddings (Vaswani 2019)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows, wide = x.shape[2], x.shape[3] // 2 + 1
+        flat = F.pad(x[:, :, :, : 2 * wide - 1].reshape(-1, wide, 2 * wide - 1), (0, 1))
+        flat = F.pad(flat.flatten(1), (0, wide - 1))
+        under = flat.reshape(-1, wide + 1, 2 * wide - 1)[:, :wide, wide - 1 :]
+        return under.reshape(-1, 3, rows, wide)
+
+
+def test_paddings_beside_a_merged_batch_are_read(tmp_path: Path) -> None:
+    path = exported(Relative(), tmp_path / "net.onnx", 3, 4, 7)
+    assert_equal(path, read(path))
+
+
+@pytest.mark.parametrize("number", [0.0, 2.5])
+def test_what_is_padded_by_integers_is_padded_by_what_they_stand_for(
+    number: float, tmp_path: Path
+) -> None:
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("Pad", ["q", "sides", "by"], ["p"]),
+        helper.make_node("DequantizeLinear", ["p", "s", "z"], ["y"]),
+    ]
+    numbers = {
+        "s": np.array(0.125, "f4"),
+        "z": np.array(-8, "i1"),
+        "by": np.array(-8 + number / 0.125, "i1"),
+        "sides": np.array([0, 0, 1, 0, 0, 0, 0, 2]),
+    }
+    path = made(tmp_path / "net.onnx", nodes, numbers)
+    flat = read(path)
+    x = np.random.default_rng(1).integers(-99, 99, (1, 4, 8, 8)).astype("f4") / 8
+    ours = run(to_model(flat.graph, flat.weights).SerializeToString(), x)
+    np.testing.assert_array_equal(ours, run(path.read_bytes(), x))
+
+
+@pytest.mark.parametrize("name", ["AveragePool", "LeakyRelu"])
+def test_operators_of_integers_are_read_as_those_of_numbers(
+    name: str, tmp_path: Path
+) -> None:
+    own = {"kernel_shape": [2, 2]} if name == "AveragePool" else {"alpha": 0.25}
+    scaled = ["a", "s", "z", "s", "z"]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["a"]),
+        helper.make_node(
+            f"QLinear{name}", scaled, ["b"], domain="com.microsoft", **own
+        ),
+        helper.make_node("DequantizeLinear", ["b", "s", "z"], ["y"]),
+    ]
+    numbers = {"s": np.array(0.03, "f4"), "z": np.array(7, "u1")}
+    path = made(tmp_path / "net.onnx", nodes, numbers)
+    model = onnx.load(path)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, path)
+    prove_file(imported(read(path)), path)
 
 
 def test_names_of_outputs_become_those_of_a_spec(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ in :mod:`resgen.ops`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Final
@@ -14,13 +15,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from resgen.importing.onnx.quantized import QUANTIZED
+from resgen.importing.onnx.source import owner_of
+from resgen.importing.pads import surrounded, trimmed
 from resgen.importing.unspoken import CURVES, Curve, Padded, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
-from resgen.ops.pad import Pad, sides_of
+from resgen.ops.pad import sides_of
+from resgen.ops.types import TensorType
 from resgen.ops.unit_norm import UnitNorm
 from resgen.weights.evaluate import Array
 
 if TYPE_CHECKING:
+    from resgen.importing.calls import Calls
     from resgen.importing.onnx.source import Source
     from resgen.importing.onnx.trace import FileNode
 
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 _FEW: Final = 16
 #: What is added to the score of a position that a mask hides; float16 has it.
 _HIDDEN: Final = -1e4
+#: What is below stands for minus infinity: no maximum is one.
+_NEVER: Final = -1e30
 Handler = Callable[["Source", "FileNode"], "Seen | list[Seen]"]
 
 
@@ -220,19 +227,25 @@ def _tile(reader: Source, node: FileNode) -> Seen:
 
 
 def _pad(reader: Source, node: FileNode) -> Seen:
-    """As the operator reads it, or what only another operator gives a sense."""
-    x = reader.value(node)
-    if isinstance(x, Const):
-        raise Unread("it pads what no input changes")
-    value = reader.calls.standard(x)
-    asked = reader.asked(node, reader.calls.to.types[value])
+    """As both sources have it, or what only another operator gives a sense."""
+    x, calls = reader.value(node), reader.calls
+    kind = TensorType(calls.shape(x)[1:])
+    sides, number = sides_of(reader.asked(node, kind))
+    x, grown = trimmed(calls, x, sides)
     mode = node.attributes.get("mode", "constant")
-    pads, number = sides_of(asked)
-    if mode == "constant" and not number:
-        return reader.operator(Pad, node)
-    half = len(pads) // 2
-    op = Padded(begin=pads[:half], end=pads[half:], mode=mode, value=number)
-    return reader.calls.seen(reader.calls.emit(op, [value]))
+    if isinstance(x, View) and (scale := reader.scales.get(x.value)) is not None:
+        number = (number - scale.point) * scale.scale
+    if not grown or (mode == "constant" and number > _NEVER):
+        return surrounded(calls, x, grown, number)
+    if isinstance(x, Const):
+        raise Unread(f"it pads by {mode} what no input changes")
+    if mode not in ("constant", "edge", "reflect"):
+        raise Unread(f"it pads by {mode}")
+    begin, end = zip(
+        *(grown.get(at, (0, 0)) for at in range(1, len(x.axes))), strict=True
+    )
+    op = Padded(begin=begin, end=end, mode=mode, value=number)
+    return calls.seen(calls.emit(op, [calls.standard(x)]))
 
 
 # --- element by element ---------------------------------------------------------------
@@ -282,6 +295,16 @@ def _curve(reader: Source, node: FileNode) -> Seen:
     return reader.calls.unary(Curve(of=node.op_type), reader.value(node))
 
 
+def _prelu(reader: Source, node: FileNode) -> Seen:
+    slope = reader.value(node, 1)
+    if not isinstance(slope, Const):
+        raise Unread("its slope is computed from the input")
+    path = next(filter(None, map(owner_of, slope.sources)), reader.calls.leaf)
+    if path and slope.path is None:
+        slope = replace(slope, path=f"{path}.weight")
+    return reader.calls.prelu(reader.value(node), slope, path=path)
+
+
 def _matmul(reader: Source, node: FileNode) -> Seen:
     a, b = reader.value(node), reader.value(node, 1)
     vectors = [len(reader.calls.shape(x)) == 1 for x in (a, b)]
@@ -320,15 +343,15 @@ def _gemm(reader: Source, node: FileNode) -> Seen:
 
 
 def _softmax(reader: Source, node: FileNode) -> Seen:
-    x = reader.value(node)
+    x, log = reader.value(node), node.op_type == "LogSoftmax"
     sizes = reader.calls.shape(x)
     newer = reader.traced.opset >= 13
     axis = node.attributes.get("axis", -1 if newer else 1) % len(sizes)
     if newer or all(n == 1 for n in sizes[axis + 1 :]):
-        return reader.calls.softmax(x, axis)
+        return reader.calls.softmax(x, axis, log=log)
     # Older sets take all axes from there on as one.
     merged = reader.calls.reshape(x, (*sizes[:axis], -1))
-    return reader.calls.reshape(reader.calls.softmax(merged, axis), sizes)
+    return reader.calls.reshape(reader.calls.softmax(merged, axis, log=log), sizes)
 
 
 def _reduce(kind: str, reader: Source, node: FileNode) -> Seen:
@@ -351,22 +374,49 @@ def _reduce(kind: str, reader: Source, node: FileNode) -> Seen:
 
 
 def _attention(reader: Source, node: FileNode) -> Seen:
-    """Of queries, keys and values, each ``(batch, heads, positions, size)``."""
-    plain = all(node.attributes.get(name, 0) == 0 for name in ("is_causal", "softcap"))
+    """Of queries, keys and values, ``(batch, heads, positions, size)`` or merged."""
+    given, calls = node.attributes.get, reader.calls
     sides = ("left_window_size", "right_window_size")
-    if not plain or any(node.attributes.get(name, -1) != -1 for name in sides):
-        raise Unread("it hides positions by where they are, or caps scores")
-    queries, keys, values = (reader.value(node, at) for at in range(3))
-    sizes = reader.calls.shape(queries)
-    if len(sizes) != 4 or len(node.inputs) > 4 or len(node.outputs) > 1:
-        raise Unread("it shares out heads itself, or keeps keys and values")
-    scale = node.attributes.get("scale", sizes[-1] ** -0.5)
+    if given("softcap", 0) or any(given(name, -1) != -1 for name in sides):
+        raise Unread("it hides positions by how far they are, or caps scores")
+    if len(node.inputs) > 4 or len(node.outputs) > 1:
+        raise Unread("it keeps keys and values")
+    inputs = [reader.value(node, at) for at in range(3)]
+    merged = len(calls.shape(inputs[0])) == 3
+    if merged:  # heads are parts of the last axis
+        counts = [given(f"{name}_num_heads") for name in ("q", "kv", "kv")]
+        inputs = [_in_heads(calls, x, n) for x, n in zip(inputs, counts, strict=True)]
+    queries, keys, values = inputs
+    if calls.shape(queries)[1] != calls.shape(keys)[1]:
+        raise Unread("several heads of queries have one of keys")
+    bias = _added(reader, node, (calls.shape(queries)[2], calls.shape(keys)[2]))
+    scale = given("scale", calls.shape(queries)[-1] ** -0.5)
+    found = calls.attention(queries, keys, values, bias, scale)
+    if not merged:
+        return found
+    return calls.reshape(calls.permute(found, (0, 2, 1, 3)), reader.shape(node))
+
+
+def _in_heads(calls: Calls, x: Seen, heads: int) -> Seen:
+    batch, positions, _ = calls.shape(x)
+    return calls.permute(calls.reshape(x, (batch, positions, heads, -1)), (0, 2, 1, 3))
+
+
+def _added(reader: Source, node: FileNode, scores: tuple[int, int]) -> Seen | None:
+    """What is added to scores of so many queries and keys: what is hidden, too."""
     bias = reader.given(node, 3)
     if isinstance(bias, Const) and bias.array.dtype == bool:
-        if not bias.array.any(-1).all():
-            raise Unread("it hides all positions of one")
-        bias = Const(np.where(bias.array, 0, _HIDDEN).astype(np.float32), bias.sources)
-    return reader.calls.attention(queries, keys, values, bias, scale)
+        bias = _hidden(bias.array, bias.sources)
+    if not node.attributes.get("is_causal", 0):
+        return bias
+    later = _hidden(np.tri(*scores, dtype=bool), ())
+    return later if bias is None else reader.calls.merge("add", [bias, later])
+
+
+def _hidden(seen: Array, sources: tuple[str, ...]) -> Const:
+    if not seen.any(-1).all():
+        raise Unread("it hides all positions of one")
+    return Const(np.where(seen, 0, _HIDDEN).astype(np.float32), sources)
 
 
 def _unit(reader: Source, node: FileNode) -> Seen:
@@ -389,6 +439,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "Min": partial(_merge, "minimum"), "Mean": _mean, "Sub": _sub, "Div": _div,
     "Pow": _pow, "Sqrt": partial(_power, 0.5), "Reciprocal": partial(_power, -1.0),
     "Neg": _neg, "MatMul": _matmul, "Gemm": _gemm, "Softmax": _softmax,
+    "LogSoftmax": _softmax, "PRelu": _prelu,
     "ReduceMean": partial(_reduce, "mean"), "ReduceSum": partial(_reduce, "sum"),
     "ReduceMax": partial(_reduce, "max"), "ReduceMin": partial(_reduce, "min"),
     "ReduceSumSquare": partial(_reduce, "square"),

@@ -18,6 +18,7 @@ from resgen.importing.flat import Scale
 from resgen.importing.signs import never_negative
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.act import Act
+from resgen.ops.avg_pool import AvgPool
 from resgen.ops.base import Op
 from resgen.ops.conv import Conv
 from resgen.ops.global_pool import GlobalPool
@@ -170,16 +171,17 @@ def _concat(reader: Source, node: FileNode) -> Seen:
     return _ranged(reader, node, made, 0, reader.traced.values[node.outputs[0]].dtype)
 
 
-def _pool(reader: Source, node: FileNode) -> Seen:
-    if node.attributes.get("channels_last", 0):
-        raise Unread("it pools channels last")
-    made = reader.operator(GlobalPool, replace(node, op_type="GlobalAveragePool"))
-    return _ranged(reader, node, made, 3, reader.traced.values[node.outputs[0]].dtype)
+def _alone(op: type[Op], plain: str) -> Handler:
+    """What has one input, and works on its integers as ``plain`` does on numbers."""
 
+    def read(reader: Source, node: FileNode) -> Seen:
+        if node.attributes.get("channels_last", 0):
+            raise Unread("it has channels last")
+        made = reader.operator(op, replace(node, op_type=plain, inputs=node.inputs[:1]))
+        dtype = reader.traced.values[node.outputs[0]].dtype
+        return _ranged(reader, node, made, 3, dtype)
 
-def _sigmoid(reader: Source, node: FileNode) -> Seen:
-    made = reader.calls.unary(Act(type="sigmoid"), reader.value(node))
-    return _ranged(reader, node, made, 3, reader.traced.values[node.outputs[0]].dtype)
+    return read
 
 
 Handler = Callable[["Source", "FileNode"], "Seen"]
@@ -189,6 +191,11 @@ QUANTIZED: Final[Mapping[str, Handler]] = {
     "com.microsoft.QGemm": _gemm, "com.microsoft.QLinearAdd": _both("add"),
     "com.microsoft.QLinearMul": _both("multiply"),
     "com.microsoft.QLinearConcat": _concat,
-    "com.microsoft.QLinearGlobalAveragePool": _pool,
-    "com.microsoft.QLinearSigmoid": _sigmoid,
+    **{
+        f"com.microsoft.QLinear{name}": _alone(op, name)
+        for name, op in (
+            ("AveragePool", AvgPool), ("GlobalAveragePool", GlobalPool),
+            ("LeakyRelu", Act), ("Sigmoid", Act),
+        )
+    },
 }  # fmt: skip

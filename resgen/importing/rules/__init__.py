@@ -13,7 +13,7 @@ from typing import Final
 from resgen.importing.flat import Flat
 from resgen.importing.rules.activations import ACTIVATIONS
 from resgen.importing.rules.attention import ATTENTION
-from resgen.importing.rules.maps import MAPS
+from resgen.importing.rules.maps import MAPS, edged
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.rules.norms import NORMS
 from resgen.importing.rules.shapes import SHAPES, spread_out
@@ -41,4 +41,5 @@ def simplified(flat: Flat, *, named: bool = False) -> Flat:
                 any(rule(net, part) for rule in RULES.get(part.op.name, ()))
         queue, net.changed = list(dict.fromkeys(net.changed)), []
     spread_out(net)
+    edged(net)
     return net.done()

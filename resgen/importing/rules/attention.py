@@ -104,7 +104,7 @@ def _bias(net: Net, value: str, like: Part) -> str:
 def _scores(net: Net, value: str) -> Scores | None:
     """What a softmax over the last axis is of."""
     weights = net.made(value, Softmax)
-    if weights is None or weights[1].axis != weights[0].type.rank - 1:
+    if weights is None or weights[1] != Softmax(axis=weights[0].type.rank - 1):
         return None
     (value,), bias = weights[0].inputs, None
     if (total := net.made(value, Add)) and len(total[0].inputs) == 2:

@@ -10,19 +10,22 @@ from typing import Final
 
 import numpy as np
 
+from resgen.importing.calls import COPIES
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.rules.norms import owner
 from resgen.importing.signs import never_negative
 from resgen.importing.unspoken import Padded
 from resgen.ops.avg_pool import AvgPool
-from resgen.ops.base import Axes, ShapeError, per_axis, plain_axes
+from resgen.ops.base import Axes, Op, ShapeError, per_axis, plain_axes
 from resgen.ops.blur_pool import MODES, BlurPool
+from resgen.ops.concat import Concat
 from resgen.ops.conv import Conv
 from resgen.ops.conv_transpose import ConvTranspose
 from resgen.ops.linear import Linear
 from resgen.ops.max_pool import MaxPool
 from resgen.ops.pad import Pad
 from resgen.ops.pad_same import PadSame
+from resgen.ops.slice import Slice
 
 Rule = Callable[[Net, Part], bool]
 
@@ -114,7 +117,7 @@ def padded_pool(net: Net, part: Part) -> bool:
 def padded_max(net: Net, part: Part) -> bool:
     """What can never win is the pool's own padding, its end ``ceil`` maybe.
 
-    Where the pool cannot pad so, zeros do before what is never negative.
+    Where the pool cannot pad so, zeros do before what is never negative, and edges do.
     """
     pool, pad = net.made(part.value, MaxPool), net.made(part.inputs[0], Padded)
     if pool is None or pad is None or pad[1].mode != "constant":
@@ -139,10 +142,17 @@ def padded_max(net: Net, part: Part) -> bool:
         if fits:
             net.become(part, made, pad[0].inputs)
             return True
-    if not net.alone(pad[0].value) or not never_negative(pad[0].inputs[0], net.before):
+    if not net.alone(pad[0].value):
         return False
-    zeros = Pad(begin=plain_axes(begin), end=plain_axes(end))
-    net.become(pad[0], zeros, pad[0].inputs)
+    around: Op = Pad(begin=plain_axes(begin), end=plain_axes(end))
+    if not never_negative(pad[0].inputs[0], net.before):
+        kernel, dilation = (per_axis(n, x, "") for n in (op.kernel, op.dilation))
+        rows = zip(kernel, dilation, begin, end, strict=True)
+        if any(d > 1 or b >= k or e >= k for k, d, b, e in rows):
+            return False
+        # Every window has the edge that it reaches beyond.
+        around = replace(pad[1], mode="edge", value=0.0)
+    net.become(pad[0], around, pad[0].inputs)
     return True
 
 
@@ -174,6 +184,34 @@ def blurred(net: Net, part: Part) -> bool:
         return False
     net.become(part, made, pad[0].inputs)
     return True
+
+
+def edged(net: Net) -> None:
+    """Write what repeats or mirrors the edges of a map as parts of it beside it."""
+    for part in list(net.parts.values()):
+        pad = net.made(part.value, Padded)
+        if pad is None or pad[1].mode == "constant":
+            continue
+        sides = list(zip(pad[1].begin, pad[1].end, strict=True))
+        if sum(map(sum, sides)) > COPIES:
+            continue
+        (x,) = part.inputs
+        axes = [axis for axis, around in enumerate(sides) if any(around)]
+        for axis in axes:
+            begin, end = sides[axis]
+            last = net.typed(x).shape[axis] - 1
+            mirrored = pad[1].mode == "reflect"
+            before = [at * mirrored for at in range(begin, 0, -1)]
+            after = [last - at * mirrored for at in range(1, end + 1)]
+            edges = {
+                at: net.insert(Slice(start=at, size=1, axis=axis), [x], part)
+                for at in dict.fromkeys((*before, *after))
+            }
+            beside = [*(edges[at] for at in before), x, *(edges[at] for at in after)]
+            if axis == axes[-1]:
+                net.become(part, Concat(axis=axis), beside)
+            else:
+                x = net.insert(Concat(axis=axis), beside, part)
 
 
 MAPS: Final[Mapping[str, tuple[Rule, ...]]] = {

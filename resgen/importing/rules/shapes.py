@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from resgen.importing.calls import COPIES
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.unspoken import Spread, Take
 from resgen.importing.views import between
@@ -29,8 +30,6 @@ Rule = Callable[[Net, Part], bool]
 #: Operators that give elements in order another shape.
 _SHAPED: Final = (Reshape, Flatten, Unflatten)
 _MOVED: Final = (*_SHAPED, Transpose)
-#: How often a value is written side by side where it has to be repeated.
-_COPIES: Final = 64
 
 
 def shaped_twice(net: Net, part: Part) -> bool:
@@ -297,7 +296,7 @@ def spread_out(net: Net) -> None:
         (x,) = part.inputs
         shape, wide = net.typed(x).shape, part.type.shape
         axes = [a for a, n in enumerate(shape) if n != wide[a]]
-        few = all(wide[axis] <= _COPIES for axis in axes)
+        few = all(wide[axis] <= COPIES for axis in axes)
         like = None
         if 1 < len(shape) < 5 and shape[0] == part.type.channels:
             after = net.after(part)

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from resgen.importing.pads import padded, surrounded, trimmed
 from resgen.importing.torch.reader import Reader, bound, constant, handles, value
-from resgen.importing.views import BATCH, Const, Seen, Unread, View, between
+from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
 from resgen.ops.adaptive_max_pool import AdaptiveMaxPool
 from resgen.ops.avg_pool import AvgPool
@@ -24,7 +25,6 @@ from resgen.ops.global_pool import GlobalPool
 from resgen.ops.max_pool import MaxPool
 from resgen.ops.norm import Norm
 from resgen.ops.pad import Pad
-from resgen.ops.pad_channels import PadChannels
 from resgen.ops.pad_same import PadSame
 from resgen.ops.resize import Resize
 from resgen.ops.types import Apply, Ref
@@ -503,43 +503,19 @@ def pad(
 ) -> Any:  # fmt: skip
     sides = list(zip(pad[::2], pad[1::2], strict=True))
     rank = len(r.shape(x))
-    for at, (begin, end) in enumerate(sides):
-        axis = rank - 1 - at
-        size = r.shape(x)[axis]
-        if begin < 0 or end < 0:
-            start, stop = max(-begin, 0), size + min(end, 0)
-            x = r.slice(x, axis, start, stop - start)
-    grown = {rank - 1 - at: (max(b, 0), max(e, 0)) for at, (b, e) in enumerate(sides)}
-    grown = {axis: sides for axis, sides in grown.items() if any(sides)}
+    by_axis = {rank - 1 - at: around for at, around in enumerate(sides)}
+    x, grown = trimmed(r, x, by_axis)
     if not grown:
         return x
     if mode in ("reflect", "replicate"):
         return Padded(x, tuple(pad), mode)
     if mode != "constant":
         raise Unread(f"padding by {mode}")
-    if value not in (None, 0):
-        return beside(r, x, grown, float(value))
-    if isinstance(x, Const):
-        widths = [grown.get(axis, (0, 0)) for axis in range(rank)]
-        return Const(np.pad(x.array, widths), x.sources)
+    number = float(value or 0)
+    if number or isinstance(x, Const):
+        return surrounded(r, x, grown, number)
     same = same_padding(r, grown)
     return padded(r, x, grown) if same is None else r.spatial(same, x)
-
-
-def beside(
-    r: Reader, x: Seen, grown: dict[int, tuple[int, int]], number: float
-) -> Seen:
-    """A number around axes of a tensor, which stands beside it as constants do."""
-    for axis, sides in grown.items():
-        parts = [x]
-        for at, count in enumerate(sides):
-            if count:
-                shape = list(r.shape(x))
-                shape[0], shape[axis] = 1, count
-                filled = Const(np.full(shape, number, np.float32))
-                parts.insert(at * len(parts), filled)
-        x = r.concat(parts, axis)
-    return x
 
 
 def same_padding(r: Reader, grown: dict[int, tuple[int, int]]) -> PadSame | None:
@@ -560,43 +536,3 @@ def same_padding(r: Reader, grown: dict[int, tuple[int, int]]) -> PadSame | None
         stride=even(stride),
         dilation=even(given.get("dilation", 1)),
     )
-
-
-def padded(r: Reader, x: View, grown: dict[int, tuple[int, int]]) -> View:
-    """Zeros around axes of a tensor, by axis."""
-    own: dict[int, tuple[int, int]] = {}
-    for axis in grown:
-        if BATCH in x.axes[axis]:
-            raise Unread("padding of the batch")
-        x, _ = r.single(x, axis)
-    for axis, sides in grown.items():
-        own[x.axes[axis][0]] = sides
-    made = x.value
-    rank = r.to.types[made].rank
-    if 0 in own:
-        before, after = own.pop(0)
-        channels = r.to.types[made].channels
-        if before not in (0, (before + after) // 2):
-            raise Unread(f"{before} channels of zeros before, and {after} after")
-        at = "sides" if before else "end"
-        made = r.emit(PadChannels(to=channels + before + after, at=at), [made])
-    if own:
-        shape = r.to.types[made].shape
-        # What lies between is one axis where there are more than paddings take.
-        groups = [[0]]
-        for axis in range(1, rank):
-            if rank < 5 or {axis, axis - 1} & own.keys():
-                groups.append([axis])
-            else:
-                groups[-1].append(axis)
-        merged = tuple(prod(shape[a] for a in group) for group in groups)
-        begin, end = (
-            [own.get(group[0], (0, 0))[i] for group in groups[1:]] for i in (0, 1)
-        )
-        if merged != shape:
-            made = r.emit(between(shape, merged), [made])
-        made = r.emit(Pad(begin=even(begin), end=even(end)), [made])
-        wide = tuple(n + sum(own.get(axis, (0, 0))) for axis, n in enumerate(shape))
-        if merged != shape:
-            made = r.emit(between(r.to.types[made].shape, wide), [made])
-    return View(made, x.axes)

@@ -68,11 +68,12 @@ def softplus(r: Reader, x: Seen, beta: float, threshold: float) -> Seen:
 
 @handles("prelu", "_prelu_kernel")
 def prelu(r: Reader, x: Seen, weight: Seen) -> Seen:
-    slope = constant(weight, "slope")
-    if slope is None or slope.array.size != 1:
-        raise Unread("a slope for each channel")
-    op = Act(type="prelu")
-    return r.unary(op, value(x, "prelu"), {"weight": slope}, path=r.owner(slope))
+    slope, rank = constant(weight, "slope"), len(r.shape(x))
+    if slope is None:
+        raise Unread("it has no slope")
+    if slope.array.size > 1:
+        slope = r.reshape(slope, (-1, *(1,) * (rank - 2)))
+    return r.prelu(value(x, "prelu"), slope, path=r.owner(slope))
 
 
 @handles("hardtanh")
@@ -277,9 +278,9 @@ def vector_norm(r: Reader, x: Seen, dim: Any = None, keepdim: bool = False,
     return r.power(squares, 0.5)
 
 
-@handles("softmax", "_softmax")
+@handles("softmax", "_softmax", "log_softmax", "_log_softmax")
 def softmax(r: Reader, x: Seen, dim: int, **_: Any) -> View:
-    return r.softmax(x, dim % len(r.shape(x)))
+    return r.softmax(x, dim % len(r.shape(x)), log="log" in r.called)
 
 
 #: A matrix that is transposed and so brought back, as it is in the module.

@@ -392,6 +392,11 @@ def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Tensor:
                   positive=True)  # fmt: skip
 
 
+def _log_softmax(to: Walk, x: Value, *, axis: int = -1) -> Tensor:
+    given = to.tensor(x)
+    return to.add(to.keras.ops.log_softmax, given, like=given, axis=given.at(axis))
+
+
 def _matmul(to: Walk, a: Value, b: Value) -> Tensor:
     x, y = to.tensor(a), to.tensor(b)
     if len(x.shape) != len(y.shape):
@@ -575,7 +580,8 @@ NODES: Final[Mapping[str, Make]] = {
     "GlobalAveragePool": _global("mean"), "GlobalMaxPool": _global("max"),
     "ReduceMean": _reduce("mean"), "ReduceSum": _reduce("sum"),
     "ReduceMax": _reduce("max"), "ReduceL2": _length, "LRN": _local_response,
-    "Softmax": _softmax, "Transpose": _transpose, "Expand": _expand,
+    "Softmax": _softmax, "LogSoftmax": _log_softmax, "Transpose": _transpose,
+    "Expand": _expand,
     "Concat": _concat, "Slice": sliced(_cut), "Gather": _gather, "Pad": _pad,
     "Resize": _resize, "SpaceToDepth": _squares, "DepthToSpace": _spaces,
 }  # fmt: skip

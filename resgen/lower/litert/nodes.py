@@ -766,12 +766,22 @@ def _softmax(to: Walk, x: Value, *, axis: int = -1) -> Value:
     at = axis % len(given.shape)
     if given.at(at) != len(given.shape) - 1:
         # SOFTMAX is along what lies last, and moving the axis would cost more.
-        greatest = _reduced(to, given, [at], keep=True, code="REDUCE_MAX")
-        power = _tensor(
-            _alone("EXP", "Exp", positive=True)(to, _SUB(to, given, greatest))
-        )
-        return _DIV(to, power, _reduced(to, power, [at], keep=True, code="SUM"))
+        _, power, total = _powers(to, given, at)
+        return _DIV(to, power, total)
     return _alone("SOFTMAX", "Softmax", positive=True)(to, given, beta=1.0)
+
+
+def _log_softmax(to: Walk, x: Value, *, axis: int = -1) -> Value:
+    given = _tensor(x)
+    less, _, total = _powers(to, given, axis % len(given.shape))
+    return _SUB(to, less, _alone("LOG")(to, total))
+
+
+def _powers(to: Walk, x: Tensor, axis: int) -> tuple[Value, Tensor, Tensor]:
+    """``x`` less its largest along an axis, the powers of e of that, and their sum."""
+    less = _SUB(to, x, _reduced(to, x, [axis], keep=True, code="REDUCE_MAX"))
+    power = _tensor(_alone("EXP", "Exp", positive=True)(to, less))
+    return less, power, _reduced(to, power, [axis], keep=True, code="SUM")
 
 
 # --- axes -----------------------------------------------------------------------------
@@ -962,6 +972,7 @@ NODES: Final[Mapping[str, Write]] = {
     "SpaceToDepth": _squares, "DepthToSpace": _spaces, "Expand": _expand,
     "LayerNormalization": _layer, "InstanceNormalization": _instance,
     "BatchNormalization": _batch_norm, "Softmax": _softmax,
+    "LogSoftmax": _log_softmax,
     "Transpose": transposed, "Concat": _concat, "Slice": sliced(_chosen),
     "Gather": _gather, "Pad": _pad, "Resize": _resize, "Cast": _cast,
 }  # fmt: skip
