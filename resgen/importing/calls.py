@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from resgen.importing.views import BATCH, Const, Seen, Unread, View, Views, broadcast
+from resgen.importing.windowed import in_place, side_by_side
 from resgen.ops.act import Act
 from resgen.ops.add import Add
 from resgen.ops.attention import Attention
@@ -61,6 +62,10 @@ _REDUCTIONS: Final[Mapping[str, tuple[type[Op], Callable[..., Array]]]] = {
 
 class Calls(Views):
     """The operators that sources call."""
+
+    def settled(self, x: View) -> View:
+        """As of all views; windows are those of a map, and a map again."""
+        return super().settled(side_by_side(self, x) or in_place(self, x) or x)
 
     # --- one tensor -------------------------------------------------------------------
 

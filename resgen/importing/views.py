@@ -98,6 +98,8 @@ class Views:
         self.joins: dict[str, tuple[int, tuple[str, ...]]] = {}
         #: What values were taken from by strides alone, and which.
         self.strided: dict[str, tuple[str, list[int]]] = {}
+        #: Maps by the windows that they were put into: how many of which size.
+        self.windows: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
         #: The order in which values were made.
         self.ages: dict[str, int] = {}
         #: Names of the parameters that values have been made of.

@@ -238,11 +238,59 @@ def test_windows_among_the_batch_are_read_and_compared(tmp_path: Path) -> None:
     flat = read(path)
     assert_equal(path, flat)
     assert {"conv", "relu"} <= kinds(flat).keys()
-    assert (2, 3, 4, 3, 4) in {tensor.parts for tensor in flat.tensors.values()}
+    assert (6, 4, 3, 4) in {tensor.parts for tensor in flat.tensors.values()}
+    assert {"windows", "unwindows"} <= kinds(flat).keys()
     prove_file(imported(flat), path)
     wrong = {**flat.weights, "conv.bias": flat.weights["conv.bias"] + 1e-2}
     with pytest.raises(Departure, match='"output" of net'):
         prove_file(imported(replace(flat, weights=wrong)), path)
+
+
+class Shifted(nn.Module):
+    """Attention in windows that are shifted, which hides what edges bring together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.proj = nn.Linear(6, 18), nn.Linear(6, 6)
+        self.bias = nn.Parameter(torch.rand(2, 4, 4))
+        self.register_buffer("mask", self.hidden())
+
+    def windows(self, x: torch.Tensor) -> torch.Tensor:
+        size = x.shape[3]
+        parts = x.reshape(-1, 2, 2, 3, 2, size).permute(0, 1, 3, 2, 4, 5)
+        return parts.reshape(-1, 4, size)
+
+    def hidden(self) -> torch.Tensor:
+        places = torch.zeros(1, 4, 6, 1)
+        places[:, 2:3] += 1
+        places[:, 3:] += 2
+        places[:, :, 4:5] += 3
+        places[:, :, 5:] += 6
+        one = self.windows(places)
+        return (one != one.transpose(1, 2)).float() * -100
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = torch.roll(x.permute(0, 2, 3, 1), (-1, -1), (1, 2))
+        qkv = self.qkv(self.windows(tokens))
+        parts = qkv.reshape(-1, 4, 3, 2, 3).permute(2, 0, 3, 1, 4)
+        scores = parts[0] @ parts[1].transpose(2, 3) * 3**-0.5 + self.bias[None]
+        scores = scores.reshape(-1, 6, 2, 4, 4) + self.mask[None, :, None]
+        found = scores.reshape(-1, 2, 4, 4).softmax(-1) @ parts[2]
+        made = self.proj(found.transpose(1, 2).reshape(-1, 4, 6))
+        back = made.reshape(-1, 2, 3, 2, 2, 6).permute(0, 1, 3, 2, 4, 5)
+        rolled = torch.roll(back.reshape(-1, 4, 6, 6), (1, 1), (1, 2))
+        return x + rolled.permute(0, 3, 1, 2)
+
+
+def test_shifted_windows_are_operators_of_windows(tmp_path: Path) -> None:
+    path = exported(Shifted(), tmp_path / "net.onnx", 6, 4, 6)
+    flat = read(path)
+    assert_equal(path, flat)
+    names = ["windows", "window_mask", "attention", "unwindows", "add", "parameter"]
+    assert kinds(flat) == Counter([*names, *["linear"] * 2, *["slice"] * 3])
+    shifts = {getattr(node.op, "shift", 1) for node in flat.graph.nodes}
+    assert shifts == {1}
+    prove_file(imported(flat), path)
 
 
 def test_channels_last_vanish(tmp_path: Path) -> None:

@@ -384,7 +384,7 @@ def _attention(reader: Source, node: FileNode) -> Seen:
     inputs = [reader.value(node, at) for at in range(3)]
     merged = len(calls.shape(inputs[0])) == 3
     if merged:  # heads are parts of the last axis
-        counts = [given(f"{name}_num_heads") for name in ("q", "kv", "kv")]
+        counts = [node.attributes[f"{name}_num_heads"] for name in ("q", "kv", "kv")]
         inputs = [_in_heads(calls, x, n) for x, n in zip(inputs, counts, strict=True)]
     queries, keys, values = inputs
     if calls.shape(queries)[1] != calls.shape(keys)[1]:

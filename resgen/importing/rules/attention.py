@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Final
+
+import numpy as np
 
 from resgen.importing.rules.activations import close
 from resgen.importing.rules.net import Net, Part
@@ -15,12 +17,16 @@ from resgen.ops.attention import Attention
 from resgen.ops.concat import Concat
 from resgen.ops.flatten import Flatten
 from resgen.ops.matmul import MatMul
+from resgen.ops.parameter import Parameter
 from resgen.ops.reshape import Reshape
 from resgen.ops.scale import Scale
 from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
 from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
+from resgen.ops.window_mask import WindowMask
+from resgen.ops.windowing import HIDDEN
+from resgen.ops.windows import Windows
 
 Rule = Callable[[Net, Part], bool]
 
@@ -36,7 +42,7 @@ class Scores:
     keys: str
     turned: tuple[bool, bool]
     scale: float
-    bias: str | None
+    bias: tuple[str, ...]
 
 
 def attention(net: Net, part: Part) -> bool:
@@ -62,14 +68,14 @@ def attention(net: Net, part: Part) -> bool:
         values="",
         heads=heads,
         scale=None if usual else scores.scale,
-        bias=None if scores.bias is None else "",
+        bias="" if scores.bias else None,
     )
     sides = zip(
         (scores.queries, scores.keys, values), (*scores.turned, turned), strict=True
     )
     inputs = [_channels_first(net, value, flip, part) for value, flip in sides]
-    if scores.bias is not None:
-        inputs.append(_bias(net, scores.bias, part))
+    if scores.bias:
+        inputs.append(_added(net, scores, part))
     if len(shape) < 3 and behind:
         net.become(part, made, inputs)
         return True
@@ -79,6 +85,44 @@ def attention(net: Net, part: Part) -> bool:
         y = net.insert(Unflatten(sizes=(heads, each)), [y], part)
     net.become(part, Transpose(axes=_back(len(shape), behind)), [y])
     return True
+
+
+def _added(net: Net, scores: Scores, like: Part) -> str:
+    """What is added to scores, as one value."""
+    found = [_bias(net, value, like) for value in scores.bias]
+    if len(found) == 1:
+        return found[0]
+    for value, other in (found, found[::-1]) if len(found) == 2 else ():
+        mask = _masked(net, scores.queries, value, other)
+        if mask is not None:
+            return net.insert(mask[0], [value, mask[1]], like)
+    return net.insert(Add(), scores.bias, like)
+
+
+def _masked(
+    net: Net, queries: str, bias: str, hidden: str
+) -> tuple[WindowMask, str] | None:
+    """The operator that hides of windows what lies side by side by a shift alone.
+
+    And the map that the windows of the queries are of.
+    """
+    held, value = net.made(hidden, Parameter), queries
+    while (part := net.parts.get(value)) and not isinstance(part.op, Windows):
+        if len(part.inputs) != 1:
+            return None
+        (value,) = part.inputs
+    of = net.made(value, Windows)
+    if held is None or of is None or net.typed(bias).rank != 3:
+        return None
+    (source,) = of[0].inputs
+    op = WindowMask(size=of[1].size, shift=of[1].shift, like="")
+    regions = op.windows(net.typed(source)).regions()
+    apart = [[[a != b for b in places] for a in places] for places in regions]
+    wanted = np.where(apart, np.float32(HIDDEN), np.float32(0))
+    mask = held[0].arrays[""].reshape(held[1].shape)
+    if mask.ndim != 4 or mask[:, 0].shape != wanted.shape:
+        return None
+    return (op, source) if (mask == wanted[:, None]).all() else None
 
 
 def _bias(net: Net, value: str, like: Part) -> str:
@@ -106,18 +150,25 @@ def _scores(net: Net, value: str) -> Scores | None:
     weights = net.made(value, Softmax)
     if weights is None or weights[1] != Softmax(axis=weights[0].type.rank - 1):
         return None
-    (value,), bias = weights[0].inputs, None
-    if (total := net.made(value, Add)) and len(total[0].inputs) == 2:
-        for value, other in (total[0].inputs, total[0].inputs[::-1]):
-            if _product(net, value, None):
-                bias = other
-                break
-        else:
-            return None
-    return _product(net, value, bias)
+    terms = list(_terms(net, weights[0].inputs[0]))
+    for value in terms:
+        others = tuple(term for term in terms if term is not value)
+        if found := _product(net, value, others):
+            return found
+    return None
 
 
-def _product(net: Net, value: str, bias: str | None) -> Scores | None:
+def _terms(net: Net, value: str) -> Iterator[str]:
+    """What a value is the sum of."""
+    total = net.made(value, Add)
+    if total is None or not net.alone(value):
+        yield value
+    else:
+        for term in total[0].inputs:
+            yield from _terms(net, term)
+
+
+def _product(net: Net, value: str, bias: tuple[str, ...]) -> Scores | None:
     value, scale = _unscaled(net, value)
     product = net.made(value, MatMul)
     if product is None:

@@ -247,7 +247,8 @@ def _parts(graph: Graph, flat: Flat) -> Iterator[Part]:
         yield Part(
             node.name,
             node.op,
-            node.inputs,
+            # What reads nothing is beside a value, and no reader of it.
+            (INPUT,) if node.op.read == 0 else node.inputs,
             node.type,
             None if numbered else pointer,
             {role: flat.weights[name] for role, name in own.items()},

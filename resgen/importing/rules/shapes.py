@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from resgen.importing.calls import COPIES
@@ -10,7 +11,7 @@ from resgen.importing.rules.net import Net, Part
 from resgen.importing.unspoken import Spread, Take
 from resgen.importing.views import between
 from resgen.ops.add import Add
-from resgen.ops.base import Op, ShapeError
+from resgen.ops.base import Op, ShapeError, per_axis, plain_axes
 from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.concat import Concat
 from resgen.ops.flatten import Flatten
@@ -23,8 +24,13 @@ from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reshape import Reshape
 from resgen.ops.resize import Resize, neighbours
 from resgen.ops.scale import Scale
+from resgen.ops.slice import Slice
 from resgen.ops.transpose import Transpose
+from resgen.ops.types import TensorType
 from resgen.ops.unflatten import Unflatten
+from resgen.ops.unwindows import Unwindows
+from resgen.ops.windowing import Windowed
+from resgen.ops.windows import Windows
 
 Rule = Callable[[Net, Part], bool]
 #: Operators that give elements in order another shape.
@@ -252,6 +258,62 @@ def nested(net: Net, part: Part) -> bool:
     return False
 
 
+def _rolled(net: Net, value: str) -> tuple[str, tuple[int, ...]] | None:
+    """What a map was that was moved round its edges, and its positions at the start.
+
+    By axis, so many of them have gone behind all others.
+    """
+    moved = [0] * len(net.typed(value).spatial)
+    while joined := net.made(value, Concat):
+        axis, inputs = joined[1].axis, joined[0].inputs
+        rest, first = net.made(inputs[0], Slice), net.made(inputs[-1], Slice)
+        if axis == 0 or len(inputs) != 2 or rest is None or first is None:
+            break
+        at, size = rest[1].start, joined[0].type.shape[axis]
+        if (
+            moved[axis - 1]
+            or first[0].inputs != rest[0].inputs
+            or first[1] != Slice(start=0, size=at, axis=axis)
+            or rest[1] != Slice(start=at, size=size - at, axis=axis)
+        ):
+            break
+        moved[axis - 1], (value,) = at, rest[0].inputs
+    return (value, tuple(moved)) if all(moved) else None
+
+
+def windows_moved(net: Net, part: Part) -> bool:
+    """Windows on a map that was moved round its edges are shifted ones."""
+    op, rolled = part.op, _rolled(net, part.inputs[0])
+    if not isinstance(op, Windows) or rolled is None or not _shiftable(op, rolled[1]):
+        return False
+    for value in dict.fromkeys(net.readers[part.inputs[0]]):
+        reader = net.parts[value]
+        if isinstance(reader.op, Unwindows):  # of which size it is, is all it asks
+            sized = replace(reader.op, like="")
+            net.become(reader, sized, [reader.inputs[0], rolled[0]])
+    net.become(part, replace(op, shift=plain_axes(rolled[1])), [rolled[0]])
+    return True
+
+
+def map_moved(net: Net, part: Part) -> bool:
+    """A map of windows that is then moved round its edges is one of shifted ones."""
+    rolled = _rolled(net, part.value)
+    whole = net.made(rolled[0], Unwindows) if rolled else None
+    if rolled is None or whole is None or any(per_axis(whole[1].shift, part.type, "")):
+        return False
+    shift = tuple(n - at for n, at in zip(part.type.spatial, rolled[1], strict=True))
+    if not _shiftable(whole[1], shift):
+        return False
+    net.become(part, replace(whole[1], shift=plain_axes(shift)), whole[0].inputs)
+    return True
+
+
+def _shiftable(op: Windowed, shift: tuple[int, ...]) -> bool:
+    size = per_axis(op.size, TensorType((1, *shift)), "size")
+    moved = per_axis(op.shift, TensorType((1, *shift)), "shift")
+    return not any(moved) and all(n < s for n, s in zip(shift, size, strict=True))
+
+
 def summed(net: Net, part: Part) -> bool:
     """A sum that one other alone reads is part of it."""
     for at, value in enumerate(part.inputs):
@@ -327,7 +389,8 @@ SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "channel_shuffle": (once, unshuffled),
     "reduce_mean": (pooled,),
     "reduce_max": (pooled,),
-    "concat": (nested,),
+    "concat": (nested, map_moved),
+    "windows": (windows_moved,),
     "add": (summed,),
     "take": (nearest,),
 }  # fmt: skip

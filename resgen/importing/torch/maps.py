@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.importing.pads import padded, surrounded, trimmed
+from resgen.importing.pads import Sides, padded, surrounded, trimmed
 from resgen.importing.torch.reader import Reader, bound, constant, handles, value
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
@@ -518,7 +518,7 @@ def pad(
     return padded(r, x, grown) if same is None else r.spatial(same, x)
 
 
-def same_padding(r: Reader, grown: dict[int, tuple[int, int]]) -> PadSame | None:
+def same_padding(r: Reader, grown: Sides) -> PadSame | None:
     """The padding that follows from the window after it, where a class says so."""
     user = next(iter(r.node.users), None) if r.node is not None else None
     if user is None or not r.kind.endswith("Same"):

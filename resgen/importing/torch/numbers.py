@@ -71,9 +71,10 @@ def prelu(r: Reader, x: Seen, weight: Seen) -> Seen:
     slope, rank = constant(weight, "slope"), len(r.shape(x))
     if slope is None:
         raise Unread("it has no slope")
+    path = r.owner(slope)
     if slope.array.size > 1:
-        slope = r.reshape(slope, (-1, *(1,) * (rank - 2)))
-    return r.prelu(value(x, "prelu"), slope, path=r.owner(slope))
+        slope = constant(r.reshape(slope, (-1, *(1,) * (rank - 2))), "slope") or slope
+    return r.prelu(value(x, "prelu"), slope, path=path)
 
 
 @handles("hardtanh")
