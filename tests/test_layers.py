@@ -103,7 +103,7 @@ BUDGET = {
     "importing": 5700,
     "recovery": 4900,
     "proof": 3170,
-    "calibrate": 690,
+    "calibrate": 718,
     "shrinking": 810,
     "serve": 380,
     "kit": 1210,

@@ -1,8 +1,9 @@
 """How far each value of a network reaches, as ONNX Runtime computes it.
 
-The float32 network gives out every value in question, a few inputs at a time. Either
-the least and greatest are taken, or those that all but a small share of the numbers
-keep within, read off a histogram that a second pass fills.
+The float32 network finds the least and greatest number of every value in question
+itself, a few inputs at a time, so that no value is held longer than the network needs
+it. Where all but a small share of the numbers are to count, a second pass gives out the
+values, and fills a histogram that this is read off.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.lower.onnx import write
+from resgen.onnxfile.ends import reduce_outputs
 from resgen.runtime.base import Array, Session
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import Weights
@@ -37,6 +39,8 @@ BINS: Final = 4096
 HELD: Final = 8_000_000
 #: The most inputs that run at once.
 BATCH: Final = 8
+#: What a value is reduced to; a sum is no number where any of its numbers is none.
+_REDUCED: Final = ("ReduceMin", "ReduceMax", "ReduceSum")
 
 Progress = Callable[[int, int], None]
 
@@ -57,15 +61,12 @@ def observe(
     """
     passes = 2 if method == "percentile" else 1
     total = passes * samples.count
-    with opened(graph, weights, values) as session:
-        size = _batch(graph, values)
-        found = dict.fromkeys(values, (np.inf, -np.inf))
-        done = 0
+    size = _batch(graph, values)
+    found = dict.fromkeys(values, (np.inf, -np.inf))
+    done = 0
+    with _reduced(graph, weights, values) as reduced:
         for batch in samples.batches(size):
-            reached = {
-                value: (float(array.min()), float(array.max()))
-                for value, array in session.run(batch).items()  # held by nobody else
-            }
+            reached = reduced.run(batch)
             for value, (least, greatest) in found.items():
                 low, high = reached[value]
                 if not (np.isfinite(low) and np.isfinite(high)):
@@ -77,8 +78,9 @@ def observe(
                 found[value] = min(least, low), max(greatest, high)
             done = min(done + size, samples.count)
             progress(done, total)
-        if method == "percentile":
-            found = _percentiles(session, samples, size, found, progress)
+    if method == "percentile":
+        with opened(graph, weights, values) as session:
+            return _percentiles(session, samples, size, found, progress)
     return found
 
 
@@ -96,6 +98,29 @@ class Opened:
         found = self._session.run({self._given: batch})
         values = {v: found[_shown(v)] for v in self._values if v != self._given}
         return {**values, self._given: batch}
+
+
+class Reduced:
+    """A network that tells how far its values reach, and gives none of them out."""
+
+    def __init__(self, session: Session, given: str, values: Sequence[str]) -> None:
+        self._session = session
+        self._given = given
+        self._values = values
+
+    def run(self, batch: Array) -> dict[str, tuple[float, float]]:
+        """The least and the greatest of each value; not a number where one is none."""
+        found = self._session.run({self._given: batch})
+        reached = {self._given: (float(batch.min()), float(batch.max()))}
+        for value in self._values:
+            if value != self._given:
+                least, greatest, total = (
+                    float(found[f"{_shown(value)}/{kind}"]) for kind in _REDUCED
+                )
+                # What a comparison makes of one that is no number is not defined.
+                ends = (total, total) if np.isnan(total) else (least, greatest)
+                reached[value] = ends
+        return reached
 
 
 def showing(graph: Graph, values: Sequence[str]) -> Graph:
@@ -121,6 +146,19 @@ def opened(
         write(showing(graph, values), weights, path, limit=0)
         with OnnxRuntimeSession(path, optimize=optimize) as session:
             yield Opened(session, graph.inputs[0].name, values)
+
+
+@contextmanager
+def _reduced(
+    graph: Graph, weights: Weights, values: Sequence[str]
+) -> Iterator[Reduced]:
+    """The graph in ONNX Runtime, telling of these of its values."""
+    with temporary_folder() as folder:
+        path = Path(folder) / "model.onnx"
+        write(showing(graph, values), weights, path, limit=0)
+        reduce_outputs(path, _REDUCED)
+        with OnnxRuntimeSession(path, in_order=True) as session:
+            yield Reduced(session, graph.inputs[0].name, values)
 
 
 def _batch(graph: Graph, values: Sequence[str]) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
+from resgen.onnxfile.check import info
 from resgen.onnxfile.external import data_files
 from resgen.onnxfile.stored import read_stored
 
@@ -33,6 +34,29 @@ def ends_of(path: Path) -> Ends:
         {value.name: _shape(value) for value in stored.model.graph.output},
         {value.name: _dtype(value) for value in stored.inputs},
     )
+
+
+def reduce_outputs(path: Path, kinds: Sequence[str]) -> None:
+    """Let a file give out what operators of these kinds reduce its outputs to.
+
+    Each stands in place of the output, called ``OUTPUT/KIND``, and right behind the
+    node that yields it, so that what is reduced need not be held to the end.
+    """
+    model = onnx.load(path, load_external_data=False)
+    made = onnx.GraphProto()
+    made.CopyFrom(model.graph)
+    given_out = {output.name for output in made.output}
+    del made.node[:], made.output[:]
+    for node in model.graph.node:
+        made.node.append(node)
+        for name in given_out.intersection(node.output):
+            for kind in kinds:
+                end = f"{name}/{kind}"
+                reduced = onnx.helper.make_node(kind, [name], [end], keepdims=0)
+                made.node.append(reduced)
+                made.output.append(info(end, (), onnx.TensorProto.FLOAT))
+    model.graph.CopyFrom(made)
+    path.write_bytes(model.SerializeToString())
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape:

@@ -70,7 +70,8 @@ class OnnxRuntimeSession(Session):
     that was written for another engine is refused unless ``any_placement``, which
     verification sets. ``lean`` gives memory and cores back between runs, which suits a
     few runs; what is timed has ONNX Runtime's own defaults instead (an arena, and
-    threads that spin for work). ``packed`` keeps weights a second time as kernels like
+    threads that spin for work). ``in_order`` runs nodes as the file has them, so far as
+    their inputs allow. ``packed`` keeps weights a second time as kernels like
     them, which suits many runs. ``cuda`` are options of the CUDA provider.
 
     A model that does not load or run is a :class:`ResgenError`, and so is a provider
@@ -91,6 +92,7 @@ class OnnxRuntimeSession(Session):
         any_placement: bool = False,
         lean: bool = True,
         packed: bool = True,
+        in_order: bool = False,
         cuda: Mapping[str, str] | None = None,
     ) -> None:
         if threads is not None and threads < 1:
@@ -101,6 +103,7 @@ class OnnxRuntimeSession(Session):
         self._threads = threads
         self._lean = lean
         self._packed = packed
+        self._in_order = in_order
         self._cuda = dict(cuda or {})
         self._check_offered()
         if not any_placement:
@@ -137,6 +140,8 @@ class OnnxRuntimeSession(Session):
             options.enable_mem_pattern = False
             # Idle threads that spin take the cores from an engine that runs next.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self._in_order:
+            options.execution_order = self._runtime.ExecutionOrder.PRIORITY_BASED
         if not self._packed:
             options.add_session_config_entry("session.disable_prepacking", "1")
         if self._provider != CPU:

@@ -127,13 +127,13 @@ def test_a_constant_value_has_a_range_of_a_point():
 def test_samples_stream_in_batches_of_bounded_size(arrays, monkeypatch):
     """However many there are, no more are held than a batch; and each batch counts."""
     watched, held = Watched(arrays), []
-    run = ranges.Opened.run
+    run = ranges.Reduced.run
 
     def counted(self, batch):
         held.append(len(batch))
         return run(self, batch)
 
-    monkeypatch.setattr(ranges.Opened, "run", counted)
+    monkeypatch.setattr(ranges.Reduced, "run", counted)
     whole = observed(watched.samples)
     assert max(held) == ranges.BATCH < COUNT
     assert sum(held) == watched.taken == COUNT
@@ -160,8 +160,9 @@ def test_both_passes_tell_their_progress(arrays):
 
 def test_weights_that_are_not_finite_are_said(arrays):
     graph = network()
-    weights = random_weights(graph)
-    weights["inner.weight"][0, 0, 0, 0] = np.nan
-    with pytest.raises(ResgenError, match="inner of hand is not finite") as refused:
-        observe(graph, weights, ("act", "inner"), Watched(arrays).samples)
-    assert "weights of this network" in refused.value.hint
+    for wrong in (np.nan, np.inf, -np.inf):
+        weights = random_weights(graph)
+        weights["inner.weight"][0, 0, 0, 0] = wrong
+        with pytest.raises(ResgenError, match="inner of hand is not finite") as refused:
+            observe(graph, weights, ("act", "inner"), Watched(arrays).samples)
+        assert "weights of this network" in refused.value.hint
