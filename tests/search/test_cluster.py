@@ -1,0 +1,56 @@
+"""Trials on a local Ray cluster reach what they reach in one process."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+from lessons import Memory, blobs, small
+
+from resgen.errors import MissingComponent, ResgenError
+from resgen.search.cluster import OnRay
+from resgen.search.halving import bracket
+from resgen.search.rungs import halve
+from resgen.search.training import Contender, lesson
+
+needs_ray = pytest.mark.skipif(
+    find_spec("ray") is None, reason="Ray is not installed (resgen[ray])"
+)
+
+
+def known(journal):
+    return {replace(one, seconds=0.0) for one in journal.kept}
+
+
+@needs_ray
+@pytest.mark.slow
+def test_what_is_reached_is_the_same_and_an_error_is_that_of_the_trial(tmp_path):
+    data = blobs(tmp_path / "blobs.npz")
+    specs = [small(width) for width in (2, 4, 8)]
+    taught, _ = lesson(specs[0], str(data), epochs=3, batch=16)
+    contenders = [Contender.of(spec) for spec in specs]
+    rungs = bracket(3, taught.steps)
+    here, there = Memory(), Memory()
+    halve(contenders, taught, rungs, here, tmp_path / "here")
+    with OnRay(taught) as cluster:
+        assert cluster.width >= 1
+        halve(contenders, taught, rungs, there, tmp_path / "there", trainer=cluster)
+        other = replace(taught, digest="another")
+        with pytest.raises(ResgenError, match="other data here"):
+            list(cluster.train(contenders[:1], other, 1, tmp_path / "there"))
+    assert known(here) == known(there)
+    (kept,), (same,) = (
+        (tmp_path / at / "weights").iterdir() for at in ("here", "there")
+    )
+    assert kept.read_bytes() == same.read_bytes()
+    assert not list((tmp_path / "there" / "training").glob("*"))
+
+
+def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingComponent, match="Ray is not installed") as missing:
+        OnRay(None)
+    assert missing.value.exit_code == 3
+    assert missing.value.hint == 'pip install "resgen[ray]"'
