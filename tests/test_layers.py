@@ -113,7 +113,7 @@ BUDGET = {
     "profiling": 1955,
     "latency": 800,
     "diagnosis": 3035,
-    "searching": 1560,
+    "searching": 1800,
     "reports": 2800,
     "api": 4600,
     "cli": 1200,

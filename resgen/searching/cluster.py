@@ -15,8 +15,8 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.files.whole import make_folder, write_bytes
 from resgen.runtime.base import load, reason
-from resgen.search.halving import Reached
-from resgen.search.training import Contender, Lesson, advance, files
+from resgen.searching.halving import Reached
+from resgen.searching.training import Contender, Lesson, advance, files
 
 #: What a task tells: what was reached, and the files of its state and weights.
 Told: TypeAlias = tuple[Reached, bytes | None, bytes | None]
@@ -74,7 +74,7 @@ class OnRay:
     def train(
         self, trials: Sequence[Contender], lesson: Lesson, until: int, folder: Path
     ) -> Iterator[Reached]:
-        """As :class:`~resgen.search.rungs.Trainer` says; a trial's error is raised."""
+        """As :class:`~resgen.searching.rungs.Trainer` says; a trial's error is raised."""
         task = self._ray.remote(num_cpus=lesson.threads)(_advanced)
         waiting: dict[Any, Contender] = {}
         for trial in trials:

@@ -35,7 +35,10 @@ PRICED: Final[Mapping[str, Callable[[Price], float]]] = {
     "macs": lambda price: float(price.macs),
 }
 #: Where the other scorers are, by name: MODULE:FUNCTION.
-SCORERS: Final[Mapping[str, str]] = {}
+SCORERS: Final[Mapping[str, str]] = {
+    "zen": "resgen.searching.zen:zen",
+    "health": "resgen.searching.health:health",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -10,10 +10,10 @@ import pytest
 from lessons import Memory, blobs, small
 
 from resgen.errors import MissingComponent, ResgenError
-from resgen.search.cluster import OnRay
-from resgen.search.halving import bracket
-from resgen.search.rungs import halve
-from resgen.search.training import Contender, lesson
+from resgen.searching.cluster import OnRay
+from resgen.searching.halving import bracket
+from resgen.searching.rungs import halve
+from resgen.searching.training import Contender, lesson
 
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None, reason="Ray is not installed (resgen[ray])"
