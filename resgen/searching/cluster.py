@@ -74,7 +74,7 @@ class OnRay:
     def train(
         self, trials: Sequence[Contender], lesson: Lesson, until: int, folder: Path
     ) -> Iterator[Reached]:
-        """As :class:`~resgen.searching.rungs.Trainer` says; a trial's error is raised."""
+        """As :class:`~resgen.searching.rungs.Trainer`; a trial's error is raised."""
         task = self._ray.remote(num_cpus=lesson.threads)(_advanced)
         waiting: dict[Any, Contender] = {}
         for trial in trials:

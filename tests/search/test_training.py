@@ -9,7 +9,6 @@ from threading import Thread
 import numpy as np
 import pytest
 from lessons import Memory, blobs, small
-from resgen.search import training
 from safetensors.numpy import load_file
 
 from resgen.diagnosis.data.gather import gather
@@ -18,6 +17,7 @@ from resgen.diagnosis.training.train import train
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand
 from resgen.files.claim import claimed
+from resgen.searching import training
 from resgen.searching.halving import bracket
 from resgen.searching.rungs import Here, halve
 from resgen.searching.training import Contender, lesson
