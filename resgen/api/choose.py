@@ -12,11 +12,13 @@ from typing import Any, Final
 from resgen.api.asked.choose import Choosing
 from resgen.api.catalogue.counted import Counted, at_size, counted
 from resgen.api.catalogue.published import Published, published
-from resgen.api.measure import conditions
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.latency.choosing import Candidate, Search, Timed, settle
+from resgen.latency.measure import conditions
 from resgen.latency.table import Conditions, load
+from resgen.leases.lease import leased
+from resgen.machine.place import Place
 from resgen.machine.process import Failure
 from resgen.profiling.sampling import Limits
 from resgen.reports.tables import Cell, Table, size, time
@@ -178,10 +180,15 @@ def choose(*, progress: Told = None, **options: Any) -> Chosen:
 
 def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
     """As :func:`choose`."""
-    budget, page = asked.latency, asked.out or OUT
-    if budget is None:
+    if asked.latency is None:
         raise asked.refused("{latency} is missing", hint="{latency} 8ms, say")
-    here = conditions(asked.runtime, asked.threads, asked.batch, asked.device)
+    with leased(asked.on, asked.device, progress) as place:
+        return _chosen(asked.latency, asked, place, progress)
+
+
+def _chosen(budget: float, asked: Choosing, place: Place, progress: Progress) -> Chosen:
+    page, wanted = asked.out or OUT, (asked.threads, asked.batch, asked.device)
+    here = place.ask(conditions, asked.runtime, *wanted)
     known = [
         each
         for each in published()
@@ -209,7 +216,7 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
             key: sum(times.seconds_of(each.kernels)) for key, each in counts.items()
         }
         margin = {"margin": times.within[1]} if times.within else {}
-    cache = Cache(here)
+    cache = Cache(here, place)
     before = {} if asked.fresh else cache.read(counts)
     search = Search(candidates, budget, before, predicted=predicted, **margin)
     begin, looks = monotonic(), 0
@@ -283,11 +290,12 @@ def _binds(asked: Choosing, sure: bool, nearest: Known) -> str:
 class Cache:
     """Times of networks under the same conditions, kept from run to run."""
 
-    def __init__(self, here: Conditions) -> None:
+    def __init__(self, here: Conditions, place: Place) -> None:
         from resgen.document.files import digest, plain
         from resgen.tensorrt.cache import cache_folder
 
         self._here = here
+        self._place = place
         name = digest(plain(here))[:16]
         self._path = cache_folder() / "latency" / f"{name}.json"
         try:
@@ -308,7 +316,7 @@ class Cache:
         from resgen.files.whole import write_text
         from resgen.latency.measure import timed
 
-        found = timed(graph, self._here, limits)
+        found = self._place.time(timed, graph, self._here, limits)
         if not isinstance(found, Failure):
             self._known[count.sha256] = found
             rows = {

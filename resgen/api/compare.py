@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from resgen.api.asked.compare import Comparing
 from resgen.api.measured import (
     SOURCE,
     Source,
+    carried,
     command,
     default_runtime,
     device_of,
@@ -21,7 +23,10 @@ from resgen.api.measured import (
 from resgen.artifact.engines import Building
 from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError, UsageError
+from resgen.leases.lease import leased
+from resgen.machine import environment
 from resgen.machine.cores import available_cores
+from resgen.machine.place import Place
 from resgen.machine.process import Process
 from resgen.options.kinds import argument
 from resgen.profiling.bench import Job
@@ -41,10 +46,13 @@ from resgen.records.comparison import Comparison
 from resgen.records.latency import Breakdown, Record, Run
 from resgen.reports.comparison.terminal import lines
 from resgen.reports.forms import form_of, write
-from resgen.runtime.engines import find
+from resgen.runtime.engines import find, require
 from resgen.words.numbers import count
 from resgen.words.progress import Progress, Told, listening
 from resgen.words.terminal import Shown
+
+#: What an engine that is missing comes to.
+CANNOT: Final = "the networks cannot run on it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +126,25 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
     device = device_of(asked.device, asked.runtime)
     takes = {find(name).takes for name in asked.runtime}
     wanted = [replace(wanted_of(each, asked), takes=takes) for each in (a, b)]
-    for name in asked.runtime:
-        find(name).require(device, "the networks cannot run on it")
     if "tensorrt" in asked.runtime:
         building = Building((asked.batch,), asked.shapes, BUILDS)
         wanted = [replace(one, building=building) for one in wanted]
-    with prepared(wanted[0]) as first, prepared(wanted[1]) as second:
-        jobs = _distinct(_jobs(asked, (first, second), device))
+    with ExitStack() as stack:
+        place = stack.enter_context(leased(asked.on, device, progress))
+        for name in asked.runtime:
+            place.ask(require, name, device, CANNOT)
+        subjects = [stack.enter_context(prepared(each)) for each in wanted]
+        jobs = _distinct(_jobs(asked, subjects, device, place))
+        carried(asked, jobs[0].runtime)
         progress.say("comparing", _how(*jobs))
-        found = measured(*jobs, asked.time, progress=progress)
+        found = place.time(measured, *jobs, asked.time, progress=progress)
         fall = Waterfall()
         if _alike(*jobs):
             same = "A and B are the same network: what differs is the measurement's"
             found = replace(found, notes=(*found.notes, same))
         else:
             try:
-                fall = waterfall(*jobs, asked.part)
+                fall = place.time(waterfall, *jobs, asked.part)
             except UsageError:
                 raise
             except ResgenError as error:  # the verdict stands without its parts
@@ -142,7 +153,13 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
         metrics = _metrics(jobs[1], found)
         failed = unmet(conditions, found.decision.verdict, metrics)
         return recorded(
-            *jobs, found, fall, failed, folders=(_folder(a), _folder(b)), command=said
+            *jobs,
+            found,
+            fall,
+            failed,
+            folders=(_folder(a), _folder(b)),
+            command=said,
+            environment=place.ask(environment),
         )
 
 
@@ -162,18 +179,19 @@ def _is_report(source: Source) -> bool:
 
 
 def _jobs(
-    asked: Comparing, subjects: tuple[Prepared, Prepared], device: str
+    asked: Comparing, subjects: Sequence[Prepared], device: str, place: Place
 ) -> tuple[Job, Job]:
-    runtimes = asked.runtime or (default_runtime(subjects[0], device),)
+    runtimes = asked.runtime or (default_runtime(subjects[0], device, place),)
     if not asked.runtime:
         device = device_of(asked.device, runtimes)
-        find(runtimes[0]).require(device, "the networks cannot run on it")
+        place.ask(require, runtimes[0], device, CANNOT)
+    threads = asked.threads or place.ask(available_cores)
     first, second = (
         Job(
             prepared=subject,
             runtime=runtime,
             device=device,
-            threads=asked.threads or available_cores(),
+            threads=threads,
             batch=asked.batch,
             mode=asked.mode,
             shapes=asked.shapes,

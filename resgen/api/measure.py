@@ -16,8 +16,7 @@ from resgen.errors import ResgenError, UsageError
 from resgen.expansion.arguments import Source
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
-from resgen.latency.table import Conditions, Table
-from resgen.machine.cores import available_cores
+from resgen.latency.table import Table
 from resgen.machine.process import Failure
 from resgen.options.kinds import argument, choice, several
 from resgen.words.progress import SILENT, Progress, Told, listening
@@ -88,48 +87,37 @@ def run(
     specs: Sequence[Source], asked: Timing, *, progress: Progress = SILENT
 ) -> Measured:
     """As :func:`measure`; without specs of the zoo."""
-    from resgen.latency.measure import Recorder
+    from resgen.latency.measure import Recorder, conditions
+    from resgen.leases.lease import leased
 
     path = asked.out or OUT
     if not path.parent.is_dir():
         raise ResgenError(f"the folder of {path} does not exist")
     for spec in specs:  # what is no network is told before anything is timed
         network(spec, Reading())
-    recorder = Recorder(path, conditions(asked.runtime, asked.threads, asked.batch))
-    begin, limit = time.monotonic(), 60 * asked.minutes
     failure: Failure | None = None
-    for graph in _graphs(specs):
-        gone = time.monotonic() - begin
-        if gone > limit:
-            break
-        progress.advance("seconds", round(gone), round(limit))
-        found = recorder.time(graph)
-        if isinstance(found, Failure):
-            failure = failure or found
-            progress.say("left out", f"{graph.name}: {found.message}")
-        elif found is not None:
-            unsteady = f" ({found.notes[0]})" if found.notes else ""
-            progress.say(
-                "timed", f"{graph.name}: {1e3 * found.seconds:.2f} ms{unsteady}"
-            )
+    with leased(asked.on, progress=progress) as place:
+        told = place.ask(conditions, asked.runtime, asked.threads, asked.batch)
+        recorder = Recorder(path, told, place)
+        begin, limit = time.monotonic(), 60 * asked.minutes
+        for graph in _graphs(specs):
+            gone = time.monotonic() - begin
+            if gone > limit:
+                break
+            progress.advance("seconds", round(gone), round(limit))
+            found = recorder.time(graph)
+            if isinstance(found, Failure):
+                failure = failure or found
+                progress.say("left out", f"{graph.name}: {found.message}")
+            elif found is not None:
+                unsteady = f" ({found.notes[0]})" if found.notes else ""
+                progress.say(
+                    "timed", f"{graph.name}: {1e3 * found.seconds:.2f} ms{unsteady}"
+                )
     table = recorder.done()
     if failure is not None and not table.record.networks:
         raise failure.error()
     return Measured(table, path)
-
-
-def conditions(
-    runtime: str, threads: int | None, batch: int = 1, device: str = "cpu"
-) -> Conditions:
-    """What times will hold for; an engine that is not here is refused."""
-    from resgen.machine import environment
-    from resgen.runtime.engines import find
-
-    engine = find(runtime)
-    engine.require(device, "nothing can be timed with it")
-    processor = environment()["processor"]["model"] or "an unknown processor"
-    threads = threads or available_cores()
-    return Conditions(runtime, engine.version, device, processor, threads, batch)
 
 
 def _graphs(specs: Sequence[Source]) -> Iterator[Graph]:

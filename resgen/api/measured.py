@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from resgen import forms
-from resgen.api.asked.common import Measuring, Reading, Weighing
+from resgen.api.asked.common import Leasing, Measuring, Reading, Weighing
 from resgen.api.specs import network, opened
 from resgen.errors import ResgenError
 from resgen.files.names import MANIFEST
 from resgen.files.ordinary import check_file
+from resgen.leases.address import Address
+from resgen.machine.place import Place
 from resgen.options.group import Group
 from resgen.options.kinds import typed
 
@@ -98,13 +101,15 @@ def command(
 ) -> list[str]:
     """The command that does it again.
 
-    A path from the root says whose machine this is: without ``paths`` its last part is
-    all that is told.
+    A path from the root says whose machine this is, and so does an address: without
+    ``paths`` the path's last part is all that is told, and of the address nothing.
     """
 
     def told(path: Path) -> str:
         return str(path) if paths or not path.is_absolute() else path.name
 
+    if isinstance(asked, Leasing) and asked.on is not None and not paths:
+        asked = replace(asked, on=Address("HOST"))
     given = (told(Path(named(source))) for source in sources)
     return ["resgen", name, *given, *asked.words(told)]
 
@@ -116,15 +121,26 @@ def device_of(asked: str | None, runtimes: Sequence[str]) -> str:
     return "cuda:0" if runtimes and set(runtimes) == {"tensorrt"} else "cpu"
 
 
-def default_runtime(subject: Prepared, device: str) -> str:
-    """The runtime where none is asked for: what people deploy, if it is here."""
-    from resgen.runtime.engines import find
+def default_runtime(subject: Prepared, device: str, place: Place) -> str:
+    """The runtime where none is asked for: what people deploy, if the place has it."""
+    from resgen.runtime.engines import present, require
 
     if subject.model is None:
         return "tensorrt"
+    there = place.ask(present, device)
     for name in ("onnxruntime", "torch"):
-        engine = find(name)
-        if engine.installed and (name != "torch" or subject.network is not None):
+        if name in there and (name != "torch" or subject.network is not None):
             return name
-    find("onnxruntime").require(device, f"{subject.subject.name} cannot be measured")
+    why = f"{subject.subject.name} cannot be measured"
+    place.ask(require, "onnxruntime", device, why)
     return "onnxruntime"
+
+
+def carried(asked: Leasing, runtime: str) -> None:
+    """Refuse what cannot be carried to the machine that is to time it."""
+    if asked.on is not None and runtime == "tensorrt":
+        raise asked.refused(
+            "{on} carries no engine of TensorRT, which is made on the GPU that runs it",
+            hint="profile it on that machine; or carry what `resgen export --to "
+            "tensorrt` makes",
+        )

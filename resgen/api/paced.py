@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from resgen.api.asked.shrink import Shrinking
-from resgen.api.measure import conditions
 from resgen.artifact.shrunk import Latency, Pace
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
-from resgen.latency.measure import Recorder, written
+from resgen.latency.measure import Recorder, beside, conditions
 from resgen.latency.table import Conditions, Table
+from resgen.leases.lease import leased
 from resgen.machine.process import Failure
-from resgen.profiling.bench import Job
-from resgen.profiling.comparison.compare import Measured, measured
+from resgen.profiling.comparison.compare import Measured
 from resgen.profiling.statistics.stats import percentile
-from resgen.runtime.engines import find
 from resgen.shrinking.choose import Choice, Scores, choose
 from resgen.shrinking.cut import Size, cut, size_without
 from resgen.shrinking.groups import Group
@@ -74,12 +72,14 @@ def paced(
     cut meets it, with what the fastest one takes.
     """
     budget = asked.latency
-    told = conditions(asked.runtime, asked.threads)
     with ExitStack() as stack:
+        place = stack.enter_context(leased(asked.on, progress=progress))
+        told = place.ask(conditions, asked.runtime, asked.threads)
         file = asked.table
         if file is None:
             file = stack.enter_context(temporary_folder()) / "table.json"
-        cuts = _Cuts(found, free, weights, asked.round, Recorder(file, told))
+        recorder = Recorder(file, told, place)
+        cuts = _Cuts(found, free, weights, asked.round, recorder)
         table = cuts.begun(whole, progress)
         cuts.scores = scoring(cuts.seconds)
         least = cuts.chosen(lambda choice: False)
@@ -94,7 +94,10 @@ def paced(
             if choice is None or choice.size.macs >= missed:
                 break
             left = cuts.graph(choice.gone)
-            latency = _compared(whole, left, told, str(budget), number, progress)
+            compared = place.time(
+                beside, whole, left, told, COMPARED, progress=progress
+            )
+            latency = _latency(compared, told, str(budget), number)
             progress.say("latency", str(latency))
             most = latency.interval[1] if budget.relative else latency.after.p95
             part = most / budget.number
@@ -199,17 +202,8 @@ def _macs(found: Labelled, portion: float) -> Callable[[Choice], bool]:
     return lambda choice: choice.size.macs <= most
 
 
-def _compared(
-    whole: Graph,
-    left: Graph,
-    told: Conditions,
-    budget: str,
-    rounds: int,
-    progress: Progress,
-) -> Latency:
-    """Both measured side by side."""
-    with job(whole, told) as a, job(left, told) as b:
-        found = measured(a, b, COMPARED, progress=progress)
+def _latency(found: Measured, told: Conditions, budget: str, rounds: int) -> Latency:
+    """What came of both beside each other."""
     decision = found.decision
     return Latency(
         budget=budget,
@@ -222,20 +216,6 @@ def _compared(
         rounds=rounds,
         notes=found.notes,
     )
-
-
-@contextmanager
-def job(graph: Graph, told: Conditions) -> Iterator[Job]:
-    """A network as it is timed under these conditions."""
-    with written(graph, {find(told.runtime).takes}) as prepared:
-        yield Job(
-            prepared,
-            told.runtime,
-            device=told.device,
-            threads=told.threads,
-            batch=told.batch,
-            breakdown=False,
-        )
 
 
 def _pace(found: Measured, side: int) -> Pace:

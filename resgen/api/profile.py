@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from resgen.api.asked.profile import Profiling
 from resgen.api.measured import (
     SOURCE,
     Source,
+    carried,
     command,
     default_runtime,
     device_of,
@@ -23,7 +25,9 @@ from resgen.artifact.engines import Building
 from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError
 from resgen.files.whole import write_text
+from resgen.leases.lease import leased
 from resgen.machine.cores import available_cores
+from resgen.machine.place import Place
 from resgen.options.kinds import argument
 from resgen.profiling.bench import Job
 from resgen.profiling.documents import REPORT
@@ -33,7 +37,7 @@ from resgen.profiling.sampling import Limits
 from resgen.records.latency import Record
 from resgen.reports.latency.terminal import brief, lines
 from resgen.reports.own import require_own
-from resgen.runtime.engines import find, present
+from resgen.runtime.engines import find, present, require
 from resgen.words.numbers import count, scaled
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown
@@ -100,17 +104,20 @@ def run(
     )
     device = device_of(asked.device, asked.runtime or (("tensorrt",) if engine else ()))
     wanted = wanted_of(source, asked, asked, asked.set)
-    for name in asked.runtime or (() if device == "cpu" else ("onnxruntime",)):
-        # An engine's own file is looked at first, which takes no time.
-        if name != "all" and not engine:
-            find(name).require(device, _why(name))
-    if "tensorrt" in asked.runtime:
+    if engine or "tensorrt" in asked.runtime:
+        carried(asked, "tensorrt")
         building = Building(asked.batch, asked.shapes, device=device)
-        wanted = replace(wanted, building=building)
+        wanted = replace(wanted, building=None if engine else building)
     takes = {find(name).takes for name in asked.runtime if name != "all"}
     wanted = replace(wanted, takes=takes | wanted.made.keys())
-    with prepared(wanted) as subject:
-        jobs = _jobs(asked, subject, device)
+    with ExitStack() as stack:
+        place = stack.enter_context(leased(asked.on, device, progress))
+        for name in asked.runtime or (() if device == "cpu" else ("onnxruntime",)):
+            # An engine's own file is looked at first, which takes no time.
+            if name != "all" and not engine:
+                place.ask(require, name, device, _why(name))
+        subject = stack.enter_context(prepared(wanted))
+        jobs = _jobs(asked, subject, device, place)
         folder = asked.out
         if folder is None and default_out is not None:
             folder = Path(default_out.format(folder_name(subject.subject.name)))
@@ -123,16 +130,18 @@ def run(
         try:
             record = measure(
                 jobs,
+                place=place,
                 command=command("profile", [source], asked, paths=asked.with_paths),
                 say=lambda run: progress.say("", brief(run)),
                 progress=progress,
             )
         except Interrupted as stop:
             record, interrupted = stop.record, True
-    if asked.with_paths:
-        from resgen.machine import environment
+        if asked.with_paths:
+            from resgen.machine import environment
 
-        record = replace(record, environment=environment(paths=True))
+            found = place.ask(environment, paths=True)
+            record = replace(record, environment=found)
     if folder is not None:
         _write(record, folder)
     failed = any(all_failed(record.runs, job.runtime) for job in jobs)
@@ -150,10 +159,11 @@ def _why(name: str) -> str:
     )
 
 
-def _jobs(asked: Profiling, subject: Prepared, device: str) -> list[Job]:
-    runtimes = list(asked.runtime) or [default_runtime(subject, device)]
+def _jobs(asked: Profiling, subject: Prepared, device: str, place: Place) -> list[Job]:
+    runtimes = list(asked.runtime) or [default_runtime(subject, device, place)]
+    threads = asked.threads or place.ask(available_cores)
     if "all" in runtimes:
-        here = present(device)
+        here = place.ask(present, device)
         runtimes = [n for n in here if subject.file(find(n).takes) is not None]
         if not runtimes:
             raise ResgenError(
@@ -171,7 +181,7 @@ def _jobs(asked: Profiling, subject: Prepared, device: str) -> list[Job]:
             prepared=subject,
             runtime=runtime,
             device=device,
-            threads=asked.threads or available_cores(),
+            threads=threads,
             batch=batch,
             mode=asked.mode,
             limits=limits,

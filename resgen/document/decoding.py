@@ -45,7 +45,7 @@ def decode(kind: Any, value: Any, pointer: str = "") -> Any:
             return None
         (inner,) = (choice for choice in arguments if choice is not NoneType)
         return decode(inner, value, pointer)
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         if not isinstance(value, dict):
             raise Misfit(pointer, f"{_shown(value)} is no object")
         each = arguments[1]

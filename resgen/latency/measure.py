@@ -28,13 +28,17 @@ from resgen.latency.table import (
     Table,
     held_out,
 )
+from resgen.machine.cores import available_cores
+from resgen.machine.place import HERE, Place
 from resgen.machine.process import Failure, Process
 from resgen.profiling import worker
 from resgen.profiling.bench import Bench, Job
+from resgen.profiling.comparison.compare import Measured, measured
 from resgen.profiling.explain import reader
 from resgen.profiling.sampling import Limits, sample
 from resgen.records.latency import OperatorTime, Subject
 from resgen.runtime.engines import find
+from resgen.words.progress import SILENT, Progress
 
 #: Of a network as a whole, beside which its kernels are timed: half a second of it, and
 #: of slow ones a few runs.
@@ -108,10 +112,12 @@ class Recorder:
 
     A table that is there already is gone on with: what it holds is not timed again, and
     other conditions are a :class:`ResgenError`. What a run gave is in the file at once.
+    ``place`` is where they are timed.
     """
 
-    def __init__(self, path: Path, conditions: Conditions) -> None:
+    def __init__(self, path: Path, conditions: Conditions, place: Place = HERE) -> None:
         self.path = path
+        self._where = place
         self._conditions = conditions
         before = TABLE.load(path) if path.exists() else None
         if before is not None and before.conditions != conditions:
@@ -130,7 +136,7 @@ class Recorder:
         sha256 = identity([run.kernel for run in ran])
         if sha256 in self._known:
             return None
-        found = looked(graph, self._conditions)
+        found = self._where.time(looked, graph, self._conditions)
         if isinstance(found, Failure):
             return found
         spent = charged(graph, ran, found)
@@ -168,6 +174,32 @@ class Recorder:
         return record
 
 
+def conditions(
+    runtime: str, threads: int | None, batch: int = 1, device: str = "cpu"
+) -> Conditions:
+    """What times of this machine hold for; an engine that is not here is refused."""
+    from resgen.machine import environment
+
+    engine = find(runtime)
+    engine.require(device, "nothing can be timed with it")
+    processor = environment()["processor"]["model"] or "an unknown processor"
+    threads = threads or available_cores()
+    return Conditions(runtime, engine.version, device, processor, threads, batch)
+
+
+def beside(
+    whole: Graph,
+    other: Graph,
+    told: Conditions,
+    seconds: float,
+    *,
+    progress: Progress = SILENT,
+) -> Measured:
+    """Two networks compared under these conditions; see :func:`measured`."""
+    with job(whole, told) as a, job(other, told) as b:
+        return measured(a, b, seconds, progress=progress)
+
+
 def looked(graph: Graph, conditions: Conditions) -> Looked | Failure:
     """A network and its kernels timed under these conditions."""
     found: Looked | Failure = _asked("look", graph, conditions, LIMITS)
@@ -187,18 +219,23 @@ def timed(graph: Graph, conditions: Conditions, limits: Limits) -> Timed | Failu
 
 def _asked(what: str, graph: Graph, conditions: Conditions, limits: Limits) -> Any:
     """The answer of a process of its own to a job, or a Failure."""
-    takes = find(conditions.runtime).takes
-    with written(graph, {takes}) as prepared, Process(Worker) as process:
-        job = Job(
+    with job(graph, conditions, limits) as asked, Process(Worker) as process:
+        return process.ask(what, asked)
+
+
+@contextmanager
+def job(graph: Graph, told: Conditions, limits: Limits | None = None) -> Iterator[Job]:
+    """A network as it is timed under these conditions."""
+    with written(graph, {find(told.runtime).takes}) as prepared:
+        yield Job(
             prepared,
-            conditions.runtime,
-            device=conditions.device,
-            threads=conditions.threads,
-            batch=conditions.batch,
-            limits=limits,
+            told.runtime,
+            device=told.device,
+            threads=told.threads,
+            batch=told.batch,
+            limits=limits or Limits(),
             breakdown=False,
         )
-        return process.ask(what, job)
 
 
 def charged(graph: Graph, ran: Sequence[Run], found: Looked) -> list[float]:

@@ -7,11 +7,13 @@ else was going on. Limits are where an influence on a median becomes visible, an
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
 from resgen.machine.gpu import SLOWDOWNS
+from resgen.machine.state import snapshot
 from resgen.records.latency import Samples
 from resgen.words.numbers import share
 
@@ -57,6 +59,13 @@ def unsteady(
     found += _gpu(before.get("gpu", {}), after.get("gpu", {}), passed)
     found += _stalls(seconds)
     return tuple(found)
+
+
+def glance(device: str = "cpu") -> tuple[str, ...]:
+    """What is unsteady of this machine while this process does nothing."""
+    before = snapshot(device)
+    time.sleep(2 * SHORTEST)
+    return unsteady(before, snapshot(device))
 
 
 def _grown(before: State, after: State, *names: str) -> float | None:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from resgen._version import __version__
+from resgen.machine.place import HERE, Place
 from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
 from resgen.profiling.knee import knees
 from resgen.profiling.worker import Worker
 from resgen.records.latency import Record, Run
-from resgen.runtime.engines import find
+from resgen.runtime.engines import require
 from resgen.words.numbers import share
 from resgen.words.progress import SILENT, Progress
 
@@ -28,11 +29,12 @@ class Interrupted(KeyboardInterrupt):
 def profile(
     jobs: Sequence[Job],
     *,
+    place: Place = HERE,
     command: Sequence[str] = (),
     say: Callable[[Run], None] = lambda run: None,
     progress: Progress = SILENT,
 ) -> Record:
-    """Measure them, one after the other: what they are of is one network.
+    """Measure them at a place, one after the other: what they are of is one network.
 
     A run that fails is a row with an error, and the others go on. Where nothing could
     be measured at all, the first error is raised. An interrupt raises
@@ -42,7 +44,8 @@ def profile(
 
     subject = jobs[0].prepared.subject
     for job in jobs:
-        find(job.runtime).require(job.device, f"{subject.name} cannot run on it")
+        why = f"{subject.name} cannot run on it"
+        place.ask(require, job.runtime, job.device, why)
     runs: list[Run] = []
     failures: list[Failure] = []
 
@@ -50,7 +53,7 @@ def profile(
         return Record(
             subject=subject,
             runs=tuple(_with_knees(runs)),
-            environment=machine.environment(),
+            environment=place.ask(machine.environment),
             command=tuple(command),
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             resgen=__version__,
@@ -58,7 +61,7 @@ def profile(
 
     for job in jobs:
         try:
-            answer = _measured(job, progress)
+            answer = place.time(_measured, job, progress=progress)
         except KeyboardInterrupt as stop:
             part = stop.args[0] if stop.args else None
             if isinstance(part, Run):

@@ -6,7 +6,7 @@ their files; one that lies elsewhere goes by the dotted name of its module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
@@ -133,11 +133,13 @@ def find(name: str) -> Engine:
     return found
 
 
-def present(device: str, takes: str | None = None) -> Iterator[str]:
+def require(name: str, device: str, why: str) -> None:
+    """As :meth:`Engine.require`, of the engine of this name."""
+    find(name).require(device, why)
+
+
+def present(device: str) -> tuple[str, ...]:
     """Names of the engines that are installed and run on a device."""
     kind = device.partition(":")[0]
-    for name in names():
-        engine = find(name)
-        fits = takes in (None, engine.takes)
-        if fits and engine.installed and kind in engine.devices:
-            yield name
+    found = ((name, find(name)) for name in names())
+    return tuple(n for n, e in found if e.installed and kind in e.devices)

@@ -31,6 +31,7 @@ from resgen.api.asked.shrink import AMOUNT, TIME, Shrinking
 from resgen.cli._options import options
 from resgen.errors import UsageError
 from resgen.forms import litert, tensorrt, triton
+from resgen.leases.address import ADDRESS
 from resgen.options.group import Group, Refused, options_of
 from resgen.options.kinds import FLAG
 
@@ -46,9 +47,14 @@ WRITING: dict[str, st.SearchStrategy[Any]] = {
     "opset": st.integers(1, 99),
     "force": st.booleans(),
 }
+#: Hosts, of which the last has a Python of its own.
+ON: st.SearchStrategy[Any] = st.sampled_from(
+    ["ssh://board", "ssh://pi@[::1]:2222", "ssh://board/it's mine/python"]
+).map(ADDRESS.read)
 #: Groups of all commands, and values of each field that go together.
 VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
     Choosing: {
+        "on": ON,
         "latency": st.floats(1e-6, 100),
         "runtime": st.sampled_from(["onnxruntime", "litert"]),
         "device": st.sampled_from(["cpu", "cuda:0"]),
@@ -62,6 +68,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "out": st.sampled_from([Path("c.html"), Path("new c.html")]),
     },
     Timing: {
+        "on": ON,
         "runtime": st.sampled_from(["onnxruntime", "litert"]),
         "threads": st.integers(1, 64),
         "batch": st.integers(1, 64),
@@ -69,6 +76,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "out": st.sampled_from([Path("t.json"), Path("a b/t.json")]),
     },
     Profiling: {
+        "on": ON,
         "device": st.sampled_from(["cpu", "cuda:0", "cuda:3"]),
         "precision": st.sampled_from(["fp32", "int8"]),
         "shape": st.lists(
@@ -94,6 +102,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "with_paths": st.booleans(),
     },
     Comparing: {
+        "on": ON,
         "device": st.sampled_from(["cpu", "cuda:0"]),
         "precision": st.just("fp16"),
         "shape": st.just([("x", (3, 8, 8))]),
@@ -135,6 +144,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "force": st.booleans(),
     },
     Shrinking: {
+        "on": ON,
         **{name: WRITING[name] for name in ("set", "max_operators", "weights")},
         "name": st.sampled_from(["small", "-odd name"]),
         "macs": st.sampled_from(["0.5x", "2G", "30%"]).map(AMOUNT.read),

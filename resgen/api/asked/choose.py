@@ -8,9 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import DEVICE
+from resgen.api.asked.common import DEVICE, Leasing
 from resgen.errors import ResgenError
-from resgen.options.group import Group, option
+from resgen.options.group import option
 from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
 
 _UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -31,7 +31,7 @@ DURATION: Final = Kind("TIME", _duration, _duration, lambda s: f"{Decimal(repr(s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choosing(Group):
+class Choosing(Leasing):
     """How fast a network has to be and where, and how good."""
 
     latency: float | None = option(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
+from resgen.leases.address import ADDRESS
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG, Kind, choice, path, several, text, told, whole
 from resgen.spec.change import CHANGE, EXAMPLE, word
@@ -124,7 +125,20 @@ class Reading(Changing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measuring(Group):
+class Leasing(Group):
+    """Whose device is timed on."""
+
+    on: Any = option(
+        "--on",
+        ADDRESS,
+        "Time it there, on a device that is leased over ssh; with /opt/venv/bin/python "
+        "after it by that Python.",
+        shown="this machine",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring(Leasing):
     """On what, and with what inputs and threads, a network runs."""
 
     device: str | None = option(

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resgen.options.group import Group, option
+from resgen.api.asked.common import Leasing
+from resgen.options.group import option
 from resgen.options.kinds import choice, number, path, whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing(Group):
+class Timing(Leasing):
     """On what blocks are timed, for how long, and where the times go."""
 
     runtime: Any = option(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import Making, Reading, out
+from resgen.api.asked.common import Leasing, Making, Reading, out
 from resgen.options.group import option
 from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
 from resgen.shrinking import IMPORTANCE
@@ -80,7 +80,7 @@ AMOUNT: Final = Kind("N|SHAREx", _amount, _amount, str)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shrinking(Making, Reading):
+class Shrinking(Making, Reading, Leasing):
     """How small a network is to be, and what of it goes."""
 
     out: Path | None = out("The folder to make.", "shrunk/NAME")
@@ -207,7 +207,7 @@ class Shrinking(Making, Reading):
         if self.finetune is not None and self.data is None:
             raise self.refused("{finetune} is on data", hint="name some in {data}")
         for name, _, _ in self.given():
-            if self.latency is None and name in ("runtime", "threads", "table"):
+            if self.latency is None and name in ("on", "runtime", "threads", "table"):
                 raise self.refused(f"{{{name}}} is for a bound of {{latency}}")
         if self.finetune is None:
             for name, _, _ in self.given():

@@ -40,13 +40,13 @@ def recorded(
     *,
     folders: tuple[Path | None, Path | None],
     command: Sequence[str],
+    environment: Mapping[str, Any],
 ) -> Comparison:
     """The record of what was measured side by side.
 
-    ``folders`` are those that resgen made of either, whose manifests know more.
+    ``folders`` are those that resgen made of either, whose manifests know more, and
+    ``environment`` is of the machine that measured them.
     """
-    from resgen import machine
-
     decision = found.decision
     sides = [
         _side(job, [(pair.first, pair.second)[i] for pair in found.pairs],
@@ -78,7 +78,7 @@ def recorded(
         parts=fall.parts,
         notes=found.notes,
         failed=tuple(failed),
-        environment=machine.environment(),
+        environment=environment,
     )
 
 

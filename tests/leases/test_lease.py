@@ -1,0 +1,292 @@
+"""Devices leased over ssh, from a real sshd and from hosts that play one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+from leases.conftest import Server, program
+from small_subject import SPEC, onnx_file
+
+import resgen
+from resgen.document.files import plain
+from resgen.errors import ResgenError, UsageError
+from resgen.files.hashed import sha256_of
+from resgen.latency.measure import conditions, looked
+from resgen.leases import host as hosts
+from resgen.leases import lease
+from resgen.leases.address import ADDRESS, Address
+from resgen.leases.lease import leased
+from resgen.leases.link import ConnectionLost
+from resgen.machine import environment
+from resgen.machine.cores import available_cores
+from resgen.profiling.comparison.compare import Measured, Pair, measured
+from resgen.profiling.comparison.waterfall import Waterfall, waterfall
+from resgen.profiling.statistics.decide import decide
+from resgen.records.comparison import Difference, PartTimes
+from resgen.runtime.engines import require
+
+#: Short, and without the engine's profiler.
+QUICK: dict[str, Any] = {"time": 0.2, "threads": 1, "operators": False}
+
+
+def odd_file(folder: Path) -> Path:
+    """An ONNX file whose name a shell would take apart."""
+    return onnx_file(folder / 'it\'s; $(touch gone) "odd".onnx')
+
+
+def test_a_file_is_timed_there_is_sent_once_and_the_device_is_held(
+    host: Server, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        if line.startswith("timing"):
+            with host.lock.open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    file = odd_file(tmp_path)
+    found = resgen.profile(file, on=host.url, progress=hear, **QUICK)
+    (run,) = found.record.runs
+    assert run.error is None
+    assert run.summary is not None
+    assert run.settings["threads"] == 1
+    assert (host.store / sha256_of(file)).is_file()
+    assert "--on ssh://HOST " in " ".join(found.record.command)
+    assert any(line.startswith("timing") for line in said)
+    again: list[str] = []
+    resgen.profile(file, on=host.url, progress=again.append, **QUICK)
+    assert any(" sent, " in line for line in said)
+    assert not any(" sent, " in line for line in again)
+    with host.lock.open() as free:
+        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not (tmp_path / "gone").exists()
+    assert not [*(tmp_path / "kept").rglob("*.json")]  # nothing to go on with
+
+
+def test_facts_are_the_hosts_and_so_are_its_refusals(host: Server) -> None:
+    with leased(ADDRESS.read(host.url)) as place:
+        assert place.ask(available_cores) == available_cores()
+        found = place.ask(environment, paths=True)
+        assert found["processor"] == environment()["processor"]
+        with pytest.raises(UsageError, match="ONNX Runtime does not run on tpu here"):
+            place.ask(require, "onnxruntime", "tpu", "it cannot run")
+        with pytest.raises(UsageError, match='there is no runtime "no such engine"'):
+            place.ask(conditions, "no such engine", 1)
+
+
+def test_a_lease_that_another_holds_is_named(host: Server) -> None:
+    host.lock.write_text("ann since 2026-11-29 21:20 UTC\n")
+    with host.lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ResgenError) as found, leased(ADDRESS.read(host.url)):
+            pass
+    assert found.value.message == (
+        "cpu of 127.0.0.1 is leased by ann since 2026-11-29 21:20 UTC"
+    )
+    assert found.value.exit_code == 1
+
+
+def test_a_connection_that_is_cut_is_made_again(host: Server, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        if "batch 1" in line and "ms" in line.replace("µs", "ms"):
+            host.drop()
+
+    found = resgen.profile(
+        onnx_file(tmp_path / "a.onnx"), on=host.url, batch=(1, 2), progress=hear,
+        **QUICK,
+    )  # fmt: skip
+    assert [run.error for run in found.record.runs] == [None, None]
+    assert sum("was lost; it is made again" in line for line in said) == 1
+    assert sum("batch 1" in line for line in said) == 1
+
+
+def test_what_was_timed_before_a_host_was_gone_is_not_timed_again(
+    host: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "PAUSES", (0.0,))
+    asked: dict[str, Any] = {"on": host.url, "batch": (1, 2), **QUICK}
+    file = onnx_file(tmp_path / "a.onnx")
+    before: list[str] = []
+
+    def hear(line: str) -> None:
+        before.append(line)
+        if "batch 1" in line:
+            host.stop()
+
+    with pytest.raises(ConnectionLost, match="could not be made again") as found:
+        resgen.profile(file, progress=hear, **asked)
+    assert "the same command goes on with it" in str(found.value.hint)
+    host.start()
+    after: list[str] = []
+    done = resgen.profile(file, progress=after.append, **asked)
+    assert sum("timed before the connection" in line for line in after) == 1
+    told = [line for line in before if "batch 1" in line]
+    assert told[0] in after  # the very same figures
+    assert [run.error for run in done.record.runs] == [None, None]
+    assert not [*(tmp_path / "kept").rglob("*.json")]
+
+
+def test_a_host_without_python_is_told(host: Server) -> None:
+    with pytest.raises(ResgenError) as found, leased(ADDRESS.read(host.by("/no/py"))):
+        pass
+    assert "it has no /no/py, and 3.10 is the oldest" in found.value.message
+    assert found.value.exit_code == 3
+    assert str(found.value.hint).startswith("sudo apt install python3")
+
+
+def bare(folder: Path, *without: str) -> Path:
+    """A Python that lacks packages, under a name that a shell would take apart."""
+    packages = folder / "packages"
+    packages.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if without and not entry.name.startswith(without):
+            (packages / entry.name).symlink_to(entry)
+    text = f"PYTHONPATH='{packages}' exec {sys.executable} -S \"$@\""
+    return program(folder, text, name="it's a; py")
+
+
+def test_a_python_without_packages_is_told(host: Server, tmp_path: Path) -> None:
+    url = host.by(bare(tmp_path))
+    with pytest.raises(ResgenError) as found, leased(ADDRESS.read(url)):
+        pass
+    assert "has no numpy, which resgen needs there" in found.value.message
+    assert found.value.exit_code == 3
+    assert '-m pip install "resgen[' in str(found.value.hint)
+
+
+def test_an_engine_that_the_host_lacks_is_told(host: Server, tmp_path: Path) -> None:
+    url = host.by(bare(tmp_path, "onnxruntime"))
+    with pytest.raises(ResgenError) as found:
+        resgen.profile(
+            onnx_file(tmp_path / "a.onnx"), on=url, runtime="onnxruntime", **QUICK
+        )
+    assert found.value.message.startswith(
+        "on 127.0.0.1: ONNX Runtime is not installed, so"
+    )
+    assert found.value.exit_code == 3
+    assert found.value.hint == 'pip install "resgen[onnxruntime]"      on the host'
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        ({"key": "other"}, "takes none of your keys"),
+        ({"known": "nobody"}, "is not known here"),
+        ({"known": "changed"}, "shows another key than the one that is known"),
+    ],
+)
+def test_keys_that_are_not_right_are_told_apart(
+    host: Server, tmp_path: Path, ends: dict[str, str], message: str
+) -> None:
+    host.client(tmp_path / "bin", **ends)
+    with pytest.raises(ResgenError, match=message) as found:
+        resgen.profile(onnx_file(tmp_path / "a.onnx"), on=host.url, **QUICK)
+    assert found.value.exit_code == 1
+
+
+def test_a_host_that_is_not_there_is_told(tmp_path: Path) -> None:
+    if shutil.which("ssh") is None:
+        pytest.skip("there is no ssh")
+    with (
+        pytest.raises(ResgenError, match=r"127\.0\.0\.1 cannot be reached: .*refused"),
+        leased(Address("127.0.0.1", port=1)),
+    ):
+        pass
+
+
+def test_without_ssh_the_command_that_brings_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ResgenError, match="ssh is not installed") as found:
+        resgen.compare(
+            onnx_file(tmp_path / "a.onnx"), tmp_path / "a.onnx", on="ssh://board"
+        )
+    assert found.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (['{"kind": "hello", "python": [3, 8, 1]}'], "is Python 3.8.1, and 3.10 is"),
+        (["{"], "gave an answer that cannot be read"),
+        (
+            ['{"kind": "hello", "python": [3, 11, 0]}', '{"kind": "done", "value": []}',
+             '{"kind": "done", "value": null}', '{"kind": "done", "value": null}',
+             '{"kind": "done", "value": {"a tuple": "it is not"}}'],
+            "gave an answer that cannot be read",
+        ),
+    ],
+)  # fmt: skip
+def test_a_host_that_says_what_it_must_not_is_not_believed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: list[str],
+    message: str,
+) -> None:
+    lines = ["Welcome to a board!", *(f"{hosts.MARK.decode()}{a}" for a in answers)]
+    (tmp_path / "said").write_text("".join(f"{line}\n" for line in lines))
+    program(tmp_path, f"cat '{tmp_path}/said'; exec cat > /dev/null")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(ResgenError, match=message), leased(Address("board")):
+        pass
+
+
+def test_a_host_that_hears_nothing_any_more_gives_the_device_back() -> None:
+    text = Path(hosts.__file__).read_text("utf-8") + "\nSILENCE = 0.2\nmain()\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.wait(20) == 1
+
+
+def test_all_answers_come_back_as_they_were() -> None:
+    pair = Pair(1.0, 2.0, ((1.0, 1.0), (2.0,)))
+    decision = decide([2.0] * 8, 0.01, level=0.98)
+    compared = Measured((pair,) * 8, (pair,), decision, 3.5, ("it was busy",))
+    fall = Waterfall(
+        (Difference("stem", 1e-3, 1e-4, "why", (("stem.0", 1e-3),)),),
+        (PartTimes("stem", "section", 1.0, 2.0, 0.1, (1, None)),),
+    )
+    for function, answer in ((measured, compared), (waterfall, fall)):
+        question = lease._Question(function, (), {})
+        assert question.decoded(plain(answer)) == answer
+
+
+def test_engines_that_are_made_where_they_run_are_not_carried() -> None:
+    with pytest.raises(UsageError, match="carries no engine of TensorRT"):
+        resgen.profile(SPEC, on="ssh://board", runtime="tensorrt")
+
+
+@pytest.mark.slow
+def test_a_graph_is_timed_by_its_kernels_there(host: Server) -> None:
+    graph = resgen.expand(resgen.load(SPEC))
+    with leased(ADDRESS.read(host.url)) as place:
+        told = place.ask(conditions, "onnxruntime", 1)
+        found = place.time(looked, graph, told)
+    assert found.seconds > 0
+    assert {"Conv", "FusedConv"} & {each.kind for each in found.operators}
+
+
+@pytest.mark.soak
+def test_two_are_compared_in_one_lease(host: Server, tmp_path: Path) -> None:
+    said: list[str] = []
+    file = onnx_file(tmp_path / "a.onnx")
+    wide = {**SPEC, "name": "wide", "input": [3, 64, 64]}
+    found = resgen.compare(
+        file, wide, on=host.url, time=5, threads=1, progress=said.append
+    )
+    assert found.verdict == "slower"
+    assert sum("is leased" in line for line in said) == 1
