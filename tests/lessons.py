@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import resgen
 from resgen.searching.halving import Reached
+from resgen.searching.journal import Heading, Journal
 
 CLASSES = 4
 
@@ -48,14 +50,13 @@ def small(width: int, pool: int = 2, name: str = "small"):
     )
 
 
-class Memory:
-    """A journal that forgets when the process ends."""
+def journal(folder: Path) -> Journal:
+    """That of a search in this folder."""
+    folder.mkdir(exist_ok=True)
+    return Journal(folder / "journal.jsonl", Heading("space", {}))
 
-    def __init__(self) -> None:
-        self.kept: list[Reached] = []
 
-    def reached(self) -> dict[tuple[str, int], Reached]:
-        return {(one.trial, one.steps): one for one in self.kept}
-
-    def add(self, reached: Reached) -> None:
-        self.kept.append(reached)
+def known(kept: Journal) -> list[Reached]:
+    """What trials reached, whatever time that took."""
+    ((_, found),) = kept.reached.items()
+    return [replace(found[key], seconds=0.0) for key in sorted(found)]

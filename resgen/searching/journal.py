@@ -4,6 +4,7 @@ A file of JSON lines that only grows. The first says what is searched; then some
 claims a batch of candidates, and tells what came of it. Several processes share the
 work by sharing the file, under its lock. A batch that was claimed and never told (its
 process was killed) is taken over once no other is left; whoever is first tells it.
+What networks reach that are trained stands in it as well.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from resgen.document.decoding import Misfit, decode
 from resgen.document.files import plain
 from resgen.errors import ResgenError
 from resgen.files.ordinary import reason
+from resgen.searching.halving import Reached
 from resgen.searching.pricing import Price
 
 #: The key of the first line, and the version of what follows.
@@ -74,6 +76,8 @@ class Journal:
     def __init__(self, path: Path, heading: Heading) -> None:
         self.path = path
         self.batches: dict[tuple[str, int], Batch] = {}
+        #: What trained networks reached, by lesson, and then by trial and steps.
+        self.reached: dict[str, dict[tuple[str, int], Reached]] = {}
         self._claimed: set[tuple[str, int]] = set()
         self._mine: set[tuple[str, int]] = set()
         self._read = 0
@@ -127,6 +131,14 @@ class Journal:
                 os.fsync(self._file)
                 self.batches[key] = batch
 
+    def reach(self, lesson: str, reached: Reached) -> None:
+        """What a network that trains reached by a lesson, which goes by its digest."""
+        with self._locked():
+            self._refresh()
+            self._append({"lesson": lesson, "reached": plain(reached)})
+            os.fsync(self._file)
+            self._keep(lesson, reached)
+
     def refresh(self) -> None:
         """Read what others have told."""
         with self._locked():
@@ -179,6 +191,8 @@ class Journal:
             elif "claim" in told:
                 arm, number = told["claim"]
                 self._claimed.add((arm, number))
+            elif "reached" in told:
+                self._keep(str(told["lesson"]), decode(Reached, told["reached"]))
             else:
                 batch = decode(Batch, told["batch"])
                 self.batches.setdefault((batch.arm, batch.number), batch)
@@ -189,6 +203,10 @@ class Journal:
                 f"{self.path} is no journal of a search, or was altered: {error}",
                 hint="name another folder, or remove the file",
             ) from error
+
+    def _keep(self, lesson: str, reached: Reached) -> None:
+        known = self.reached.setdefault(lesson, {})
+        known.setdefault((reached.trial, reached.steps), reached)
 
     def _other(self, found: Heading) -> ResgenError:
         """The error of a journal of another search."""

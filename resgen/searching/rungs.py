@@ -8,30 +8,19 @@ trials that no other is at.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Protocol
 
 from resgen.files.claim import claimed
 from resgen.searching.halving import Climbed, Reached, Rung, climbed
+from resgen.searching.journal import Journal
 from resgen.searching.training import Contender, Lesson, advance, files
 from resgen.words.progress import SILENT, Progress
 
 #: Seconds until the journal is looked at again for what others train.
 WAIT: Final = 0.5
-
-
-class Journal(Protocol):
-    """Where what trials reached is kept, for all processes of a search."""
-
-    def reached(self) -> Mapping[tuple[str, int], Reached]:
-        """What is known by now, by trial and steps."""
-        ...
-
-    def add(self, reached: Reached) -> None:
-        """Keep it; every process sees it from now on."""
-        ...
 
 
 class Trainer(Protocol):
@@ -109,9 +98,11 @@ def _rung(
     trainer: Trainer,
 ) -> list[Reached]:
     """What all of them have reached after so many steps, whoever trains them."""
+    key = lesson.sha256
 
     def open_() -> list[Contender]:
-        known = journal.reached()
+        journal.refresh()
+        known = journal.reached.get(key, {})
         return [one for one in trials if (one.name, steps) not in known]
 
     while waiting := open_():
@@ -125,10 +116,10 @@ def _rung(
             still = {trial.name for trial in open_()}
             mine = [trial for trial in mine if trial.name in still]
             for reached in trainer.train(mine, lesson, steps, folder):
-                journal.add(reached)
+                journal.reach(key, reached)
         if not mine:
             time.sleep(WAIT)
-    known = journal.reached()
+    known = journal.reached[key]
     return [known[trial.name, steps] for trial in trials]
 
 

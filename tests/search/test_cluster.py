@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
-from lessons import Memory, blobs, small
+from lessons import blobs, journal, known, small
 
 from resgen.errors import MissingComponent, ResgenError
 from resgen.searching.cluster import OnRay
@@ -20,10 +20,6 @@ needs_ray = pytest.mark.skipif(
 )
 
 
-def known(journal):
-    return {replace(one, seconds=0.0) for one in journal.kept}
-
-
 @needs_ray
 @pytest.mark.slow
 def test_what_is_reached_is_the_same_and_an_error_is_that_of_the_trial(tmp_path):
@@ -32,7 +28,7 @@ def test_what_is_reached_is_the_same_and_an_error_is_that_of_the_trial(tmp_path)
     taught, _ = lesson(specs[0], str(data), epochs=3, batch=16)
     contenders = [Contender.of(spec) for spec in specs]
     rungs = bracket(3, taught.steps)
-    here, there = Memory(), Memory()
+    here, there = (journal(tmp_path / at) for at in ("here", "there"))
     halve(contenders, taught, rungs, here, tmp_path / "here")
     with OnRay(taught) as cluster:
         assert cluster.width >= 1

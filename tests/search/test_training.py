@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import sys
+import time
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
+from subprocess import Popen
 from threading import Thread
 
 import numpy as np
 import pytest
-from lessons import Memory, blobs, small
+from lessons import blobs, journal, known, small
 from safetensors.numpy import load_file
 
 from resgen.diagnosis.data.gather import gather
@@ -39,29 +43,22 @@ def taught(data):
 CONTENDERS = [Contender.of(spec) for spec in SPECS]
 
 
-def climb(taught, journal, folder, trainer=None):
-    rungs = bracket(len(CONTENDERS), taught.steps)
-    return halve(CONTENDERS, taught, rungs, journal, folder, trainer=trainer)
-
-
-def known(journal):
-    return sorted(
-        (replace(one, seconds=0.0) for one in journal.kept),
-        key=lambda one: (one.steps, one.trial),
-    )
+def climb(taught, folder):
+    rungs, kept = bracket(len(CONTENDERS), taught.steps), journal(folder)
+    return halve(CONTENDERS, taught, rungs, kept, folder), kept
 
 
 @pytest.fixture(scope="module")
 def climbed(taught, tmp_path_factory):
-    folder, journal = tmp_path_factory.mktemp("search"), Memory()
-    return climb(taught, journal, folder), journal, folder
+    folder = tmp_path_factory.mktemp("search")
+    return *climb(taught, folder), folder
 
 
 def test_those_that_learn_go_on(climbed):
-    (first, last), journal, _ = climbed
+    (first, last), kept, _ = climbed
     assert first.promoted == (CONTENDERS[3].name,)
     assert {one.trial for one in first.reached[2:]} == {t.name for t in CONTENDERS[:2]}
-    assert len(journal.kept) == 5
+    assert len(known(kept)) == 5
     (best,) = last.reached
     assert best.unseen[0] / best.unseen[1] > 0.9
 
@@ -83,7 +80,7 @@ def test_a_trial_that_goes_on_is_as_if_it_had_never_paused(climbed, taught, data
 def test_what_is_left_behind_leaves_no_state(climbed):
     _, _, folder = climbed
     left = {path.name for path in folder.rglob("*") if path.is_file()}
-    assert left == {f"{CONTENDERS[3].name}-seed0.safetensors"}
+    assert left == {"journal.jsonl", f"{CONTENDERS[3].name}-seed0.safetensors"}
 
 
 def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(
@@ -91,7 +88,7 @@ def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(
 ):
     """It is stopped in the middle of every trial of every rung, one after the other."""
     _, whole, _ = climbed
-    journal, stops = Memory(), 0
+    stops = 0
     original = Here.train
 
     def stopped(self, trials, lesson, until, folder):
@@ -113,27 +110,73 @@ def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(
     monkeypatch.setattr(Here, "train", stopped)
     for _ in range(20):
         try:
-            climb(taught, journal, tmp_path)
+            _, kept = climb(taught, tmp_path)
             break
         except KeyboardInterrupt:
             stops += 1
-    assert stops == len(whole.kept)
-    assert known(journal) == known(whole)
+    assert stops == len(known(whole))
+    assert known(kept) == known(whole)
 
 
 def test_what_another_process_is_at_is_waited_for(climbed, taught, tmp_path):
     _, whole, _ = climbed
-    journal, at = Memory(), CONTENDERS[2].name
+    kept, at = journal(tmp_path), CONTENDERS[2].name
     with claimed(tmp_path / f"{at}.lock") as mine:
         assert mine
-        climbing = Thread(target=climb, args=(taught, journal, tmp_path))
+        climbing = Thread(target=climb, args=(taught, tmp_path))
         climbing.start()
         climbing.join(0.7)
         assert climbing.is_alive()
-        assert at not in {one.trial for one in journal.kept}
-        journal.kept += [one for one in whole.kept if one.trial == at]
+        kept.refresh()
+        assert at not in {one.trial for one in known(kept)}
+        for one in known(whole):
+            if one.trial == at:
+                kept.reach(taught.sha256, one)
     climbing.join(20)
-    assert known(journal) == known(whole)
+    kept.refresh()
+    assert known(kept) == known(whole)
+
+
+#: What a process of a search does that shares a folder with others.
+SHARING = """
+import json, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from lessons import journal
+from resgen.searching.halving import Rung
+from resgen.searching.rungs import halve
+from resgen.searching.training import Contender, Lesson
+folder = pathlib.Path(sys.argv[2])
+contenders, taught, rungs = json.loads(sys.argv[3])
+halve([Contender(*one) for one in contenders], Lesson(**taught),
+      [Rung(*one) for one in rungs], journal(folder), folder)
+"""
+
+
+@pytest.mark.slow
+def test_processes_share_a_folder_and_one_that_is_killed_loses_nothing(
+    climbed, taught, tmp_path
+):
+    _, whole, _ = climbed
+    rungs = bracket(len(CONTENDERS), taught.steps)
+    told = [
+        [astuple(one) for one in CONTENDERS],
+        asdict(taught),
+        [astuple(rung) for rung in rungs],
+    ]
+    here = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", SHARING, here, str(tmp_path), json.dumps(told)]
+    kept = journal(tmp_path)
+    with Popen(command) as killed:
+        while not kept.reached and killed.poll() is None:
+            time.sleep(0.01)
+            kept.refresh()
+        killed.kill()
+    with Popen(command) as one, Popen(command) as other:
+        assert (one.wait(120), other.wait(120)) == (0, 0)
+    kept.refresh()
+    assert known(kept) == known(whole)
+    lines = (tmp_path / "journal.jsonl").read_text().count('"reached"')
+    assert lines == len(known(whole))
 
 
 def test_other_data_than_those_of_the_search_are_refused(taught, tmp_path):
