@@ -115,7 +115,7 @@ BUDGET = {
     "profiling": 1960,
     "latency": 800,
     "diagnosis": 3035,
-    "searching": 1800,
+    "searching": 1830,
     "reports": 2800,
     "api": 4600,
     "cli": 1200,
