@@ -33,7 +33,10 @@ MENU = (
     ("Begin", ("index", "tutorial", "weights", "import")),
     (
         "Go on",
-        ("precision", "phone", "keras", "measure", "choose", "smaller", "training"),
+        (
+            *("precision", "phone", "keras", "measure", "choose", "smaller"),
+            *("search", "training"),
+        ),
     ),
     ("The language", ("language", "blocks", "operators", "networks")),
     ("Trust", ("proven", "codes")),

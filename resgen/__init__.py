@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from resgen.api.predict import predict
     from resgen.api.profile import profile
     from resgen.api.report import report
+    from resgen.api.search import search
     from resgen.api.verify import verify
     from resgen.calibrate.lowered import calibrated
     from resgen.diagnosis.seen.watch import watch
@@ -83,6 +84,7 @@ _HOMES = {
     "profile": "resgen.api.profile",
     "renamed": "resgen.weights.checkpoint",
     "report": "resgen.api.report",
+    "search": "resgen.api.search",
     "shrink": "resgen.api.shrink",
     "to_keras": "resgen.lower.keras.model",
     "to_python": "resgen.lower.source.write",
@@ -123,6 +125,7 @@ __all__ = [
     "profile",
     "renamed",
     "report",
+    "search",
     "shrink",
     "to_keras",
     "to_python",

@@ -19,7 +19,7 @@ from resgen.errors import did_you_mean, is_out_of_memory
 
 _FOLDER: Final = Path(__file__).parent
 #: Commands that measure: engines run there as they do for everybody.
-_MEASURING: Final = ("choose", "compare", "measure", "profile")
+_MEASURING: Final = ("choose", "compare", "measure", "profile", "search")
 
 
 class Program(click.Group):

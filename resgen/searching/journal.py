@@ -55,8 +55,8 @@ class Trial:
 class Batch:
     """What came of some candidates of an arm of a search.
 
-    ``refused`` counts those that are no candidates, by reason; ``seconds`` is what it
-    took one process.
+    ``refused`` counts those that are no candidates, by reason; ``seconds`` are those of
+    a core that it took.
     """
 
     arm: str

@@ -61,7 +61,6 @@ class Plan:
                 },
                 "score": self.score,
                 "sampler": self.sampler,
-                "trials": self.trials,
                 "seed": self.seed,
                 "table": None if self.table is None else self.table.name,
             },
@@ -70,7 +69,9 @@ class Plan:
     @property
     def size(self) -> int:
         """Candidates of a batch."""
-        return BATCH if self.score in PRICED else SCORED
+        most = BATCH if self.score in PRICED else SCORED
+        island = -(-self.trials // ISLANDS)
+        return -(-island // -(-island // most))
 
     def arms(self) -> dict[str, int]:
         """Numbers of batches by arm: islands of the search, and as many of chance."""
@@ -101,7 +102,7 @@ class Searcher:
             told()
 
     def _batch(self, arm: str, number: int) -> Batch:
-        begin, plan = time.perf_counter(), self.plan
+        begin, plan = time.process_time(), self.plan
         refused: Counter[str] = Counter()
         trials: list[Trial] = []
         first = number * plan.size
@@ -123,7 +124,7 @@ class Searcher:
             else:
                 trials.append(found)
                 made.tell(genes, found.score)
-        took = time.perf_counter() - begin
+        took = time.process_time() - begin
         return Batch(arm, number, drawn, dict(refused), tuple(trials), took)
 
     def trial(self, genes: Genes) -> Trial | str:

@@ -52,6 +52,7 @@ def good() -> dict[str, Any]:
         "weights": {},
         "state_dict": {},
         "source": "resnet20_cifar",
+        "space": {"base": "resnet20_cifar", "vary": {"/stages/0/depth": [1, 2]}},
         "path": "nowhere.onnx",
         "module": torch.nn.Conv2d(3, 4, 3),
         "input": (3, 8, 8),

@@ -27,6 +27,7 @@ from resgen.api.asked.looking import (
 from resgen.api.asked.making import Building, Exporting, Importing
 from resgen.api.asked.measure import Timing
 from resgen.api.asked.profile import Profiling
+from resgen.api.asked.search import BUDGET, Searching
 from resgen.api.asked.shrink import AMOUNT, TIME, Shrinking
 from resgen.cli._options import options
 from resgen.errors import UsageError
@@ -142,6 +143,26 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "verify": st.booleans(),
         "build": st.booleans(),
         "force": st.booleans(),
+    },
+    Searching: {
+        "on": ON,
+        "budget": st.sampled_from(["latency=8ms,params=10M", "macs=2G,memory=1e6"]).map(
+            BUDGET.read
+        ),
+        "score": st.sampled_from(["macs", "zen"]),
+        "sampler": st.sampled_from(["random", "grid"]),
+        "trials": st.integers(1, 10**6),
+        "seed": st.integers(0, 99),
+        "processes": st.integers(1, 64),
+        "table": st.just(Path("t.json")),
+        "winners": st.integers(1, 100),
+        "runtime": st.sampled_from(["onnxruntime", "litert"]),
+        "device": st.sampled_from(["cpu", "cuda:0"]),
+        "threads": st.integers(1, 64),
+        "batch": st.integers(1, 64),
+        "minutes": st.floats(0.1, 1440),
+        "measure": st.booleans(),
+        "out": st.sampled_from([Path("found"), Path("a b/found")]),
     },
     Shrinking: {
         "on": ON,

@@ -33,6 +33,12 @@ class Counted:
     params: int
     kernels: tuple[Kernel, ...]
 
+    @classmethod
+    def of(cls, graph: Graph) -> Counted:
+        """What a network runs."""
+        kernels = tuple(run.kernel for run in runs(graph))
+        return cls(identity(kernels), graph.params, kernels)
+
     def costs(self, batch: int) -> tuple[float, float, float]:
         """Multiply-adds, bytes that are moved and kernels, of a batch."""
         moved = sum(
@@ -58,9 +64,7 @@ def counted(known: Mapping[str, Published], progress: Progress) -> dict[str, Cou
     missing = [key for key in known if key not in there]
     for number, key in enumerate(missing):
         progress.advance("networks", number, len(missing))
-        graph = at_size(known[key])
-        kernels = tuple(run.kernel for run in runs(graph))
-        there[key] = Counted(identity(kernels), graph.params, kernels)
+        there[key] = Counted.of(at_size(known[key]))
     if missing:
         _write(path, version, there)
     return {key: there[key] for key in known}

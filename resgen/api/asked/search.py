@@ -1,0 +1,161 @@
+"""What ``resgen search`` is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from resgen.api.asked.choose import DURATION
+from resgen.api.asked.common import DEVICE, Leasing, out
+from resgen.errors import did_you_mean
+from resgen.options.group import option
+from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
+
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+#: What candidates are compared by, and how they are chosen.
+SCORES: Final = choice("params", "macs", "zen", "health")
+SAMPLERS: Final = choice("evolution", "random", "grid", "optuna")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a network may cost: latency in seconds, memory in bytes."""
+
+    latency: float | None = None
+    params: float | None = None
+    macs: float | None = None
+    memory: float | None = None
+
+    def __str__(self) -> str:
+        said = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) is not None
+        }
+        return ",".join(
+            f"{name}={DURATION.write(value) if name == 'latency' else _plain(value)}"
+            for name, value in said.items()
+        )
+
+
+def _plain(value: float) -> str:
+    return f"{Decimal(repr(value)):f}".removesuffix(".0")
+
+
+def _count(value: Any) -> float:
+    word = str(value).strip().lower() if isinstance(value, str | int | float) else ""
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+(?:e\+?[0-9]+)?)\s*([kmg]?)", word)
+    if found is None or isinstance(value, bool) or not 0 < float(found[1]) < 1e18:
+        raise ValueError(f'{told(value)} is no amount such as "10M"')
+    return float(Decimal(found[1]) * _UNITS[found[2]])
+
+
+def _budget(value: Any) -> Budget:
+    if isinstance(value, Budget):
+        return value
+    parts: Mapping[Any, Any]
+    if isinstance(value, str):
+        words = [word.partition("=") for word in value.split(",")]
+        parts = {name.strip(): most.strip() for name, _, most in words}
+        if len(parts) < len(words):
+            raise ValueError(f"{told(value)} bounds something twice")
+    elif isinstance(value, Mapping):
+        parts = value
+    else:
+        raise ValueError(f'{told(value)} is no budget such as "latency=8ms,params=10M"')
+    known = [field.name for field in fields(Budget)]
+    found = {}
+    for name, most in parts.items():
+        if name not in known:
+            near = did_you_mean(str(name), known) or f"; {', '.join(known)} are"
+            raise ValueError(f"{told(name)} is nothing that has a bound{near}")
+        found[name] = DURATION.check(most) if name == "latency" else _count(most)
+    if not found:
+        raise ValueError("nothing has a bound")
+    return Budget(**found)
+
+
+BUDGET: Final = Kind("NAME=MOST,...", _budget, _budget, str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searching(Leasing):
+    """What a network may cost, how many are looked at, and what is the best."""
+
+    budget: Any = option(
+        "--budget",
+        BUDGET,
+        "The most that a network may cost, as in latency=8ms,params=10M; also macs, "
+        "and memory, the bytes of float32 activations alive at once.",
+        shown="none",
+    )
+    score: Any = option(
+        "--score",
+        SCORES,
+        "What is better the more of it there is: parameters, multiply-adds, the Zen "
+        "score, or the health of gradients.",
+        default="params",
+    )
+    sampler: Any = option(
+        "--sampler",
+        SAMPLERS,
+        "How candidates are chosen: regularised evolution, by chance, all in order, or "
+        "as Optuna does.",
+        shown="grid if the space is no larger than the trials, else evolution",
+    )
+    trials: int = option(
+        "--trials", whole(), "How many candidates are looked at.", default=10_000
+    )
+    seed: int = option("--seed", whole(0), "What chance begins with.", default=0)
+    processes: int | None = option(
+        "--processes",
+        whole(1, 1024),
+        "How many processes look at candidates.",
+        shown="the cores that this process really has",
+    )
+    table: Path | None = option(
+        "--table",
+        path("TABLE"),
+        "Throw out by latency as a table of `resgen measure blocks` predicts it.",
+        shown="only what is named is timed",
+    )
+    winners: int = option(
+        "--winners", whole(1, 100), "How many of the best are named.", default=3
+    )
+    runtime: str = option(
+        "--runtime", text("NAME"), "Timing: what runs them.", default="onnxruntime"
+    )
+    device: str = option("--device", DEVICE, "Timing: what they run on.", default="cpu")
+    threads: int | None = option(
+        "--threads",
+        whole(),
+        "Timing: how many threads one operator uses on a processor.",
+        shown="the cores that this process really has",
+    )
+    batch: int = option(
+        "--batch", whole(), "Timing: how many inputs at once.", default=1
+    )
+    minutes: float = option(
+        "--minutes",
+        number("M", 0, 1440, exclusive=True),
+        "Timing: for how long at most.",
+        default=10.0,
+    )
+    measure: bool = option(
+        "--no-measure", FLAG, "Time nothing, so that nothing is promised.", default=True
+    )
+    out: Path | None = out("The folder to make, or to go on with.", "searched/NAME")
+
+    def refuse(self) -> None:
+        """A time is promised by a measurement alone."""
+        super().refuse()
+        latency = None if self.budget is None else self.budget.latency
+        if not self.measure and latency is not None and self.table is None:
+            raise self.refused(
+                "{measure} leaves a bound of latency that nothing tells of",
+                hint="name a table in {table}, which predicts it",
+            )

@@ -1,0 +1,221 @@
+"""Candidates of a search looked at as a whole, and timed on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from resgen.api.asked.search import Searching
+from resgen.api.catalogue.counted import Counted
+from resgen.api.choose import AGAIN, FIRST, Cache
+from resgen.api.compare import compare
+from resgen.errors import ResgenError
+from resgen.graph.ir import Graph
+from resgen.latency.choosing import Candidate, Search, Timed, settle
+from resgen.latency.measure import conditions
+from resgen.latency.table import Conditions
+from resgen.leases.lease import leased
+from resgen.machine.place import Place
+from resgen.machine.process import Failure
+from resgen.profiling.sampling import Limits
+from resgen.searching.journal import Trial
+from resgen.searching.outcome import Beside, Found
+from resgen.searching.space import Genes, Space
+from resgen.spec.source import plain
+from resgen.words.numbers import figure, seconds
+from resgen.words.progress import Progress
+
+#: Candidates that may be timed, of the best at each size.
+TIMED: Final = 48
+#: Seconds that two networks are measured beside each other.
+BESIDE: Final = 20.0
+
+
+def told(space: Space, trial: Trial) -> Found:
+    """A candidate as the outcome tells of it."""
+    return Found(
+        space.called(trial.genes),
+        space.set(trial.genes),
+        trial.price,
+        trial.score,
+        trial.details,
+    )
+
+
+def genes_of(space: Space, found: Found) -> Genes:
+    """The genes of what was found, by what it sets."""
+    genes = []
+    for choice in space.choices:
+        wanted = [found.set[pointer] for pointer in choice.pointers]
+        values = ([plain(value) for value in each] for each in choice.values)
+        genes.append(next(at for at, each in enumerate(values) if each == wanted))
+    return tuple(genes)
+
+
+def _graph(space: Space, trial: Trial) -> Graph | None:
+    """A candidate as a whole, with every check; None where it fails one."""
+    from resgen.expansion.network import examine
+
+    return examine(plain(space.tree(trial.genes))).graph
+
+
+def whole(space: Space, trials: Sequence[Trial], number: int) -> Iterator[Trial]:
+    """The first so many that are networks."""
+    for trial in trials:
+        if number and _graph(space, trial) is not None:
+            number -= 1
+            yield trial
+        if not number:
+            return
+
+
+class Timing:
+    """Times candidates on this machine, as ``choose`` does."""
+
+    def __init__(self, space: Space, asked: Searching, progress: Progress) -> None:
+        self.space, self.asked, self.progress = space, asked, progress
+        with leased(asked.on, asked.device, progress) as place:
+            self.conditions = self._conditions(place)
+        self.until = time.monotonic() + 60 * asked.minutes
+        self.fastest: tuple[float, str] | None = None
+        self._known: dict[Genes, Counted | None] = {}
+
+    def best(
+        self, *arms: tuple[Sequence[Trial], int], latency: float | None
+    ) -> list[tuple[list[Found], bool]]:
+        """Of each of several lists of trials so many that are the best, in one lease.
+
+        The best first, and whether it is sure that these are the best that answer in
+        time; without a bound of latency they are the best ones, timed.
+        """
+        self.until = time.monotonic() + 60 * self.asked.minutes
+        with leased(self.asked.on, self.asked.device, self.progress) as place:
+            self._cache = Cache(self._conditions(place), place)
+            return [self._best(trials, latency, number) for trials, number in arms]
+
+    def _conditions(self, place: Place) -> Conditions:
+        asked = self.asked
+        how = asked.threads, asked.batch, asked.device
+        return place.ask(conditions, asked.runtime, *how)
+
+    def _best(
+        self, trials: Sequence[Trial], latency: float | None, number: int
+    ) -> tuple[list[Found], bool]:
+        if latency is None:
+            first = whole(self.space, trials, number)
+            return [self._told(each, self._time(each, AGAIN)) for each in first], True
+        pool = {str(each.genes): each for each in _pool(trials)}
+        known = {key: self._counted(each) for key, each in pool.items()}
+        candidates = [
+            Candidate(key, pool[key].score, count.costs(self.asked.batch))
+            for key, count in known.items()
+            if count is not None
+        ]
+        if not candidates:
+            return [], True
+        predicted = {
+            key: each.price.latency
+            for key, each in pool.items()
+            if each.price.latency is not None
+        }
+        search = Search(
+            candidates,
+            latency,
+            {},
+            predicted=predicted or None,
+        )
+
+        def timed(candidate: Candidate, limits: Limits) -> Timed | None:
+            return self._time(pool[candidate.key], limits)
+
+        _, sure = settle(
+            search,
+            lambda each: timed(each, FIRST),
+            again=lambda each: timed(each, AGAIN),
+            enough=lambda: time.monotonic() > self.until,
+        )
+        if self.fastest is None:
+            self._time(pool[search.nearest().key], FIRST)
+        within = [each for each in search.candidates if search.meets(each)][:number]
+        return [self._told(pool[e.key], search.timed[e.key]) for e in within], sure
+
+    def _told(self, trial: Trial, timed: Timed | None) -> Found:
+        found = told(self.space, trial)
+        if timed is None:
+            return found
+        return replace(found, latency=(timed.median, timed.p95), notes=timed.notes)
+
+    def _counted(self, trial: Trial) -> Counted | None:
+        """What a candidate runs; None where it is no network as a whole."""
+        if trial.genes not in self._known:
+            graph = _graph(self.space, trial)
+            self._known[trial.genes] = None if graph is None else Counted.of(graph)
+        return self._known[trial.genes]
+
+    def _time(self, trial: Trial, limits: Limits) -> Timed | None:
+        """What a candidate takes; None where it is no network, or cannot run."""
+        name, ran = self.space.called(trial.genes), self._counted(trial)
+        if ran is None:
+            return None
+        found: Timed | Failure | None = None
+        if limits == FIRST:  # what is named is timed once more, whatever is known
+            found = self._cache.read({name: ran}).get(name)
+        if found is None:
+            graph = _graph(self.space, trial)
+            if graph is None:
+                return None
+            found = self._cache.time(ran, graph, limits)
+        if isinstance(found, Failure):
+            self.progress.say("left out", f"{name}: {found.message}")
+            return None
+        said = f"{name}: {figure(trial.score)}, {seconds(found.median)}"
+        self.progress.say("timed", said)
+        here = found.p95, name
+        self.fastest = here if self.fastest is None else min(self.fastest, here)
+        return found
+
+    def beside(self, winner: Found, others: Sequence[Found]) -> Iterator[Beside]:
+        """The best one measured beside others, in turns."""
+        mine = plain(self.space.tree(genes_of(self.space, winner)))
+        for other in others:
+            if other.set == winner.set:
+                continue
+            if time.monotonic() > self.until:
+                return
+            record = compare(
+                plain(self.space.tree(genes_of(self.space, other))),
+                mine,
+                runtime=self.asked.runtime,
+                device=self.asked.device,
+                on=self.asked.on,
+                threads=self.asked.threads,
+                batch=self.asked.batch,
+                time=BESIDE,
+            ).record
+            told = f"{winner.name} is {record.verdict} beside {other.name}"
+            self.progress.say("beside", told)
+            yield Beside(other.name, record.verdict, record.ratio, record.interval)
+
+    def nothing(self, latency: float) -> ResgenError:
+        """Why nothing answers in time, and what is nearest."""
+        near = "nothing could be timed"
+        if self.fastest is not None:
+            p95, name = self.fastest
+            near = f"of {name}, the nearest, 95 % of runs are within {seconds(p95)}"
+        return ResgenError(
+            f"no candidate that was timed answers within {seconds(latency)}: {near}",
+            hint="smaller values in the space, or a table that throws out by latency",
+        )
+
+
+def _pool(trials: Sequence[Trial]) -> list[Trial]:
+    """Of trials, the best first, the best at each size, so that some are fast."""
+    found: dict[int, Trial] = {}
+    least = min((t.price.macs for t in trials), default=1) or 1
+    most = max((t.price.macs for t in trials), default=1) or 1
+    for trial in trials:
+        along = (trial.price.macs - least) / max(most - least, 1)
+        found.setdefault(int(TIMED * along), trial)
+    return list(found.values())

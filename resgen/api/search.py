@@ -1,0 +1,363 @@
+"""``resgen.search``: the best network of a space within a budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from resgen._version import __version__
+from resgen.api.asked.search import Searching
+from resgen.api.raced import Timing, genes_of, told, whole
+from resgen.api.specs import folder_name
+from resgen.errors import MissingComponent, ResgenError, SpecError
+from resgen.files.whole import make_folder, write_text
+from resgen.machine.cores import available_cores
+from resgen.machine.process import Failure, Process
+from resgen.options.kinds import argument, typed
+from resgen.searching.journal import Journal
+from resgen.searching.outcome import OUTCOME, Beside, Outcome
+from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
+from resgen.searching.reading import load
+from resgen.searching.space import Counted, Genes, Space
+from resgen.searching.verdict import against_chance
+from resgen.searching.work import (
+    CONTROL,
+    ISLANDS,
+    Plan,
+    Searcher,
+    Worker,
+    best,
+    nearest,
+    refusals,
+)
+from resgen.spec.source import plain
+from resgen.spec.text import text
+from resgen.words.numbers import scaled, seconds
+from resgen.words.progress import SILENT, Progress, Told, listening
+from resgen.words.terminal import TEXT, Shown, style
+
+SPACE: Final = typed("a space, which is a file or JSON values", str, Path, Mapping)
+JOURNAL: Final = "journal.jsonl"
+RECORD: Final = "search.json"
+PAGE: Final = "search.html"
+#: Candidates by which it is told whether a space has any network.
+PROBED: Final = 32
+#: Candidates among which the nearest is looked for where none is within the budget.
+NEAREST: Final = 100
+#: Seconds between two looks at how far processes have come.
+LOOK: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Searched(Shown):
+    """The folder of a search, and what it came to."""
+
+    folder: Path
+    outcome: Outcome
+    seconds: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether a network is named, and its budget is promised to hold."""
+        return not self.outcome.doubts
+
+    @property
+    def spec(self) -> Path:
+        """The spec of the best one."""
+        return self.folder / self.outcome.spec
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``resgen search --json`` prints: search.json, and where it lies."""
+        return {
+            "folder": str(self.folder),
+            "seconds": self.seconds,
+            **OUTCOME.to_json(self.outcome),
+        }
+
+    def lines(self, width: int = TEXT) -> Iterator[str]:
+        """What the terminal shows."""
+        from resgen.reports.search import sentences, table
+
+        yield from table(self.outcome).lines()
+        yield from sentences(self.outcome)
+        yield f"{style(f'{self.folder}/', bold=True)}  in {self.seconds:.1f} s"
+        yield f"next: resgen inspect {self.spec} · resgen diagnose {self.spec}"
+
+
+def search(
+    space: str | Path | Mapping[str, Any], *, progress: Told = None, **options: Any
+) -> Searched:
+    """Find the best network of a space within a budget.
+
+    ``space`` is a file, or what it holds: a network, what of it varies, and what has to
+    hold. Candidates are counted on their graphs without torch, by all cores.
+    ``options`` are those of :class:`~resgen.api.asked.search.Searching`, which are the
+    command's; ``budget`` may be a mapping. A folder that is there already is gone on
+    with: nothing is looked at twice, and several calls share the work. ``progress`` is
+    called with a line of text as a step is done (print will do).
+
+    Raises :class:`~resgen.errors.SpecError` for a space with mistakes, and
+    :class:`~resgen.errors.ResgenError` where nothing is within the budget.
+    """
+    given = argument("space", SPACE, space)
+    return run(given, Searching.of(options), progress=listening(progress))
+
+
+def run(
+    source: str | Path | Mapping[str, Any],
+    asked: Searching,
+    *,
+    progress: Progress = SILENT,
+) -> Searched:
+    """As :func:`search`, of options that were read."""
+    begin = time.perf_counter()
+    space = load(source)
+    counted = space.count()
+    progress.say("space", str(counted))
+    _require_networks(space)
+    bounds = _bounds(asked)
+    folder = asked.out or Path("searched", folder_name(space.name))
+    timing = _timing(space, asked, progress)
+    make_folder(folder)
+    exhausted = asked.sampler == "grid" or (
+        asked.sampler is None and counted.size <= asked.trials
+    )
+    plan = Plan(
+        source if isinstance(source, Mapping) else str(source),
+        folder / JOURNAL,
+        bounds if asked.table else replace(bounds, latency=None),
+        asked.score,
+        "grid" if exhausted else asked.sampler or "evolution",
+        min(asked.trials, counted.size) if exhausted else asked.trials,
+        asked.seed,
+        asked.table,
+    )
+    journal = _looked(plan, space, asked.processes or available_cores(), progress)
+    try:
+        outcome = _outcome(space, counted, plan, journal, asked, timing, progress)
+    finally:
+        journal.close()
+    tree = space.tree(genes_of(space, outcome.winners[0]))
+    write_text(folder / outcome.spec, text(plain(tree)))
+    OUTCOME.save(outcome, folder / RECORD)
+    from resgen.reports.search import render
+
+    points = [trial for arm in plan.arms() for trial in journal.trials(arm)]
+    write_text(folder / PAGE, render(outcome, points))
+    return Searched(folder, outcome, time.perf_counter() - begin)
+
+
+def _bounds(asked: Searching) -> Bounds:
+    if asked.budget is None:
+        return Bounds()
+    return Bounds(
+        **{field.name: getattr(asked.budget, field.name) for field in fields(Bounds)}
+    )
+
+
+def _timing(space: Space, asked: Searching, progress: Progress) -> Timing | None:
+    """What times candidates, where it is asked for and can be."""
+    if not asked.measure:
+        return None
+    try:
+        return Timing(space, asked, progress)
+    except MissingComponent as missing:
+        if asked.budget is not None and asked.budget.latency is not None:
+            raise
+        progress.say("timing", f"left out: {missing.message}")
+        return None
+
+
+def _require_networks(space: Space) -> None:
+    """Refuse a space none of whose candidates is a network, by what is wrong with one.
+
+    What every candidate has wrong is found here, and what a few have is counted later.
+    """
+    pricer, random = Pricer(Bounds()), Random(0)
+    first: Refusal | None = None
+    for _ in range(PROBED):
+        found = pricer.price(space.tree(space.draw(random)))
+        if isinstance(found, Price):
+            return
+        first = first or found
+    if first is not None:
+        raise SpecError(first.problems)
+
+
+def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Journal:
+    """The journal with all that is to be looked at told in it."""
+    total = sum(plan.arms().values())
+    searcher = Searcher(plan)
+    known = len(searcher.journal.batches)
+    if known:
+        progress.say(
+            "journal", f"{known * plan.size:,} candidates were looked at before"
+        )
+    left = total - known
+    processes = min(processes, left)
+    begin = time.perf_counter()
+
+    def advance() -> None:
+        done = len(searcher.journal.batches) * plan.size
+        progress.advance("candidates", done, total * plan.size)
+
+    if processes < 2:
+        searcher.run(advance)
+    else:
+        _shared(plan, processes, searcher.journal, advance)
+    took = time.perf_counter() - begin
+    if left:
+        looked = sum(batch.drawn for batch in searcher.journal.batches.values())
+        each = "1 process" if processes < 2 else f"{processes} processes"
+        rate = left * plan.size / took
+        progress.say(
+            "looked at", f"{looked:,} candidates, {rate:,.0f} a second by {each}"
+        )
+    thrown = refusals(searcher.journal)
+    if thrown:
+        told = ", ".join(f"{reason} {number:,}" for reason, number in thrown.items())
+        progress.say("refused", told)
+    return searcher.journal
+
+
+def _shared(plan: Plan, processes: int, journal: Journal, advance: Any) -> None:
+    """Let processes look at batches until none is left."""
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Process(Worker)) for _ in range(processes)]
+        pool = stack.enter_context(ThreadPoolExecutor(processes))
+        answers = [pool.submit(each.ask, "search", plan) for each in workers]
+        try:
+            while not all(answer.done() for answer in answers):
+                time.sleep(LOOK)
+                journal.refresh()
+                advance()
+        except BaseException:
+            for each in workers:
+                each.close()
+            raise
+        for answer in answers:
+            if isinstance(found := answer.result(), Failure):
+                raise found.error()
+    journal.refresh()
+
+
+def _outcome(
+    space: Space,
+    counted: Counted,
+    plan: Plan,
+    journal: Journal,
+    asked: Searching,
+    timing: Timing | None,
+    progress: Progress,
+) -> Outcome:
+    arms = plan.arms()
+    trials = best(journal, arms, plan.sampler)
+    if not trials:
+        raise _nothing(space, plan, journal)
+    chance = best(journal, arms, CONTROL)
+    bounds = _bounds(asked)
+    doubts: list[str] = []
+    beside: tuple[Beside, ...] = ()
+    if timing is None:
+        winners = [told(space, each) for each in whole(space, trials, asked.winners)]
+        controls = [told(space, each) for each in whole(space, chance, 1)]
+    else:
+        (winners, sure), (controls, _) = timing.best(
+            (trials, asked.winners), (chance, 1), latency=bounds.latency
+        )
+        if not sure:
+            doubts.append(f"{asked.minutes:g} minutes were up before it was sure")
+        if winners:
+            doubts += [f"while it was timed, {note}" for note in winners[0].notes]
+    if not winners:
+        if timing is not None and bounds.latency is not None:
+            raise timing.nothing(bounds.latency)
+        raise ResgenError(
+            "none of the candidates within the budget is a network as a whole",
+            hint="other trials find others: another seed, or more of them",
+        )
+    if timing is not None:
+        others = [
+            each for each in (*winners[1:], *controls) if each.set != winners[0].set
+        ]
+        beside = tuple(timing.beside(winners[0], others))
+    islands = [
+        [max((t.score for t in journal.trials(f"{kind} {n + 1}")), default=0.0)
+         for n in range(ISLANDS)]
+        for kind in (plan.sampler, CONTROL)
+    ]  # fmt: skip
+    batches = journal.batches.values()
+    drawn = {
+        kind: sum(b.drawn for b in batches if (b.arm.split()[0] == CONTROL) is kind)
+        for kind in (False, True)
+    }
+    took = sum(batch.seconds for batch in batches)
+    return Outcome(
+        __version__,
+        space.name,
+        space.digest,
+        float(counted.size),
+        counted.holding,
+        counted.exact,
+        bounds,
+        plan.score,
+        plan.sampler,
+        plan.seed,
+        drawn[False],
+        drawn[True],
+        len(trials),
+        refusals(journal),
+        sum(drawn.values()) / took if took else 0.0,
+        tuple(winners),
+        controls[0] if controls else None,
+        against_chance(*islands) if chance else None,
+        None if timing is None else timing.conditions,
+        beside,
+        tuple(doubts),
+        f"{winners[0].name}.json",
+    )
+
+
+def _nothing(space: Space, plan: Plan, journal: Journal) -> ResgenError:
+    """Why nothing is within the budget, what binds, and what is nearest to it."""
+    refused = refusals(journal)
+    bounds = {field.name for field in fields(Bounds)}
+    binding = [f"{name} ({n:,})" for name, n in refused.items() if name in bounds]
+    others = [f"{name} ({n:,})" for name, n in refused.items() if name not in bounds]
+    pricer, random = Pricer(Bounds(), Searcher(plan).pricer.table), Random(plan.seed)
+    prices: dict[Genes, Price] = {}
+    for _ in range(NEAREST):
+        genes = space.draw(random)
+        found = pricer.price(space.tree(genes))
+        if isinstance(found, Price):
+            prices[genes] = found
+    looked = sum(batch.drawn for batch in journal.batches.values())
+    message = f"none of {looked:,} candidates is within the budget"
+    if binding:
+        message += f": what binds is {', '.join(binding)}"
+    if others:
+        message += f"; no networks: {', '.join(others)}"
+    near = nearest(prices, plan.bounds)
+    if near is None:
+        return ResgenError(message)
+    told = _cost(prices[near])
+    sets = ", ".join(f"{at}={value}" for at, value in space.set(near).items())
+    return ResgenError(message, hint=f"the nearest of {NEAREST} has {told}: {sets}")
+
+
+def _cost(price: Price) -> str:
+    """What a network costs, in words."""
+    told = [
+        f"{scaled(price.params)} parameters",
+        f"{scaled(price.macs)}MACs",
+        f"{scaled(price.memory, 'B')} alive",
+    ]
+    if price.latency is not None:
+        told.append(f"about {seconds(price.latency)}")
+    return ", ".join(told)

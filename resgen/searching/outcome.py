@@ -1,0 +1,91 @@
+"""What a search came to, as the document ``search.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from resgen.document.files import Format
+from resgen.latency.table import Conditions
+from resgen.searching.pricing import Bounds, Price
+from resgen.searching.verdict import AgainstChance
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A candidate: what it sets of the base, what it costs and how good it is told.
+
+    ``latency`` are the median and the p95 in seconds as measured, None where it was
+    not timed; ``notes`` say what was unsteady meanwhile.
+    """
+
+    name: str
+    set: Mapping[str, Any]
+    price: Price
+    score: float
+    details: Mapping[str, Any]
+    latency: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The best one measured beside another network, ``than``.
+
+    ``verdict`` is faster, slower, equal or undecided, ``ratio`` its time over that of
+    the other, in an ``interval`` at 99 %.
+    """
+
+    than: str
+    verdict: str
+    ratio: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A search of a space.
+
+    ``size`` and ``holding`` are candidates of the space, and those of which its rules
+    hold (``exact``: all were looked at). ``drawn`` were looked at by the search and as
+    many by ``chance``, and ``refused`` counts those thrown out, by reason, of both.
+    ``rate`` is candidates a second of one core. ``winners`` are the best, the best
+    first, ``by_chance`` the best of random search. ``doubts`` say why nothing is
+    promised.
+    """
+
+    resgen: str
+    space: str
+    space_sha256: str
+    size: float
+    holding: float
+    exact: bool
+    bounds: Bounds
+    score: str
+    sampler: str
+    seed: int
+    drawn: int
+    chance: int
+    within: int
+    refused: Mapping[str, int]
+    rate: float
+    winners: tuple[Found, ...]
+    by_chance: Found | None
+    against_chance: AgainstChance | None
+    conditions: Conditions | None
+    beside: tuple[Beside, ...]
+    doubts: tuple[str, ...]
+    spec: str
+    format: int = 1
+
+
+OUTCOME: Final = Format(
+    mark="resgen_search_outcome",
+    version=1,
+    kind=Outcome,
+    name="search's outcome",
+    title="What a search of resgen's came to",
+    made_by="resgen search",
+    hint="`resgen search` makes one",
+)

@@ -1,0 +1,262 @@
+"""Searches: what they find, what they share, and what survives a kill."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import resgen
+from resgen.api import raced
+from resgen.api.asked.search import SCORES
+from resgen.cli import main
+from resgen.errors import UsageError
+from resgen.graph.ir import Graph
+from resgen.latency import measure
+from resgen.latency.choosing import Timed
+from resgen.searching import scores
+from resgen.searching.journal import Journal, Trial
+from resgen.searching.pricing import Bounds
+from resgen.searching.reading import load
+from resgen.searching.work import Plan, Searcher
+from resgen.spec.source import plain
+
+BASE = {"extends": "resnet20_cifar", "defaults": {"shortcut": "projection"}}
+SPACE: dict[str, Any] = {
+    "base": BASE,
+    "vary": {
+        "/stages/*/depth": [1, 2, 3],
+        "/stages/*/width": {"from": 8, "to": 64, "step": 8},
+    },
+    "where": ["width[0] <= width[1] <= width[2]"],
+}
+SMALL: dict[str, Any] = {
+    "base": BASE,
+    "vary": {"/stages/*/depth": [1, 3], "/stages/0/width": [8, 16]},
+}
+
+
+def plan(folder: Path, **told: Any) -> Plan:
+    usual: dict[str, Any] = {
+        "space": SPACE, "journal": folder / "journal.jsonl",
+        "bounds": Bounds(macs=2e7), "score": "params", "sampler": "random",
+        "trials": 200, "seed": 1,
+    }  # fmt: skip
+    return Plan(**{**usual, **told})
+
+
+def trials(journal: Journal) -> set[tuple[str, Trial]]:
+    """All that a journal tells, but for details, which do not hash."""
+    return {
+        (arm, trial.genes, trial.price, trial.score)  # type: ignore[misc]
+        for (arm, _), batch in journal.batches.items()
+        for trial in batch.trials
+    }
+
+
+def test_of_a_space_that_is_looked_at_whole_the_best_is_named(tmp_path: Path) -> None:
+    found = resgen.search(
+        SMALL, budget={"macs": "20M"}, measure=False, out=tmp_path / "found"
+    )
+    space = load(SMALL)
+    whole = [
+        resgen.analyse(resgen.expand(resgen.load(plain(space.tree(genes)))))
+        for genes in product(range(2), repeat=4)
+    ]
+    best = max((each for each in whole if each.macs <= 20e6), key=lambda e: e.params)
+    named = resgen.analyse(resgen.expand(resgen.load(found.spec)))
+    assert (named.params, named.macs) == (best.params, best.macs)
+    outcome = found.outcome
+    assert (outcome.sampler, outcome.drawn, outcome.chance) == ("grid", 16, 0)
+    assert outcome.within + sum(outcome.refused.values()) == 16
+    assert outcome.refused["macs"] == sum(each.macs > 20e6 for each in whole)
+    page = (tmp_path / "found" / "search.html").read_text("utf-8")
+    assert outcome.winners[0].name in page
+    told = json.loads((tmp_path / "found" / "search.json").read_text("utf-8"))
+    assert told["winners"][0]["price"]["params"] == best.params
+
+
+def test_evolution_finds_more_within_a_budget_than_chance(tmp_path: Path) -> None:
+    found = resgen.search(
+        SPACE, budget="macs=10M", trials=600, measure=False, processes=1,
+        out=tmp_path / "found",
+    )  # fmt: skip
+    versus = found.outcome.against_chance
+    assert versus is not None
+    assert versus.more > 0
+    assert versus.verdict in ("better", "undecided")
+    assert found.outcome.drawn == found.outcome.chance == 600
+    assert found.outcome.by_chance is not None
+    assert found.outcome.winners[0].score >= found.outcome.by_chance.score
+
+
+WORK = """
+import sys, pickle
+from resgen.searching.work import Searcher
+Searcher(pickle.load(sys.stdin.buffer)).run()
+"""
+
+
+def start(told: Plan) -> subprocess.Popen[bytes]:
+    import pickle
+
+    made = subprocess.Popen([sys.executable, "-c", WORK], stdin=subprocess.PIPE)
+    assert made.stdin is not None
+    pickle.dump(told, made.stdin)
+    made.stdin.close()
+    return made
+
+
+def test_two_processes_share_a_journal_and_one_is_killed(tmp_path: Path) -> None:
+    alone = Searcher(plan(tmp_path / "alone", journal=tmp_path / "alone.jsonl"))
+    alone.run()
+    told = plan(tmp_path)
+    one, other = start(told), start(told)
+    while not told.journal.exists() or b"claim" not in told.journal.read_bytes():
+        time.sleep(0.01)
+    one.send_signal(signal.SIGKILL)
+    one.wait()
+    assert other.wait() == 0
+    searcher = Searcher(told)
+    assert searcher.journal.claim(told.arms()) is None  # nothing is left
+    assert trials(searcher.journal) == trials(alone.journal)
+    lines = [json.loads(line) for line in told.journal.read_text().splitlines()]
+    done = [
+        (line["batch"]["arm"], line["batch"]["number"])
+        for line in lines
+        if "batch" in line
+    ]
+    assert len(done) == len(set(done)) == sum(told.arms().values())
+
+
+def test_half_a_line_of_a_killed_writer_goes(tmp_path: Path) -> None:
+    told = plan(tmp_path, trials=8)
+    Searcher(told).run()
+    whole = told.journal.read_text()
+    *lines, last = whole.splitlines(keepends=True)
+    told.journal.write_text("".join(lines) + last[: len(last) // 2])
+    again = Searcher(told)
+    again.run()
+    assert trials(again.journal) == trials(Searcher(told).journal)
+    assert all(json.loads(line) for line in told.journal.read_text().splitlines())
+
+
+def test_a_journal_of_another_search_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "found"
+    resgen.search(SMALL, measure=False, out=out)
+    with pytest.raises(resgen.ResgenError, match="of another space"):
+        resgen.search({**SMALL, "where": ["depth[0] > 1"]}, measure=False, out=out)
+    with pytest.raises(resgen.ResgenError, match="score params there and macs here"):
+        resgen.search(SMALL, measure=False, out=out, score="macs")
+    (out / "journal.jsonl").write_text("[1]\n")
+    with pytest.raises(resgen.ResgenError, match="no journal of a search"):
+        resgen.search(SMALL, measure=False, out=out)
+
+
+def test_a_budget_that_nothing_meets_says_what_binds(tmp_path: Path) -> None:
+    with pytest.raises(resgen.ResgenError) as refused:
+        resgen.search(
+            SMALL, budget="macs=1M,params=1G", measure=False, out=tmp_path / "found"
+        )
+    assert "none of 16 candidates is within the budget" in refused.value.message
+    assert "what binds is macs (16)" in refused.value.message
+    cheapest = resgen.load(plain(load(SMALL).tree((0, 0, 0, 0))))
+    macs = resgen.analyse(resgen.expand(cheapest)).macs
+    assert f"{macs / 1e6:.2f} MMACs" in (refused.value.hint or "")
+
+
+def test_a_space_without_a_network_is_refused_at_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "space.json"
+    file.write_text(
+        '{"base": "resnet50",\n "vary": {"/stages/*/widht": [64, 128]}}', "utf-8"
+    )
+    with pytest.raises(resgen.SpecError) as refused:
+        resgen.search(file, measure=False, out=tmp_path / "found")
+    first = refused.value.problems[0]
+    assert (first.place.file, first.place.line) == (str(file), 2)
+    assert 'did you mean "width"?' in first.message
+    assert not (tmp_path / "found").exists()
+
+
+class Machine:
+    """One that does 10 G multiply-adds a second, but for a network that it is slow on.
+
+    A compare says undecided.
+    """
+
+    def __init__(self) -> None:
+        self.timed: list[str] = []
+        self.notes: tuple[str, ...] = ()
+
+    def __call__(self, graph: Graph, *_: Any) -> Timed:
+        self.timed.append(graph.name)
+        took = resgen.analyse(graph).macs / 10e9
+        return Timed(took, 1.05 * took, self.notes)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    made = Machine()
+    record = SimpleNamespace(verdict="undecided", ratio=1.01, interval=(0.9, 1.1))
+    monkeypatch.setattr(measure, "timed", made)
+    monkeypatch.setattr(
+        raced, "compare", lambda *_, **__: SimpleNamespace(record=record)
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return made
+
+
+def test_a_latency_is_promised_by_a_measurement(
+    machine: Machine, tmp_path: Path
+) -> None:
+    asked = {"budget": "latency=2ms", "threads": 1, "trials": 80, "processes": 1}
+    found = resgen.search(SPACE, **asked, out=tmp_path / "found")
+    assert found.sure
+    best = found.outcome.winners[0]
+    assert best.latency is not None
+    assert best.latency[1] <= 2e-3
+    assert best.latency[0] == pytest.approx(best.price.macs / 10e9)
+    assert found.outcome.conditions is not None
+    assert {each.verdict for each in found.outcome.beside} == {"undecided"}
+    machine.notes = ("another program runs",)
+    (tmp_path / "cache").rename(tmp_path / "gone")
+    again = resgen.search(SPACE, **asked, out=tmp_path / "found")
+    assert not again.sure
+    assert "another program runs" in "\n".join(again.lines())
+    with pytest.raises(resgen.ResgenError, match="the nearest, 95 % of runs"):
+        resgen.search(
+            SPACE, **{**asked, "budget": "latency=1us"}, out=tmp_path / "found"
+        )
+
+
+def test_the_command_tells_what_the_function_does(tmp_path: Path) -> None:
+    file = tmp_path / "space.json"
+    file.write_text(json.dumps(SMALL), "utf-8")
+    out = tmp_path / "found"
+    words = ["search", str(file), "--no-measure", "-o", str(out), "--json", "-q"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["folder"] == str(out)
+    assert (out / told["spec"]).is_file()
+    wrong = CliRunner().invoke(main, [*words, "--budget", "latncy=8ms"])
+    assert wrong.exit_code == 2
+    assert 'did you mean "latency"?' in wrong.stderr
+
+
+def test_a_latency_that_nothing_tells_of_is_refused() -> None:
+    with pytest.raises(UsageError, match="nothing tells of"):
+        resgen.search(SMALL, budget="latency=8ms", measure=False)
+
+
+def test_the_command_knows_every_score() -> None:
+    assert set(SCORES.values) == set(scores.names())
