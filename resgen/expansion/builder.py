@@ -25,7 +25,8 @@ WORK_PER_OPERATOR: Final = 60
 
 
 #: No machine holds a larger value, and no picture is strided further: numbers that
-#: grow by themselves in a loop are refused before they are too long to be shown.
+#: grow by themselves in a loop are refused, or left, before they are too long to be
+#: shown.
 MAX_ELEMENTS: Final = 1 << 48
 MAX_STRIDE: Final = 1 << 31
 
@@ -293,10 +294,10 @@ class Builder:
         before = ((1,) * axes + x.stride)[len(x.stride) :]
         if made.stride is None or len(made.stride) != axes:
             return before
-        stride = tuple([a * b for a, b in zip(before, made.stride, strict=True)])
-        if max(stride, default=1) > MAX_STRIDE:
-            raise LimitExceeded(f"a stride of more than {MAX_STRIDE:,} in all")
-        return stride
+        # Maps that attention grows again go on being counted, up to a number that is
+        # no stride any more.
+        rows = zip(before, made.stride, strict=True)
+        return tuple([min(a * b, MAX_STRIDE) for a, b in rows])
 
     def _parameter(self, owner: str, spec: ParameterSpec) -> str:
         name = f"{owner}.{spec.role}" if spec.role else owner

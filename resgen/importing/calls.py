@@ -197,7 +197,9 @@ class Calls(Views):
                 return found
         rank = max(len(self.shape(x)) for x in given)
         lead = max(values, key=lambda x: prod(self.shape(x)))
-        learned = [self.value(self._full(x, lead), lead) for x in consts]
+        if kind != "multiply":  # which repeats numbers itself
+            consts = [self._full(x, lead) for x in consts]
+        learned = [self.value(x, lead) for x in consts]
         sides = self.aligned([self._ranked(x, rank) for x in (*values, *learned)])
         if kind != "multiply":
             sides = self._of_one_shape(sides)

@@ -173,7 +173,8 @@ class Views:
         if not shape:
             raise Unread("a constant of one number has no axes to be a value of")
         made = self.emit(
-            Parameter(shape=shape, batch=batch, learned=bool(x.sources)),
+            # What has no name in the source has the axes that it needs.
+            Parameter(shape=shape, batch=batch and kept, learned=bool(x.sources)),
             [beside.value],
             {"": replace(x, array=stored)},
             path=x.path,
@@ -380,13 +381,19 @@ class Views:
     def aligned(self, given: Sequence[View], along: int | None = None) -> list[View]:
         """The tensors over values of one order of axes, that of the largest of them.
 
-        Of several the first that was made leads: branches come to their trunk.
+        What inputs change leads before constants, and of several of one size the first
+        that was made: branches come to their trunk.
 
         All have as many axes. Along an axis where one is of size 1, its value is, too;
         along ``along`` sizes may differ.
         """
         largest = max(
-            given, key=lambda x: (prod(self.shape(x)), -self.ages.get(x.value, 0))
+            given,
+            key=lambda x: (
+                any(BATCH in axes for axes in x.axes),
+                prod(self.shape(x)),
+                -self.ages.get(x.value, 0),
+            ),
         )
         lead = self._with_axes(largest, given, along)
         return [

@@ -29,6 +29,7 @@ from resgen.ops.adaptive_max_pool import AdaptiveMaxPool
 from resgen.ops.add import Add
 from resgen.ops.attention import Attention
 from resgen.ops.avg_pool import AvgPool
+from resgen.ops.base import Op
 from resgen.ops.blur_pool import BlurPool
 from resgen.ops.channel_scale import ChannelScale
 from resgen.ops.channel_shuffle import ChannelShuffle
@@ -129,6 +130,11 @@ def bound(asked: Asked) -> torch.Tensor:
         asked.exact.abs().amax() * OTHERWISE if rule is None else rule(asked)
     )
     return found + TINY
+
+
+def moves(op: Op) -> bool:
+    """Whether an operator moves numbers, or chooses among them, and rounds nothing."""
+    return _RULES.get(type(op)) is _moved
 
 
 def grown(asked: Asked, before: Sequence[torch.Tensor]) -> torch.Tensor:

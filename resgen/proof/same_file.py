@@ -13,7 +13,7 @@ takes the outputs is the file's own doing, and is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +27,7 @@ from resgen.importing.flat import Flat, Scale, Tensor
 from resgen.importing.onnx.read import of_traced
 from resgen.importing.onnx.trace import Traced, trace, up_to
 from resgen.onnxfile.stored import StoredModel, read_stored
-from resgen.proof.bounds import TINY, Asked, bound
+from resgen.proof.bounds import TINY, Asked, bound, moves
 from resgen.proof.compare import Departure, Recorded, compare_outputs
 from resgen.proof.gate import exactly
 from resgen.proof.imports import Imports
@@ -60,8 +60,9 @@ _ROUNDING: Final = {"fp16": 2.0**13, "bf16": 2.0**16}
 #: Of the values of an operator, what a range may cut off without a word: ranges that
 #: leave out one of a thousand are usual (percentile calibration).
 BEYOND: Final = 2e-3
-#: A value, and whether it is the file's own.
-_Seen = tuple["torch.Tensor", bool]
+#: A value, and what it may be off by: nothing where it is the file's own, and None
+#: where that is not known.
+_Seen = tuple["torch.Tensor", Callable[[], "torch.Tensor"] | None]
 
 
 def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
@@ -177,6 +178,8 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
 
     def compute(node: Node, given: Sequence[_Seen]) -> _Seen:
         inputs = [value for value, _ in given]
+        reads = [off for _, off in given] if node.op.read != 0 else []
+        before = [off for off in reads if off is not None]
 
         def operand(role: str) -> torch.Tensor | None:
             held = dict(node.operands).get(role)
@@ -186,15 +189,27 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
             return leaves.exact(node, values)
 
         exact = again(inputs)
-        if node.name not in known:
-            return exact, False
-        found = torch.tensor(known[node.name]).double()
         asked = Asked(graph, node, inputs, exact, operand, again)
+        own = all(off is _nothing for off in reads)
+        told = len(before) == len(reads) and moves(node.op)
+
+        def slack() -> torch.Tensor:
+            """By its own rounding, or by what the numbers that it moves are off by."""
+            if own:
+                return unit * ROUNDINGS * bound(asked) + torch.zeros_like(exact)
+            parts = [
+                f() + torch.zeros_like(x) for f, x in zip(before, inputs, strict=True)
+            ]
+            return again(parts)
+
+        if node.name not in known:
+            return exact, slack if own or told else None
+        found = torch.tensor(known[node.name]).double()
         allowed = unit * EXPLAINED * float(exact.abs().max()) * torch.ones(())
-        if all(own for _, own in given):
-            allowed = allowed + unit * ROUNDINGS * bound(asked)
-        else:
+        if not own:
             allowed = allowed * SEVERAL
+        if own or told:
+            allowed = allowed + slack()
         if (scale := flat.scales.get(node.name)) is not None:
             least, most = (scale.scale * (b - scale.point) for b in scale.bounds)
             # A range from 0 on may stand for a ReLU, which is to be read as one.
@@ -204,13 +219,22 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
             exact = inside
             allowed = allowed + _step(scale, exact)
         shares.append(_used(node, exact, found, allowed))
-        return found, True
+        return found, _nothing
 
     with torch.no_grad():
-        start = {INPUT: (torch.tensor(known[INPUT]).double(), True)}
+        start: dict[str, _Seen] = {
+            INPUT: (torch.tensor(known[INPUT]).double(), _nothing)
+        }
         for _ in walk(graph, start, compute):
             pass
     return shares, beyond
+
+
+def _nothing() -> torch.Tensor:
+    """What the file's own numbers are off by."""
+    import torch
+
+    return torch.zeros(())
 
 
 def _number(flat: Flat, value: str, seen: Mapping[str, Array], tensor: Tensor) -> Array:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 import resgen
 from resgen.errors import ResgenError
+from resgen.graph.identity import identity
 from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read
 from resgen.lower.onnx import to_model
@@ -152,6 +153,42 @@ def test_slopes_by_channel_and_logarithms_of_shares_are_read(tmp_path: Path) -> 
     module = Sloped()
     _, weights = resgen.from_torch(module, (4, 3, 5))
     assert weights.keys() == module.state_dict().keys()
+
+
+def test_a_constant_that_is_larger_does_not_lead(tmp_path: Path) -> None:
+    """Channels that are merged with the batch, times a matrix of more numbers."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "merged"], ["a"]),
+        helper.make_node("Mul", ["a", "eye"], ["b"]),
+        helper.make_node("Reshape", ["b", "parted"], ["c"]),
+        helper.make_node("ReduceMax", ["c"], ["y"], axes=[2], keepdims=0),
+    ]
+    numbers = {
+        "merged": np.array([2, 6, 1, 1]),
+        "eye": np.eye(9, dtype="f4"),
+        "parted": np.array([1, 2, 6, 9, 9]),
+    }
+    path = made(tmp_path / "net.onnx", nodes, numbers, shape=(1, 2, 6))
+    flat = read(path)
+    assert_equal(path, flat, batches=(1,))
+    (eye,) = (node.op for node in flat.graph.nodes if node.op.name == "parameter")
+    assert vars(eye)["shape"] == (9, 9)
+
+
+def test_axes_of_size_one_that_change_places_are_no_transpose(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["a"], perm=[0, 1, 3, 2]),
+        helper.make_node("Add", ["a", "table"], ["y"]),
+    ]
+    table = np.random.default_rng(0).normal(size=(1, 4, 6, 1)).astype("f4")
+    path = made(tmp_path / "net.onnx", nodes, {"table": table}, shape=("n", 4, 1, 6))
+    flat = read(path)
+    assert_equal(path, flat)
+    assert "transpose" not in kinds(flat)
+    bare = made(
+        tmp_path / "bare.onnx", nodes, {"table": table[0]}, shape=("n", 4, 1, 6)
+    )
+    assert identity(read(bare).graph) == identity(flat.graph)
 
 
 class Spelled(nn.Module):

@@ -83,3 +83,12 @@ def test_the_largest_networks_of_the_zoo_are_far_from_the_allowance() -> None:
         patch.setattr(network, "Problems", counting)
         assert examine("resnet1202_cifar").graph is not None
     assert charged
+
+
+def test_strides_of_maps_that_grow_again_are_no_limit() -> None:
+    """Attention of pooled maps, as in BAT (Chi et al. 2020), goes on beyond any."""
+    grown = [{"op": "max_pool", "kernel": 2}, {"op": "resize", "like": "whole"}]
+    body = [{"name": "whole"}, *grown]
+    again = {"for": "i", "in": 40, "body": body}
+    found = examine({**bombs.bare(), "input": [3, 8, 8], "head": [again]})
+    assert not found.errors

@@ -129,6 +129,17 @@ def turned_around_merged(net: Net, part: Part) -> bool:
     return True
 
 
+def turned_alone(net: Net, part: Part) -> bool:
+    """Axes of size 1 that change places change no order of elements."""
+    turned, shape = net.made(part.value, Transpose), net.typed(part.inputs[0]).shape
+    order = _order(turned[1], len(shape)) if turned else ()
+    long = [axis for axis in order if shape[axis] > 1]
+    if not order or long != sorted(long) or part.type.shape == shape:
+        return False
+    net.become(part, between(shape, part.type.shape), part.inputs)
+    return True
+
+
 def turned_twice(net: Net, part: Part) -> bool:
     """Two orders of axes are one, or none."""
     outer, inner = net.made(part.value, Transpose), net.made(part.inputs[0], Transpose)
@@ -382,7 +393,8 @@ SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
     ),
     "unflatten": (once, group, shaped_twice, spread_after, scaled_before),
     "transpose": (
-        once, turned_twice, turned_apart, turned_around_merged, scaled_before,
+        once, turned_twice, turned_alone, turned_apart, turned_around_merged,
+        scaled_before,
     ),
     "slice": (once,),
     "spread": (once,),
