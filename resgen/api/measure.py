@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -121,7 +120,11 @@ def run(
 
 
 def _graphs(specs: Sequence[Source]) -> Iterator[Graph]:
-    """Networks without an end: each as it is, then narrower and at another size."""
+    """Networks without an end: each as it is, then narrower and at another size.
+
+    As many different ones as there are come first: what they alone have, such as an
+    operator, no other tells.
+    """
     import numpy as np
 
     from resgen.latency.variants import narrowed, sized
@@ -132,19 +135,17 @@ def _graphs(specs: Sequence[Source]) -> Iterator[Graph]:
     if not sources:
         zoo = list(names())
         sources = [zoo[at] for at in generator.permutation(len(zoo))]
-    left = dict.fromkeys(range(len(sources)))
-    first = True
+    left: list[tuple[Source, tuple[int, ...]]] = []
+    for source in sources:
+        spec, graph, _ = network(source, Reading())
+        if specs or analyse(graph).macs <= MOST_MACS:
+            left.append((source, spec.input))
+            yield graph
     while left:
-        for at in [*left]:
-            spec, graph, _ = network(sources[at], Reading())
-            if not specs and analyse(graph).macs > MOST_MACS:
-                del left[at]
-                continue
-            if first:
-                yield graph
-            shape = sized(spec.input, generator)
-            changed = Reading(set=(f"/input={list(shape)}",))
-            with suppress(ResgenError):  # of one that takes no other size
-                graph = network(sources[at], changed)[1]
+        for source, shape in left:
+            size = list(sized(shape, generator))
+            try:
+                graph = network(source, Reading(set=(f"/input={size}",)))[1]
+            except ResgenError:  # it takes no other size
+                graph = network(source, Reading())[1]
             yield narrowed(graph, generator)
-        first = False

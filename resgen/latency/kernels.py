@@ -19,12 +19,19 @@ from resgen.graph.ir import Graph, Node
 from resgen.graph.passes.inference import for_inference
 from resgen.ops.act import Act
 from resgen.ops.add import Add
+from resgen.ops.avg_pool import AvgPool
 from resgen.ops.base import Op, counts, is_map
+from resgen.ops.conv import Conv
+from resgen.ops.global_pool import GlobalPool
+from resgen.ops.linear import Linear
+from resgen.ops.max_pool import MaxPool
 from resgen.ops.norm import Norm
 from resgen.ops.types import TensorType
 
 #: Activations that engines compute with the kernel before them: a comparison or two.
 CHEAP: Final = frozenset({"relu", "relu6", "leaky_relu", "none"})
+#: Between these engines keep tensors in a layout of their own.
+LAID_OUT: Final = (Conv, MaxPool, AvgPool, GlobalPool, Add)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,9 @@ class Kernel:
     Kernels that are equal take the same time. ``kind`` is the operator, with the
     attributes that are words and whether a convolution is plain, grouped or of single
     channels. Sizes are numbers of elements; ``window`` and ``stride`` multiply those of
-    all axes. ``adds`` is how many values are added behind it.
+    all axes. ``adds`` is how many values are added behind it. ``maps`` and ``others``
+    are whether what reads its result is a convolution, a pool or an addition, between
+    which engines keep a layout of their own, and whether it is anything else.
     """
 
     kind: str
@@ -48,6 +57,8 @@ class Kernel:
     writes: int
     weights: int
     adds: int = 0
+    maps: bool = False
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,10 @@ def runs(graph: Graph) -> tuple[Run, ...]:
             found.append([])
         found[at].append(node)
         within[node.name] = at
-    return tuple(Run(_kernel(nodes, types), tuple(nodes)) for nodes in found)
+    return tuple(
+        Run(_kernel(nodes, types, _readers(nodes, users)), tuple(nodes))
+        for nodes in found
+    )
 
 
 def identity(kernels: Sequence[Kernel]) -> str:
@@ -101,24 +115,49 @@ def _follows(node: Node, before: list[Node], types: Mapping[str, TensorType]) ->
     if isinstance(op, Norm):
         return op.type == "batch" and is_map(last.op)
     if isinstance(op, Act):
-        return op.type in CHEAP
+        return op.type in CHEAP or (op.type == "gelu" and isinstance(last.op, Linear))
     return isinstance(op, Add)
 
 
-def _kernel(nodes: list[Node], types: Mapping[str, TensorType]) -> Kernel:
+def _readers(
+    nodes: list[Node], users: Mapping[str, Sequence[Node]]
+) -> tuple[bool, bool]:
+    """Whether what reads a kernel's result works on maps, and whether anything else."""
+    inside = {node.name for node in nodes}
+    reading = [
+        isinstance(user.op, LAID_OUT)
+        for name in inside
+        for user in users[name]
+        if user.name not in inside
+    ]
+    return any(reading), not all(reading)
+
+
+def _kernel(
+    nodes: list[Node], types: Mapping[str, TensorType], readers: tuple[bool, bool]
+) -> Kernel:
     node, *rest = nodes
     inputs = tuple(types[value] for value in node.inputs)
     adds = sum(isinstance(each.op, Add) for each in rest)
-    return _of(node.op, inputs, node.type, adds)
+    bends = (each.op.type for each in rest if isinstance(each.op, Act))
+    behind = tuple(bend for bend in bends if bend not in CHEAP)
+    return _of(node.op, inputs, node.type, adds, behind, readers)
 
 
 @cache
-def _of(op: Op, inputs: tuple[TensorType, ...], made: TensorType, adds: int) -> Kernel:
+def _of(
+    op: Op,
+    inputs: tuple[TensorType, ...],
+    made: TensorType,
+    adds: int,
+    behind: tuple[str, ...],
+    readers: tuple[bool, bool],
+) -> Kernel:
     x = inputs[0]
     window = op.window(x)
     groups = getattr(op, "groups", 1) if is_map(op) else 1
     return Kernel(
-        kind=_kind(op, x, groups),
+        kind=" ".join([_kind(op, x, groups), *behind]),
         channels=x.shape[0],
         out=made.shape[0],
         groups=groups,
@@ -129,6 +168,8 @@ def _of(op: Op, inputs: tuple[TensorType, ...], made: TensorType, adds: int) -> 
         writes=made.size,
         weights=sum(prod(each.shape) for each in op.parameters(x)),
         adds=adds,
+        maps=readers[0],
+        others=readers[1],
     )
 
 

@@ -40,10 +40,10 @@ from resgen.records.latency import OperatorTime, Subject
 from resgen.runtime.engines import find
 from resgen.words.progress import SILENT, Progress
 
-#: Of a network as a whole, beside which its kernels are timed: half a second of it, and
-#: of slow ones a few runs.
+#: Of a network as a whole, beside which its kernels are timed: a fraction of a second,
+#: and of slow ones a few runs. More networks tell more than a closer look at one.
 LIMITS: Final = Limits(
-    seconds=1.5, warm_up=1.0, half_width=0.005, least=8, least_seconds=0.3
+    seconds=0.6, warm_up=0.3, window=0.05, half_width=0.005, least=5, least_seconds=0.2
 )
 
 
@@ -128,13 +128,11 @@ class Recorder:
         there = () if before is None else before.kernels
         self._kernels = {kernel: at for at, kernel in enumerate(there)}
         self._networks = [] if before is None else [*before.networks]
-        self._known = {network.sha256 for network in self._networks}
 
     def time(self, graph: Graph) -> Network | Failure | None:
-        """Time a network and note it; None where it is in the table."""
+        """Time a network and note it; None where the table has all its kernels."""
         ran = runs(graph)
-        sha256 = identity([run.kernel for run in ran])
-        if sha256 in self._known:
+        if all(run.kernel in self._kernels for run in ran):
             return None
         found = self._where.time(looked, graph, self._conditions)
         if isinstance(found, Failure):
@@ -143,12 +141,11 @@ class Recorder:
         places = (self._place(run.kernel) for run in ran)
         network = Network(
             graph.name,
-            sha256,
+            identity([run.kernel for run in ran]),
             found.seconds,
             tuple(zip(places, spent, strict=True)),
             found.notes,
         )
-        self._known.add(sha256)
         self._networks.append(network)
         self._write(())
         return network
@@ -218,8 +215,11 @@ def timed(graph: Graph, conditions: Conditions, limits: Limits) -> Timed | Failu
 
 
 def _asked(what: str, graph: Graph, conditions: Conditions, limits: Limits) -> Any:
-    """The answer of a process of its own to a job, or a Failure."""
-    with job(graph, conditions, limits) as asked, Process(Worker) as process:
+    """The answer of a process of its own to a job, or a Failure.
+
+    It starts while the network is written.
+    """
+    with Process(Worker) as process, job(graph, conditions, limits) as asked:
         return process.ask(what, asked)
 
 
@@ -241,8 +241,9 @@ def job(graph: Graph, told: Conditions, limits: Limits | None = None) -> Iterato
 def charged(graph: Graph, ran: Sequence[Run], found: Looked) -> list[float]:
     """The times of an engine's kernels, given to the kernels of the graph.
 
-    What computes several is given to the one with most multiply-adds, and what only
-    changes a layout to the one that made the tensor. An addition of two tensors may be
+    What computes several is given to the one with most multiply-adds, or in equal parts
+    to those that have as many, and what only changes a layout to the one that made the
+    tensor. An addition of two tensors may be
     computed behind either: whose first node is not there has no part in the kernel.
     """
     names = names_of_graph(for_inference(graph.inference))
@@ -254,7 +255,9 @@ def charged(graph: Graph, ran: Sequence[Run], found: Looked) -> list[float]:
         works = [work for name in given for work, _ in names.find(name)]
         at = {place[work.name] for work in works if work.name in place}
         begun = {place[w.name] for w in works if w.name in begins}
-        if at:
-            first = max(begun or at, key=lambda index: (ran[index].kernel.macs, index))
-            spent[first] += operator.seconds
+        shares = begun or at
+        most = max((ran[index].kernel.macs for index in shares), default=0)
+        first = [index for index in shares if ran[index].kernel.macs == most]
+        for index in first:
+            spent[index] += operator.seconds / len(first)
     return spent

@@ -1,10 +1,10 @@
 """Times of kernels that were not measured, from those of kernels that were.
 
 Gaussian process regression (Rasmussen and Williams 2006, chapter 2) of the logarithm of
-the time over the logarithms of sizes, for each kind of kernel, about what a plain
-machine would take and a linear map of the sizes: where many alike were measured the
-neighbours decide, far from them the trend, and of a kind of which few were measured the
-plain machine, by a factor.
+the time, about what a plain machine would take: where many alike were measured the
+neighbours decide, far from them a trend, and where few were measured the plain machine,
+by a factor. Kinds of kernel that do like work are told together: what one kind shows of
+sizes is half of what is believed of another, until that has shown its own.
 """
 
 from __future__ import annotations
@@ -20,122 +20,165 @@ from numpy.typing import NDArray
 from resgen.latency.kernels import Kernel
 
 Numbers = NDArray[np.float64]
+Words = NDArray[np.str_]
 
 #: No kernel takes less, in seconds: what profilers tell apart.
-LEAST: Final = 1e-6
-#: Kernels of a kind that are kept at most: the time of a fit grows with their cube.
-MOST: Final = 1500
-#: Of how many channels engines make blocks: what a last one lacks is computed as well.
-BLOCKS: Final = (4, 8, 16)
-#: And of these, so many tell what length and noise suit them.
+LEAST: Final = 1e-7
+#: What the clocks of profilers tick in, in seconds: no time is better known.
+TICK: Final = 1e-6
+#: Kernels of a family that are kept at most: the time of a fit grows with their cube.
+MOST: Final = 2000
+#: Of these so many tell what length and noise suit them.
 TRIED: Final = 300
-#: Lengths, in spreads of the sizes, and shares of noise that are tried.
-LENGTHS: Final = (1.0, 2.0, 4.0, 8.0)
-NOISES: Final = (0.02, 0.1, 0.4)
-#: Of the trend, for each kernel and for all: keeps what few tell apart from growing.
-RIDGE: Final = (0.01, 2.0)
-#: The least spread of a size, in doublings, that others are held against.
-SPREAD: Final = 0.5
+#: Lengths, in those of :func:`sizes`, and relative noises of times that are tried.
+LENGTHS: Final = (0.5, 1.0, 2.0)
+NOISES: Final = (0.03, 0.06, 0.12)
+#: Variances of the logarithm of the time: about the trend, of how steep that is, and of
+#: how far kinds, and all together, are from the plain machine.
+AROUND: Final = 0.16
+TREND: Final = 0.03
+KINDS: Final = 0.25
+ALL: Final = 1.0
+#: How much of what is believed of one kind is believed of the others of its family.
+SHARED: Final = 0.5
 #: The plain machine: seconds of a kernel, multiply-adds and bytes a second.
-START: Final = 2e-6
+START: Final = 2e-7
 COMPUTE: Final = 60e9
 BANDWIDTH: Final = 15e9
-#: Stands for all kinds.
-ANY: Final = ""
+#: Channels that engines compute at once, in blocks and in several blocks.
+BLOCK: Final = 16
+BLOCKS: Final = 64
 
 
 def sizes(kernel: Kernel) -> list[float]:
-    """What the regression is over: logarithms of sizes, and what blocks waste."""
+    """What the regression is over, in lengths: so far apart, little is told.
+
+    Logarithms of sizes are in lengths of two to four doublings. Channels that are no
+    multiple of 4 or 8 may run in another way altogether, and what a last block lacks is
+    computed as well.
+    """
     inner, outer = kernel.channels // kernel.groups, kernel.out // kernel.groups
-    counted = (
-        kernel.macs, kernel.reads, kernel.writes, kernel.weights, inner, outer,
-        kernel.groups, kernel.window, kernel.stride,
-    )  # fmt: skip
-    wasted = [
-        np.log2(-(-n // block) * block / n) for n in (inner, outer) for block in BLOCKS
+    logarithms = (
+        (kernel.writes / kernel.out, 2.0),
+        (kernel.reads / kernel.channels, 3.0),
+        (inner, 2.0),
+        (outer, 2.0),
+        (kernel.groups, 2.0),
+        (kernel.window, 1.5),
+        (kernel.stride, 1.5),
+        (1 + kernel.weights, 4.0),
+        (_whole(inner, BLOCK), 1.0),
+        (_whole(outer, BLOCK), 0.7),
+        (_whole(outer, BLOCKS), 2.0),
+    )
+    flags = (
+        (kernel.channels % 4 != 0, 0.5),
+        (kernel.out % 4 != 0, 0.5),
+        (inner % 8 != 0, 2.0),
+        (outer % 8 != 0, 2.0),
+        (inner < BLOCK, 1.0),
+        (min(kernel.adds, 2), 1.0),
+        (kernel.maps, 1.0),
+        (kernel.others, 1.0),
+    )
+    return [
+        *(float(np.log2(size)) / length for size, length in logarithms),
+        *(flag / length for flag, length in flags),
     ]
-    return [*(float(np.log2(1 + n)) for n in counted), *wasted, float(kernel.adds)]
+
+
+def _whole(count: int, block: int) -> float:
+    """What whole blocks compute, over what there is."""
+    return -(-count // block) * block / count
+
+
+def family(kernel: Kernel) -> str:
+    """The kinds of kernel that are told together."""
+    first = kernel.kind.split()[0]
+    if first.startswith("conv"):
+        return f"{kernel.kind} of one" if kernel.window == 1 else kernel.kind
+    return "product" if first in {"linear", "matmul"} else "others"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The regression of one kind of kernel."""
+    """The regression of one family of kernels."""
 
-    centre: Numbers
-    spread: Numbers
-    trend: Numbers
     length: float
+    centre: Numbers
     points: Numbers
+    kinds: Words
     pulls: Numbers
 
-    def seconds(self, features: Numbers) -> Numbers:
-        """What kernels of these sizes take."""
-        scaled = (features - self.centre) / self.spread
-        found = _trended(scaled) @ self.trend
-        found += _near(scaled, self.points, self.length) @ self.pulls
-        found += _plain(features)
-        made: Numbers = np.maximum(np.exp(found), LEAST)
-        return made
+    def seconds(self, kernels: Sequence[Kernel]) -> Numbers:
+        """What kernels take."""
+        points = _sizes(kernels) - self.centre
+        alike = _alike(
+            points, self.points, _same(_kinds(kernels), self.kinds), self.length
+        )
+        found: Numbers = np.exp(alike @ self.pulls + _plain(kernels))
+        return np.maximum(found, LEAST)
 
 
-def fit(features: Numbers, seconds: Numbers) -> Fit:
+def fit(kernels: Sequence[Kernel], seconds: Numbers) -> Fit:
     """The regression of some kernels, whose length and noise leave least when each is
     told by the others alone (leave-one-out; Rasmussen and Williams 2006, 5.12).
     """
     if len(seconds) > MOST:
         kept = np.random.default_rng(0).permutation(len(seconds))[:MOST]
-        features, seconds = features[kept], seconds[kept]
-    told = np.log(np.maximum(seconds, LEAST)) - _plain(features)
-    centre, spread = features.mean(0), np.maximum(features.std(0), SPREAD)
-    points = (features - centre) / spread
-    design = _trended(points)
-    each, whole = RIDGE
-    weight = (each * len(told) + whole) * np.eye(design.shape[1])
-    weight[-1, -1] = 0.0  # the mean is free
-    solved = np.linalg.solve(design.T @ design + weight, design.T @ told)
-    trend = np.asarray(solved, np.float64)
-    left = told - design @ trend
-    some = np.random.default_rng(0).permutation(len(left))[:TRIED]
+        kernels, seconds = [kernels[at] for at in kept], seconds[kept]
+    seconds = np.maximum(seconds, LEAST)
+    told = np.log(seconds) - _plain(kernels)
+    points, kinds = _sizes(kernels), _kinds(kernels)
+    centre = points.mean(0)
+    points -= centre
+    ticks = np.square(np.minimum(TICK / seconds, 1.0))
+
+    def covariance(some: NDArray[np.intp], length: float, noise: float) -> Numbers:
+        few = points[some]
+        alike = _alike(few, few, _same(kinds[some], kinds[some]), length)
+        made: Numbers = alike + np.diag(noise**2 + ticks[some])
+        return made
+
+    every = np.arange(len(told))
+    some = np.random.default_rng(0).permutation(every)[:TRIED]
     _, length, noise = min(
-        (_missed(points[some], left[some], length, noise), length, noise)
+        (_missed(covariance(some, length, noise), told[some]), length, noise)
         for length in LENGTHS
         for noise in NOISES
     )
-    pulls = np.asarray(np.linalg.solve(_noisy(points, length, noise), left), np.float64)
-    return Fit(centre, spread, trend, length, points, pulls)
+    pulls = np.asarray(np.linalg.solve(covariance(every, length, noise), told))
+    return Fit(length, centre, points, kinds, pulls)
 
 
-def _missed(points: Numbers, left: Numbers, length: float, noise: float) -> float:
+def _missed(covariance: Numbers, told: Numbers) -> float:
     """How far each is off when it is told by the others: the mean square."""
-    inverse = np.linalg.inv(_noisy(points, length, noise))
-    return float(np.mean(np.square(inverse @ left / np.diag(inverse))))
-
-
-def _noisy(points: Numbers, length: float, noise: float) -> Numbers:
-    return _near(points, points, length) + noise * np.eye(len(points))
+    inverse = np.linalg.inv(covariance)
+    return float(np.mean(np.square(inverse @ told / np.diag(inverse))))
 
 
 class Regression:
-    """Times of kernels by kind, from those that were measured.
+    """Times of kernels by family, from those that were measured.
 
-    A kind of which none was measured is told by kernels of all kinds together.
+    A family of which none was measured is told by kernels of all together.
     """
 
     def __init__(self, measured: Mapping[Kernel, float]) -> None:
         self._measured = measured
-        self._kinds: defaultdict[str, list[Kernel]] = defaultdict(list)
+        self._kinds = {kernel.kind for kernel in measured}
+        self._families: defaultdict[str, list[Kernel]] = defaultdict(list)
         for kernel in measured:
-            self._kinds[kernel.kind].append(kernel)
+            self._families[family(kernel)].append(kernel)
         self._fits: dict[str, Fit] = {}
 
     def seconds(self, kernels: Iterable[Kernel]) -> dict[Kernel, float]:
         """What each takes."""
         asked: defaultdict[str, list[Kernel]] = defaultdict(list)
         for kernel in dict.fromkeys(kernels):
-            asked[kernel.kind].append(kernel)
+            asked[family(kernel)].append(kernel)
         found: dict[Kernel, float] = {}
-        for kind, each in asked.items():
-            told = self._fit(kind).seconds(_sizes(each))
+        for name, each in asked.items():
+            told = self._fit(name).seconds(each)
             found.update(zip(each, told.tolist(), strict=True))
         return found
 
@@ -143,33 +186,47 @@ class Regression:
         """Whether kernels of a kind were measured."""
         return kind in self._kinds
 
-    def _fit(self, kind: str) -> Fit:
-        """The regression of a kind, which is made when it is first asked for."""
-        kind = kind if kind in self._kinds else ANY
-        if kind not in self._fits:
-            kernels = self._kinds[kind] if kind else list(self._measured)
+    def _fit(self, name: str) -> Fit:
+        """The regression of a family, which is made when it is first asked for."""
+        if name not in self._fits:
+            kernels = self._families.get(name) or list(self._measured)
             times = np.array([self._measured[kernel] for kernel in kernels])
-            self._fits[kind] = fit(_sizes(kernels), times)
-        return self._fits[kind]
+            self._fits[name] = fit(kernels, times)
+        return self._fits[name]
 
 
 def _sizes(kernels: Sequence[Kernel]) -> Numbers:
     return np.array([sizes(kernel) for kernel in kernels])
 
 
-def _plain(features: Numbers) -> Numbers:
-    """The logarithm of what the plain machine takes, from :func:`sizes`."""
-    macs, *moved = np.exp2(features[:, :4].T) - 1
-    made: Numbers = np.log(START + macs / COMPUTE + 4 * sum(moved) / BANDWIDTH)
+def _kinds(kernels: Sequence[Kernel]) -> Words:
+    return np.array([kernel.kind for kernel in kernels])
+
+
+def _same(one: Words, two: Words) -> Numbers:
+    """How much of what is believed of one kernel's kind is believed of another's."""
+    made: Numbers = np.where(one[:, None] == two, 1.0, SHARED)
     return made
 
 
-def _trended(points: Numbers) -> Numbers:
-    return np.hstack([points, np.ones((len(points), 1))])
+def _plain(kernels: Sequence[Kernel]) -> Numbers:
+    """The logarithm of what the plain machine takes."""
+    return np.log([
+        START + k.macs / COMPUTE + 4 * (k.reads + k.writes + k.weights) / BANDWIDTH
+        for k in kernels
+    ])  # fmt: skip
 
 
-def _near(one: Numbers, two: Numbers, length: float) -> Numbers:
-    """How alike points are: 1 where they are the same (squared exponential)."""
-    apart = np.square(one).sum(1)[:, None] + np.square(two).sum(1) - 2 * one @ two.T
-    made: Numbers = np.exp(-0.5 * np.maximum(apart, 0.0) / length**2)
+def _alike(one: Numbers, two: Numbers, same: Numbers, length: float) -> Numbers:
+    """The covariance of what kernels take over what the plain machine does.
+
+    Around the trend it is of Matern's class with 3/2 (Rasmussen and Williams 2006,
+    4.17): times bend where blocks and caches end.
+    """
+    product = one @ two.T
+    apart = np.square(one).sum(1)[:, None] + np.square(two).sum(1) - 2 * product
+    far = np.sqrt(3 * np.maximum(apart, 0.0)) / length
+    made: Numbers = same * (
+        AROUND * (1 + far) * np.exp(-far) + TREND * product + KINDS
+    ) + (ALL - KINDS * SHARED)
     return made

@@ -21,14 +21,18 @@ from resgen.records.latency import Interval
 from resgen.words.numbers import count, interval, seconds, share
 
 #: Parts that networks are dealt into: each is predicted from the others.
-FOLDS: Final = 5
+FOLDS: Final = 10
 #: Of the intervals of predictions.
 CONFIDENCE: Final = 0.95
 #: Networks that are needed before anything is said of how well others are predicted.
 LEAST: Final = 10
+#: By how much predictions are off of which the share is told.
+TOLD: Final = (0.05, 0.1, 0.2)
 #: Rounds of the robust fit of whole networks, and what counts as no error in it.
 ROUNDS: Final = 10
 CLOSE: Final = 0.01
+#: Of a kernel's time at most so much is its profiler's.
+COST: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Record:
     """The document of a table; ``format`` grows as older readers would misunderstand.
 
     ``held_out`` is, of each network in order, the logarithm of its time as the others
-    predict it over the time that it took.
+    predict it (:func:`held_out`) over the time that it took.
     """
 
     conditions: Conditions
@@ -144,15 +148,16 @@ class Table:
 
     @cached_property
     def _times(self) -> dict[Kernel, float]:
-        return _medians(self.record.kernels, self.record.networks)
+        return _times(self.record.kernels, self.record.networks)
 
     @cached_property
     def _regression(self) -> Regression:
         return Regression(self._times)
 
     @cached_property
-    def _overhead(self) -> tuple[float, float]:
-        return _overhead(self.record.networks)
+    def _told(self) -> dict[Kernel, float]:
+        """What each kernel takes that was asked for."""
+        return dict(self._times)
 
     @cached_property
     def within(self) -> Interval | None:
@@ -172,13 +177,11 @@ class Table:
 
     def seconds_of(self, kernels: Sequence[Kernel]) -> list[float]:
         """What each takes within a network."""
-        known = self._times
-        rest = self._regression.seconds(k for k in kernels if k not in known)
-        factor, each = self._overhead
-        return [
-            factor * (known[kernel] if kernel in known else rest[kernel]) + each
-            for kernel in kernels
-        ]
+        told = self._told
+        new = dict.fromkeys(kernel for kernel in kernels if kernel not in told)
+        if new:
+            told.update(self._regression.seconds(new))
+        return [told[kernel] for kernel in kernels]
 
     def seconds(self, graph: Graph) -> float:
         """What a network takes."""
@@ -203,19 +206,25 @@ class Table:
             tuple(kind for kind in kinds if not self._regression.knows(kind)),
         )
 
+    def _told_apart(self) -> Iterator[str]:
+        """How well networks are predicted from those of other names."""
+        shares = ", ".join(
+            f"{share(close, 1, 0)} are within {share(off, 1, 0)}"
+            for off in TOLD
+            if (close := self.close(off)) is not None
+        )
+        if not shares:
+            yield f"fewer than {LEAST} networks tell nothing of how well others fit"
+            return
+        others = "those of other names" if _many(self.record.networks) else "the others"
+        yield f"each network predicted from {others}: {shares}"
+
     def lines(self) -> Iterator[str]:
         """What the table holds, and how well it predicts."""
         record = self.record
         yield str(self.conditions)
         yield (f"{len(record.kernels)} kernels of {len(record.networks)} networks")
-        close = self.close()
-        if close is None:
-            yield f"fewer than {LEAST} networks tell nothing of how well others fit"
-        else:
-            yield (
-                f"of these networks, each predicted from the others, "
-                f"{share(close, 1, 0)} were within 10 %"
-            )
+        yield from self._told_apart()
         busy = sum(bool(network.notes) for network in record.networks)
         if busy:
             yield f"the machine was unsteady while {busy} of them were timed"
@@ -231,15 +240,22 @@ def held_out(
 ) -> tuple[float, ...]:
     """Of each network the logarithm of its predicted time over the one it took.
 
-    It is predicted from the networks of other folds; networks of the same kernels (one
-    at two depths, say) may lie in different folds, as they may for a user.
+    It is predicted from networks of other names, so that the same at another width or
+    size tells nothing of it; where the names are too few, from all others. Kernels that
+    these have as well (as ResNet-34 has those of ResNet-18) are as they were timed
+    there.
     """
     if len(networks) < LEAST:
         return ()
-    order = np.random.default_rng(0).permutation(len(networks))
+    together: defaultdict[str, list[int]] = defaultdict(list)
+    many = _many(networks)
+    for at, network in enumerate(networks):
+        together[network.name if many else str(at)].append(at)
+    groups = [*together.values()]
+    order = np.random.default_rng(0).permutation(len(groups))
     found = np.zeros(len(networks))
     for fold in range(FOLDS):
-        apart = set(order[fold::FOLDS].tolist())
+        apart = {at for group in order[fold::FOLDS] for at in groups[group]}
         others = [n for at, n in enumerate(networks) if at not in apart]
         table = Table(Record(_NOWHERE, tuple(kernels), tuple(others), (), "", ""))
         for at in apart:
@@ -249,39 +265,53 @@ def held_out(
     return tuple(found.tolist())
 
 
+def _many(networks: Sequence[Network]) -> bool:
+    """Whether networks have names enough for some of them to be left out."""
+    return len({network.name for network in networks}) >= LEAST
+
+
 _NOWHERE: Final = Conditions("", None, "", "", 1, 1)
 
 
-def _medians(
+def _times(
     kernels: Sequence[Kernel], networks: Sequence[Network]
 ) -> dict[Kernel, float]:
-    """Of each kernel the median over all places where it ran."""
+    """Of each kernel the median over all places where it ran.
+
+    What a profiler adds to each is taken off, and what is left is scaled so that the
+    kernels of a network take what it took as a whole, without a profiler.
+    """
+    cost = _cost(networks)
     found: defaultdict[int, list[float]] = defaultdict(list)
     for network in networks:
-        for place, took in network.kernels:
-            found[place].append(took)
+        own = [max(took - cost, (1 - COST) * took) for _, took in network.kernels]
+        whole = sum(own)
+        for (place, _), took in zip(network.kernels, own, strict=True):
+            found[place].append(took * network.seconds / whole if whole else 0.0)
     return {kernels[place]: median(each) for place, each in found.items()}
 
 
-def _overhead(networks: Sequence[Network]) -> tuple[float, float]:
-    """What a whole network takes: so many times its kernels, and so much for each.
+def _cost(networks: Sequence[Network]) -> float:
+    """Seconds that a profiler adds to each kernel.
 
-    Least absolute relative deviations, by reweighted least squares.
+    A whole network takes so many times its kernels, less so much for each: least
+    absolute relative deviations, by reweighted least squares.
     """
-    sums = np.array([
-        (sum(s for _, s in n.kernels) / n.seconds, len(n.kernels) / n.seconds)
+    if len(networks) < LEAST:
+        return 0.0
+    counted = [
+        (sum(took for _, took in n.kernels), sum(took > 0 for _, took in n.kernels))
         for n in networks
-    ])  # fmt: skip
+    ]
+    sums = np.array(counted) / np.array([[n.seconds] for n in networks])
     weights: Numbers = np.ones(len(sums))
     factor = each = 0.0
     for _ in range(ROUNDS):
         scaled = sums * weights[:, None]
         (factor, each), *_ = np.linalg.lstsq(scaled, weights, rcond=None)
-        if factor <= 0 or each < 0:  # too few to tell one from the other
-            factor, each = 1 / float(np.median(sums[:, 0])), 0.0
         off = np.abs(sums @ np.array([factor, each]) - 1)
         weights = 1 / np.sqrt(np.maximum(off, CLOSE))
-    return float(factor), float(each)
+    return max(0.0, -float(each / factor)) if factor > 0 else 0.0
 
 
 def _charged(

@@ -21,6 +21,20 @@ def test_what_is_fused_is_one_kernel() -> None:
     assert first.kernel != second.kernel  # nothing is added behind the first
 
 
+def test_who_reads_a_result_is_known() -> None:
+    """Engines convert what is not for convolutions, pools and additions alone."""
+    found = {r.nodes[0].name: r for r in runs(resgen.expand(resgen.load("seresnet18")))}
+    first, second = found["layer1.0.conv1"].kernel, found["layer1.0.conv2"].kernel
+    assert (first.maps, first.others) == (True, False)
+    assert (second.maps, second.others) == (True, True)  # a pool, and a product
+
+
+def test_a_gelu_is_with_the_linear_map_before_it() -> None:
+    kinds = {r.kernel.kind for r in runs(resgen.expand(resgen.load("mixer_s16_224")))}
+    assert {"linear", "linear gelu"} <= kinds
+    assert "act gelu" not in kinds
+
+
 @pytest.mark.parametrize(
     "name",
     ["resnet18", "mobilenetv3_small_050", "densenet121", "repvgg_a0", "skresnet18"],

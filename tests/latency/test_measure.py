@@ -64,6 +64,17 @@ def test_an_addition_is_charged_to_the_branch_that_an_engine_puts_it_to(
     assert sum(spent) == sum(took.values())
 
 
+def test_what_an_engine_splits_at_once_is_shared() -> None:
+    network = resgen.expand(resgen.load("shufflenet_v2_x1_0"))
+    ran = runs(network)
+    halves = [at for at, run in enumerate(ran) if run.kernel.kind == "slice"][:2]
+    names = tuple(ran[at].nodes[0].name for at in halves)
+    spent = charged(
+        network, ran, Looked(1.0, (OperatorTime("s", "Split", 2.0, names),), ())
+    )
+    assert [spent[at] for at in halves] == [1.0, 1.0]
+
+
 def test_times_of_other_conditions_are_not_mixed(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     Recorder(path, HERE).done()

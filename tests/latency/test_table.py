@@ -42,7 +42,8 @@ def network(width: int, size: int) -> Graph:
     return resgen.expand(spec)
 
 
-def table(graphs: list[Graph]) -> Record:
+def table(graphs: list[Graph], cost: float = 0.0) -> Record:
+    """What a profiler would say that adds its cost to each kernel."""
     generator = np.random.default_rng(0)
     places: dict[Kernel, int] = {}
     networks = []
@@ -50,18 +51,19 @@ def table(graphs: list[Graph]) -> Record:
         kernels = [run.kernel for run in runs(graph)]
         times = [truth(k) * generator.uniform(0.97, 1.03) for k in kernels]
         ran = [
-            (places.setdefault(kernel, len(places)), seconds)
+            (places.setdefault(kernel, len(places)), seconds + cost)
             for kernel, seconds in zip(kernels, times, strict=True)
         ]
         whole = sum(map(truth, kernels)) * 1.05
-        networks.append(Network(graph.name, "", whole, tuple(ran)))
+        name = str(kernels[-1].channels)  # a network of another width is another
+        networks.append(Network(name, "", whole, tuple(ran)))
     told = held_out(tuple(places), networks)
     return Record(HERE, tuple(places), tuple(networks), told, "", "")
 
 
 @pytest.fixture(scope="module")
 def record() -> Record:
-    return table([network(width, size) for width in WIDTHS for size in (24, 32, 48)])
+    return table([network(width, size) for width in WIDTHS for size in (24, 40)])
 
 
 def test_a_network_of_other_widths_is_predicted_with_its_parts(record: Record) -> None:
@@ -82,11 +84,24 @@ def test_a_network_of_other_widths_is_predicted_with_its_parts(record: Record) -
 
 
 def test_what_was_timed_is_told_as_it_was(record: Record) -> None:
-    graph = network(16, 32)
+    graph = network(16, 40)
     found = Table(record).predict(graph)
     took = 1.05 * sum(truth(run.kernel) for run in runs(graph))
     assert found.seconds == pytest.approx(took, rel=0.03)
     assert found.measured == pytest.approx(1.0)
+
+
+def test_what_a_profiler_adds_is_taken_off() -> None:
+    """It is half of what kernels of small networks take."""
+    whole = Table(table([network(width, 16) for width in WIDTHS], cost=4e-6))
+    for width in (16, 32):
+        graph = network(width, 16)
+        took = 1.05 * sum(truth(run.kernel) for run in runs(graph))
+        assert whole.seconds(graph) == pytest.approx(took, rel=0.03)
+    changes = ["/stages/0/depth=9", "/input=[3,16,16]"]
+    deeper = resgen.expand(resgen.load("resnet20_cifar", changes))
+    took = 1.05 * sum(truth(run.kernel) for run in runs(deeper))
+    assert whole.seconds(deeper) == pytest.approx(took, rel=0.05)
 
 
 def test_how_well_it_predicts_is_what_it_did_for_networks_left_out(
@@ -107,6 +122,19 @@ def test_how_well_it_predicts_is_what_it_did_for_networks_left_out(
     worse = Table(replace(record, networks=tuple(wild), held_out=told))
     assert worse.close() < 0.5  # type: ignore[operator]
     assert worse.within[1] > 1.5  # type: ignore[index]
+
+
+def test_a_network_is_told_by_others_and_not_by_itself_at_another_width() -> None:
+    """One whose kernels are three times as slow looks like nothing else."""
+    graphs = [network(width, 24) for width in WIDTHS]
+    record = table(graphs)
+    odd = [
+        replace(n, seconds=3 * n.seconds, name="odd") if at % 4 == 0 else n
+        for at, n in enumerate([*record.networks, *record.networks[:1]])
+    ]
+    told = np.exp(held_out(record.kernels, odd))
+    assert told[0] < 0.6
+    assert told[-1] < 0.6
 
 
 def test_few_networks_promise_nothing(record: Record) -> None:
