@@ -117,7 +117,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 1984,
     "reports": 2897,
-    "api": 5220,
+    "api": 5252,
     "cli": 1237,
     "__main__": 50,
     "__init__": 124,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf, log
 from typing import Final
 
 from resgen.api.asked.search import Searching
@@ -13,18 +14,20 @@ from resgen.api.choose import AGAIN, FIRST, Cache
 from resgen.api.compare import compare
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.latency.choosing import Candidate, Search, Timed, settle
+from resgen.latency.choosing import UNSURE, Candidate, Search, Timed, settle
 from resgen.latency.measure import conditions
 from resgen.latency.table import Conditions
+from resgen.latency.table import load as load_table
 from resgen.leases.lease import leased
 from resgen.machine.place import Place
 from resgen.machine.process import Failure
 from resgen.profiling.sampling import Limits
+from resgen.reports.search import shown
 from resgen.searching.journal import Trial
 from resgen.searching.outcome import Beside, Found
 from resgen.searching.space import Genes, Space
 from resgen.spec.source import plain
-from resgen.words.numbers import figure, seconds
+from resgen.words.numbers import seconds
 from resgen.words.progress import Progress
 
 #: Candidates that may be timed, of the best at each size.
@@ -78,8 +81,12 @@ class Timing:
         self.space, self.asked, self.progress = space, asked, progress
         with leased(asked.on, asked.device, progress) as place:
             self.conditions = self._conditions(place)
+        self.table = None if asked.table is None else load_table(asked.table)
+        if self.table is not None and self.table.conditions != self.conditions:
+            theirs = self.table.conditions
+            raise ResgenError(f"{asked.table} is of {theirs}, not of {self.conditions}")
         self.until = time.monotonic() + 60 * asked.minutes
-        self.fastest: tuple[float, str] | None = None
+        self.fastest: tuple[float, str, tuple[str, ...]] | None = None
         self._known: dict[Genes, Counted | None] = {}
 
     def best(
@@ -106,40 +113,53 @@ class Timing:
         if latency is None:
             first = whole(self.space, trials, number)
             return [self._told(each, self._time(each, AGAIN)) for each in first], True
-        pool = {str(each.genes): each for each in _pool(trials)}
-        known = {key: self._counted(each) for key, each in pool.items()}
+        pool = _pool(trials)
+        search = self._settled(pool, latency, {})
+        best = None if search is None else search.best()
+        if search is not None and best is not None and self.table is None:
+            # What is best at each size tells what sizes are fast enough; among those of
+            # nearly that size there may be better ones.
+            slow = [e for e in search.candidates if not search.meets(e)]
+            most = min((e.costs[0] for e in slow if e.costs > best.costs), default=inf)
+            near = [t for t in trials if self.asked.batch * t.price.macs < most]
+            pool = {**pool, **{str(t.genes): t for t in near[: TIMED // 2]}}
+            search = self._settled(pool, latency, search.timed)
+        if search is None:
+            return [], True
+        if self.fastest is None:
+            self._time(pool[search.nearest().key], FIRST)
+        within = [each for each in search.candidates if search.meets(each)][:number]
+        found = [self._told(pool[each.key], search.timed[each.key]) for each in within]
+        return found, time.monotonic() < self.until
+
+    def _settled(
+        self, pool: Mapping[str, Trial], latency: float, known: Mapping[str, Timed]
+    ) -> Search | None:
+        """Candidates timed until the best of them is known, as ``choose`` does it."""
+        counts = {key: self._counted(each) for key, each in pool.items()}
         candidates = [
             Candidate(key, pool[key].score, count.costs(self.asked.batch))
-            for key, count in known.items()
+            for key, count in counts.items()
             if count is not None
         ]
         if not candidates:
-            return [], True
-        predicted = {
-            key: each.price.latency
-            for key, each in pool.items()
-            if each.price.latency is not None
-        }
-        search = Search(
-            candidates,
-            latency,
-            {},
-            predicted=predicted or None,
-        )
+            return None
+        search = Search(candidates, latency, known)
+        if self.table is not None:
+            told = {key: each.price.latency or 0.0 for key, each in pool.items()}
+            margin = self.table.within[1] if self.table.within else UNSURE
+            search = Search(candidates, latency, known, predicted=told, margin=margin)
 
         def timed(candidate: Candidate, limits: Limits) -> Timed | None:
             return self._time(pool[candidate.key], limits)
 
-        _, sure = settle(
+        settle(
             search,
             lambda each: timed(each, FIRST),
             again=lambda each: timed(each, AGAIN),
             enough=lambda: time.monotonic() > self.until,
         )
-        if self.fastest is None:
-            self._time(pool[search.nearest().key], FIRST)
-        within = [each for each in search.candidates if search.meets(each)][:number]
-        return [self._told(pool[e.key], search.timed[e.key]) for e in within], sure
+        return search
 
     def _told(self, trial: Trial, timed: Timed | None) -> Found:
         found = told(self.space, trial)
@@ -170,9 +190,10 @@ class Timing:
         if isinstance(found, Failure):
             self.progress.say("left out", f"{name}: {found.message}")
             return None
-        said = f"{name}: {figure(trial.score)}, {seconds(found.median)}"
+        score = shown(trial.score, self.asked.score)
+        said = f"{name}: {score}, {seconds(found.median)}"
         self.progress.say("timed", said)
-        here = found.p95, name
+        here = found.p95, name, found.notes
         self.fastest = here if self.fastest is None else min(self.fastest, here)
         return found
 
@@ -202,20 +223,25 @@ class Timing:
         """Why nothing answers in time, and what is nearest."""
         near = "nothing could be timed"
         if self.fastest is not None:
-            p95, name = self.fastest
+            p95, name, notes = self.fastest
             near = f"of {name}, the nearest, 95 % of runs are within {seconds(p95)}"
+            near += "".join(f"; while it was timed, {note}" for note in notes)
         return ResgenError(
             f"no candidate that was timed answers within {seconds(latency)}: {near}",
             hint="smaller values in the space, or a table that throws out by latency",
         )
 
 
-def _pool(trials: Sequence[Trial]) -> list[Trial]:
-    """Of trials, the best first, the best at each size, so that some are fast."""
-    found: dict[int, Trial] = {}
-    least = min((t.price.macs for t in trials), default=1) or 1
-    most = max((t.price.macs for t in trials), default=1) or 1
-    for trial in trials:
-        along = (trial.price.macs - least) / max(most - least, 1)
-        found.setdefault(int(TIMED * along), trial)
-    return list(found.values())
+def _pool(trials: Sequence[Trial]) -> dict[str, Trial]:
+    """Of trials, the best first, the first ones, and the best at each size.
+
+    So there are some that are fast, whatever the first ones are.
+    """
+    found = {str(trial.genes): trial for trial in trials[: TIMED // 2]}
+    sizes = [log(trial.price.macs + 1) for trial in trials]
+    least = min(sizes, default=0.0)
+    apart = max(max(sizes, default=0.0) - least, 1e-9) / (TIMED // 2)
+    best: dict[int, Trial] = {}
+    for trial, size in zip(trials, sizes, strict=True):
+        best.setdefault(int((size - least) / apart), trial)
+    return {**found, **{str(trial.genes): trial for trial in best.values()}}

@@ -34,6 +34,7 @@ from resgen.searching.work import (
     Worker,
     best,
     nearest,
+    priced,
     refusals,
 )
 from resgen.spec.source import plain
@@ -125,16 +126,14 @@ def run(
     folder = asked.out or Path("searched", folder_name(space.name))
     timing = _timing(space, asked, progress)
     make_folder(folder)
-    exhausted = asked.sampler == "grid" or (
-        asked.sampler is None and counted.size <= asked.trials
-    )
+    sampler = asked.sampler or asked.usual(counted.size)
     plan = Plan(
         source if isinstance(source, Mapping) else str(source),
         folder / JOURNAL,
         bounds if asked.table else replace(bounds, latency=None),
         asked.score,
-        "grid" if exhausted else asked.sampler or "evolution",
-        min(asked.trials, counted.size) if exhausted else asked.trials,
+        sampler,
+        min(asked.trials, counted.size) if sampler == "grid" else asked.trials,
         asked.seed,
         asked.table,
     )
@@ -182,7 +181,7 @@ def _require_networks(space: Space) -> None:
     pricer, random = Pricer(Bounds()), Random(0)
     first: Refusal | None = None
     for _ in range(PROBED):
-        found = pricer.price(space.tree(space.draw(random)))
+        found = priced(space, space.draw(random), pricer)
         if isinstance(found, Price):
             return
         first = first or found
@@ -334,7 +333,7 @@ def _nothing(space: Space, plan: Plan, journal: Journal) -> ResgenError:
     prices: dict[Genes, Price] = {}
     for _ in range(NEAREST):
         genes = space.draw(random)
-        found = pricer.price(space.tree(genes))
+        found = priced(space, genes, pricer)
         if isinstance(found, Price):
             prices[genes] = found
     looked = sum(batch.drawn for batch in journal.batches.values())

@@ -360,8 +360,10 @@ class _Counting(Expansion):
         """The node of a part; Broken where it is one too many."""
         self.params += part.params
         self.macs += part.macs
-        if self.seconds is not None:
-            self.seconds = part.latency and self.seconds + part.latency
+        if self.seconds is not None and part.latency is not None:
+            self.seconds += part.latency
+        else:
+            self.seconds = None
         so_far = Price(self.params, self.macs, part.alone, self.seconds)
         bound = so_far.over(self.pricer.bounds)
         if bound is not None:

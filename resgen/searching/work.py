@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, SpecError
 from resgen.expansion.network import examine
+from resgen.files.hashed import sha256_of
 from resgen.latency.table import load as load_table
 from resgen.machine import process
 from resgen.searching.journal import Batch, Heading, Journal, Trial
@@ -62,7 +63,7 @@ class Plan:
                 "score": self.score,
                 "sampler": self.sampler,
                 "seed": self.seed,
-                "table": None if self.table is None else self.table.name,
+                "table": None if self.table is None else sha256_of(self.table),
             },
         )
 
@@ -131,14 +132,13 @@ class Searcher:
         """What a candidate costs and is worth, or why it is none."""
         if not self.space.holds(genes):
             return RULES
-        tree = self.space.tree(genes)
-        price = self.pricer.price(tree)
+        price = priced(self.space, genes, self.pricer)
         if isinstance(price, Refusal):
             return price.reason
         of_price = PRICED.get(self.plan.score)
         if of_price is not None:
             return Trial(genes, price, of_price(price), {})
-        found = examine(plain(tree))
+        found = examine(plain(self.space.tree(genes)))
         if found.spec is None or found.graph is None:
             return Refusal(problems=found.errors).reason
         try:
@@ -148,6 +148,14 @@ class Searcher:
                 raise  # something is missing, and not in this network
             return "no score"
         return Trial(genes, price, score.value, score.details)
+
+
+def priced(space: Space, genes: Genes, pricer: Pricer) -> Price | Refusal:
+    """What a candidate costs; values that have no place in it are a refusal, too."""
+    try:
+        return pricer.price(space.tree(genes))
+    except SpecError as error:
+        return Refusal(problems=error.problems)
 
 
 class Worker(process.Worker):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +71,11 @@ def decode(
         problems.mistyped(at, "a spec is an object")
         return None
     return _Decoder(at, operators, problems, folder).spec()
+
+
+@lru_cache(maxsize=256)
+def _is_nearly_a_form(key: str) -> bool:
+    return closest(key, FORMS) is not None
 
 
 class _Decoder:
@@ -246,7 +252,7 @@ class _Decoder:
             # {"classes": N} is short for the classifier with these arguments.
             arguments = dict(at.value)
             for key, item in arguments.items():
-                if closest(key, FORMS) is not None:  # no argument, but a form misspelt
+                if _is_nearly_a_form(key):  # no argument, but a form misspelt
                     self.binder.unknown_key(item, key, FORMS, "a head")
                     return self.reader.refused(at)
             stated = arguments.pop("precision", None)

@@ -315,9 +315,9 @@ class StageReader:
         """Report defaults that nothing takes; the stages have been read."""
         if self._unsure:
             return
-        known = (*self._wanted, *STAGE_KEYS, *self.operators)
         for key, item in self._arguments.items():
             if key not in self._wanted:
+                known = (*self._wanted, *STAGE_KEYS, *self.operators)
                 near = did_you_mean(key, known)
                 message = f'no block of this network takes "{key}"{near}'
                 self.problems.error("RG022", message, item.place(key=True))

@@ -207,6 +207,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     made = Machine()
     record = SimpleNamespace(verdict="undecided", ratio=1.01, interval=(0.9, 1.1))
+    monkeypatch.setattr(raced, "TIMED", 8)
     monkeypatch.setattr(measure, "timed", made)
     monkeypatch.setattr(
         raced, "compare", lambda *_, **__: SimpleNamespace(record=record)
@@ -256,6 +257,8 @@ def test_the_command_tells_what_the_function_does(tmp_path: Path) -> None:
 def test_a_latency_that_nothing_tells_of_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing tells of"):
         resgen.search(SMALL, budget="latency=8ms", measure=False)
+    with pytest.raises(UsageError, match="learns nothing"):
+        resgen.search(SMALL, budget="latency=8ms", sampler="evolution")
 
 
 def test_the_command_knows_every_score() -> None:

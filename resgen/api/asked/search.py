@@ -105,7 +105,8 @@ class Searching(Leasing):
         SAMPLERS,
         "How candidates are chosen: regularised evolution, by chance, all in order, or "
         "as Optuna does.",
-        shown="grid if the space is no larger than the trials, else evolution",
+        shown="grid if the space is no larger than the trials, else evolution; random "
+        "where nothing predicts a latency that is bounded",
     )
     trials: int = option(
         "--trials", whole(), "How many candidates are looked at.", default=10_000
@@ -150,12 +151,29 @@ class Searching(Leasing):
     )
     out: Path | None = out("The folder to make, or to go on with.", "searched/NAME")
 
+    @property
+    def blind(self) -> bool:
+        """Whether there is a bound of latency, and no table tells what is over it."""
+        bounded = self.budget is not None and self.budget.latency is not None
+        return bounded and self.table is None
+
+    def usual(self, size: int) -> str:
+        """How candidates of so large a space are chosen unless something is said."""
+        if size <= self.trials:
+            return "grid"
+        return "random" if self.blind else "evolution"
+
     def refuse(self) -> None:
-        """A time is promised by a measurement alone."""
+        """A time is promised by a measurement alone, and predicted by a table."""
         super().refuse()
-        latency = None if self.budget is None else self.budget.latency
-        if not self.measure and latency is not None and self.table is None:
+        hint = "name a table in {table}, which predicts it"
+        if not self.measure and self.blind:
             raise self.refused(
-                "{measure} leaves a bound of latency that nothing tells of",
-                hint="name a table in {table}, which predicts it",
+                "{measure} leaves a bound of latency that nothing tells of", hint=hint
+            )
+        if self.sampler in ("evolution", "optuna") and self.blind:
+            raise self.refused(
+                "{sampler} " + self.sampler + " learns nothing of the latency that is "
+                "bounded",
+                hint=hint,
             )
