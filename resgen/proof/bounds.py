@@ -168,10 +168,11 @@ def _weighted(asked: Asked) -> torch.Tensor:
     if weight is None:
         raise TypeError(f"{asked.node.name} has no weight")
     x, turned = asked.inputs[0], isinstance(asked.op, ConvTranspose)
-    outputs = weight.shape[1] if turned else weight.shape[0]
-    axes = [axis for axis in range(weight.ndim) if axis != turned]
-    rows = torch.linalg.vector_norm(weight, dim=axes).double()
     groups = getattr(asked.op, "groups", 1)
+    if turned:  # (channels, out / groups, ...) as (out, channels / groups, ...)
+        weight = _grouped(weight[None], groups)[0].transpose(1, 2).flatten(0, 1)
+    outputs = weight.shape[0]
+    rows = torch.linalg.vector_norm(weight.flatten(1), dim=1).double()
     squares = _grouped(x.float().square(), groups).sum(2)
     if not isinstance(asked.op, Linear):
         squares = _windows(asked, squares, groups)

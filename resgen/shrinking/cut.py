@@ -155,9 +155,11 @@ def _edited(node: Node, kept: Mapping[str, Sequence[Mask]]) -> Op:
     """The operator that does what a node did with what is left."""
     op, shape = node.op, _sizes(kept[node.name])
     given = kept[node.inputs[0]]
-    if isinstance(op, Conv) and 1 < op.groups == given[0].size:  # each by itself
-        return replace(op, out=shape[0], groups=int(given[0].sum()))
-    if isinstance(op, Conv | ConvTranspose | Linear):
+    if isinstance(op, Conv | ConvTranspose):
+        if 1 < op.groups == given[0].size:  # each by itself
+            return replace(op, out=shape[0], groups=int(given[0].sum()))
+        return replace(op, out=shape[0])
+    if isinstance(op, Linear):
         return replace(op, out=shape[0])
     if isinstance(op, PadChannels):
         return replace(op, to=shape[0])

@@ -289,7 +289,7 @@ def _softmax(walk: _Walk, node: Node, x: Labels) -> Labels:
 def _map(walk: _Walk, node: Node, x: Labels) -> Labels:
     """A convolution or a linear map: each group of inputs makes one of outputs."""
     channels, out = walk.channels(x), node.type.shape[0]
-    groups = node.op.groups if isinstance(node.op, Conv) else 1
+    groups = node.op.groups if isinstance(node.op, Conv | ConvTranspose) else 1
     flipped = isinstance(node.op, ConvTranspose)
     rows = channels.reshape(groups, -1)
     if rows.shape[1] == 1 and groups > 1:  # each channel by itself

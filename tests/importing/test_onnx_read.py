@@ -283,6 +283,29 @@ def test_windows_among_the_batch_are_read_and_compared(tmp_path: Path) -> None:
         prove_file(imported(replace(flat, weights=wrong)), path)
 
 
+class Grown(nn.Module):
+    """Maps of twice the size, each channel by itself, as between stages of DLA."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(4, 4, 4, 2, 1, groups=4, bias=False)
+        self.wide = nn.ConvTranspose2d(4, 6, 3, groups=2, dilation=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.wide(torch.relu(self.up(x)))
+
+
+def test_transposed_convolutions_in_groups_are_read(tmp_path: Path) -> None:
+    path = exported(Grown(), tmp_path / "net.onnx", 4, 3, 4)
+    flat = read(path)
+    assert_equal(path, flat)
+    assert {"up.weight", "wide.weight", "wide.bias"} == flat.weights.keys()
+    prove_file(imported(flat), path)
+    module = Grown()
+    _, weights = resgen.from_torch(module, (4, 3, 4))
+    assert weights.keys() == module.state_dict().keys()
+
+
 class Shifted(nn.Module):
     """Attention in windows that are shifted, which hides what edges bring together."""
 

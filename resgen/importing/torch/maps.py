@@ -189,16 +189,16 @@ def conv_transpose(
     r: Reader, x: Seen, weight: Seen, bias: Seen | None, stride: Any, padding: Any,
     output_padding: Any, groups: int, dilation: Any,
 ) -> Seen:  # fmt: skip
-    if groups != 1 or even(dilation) not in (1, (1,)):
-        raise Unread(f"a transposed convolution of groups {groups}, {dilation} apart")
     kernel, shift = held(weight, "weight"), constant(bias, "bias")
-    _, out, *sizes = kernel.array.shape
+    _, each, *sizes = kernel.array.shape
     op = ConvTranspose(
-        out=out,
+        out=each * groups,
         kernel=even(sizes),
         stride=even(stride),
         padding=even(padding),
         output_padding=even(output_padding),
+        dilation=even(dilation),
+        groups=groups,
         bias=shift is not None,
     )
     numbers = {"weight": kernel} | ({} if shift is None else {"bias": shift})

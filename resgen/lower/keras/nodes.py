@@ -247,8 +247,12 @@ def _conv_transpose(
     strides: Sequence[int],
     pads: Sequence[int],
     output_padding: Sequence[int],
+    dilations: Sequence[int] = (1,),
+    group: int = 1,
 ) -> Tensor:
     """Keras's own without padding, of which the padding is then cut off."""
+    if group > 1 or set(dilations) != {1}:
+        raise Unwritable("Keras has no transposed convolution in groups, or dilated")
     given = _mapped(to.tensor(x), to)
     count = len(given.shape) - 2
     weight, bias = to.ref("weight"), to.ref("bias")

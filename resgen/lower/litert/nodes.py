@@ -451,6 +451,8 @@ def _transposed(
     strides: Sequence[int],
     pads: Sequence[int],
     output_padding: Sequence[int],
+    dilations: Sequence[int] = (1,),
+    group: int = 1,
 ) -> Tensor:
     """A convolution that yields each square of the result, which is then put in place.
 
@@ -458,6 +460,8 @@ def _transposed(
     not be open. With stride s the result at ``q s + r`` sums the input at ``q - t`` by
     the weight at ``r + t s`` (Shi et al. 2016).
     """
+    if group > 1 or set(dilations) != {1}:
+        raise Unwritable("LiteRT has no transposed convolution in groups, or dilated")
     given, weight = _tensor(x), constant(w, "weight")
     count = len(given.shape) - 2
     flat = _flat(to, given)
