@@ -393,8 +393,8 @@ SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
     ),
     "unflatten": (once, group, shaped_twice, spread_after, scaled_before),
     "transpose": (
-        once, turned_twice, turned_alone, turned_apart, turned_around_merged,
-        scaled_before,
+        once, scaled_before, turned_twice, turned_alone, turned_apart,
+        turned_around_merged,
     ),
     "slice": (once,),
     "spread": (once,),
