@@ -15,6 +15,7 @@ from resgen._version import __version__
 from resgen.api.asked.search import Searching
 from resgen.api.raced import Timing, genes_of, told, whole
 from resgen.api.specs import folder_name
+from resgen.api.trained import taught, trained
 from resgen.errors import MissingComponent, ResgenError, SpecError
 from resgen.files.whole import make_folder, write_text
 from resgen.machine.cores import available_cores
@@ -25,6 +26,7 @@ from resgen.searching.outcome import OUTCOME, Beside, Outcome
 from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
 from resgen.searching.reading import load
 from resgen.searching.space import Counted, Genes, Space
+from resgen.searching.training import Lesson
 from resgen.searching.verdict import against_chance
 from resgen.searching.work import (
     CONTROL,
@@ -125,6 +127,7 @@ def run(
     bounds = _bounds(asked)
     folder = asked.out or Path("searched", folder_name(space.name))
     timing = _timing(space, asked, progress)
+    lesson = taught(space, asked, progress)
     make_folder(folder)
     sampler = asked.sampler or asked.usual(counted.size)
     plan = Plan(
@@ -139,7 +142,9 @@ def run(
     )
     journal = _looked(plan, space, asked.processes or available_cores(), progress)
     try:
-        outcome = _outcome(space, counted, plan, journal, asked, timing, progress)
+        outcome = _outcome(
+            space, counted, plan, journal, asked, timing, lesson, progress
+        )
     finally:
         journal.close()
     tree = space.tree(genes_of(space, outcome.winners[0]))
@@ -253,6 +258,7 @@ def _outcome(
     journal: Journal,
     asked: Searching,
     timing: Timing | None,
+    lesson: Lesson | None,
     progress: Progress,
 ) -> Outcome:
     arms = plan.arms()
@@ -263,12 +269,15 @@ def _outcome(
     bounds = _bounds(asked)
     doubts: list[str] = []
     beside: tuple[Beside, ...] = ()
-    if timing is None:
-        winners = [told(space, each) for each in whole(space, trials, asked.winners)]
+    number = asked.winners if lesson is None else asked.contenders
+    # All that are to be trained answer in time; else only those that are named do.
+    first = timing if lesson is None or bounds.latency is not None else None
+    if first is None:
+        winners = [told(space, each) for each in whole(space, trials, number)]
         controls = [told(space, each) for each in whole(space, chance, 1)]
     else:
-        (winners, sure), (controls, _) = timing.best(
-            (trials, asked.winners), (chance, 1), latency=bounds.latency
+        (winners, sure), (controls, _) = first.best(
+            (trials, number), (chance, 1), latency=bounds.latency
         )
         if not sure:
             doubts.append(f"{asked.minutes:g} minutes were up before it was sure")
@@ -281,6 +290,22 @@ def _outcome(
             "none of the candidates within the budget is a network as a whole",
             hint="other trials find others: another seed, or more of them",
         )
+    learned = None
+    if lesson is not None:
+        learned = trained(
+            space, [*winners, *controls], lesson, asked, journal, plan.journal.parent,
+            progress,
+        )  # fmt: skip
+        order = learned.order
+        winners = sorted(winners, key=lambda each: order.index(each.name))
+        winners = winners[: asked.winners]
+        if timing is not None and first is None:
+            of = {space.called(trial.genes): trial for trial in (*trials, *chance)}
+            (winners, _), (controls, _) = timing.best(
+                ([of[each.name] for each in winners], asked.winners),
+                ([of[each.name] for each in controls], 1),
+                latency=None,
+            )
     if timing is not None:
         others = [
             each for each in (*winners[1:], *controls) if each.set != winners[0].set
@@ -320,6 +345,7 @@ def _outcome(
         beside,
         tuple(doubts),
         f"{winners[0].name}.json",
+        learned,
     )
 
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, Final
 
+from resgen.proof.accuracy import wilson
 from resgen.reports import page
 from resgen.reports.page import items
 from resgen.reports.tables import Cell, Table, size, time
+from resgen.searching.halving import Reached
 from resgen.searching.journal import Trial
-from resgen.searching.outcome import Found, Outcome
-from resgen.words.numbers import figure, scaled, seconds, share
+from resgen.searching.outcome import Found, Outcome, Trained
+from resgen.words.numbers import count, figure, scaled, seconds, share, share_interval
 
 _SECTIONS: Final = {"summary": "Summary", "front": "Candidates", "thrown": "Thrown out"}
 #: Scores that are numbers of something, and not of a formula.
@@ -76,6 +78,8 @@ def sentences(outcome: Outcome) -> Iterator[str]:
             f"{verdict}: of {len(versus.searched)} runs each, the best {outcome.score} "
             f"differ by {more} ({share(versus.confidence, 1, 0)}: {low} to {high})"
         )
+    if outcome.trained is not None:
+        yield from _learned(outcome, outcome.trained)
     for each in outcome.beside:
         if each.ratio is None or each.interval is None:
             yield f"beside {each.than} its time is {each.verdict}"
@@ -89,6 +93,37 @@ def sentences(outcome: Outcome) -> Iterator[str]:
         yield f"{outcome.conditions}; ~ is predicted, the rest was measured"
     for doubt in outcome.doubts:
         yield f"not promised: {doubt}"
+
+
+def _learned(outcome: Outcome, trained: Trained) -> Iterator[str]:
+    """What came of training."""
+    rungs = ", then ".join(
+        f"{len(each.reached)} for {count(each.rung.steps, 'step')}"
+        for each in trained.rungs
+    )
+    yield f"trained on {trained.data}: {rungs}"
+    for found, kind in ((outcome.winners[0], ""), (outcome.by_chance, " (by chance)")):
+        if found is not None:
+            reached = trained.last(found.name)
+            yield f"{found.name}{kind} {_reached(reached)}"
+    for each in trained.rungs:
+        if each.undecided:
+            yield (
+                f"of those left behind after {count(each.rung.steps, 'step')} "
+                f"{len(each.undecided)} may be as good as the last that went on"
+            )
+
+
+def _reached(reached: Reached) -> str:
+    """How much of what it never saw a network told right, with a 95 % interval."""
+    if reached.left is not None:
+        return f"left the finite numbers after {count(reached.left, 'step')}"
+    right, of = reached.unseen or (reached.correct, reached.count)
+    where = "that chose nothing" if reached.unseen else "by which it was left behind"
+    return (
+        f"tells {share(right, of)} right ({share_interval(*wilson(right, of))}) of "
+        f"{count(of, 'example')} {where}, after {count(reached.steps, 'step')}"
+    )
 
 
 def render(outcome: Outcome, trials: Sequence[Trial]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from resgen.document.files import Format
 from resgen.latency.table import Conditions
+from resgen.searching.halving import Climbed, Reached
 from resgen.searching.pricing import Bounds, Price
 from resgen.searching.verdict import AgainstChance
 
@@ -44,6 +45,36 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """The best by score, and the best by chance, trained by successive halving.
+
+    ``steps`` are those of the last rung, by batches of ``batch`` examples of ``data``
+    and a learning rate that falls from ``rate`` to 0.
+    """
+
+    data: str
+    steps: int
+    batch: int
+    rate: float
+    rungs: tuple[Climbed, ...]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All by name, the best first: those that went on come before the others."""
+        names = (one.trial for rung in reversed(self.rungs) for one in rung.reached)
+        return tuple(dict.fromkeys(names))
+
+    def last(self, name: str) -> Reached:
+        """What one had learned when it was left behind, or at the end."""
+        return next(
+            one
+            for rung in reversed(self.rungs)
+            for one in rung.reached
+            if one.trial == name
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A search of a space.
 
@@ -51,8 +82,8 @@ class Outcome:
     hold (``exact``: all were looked at). ``drawn`` were looked at by the search and as
     many by ``chance``, and ``refused`` counts those thrown out, by reason, of both.
     ``rate`` is candidates a second of one core. ``winners`` are the best, the best
-    first, ``by_chance`` the best of random search. ``doubts`` say why nothing is
-    promised.
+    first, ``by_chance`` the best of random search; where they were ``trained`` they are
+    the best of those that were. ``doubts`` say why nothing is promised.
     """
 
     resgen: str
@@ -77,6 +108,7 @@ class Outcome:
     beside: tuple[Beside, ...]
     doubts: tuple[str, ...]
     spec: str
+    trained: Trained | None = None
     format: int = 1
 
 

@@ -69,7 +69,7 @@ def halve(
     What is reached does not depend on who trained what, in which order, or on how
     often the search was interrupted.
     """
-    standing = list({trial.name: trial for trial in trials}.values())
+    standing = list(trials)
     trainer = trainer or Here(progress)
     made: list[Climbed] = []
     for rung, above in zip(rungs, [*rungs[1:], None], strict=True):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.data.gather import gather
@@ -22,12 +22,9 @@ from resgen.diagnosis.diagnose import threads
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
 from resgen.searching.halving import Reached
-from resgen.spec.canonical import canonical_form, digest
+from resgen.spec.canonical import canonical_form
 from resgen.spec.model import Spec
 from resgen.words.progress import SILENT, Progress
-
-#: Letters of a network's digest that tell trials of one name apart.
-DIGITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +64,8 @@ class Contender:
 
     @classmethod
     def of(cls, spec: Spec) -> Contender:
-        """That of a spec; two of one network are one."""
-        return cls(f"{spec.name}-{digest(spec)[:DIGITS]}", _text(spec))
+        """That of a spec, by its name, which no other of the search has."""
+        return cls(spec.name, _text(spec))
 
 
 def lesson(

@@ -24,7 +24,7 @@ needs_ray = pytest.mark.skipif(
 @pytest.mark.slow
 def test_what_is_reached_is_the_same_and_an_error_is_that_of_the_trial(tmp_path):
     data = blobs(tmp_path / "blobs.npz")
-    specs = [small(width) for width in (2, 4, 8)]
+    specs = [small(width, name=f"w{width}") for width in (2, 4, 8)]
     taught, _ = lesson(specs[0], str(data), epochs=3, batch=16)
     contenders = [Contender.of(spec) for spec in specs]
     rungs = bracket(3, taught.steps)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from lessons import CLASSES, blobs
 
 import resgen
 from resgen.api import raced
@@ -263,3 +264,59 @@ def test_a_latency_that_nothing_tells_of_is_refused() -> None:
 
 def test_the_command_knows_every_score() -> None:
     assert set(SCORES.values) == set(scores.names())
+
+
+LEARNED: dict[str, Any] = {
+    "base": {
+        "resgen": 1,
+        "name": "corners",
+        "input": [1, 6, 6],
+        "let": {"width": 1, "pool": 1},
+        "stem": [
+            {"op": "conv", "out": "width", "kernel": 3},
+            {"op": "norm"},
+            {"op": "act"},
+        ],
+        "stages": [],
+        "head": [
+            {"op": "adaptive_avg_pool", "size": "pool"},
+            {"op": "flatten"},
+            {"op": "linear", "out": CLASSES},
+        ],
+    },
+    "vary": {"/let/pool": [1, 2], "/let/width": [2, 4, 8]},
+}
+
+
+def learned(folder: Path, data: Path, **options: Any) -> Any:
+    return resgen.search(
+        LEARNED, score="params", train=3, data=str(data), contenders=6,
+        measure=False, winners=2, processes=1, threads=1, out=folder, **options,
+    )  # fmt: skip
+
+
+def test_what_is_trained_is_judged_by_what_it_learns(tmp_path: Path) -> None:
+    data = blobs(tmp_path / "blobs.npz")
+    found = learned(tmp_path / "found", data)
+    trained = found.outcome.trained
+    assert [rung.rung.trials for rung in trained.rungs] == [6]
+    best = found.outcome.winners[0]
+    assert best.set["/let/pool"] == 2
+    assert {trained.last(f.name).count for f in found.outcome.winners} == {16}
+    right, of = trained.last(best.name).unseen
+    (said,) = (line for line in found.lines() if line.startswith(f"{best.name} tells"))
+    assert f"of {of} examples that chose nothing" in said
+    assert f"{right / of:.1%}".replace("%", " %") in said
+    assert found.spec.stem == best.name
+    told = json.loads((tmp_path / "found" / "search.json").read_text("utf-8"))
+    assert told["trained"]["rungs"][0]["reached"][0]["trial"] == best.name
+    again = learned(tmp_path / "found", data)
+    assert again.outcome.trained == trained
+
+
+def test_training_is_asked_for_and_its_data_are_read_first(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is for training"):
+        resgen.search(LEARNED, data="digits", out=tmp_path / "found")
+    with pytest.raises(resgen.ResgenError, match=r"none\.npz"):
+        learned(tmp_path / "found", tmp_path / "none.npz")
+    assert not (tmp_path / "found").exists()

@@ -127,6 +127,33 @@ class Searching(Leasing):
     winners: int = option(
         "--winners", whole(1, 100), "How many of the best are named.", default=3
     )
+    train: int | None = option(
+        "--train",
+        whole(metavar="EPOCHS"),
+        "Train the best by score, and judge them by what they learn: all a little, and "
+        "one in three further, the last for so many epochs.",
+    )
+    contenders: int = option(
+        "--contenders", whole(2, 1000), "Training: how many begin.", default=27
+    )
+    data: str | None = option(
+        "--data",
+        text("digits|FOLDER|FILE.npz"),
+        "Training: what is learned.",
+        shown="digits",
+    )
+    lr: float = option(
+        "--lr",
+        number("RATE", 0, 1e6, exclusive=True),
+        "Training: the learning rate that it begins with (SGD, momentum 0.9).",
+        default=0.05,
+    )
+    cluster: str | None = option(
+        "--cluster",
+        text("ADDRESS|local"),
+        "Training: on a Ray cluster, such as ray://head:10001.",
+        shown="in this process",
+    )
     runtime: str = option(
         "--runtime", text("NAME"), "Timing: what runs them.", default="onnxruntime"
     )
@@ -166,6 +193,12 @@ class Searching(Leasing):
     def refuse(self) -> None:
         """A time is promised by a measurement alone, and predicted by a table."""
         super().refuse()
+        if self.train is None:
+            for name, _, _ in self.given():
+                if name in ("contenders", "data", "lr", "cluster"):
+                    raise self.refused(
+                        f"{{{name}}} is for training", hint="add {train} EPOCHS"
+                    )
         hint = "name a table in {table}, which predicts it"
         if not self.measure and self.blind:
             raise self.refused(
