@@ -372,6 +372,8 @@ def _nothing(space: Space, plan: Plan, journal: Journal) -> ResgenError:
     if near is None:
         return ResgenError(message)
     told = _cost(prices[near])
+    if prices[near].over(plan.bounds) is None:
+        message += "; there are some, and more trials find them"
     sets = ", ".join(f"{at}={value}" for at, value in space.set(near).items())
     return ResgenError(message, hint=f"the nearest of {NEAREST} has {told}: {sets}")
 

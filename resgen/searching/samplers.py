@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -120,7 +121,6 @@ class OptunaSampler:
                     params=params, distributions=self._free, value=score
                 )
             )
-        self._failed = optuna.trial.TrialState.FAIL
 
     def ask(self) -> Genes:
         """What is likely to be good, by what is known."""
@@ -128,11 +128,8 @@ class OptunaSampler:
         return tuple(self._trial.params[name] for name in self._free)
 
     def tell(self, genes: Genes, score: float | None) -> None:
-        """It learns of what is a candidate."""
-        if score is None:
-            self._study.tell(self._trial, state=self._failed)
-        else:
-            self._study.tell(self._trial, score)
+        """It learns of all; what is none is worse than any."""
+        self._study.tell(self._trial, -inf if score is None else score)
 
 
 def sampler(

@@ -13,6 +13,7 @@ from resgen.latency.table import Table
 from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
 from resgen.searching.reading import load
 from resgen.spec.source import plain
+from resgen.spec.zoo import names
 
 SPACES: dict[str, dict[str, Any]] = {
     "blocks and shortcuts": {
@@ -99,3 +100,13 @@ def test_what_is_no_network_says_why_at_its_line() -> None:
     assert isinstance(found, Refusal)
     expected = resgen.examine(plain(space.tree((0,)))).errors
     assert [p.code for p in found.problems] == [p.code for p in expected]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", names())
+def test_every_network_of_the_zoo_has_its_price(name: str) -> None:
+    tree = load({"base": name, "vary": {"/preprocess/resize": [None]}}).tree((0,))
+    pricer = Pricer(Bounds())
+    whole = resgen.analyse(resgen.expand(resgen.load(name)))
+    exact = Price(whole.params, whole.macs, whole.peak_activation_bytes)
+    assert pricer.price(tree) == pricer.price(tree) == exact
