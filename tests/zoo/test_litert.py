@@ -13,7 +13,6 @@ import resgen
 from resgen.artifact.judging import with_statistics
 from resgen.calibrate.lowered import Calibrator
 from resgen.calibrate.samples import gather
-from resgen.errors import ResgenError
 from resgen.graph.passes.inference import for_inference
 from resgen.graph.precision import Precision
 from resgen.lower.onnx import write
@@ -22,9 +21,6 @@ from resgen.weights.initialize import initialize
 from tests.zoo.test_zoo import LARGEST, smallest
 
 pytest.importorskip("ai_edge_litert")
-
-#: What chooses among boxes, which LiteRT has no operator for.
-CHOOSING = ("fcos", "retinanet", "yolo")
 
 
 @pytest.mark.parametrize("name", sampled(set(GOLDEN) - LARGEST, 2))
@@ -35,15 +31,7 @@ def test_a_network_is_proven(name: str, tmp_path: Path) -> None:
 
     graph = resgen.expand(resgen.load(name, [smallest(name)])).inference
     folded = for_inference(graph)
-    try:
-        plan = derive(folded)
-    except ResgenError as refused:
-        lines = str(refused).splitlines()[1:]
-        chosen = name.startswith(CHOOSING)
-        missing = all("suppress_boxes" in x or "pick_boxes" in x for x in lines)
-        if not chosen or not missing:
-            raise
-        return
+    plan = derive(folded)
     assert plan.transposes == 0
     weights = initialize(graph.parameters, 0)
     file = tmp_path / "model.tflite"
