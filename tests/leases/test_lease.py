@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any
+from threading import Timer
 
 import pytest
 from leases.conftest import Server, program
@@ -25,16 +25,26 @@ from resgen.leases import lease
 from resgen.leases.address import ADDRESS, Address
 from resgen.leases.lease import leased
 from resgen.leases.link import ConnectionLost
-from resgen.machine import environment
+from resgen.machine import environment, snapshot
 from resgen.machine.cores import available_cores
+from resgen.machine.steadiness import glance
 from resgen.profiling.comparison.compare import Measured, Pair, measured
 from resgen.profiling.comparison.waterfall import Waterfall, waterfall
 from resgen.profiling.statistics.decide import decide
 from resgen.records.comparison import Difference, PartTimes
 from resgen.runtime.engines import require
+from resgen.words.progress import Progress
 
-#: Short, and without the engine's profiler.
-QUICK: dict[str, Any] = {"time": 0.2, "threads": 1, "operators": False}
+
+class Heard(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, label: str, text: str) -> None:
+        """A line of it."""
+        self.lines.append(text)
 
 
 def odd_file(folder: Path) -> Path:
@@ -42,34 +52,59 @@ def odd_file(folder: Path) -> Path:
     return onnx_file(folder / 'it\'s; $(touch gone) "odd".onnx')
 
 
-def test_a_file_is_timed_there_is_sent_once_and_the_device_is_held(
-    host: Server, tmp_path: Path
-) -> None:
-    said: list[str] = []
+def held(lock: Path) -> bool:
+    """Whether a lock is another's."""
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@pytest.mark.slow
+def test_a_file_is_timed_there(host: Server, tmp_path: Path) -> None:
+    locked: dict[str, bool] = {}
 
     def hear(line: str) -> None:
-        said.append(line)
-        if line.startswith("timing"):
-            with host.lock.open() as file, pytest.raises(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not line.startswith("lease"):  # from when it is held
+            locked[line] = held(host.lock)
 
     file = odd_file(tmp_path)
-    found = resgen.profile(file, on=host.url, progress=hear, **QUICK)
+    found = resgen.profile(
+        file,
+        on=host.url,
+        progress=hear,
+        time=0.2,
+        threads=1,
+    )
     (run,) = found.record.runs
     assert run.error is None
     assert run.summary is not None
-    assert run.settings["threads"] == 1
-    assert (host.store / sha256_of(file)).is_file()
+    assert run.breakdown is not None
+    assert {each.name for each in run.breakdown.operators}
+    assert any(line.startswith("timing") for line in locked)
+    assert all(locked.values())
     assert "--on ssh://HOST " in " ".join(found.record.command)
-    assert any(line.startswith("timing") for line in said)
-    again: list[str] = []
-    resgen.profile(file, on=host.url, progress=again.append, **QUICK)
-    assert any(" sent, " in line for line in said)
-    assert not any(" sent, " in line for line in again)
-    with host.lock.open() as free:
-        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert found.record.environment["packages"] == environment()["packages"]
     assert not (tmp_path / "gone").exists()
-    assert not [*(tmp_path / "kept").rglob("*.json")]  # nothing to go on with
+
+
+def test_a_file_is_sent_once_and_then_the_device_is_free(
+    host: Server, tmp_path: Path
+) -> None:
+    file, before = odd_file(tmp_path), Heard()
+    with leased(ADDRESS.read(host.url), progress=before) as place:
+        assert place.ask(sha256_of, file) == sha256_of(file)
+        assert held(host.lock)
+    assert (host.store / sha256_of(file)).read_bytes() == file.read_bytes()
+    again = Heard()
+    with leased(ADDRESS.read(host.url), progress=again) as place:
+        assert place.ask(sha256_of, file) == sha256_of(file)
+    assert any("1 file sent" in line for line in before.lines)
+    assert not any("sent" in line for line in again.lines)
+    assert not held(host.lock)
+    assert not (tmp_path / "gone").exists()
 
 
 def test_facts_are_the_hosts_and_so_are_its_refusals(host: Server) -> None:
@@ -95,47 +130,45 @@ def test_a_lease_that_another_holds_is_named(host: Server) -> None:
     assert found.value.exit_code == 1
 
 
-def test_a_connection_that_is_cut_is_made_again(host: Server, tmp_path: Path) -> None:
-    said: list[str] = []
-
-    def hear(line: str) -> None:
-        said.append(line)
-        if "batch 1" in line and "ms" in line.replace("µs", "ms"):
-            host.drop()
-
-    found = resgen.profile(
-        onnx_file(tmp_path / "a.onnx"), on=host.url, batch=(1, 2), progress=hear,
-        **QUICK,
-    )  # fmt: skip
-    assert [run.error for run in found.record.runs] == [None, None]
-    assert sum("was lost; it is made again" in line for line in said) == 1
-    assert sum("batch 1" in line for line in said) == 1
+def test_a_question_is_asked_again_where_the_connection_is_cut_midway(
+    host: Server,
+) -> None:
+    heard = Heard()
+    with leased(ADDRESS.read(host.url), progress=heard) as place:
+        first = place.time(snapshot, "cpu")
+        cut = Timer(0.1, host.drop)
+        cut.start()
+        assert isinstance(place.time(glance, "cpu"), tuple)
+        assert not cut.is_alive()
+        assert sum("was lost; it is made again" in line for line in heard.lines) == 1
+        assert place.time(snapshot, "cpu") == first  # no other moment
+        assert held(host.lock)
 
 
 def test_what_was_timed_before_a_host_was_gone_is_not_timed_again(
     host: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "PAUSES", (0.0,))
-    asked: dict[str, Any] = {"on": host.url, "batch": (1, 2), **QUICK}
-    file = onnx_file(tmp_path / "a.onnx")
-    before: list[str] = []
+    address, after = ADDRESS.read(host.url), Heard()
+    timed = []
 
-    def hear(line: str) -> None:
-        before.append(line)
-        if "batch 1" in line:
+    def twice() -> None:
+        with leased(address) as place:
+            timed.append(place.time(snapshot, "cpu"))
             host.stop()
+            place.time(glance, "cpu")
 
     with pytest.raises(ConnectionLost, match="could not be made again") as found:
-        resgen.profile(file, progress=hear, **asked)
+        twice()
     assert "the same command goes on with it" in str(found.value.hint)
+    assert found.value.exit_code == 1
     host.start()
-    after: list[str] = []
-    done = resgen.profile(file, progress=after.append, **asked)
-    assert sum("timed before the connection" in line for line in after) == 1
-    told = [line for line in before if "batch 1" in line]
-    assert told[0] in after  # the very same figures
-    assert [run.error for run in done.record.runs] == [None, None]
-    assert not [*(tmp_path / "kept").rglob("*.json")]
+    with leased(address, progress=after) as place:
+        assert place.time(snapshot, "cpu") == timed[0]
+        assert any("timed before the connection" in line for line in after.lines)
+    assert not [*(tmp_path / "kept").rglob("*.json")]  # and then it is forgotten
+    with leased(address) as place:
+        assert place.time(snapshot, "cpu") != timed[0]
 
 
 def test_a_host_without_python_is_told(host: Server) -> None:
@@ -169,9 +202,7 @@ def test_a_python_without_packages_is_told(host: Server, tmp_path: Path) -> None
 def test_an_engine_that_the_host_lacks_is_told(host: Server, tmp_path: Path) -> None:
     url = host.by(bare(tmp_path, "onnxruntime"))
     with pytest.raises(ResgenError) as found:
-        resgen.profile(
-            onnx_file(tmp_path / "a.onnx"), on=url, runtime="onnxruntime", **QUICK
-        )
+        resgen.profile(onnx_file(tmp_path / "a.onnx"), on=url, runtime="onnxruntime")
     assert found.value.message.startswith(
         "on 127.0.0.1: ONNX Runtime is not installed, so"
     )
@@ -192,7 +223,7 @@ def test_keys_that_are_not_right_are_told_apart(
 ) -> None:
     host.client(tmp_path / "bin", **ends)
     with pytest.raises(ResgenError, match=message) as found:
-        resgen.profile(onnx_file(tmp_path / "a.onnx"), on=host.url, **QUICK)
+        resgen.profile(onnx_file(tmp_path / "a.onnx"), on=host.url)
     assert found.value.exit_code == 1
 
 
