@@ -137,14 +137,15 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
         jobs = _distinct(_jobs(asked, subjects, device, place))
         carried(asked, jobs[0].runtime)
         progress.say("comparing", _how(*jobs))
-        found = place.time(measured, *jobs, asked.time, progress=progress)
+        first, second = (job.lean for job in jobs)
+        found = place.time(measured, first, second, asked.time, progress=progress)
         fall = Waterfall()
         if _alike(*jobs):
             same = "A and B are the same network: what differs is the measurement's"
             found = replace(found, notes=(*found.notes, same))
         else:
             try:
-                fall = place.time(waterfall, *jobs, asked.part)
+                fall = place.time(waterfall, first, second, asked.part)
             except UsageError:
                 raise
             except ResgenError as error:  # the verdict stands without its parts

@@ -83,6 +83,13 @@ class Prepared:
         own = {"onnx": self.model, "module": self.network, "engine": self.engine}
         return own[takes] if takes in own else self.others.get(takes)
 
+    def only(self, takes: str) -> Prepared:
+        """The same without large files that an engine which takes this never reads."""
+        own = {takes: self.others[takes]} if takes in self.others else {}
+        if takes == "module":
+            return replace(self, model=None, others=own)
+        return replace(self, weights=None, others=own)
+
     def size(self, takes: str) -> int | None:
         """Bytes of what such an engine reads, what a file keeps beside it included."""
         file = self.weights if takes == "module" else self.file(takes)

@@ -29,8 +29,10 @@ Answer = TypeVar("Answer")
 PAUSES: Final = (0.5, 5.0, 15.0)
 #: What the program of a connection that was lost takes to notice, and to end.
 _AFTER: Final = SILENCE + 10.0
-#: Packages that every question needs on the host.
-NEEDS: Final = ("numpy", "networkx", "onnx", "safetensors", "ml_dtypes")
+#: What resgen depends on, and so does every question on the host.
+NEEDS: Final = (
+    "click", "ml_dtypes", "networkx", "numpy", "onnx", "rfc8785", "safetensors",
+)  # fmt: skip
 #: Seconds for which answers of a lease that was lost are good.
 KEPT: Final = 24 * 3600.0
 

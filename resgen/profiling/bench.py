@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ class Job:
     cold: bool = False
     graph: bool = True
     breakdown: bool = True
+
+    @property
+    def lean(self) -> Job:
+        """The same without large files that its engine never reads."""
+        return replace(self, prepared=self.prepared.only(find(self.runtime).takes))
 
 
 class Bench:

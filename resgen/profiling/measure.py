@@ -61,7 +61,7 @@ def profile(
 
     for job in jobs:
         try:
-            answer = place.time(_measured, job, progress=progress)
+            answer = place.time(_measured, job.lean, progress=progress)
         except KeyboardInterrupt as stop:
             part = stop.args[0] if stop.args else None
             if isinstance(part, Run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from leases.conftest import Server, program
 from small_subject import SPEC, onnx_file
 
 import resgen
+from resgen.artifact.measured import Prepared
 from resgen.document.files import plain
 from resgen.errors import ResgenError, UsageError
 from resgen.files.hashed import sha256_of
@@ -28,12 +30,16 @@ from resgen.leases.link import ConnectionLost
 from resgen.machine import environment, snapshot
 from resgen.machine.cores import available_cores
 from resgen.machine.steadiness import glance
+from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import Measured, Pair, measured
 from resgen.profiling.comparison.waterfall import Waterfall, waterfall
 from resgen.profiling.statistics.decide import decide
 from resgen.records.comparison import Difference, PartTimes
-from resgen.runtime.engines import require
+from resgen.records.latency import Subject
+from resgen.runtime.engines import find, require
 from resgen.words.progress import Progress
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Heard(Progress):
@@ -193,7 +199,7 @@ def test_a_python_without_packages_is_told(host: Server, tmp_path: Path) -> None
     url = host.by(bare(tmp_path))
     with pytest.raises(ResgenError) as found, leased(ADDRESS.read(url)):
         pass
-    assert "has no numpy, which resgen needs there" in found.value.message
+    assert "has no click, which resgen needs there" in found.value.message
     assert found.value.exit_code == 3
     assert '-m pip install "resgen[' in str(found.value.hint)
 
@@ -298,6 +304,30 @@ def test_all_answers_come_back_as_they_were() -> None:
 def test_engines_that_are_made_where_they_run_are_not_carried() -> None:
     with pytest.raises(UsageError, match="carries no engine of TensorRT"):
         resgen.profile(SPEC, on="ssh://board", runtime="tensorrt")
+
+
+def test_a_host_is_asked_for_all_that_resgen_depends_on() -> None:
+    told = (ROOT / "pyproject.toml").read_text("utf-8")
+    listed = told.partition("\ndependencies = [\n")[2].partition("]")[0]
+    assert sorted(lease.NEEDS) == sorted(re.findall(r'"(\w+)', listed))
+
+
+def test_files_that_an_engine_never_reads_stay_here(tmp_path: Path) -> None:
+    names = ("model.onnx", "network.pickle", "weights.safetensors", "model.tflite")
+    model, network, weights, lite = (tmp_path / name for name in names)
+    prepared = Prepared(
+        Subject("any", "spec", None, None), "fp32", model=model, network=network,
+        weights=weights, others={"litert": lite},
+    )  # fmt: skip
+    for runtime, read in {
+        "onnxruntime": {model, network},
+        "litert": {model, network, lite},
+        "torch": {network, weights},
+    }.items():
+        lean = Job(prepared, runtime).lean.prepared
+        given = {lean.model, lean.network, lean.weights, *lean.others.values()}
+        assert given - {None} == read
+        assert lean.file(find(runtime).takes) == prepared.file(find(runtime).takes)
 
 
 @pytest.mark.slow
