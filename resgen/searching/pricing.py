@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from resgen.errors import Problem
 from resgen.expansion.builder import Added, Limits, Mark, Val, Value
@@ -23,6 +23,8 @@ from resgen.expansion.site import Site
 from resgen.graph.analysis import BYTES
 from resgen.graph.cost import alive_bytes, analyse
 from resgen.graph.ir import OUTPUT, Graph, Input, Node
+from resgen.graph.passes.inference import for_inference
+from resgen.latency.kernels import LAID_OUT, runs
 from resgen.latency.table import Table
 from resgen.ops import VOCABULARY
 from resgen.ops.act import Act
@@ -35,10 +37,16 @@ from resgen.spec.model import PerBlock, Spec, Stage
 from resgen.spec.places import Enough, Json, Problems
 from resgen.spec.source import plain
 
+#: Whether what reads a value works on maps, and whether anything else reads it.
+Readers: TypeAlias = tuple[bool, bool]
 #: Members that say nothing of what a network costs.
 SILENT: Final = frozenset(("resgen", "name", "doc", "$schema", "preprocess", "labels"))
 #: Parts of one key that are told apart by the number of their block: more are not kept.
 MOST_ALIKE: Final = 8
+#: All that a kernel may be read by.
+READERS: Final[tuple[Readers, ...]] = (
+    (False, False), (False, True), (True, False), (True, True),
+)  # fmt: skip
 #: Pieces of specs whose text is kept.
 MOST_TEXTS: Final = 4096
 #: Problems of a part whose parameters are shared with one that was not expanded.
@@ -101,11 +109,24 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds that the kernels of a part take.
+
+    The last one takes what its readers ask for, so ``last`` is told by them; ``rest``
+    are all others. ``reads`` is what the part is to the kernel before it.
+    """
+
+    rest: float
+    last: Mapping[Readers, float]
+    reads: Readers
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """What a part of a network costs that reads one value and makes one.
 
     ``alone`` is its peak of memory if nobody reads its input later, ``beside`` if
-    somebody does. ``latency`` is None where its kernels depend on what stands before.
+    somebody does. ``times`` is None where its kernels depend on what stands before.
     ``numbered`` are the expressions that have asked where it stands.
     """
 
@@ -113,7 +134,7 @@ class Part:
     macs: int
     alone: int
     beside: int
-    latency: float | None
+    times: Times | None
     type: TensorType
     stride: tuple[int, ...]
     numbered: tuple[Numbered, ...]
@@ -191,11 +212,32 @@ class Pricer:
         )
         return self._commons.setdefault(key, len(self._commons))
 
-    def seconds(self, graph: Graph) -> float | None:
+    def times(self, graph: Graph) -> Times | None:
         """What the kernels of a part take; None where they are not its own."""
         if self.table is None or not _begins(graph):
             return None
-        return self.table.seconds(graph)
+        inferred = for_inference(graph)
+        ((_, end),) = inferred.outputs
+        ran = runs(graph)
+        ends = [run for run in ran if any(node.name == end for node in run.nodes)]
+        if len(ends) != 1:
+            return None
+        last = ends[0].kernel
+        asked = [
+            replace(last, maps=last.maps or maps, others=last.others or others)
+            for maps, others in READERS
+        ]
+        rest = [run.kernel for run in ran if run is not ends[0]]
+        spent = self.table.seconds_of([*asked, *rest])
+        reading = [
+            isinstance(node.op, LAID_OUT)
+            for node in inferred.consumers[inferred.inputs[0].name]
+        ]
+        return Times(
+            sum(spent[len(asked) :]),
+            dict(zip(READERS, spent, strict=False)),
+            (any(reading), not all(reading)),
+        )
 
     def _text(self, at: Json) -> str:
         """A piece of a spec; those that candidates have in common are written once."""
@@ -221,7 +263,7 @@ class _Counting(Expansion):
         self.common = pricer.common(spec.members, ("stages", "stem", "head"))
         self.words: dict[int, tuple[str, bool]] = {}
         self.params = self.macs = 0
-        self.seconds: float | None = 0.0
+        self.seconds = 0.0  # that they take at the least
 
     def price(self) -> Price | None:
         """What it comes to; None where it is no network."""
@@ -229,12 +271,10 @@ class _Counting(Expansion):
         if graph is None:
             return None
         found = _summed(graph)
-        latency = None
-        if self.pricer.table is not None:
-            latency = self.seconds
-            if latency is None or any(type(n.op) is not Whole for n in graph.nodes):
-                return self._whole()
-        return Price(*found, latency)
+        if self.pricer.table is None:
+            return Price(*found)
+        latency = _latency(graph)
+        return self._whole() if latency is None else Price(*found, latency)
 
     def _whole(self) -> Price | None:
         """With the kernels of all operators: some reach across parts."""
@@ -341,7 +381,7 @@ class _Counting(Expansion):
         return Part(
             params, macs, alone,
             max(alive_bytes(later, later.types)),
-            self.pricer.seconds(graph),
+            self.pricer.times(graph),
             made.type, made.stride, tuple(self.problems.numbered),
         )  # fmt: skip
 
@@ -360,10 +400,8 @@ class _Counting(Expansion):
         """The node of a part; Broken where it is one too many."""
         self.params += part.params
         self.macs += part.macs
-        if self.seconds is not None and part.latency is not None:
-            self.seconds += part.latency
-        else:
-            self.seconds = None
+        if part.times is not None:
+            self.seconds += part.times.rest + min(part.times.last.values())
         so_far = Price(self.params, self.macs, part.alone, self.seconds)
         bound = so_far.over(self.pricer.bounds)
         if bound is not None:
@@ -401,6 +439,20 @@ def _alive(graph: Graph) -> list[int]:
         for value in node.inputs:
             read.setdefault(value, at)
     return found
+
+
+def _latency(graph: Graph) -> float | None:
+    """Seconds of a graph of parts; None where one of its nodes has no times."""
+    readers: dict[str, Readers] = {}
+    total = 0.0
+    for node in reversed(graph.nodes):
+        times = node.op.part.times if isinstance(node.op, Whole) else None
+        if times is None:
+            return None
+        total += times.rest + times.last[readers.get(node.name, READERS[0])]
+        maps, others = readers.get(node.inputs[0], READERS[0])
+        readers[node.inputs[0]] = maps or times.reads[0], others or times.reads[1]
+    return total
 
 
 def _bytes(of: TensorType) -> int:
