@@ -289,6 +289,10 @@ class Calls(Views):
         shape = self.to.types[value].shape
         if like and shape[0] == whole[0] and 2 <= len(shape) <= 4:
             return self.emit(Resize(like=like.value), [value, like.value])
+        grown = [n for now, n in zip(shape, whole, strict=True) if now != n]
+        if like and max(grown) > COPIES:  # a product repeats by itself
+            ones = self.emit(Offset(by=1), [self.emit(Scale(by=0), [like.value])])
+            return self.emit(Multiply(), [value, ones])
         for axis, (now, size) in enumerate(zip(shape, whole, strict=True)):
             if now != size and size <= COPIES:
                 value = self.emit(Concat(axis=axis), [value] * size)
