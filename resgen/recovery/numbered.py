@@ -53,47 +53,48 @@ def numbered(row: Parts) -> Iterator[tuple[int | None, Parts]]:
 
 def opened(body: Parts, number: int) -> Parts:
     """The body with its number left open in all of its names."""
-    return _named(body, re.compile(rf"(?<!\d){number}(?!\d)"), _OPEN)
+    sought = re.compile(rf"(?<!\d){number}(?!\d)")
+    return renamed(body, (sought.sub(_OPEN, name, 1) for name in outer(body)))
 
 
 def closed(body: Parts, text: str) -> Parts:
     """The body with its number told by this text."""
-    return _named(body, re.compile(_OPEN), f"{{{text}}}")
+    return renamed(body, (name.replace(_OPEN, f"{{{text}}}") for name in outer(body)))
 
 
-def _named(body: Parts, sought: re.Pattern[str], text: str) -> Parts:
-    return [
-        replace(
-            part,
-            path=sought.sub(text, part.path, count=1),
-            bodies=part.bodies
-            if part.kind == "seq"
-            else [_named(inner, sought, text) for inner in part.bodies],
-        )
-        for part in body
-    ]
+def renamed(body: Parts, names: Iterator[str]) -> Parts:
+    """The body with other names, in the order of :func:`outer`."""
+    made = []
+    for part in body:
+        if part.owned and part.path:
+            part = replace(part, path=next(names))
+        elif part.owned:
+            inner = [renamed(each, names) for each in part.bodies]
+            part = replace(part, bodies=inner)
+        made.append(part)
+    return made
 
 
-def _names(body: Parts) -> list[str]:
-    """What has parameters in a body, by its own name or that of what it stands in."""
+def outer(body: Parts) -> list[str]:
+    """The names in a body, not those within what has one."""
     found = []
     for part in body:
         if part.owned and part.path:
             found.append(part.path)
         elif part.owned:
-            found.extend(name for inner in part.bodies for name in _names(inner))
+            found.extend(name for inner in part.bodies for name in outer(inner))
     return found
 
 
 def _number(part: Part) -> int | None:
     """The first number in all of a part's names, if they have it in common."""
-    first = {match and int(match[0]) for match in map(_NUMBER.search, _names([part]))}
+    first = {match and int(match[0]) for match in map(_NUMBER.search, outer([part]))}
     return first.pop() if len(first) == 1 else None
 
 
 def _pattern(body: Parts) -> str:
     """The first name in a body, its numbers left open; "" where it has none."""
-    return _NUMBER.sub(_OPEN, next(iter(_names(body)), ""))
+    return _NUMBER.sub(_OPEN, next(iter(outer(body)), ""))
 
 
 def _settled(row: Parts) -> Iterator[tuple[int | None, Part]]:

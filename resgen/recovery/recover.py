@@ -26,7 +26,7 @@ from resgen.recovery.known import definition, unused
 from resgen.recovery.known import named as presets_of
 from resgen.recovery.lanes import listed
 from resgen.recovery.layers import layered
-from resgen.recovery.numbered import closed
+from resgen.recovery.numbered import closed, outer, renamed
 from resgen.recovery.parts import Parts, bare, opened, parts, refolded, sequence, walk
 from resgen.recovery.presets import (
     Presets,
@@ -665,8 +665,12 @@ class Assembly:
             text = fit(prefixes, numbers)
             text = None if text is None else f"/{text}"
         if text is None or text == "/":
-            # Each under names of its own in its stage.
             text = ""
+            absolute = self._absolute(there, numbers)
+            if absolute is not None:
+                self.names[which] = text
+                return absolute
+            # Each under names of its own in its stage.
             relative = []
             for at, body in there:
                 paths = [_below(part.path, stages[at].path) for part in body]
@@ -682,6 +686,19 @@ class Assembly:
                 relative.append(refolded(own))
         self.names[which] = text
         return relative
+
+    def _absolute(
+        self, there: list[tuple[int, Parts]], numbers: Mapping[str, list[int]]
+    ) -> list[Parts] | None:
+        """The bodies under whole names that the stage's number tells, if it does."""
+        bodies = [refolded(list(bare(body))) for _, body in there]
+        names = [outer(body) for body in bodies]
+        if len(there) < 2 or len({len(found) for found in names}) > 1:
+            return None
+        texts = [fit(column, numbers) for column in zip(*names, strict=True)]
+        if any(text is None for text in texts):
+            return None
+        return [renamed(body, iter([f"/{text}" for text in texts])) for body in bodies]
 
     def _end_block(
         self, which: str, there: list[tuple[int, Parts]], relative: list[Parts]

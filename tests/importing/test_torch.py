@@ -296,6 +296,14 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (4, 3, 4),
     ),
+    "a number that is added all over a map": (
+        lambda: Of(
+            lambda m, x: (x - x.mean(1, keepdim=True)) * m.p + m.q,
+            p=parameter(1),
+            q=parameter(1),
+        ),
+        (72, 2, 3),
+    ),
     "a constant that is added to what it began": (
         lambda: Of(
             lambda m, x: (
