@@ -200,7 +200,7 @@ class _Found:
         for lone, loose, by in (
             (True, False, 1.0),
             (False, False, _LESS),
-            (True, True, 1.0),
+            (True, True, _LESS),
         ):
             if not way.told(self.units, dropped) or (told and loose):
                 return
@@ -377,9 +377,11 @@ class Assembly:
             "stage": [at for _, at, _, _ in units],
         }
         text = fit(of, known)
-        if text is None:
-            text = ""
+        if text is None or "'" in text:
             self.starts = self._started(of)
+            text = text if self.starts is None else ""
+        if text is None:
+            raise Unwritten("names of blocks")
         self.names["block"] = text
         self._number(known)
 
@@ -399,7 +401,7 @@ class Assembly:
             stage.path = path
         return True
 
-    def _started(self, names: Sequence[str]) -> tuple[str, list[int]]:
+    def _started(self, names: Sequence[str]) -> tuple[str, list[int]] | None:
         """What names of blocks have in common, and the number that each stage is at."""
         found = [re.fullmatch(r"(.*?)(\d+)", name) for name in names]
         heads = {match and match[1] for match in found}
@@ -409,7 +411,7 @@ class Assembly:
         firsts = [starts.get(at, {0}) for at in range(len(self.stages))]
         head = heads.pop()
         if heads or head is None or any(len(f) > 1 or min(f) < 0 for f in firsts):
-            raise Unwritten("names of blocks")
+            return None
         return head, [first.pop() for first in firsts]
 
     def _number(self, known: Mapping[str, list[int]]) -> None:

@@ -18,6 +18,8 @@ from resgen.recovery.parts import BRANCH, Part, Parts, walk
 UNSAID: Final = None
 #: The share of a template that may be missing in some of its instances.
 OPTIONAL: Final = 0.34
+#: Attributes that are lists, which no parameter tells where they differ in length.
+_LISTS: Final = ("axes", "to", "sizes", "shape")
 #: What makes few numbers of a map.
 _POOLS: Final = ("global_pool", "reduce_mean", "reduce_max")
 
@@ -261,7 +263,14 @@ def _matches(slot: Slot, part: Part) -> bool:
         and (slot.name == part.name or not slot.name or not part.name)
         and like.share == part.share
         and like.labels == part.labels
+        and all(_length(like, key) == _length(part, key) for key in _LISTS)
     )
+
+
+def _length(part: Part, key: str) -> int | None:
+    """How many numbers an attribute has, if it is a list of them."""
+    value = part.attributes.get(key)
+    return len(value) if isinstance(value, list) else None
 
 
 def _numbers(*paths: str) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 from typing import Any, Final
 
 from resgen.ops import OPERATORS, VOCABULARY
@@ -19,6 +19,7 @@ from resgen.recovery.explain import (
     ratios,
     same,
 )
+from resgen.recovery.factor import shape
 from resgen.recovery.known import definition
 from resgen.recovery.parts import MERGES, Part, Parts, walk
 from resgen.recovery.unify import UNSAID, Slot, Template, template, weighs
@@ -152,6 +153,11 @@ class Writer:
             if isinstance(element, dict) and "when" in element:
                 before.setdefault(element["when"], slot.present)
             found.append(element)
+        told = [e for e in found if isinstance(e, dict) and "when" in e]
+        for one, other in combinations(told, 2):
+            opposite = f"not {one['when']}" == other["when"]
+            if opposite and shape(one) == shape(other):
+                raise Unwritten("two versions of one body")
         return found
 
     def _branch(self, made: Template, around: list[bool]) -> Any:
@@ -343,9 +349,9 @@ class Writer:
         return found
 
     def _boolean(self, name: str, values: Vector) -> str:
-        for other in self.params.values():
+        for known, other in self.params.items():
             if other.kind == "boolean" and same(values, [not v for v in other.values]):
-                raise Unwritten("two versions of one body")
+                return f"not {known}"
         return self._parameter(name, "boolean", list(values))
 
     def _use(self, text: str) -> None:

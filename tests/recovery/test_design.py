@@ -183,6 +183,77 @@ def test_places_in_a_row_go_by_what_stands_before_them() -> None:
     assert "stages[0]" in json.dumps(made["head"])
 
 
+def _unit(path: str, width: int, *, wide: bool) -> dict[str, Any]:
+    """A residual of two kinds: of convolutions, or of linear maps under a norm."""
+    plain = [
+        {"op": "conv", "as": "a", "out": width, "kernel": 3},
+        {"op": "norm", "as": "n"}, "act",
+        {"op": "conv", "as": "b", "out": width, "kernel": 3},
+    ]  # fmt: skip
+    other = [
+        {"op": "norm", "as": "norm", "type": "layer"},
+        {"as": "mlp", "seq": [{"op": "linear", "as": "fc1", "out": 3 * width},
+                              {"op": "act", "type": "gelu"}]},
+        {"as": "back", "op": "linear", "out": width},
+    ]  # fmt: skip
+    return {"as": path, "residual": other if wide else plain}
+
+
+def _whole(row: list[Any]) -> dict[str, Any]:
+    conv = {"op": "conv", "as": "first", "out": 8, "kernel": 3}
+    return {"resgen": 1, "name": "n", "input": [3, 16, 16], "stem": [conv, *row],
+            "stages": [], "head": {"classes": 10}}  # fmt: skip
+
+
+def test_stages_of_several_kinds_of_blocks_say_where_they_start() -> None:
+    row: list[Any] = []
+    for stage, (width, kinds) in enumerate(((8, "aaab"), (16, "aab"))):
+        if stage:
+            row.append({"op": "conv", "as": "stages.1.down", "out": 16, "kernel": 2,
+                        "stride": 2})  # fmt: skip
+        row += [
+            _unit(f"stages.{stage}.blocks.{at}", width, wide=kind == "b")
+            for at, kind in enumerate(kinds)
+        ]
+    flat = read(_whole(row))
+    made = design(flat)
+    check(flat, made)
+    assert [(stage["depth"], stage["width"]) for stage in made["stages"]] == [
+        (3, 8), (1, 8), (2, 16), (1, 16)
+    ]  # fmt: skip
+    assert "index + start" in json.dumps(made["blocks"])
+
+
+def test_what_is_between_stages_goes_by_the_number_of_the_stage() -> None:
+    row: list[Any] = []
+    for stage, width in enumerate((8, 16, 24), 1):
+        if stage > 1:
+            row.append({"as": f"embed{stage}", "seq": [
+                {"op": "conv", "as": "proj", "out": width, "kernel": 2, "stride": 2},
+                {"op": "norm", "as": "norm"}]})  # fmt: skip
+            row.append({"residual": {"op": "parameter", "as": f"place{stage}",
+                                     "shape": [width, 32 >> stage, 32 >> stage]}})  # fmt: skip
+        row += [_unit(f"stage{stage}.{at}", width, wide=True) for at in range(2)]
+    flat = read(_whole(row))
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(2, 8), (2, 16), (2, 24)]
+    assert "/embed{stage + " in json.dumps(made)
+
+
+def test_a_numbered_part_without_numbers_in_it_is_a_unit() -> None:
+    row = []
+    for at in range(4):
+        parts = [
+            _unit(name, 8, wide=name != "conv") for name in ("conv", "near", "far")
+        ]
+        row.append({"as": f"stages.0.blocks.{at}", "seq": parts})
+    flat = read(_whole(row))
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(4, 8)]
+
+
 def test_a_stage_ends_where_the_map_gets_smaller_if_every_block_widens() -> None:
     widths = (12, 16, 20, 24, 28, 32)
     row = []
