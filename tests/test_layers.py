@@ -103,7 +103,7 @@ BUDGET = {
     "runtime": 1200,
     "pictures": 535,
     "importing": 5700,
-    "recovery": 4900,
+    "recovery": 5000,
     "proof": 3170,
     "calibrate": 718,
     "shrinking": 810,

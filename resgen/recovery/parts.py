@@ -309,7 +309,8 @@ def residual(part: Part) -> Part:
     branch, shortcut = bodies
     if any(p.start or p.name for p in walk(shortcut)):
         return part
-    if shortcut and (_maps(branch) < 2 or _maps(shortcut) > 1):
+    maps = _maps(shortcut)
+    if shortcut and (_maps(branch) < 2 or (maps > 1 and 2 * maps > _maps(branch))):
         return part
     if not any(p.owned for p in branch):
         return part

@@ -61,6 +61,7 @@ from resgen.recovery.write import (
     alike,
     literal,
     shorthand,
+    within,
 )
 from resgen.spec.params import REQUIRED
 
@@ -526,7 +527,7 @@ class Assembly:
             head, firsts = self.starts
             start = writer.told("start", [firsts[at] for at in uses.stage])
             shift = "index" if start == 0 else f"index + {start}"
-            body = [{"as": f"{head}{{{shift}}}", "seq": body}]
+            body = [within(f"{head}{{{shift}}}", body)]
         name = self._definition(writer, body, "block")
         self._tell(writer, placed)
         return name

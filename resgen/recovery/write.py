@@ -268,15 +268,7 @@ class Writer:
         return self._number(slot, key, values)
 
     def _seq(self, slot: Slot, path: str, present: list[bool]) -> dict[str, Any]:
-        inner = self._body(slot.bodies[0], present)
-        if len(inner) == 1 and isinstance(inner[0], dict):
-            only = inner[0]
-            if not {"when", "from", "name", "share"} & set(only):
-                if "as" in only:
-                    return {**only, "as": f"{path}.{only['as']}"}
-                if "op" not in only:
-                    return {"as": path, **only}
-        return {"as": path, "seq": inner}
+        return within(path, self._body(slot.bodies[0], present))
 
     def _residual(self, slot: Slot, present: list[bool]) -> dict[str, Any]:
         branch, project, *pre = slot.bodies
@@ -588,6 +580,18 @@ def _keeping(part: Part) -> Any:
     if not isinstance(kernel, int) or not isinstance(dilation, int):
         return None
     return dilation * (kernel - 1) // 2
+
+
+def within(path: str, inner: list[Any]) -> dict[str, Any]:
+    """A body under a path, an element that is alone with the path on it."""
+    if len(inner) == 1 and isinstance(inner[0], dict):
+        only = inner[0]
+        if not {"when", "from", "name", "share"} & set(only):
+            if "as" in only:
+                return {**only, "as": f"{path}.{only['as']}"}
+            if "op" not in only:
+                return {"as": path, **only}
+    return {"as": path, "seq": inner}
 
 
 def _place(places: Sequence[int | None], before: Mapping[str, list[bool]]) -> str:

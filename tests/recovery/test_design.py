@@ -231,8 +231,9 @@ def test_what_is_between_stages_goes_by_the_number_of_the_stage() -> None:
             row.append({"as": f"embed{stage}", "seq": [
                 {"op": "conv", "as": "proj", "out": width, "kernel": 2, "stride": 2},
                 {"op": "norm", "as": "norm"}]})  # fmt: skip
-            row.append({"residual": {"op": "parameter", "as": f"place{stage}",
-                                     "shape": [width, 32 >> stage, 32 >> stage]}})  # fmt: skip
+            shape = [width, 32 >> stage, 32 >> stage]
+            places = {"op": "parameter", "as": f"place{stage}", "shape": shape}
+            row.append({"residual": places})
         row += [_unit(f"stage{stage}.{at}", width, wide=True) for at in range(2)]
     flat = read(_whole(row))
     made = design(flat)
