@@ -15,7 +15,7 @@ from resgen._version import __version__
 from resgen.api.asked.search import Searching
 from resgen.api.raced import Timing, genes_of, told, whole
 from resgen.api.specs import folder_name
-from resgen.api.trained import taught, trained
+from resgen.api.trained import taught, trained, weights
 from resgen.errors import MissingComponent, ResgenError, SpecError
 from resgen.files.whole import make_folder, write_text
 from resgen.machine.cores import available_cores
@@ -59,11 +59,15 @@ LOOK: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Searched(Shown):
-    """The folder of a search, and what it came to."""
+    """The folder of a search, and what it came to.
+
+    ``weights`` are those of the best one, where it was trained to the end.
+    """
 
     folder: Path
     outcome: Outcome
     seconds: float
+    weights: Path | None = None
 
     @property
     def sure(self) -> bool:
@@ -80,6 +84,7 @@ class Searched(Shown):
         return {
             "folder": str(self.folder),
             "seconds": self.seconds,
+            "weights": None if self.weights is None else str(self.weights),
             **OUTCOME.to_json(self.outcome),
         }
 
@@ -90,7 +95,10 @@ class Searched(Shown):
         yield from table(self.outcome).lines()
         yield from sentences(self.outcome)
         yield f"{style(f'{self.folder}/', bold=True)}  in {self.seconds:.1f} s"
-        yield f"next: resgen inspect {self.spec} · resgen diagnose {self.spec}"
+        if self.weights is not None:
+            yield f"next: resgen build {self.spec} --weights {self.weights}"
+        else:
+            yield f"next: resgen inspect {self.spec} · resgen diagnose {self.spec}"
 
 
 def search(
@@ -154,7 +162,9 @@ def run(
 
     points = [trial for arm in plan.arms() for trial in journal.trials(arm)]
     write_text(folder / PAGE, render(outcome, points))
-    return Searched(folder, outcome, time.perf_counter() - begin)
+    name = outcome.winners[0].name
+    kept = None if lesson is None else weights(name, lesson, folder)
+    return Searched(folder, outcome, time.perf_counter() - begin, kept)
 
 
 def _bounds(asked: Searching) -> Bounds:

@@ -13,15 +13,16 @@ from resgen.api.raced import genes_of
 from resgen.diagnosis.data.pictures import NAME
 from resgen.errors import ResgenError
 from resgen.expansion.network import examine, load
-from resgen.files.whole import make_folder
+from resgen.files.whole import copy, make_folder, whole
 from resgen.machine.cores import available_cores
 from resgen.runtime.torch import load_torch
+from resgen.searching.cluster import OnRay, load_ray
 from resgen.searching.halving import bracket
 from resgen.searching.journal import Journal
 from resgen.searching.outcome import Found, Trained
 from resgen.searching.rungs import Here, Trainer, halve
 from resgen.searching.space import Space
-from resgen.searching.training import Contender, Lesson, lesson
+from resgen.searching.training import Contender, Lesson, files, lesson
 from resgen.spec.model import Spec
 from resgen.spec.source import plain
 from resgen.words.numbers import count
@@ -44,6 +45,8 @@ def taught(space: Space, asked: Searching, progress: Progress) -> Lesson | None:
     if asked.train is None:
         return None
     load_torch("candidates cannot be trained")
+    if asked.cluster is not None:
+        load_ray()
     source = asked.data
     if asked.cluster and source not in (None, NAME):
         source = str(Path(source).resolve())  # a task has a folder of its own
@@ -79,7 +82,7 @@ def trained(
     """
     trees = {each.name: space.tree(genes_of(space, each)) for each in found}
     contenders = [Contender.of(load(plain(tree))) for tree in trees.values()]
-    place = folder / f"trained-{lesson.sha256[:DIGITS]}"
+    place = _place(lesson, folder)
     make_folder(place)
     rungs = bracket(len(contenders), lesson.steps, least=LEAST)
     progress.say(
@@ -100,13 +103,27 @@ def trained(
     return Trained(asked.data or NAME, lesson.steps, lesson.batch, lesson.rate, climbed)
 
 
+def weights(name: str, lesson: Lesson, folder: Path) -> Path | None:
+    """Beside its spec the weights of a network that was trained to the end."""
+    _, found = files(Contender(name, ""), lesson, _place(lesson, folder))
+    if not found.is_file():
+        return None
+    beside = folder / f"{name}.safetensors"
+    with whole(beside) as aside:
+        copy(found, aside)
+    return beside
+
+
+def _place(lesson: Lesson, folder: Path) -> Path:
+    """Where the states of trials lie."""
+    return folder / f"trained-{lesson.sha256[:DIGITS]}"
+
+
 @contextmanager
 def _trainer(lesson: Lesson, asked: Searching, progress: Progress) -> Iterator[Trainer]:
     if asked.cluster is None:
         yield Here(progress)
         return
-    from resgen.searching.cluster import OnRay
-
     with OnRay(lesson, asked.cluster) as cluster:
         yield cluster
 

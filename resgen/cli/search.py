@@ -20,6 +20,7 @@ _THEN = {"": "counting", "space": "looking", "refused": "timing", "timed": "timi
 Examples:
   resgen search space.json --budget params=5M,macs=1G
   resgen search space.json --budget latency=8ms --table one.json -o found
+  resgen search space.json --budget macs=1G --train 30 --data photos/
   resgen search space.json --sampler random --trials 100000 --no-measure
 
 \b

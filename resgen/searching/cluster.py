@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Final, TypeAlias
 
 from resgen.errors import ResgenError
@@ -22,6 +22,11 @@ from resgen.searching.training import Contender, Lesson, advance, files
 Told: TypeAlias = tuple[Reached, bytes | None, bytes | None]
 #: Who is asked for a cluster that is only this machine.
 LOCAL: Final = "local"
+
+
+def load_ray() -> ModuleType:
+    """The package, or :class:`~resgen.errors.MissingComponent`."""
+    return load("ray", "Ray", "trials cannot be trained on a cluster", "ray")
 
 
 class OnRay:
@@ -39,7 +44,7 @@ class OnRay:
     """
 
     def __init__(self, lesson: Lesson, address: str = LOCAL) -> None:
-        self._ray = load("ray", "Ray", "trials cannot be trained on a cluster", "ray")
+        self._ray = load_ray()
         self._threads = lesson.threads
         # A cluster of one process needs no page about itself, nor do its statistics
         # concern anybody.

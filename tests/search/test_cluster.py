@@ -10,7 +10,7 @@ import pytest
 from lessons import blobs, journal, known, small
 
 from resgen.errors import MissingComponent, ResgenError
-from resgen.searching.cluster import OnRay
+from resgen.searching.cluster import OnRay, load_ray
 from resgen.searching.halving import bracket
 from resgen.searching.rungs import halve
 from resgen.searching.training import Contender, lesson
@@ -47,6 +47,6 @@ def test_what_is_reached_is_the_same_and_an_error_is_that_of_the_trial(tmp_path)
 def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingComponent, match="Ray is not installed") as missing:
-        OnRay(None)
+        load_ray()
     assert missing.value.exit_code == 3
     assert missing.value.hint == 'pip install "resgen[ray]"'

@@ -12,15 +12,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from lessons import CLASSES, blobs
+from safetensors.numpy import load_file
 
 import resgen
 from resgen.api import raced
 from resgen.api.asked.search import SCORES
 from resgen.cli import main
-from resgen.errors import UsageError
+from resgen.errors import MissingComponent, UsageError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
@@ -310,8 +313,22 @@ def test_what_is_trained_is_judged_by_what_it_learns(tmp_path: Path) -> None:
     assert found.spec.stem == best.name
     told = json.loads((tmp_path / "found" / "search.json").read_text("utf-8"))
     assert told["trained"]["rungs"][0]["reached"][0]["trial"] == best.name
+    assert found.weights == found.spec.with_suffix(".safetensors")
+    graph = resgen.expand(resgen.load(found.spec))
+    model = resgen.to_torch(graph, load_file(found.weights)).eval()
+    with np.load(data) as held:
+        scores = model(torch.from_numpy(held["x"])).detach().numpy()
+        assert (scores.argmax(1) == held["y"]).mean() > 0.7
     again = learned(tmp_path / "found", data)
     assert again.outcome.trained == trained
+
+
+def test_without_ray_nothing_is_looked_at(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    data = blobs(tmp_path / "blobs.npz")
+    with pytest.raises(MissingComponent, match="Ray is not installed"):
+        learned(tmp_path / "found", data, cluster="local")
+    assert not (tmp_path / "found").exists()
 
 
 def test_training_is_asked_for_and_its_data_are_read_first(tmp_path: Path) -> None:
