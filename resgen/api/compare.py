@@ -126,7 +126,7 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
     device = device_of(asked.device, asked.runtime)
     takes = {find(name).takes for name in asked.runtime}
     wanted = [replace(wanted_of(each, asked), takes=takes) for each in (a, b)]
-    if "tensorrt" in asked.runtime:
+    if "tensorrt" in asked.runtime and asked.on is None:
         building = Building((asked.batch,), asked.shapes, BUILDS)
         wanted = [replace(one, building=building) for one in wanted]
     with ExitStack() as stack:
@@ -135,7 +135,8 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
             place.ask(require, name, device, CANNOT)
         subjects = [stack.enter_context(prepared(each)) for each in wanted]
         jobs = _distinct(_jobs(asked, subjects, device, place))
-        carried(asked, jobs[0].runtime)
+        for job in jobs:
+            carried(asked, job.prepared, job.runtime)
         progress.say("comparing", _how(*jobs))
         first, second = (job.lean for job in jobs)
         found = place.time(measured, first, second, asked.time, progress=progress)

@@ -136,11 +136,11 @@ def default_runtime(subject: Prepared, device: str, place: Place) -> str:
     return "onnxruntime"
 
 
-def carried(asked: Leasing, runtime: str) -> None:
-    """Refuse what cannot be carried to the machine that is to time it."""
-    if asked.on is not None and runtime == "tensorrt":
+def carried(asked: Leasing, subject: Prepared, runtime: str) -> None:
+    """Refuse an engine that would have to be built on the machine that times it."""
+    if asked.on is not None and runtime == "tensorrt" and subject.engine is None:
         raise asked.refused(
-            "{on} carries no engine of TensorRT, which is made on the GPU that runs it",
-            hint="profile it on that machine; or carry what `resgen export --to "
-            "tensorrt` makes",
+            "{on} carries engines of TensorRT and builds none",
+            hint="`resgen export SOURCE --to tensorrt --target GPU` makes a folder "
+            "with one, to be timed instead",
         )

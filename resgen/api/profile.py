@@ -104,10 +104,9 @@ def run(
     )
     device = device_of(asked.device, asked.runtime or (("tensorrt",) if engine else ()))
     wanted = wanted_of(source, asked, asked, asked.set)
-    if engine or "tensorrt" in asked.runtime:
-        carried(asked, "tensorrt")
+    if "tensorrt" in asked.runtime and asked.on is None:
         building = Building(asked.batch, asked.shapes, device=device)
-        wanted = replace(wanted, building=None if engine else building)
+        wanted = replace(wanted, building=building)
     takes = {find(name).takes for name in asked.runtime if name != "all"}
     wanted = replace(wanted, takes=takes | wanted.made.keys())
     with ExitStack() as stack:
@@ -117,6 +116,8 @@ def run(
             if name != "all" and not engine:
                 place.ask(require, name, device, _why(name))
         subject = stack.enter_context(prepared(wanted))
+        for name in asked.runtime:
+            carried(asked, subject, name)
         jobs = _jobs(asked, subject, device, place)
         folder = asked.out
         if folder is None and default_out is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.files.hashed import sha256_of
+from resgen.tensorrt.manifest import manifest_of
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 #: The oldest date that a zip file knows: the same files make the same bytes.
@@ -54,11 +55,12 @@ class Packed(pickle.Pickler):
 
 def _together(path: Path) -> Mapping[str, Path]:
     """A file and those that it names, by their names in its folder."""
-    if path.suffix != ".onnx":
-        return {path.name: path}
-    from resgen.onnxfile.external import named_files
+    if path.suffix == ".onnx":
+        from resgen.onnxfile.external import named_files
 
-    return {path.name: path, **named_files(path)}
+        return {path.name: path, **named_files(path)}
+    beside = manifest_of(path)  # an engine is loaded with what vouches for it
+    return {each.name: each for each in (path, beside) if each.is_file()}
 
 
 @cache

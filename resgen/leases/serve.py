@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from functools import reduce
 from importlib import import_module
@@ -68,13 +69,19 @@ def answer(give: Give, store: Path, said: dict[str, Any], body: bytes) -> None:
         part = None if isinstance(part, Failure) else plain(part)
         give("interrupted", value=part)
     except ResgenError as error:
-        failure = Failure(error.message, error.hint, error.exit_code)
-        give("raised", **plain(failure))
+        message = _without_places(error.message, store)
+        give("raised", **plain(Failure(message, error.hint, error.exit_code)))
     except Exception as error:  # whatever it raises fails this question alone
-        give("raised", message=f"{type(error).__name__}: {error}", exit_code=1)
+        message = _without_places(f"{type(error).__name__}: {error}", store)
+        give("raised", **plain(Failure(message)))
     else:
         kind = "failed" if isinstance(found, Failure) else "done"
         give(kind, value=plain(found))
+
+
+def _without_places(message: str, store: Path) -> str:
+    """What an error says, with files called as they are where they come from."""
+    return re.sub(rf"{re.escape(str(store))}/\.resgen-[^/]+/\d+/", "", message)
 
 
 def _laid(store: Path, bundle: dict[str, Any], folder: Path) -> Path:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 
@@ -17,10 +18,12 @@ from leases.conftest import Server, program
 from small_subject import SPEC, onnx_file
 
 import resgen
+from resgen.api.asked.profile import Profiling
+from resgen.api.measured import carried
 from resgen.artifact.measured import Prepared
 from resgen.document.files import plain
 from resgen.errors import ResgenError, UsageError
-from resgen.files.hashed import sha256_of
+from resgen.files.hashed import Entry, sha256_of
 from resgen.latency.measure import conditions, looked
 from resgen.leases import host as hosts
 from resgen.leases import lease
@@ -37,6 +40,8 @@ from resgen.profiling.statistics.decide import decide
 from resgen.records.comparison import Difference, PartTimes
 from resgen.records.latency import Subject
 from resgen.runtime.engines import find, require
+from resgen.tensorrt.files import Fingerprint
+from resgen.tensorrt.manifest import EngineManifest, vouched, write_manifest
 from resgen.words.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -301,9 +306,34 @@ def test_all_answers_come_back_as_they_were() -> None:
         assert question.decoded(plain(answer)) == answer
 
 
-def test_engines_that_are_made_where_they_run_are_not_carried() -> None:
-    with pytest.raises(UsageError, match="carries no engine of TensorRT"):
-        resgen.profile(SPEC, on="ssh://board", runtime="tensorrt")
+def test_an_engine_goes_with_what_vouches_for_it(host: Server, tmp_path: Path) -> None:
+    engine, code = tmp_path / "model.engine", b"ftrt: native code"
+    engine.write_bytes(code)
+    write_manifest(
+        engine,
+        EngineManifest(
+            resgen="0.1.0", flavor="rtx", tensorrt="1.0", targets=("sm_89",), gpu=None,
+            engine=Entry(len(code), sha256_of(engine)), onnx=Fingerprint("0" * 64, {}),
+            timing_cache=None, flags={}, profiles=(), layers={}, fp16_layers=None,
+            rebuild="resgen export net --to tensorrt",
+        ),
+    )  # fmt: skip
+    with leased(ADDRESS.read(host.url)) as place:
+        assert place.ask(vouched, engine) == vouched(engine)
+        engine.write_bytes(code + b"more")
+        with pytest.raises(ResgenError) as found:
+            place.ask(vouched, engine)
+    # Where it lies on the host nobody can know.
+    assert found.value.message.startswith("on 127.0.0.1: model.engine has 21 bytes")
+
+
+def test_an_engine_that_is_not_there_is_not_built_elsewhere() -> None:
+    asked = Profiling(on="ssh://board", runtime="tensorrt")
+    prepared = Prepared(Subject("any", "spec", None, None), "fp32")
+    with pytest.raises(UsageError, match="on carries engines of TensorRT and builds"):
+        carried(asked, prepared, "tensorrt")
+    carried(asked, replace(prepared, engine=Path("model.engine")), "tensorrt")
+    carried(Profiling(runtime="tensorrt"), prepared, "tensorrt")
 
 
 def test_a_host_is_asked_for_all_that_resgen_depends_on() -> None:
