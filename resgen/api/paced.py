@@ -74,12 +74,14 @@ def paced(
     budget = asked.latency
     with ExitStack() as stack:
         place = stack.enter_context(leased(asked.on, progress=progress))
-        told = place.ask(conditions, asked.runtime, asked.threads)
+        told = place.ask(
+            conditions, asked.runtime, asked.threads, precision=asked.precision
+        )
         file = asked.table
         if file is None:
             file = stack.enter_context(temporary_folder()) / "table.json"
         recorder = Recorder(file, told, place)
-        cuts = _Cuts(found, free, weights, asked.round, recorder)
+        cuts = _Cuts(found, free, weights, asked.step, recorder)
         table = cuts.begun(whole, progress)
         cuts.scores = scoring(cuts.seconds)
         least = cuts.chosen(lambda choice: False)

@@ -126,7 +126,7 @@ def chosen(
     def scoring(cost: Callable[[Labels], float]) -> Sequence[Scores]:
         if asked.measure != "taylor":
             return worth
-        return per_cost(found, free, worth, cost, step=asked.round)
+        return per_cost(found, free, worth, cost, step=asked.step)
 
     if asked.measure == "taylor" and data is not None:
         output = data.dataset.scores.name
@@ -146,7 +146,7 @@ def chosen(
     else:
         # A peak tells nothing of layers elsewhere; their multiply-adds stand for it.
         scores = scoring(lambda gone: _cost(size_without(found, gone), bounds))
-        choice, latency = choose(found, free, scores, fits, step=asked.round), None
+        choice, latency = choose(found, free, scores, fits, step=asked.step), None
     if not fits(choice):
         raise ResgenError(
             f"the network cannot be made as small: {choice.size} is the least",

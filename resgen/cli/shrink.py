@@ -22,6 +22,7 @@ _THEN = {"": "grouping", "groups": "choosing", "data": "choosing", "cut": "verif
 Examples:
   resgen shrink resnet50 --weights checkpoint.pth --macs 0.5x -o small
   resgen shrink resnet50 --weights checkpoint.pth --latency 0.6x
+  resgen shrink resnet50 --weights checkpoint.pth --latency 6ms --precision int8
   resgen shrink mine --params 4M --round 16 --keep layer4
   resgen shrink resnet18 --weights w.safetensors --macs 1G --importance norm
   resgen shrink mine --weights w.safetensors --data pictures --finetune 5 --distill
@@ -54,4 +55,6 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
         say(line)
     if made.folder is not None:
         folder = made.folder.folder
-        say(f"next: resgen build {folder} · resgen profile {folder}")
+        export = f"resgen export {folder} --precision int8"
+        build = f"resgen build {folder} · resgen profile {folder}"
+        say(f"next: {export if asked.precision == 'int8' else build}")

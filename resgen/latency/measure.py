@@ -18,6 +18,7 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.graph.passes.inference import for_inference
+from resgen.graph.precision import Name, Precision, as_shipped, at_precision
 from resgen.latency.choosing import Timed
 from resgen.latency.kernels import Kernel, Run, identity, runs
 from resgen.latency.table import (
@@ -78,13 +79,26 @@ class Worker(worker.Worker):
 
 
 @contextmanager
-def written(graph: Graph, takes: Collection[str] = ()) -> Iterator[Prepared]:
-    """A network with numbers that keep values finite, as a file for an engine."""
+def written(
+    graph: Graph, takes: Collection[str] = (), precision: Name = "fp32"
+) -> Iterator[Prepared]:
+    """A network with numbers that keep values finite, as a file for an engine.
+
+    Scales of a quantised one are guesses, which take the same time as others.
+    """
     from resgen.lower.onnx import write
     from resgen.proof.probe import draw
+    from resgen.weights.initialize import initialize
 
     graph = graph.inference
-    weights, of_file = draw(graph, 0), for_inference(graph)
+    wanted = None
+    of_file = for_inference(graph)
+    if precision != "fp32":
+        consumer = "litert" if "litert" in takes else "onnxruntime"
+        wanted = Precision(precision, consumer)
+        of_file = as_shipped(at_precision(graph, wanted), wanted)
+    added = [p for p in of_file.parameters if p.name not in graph.parameter]
+    weights = {**draw(graph, 0), **initialize(added, 0)}
     with temporary_folder() as folder:
         others = {}
         model = Path(folder, MODEL)
@@ -94,13 +108,13 @@ def written(graph: Graph, takes: Collection[str] = ()) -> Iterator[Prepared]:
 
             others["litert"] = Path(folder, FILE)
             with others["litert"].open("wb") as file:
-                stands, half = stored(graph, of_file, None)
+                stands, half = stored(graph, of_file, wanted)
                 file.writelines(derive(stands, half=half).pieces(weights))
         yield Prepared(
             Subject(
                 graph.name, "spec", None, graph.inputs[0].type.shape, weights=PROBE
             ),
-            "fp32",
+            precision,
             model=model,
             others=others,
             names=names_of_graph(of_file),
@@ -172,7 +186,11 @@ class Recorder:
 
 
 def conditions(
-    runtime: str, threads: int | None, batch: int = 1, device: str = "cpu"
+    runtime: str,
+    threads: int | None,
+    batch: int = 1,
+    device: str = "cpu",
+    precision: Name = "fp32",
 ) -> Conditions:
     """What times of this machine hold for; an engine that is not here is refused."""
     from resgen.machine import environment
@@ -181,7 +199,9 @@ def conditions(
     engine.require(device, "nothing can be timed with it")
     processor = environment()["processor"]["model"] or "an unknown processor"
     threads = threads or available_cores()
-    return Conditions(runtime, engine.version, device, processor, threads, batch)
+    return Conditions(
+        runtime, engine.version, device, processor, threads, batch, precision
+    )
 
 
 def beside(
@@ -226,7 +246,7 @@ def _asked(what: str, graph: Graph, conditions: Conditions, limits: Limits) -> A
 @contextmanager
 def job(graph: Graph, told: Conditions, limits: Limits | None = None) -> Iterator[Job]:
     """A network as it is timed under these conditions."""
-    with written(graph, {find(told.runtime).takes}) as prepared:
+    with written(graph, {find(told.runtime).takes}, told.precision) as prepared:
         yield Job(
             prepared,
             told.runtime,

@@ -15,6 +15,7 @@ import numpy as np
 from resgen.document.files import Format
 from resgen.graph.ir import Graph
 from resgen.graph.parts import parts
+from resgen.graph.precision import Name
 from resgen.latency.kernels import Kernel, Run, runs
 from resgen.latency.regression import Numbers, Regression
 from resgen.records.latency import Interval
@@ -45,7 +46,7 @@ class Conditions:
     processor: str
     threads: int
     batch: int
-    precision: str = "fp32"
+    precision: Name = "fp32"
 
     def __str__(self) -> str:
         engine = f"{self.runtime} {self.version or ''}".rstrip()

@@ -178,6 +178,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "memory": st.sampled_from(["0.5x", "256k"]).map(AMOUNT.read),
         "latency": st.sampled_from(["0.6x", "8ms", "30%"]).map(TIME.read),
         "runtime": st.sampled_from(["onnxruntime", "litert"]),
+        "precision": st.sampled_from(["fp32", "int8"]),
         "threads": st.integers(1, 64),
         "table": st.just(Path("x y.json")),
         "data": st.just("x y.npz"),

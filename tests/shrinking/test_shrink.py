@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from digits import SPEC, digits
@@ -21,6 +22,8 @@ from resgen.api.asked.shrink import Shrinking
 from resgen.artifact.shrunk import Latency, Pace
 from resgen.errors import UsageError
 from resgen.latency.kernels import identity, runs
+from resgen.latency.measure import conditions, job
+from resgen.ops.conv import Conv
 from resgen.proof.same_cut import prove_cut
 from resgen.recovery.imported import imported
 from resgen.shrinking.choose import choose, magnitude
@@ -464,15 +467,15 @@ class Machine:
     multiply-adds.
     """
 
-    def __init__(self, path: Path, conditions: Any) -> None:
+    def __init__(self, path: Path, conditions: Any, place: Any) -> None:
         self.timed: set[Any] = set()
         self.networks: set[str] = set()
 
     def time(self, graph: Any) -> Any:
         ran = runs(graph)
-        if identity(ran) in self.networks:
+        if identity([run.kernel for run in ran]) in self.networks:
             return None
-        self.networks.add(identity(ran))
+        self.networks.add(identity([run.kernel for run in ran]))
         self.timed |= {run.kernel for run in ran}
         return object()
 
@@ -493,10 +496,9 @@ def takes(kernel: Any) -> float:
     return 20e-6 + 1e-9 * kernel.macs * (-(-channels // 16) * 16 / channels)
 
 
-def compared(
-    whole: Any, left: Any, told: Any, budget: str, rounds: int, progress: Any
-) -> Latency:
-    a, b = (sum(takes(run.kernel) for run in runs(graph)) for graph in (whole, left))
+def compared(found: Any, told: Any, budget: str, rounds: int) -> Latency:
+    """What comes of two networks beside each other."""
+    a, b = (sum(takes(run.kernel) for run in runs(graph)) for graph in found)
     return Latency(
         budget=budget,
         conditions="made up",
@@ -507,6 +509,10 @@ def compared(
         interval=(0.99 * b / a, 1.01 * b / a),
         rounds=rounds,
     )
+
+
+def beside(whole: Any, left: Any, *told: Any, progress: Progress) -> Any:
+    return whole, left
 
 
 @pytest.mark.parametrize("budget", ["0.85x", "0.35x"])
@@ -522,7 +528,8 @@ def test_a_latency_is_met_whatever_the_table_believes(
 def test_what_is_timed_for_a_latency_is_in_the_table_and_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paced, "_compared", compared)
+    monkeypatch.setattr(paced, "beside", beside)
+    monkeypatch.setattr(paced, "_latency", compared)
     monkeypatch.setattr(paced, "TRIED", ())
     monkeypatch.setattr(paced, "TIMED", 1)
     table = tmp_path / "table.json"
@@ -544,22 +551,50 @@ def test_what_no_cut_meets_is_said_with_what_the_least_one_takes(
     evens = [np.ones(group.classes.size) for group in free]
     least = choose(found, free, evens, lambda choice: False)
     left = cut(found, initialize(graph.parameters, 0), least.gone).graph
-    reached = compared(graph, left, None, "", 1, None).interval[1]
+    reached = compared((graph, left), None, "", 1).interval[1]
     with pytest.raises(resgen.ResgenError, match="no cut of resnet20") as failed:
         asked_of_a_machine("0.02x", monkeypatch)
     assert failed.value.hint == f"{reached:.2f}x is what was reached"
 
 
-def asked_of_a_machine(budget: str, monkeypatch: pytest.MonkeyPatch) -> Latency:
+def test_in_int8_channels_go_by_16_and_the_file_that_is_timed_is_quantised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timed = []
+
+    class Noting(Machine):
+        def time(self, graph: Any) -> Any:
+            timed.append(graph)
+            return super().time(graph)
+
+    monkeypatch.setattr(paced, "Recorder", Noting)
+    asked_of_a_machine("0.8x", monkeypatch, precision="int8")
+    for graph in timed:
+        outs = {node.op.out for node in graph.nodes if isinstance(node.op, Conv)}
+        assert all(out % 16 == 0 for out in outs)
+    told = conditions("onnxruntime", 1, precision="int8")
+    with job(timed[-1], told) as asked:
+        assert asked.prepared.model is not None
+        file = onnx.load(asked.prepared.model)
+        operators = {node.op_type for node in file.graph.node}
+    assert "QuantizeLinear" in operators
+    assert Shrinking(latency="1ms", precision="int8", round=4).step == 4
+
+
+def asked_of_a_machine(
+    budget: str, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> Latency:
     """What a network takes that was to meet a budget on the machine."""
-    monkeypatch.setattr(paced, "Recorder", Machine)
-    monkeypatch.setattr(paced, "_compared", compared)
+    if not issubclass(paced.Recorder, Machine):
+        monkeypatch.setattr(paced, "Recorder", Machine)
+    monkeypatch.setattr(paced, "beside", beside)
+    monkeypatch.setattr(paced, "_latency", compared)
     graph = graph_of("resnet20_cifar")
     weights = initialize(graph.parameters, 0)
     found = labelled(graph)
     free = [group for group in groups(found) if group.classes.size > 1]
     scores = [magnitude(found, group, weights) for group in free]
-    asked = Shrinking(latency=budget)
+    asked = Shrinking(latency=budget, **options)
     return paced.paced(
         found, free, weights, graph, asked, lambda cost: scores, lambda c: True, SILENT
     ).latency
@@ -571,6 +606,7 @@ def asked_of_a_machine(budget: str, monkeypatch: pytest.MonkeyPatch) -> Latency:
         ({"latency": "fast"}, "no time"),
         ({"latency": "2x"}, "at most the whole"),
         ({"macs": 0.5, "threads": 2}, "for a bound of latency"),
+        ({"macs": 0.5, "precision": "int8"}, "for a bound of latency"),
         ({"data": "digits", "distill": True}, "for training"),
         ({"importance": "taylor"}, "a matter of data"),
         ({"data": "nothing.npz"}, "nothing.npz"),

@@ -75,6 +75,8 @@ def _time(value: Any) -> Time:
     return Time(number, relative)
 
 
+#: Options that only a bound of latency needs.
+PACED: Final = ("on", "runtime", "precision", "threads", "table")
 TIME: Final = Kind("TIME|SHAREx", _time, _time, str)
 AMOUNT: Final = Kind("N|SHAREx", _amount, _amount, str)
 
@@ -112,6 +114,12 @@ class Shrinking(Making, Reading, Leasing):
         choice("onnxruntime", "openvino", "litert"),
         "Latency: what runs both.",
         default="onnxruntime",
+    )
+    precision: Any = option(
+        "--precision",
+        choice("fp32", "int8"),
+        "Latency: the form that is timed, as `resgen export` would write it.",
+        default="fp32",
     )
     threads: int | None = option(
         "--threads",
@@ -162,11 +170,11 @@ class Shrinking(Making, Reading, Leasing):
         default=0,
     )
     resume: bool = option("--resume", FLAG, "Go on with training that was interrupted.")
-    round: int = option(
+    round: int | None = option(
         "--round",
         whole(1, 1024),
         "Channels stay in multiples of this, which kernels are written for.",
-        default=8,
+        shown="8, and 16 in int8",
     )
     depth: int = option(
         "--depth",
@@ -207,7 +215,7 @@ class Shrinking(Making, Reading, Leasing):
         if self.finetune is not None and self.data is None:
             raise self.refused("{finetune} is on data", hint="name some in {data}")
         for name, _, _ in self.given():
-            if self.latency is None and name in ("on", "runtime", "threads", "table"):
+            if self.latency is None and name in PACED:
                 raise self.refused(f"{{{name}}} is for a bound of {{latency}}")
         if self.finetune is None:
             for name, _, _ in self.given():
@@ -220,6 +228,11 @@ class Shrinking(Making, Reading, Leasing):
     def measure(self) -> str:
         """What channels are compared by."""
         return self.importance or ("taylor" if self.data else "magnitude")
+
+    @property
+    def step(self) -> int:
+        """What channels stay in multiples of."""
+        return self.round or (16 if self.precision == "int8" else 8)
 
     @property
     def budget(self) -> tuple[Amount | None, Amount | None, Amount | None]:
