@@ -23,6 +23,7 @@ from resgen.api.measured import (
 from resgen.artifact.engines import Building
 from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError, UsageError
+from resgen.files.names import MANIFEST
 from resgen.leases.lease import leased
 from resgen.machine import environment
 from resgen.machine.cores import available_cores
@@ -167,7 +168,8 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
 
 def _folder(source: Source) -> Path | None:
     path = Path(named(source))
-    return path if isinstance(source, str | Path) and path.is_dir() else None
+    there = isinstance(source, str | Path) and (path / MANIFEST).is_file()
+    return path if there else None
 
 
 def _is_report(source: Source) -> bool:

@@ -61,6 +61,13 @@ def test_a_slower_network_is_told_with_its_reasons(run, here, told):
     assert "a note" in text
 
 
+def test_a_network_is_compared_with_what_is_left_of_it(run, here, told):
+    resgen.shrink("mine.json", "small", macs=0.8, verify=False)
+    told(EQUAL)
+    done = run("compare", "mine.json", "small")
+    assert done.exit_code == 0, done.output
+
+
 def test_a_network_beside_itself_is_told_as_one(run, here, told):
     told(EQUAL)
     same = run("compare", "mine.json", "mine.json").stdout
