@@ -862,6 +862,18 @@ def test_a_file_whose_outputs_overflow_cannot_be_proven(tmp_path: Path) -> None:
         resgen.from_onnx(path)
 
 
+def test_a_file_that_other_weights_overflow_is_compared_on_its_own(
+    tmp_path: Path,
+) -> None:
+    nodes = [helper.make_node("Conv", ["x", "net.weight"], ["a"])]
+    for given, yields in ("ab", "bc", "cy"):
+        nodes.append(helper.make_node("Exp", [given], [yields]))
+    weight = np.random.default_rng(0).normal(0, 0.01, size=(4, 4, 1, 1)).astype("f4")
+    path = made(tmp_path / "net.onnx", nodes, {"net.weight": weight})
+    (note,) = prove_file(imported(read(path)), path).notes
+    assert "overflow" in note
+
+
 class Context(nn.Module):
     """A sum over places, weighted by one map (Cao et al. 2019)."""
 

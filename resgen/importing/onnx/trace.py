@@ -8,7 +8,7 @@ make, grids and masks are all numbers before anything is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 #: What one message of protobuf can hold.
 _LIMIT: Final = 2**31 - 1
+#: Weights of as many bytes are given to a run beside the model: messages of protobuf
+#: are copied and read again.
+_LARGE: Final = 2**16
 #: So many numbers of one input are tried at most.
 _MOST: Final = 2**31 - 1
 #: Operators that yield what no run can say: they are read, not run.
@@ -88,7 +91,12 @@ def trace(path: Path, size: Sequence[int] | None = None) -> Traced:
     data_files(stored)
     given = _input(stored)
     shape = _shape(path, given, size)
-    model = _whole(stored)
+    large = {
+        tensor.name: tensor.read()
+        for tensor in stored.tensors
+        if tensor.nbytes >= _LARGE and tensor.head.data_type == tensor.head.FLOAT
+    }
+    model = _whole(stored, without=large)
     if not model.graph.output:
         raise ResgenError(f"{path} gives nothing out")
     dtype = _dtype(given)
@@ -104,10 +112,13 @@ def trace(path: Path, size: Sequence[int] | None = None) -> Traced:
         )
     feed = {given.name: np.random.default_rng(0).normal(size=shape).astype(dtype)}
     while True:
-        values = _run(path, model, feed)
-        if not _unfold_branches(model.graph, values):
+        values = _run(path, model, feed, large)
+        if not _unfold_branches(model.graph, values, given.name):
             break
-    return _traced(path, model, given.name, shape, values)
+    stored_in = {tensor.name: at for at, tensor in enumerate(stored.tensors)}
+    names = [*large, *(tensor.name for tensor in model.graph.initializer)]
+    names.sort(key=lambda name: stored_in.get(name, len(stored_in)))
+    return _traced(path, model, names, given.name, shape, values)
 
 
 def up_to(path: Path, tensor: str) -> bytes:
@@ -130,6 +141,7 @@ def up_to(path: Path, tensor: str) -> bytes:
 def _traced(
     path: Path,
     model: ModelProto,
+    names: list[str],
     given: str,
     shape: tuple[int, ...],
     values: dict[str, Array],
@@ -138,7 +150,6 @@ def _traced(
     opset = next((i.version for i in model.opset_import if i.domain in _STANDARD), None)
     if opset is None:
         raise ResgenError(f"{path} uses none of ONNX's own operators")
-    names = [tensor.name for tensor in graph.initializer]
     # Whole numbers are axes and sizes.
     floats = (name for name in names if values[name].dtype != np.int64)
     roots: dict[str, tuple[str, ...]] = {name: (name,) for name in floats}
@@ -226,24 +237,43 @@ def _dtype(given: ValueInfoProto) -> np.dtype[Any]:
     return np.dtype(helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type))
 
 
-def _whole(stored: StoredModel) -> ModelProto:
-    """The model with its numbers in itself and its functions unfolded."""
-    from onnx import inliner
+def _whole(stored: StoredModel, without: Container[str] = ()) -> ModelProto:
+    """The model with its numbers in itself and its functions unfolded.
+
+    Initialisers that it is to be ``without`` are inputs.
+    """
+    from onnx import helper, inliner
 
     if sum(tensor.nbytes for tensor in stored.tensors) > _LIMIT:
         raise ResgenError(f"{stored.path} has over 2 GB of weights, too many to read")
     model = stored.structure()
+    beside = [tensor for tensor in stored.tensors if tensor.name in without]
     for head, tensor in zip(model.graph.initializer, stored.tensors, strict=True):
-        if tensor.nbytes:
+        if tensor.nbytes and tensor.name not in without:
             head.raw_data = tensor.read().tobytes()
             head.ClearField("external_data")
             head.ClearField("data_location")
+    kept = [head for head in model.graph.initializer if head.name not in without]
+    if beside:
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
+        known = {value.name for value in model.graph.input}
+        model.graph.input.extend(
+            helper.make_tensor_value_info(t.name, t.head.data_type, t.shape)
+            for t in beside
+            if t.name not in known
+        )
     if model.functions:
         model = inliner.inline_local_functions(model)
     return model
 
 
-def _run(path: Path, model: ModelProto, feed: Mapping[str, Array]) -> dict[str, Array]:
+def _run(
+    path: Path,
+    model: ModelProto,
+    feed: Mapping[str, Array],
+    large: Mapping[str, Array],
+) -> dict[str, Array]:
     """Every tensor of the model by name: the given, the stored and the computed."""
     from onnx import ModelProto, ValueInfoProto, numpy_helper
 
@@ -264,17 +294,17 @@ def _run(path: Path, model: ModelProto, feed: Mapping[str, Array]) -> dict[str, 
     # Before version 4 of the format weights were inputs, too.
     asked.ir_version = max(asked.ir_version, 4)
     if not made:  # ONNX Runtime has nothing to do
-        return {**feed, **held}
+        return {**feed, **large, **held}
     try:
         with OnnxRuntimeSession(
             asked.SerializeToString(), optimize=False, any_placement=True
         ) as session:
-            found = session.run(feed)
+            found = session.run({**feed, **large})
     except ResgenError as error:
         message = error.message.replace("the ONNX model", str(path))
         raise ResgenError(message, hint=error.hint) from error
     arrays = {name: v for name, v in found.items() if hasattr(v, "shape")}
-    return {**feed, **held, **arrays}
+    return {**feed, **large, **held, **arrays}
 
 
 def _runnable(graph: GraphProto) -> Iterator[NodeProto]:
@@ -326,14 +356,16 @@ def _value(attribute: AttributeProto) -> Any:
     return tuple(value) if attribute.type == attribute.INTS else value
 
 
-def _unfold_branches(graph: GraphProto, values: Mapping[str, Array]) -> bool:
+def _unfold_branches(
+    graph: GraphProto, values: Mapping[str, Array], given: str
+) -> bool:
     """Put what an ``If`` runs in its place, where its condition is constant.
 
     Its condition is an ``Identity`` of a constant, a comparison of shapes or the like:
     it was computed, and it does not depend on numbers of the input. Whether there was
     one is told.
     """
-    live = {value.name for value in graph.input}
+    live = {given}
     nodes: list[NodeProto] = []
     found = False
     for node in graph.node:
