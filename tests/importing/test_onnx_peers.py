@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from test_torch_soak import shake
 from torch import nn
 
 import resgen
@@ -41,11 +42,7 @@ def drawn(peers: ModuleType) -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]
         left -= 1
         torch.manual_seed(0)
         module = make(name).eval()
-        # Exporters leave out, and store once, numbers that change nothing.
-        with torch.no_grad():
-            for tensor in module.state_dict(keep_vars=True).values():
-                if tensor.is_floating_point():
-                    tensor.add_(torch.rand_like(tensor) * 0.05)
+        shake(module)  # exporters leave out, and store once, what changes nothing
         config = getattr(module, "pretrained_cfg", {})
         yield f"{library}:{name}", module, config.get("input_size", (3, 224, 224))
 
