@@ -85,11 +85,9 @@ def trained(
     place = _place(lesson, folder)
     make_folder(place)
     rungs = bracket(len(contenders), lesson.steps, least=LEAST)
-    progress.say(
-        "training",
-        f"{count(len(contenders), 'candidate')} for {rungs[0].steps:,} steps, the best "
-        f"of {count(len(rungs), 'rung')} for {lesson.steps:,}",
-    )
+    first = f"{count(len(contenders), 'candidate')} for {rungs[0].steps:,} steps"
+    more = (f"{rung.trials} of them for {rung.steps:,}" for rung in rungs[1:])
+    progress.say("training", ", ".join([first, *more]))
     with _trainer(lesson, asked, progress) as trainer:
         climbed = halve(
             contenders,

@@ -89,15 +89,20 @@ def load(module: str, title: str, why: str, extra: str) -> ModuleType:
     """An engine's package, or :class:`~resgen.errors.MissingComponent`.
 
     ``why`` ends the sentence "TITLE is not installed, so ..."; ``extra`` is what of
-    resgen installs it. A package that is here and lacks another is an ImportError.
+    resgen installs it. A package that is here and lacks another is an ImportError, and
+    a folder of its name where Python looks is none.
     """
+    absent = MissingComponent(title, why, f'pip install "resgen[{extra}]"')
     try:
-        return import_module(module)
+        found = import_module(module)
     except ModuleNotFoundError as missing:
         if missing.name != module:
             raise
-        install = f'pip install "resgen[{extra}]"'
-        raise MissingComponent(title, why, install) from missing
+        raise absent from missing
+    spec = getattr(found, "__spec__", None)
+    if spec is not None and spec.origin is None and spec.submodule_search_locations:
+        raise absent
+    return found
 
 
 def reason(error: Exception) -> str:

@@ -40,7 +40,7 @@ class OnRay:
     is killed loses what its tasks had learned of the rung under way.
 
     Without Ray it raises :class:`~resgen.errors.MissingComponent`, and
-    :class:`~resgen.errors.ResgenError` for a cluster that does not answer.
+    :class:`~resgen.errors.ResgenError` for a cluster that it does not reach.
     """
 
     def __init__(self, lesson: Lesson, address: str = LOCAL) -> None:
@@ -55,8 +55,8 @@ class OnRay:
             )
         except Exception as error:
             raise ResgenError(
-                f"there is no Ray cluster at {address}: {reason(error)}",
-                hint="`ray status` on its head shows whether it runs",
+                f"Ray does not reach a cluster at {address}: {reason(error)}",
+                hint="`ray status` on its head shows whether one runs",
             ) from error
 
     def __enter__(self) -> OnRay:

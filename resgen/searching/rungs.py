@@ -17,6 +17,7 @@ from resgen.files.claim import claimed
 from resgen.searching.halving import Climbed, Reached, Rung, climbed
 from resgen.searching.journal import Journal
 from resgen.searching.training import Contender, Lesson, advance, files
+from resgen.words.numbers import count, share, share_interval
 from resgen.words.progress import SILENT, Progress
 
 #: Seconds until the journal is looked at again for what others train.
@@ -130,11 +131,10 @@ def _lock(trial: Contender, folder: Path) -> Path:
 
 def _lines(made: Climbed) -> Iterator[str]:
     best = made.reached[0]
-    low, high = best.interval
     rest = f", {len(made.promoted)} go on" if made.promoted else ""
     yield (
-        f"{made.rung.steps} steps: {len(made.reached)} trials{rest}; best "
-        f"{best.trial}, {best.share:.1%} ({low:.1%} to {high:.1%})"
+        f"{count(made.rung.steps, 'step')}: {count(len(made.reached), 'trial')}{rest}; "
+        f"best {best.trial}, {share(best.share, 1)} ({share_interval(*best.interval)})"
     )
     if made.undecided:
         yield (

@@ -14,6 +14,7 @@ from resgen.artifact.measured import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.profiling.bench import Bench, Job
 from resgen.runtime import engines
+from resgen.runtime.base import load
 from resgen.runtime.engines import Engine, Opening, find, names, present
 from resgen.runtime.null import NullSession
 from resgen.runtime.opencv import OpenCvSession
@@ -157,6 +158,13 @@ def test_a_file_that_does_not_load_names_the_engine(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingComponent, match=f"{title} is not installed"):
         engine(onnx_file(tmp_path / "whole.onnx"))
+
+
+def test_a_folder_that_is_called_as_an_engine_is_none(tmp_path, monkeypatch):
+    (tmp_path / "engine_of_nobody").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingComponent, match="Nobody's is not installed, so it"):
+        load("engine_of_nobody", "Nobody's", "it cannot run", "nobody")
 
 
 def test_a_file_that_an_engine_cannot_run_says_why(tmp_path):
