@@ -117,7 +117,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 1984,
     "reports": 2920,
-    "api": 5435,
+    "api": 5446,
     "cli": 1237,
     "__main__": 50,
     "__init__": 124,

@@ -206,9 +206,9 @@ def _require_networks(space: Space) -> None:
 
 def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Journal:
     """The journal with all that is to be looked at told in it."""
-    total = sum(plan.arms().values())
-    searcher = Searcher(plan)
-    known = len(searcher.journal.batches)
+    searcher, arms = Searcher(plan), plan.arms()
+    total = sum(arms.values())
+    known = sum(n < arms.get(arm, 0) for arm, n in searcher.journal.batches)
     if known:
         progress.say(
             "journal", f"{known * plan.size:,} candidates were looked at before"

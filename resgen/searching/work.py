@@ -22,10 +22,10 @@ from resgen.searching.scores import PRICED, scorer
 from resgen.searching.space import Genes, Space
 from resgen.spec.source import plain
 
-#: Candidates of a batch: a second's worth of those that are only counted.
-BATCH: Final = 250
+#: Candidates of a batch that are only counted: what is lost with a process that dies.
+BATCH: Final = 50
 #: Of those whose score takes longer.
-SCORED: Final = 10
+SCORED: Final = 5
 #: Searches that a search is made of, so that chance can be told from skill.
 ISLANDS: Final = 4
 #: The arm of random search beside a search that learns.
@@ -69,10 +69,8 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Candidates of a batch."""
-        most = BATCH if self.score in PRICED else SCORED
-        island = -(-self.trials // ISLANDS)
-        return -(-island // -(-island // most))
+        """Candidates of a batch, however many trials: journals go on with more."""
+        return BATCH if self.score in PRICED else SCORED
 
     def arms(self) -> dict[str, int]:
         """Numbers of batches by arm: islands of the search, and as many of chance."""

@@ -142,6 +142,19 @@ def test_two_processes_share_a_journal_and_one_is_killed(tmp_path: Path) -> None
     assert len(done) == len(set(done)) == sum(told.arms().values())
 
 
+def test_with_more_trials_a_search_goes_further(tmp_path: Path) -> None:
+    told = plan(tmp_path, sampler="grid", trials=60, space={**SPACE, "where": []})
+    Searcher(told).run()
+    more = plan(tmp_path, sampler="grid", trials=130, space={**SPACE, "where": []})
+    searcher = Searcher(more)
+    before = dict(searcher.journal.batches)
+    searcher.run()
+    assert before.items() <= searcher.journal.batches.items()
+    asked = [g for b in searcher.journal.batches.values() for g in b.trials]
+    assert len({each.genes for each in asked}) == len(asked)
+    assert sum(b.drawn for b in searcher.journal.batches.values()) == 150
+
+
 def test_half_a_line_of_a_killed_writer_goes(tmp_path: Path) -> None:
     told = plan(tmp_path, trials=8)
     Searcher(told).run()

@@ -109,7 +109,10 @@ class Searching(Leasing):
         "where nothing predicts a latency that is bounded",
     )
     trials: int = option(
-        "--trials", whole(), "How many candidates are looked at.", default=10_000
+        "--trials",
+        whole(),
+        "How many candidates are looked at, or a few more.",
+        default=10_000,
     )
     seed: int = option("--seed", whole(0), "What chance begins with.", default=0)
     processes: int | None = option(
