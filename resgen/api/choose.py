@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from resgen.graph.ir import Graph
 from resgen.latency.choosing import Candidate, Search, Timed, settle
 from resgen.latency.measure import conditions
 from resgen.latency.table import Conditions, load
+from resgen.leases.address import Address
 from resgen.leases.lease import leased
 from resgen.machine.place import Place
 from resgen.machine.process import Failure
@@ -68,6 +70,7 @@ class Chosen(Shown):
     ``best`` is None where nothing meets the budget; ``binds`` then says what is in the
     way, and ``nearest`` is the fastest of what was asked for. ``doubts`` say why
     nothing is promised: the machine was unsteady, or time was up before it was sure.
+    ``on`` is the host that timed, None for this machine.
     """
 
     budget: float
@@ -80,6 +83,7 @@ class Chosen(Shown):
     doubts: tuple[str, ...]
     timed: int
     page: Path
+    on: Address | None = None
 
     @property
     def sure(self) -> bool:
@@ -108,17 +112,19 @@ class Chosen(Shown):
         yield from _table("", self.front).only(*HEAD[:2], *HEAD[3:]).lines()
         yield f"{self.conditions}; ~ is predicted, the rest was measured"
         yield from sentences(self)
-        for line in self.commands():
+        for line in self.commands(self.on):
             yield f"  {line}"
 
-    def commands(self) -> list[str]:
-        """What to go on with."""
+    def commands(self, on: Address | None) -> list[str]:
+        """What to go on with, and where."""
         found = self.best or self.nearest
         spec = found.spec
         name = f"resgen export {spec} --to onnx"
         weighed = f"{name} --weights FILE" if found.loads else name
         smaller = f"resgen shrink {spec} --weights FILE --macs 0.7x"
         profile = f"resgen profile {spec} --runtime {self.conditions.runtime}"
+        if on is not None:
+            profile += f" --on {shlex.quote(on.url)}"
         return [profile, *([] if self.best else [smaller]), weighed]
 
 
@@ -272,6 +278,7 @@ def _chosen(budget: float, asked: Choosing, place: Place, progress: Progress) ->
         tuple(doubts),
         looks,
         page,
+        asked.on,
     )
     _write(found)
     return found
@@ -296,7 +303,9 @@ class Cache:
 
         self._here = here
         self._place = place
-        name = digest(plain(here))[:16]
+        # Two machines may have the same processor, and memory that is another.
+        where = {"place": place.name} if place.name else {}
+        name = digest({**plain(here), **where})[:16]
         self._path = cache_folder() / "latency" / f"{name}.json"
         try:
             found = json.loads(self._path.read_text("utf-8"))
@@ -336,7 +345,7 @@ def _write(found: Chosen) -> None:
         budget=found.budget,
         facts=str(found.conditions),
         sentences=[*sentences(found)],
-        commands=found.commands(),
+        commands=found.commands(found.on and Address("HOST")),
         front=_table("The front: none is both faster and as accurate", found.front),
         others=_table("All others", found.others),
         points=[

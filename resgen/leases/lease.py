@@ -70,6 +70,7 @@ class _Lease(Place):
     """The place of :func:`leased`."""
 
     def __init__(self, address: Address, device: str, progress: Progress) -> None:
+        self.name = f"{address}:{address.port or ''}"
         self._address = address
         self._device = device
         self._progress = progress

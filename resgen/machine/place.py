@@ -16,7 +16,9 @@ Answer = TypeVar("Answer")
 
 
 class Place:
-    """This machine."""
+    """This machine; ``name`` tells others from it."""
+
+    name = ""
 
     def ask(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
+from resgen.leases.address import Address
+from resgen.machine.place import HERE, Place
 from resgen.spec.zoo import names
 
 
@@ -85,6 +88,31 @@ def test_a_budget_that_nothing_meets_and_a_busy_machine(machine: Machine) -> Non
     assert found.best is not None
     assert not found.sure
     assert "not promised: while it was timed, other processes" in str(found)
+
+
+@pytest.mark.slow
+def test_times_of_another_machine_are_kept_apart(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have the same processor, and memory that is another."""
+
+    class Board(Place):
+        name = "board"
+
+    def leased(address: Address | None, *_: Any) -> AbstractContextManager[Place]:
+        return nullcontext(HERE if address is None else Board())
+
+    monkeypatch.setattr("resgen.api.choose.leased", leased)
+    asked: dict[str, Any] = {"latency": "160ms", "min_top1": 84.1, "threads": 1}
+    resgen.choose(**asked)
+    before, machine.timed = machine.timed, 0
+    found = resgen.choose(**asked, on="ssh://pi@board:2222")
+    assert machine.timed == before > 0
+    assert "resgen profile" in found.commands(found.on)[0]
+    assert found.commands(found.on)[0].endswith("--on ssh://pi@board:2222")
+    page = Path("choice.html").read_text("utf-8")
+    assert "--on ssh://HOST" in page
+    assert "board" not in page.replace("dashboard", "").replace("keyboard", "")
 
 
 def test_what_cannot_be_asked_is_told(tmp_path: Path) -> None:
