@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 from resgen.latency.kernels import Kernel
 
 Numbers = NDArray[np.float64]
-Words = NDArray[np.str_]
+Places = NDArray[np.intp]
 
 #: No kernel takes less, in seconds: what profilers tell apart.
 LEAST: Final = 1e-7
 #: What the clocks of profilers tick in, in seconds: no time is better known.
 TICK: Final = 1e-6
-#: Kernels of a family that are kept at most: the time of a fit grows with their cube.
-MOST: Final = 2000
-#: Of these so many tell what length and noise suit them.
+#: So many of a family that are most alike tell of a kernel: the time that it takes to
+#: ask them grows with their cube, and what the others would add is little.
+NEAREST: Final = 150
+#: Kernels that are asked for at once, which bounds the memory.
+TOGETHER: Final = 64
+#: Of a family so many tell what length and noise suit it.
 TRIED: Final = 300
 #: Lengths, in those of :func:`sizes`, and relative noises of times that are tried.
 LENGTHS: Final = (0.5, 1.0, 2.0)
@@ -102,53 +105,69 @@ def family(kernel: Kernel) -> str:
 
 @dataclass(frozen=True)
 class Fit:
-    """The regression of one family of kernels."""
+    """The regression of one family of kernels.
+
+    ``told`` is the logarithm of what each takes over what the plain machine does, and
+    ``noise`` the variance of that.
+    """
 
     length: float
-    centre: Numbers
     points: Numbers
-    kinds: Words
-    pulls: Numbers
+    kinds: Places
+    told: Numbers
+    noise: Numbers
+    places: Mapping[str, int]
 
     def seconds(self, kernels: Sequence[Kernel]) -> Numbers:
         """What kernels take."""
-        points = _sizes(kernels) - self.centre
-        alike = _alike(
-            points, self.points, _same(_kinds(kernels), self.kinds), self.length
-        )
-        found: Numbers = np.exp(alike @ self.pulls + _plain(kernels))
+        points = _sizes(kernels)
+        kinds = np.array([self.places.get(k.kind, -1) for k in kernels])
+        parts = range(0, len(kernels), TOGETHER)
+        told = [
+            self._told(points[at : at + TOGETHER], kinds[at : at + TOGETHER])
+            for at in parts
+        ]
+        found: Numbers = np.exp(np.concatenate(told) + _plain(kernels))
         return np.maximum(found, LEAST)
+
+    def _told(self, points: Numbers, kinds: Places) -> Numbers:
+        """The logarithms at some points, each by those that are nearest to it."""
+        count = min(NEAREST, len(self.points))
+        near = _same(kinds, self.kinds) * _matern(points, self.points, self.length)
+        chosen = np.argpartition(-near, count - 1, axis=1)[:, :count]
+        theirs, their_kinds = self.points[chosen], self.kinds[chosen]
+        centre = theirs.mean(1, keepdims=True)
+        theirs -= centre
+        own = points[:, None] - centre
+        among = _alike(theirs, theirs, their_kinds, their_kinds, self.length)
+        among[:, range(count), range(count)] += self.noise[chosen]
+        pulls = np.linalg.solve(among, self.told[chosen][..., None])
+        alike = _alike(own, theirs, kinds[:, None], their_kinds, self.length)
+        made: Numbers = (alike @ pulls)[:, 0, 0]
+        return made
 
 
 def fit(kernels: Sequence[Kernel], seconds: Numbers) -> Fit:
     """The regression of some kernels, whose length and noise leave least when each is
     told by the others alone (leave-one-out; Rasmussen and Williams 2006, 5.12).
     """
-    if len(seconds) > MOST:
-        kept = np.random.default_rng(0).permutation(len(seconds))[:MOST]
-        kernels, seconds = [kernels[at] for at in kept], seconds[kept]
     seconds = np.maximum(seconds, LEAST)
     told = np.log(seconds) - _plain(kernels)
-    points, kinds = _sizes(kernels), _kinds(kernels)
-    centre = points.mean(0)
-    points -= centre
+    points = _sizes(kernels)
+    places: dict[str, int] = {}
+    kinds = np.array([places.setdefault(k.kind, len(places)) for k in kernels])
     ticks = np.square(np.minimum(TICK / seconds, 1.0))
+    some = np.random.default_rng(0).permutation(len(told))[:TRIED]
+    few = points[some] - points[some].mean(0)
 
-    def covariance(some: NDArray[np.intp], length: float, noise: float) -> Numbers:
-        few = points[some]
-        alike = _alike(few, few, _same(kinds[some], kinds[some]), length)
-        made: Numbers = alike + np.diag(noise**2 + ticks[some])
-        return made
+    def missed(length: float, noise: float) -> float:
+        alike = _alike(few, few, kinds[some], kinds[some], length)
+        return _missed(alike + np.diag(noise**2 + ticks[some]), told[some])
 
-    every = np.arange(len(told))
-    some = np.random.default_rng(0).permutation(every)[:TRIED]
     _, length, noise = min(
-        (_missed(covariance(some, length, noise), told[some]), length, noise)
-        for length in LENGTHS
-        for noise in NOISES
+        (missed(length, noise), length, noise) for length in LENGTHS for noise in NOISES
     )
-    pulls = np.asarray(np.linalg.solve(covariance(every, length, noise), told))
-    return Fit(length, centre, points, kinds, pulls)
+    return Fit(length, points, kinds, told, noise**2 + ticks, places)
 
 
 def _missed(covariance: Numbers, told: Numbers) -> float:
@@ -199,13 +218,9 @@ def _sizes(kernels: Sequence[Kernel]) -> Numbers:
     return np.array([sizes(kernel) for kernel in kernels])
 
 
-def _kinds(kernels: Sequence[Kernel]) -> Words:
-    return np.array([kernel.kind for kernel in kernels])
-
-
-def _same(one: Words, two: Words) -> Numbers:
+def _same(one: Places, two: Places) -> Numbers:
     """How much of what is believed of one kernel's kind is believed of another's."""
-    made: Numbers = np.where(one[:, None] == two, 1.0, SHARED)
+    made: Numbers = np.where(one[..., :, None] == two[..., None, :], 1.0, SHARED)
     return made
 
 
@@ -217,16 +232,25 @@ def _plain(kernels: Sequence[Kernel]) -> Numbers:
     ])  # fmt: skip
 
 
-def _alike(one: Numbers, two: Numbers, same: Numbers, length: float) -> Numbers:
-    """The covariance of what kernels take over what the plain machine does.
+def _alike(
+    one: Numbers, two: Numbers, kinds: Places, others: Places, length: float
+) -> Numbers:
+    """The covariance of what kernels take over what the plain machine does."""
+    trend = TREND * one @ np.swapaxes(two, -1, -2)
+    near = AROUND * _matern(one, two, length)
+    made: Numbers = _same(kinds, others) * (near + trend + KINDS)
+    return made + (ALL - KINDS * SHARED)
 
-    Around the trend it is of Matern's class with 3/2 (Rasmussen and Williams 2006,
-    4.17): times bend where blocks and caches end.
+
+def _matern(one: Numbers, two: Numbers, length: float) -> Numbers:
+    """How alike points are: times bend where blocks and caches end.
+
+    Matern's class with 3/2 (Rasmussen and Williams 2006, 4.17).
     """
-    product = one @ two.T
-    apart = np.square(one).sum(1)[:, None] + np.square(two).sum(1) - 2 * product
+    lengths = (
+        np.square(one).sum(-1)[..., :, None] + np.square(two).sum(-1)[..., None, :]
+    )
+    apart = lengths - 2 * one @ np.swapaxes(two, -1, -2)
     far = np.sqrt(3 * np.maximum(apart, 0.0)) / length
-    made: Numbers = same * (
-        AROUND * (1 + far) * np.exp(-far) + TREND * product + KINDS
-    ) + (ALL - KINDS * SHARED)
+    made: Numbers = (1 + far) * np.exp(-far)
     return made
