@@ -161,23 +161,25 @@ class Recorder:
             found.notes,
         )
         self._networks.append(network)
-        self._write(())
+        self._write()
         return network
 
     def done(self) -> Table:
         """The whole table, with how well it predicts what it has not seen."""
-        told = held_out(tuple(self._kernels), self._networks)
-        return Table(self._write(told))
+        return Table(self._write(*held_out(tuple(self._kernels), self._networks)))
 
     def _place(self, kernel: Kernel) -> int:
         return self._kernels.setdefault(kernel, len(self._kernels))
 
-    def _write(self, told: tuple[float, ...]) -> Record:
+    def _write(
+        self, told: tuple[float, ...] = (), known: tuple[float, ...] = ()
+    ) -> Record:
         record = Record(
             self._conditions,
             tuple(self._kernels),
             tuple(self._networks),
             told,
+            known,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             __version__,
         )

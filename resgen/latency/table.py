@@ -27,6 +27,8 @@ FOLDS: Final = 10
 CONFIDENCE: Final = 0.95
 #: Networks that are needed before anything is said of how well others are predicted.
 LEAST: Final = 10
+#: How far what was measured may be off, over how far what was not.
+DOUBT: Final = 0.25
 #: By how much predictions are off of which the share is told.
 TOLD: Final = (0.05, 0.1, 0.2)
 #: Rounds of the robust fit of whole networks, and what counts as no error in it.
@@ -77,13 +79,15 @@ class Record:
     """The document of a table; ``format`` grows as older readers would misunderstand.
 
     ``held_out`` is, of each network in order, the logarithm of its time as the others
-    predict it (:func:`held_out`) over the time that it took.
+    predict it (:func:`held_out`) over the time that it took, and ``known`` the share of
+    the predicted time that kernels take which the others have.
     """
 
     conditions: Conditions
     kernels: tuple[Kernel, ...]
     networks: tuple[Network, ...]
     held_out: tuple[float, ...]
+    known: tuple[float, ...]
     created: str  # ISO 8601, UTC
     resgen: str
     format: int = 1
@@ -115,9 +119,10 @@ class Prediction:
     """What a network is predicted to take, in seconds a batch.
 
     ``interval`` held for 95 % of the networks of the table, each predicted from the
-    others; None where these are too few. ``measured`` is the share of the time that
-    kernels take which were measured as they are, ``unknown`` the kinds of kernel of
-    which none was: for these the interval tells nothing.
+    others; None where these are too few. It is the narrower the more was measured
+    (normalised conformal prediction, Papadopoulos et al. 2011). ``measured`` is the
+    share of the time that kernels take which were measured as they are, ``unknown`` the
+    kinds of kernel of which none was: for these the interval tells nothing.
     """
 
     conditions: Conditions
@@ -169,6 +174,15 @@ class Table:
         widest = float(np.quantile(np.abs(told), CONFIDENCE))
         return float(np.exp(-widest)), float(np.exp(widest))
 
+    def _around(self, total: float, known: float) -> Interval | None:
+        """The interval of a prediction of which so large a share was measured."""
+        told = np.abs(self.record.held_out)
+        if len(told) < LEAST:
+            return None
+        doubts = DOUBT + 1 - np.array(self.record.known)
+        widest = float(np.quantile(told / doubts, CONFIDENCE)) * (DOUBT + 1 - known)
+        return total * float(np.exp(-widest)), total * float(np.exp(widest))
+
     def close(self, off: float = 0.1) -> float | None:
         """The share of networks that the others predict within so much."""
         told = np.exp(self.record.held_out)
@@ -191,21 +205,28 @@ class Table:
     def predict(self, graph: Graph) -> Prediction:
         """What a network takes and where, with an interval."""
         ran = runs(graph)
-        spent = self.seconds_of([run.kernel for run in ran])
-        total = sum(spent)
-        met = sum(
-            s for s, run in zip(spent, ran, strict=True) if run.kernel in self._times
-        )
-        kinds = dict.fromkeys(run.kernel.kind for run in ran)
-        within = self.within
+        kernels = [run.kernel for run in ran]
+        spent = self.seconds_of(kernels)
+        total, known = sum(spent), self._known(kernels, spent)
+        kinds = dict.fromkeys(kernel.kind for kernel in kernels)
         return Prediction(
             self.conditions,
             total,
-            within and (within[0] * total, within[1] * total),
+            self._around(total, known),
             tuple(_charged(graph, ran, spent)),
-            met / total if total else 0.0,
+            known,
             tuple(kind for kind in kinds if not self._regression.knows(kind)),
         )
+
+    def told(self, kernels: Sequence[Kernel]) -> tuple[float, float]:
+        """What a network of these takes, and the share of it that was measured."""
+        spent = self.seconds_of(kernels)
+        return sum(spent), self._known(kernels, spent)
+
+    def _known(self, kernels: Sequence[Kernel], spent: Sequence[float]) -> float:
+        met = sum(s for s, k in zip(spent, kernels, strict=True) if k in self._times)
+        total = sum(spent)
+        return met / total if total else 0.0
 
     def _told_apart(self) -> Iterator[str]:
         """How well networks are predicted from those of other names."""
@@ -238,8 +259,9 @@ def load(path: str | Path) -> Table:
 
 def held_out(
     kernels: Sequence[Kernel], networks: Sequence[Network]
-) -> tuple[float, ...]:
-    """Of each network the logarithm of its predicted time over the one it took.
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of each network the logarithm of its predicted time over the one it took, and the
+    share of the former that the kernels take which were measured.
 
     It is predicted from networks of other names, so that the same at another width or
     size tells nothing of it; where the names are too few, from all others. Kernels that
@@ -247,23 +269,24 @@ def held_out(
     there.
     """
     if len(networks) < LEAST:
-        return ()
+        return (), ()
     together: defaultdict[str, list[int]] = defaultdict(list)
     many = _many(networks)
     for at, network in enumerate(networks):
         together[network.name if many else str(at)].append(at)
     groups = [*together.values()]
     order = np.random.default_rng(0).permutation(len(groups))
-    found = np.zeros(len(networks))
+    found = np.zeros((2, len(networks)))
     for fold in range(FOLDS):
         apart = {at for group in order[fold::FOLDS] for at in groups[group]}
         others = [n for at, n in enumerate(networks) if at not in apart]
-        table = Table(Record(_NOWHERE, tuple(kernels), tuple(others), (), "", ""))
+        table = Table(Record(_NOWHERE, tuple(kernels), tuple(others), (), (), "", ""))
         for at in apart:
             asked = [kernels[place] for place, _ in networks[at].kernels]
-            told = sum(table.seconds_of(asked))
-            found[at] = np.log(told / networks[at].seconds)
-    return tuple(found.tolist())
+            told, known = table.told(asked)
+            found[:, at] = np.log(told / networks[at].seconds), known
+    off, measured = found.tolist()
+    return tuple(off), tuple(measured)
 
 
 def _many(networks: Sequence[Network]) -> bool:
