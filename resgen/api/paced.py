@@ -81,6 +81,7 @@ def paced(
         if file is None:
             file = stack.enter_context(temporary_folder()) / "table.json"
         recorder = Recorder(file, told, place)
+        stack.callback(recorder.done)
         cuts = _Cuts(found, free, weights, asked.step, recorder)
         table = cuts.begun(whole, progress)
         cuts.scores = scoring(cuts.seconds)
@@ -141,7 +142,7 @@ class _Cuts:
             progress.advance("timing cuts", number, len(TRIED))
             tried = self.chosen(_macs(self.found, portion))
             self._time(self.graph(tried.gone))
-        self.table = self.recorder.done()
+        self.table = self.recorder.table()
         return self.table
 
     def chosen(self, enough: Callable[[Choice], bool]) -> Choice:
@@ -177,7 +178,7 @@ class _Cuts:
         for _ in range(TIMED):
             if not self._time(self.graph(choice.gone)):
                 break
-            self.table = self.recorder.done()
+            self.table = self.recorder.table()
             choice = self.chosen(within)
         low = 0 if met is None else met.size.macs
         if low < choice.size.macs < missed:

@@ -164,6 +164,10 @@ class Recorder:
         self._write()
         return network
 
+    def table(self) -> Table:
+        """The table as far as it is, which does not know how well it predicts."""
+        return Table(self._write())
+
     def done(self) -> Table:
         """The whole table, with how well it predicts what it has not seen."""
         return Table(self._write(*held_out(tuple(self._kernels), self._networks)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -53,7 +54,8 @@ BLOCK: Final = 16
 BLOCKS: Final = 64
 
 
-def sizes(kernel: Kernel) -> list[float]:
+@cache
+def sizes(kernel: Kernel) -> tuple[float, ...]:
     """What the regression is over, in lengths: so far apart, little is told.
 
     Logarithms of sizes are in lengths of two to four doublings. Channels that are no
@@ -84,10 +86,10 @@ def sizes(kernel: Kernel) -> list[float]:
         (kernel.maps, 1.0),
         (kernel.others, 1.0),
     )
-    return [
+    return (
         *(float(np.log2(size)) / length for size, length in logarithms),
         *(flag / length for flag, length in flags),
-    ]
+    )
 
 
 def _whole(count: int, block: int) -> float:

@@ -479,8 +479,10 @@ class Machine:
         self.timed |= {run.kernel for run in ran}
         return object()
 
-    def done(self) -> Machine:
+    def table(self) -> Machine:
         return self
+
+    done = table
 
     def seconds(self, graph: Any) -> float:
         kernels = [run.kernel for run in runs(graph)]
