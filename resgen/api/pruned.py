@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from math import inf
-from typing import Final
 
 import numpy as np
 
@@ -34,12 +34,6 @@ from resgen.shrinking.seen import loss, taylor
 from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count
 from resgen.words.progress import Progress
-
-_MEASURES: Final[Mapping[str, Importance]] = {
-    "magnitude": magnitude,
-    "norm": norm_scale,
-    "random": chance,
-}
 
 
 def blocks(
@@ -132,7 +126,12 @@ def chosen(
         output = data.dataset.scores.name
         worth = taylor(found, free, weights, batches(data), output)
     else:
-        score = _MEASURES[asked.measure]
+        measures: Mapping[str, Importance] = {
+            "magnitude": magnitude,
+            "norm": norm_scale,
+            "random": partial(chance, seed=asked.seed),
+        }
+        score = measures[asked.measure]
         worth = [score(found, group, weights) for group in free]
 
     if asked.latency is not None:

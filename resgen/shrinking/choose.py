@@ -76,9 +76,12 @@ def scales_of(found: Labelled, group: Group) -> tuple[tuple[str, int], ...]:
     return tuple(at for at in group.axes if at[0] in norms)
 
 
-def chance(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
+def chance(
+    found: Labelled, group: Group, weights: Mapping[str, Array], *, seed: int = 0
+) -> Scores:
     """Scores that mean nothing, which tell what the others are worth."""
-    return np.random.default_rng(int(group.classes[0])).random(group.classes.size)
+    draw = np.random.default_rng((seed, int(group.classes[0])))
+    return draw.random(group.classes.size)
 
 
 def per_cost(

@@ -72,7 +72,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "extends": "densenet40_k12_bc_cifar.json",
         "name": "densenet",
         "input": HEAD["input"],
-        "preprocess": HEAD["preprocess"],
+        "preprocess": {**HEAD["preprocess"], "mean": [0.5], "std": [0.5]},
     },
 }
 IMPORTANCE = {

@@ -328,14 +328,31 @@ def test_a_module_in_training_is_cut_and_its_optimiser_follows(
         torch.testing.assert_close(parameter, wanted[name])
 
 
+#: A network of one group of channels.
+ONE = {
+    "resgen": 1,
+    "name": "one",
+    "input": [3, 8, 8],
+    "stem": {"op": "conv", "out": 32, "kernel": 3},
+    "stages": [],
+    "head": {"classes": 4},
+}
+
+
+def test_chance_is_drawn_from_the_seed() -> None:
+    asked: dict[str, Any] = {"macs": 0.5, "importance": "random", "verify": False}
+    kept = [
+        resgen.shrink(graph_of(ONE), seed=seed, **asked).record.kept
+        for seed in (1, 1, 2)
+    ]
+    assert kept[0] == kept[1] != kept[2]
+
+
 def test_a_graph_is_cut_as_its_spec_is(tmp_path: Path) -> None:
-    one = {"resgen": 1, "name": "one", "input": [3, 8, 8], "stages": []}
-    stem = {"op": "conv", "out": 32, "kernel": 3}
-    spec = {**one, "stem": stem, "head": {"classes": 4}}
-    graph = graph_of(spec)
+    graph = graph_of(ONE)
     state = resgen.to_torch(graph, seed=3).state_dict()
     made = resgen.shrink(graph, state_dict=state, macs=0.5, verify=False)
-    other = resgen.shrink(spec, tmp_path / "a", state_dict=state, macs=0.5)
+    other = resgen.shrink(ONE, tmp_path / "a", state_dict=state, macs=0.5)
     assert made.folder is None
     assert made.to_dict()["folder"] is None
     assert made.record.kept == other.record.kept != {}

@@ -166,7 +166,7 @@ class Shrinking(Making, Reading, Leasing):
     seed: int = option(
         "--seed",
         whole(0),
-        "What data are held back, and the order of the others.",
+        "What data are held back, the order of the others, and chance's scores.",
         default=0,
     )
     resume: bool = option("--resume", FLAG, "Go on with training that was interrupted.")
