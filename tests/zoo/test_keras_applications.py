@@ -39,7 +39,12 @@ USUAL = ("DenseNet121", "EfficientNetB0", "MobileNetV2", "ResNet50V2")
 
 
 def application(name: str, size: int, **options: Any) -> Any:
-    """A network of Keras's with unlike weights and statistics, and no softmax."""
+    """A network of Keras's with unlike weights, and no softmax.
+
+    Statistics are those of a batch: of others the deepest would tell nothing, since
+    their float32 is not near their float64.
+    """
+    keras.utils.set_random_seed(0)
     shape = (size, size, 3)
     model = getattr(keras.applications, name)(
         weights=None, classifier_activation=None, input_shape=shape, **options
@@ -47,11 +52,23 @@ def application(name: str, size: int, **options: Any) -> Any:
     rng = np.random.default_rng(0)
     for layer in model.layers:
         for variable in layer.weights:
-            if variable.path.endswith(("gamma", "moving_variance")):
-                variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+            if variable.path.endswith("gamma"):
+                variable.assign(rng.uniform(0.2, 0.6, variable.shape))
             elif len(variable.shape) == 1 and layer.trainable_variables:
                 variable.assign(0.1 * rng.standard_normal(variable.shape))
+    kind = keras.layers.BatchNormalization
+    if norms := [layer for layer in model.layers if isinstance(layer, kind)]:
+        for norm in norms:
+            norm.momentum = 0.0
+        batch = pixels(name, rng.standard_normal((8, *shape), np.float32))
+        with torch.no_grad():
+            model(batch, training=True)
     return model
+
+
+def pixels(name: str, x: Any) -> Any:
+    """The input of a network; EfficientNet divides it, which is our "preprocess"."""
+    return 255 * x if name.startswith("EfficientNet") else x
 
 
 @pytest.mark.slow
@@ -66,15 +83,18 @@ def test_its_weights_compute_the_same(name: str) -> None:
     model = application(name, size)
     weights = resgen.renamed(resgen.from_keras(model), graph)
     x = np.random.default_rng(1).standard_normal((2, size, size, 3), np.float32)
-    # EfficientNet divides pixels by itself, which is the spec's "preprocess".
-    pixels = 255 * x if name.startswith("EfficientNet") else x
     with torch.no_grad():
         module = resgen.to_torch(graph, weights).eval()
-        found = module(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
-    wanted = model.predict(pixels, verbose=0)
-    # Rounding alone sets the deepest, EfficientNet-B7, 1e-4 apart.
-    scale = np.abs(wanted).max()
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-4 * scale)
+        given = torch.from_numpy(x).permute(0, 3, 1, 2)
+        rounded = module(given).numpy()
+        exact = module.double()(given.double()).numpy()
+    scale = np.abs(exact).max()
+    # Keras rounds as PyTorch does, which in the deepest comes to more.
+    rounding = np.abs(rounded - exact).max() / scale
+    assert rounding < 1e-3
+    found = model.predict(pixels(name, x), verbose=0)
+    near = max(1e-5, 4 * rounding)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=near * scale)
 
 
 @pytest.mark.slow
@@ -99,7 +119,7 @@ def test_a_head_of_other_classes_is_named_with_a_mend(tmp_path: Path) -> None:
     batch = np.random.default_rng(0).standard_normal((2, 96, 96, 3), np.float32)
     with torch.no_grad():
         found = module(torch.from_numpy(batch).permute(0, 3, 1, 2)).numpy()
-    np.testing.assert_allclose(found, model.predict(batch, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(found, model.predict(batch, verbose=0), atol=5e-5)
 
 
 def test_a_network_that_pads_otherwise_does_not_take_its_weights() -> None:
