@@ -36,6 +36,8 @@ _LAST = re.compile(r"\d+\D*$")
 STAGES: Final = 3
 #: Groups from this number on are of too little to be what a network is made of.
 SLIGHT: Final = 1000
+#: How many kinds of a group's bodies are compared with those of another at most.
+_COMPARED: Final = 4
 #: What of a template a unit may lack that stands among others of it.
 AMONG: Final = 0.5
 
@@ -342,8 +344,13 @@ def _adopted(groups: list[list[Unit]]) -> list[list[Unit]]:
 
 
 def _kinds_of(group: Sequence[Unit]) -> list[Parts]:
-    """One body of each kind that is in the group."""
-    return list({tuple(p.key() for p in u.body): u.body for u in group}.values())
+    """One body of each kind that is in the group; of many, some of all sizes."""
+    found = {tuple(p.key() for p in u.body): u.body for u in group}
+    kinds = sorted(found.values(), key=lambda body: sum(p.weight for p in body))
+    if len(kinds) <= _COMPARED:
+        return kinds
+    last = len(kinds) - 1
+    return [kinds[n * last // (_COMPARED - 1)] for n in range(_COMPARED)]
 
 
 def _worthy(group: list[Unit]) -> bool:

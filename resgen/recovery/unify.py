@@ -96,7 +96,7 @@ def template(instances: Sequence[Parts]) -> Template:
         key = tuple(part.key() for part in body)
         if key not in seen:
             seen[key] = at
-            made = _aligned(made, body, at, count)
+            made = _Joining(at, count).aligned(made, body)
         else:
             _filled(made, body, at, seen[key])
     return made
@@ -263,14 +263,17 @@ def _matches(slot: Slot, part: Part) -> bool:
         and (slot.name == part.name or not slot.name or not part.name)
         and like.share == part.share
         and like.labels == part.labels
-        and all(_length(like, key) == _length(part, key) for key in _LISTS)
+        and _lengths(like) == _lengths(part)
     )
 
 
-def _length(part: Part, key: str) -> int | None:
-    """How many numbers an attribute has, if it is a list of them."""
-    value = part.attributes.get(key)
-    return len(value) if isinstance(value, list) else None
+def _lengths(part: Part) -> list[int]:
+    """How many numbers there are in what no parameter tells where that differs."""
+    return [
+        len(value)
+        for key, value in part.attributes.items()
+        if key in _LISTS and isinstance(value, list)
+    ]
 
 
 def _numbers(*paths: str) -> bool:
@@ -278,63 +281,82 @@ def _numbers(*paths: str) -> bool:
     return all(path.isdecimal() for path in paths)
 
 
-def _common(slot: Slot, part: Part) -> int:
-    """The weight that a slot and a part have in common."""
-    if not _matches(slot, part):
-        return 0
-    both = zip(slot.bodies, part.bodies, strict=True)
-    inner = sum(_score(s, p)[0][0] for s, p in both)
-    if slot.kind == BRANCH and not inner and (slot.bodies[0] or part.bodies[0]):
-        return 0  # branches that have nothing in common, or one of them is empty
-    own = slot.weight + inner + 1 + (slot.path == part.path)
-    return own + 2 * (_depthwise(slot.one) == _depthwise(part))
-
-
 def _depthwise(part: Part) -> bool:
     """Whether it mixes no channels."""
     groups: int = part.attributes.get("groups", 1)
-    return groups == part.enters.channels > 1
+    return groups > 1 and groups == part.enters.channels
 
 
-def _score(made: Template, body: Parts) -> list[list[int]]:
-    """For all ends of both the greatest weight that they have in common."""
-    best = [[0] * (len(body) + 1) for _ in range(len(made) + 1)]
-    for i in range(len(made) - 1, -1, -1):
-        for j in range(len(body) - 1, -1, -1):
-            both = _common(made[i], body[j])
-            best[i][j] = max(
-                best[i + 1][j],
-                best[i][j + 1],
-                both + best[i + 1][j + 1] if both else 0,
-            )
-    return best
+class _Joining:
+    """One more instance being laid beside a template; what was compared is known."""
 
+    def __init__(self, at: int, count: int) -> None:
+        self.at = at
+        self.count = count
+        self.shared: dict[tuple[int, int], int] = {}
+        self.scores: dict[tuple[int, int], list[list[int]]] = {}
 
-def _aligned(made: Template, body: Parts, at: int, count: int) -> Template:
-    """The template with one more instance."""
-    best = _score(made, body)
-    found: Template = []
-    i = j = 0
-    while i < len(made) or j < len(body):
-        if i < len(made) and j < len(body):
-            both = _common(made[i], body[j])
-            if both and best[i][j] == both + best[i + 1][j + 1]:
-                slot, part = made[i], body[j]
-                slot.parts[at] = part
-                slot.bodies = [
-                    _aligned(s, p, at, count)
-                    for s, p in zip(slot.bodies, part.bodies, strict=True)
-                ]
-                found.append(slot)
-                i, j = i + 1, j + 1
-                continue
-        if i < len(made) and (j == len(body) or best[i + 1][j] >= best[i][j + 1]):
-            found.append(made[i])
-            i += 1
-        else:
-            found.append(_slot(body[j], at, count))
-            j += 1
-    return found
+    def common(self, slot: Slot, part: Part) -> int:
+        """The weight that a slot and a part have in common."""
+        key = id(slot), id(part)
+        if key not in self.shared:
+            self.shared[key] = self._common(slot, part)
+        return self.shared[key]
+
+    def _common(self, slot: Slot, part: Part) -> int:
+        if not _matches(slot, part):
+            return 0
+        inner = 0
+        for s, p in zip(slot.bodies, part.bodies, strict=True):
+            inner += self.score(s, p)[0][0]
+        if slot.kind == BRANCH and not inner and (slot.bodies[0] or part.bodies[0]):
+            return 0  # branches that have nothing in common, or one of them is empty
+        own = slot.weight + inner + 1 + (slot.path == part.path)
+        return own + 2 * (_depthwise(slot.one) == _depthwise(part))
+
+    def score(self, made: Template, body: Parts) -> list[list[int]]:
+        """For all ends of both the greatest weight that they have in common."""
+        key = id(made), id(body)
+        if key in self.scores:
+            return self.scores[key]
+        best = [[0] * (len(body) + 1) for _ in range(len(made) + 1)]
+        for i in range(len(made) - 1, -1, -1):
+            for j in range(len(body) - 1, -1, -1):
+                shared = max(best[i + 1][j], best[i][j + 1])
+                if made[i].kind == body[j].kind:
+                    both = self.common(made[i], body[j])
+                    if both:
+                        shared = max(shared, both + best[i + 1][j + 1])
+                best[i][j] = shared
+        self.scores[key] = best
+        return best
+
+    def aligned(self, made: Template, body: Parts) -> Template:
+        """The template with the instance."""
+        best = self.score(made, body)
+        found: Template = []
+        i = j = 0
+        while i < len(made) or j < len(body):
+            if i < len(made) and j < len(body):
+                both = self.common(made[i], body[j])
+                if both and best[i][j] == both + best[i + 1][j + 1]:
+                    found.append(self._joined(made[i], body[j]))
+                    i, j = i + 1, j + 1
+                    continue
+            if i < len(made) and (j == len(body) or best[i + 1][j] >= best[i][j + 1]):
+                found.append(made[i])
+                i += 1
+            else:
+                found.append(_slot(body[j], self.at, self.count))
+                j += 1
+        return found
+
+    def _joined(self, slot: Slot, part: Part) -> Slot:
+        inner = zip(slot.bodies, part.bodies, strict=True)
+        bodies = [self.aligned(s, p) for s, p in inner]
+        parts = list(slot.parts)
+        parts[self.at] = part
+        return replace(slot, parts=parts, bodies=bodies)
 
 
 def _refers(kind: str, key: str) -> bool:
