@@ -113,7 +113,7 @@ BUDGET = {
     "forms": 899,
     "attribution": 1790,
     "profiling": 1960,
-    "latency": 910,
+    "latency": 925,
     "diagnosis": 3035,
     "searching": 1984,
     "reports": 2920,

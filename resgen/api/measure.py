@@ -50,6 +50,7 @@ class Measured(Shown):
             "kernels": len(record.kernels),
             "unsteady": sum(bool(network.notes) for network in record.networks),
             "within_10_percent": self.table.close(),
+            "within_10_percent_of_variants": self.table.close(alike=True),
         }
 
     def lines(self, width: int = TEXT) -> Iterator[str]:

@@ -23,8 +23,9 @@ Examples:
 Kernels are timed inside whole networks, so that what an engine fuses, its layouts and
 its caches are as they are: the networks of each SPEC (the zoo's, if none is named),
 then the same at other widths and sizes, until the time is up. How well the table
-predicts is told by networks that are left out, with all others of their names. A table
-that is there is gone on with; what a run has timed is kept when it is interrupted."""
+predicts is told by networks that are left out, with their variants and without these. A
+table that is there is gone on with; what a run has timed is kept when it is
+interrupted."""
 )
 @click.argument("what", type=click.Choice(["blocks"]))
 @click.argument("specs", metavar="[SPEC]...", nargs=-1)

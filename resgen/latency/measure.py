@@ -24,6 +24,7 @@ from resgen.latency.kernels import Kernel, Run, identity, runs
 from resgen.latency.table import (
     TABLE,
     Conditions,
+    Held,
     Network,
     Record,
     Table,
@@ -170,20 +171,17 @@ class Recorder:
 
     def done(self) -> Table:
         """The whole table, with how well it predicts what it has not seen."""
-        return Table(self._write(*held_out(tuple(self._kernels), self._networks)))
+        return Table(self._write(held_out(tuple(self._kernels), self._networks)))
 
     def _place(self, kernel: Kernel) -> int:
         return self._kernels.setdefault(kernel, len(self._kernels))
 
-    def _write(
-        self, told: tuple[float, ...] = (), known: tuple[float, ...] = ()
-    ) -> Record:
+    def _write(self, held: tuple[Held, ...] = ()) -> Record:
         record = Record(
             self._conditions,
             tuple(self._kernels),
             tuple(self._networks),
-            told,
-            known,
+            held,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             __version__,
         )

@@ -75,19 +75,31 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A network that was predicted without what was timed of it.
+
+    Logarithms of the predicted time over the one that it took: predicted from networks
+    of other ``names``, and from all ``others``, the same at other widths and sizes
+    among them. ``known`` is the share of the former prediction that kernels take which
+    other networks have as well.
+    """
+
+    names: float
+    others: float
+    known: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The document of a table; ``format`` grows as older readers would misunderstand.
 
-    ``held_out`` is, of each network in order, the logarithm of its time as the others
-    predict it (:func:`held_out`) over the time that it took, and ``known`` the share of
-    the predicted time that kernels take which the others have.
+    ``held_out`` is of each network in order; empty where there are too few.
     """
 
     conditions: Conditions
     kernels: tuple[Kernel, ...]
     networks: tuple[Network, ...]
-    held_out: tuple[float, ...]
-    known: tuple[float, ...]
+    held_out: tuple[Held, ...]
     created: str  # ISO 8601, UTC
     resgen: str
     format: int = 1
@@ -168,26 +180,26 @@ class Table:
     @cached_property
     def within(self) -> Interval | None:
         """By what the time of a network may be off, as factors of the prediction."""
-        told = np.array(self.record.held_out)
-        if len(told) < LEAST:
-            return None
-        widest = float(np.quantile(np.abs(told), CONFIDENCE))
-        return float(np.exp(-widest)), float(np.exp(widest))
+        return self._around(1.0, 0.0)
 
     def _around(self, total: float, known: float) -> Interval | None:
         """The interval of a prediction of which so large a share was measured."""
-        told = np.abs(self.record.held_out)
-        if len(told) < LEAST:
+        held = self.record.held_out
+        if len(held) < LEAST:
             return None
-        doubts = DOUBT + 1 - np.array(self.record.known)
-        widest = float(np.quantile(told / doubts, CONFIDENCE)) * (DOUBT + 1 - known)
+        doubts = [abs(each.names) / (DOUBT + 1 - each.known) for each in held]
+        widest = float(np.quantile(doubts, CONFIDENCE)) * (DOUBT + 1 - known)
         return total * float(np.exp(-widest)), total * float(np.exp(widest))
 
-    def close(self, off: float = 0.1) -> float | None:
-        """The share of networks that the others predict within so much."""
-        told = np.exp(self.record.held_out)
-        if len(told) < LEAST:
+    def close(self, off: float = 0.1, *, alike: bool = False) -> float | None:
+        """The share of networks that those of other names predict within so much.
+
+        ``alike`` is by all others, the same at other widths and sizes among them.
+        """
+        held = self.record.held_out
+        if len(held) < LEAST:
             return None
+        told = np.exp([each.others if alike else each.names for each in held])
         return float(np.mean(np.abs(told - 1) <= off))
 
     def seconds_of(self, kernels: Sequence[Kernel]) -> list[float]:
@@ -228,25 +240,26 @@ class Table:
         total = sum(spent)
         return met / total if total else 0.0
 
-    def _told_apart(self) -> Iterator[str]:
-        """How well networks are predicted from those of other names."""
-        shares = ", ".join(
-            f"{share(close, 1, 0)} are within {share(off, 1, 0)}"
-            for off in TOLD
-            if (close := self.close(off)) is not None
-        )
-        if not shares:
+    def _held_out(self) -> Iterator[str]:
+        """How well networks are predicted from others."""
+        if self.within is None:
             yield f"fewer than {LEAST} networks tell nothing of how well others fit"
             return
-        others = "those of other names" if _many(self.record.networks) else "the others"
-        yield f"each network predicted from {others}: {shares}"
+        yield "each network predicted from"
+        for what, alike in (("other networks", False), ("and its variants", True)):
+            shares = ", ".join(
+                f"{share(close, 1, 0)} within {share(off, 1, 0)}"
+                for off in TOLD
+                if (close := self.close(off, alike=alike)) is not None
+            )
+            yield f"  {what:18}{shares}"
 
     def lines(self) -> Iterator[str]:
         """What the table holds, and how well it predicts."""
         record = self.record
         yield str(self.conditions)
         yield (f"{len(record.kernels)} kernels of {len(record.networks)} networks")
-        yield from self._told_apart()
+        yield from self._held_out()
         busy = sum(bool(network.notes) for network in record.networks)
         if busy:
             yield f"the machine was unsteady while {busy} of them were timed"
@@ -259,39 +272,45 @@ def load(path: str | Path) -> Table:
 
 def held_out(
     kernels: Sequence[Kernel], networks: Sequence[Network]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Of each network the logarithm of its predicted time over the one it took, and the
-    share of the former that the kernels take which were measured.
+) -> tuple[Held, ...]:
+    """How each network is predicted from others; nothing where these are too few.
 
-    It is predicted from networks of other names, so that the same at another width or
-    size tells nothing of it; where the names are too few, from all others. Kernels that
-    these have as well (as ResNet-34 has those of ResNet-18) are as they were timed
-    there.
+    Kernels that the others have as well (as ResNet-34 has those of ResNet-18) are as
+    they were timed there.
     """
     if len(networks) < LEAST:
-        return (), ()
-    together: defaultdict[str, list[int]] = defaultdict(list)
-    many = _many(networks)
-    for at, network in enumerate(networks):
-        together[network.name if many else str(at)].append(at)
-    groups = [*together.values()]
-    order = np.random.default_rng(0).permutation(len(groups))
-    found = np.zeros((2, len(networks)))
+        return ()
+    alone = [str(at) for at in range(len(networks))]
+    names = [network.name for network in networks]
+    if len(set(names)) < LEAST:
+        names = alone
+    return tuple(
+        Held(by_name, by_others, known)
+        for (by_name, known), (by_others, _) in zip(
+            _told(kernels, networks, names),
+            _told(kernels, networks, alone),
+            strict=True,
+        )
+    )
+
+
+def _told(
+    kernels: Sequence[Kernel], networks: Sequence[Network], groups: Sequence[str]
+) -> list[tuple[float, float]]:
+    """How far each is off as those of other groups predict it, and what these knew."""
+    names = [*dict.fromkeys(groups)]
+    order = np.random.default_rng(0).permutation(len(names))
+    found = [(0.0, 0.0)] * len(networks)
     for fold in range(FOLDS):
-        apart = {at for group in order[fold::FOLDS] for at in groups[group]}
-        others = [n for at, n in enumerate(networks) if at not in apart]
-        table = Table(Record(_NOWHERE, tuple(kernels), tuple(others), (), (), "", ""))
-        for at in apart:
-            asked = [kernels[place] for place, _ in networks[at].kernels]
-            told, known = table.told(asked)
-            found[:, at] = np.log(told / networks[at].seconds), known
-    off, measured = found.tolist()
-    return tuple(off), tuple(measured)
-
-
-def _many(networks: Sequence[Network]) -> bool:
-    """Whether networks have names enough for some of them to be left out."""
-    return len({network.name for network in networks}) >= LEAST
+        left = {names[at] for at in order[fold::FOLDS]}
+        others = [n for n, g in zip(networks, groups, strict=True) if g not in left]
+        table = Table(Record(_NOWHERE, tuple(kernels), tuple(others), (), "", ""))
+        for at, network in enumerate(networks):
+            if groups[at] in left:
+                asked = [kernels[place] for place, _ in network.kernels]
+                told, known = table.told(asked)
+                found[at] = float(np.log(told / network.seconds)), known
+    return found
 
 
 _NOWHERE: Final = Conditions("", None, "", "", 1, 1)
