@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from test_torch_soak import shake
+from shaken import shake
 from torch import nn
 
 import resgen

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from shaken import shake
 from torch import Tensor, nn
 
 import resgen
@@ -55,16 +56,6 @@ class Maps(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         maps: dict[str, Tensor] = self.head(list(self.backbone(x).values()))
         return maps
-
-
-def shake(module: nn.Module) -> None:
-    """No number of its checkpoint is one that changes nothing; fixed filters stay."""
-    draw = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for tensor in module.state_dict(keep_vars=True).values():
-            if tensor.is_floating_point():
-                spread = 0.2 if tensor.ndim < 2 else 0.05 * float(tensor.std() + 1e-3)
-                tensor.add_(torch.rand(tensor.shape, generator=draw) * spread)
 
 
 def outcome(name: str, module: nn.Module, shape: tuple[int, ...]) -> str:
