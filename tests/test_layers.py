@@ -102,7 +102,7 @@ BUDGET = {
     "leases": 820,
     "runtime": 1200,
     "pictures": 535,
-    "importing": 5740,
+    "importing": 5790,
     "recovery": 5000,
     "proof": 3185,
     "calibrate": 718,

@@ -478,6 +478,15 @@ class Calls(Views):
 
     # --- products of matrices ---------------------------------------------------------
 
+    def along(self, x: Seen, matrices: Mapping[int, Array]) -> Seen:
+        """Each of these axes times a matrix: one interpolated to any size, say."""
+        rank = len(self.shape(x))
+        for axis, matrix in matrices.items():
+            order = [*(a for a in range(rank) if a != axis), axis]
+            x = self.matmul(self.permute(x, order), Const(matrix))
+            x = self.permute(x, [order.index(a) for a in range(rank)])
+        return x
+
     def matmul(self, a: Seen, b: Seen) -> Seen:
         """The product of matrices in the last two axes."""
         if isinstance(a, Const) and isinstance(b, Const):

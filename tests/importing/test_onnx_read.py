@@ -874,6 +874,20 @@ def test_a_file_that_other_weights_overflow_is_compared_on_its_own(
     assert "overflow" in note
 
 
+class Bicubic(nn.Module):
+    """Sizes that nothing computes, by cubic functions, as CrossViT's second branch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(x, (7, 5), mode="bicubic")
+
+
+def test_cubic_functions_are_a_matrix_for_each_axis(tmp_path: Path) -> None:
+    path = exported(Bicubic(), tmp_path / "net.onnx", 3, 6, 8)
+    flat = read(path)
+    assert_equal(path, flat)
+    prove_file(imported(flat), path)
+
+
 class Context(nn.Module):
     """A sum over places, weighted by one map (Cao et al. 2019)."""
 

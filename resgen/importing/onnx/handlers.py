@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from resgen.importing.onnx.quantized import QUANTIZED
-from resgen.importing.onnx.source import owner_of
+from resgen.importing.onnx.source import owner_of, readers
 from resgen.importing.pads import surrounded, trimmed
 from resgen.importing.unspoken import CURVES, Curve, Padded, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
 from resgen.ops.pad import sides_of
 from resgen.ops.types import TensorType
 from resgen.ops.unit_norm import UnitNorm
+from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.weights.evaluate import Array
 
 if TYPE_CHECKING:
@@ -248,6 +249,50 @@ def _pad(reader: Source, node: FileNode) -> Seen:
     return calls.seen(calls.emit(op, [calls.standard(x)]))
 
 
+def _resize(reader: Source, node: FileNode) -> Seen:
+    """As the operator reads it, or by a matrix for each axis, which says anything."""
+    if node.attributes.get("mode") != "cubic":
+        return reader.operator(readers()["Resize"], node)
+    x, sizes = reader.value(node), reader.shape(node)
+    shape = reader.calls.shape(x)
+    if "axes" in node.attributes or shape[:2] != sizes[:2]:
+        raise Unread("it interpolates some axes by cubic functions")
+    scales = reader.numbers(node, 2)
+    matrices = {}
+    for axis, (before, after) in enumerate(zip(shape, sizes, strict=True)):
+        if before != after:
+            given = None if scales is None or not scales.size else scales[axis]
+            matrices[axis] = _interpolated(node, before, after, given)
+    return reader.calls.along(x, matrices)
+
+
+def _interpolated(
+    node: FileNode, before: int, after: int, scale: float | None
+) -> Array:
+    """What ONNX Runtime's resize makes of one axis, as ``before x after``."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    held = np.array([before, 1, after, 1], np.int64)
+    names = ["x", "", "", "by"]
+    if scale is not None:
+        held, names = np.array([1, 1, scale, 1], np.float32), ["x", "", "by"]
+    graph = helper.make_graph(
+        [helper.make_node("Resize", names, ["y"], **node.attributes)],
+        "axis",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (before, 1, before, 1))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (before, 1, after, 1))],
+        [numpy_helper.from_array(held, "by")],
+    )
+    sets = [helper.make_opsetid("", 18 if "antialias" in node.attributes else 13)]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=8)
+    eye = np.eye(before, dtype=np.float32).reshape(before, 1, before, 1)
+    with OnnxRuntimeSession(
+        model.SerializeToString(), optimize=False, any_placement=True
+    ) as session:
+        made: Array = session.run({"x": eye})["y"]
+    return made.reshape(before, after)
+
+
 # --- element by element ---------------------------------------------------------------
 
 
@@ -433,7 +478,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "Transpose": _transpose, "Reshape": _reshape, "Flatten": _reshape,
     "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Expand": _expand,
     "Slice": _slice, "Split": _split, "Gather": _gather, "Concat": _concat,
-    "Tile": _tile, "Pad": _pad,
+    "Tile": _tile, "Pad": _pad, "Resize": _resize,
     "Add": partial(_merge, "add"), "Sum": partial(_merge, "add"),
     "Mul": partial(_merge, "multiply"), "Max": partial(_merge, "maximum"),
     "Min": partial(_merge, "minimum"), "Mean": _mean, "Sub": _sub, "Div": _div,

@@ -408,17 +408,15 @@ def interpolated(r: Reader, x: Seen, **asked: Any) -> Seen:
     from torch.nn.functional import interpolate
 
     spatial = r.shape(x)[2:]
+    matrices = {}
     for at, size in enumerate(spatial):
         places = torch.eye(size).reshape(
             size, 1, *(size if axis == at else 1 for axis in range(len(spatial)))
         )
         whole = places.expand(size, 1, *spatial)
         made = interpolate(whole, **asked)[:, 0].movedim(at + 1, 1).flatten(2)
-        rank = len(spatial) + 2
-        order = [a for a in range(rank) if a != at + 2] + [at + 2]
-        x = r.matmul(r.permute(x, order), Const(made[..., 0].numpy()))
-        x = r.permute(x, [order.index(a) for a in range(rank)])
-    return x
+        matrices[at + 2] = made[..., 0].numpy()
+    return r.along(x, matrices)
 
 
 @handles("im2col")
