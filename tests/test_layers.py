@@ -115,7 +115,7 @@ BUDGET = {
     "profiling": 1960,
     "latency": 925,
     "diagnosis": 3035,
-    "searching": 1984,
+    "searching": 2131,
     "reports": 2920,
     "api": 5446,
     "cli": 1237,

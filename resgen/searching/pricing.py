@@ -9,14 +9,16 @@ those that :mod:`resgen.graph.cost` comes to over all of its operators.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from resgen.errors import Problem
 from resgen.expansion.builder import Added, Limits, Mark, Val, Value
-from resgen.expansion.evaluate import Numbered
+from resgen.expansion.evaluate import BodyValue, Frame, Numbered, ShortcutChoice, Stop
 from resgen.expansion.expand import Expansion
 from resgen.expansion.network import examine
 from resgen.expansion.site import Site
@@ -33,7 +35,7 @@ from resgen.ops.base import Op, counts
 from resgen.ops.norm import Norm
 from resgen.ops.types import TensorType
 from resgen.spec.decode import decode
-from resgen.spec.model import PerBlock, Spec, Stage
+from resgen.spec.model import Argument, PerBlock, Scalar, Spec, Stage
 from resgen.spec.places import Enough, Json, Problems
 from resgen.spec.source import plain
 
@@ -47,6 +49,10 @@ MOST_ALIKE: Final = 8
 READERS: Final[tuple[Readers, ...]] = (
     (False, False), (False, True), (True, False), (True, True),
 )  # fmt: skip
+#: A name in a text of expressions, and other words.
+WORD: Final = re.compile(r"[A-Za-z_]\w*")
+#: Keys of parts that are kept, which take some 2 kB each.
+MOST_PARTS: Final = 200_000
 #: Pieces of specs whose text is kept.
 MOST_TEXTS: Final = 4096
 #: Problems of a part whose parameters are shared with one that was not expanded.
@@ -156,6 +162,7 @@ class Pricer:
         self.table = table
         self.parts: dict[tuple[Any, ...], list[Part]] = {}
         self._texts: dict[int, tuple[Json, str]] = {}
+        self._mentioned: dict[str, frozenset[str]] = {}
         self._commons: dict[tuple[tuple[str, str], ...], int] = {}
 
     def price(self, tree: Json) -> Price | Refusal:
@@ -199,6 +206,8 @@ class Pricer:
 
     def keep(self, key: tuple[Any, ...], part: Part) -> None:
         """Remember a part, unless there are many of its words already."""
+        if len(self.parts) >= MOST_PARTS:
+            self.parts.clear()
         alike = self.parts.setdefault(key, [])
         if len(alike) < MOST_ALIKE:
             alike.append(part)
@@ -239,6 +248,16 @@ class Pricer:
             (any(reading), not all(reading)),
         )
 
+    def mentioned(self, at: Json) -> frozenset[str]:
+        """The names that the body of a definition mentions."""
+        whole = self._text(at)
+        if whole not in self._mentioned:
+            members = at.value if isinstance(at.value, dict) else {}
+            apart = ("params", "let", "doc")
+            body = [text(v) for k, v in members.items() if k not in apart]
+            self._mentioned[whole] = frozenset(WORD.findall(" ".join(body)))
+        return self._mentioned[whole]
+
     def _text(self, at: Json) -> str:
         """A piece of a spec; those that candidates have in common are written once."""
         known = self._texts.get(id(at))
@@ -254,6 +273,23 @@ def text(at: Json) -> str:
     return json.dumps(plain(at), sort_keys=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is no value, by its text."""
+
+    text: str
+
+
+def _plain(value: Any) -> Any:
+    """A value of a frame that tells it from others."""
+    if isinstance(value, BodyValue):
+        return _Words(text(value.body.at))
+    if isinstance(value, ShortcutChoice):
+        based = "" if value.base is None else _plain(value.base).text
+        return _Words(f"{text(value.value.at)} {based}")
+    return value
+
+
 class _Counting(Expansion):
     """An expansion in which one node stands for each part that is known."""
 
@@ -261,7 +297,18 @@ class _Counting(Expansion):
         super().__init__(spec, Limits(), problems)
         self.pricer = pricer
         self.common = pricer.common(spec.members, ("stages", "stem", "head"))
-        self.words: dict[int, tuple[str, bool]] = {}
+        self.words: dict[int, tuple[str, bool, bool]] = {}
+        self.apart = pricer.common(
+            spec.members, ("stages", "stem", "head", "let", "defaults")
+        )
+        defaults = spec.members.get("defaults")
+        stated = defaults.value if defaults and isinstance(defaults.value, dict) else {}
+        #: What operators have unless they are told, in all of the network.
+        self.operators_said = "".join(
+            f"{name}: {text(at)}; "
+            for name, at in stated.items()
+            if name in spec.operators
+        )
         self.params = self.macs = 0
         self.seconds = 0.0  # that they take at the least
 
@@ -292,7 +339,11 @@ class _Counting(Expansion):
     ) -> Value:
         """The stem or the head."""
         positions = {"index": 0, "block": self.before, "blocks": self.blocks}
-        key = (name, self.common, text(self.spec.members[name]), stage)
+        said = text(self.spec.members[name])
+        common = (
+            self.common if self._names_let(said + self.operators_said) else self.apart
+        )
+        key = (name, common, self.operators_said, said, stage)
         return self._counted(key, positions, x, lambda: run(x))
 
     def _block(
@@ -307,16 +358,17 @@ class _Counting(Expansion):
         number = site.positions["stage"]
         if number not in self.words:
             self.words[number] = self._said(stage)
-        said, each = self.words[number]
+        said, each, named = self.words[number]
         positions = {
             "index": index,
             "block": self.before + index,
             "blocks": self.blocks,
         }
-        key = (
-            self.common, said, number, index if each else 0, stride, precision,
-            site.dilation, site.undo,
-        )  # fmt: skip
+        where = number, precision, site.dilation, site.undo
+        seen = self._seen(stage, index, stride, x, site) if named else None
+        key: tuple[Any, ...] = (self.common, said, index if each else 0, stride, *where)
+        if seen is not None:
+            key = (self.apart, *seen, *where)
 
         def run() -> Value:
             # One that was moved here has not asked where it stands.
@@ -327,12 +379,66 @@ class _Counting(Expansion):
 
         return self._counted(key, positions, x, run)
 
-    def _said(self, stage: Stage) -> tuple[str, bool]:
-        """The words of a stage, and whether they have a value for each block."""
+    def _said(self, stage: Stage) -> tuple[str, bool, bool]:
+        """The words of a stage.
+
+        And whether they have a value for each block, and whether they name what `let`
+        does.
+        """
         own = stage.at.value if isinstance(stage.at.value, dict) else {}
         said = replace(stage.at, value={k: v for k, v in own.items() if k != "depth"})
         bound = stage.block.arguments.values() if stage.block else ()
-        return text(said), any(isinstance(each, PerBlock) for each in bound)
+        names = [each.expr.names for each in bound if isinstance(each, Scalar)]
+        return (
+            text(said),
+            any(isinstance(each, PerBlock) for each in bound),
+            not self.spec.let.keys().isdisjoint(chain.from_iterable(names)),
+        )
+
+    def _seen(
+        self, stage: Stage, index: int, stride: Any, x: Value, site: Site
+    ) -> tuple[Any, ...] | None:
+        """What the body of a block sees, so that other words of the same are known.
+
+        A rule comes to the same width by other numbers, again and again. None where
+        what it sees is no value, and names what `let` does.
+        """
+        if stage.block is None or not isinstance(x, Val):
+            return None
+        made = self.spec.definitions[stage.block.block]
+        positions = {
+            **site.positions,
+            "index": index,
+            "block": self.before + index,
+            "channels": x.channels,
+        }
+        given: dict[str, tuple[Argument, Frame]] = {}
+        if "stride" in made.params:
+            given["stride"] = self._stride_argument(stage, stride)
+        try:
+            for name, argument in stage.block.arguments.items():
+                if isinstance(argument, PerBlock):
+                    argument = self._item(argument, index)
+                given[name] = (argument, self.frame)
+            place = stage.at.place()
+            frame = self.interpreter.frame(made, given, place, positions, positions)
+        except Stop:
+            return None  # running it tells what is wrong
+        names = self.pricer.mentioned(made.at) & frame.names.keys()
+        values = [(name, _plain(frame.names[name])) for name in sorted(names)]
+        own = stage.at.value if isinstance(stage.at.value, dict) else {}
+        said = self.operators_said + "".join(
+            f"{name}: {text(own[name])}; " for name in stage.operators
+        )
+        texts = [value.text for _, value in values if isinstance(value, _Words)]
+        if self._names_let(" ".join([said, *texts])):
+            return None
+        return made.name, said, tuple(values)
+
+    def _names_let(self, said: str) -> bool:
+        """Whether words, or what operators are told, name what `let` does."""
+        let = self.spec.let.keys()
+        return bool(let) and not let.isdisjoint(WORD.findall(said))
 
     def _counted(
         self,

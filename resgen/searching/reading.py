@@ -25,7 +25,7 @@ from resgen.errors import SpecError, did_you_mean
 from resgen.searching.space import Choice, Rule, Space, child, matches
 from resgen.spec.bind import Binder
 from resgen.spec.places import Enough, Json, JsonValue, Problems, describe
-from resgen.spec.resolve import resolve, shown
+from resgen.spec.resolve import OPTIONAL, resolve, shown
 from resgen.spec.source import from_plain, read
 
 KEYS: Final = ("base", "vary", "zip", "where", "name", "doc", "$schema")
@@ -155,7 +155,11 @@ class _Reader:
         ]
         if parts[0] in ("name", "resgen", "extends", "set", "scale"):
             return wrong(f'"/{parts[0]}" is nothing that can vary')
-        found = tuple(matches(self.base, parts))
+        # What `set` may begin can be begun by what varies.
+        members = self.base.value if isinstance(self.base.value, dict) else {}
+        begun = {key: replace(self.base, value={}) for key in OPTIONAL}
+        whole = replace(self.base, value={**begun, **members})
+        found = tuple(matches(whole, parts))
         if not found:
             return wrong(f'"{pointer}" meets nothing{self._near(parts)}')
         for each in found:

@@ -30,6 +30,18 @@ SPACES: dict[str, dict[str, Any]] = {
         "base": "regnetx_002",
         "vary": {"/let/w_0": [24, 48], "/let/w_a": [16, 36], "/let/total": [6, 9, 12]},
     },
+    "values that let names": {
+        "base": "resnet18",
+        "vary": {
+            "/let/a": [16, 32],
+            "/let/c": [2, 4],
+            "/defaults/width": ["a * 2 ** stage", "c * 16"],
+            "/stages/*/width": [None, "a * 4"],
+            "/stages/0/depth": ["a // 16", "c // 2"],
+            "/defaults/act": ["relu", {"type": "silu"}],
+            "/input": [[3, 64, 64]],
+        },
+    },
     "attention, a stem, dilation": {
         "base": "resnet18",
         "vary": {
