@@ -1,4 +1,10 @@
-"""Parts of the table about LiteRT files: ours, two other converters', and ONNX's."""
+"""Parts of the table about LiteRT files: ours, two other converters', and ONNX's.
+
+Both converters pin packages of ours, so each has a Python of its own, that of an
+environment with tensorflow-cpu 2.21, and that of one with litert-torch:
+
+RESGEN_TENSORFLOW=PYTHON RESGEN_LITERT_TORCH=PYTHON make bench ARGS="--only litert"
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from pathlib import Path
 from measure import Line, compare, in_turn
 from parts import HERE, Found, abba, prepared, resgen, script
 
-#: A Python that has TensorFlow, which pins others of our packages.
+#: A Python that has TensorFlow.
 TENSORFLOW = os.environ.get("RESGEN_TENSORFLOW", sys.executable)
 #: One that has litert-torch 0.10, of the converters from PyTorch the one that installs
 #: beside a current torch: nobuco 0.17 wants Keras 2, and onnx2tf 1.29 pins TensorFlow
