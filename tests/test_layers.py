@@ -99,7 +99,7 @@ BUDGET = {
     "lower": 6552,
     "machine": 1500,
     "tensorrt": 1450,
-    "leases": 820,
+    "leases": 830,
     "runtime": 1200,
     "pictures": 535,
     "importing": 5790,

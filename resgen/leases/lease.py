@@ -27,6 +27,8 @@ from resgen.words.progress import SILENT, Progress
 Answer = TypeVar("Answer")
 #: Seconds to wait before a connection that was lost is tried again.
 PAUSES: Final = (0.5, 5.0, 15.0)
+#: How often a question is asked again whose connection was lost.
+CUTS: Final = 3
 #: What the program of a connection that was lost takes to notice, and to end.
 _AFTER: Final = SILENCE + 10.0
 #: What resgen depends on, and so does every question on the host.
@@ -126,13 +128,20 @@ class _Lease(Place):
 
     # --- parts ------------------------------------------------------------------------
 
-    def _answered(self, question: _Question, kept: _Kept | None = None) -> Any:
+    def _answered(
+        self, question: _Question, kept: _Kept | None = None, cuts: int = 0
+    ) -> Any:
         try:
             return self._asked(question, kept)
         except ConnectionLost as lost:
+            if cuts == CUTS:  # ssh ends alike where the system kills what it runs
+                raise ConnectionLost(
+                    f"{lost.message} {CUTS + 1} times over the same question",
+                    hint="a host that is short of memory ends what is asked of it",
+                ) from None
             self._progress.say("lease", f"{lost.message}; it is made again")
             self._again(lost)
-        return self._answered(question, kept)
+        return self._answered(question, kept, cuts + 1)
 
     def _asked(self, question: _Question, kept: _Kept | None) -> Any:
         link = self._connection

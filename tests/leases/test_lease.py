@@ -181,6 +181,24 @@ def test_what_was_timed_before_a_host_was_gone_is_not_timed_again(
         assert place.time(snapshot, "cpu") != timed[0]
 
 
+def test_a_question_that_ends_its_host_is_not_asked_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RESGEN_CACHE", str(tmp_path))
+    asked: list[object] = []
+
+    def lost(*question: object) -> None:
+        asked.append(question)
+        raise ConnectionLost("the connection to board was lost")
+
+    monkeypatch.setattr(lease._Lease, "_asked", lost)
+    monkeypatch.setattr(lease._Lease, "_again", lambda *_: None)
+    place = lease._Lease(Address("board"), "cpu", Progress())
+    with pytest.raises(ConnectionLost, match="4 times over the same question"):
+        place.time(glance, "cpu")
+    assert len(asked) == 4
+
+
 def test_a_host_without_python_is_told(host: Server) -> None:
     with pytest.raises(ResgenError) as found, leased(ADDRESS.read(host.by("/no/py"))):
         pass
