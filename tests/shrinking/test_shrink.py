@@ -292,11 +292,12 @@ def test_a_module_in_training_is_cut_and_its_optimiser_follows(
 ) -> None:
     """Where nothing reads what goes, a step of both changes what stays alike."""
     monkeypatch.chdir(tmp_path)
-    graph = graph_of(SMALL)
+    stage = {"block": "basic", "width": 32, "depth": 1}
+    graph = graph_of({**SMALL, "input": [3, 8, 8], "stages": [stage]})
     found = labelled(graph)
     torch.manual_seed(0)
     whole = resgen.to_torch(graph, seed=0)
-    made = resgen.shrink(whole, input=(3, 32, 32), params=0.6)
+    made = resgen.shrink(whole, input=(3, 8, 8), params=0.6)
     assert whole.training
     assert not [*tmp_path.iterdir()]
     whole.double()
@@ -316,7 +317,7 @@ def test_a_module_in_training_is_cut_and_its_optimiser_follows(
     small = resgen.to_torch(made.graph).double()
     small.load_state_dict(made.carried(whole.state_dict()))
     momenta = {name: torch.randn_like(p) for name, p in whole.named_parameters()}
-    x, y = torch.randn(4, 3, 32, 32).double(), torch.randint(0, 10, (4,))
+    x, y = torch.randn(4, 3, 8, 8).double(), torch.randint(0, 10, (4,))
     for module, held in ((whole, momenta), (small, made.carried(momenta))):
         optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
         for name, parameter in module.named_parameters():
