@@ -418,11 +418,10 @@ def table(
             return True
         # One by itself, where others of its kind are stages: it is one, too.
         holder = _series(item)
-        if not lone or item.group >= SLIGHT:
-            return False
         if holder in striding:
-            return item.stride > 1
-        return (loose or holder not in holders) and pattern(holder) in shapes
+            return lone and item.stride > 1 and item.group < SLIGHT
+        among = loose and item.group < SLIGHT
+        return lone and (among or holder not in holders) and pattern(holder) in shapes
 
     at = [n for n, item in enumerate(items) if is_unit(item)]
     growing = _growing(item for item in items if isinstance(item, Unit))

@@ -98,6 +98,7 @@ def test_mobile_networks_have_their_published_stages() -> None:
         (2, 24), (2, 40), (3, 80), (3, 112), (4, 192), (1, 320)
     ]  # fmt: skip
     assert size(made) < size(by_hand("efficientnet_b0"))
+    assert len(design(read("ghostnet_100"))["stages"]) == 10  # the last a layer alone
 
 
 def _mobile(name: str, out: int, *, inside: int, stride: int = 1) -> dict[str, Any]:
