@@ -72,7 +72,7 @@ def measure(
     ``specs`` ("zoo" is all of the zoo), then the same at other widths and sizes, until
     the time is up. ``options`` are those of
     :class:`~resgen.api.asked.measure.Timing`, which are the command's. The table is in
-    the file after each network; :func:`resgen.inspect` takes it.
+    the file within seconds, or once interrupted; :func:`resgen.inspect` takes it.
     """
     argument("what", WHAT, what)
     asked, heard = Timing.of(options), listening(progress)
@@ -100,20 +100,23 @@ def run(
         told = place.ask(conditions, asked.runtime, asked.threads, asked.batch)
         recorder = Recorder(path, told, place)
         begin, limit = time.monotonic(), 60 * asked.minutes
-        for graph in _graphs(specs):
-            gone = time.monotonic() - begin
-            if gone > limit:
-                break
-            progress.advance("seconds", round(gone), round(limit))
-            found = recorder.time(graph)
-            if isinstance(found, Failure):
-                failure = failure or found
-                progress.say("left out", f"{graph.name}: {found.message}")
-            elif found is not None:
-                unsteady = f" ({found.notes[0]})" if found.notes else ""
-                progress.say(
-                    "timed", f"{graph.name}: {1e3 * found.seconds:.2f} ms{unsteady}"
-                )
+        try:
+            for graph in _graphs(specs):
+                gone = time.monotonic() - begin
+                if gone > limit:
+                    break
+                progress.advance("seconds", round(gone), round(limit))
+                found = recorder.time(graph)
+                if isinstance(found, Failure):
+                    failure = failure or found
+                    progress.say("left out", f"{graph.name}: {found.message}")
+                elif found is not None:
+                    unsteady = f" ({found.notes[0]})" if found.notes else ""
+                    progress.say(
+                        "timed", f"{graph.name}: {1e3 * found.seconds:.2f} ms{unsteady}"
+                    )
+        finally:  # an interrupt keeps what there is
+            recorder.table()
     table = recorder.done()
     if failure is not None and not table.record.networks:
         raise failure.error()

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from math import inf
 from pathlib import Path
 from statistics import median
+from time import monotonic
 from typing import Any, Final
 
 from resgen._version import __version__
@@ -47,6 +49,10 @@ from resgen.words.progress import SILENT, Progress
 LIMITS: Final = Limits(
     seconds=0.6, warm_up=0.3, window=0.05, half_width=0.005, least=5, least_seconds=0.2
 )
+
+#: Seconds between two times that a table is written while it grows: a large one takes a
+#: second or two.
+EVERY: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,8 @@ class Recorder:
     """Times networks, and keeps a table of them in a file.
 
     A table that is there already is gone on with: what it holds is not timed again, and
-    other conditions are a :class:`ResgenError`. What a run gave is in the file at once.
+    other conditions are a :class:`ResgenError`. What a run gave is in the file within
+    seconds, or when the table is asked for.
     ``place`` is where they are timed.
     """
 
@@ -143,6 +150,7 @@ class Recorder:
         there = () if before is None else before.kernels
         self._kernels = {kernel: at for at, kernel in enumerate(there)}
         self._networks = [] if before is None else [*before.networks]
+        self._saved = -inf
 
     def time(self, graph: Graph) -> Network | Failure | None:
         """Time a network and note it; None where the table has all its kernels."""
@@ -162,7 +170,8 @@ class Recorder:
             found.notes,
         )
         self._networks.append(network)
-        self._write()
+        if monotonic() - self._saved > EVERY:
+            self._write()
         return network
 
     def table(self) -> Table:
@@ -186,6 +195,7 @@ class Recorder:
             __version__,
         )
         TABLE.save(record, self.path)
+        self._saved = monotonic()
         return record
 
 
@@ -267,8 +277,8 @@ def charged(graph: Graph, ran: Sequence[Run], found: Looked) -> list[float]:
 
     What computes several is given to the one with most multiply-adds, or in equal parts
     to those that have as many, and what only changes a layout to the one that made the
-    tensor. An addition of two tensors may be
-    computed behind either: whose first node is not there has no part in the kernel.
+    tensor. An addition of two tensors may be computed behind either: whose first node
+    is not there has no part in the kernel.
     """
     names = names_of_graph(for_inference(graph.inference))
     place = {node.name: at for at, run in enumerate(ran) for node in run.nodes}

@@ -10,6 +10,7 @@ import pytest
 import resgen
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
+from resgen.latency import measure
 from resgen.latency.kernels import runs
 from resgen.latency.measure import Looked, Recorder, charged
 from resgen.latency.table import Conditions, Network, load
@@ -80,6 +81,23 @@ def test_times_of_other_conditions_are_not_mixed(tmp_path: Path) -> None:
     Recorder(path, HERE).done()
     with pytest.raises(ResgenError, match=r"1 thread, .* not of .* 2 threads"):
         Recorder(path, replace(HERE, threads=2))
+
+
+def test_a_growing_table_is_written_at_times_and_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def looked(*_: object) -> Looked:
+        return Looked(0.01, (OperatorTime("conv1", "Conv", 1e-3, ("conv1",)),), ())
+
+    monkeypatch.setattr(measure, "looked", looked)
+    path = tmp_path / "table.json"
+    recorder = Recorder(path, HERE)
+    for at, size in enumerate((64, 96, 128)):
+        changes = [f"/input=[3,{size},{size}]"]
+        recorder.time(resgen.expand(resgen.load("resnet18", changes)))
+        assert len(load(path).record.networks) == 1, at
+    recorder.table()
+    assert len(load(path).record.networks) == 3
 
 
 def test_conditions_are_words() -> None:
