@@ -23,6 +23,7 @@ from resgen.errors import ResgenError
 from resgen.files.ordinary import reason
 from resgen.searching.halving import Reached
 from resgen.searching.pricing import Price
+from resgen.words.numbers import flat
 
 #: The key of the first line, and the version of what follows.
 MARK: Final = "resgen_search"
@@ -213,12 +214,11 @@ class Journal:
         if found.space != self._heading.space:
             what = f"of another space (sha256 {found.space[:12]}...)"
         else:
-            both = {*found.asked, *self._heading.asked}
+            there, here = dict(flat(found.asked)), dict(flat(self._heading.asked))
             told = (
-                f"{name} {found.asked.get(name)} there and "
-                f"{self._heading.asked.get(name)} here"
-                for name in sorted(both)
-                if found.asked.get(name) != self._heading.asked.get(name)
+                f"{name} was {there.get(name)}, and is {here.get(name)} now"
+                for name in sorted({*there, *here})
+                if there.get(name) != here.get(name)
             )
             what = f"of another search: {'; '.join(told)}"
         return ResgenError(

@@ -187,9 +187,10 @@ class Space:
     def empty(self) -> SpecError:
         """The error of rules that leave nothing."""
         problems = Problems()
-        all_ = f"of {figure(self.size)} candidates" if self.size > COUNTED else "none"
-        tried = f"{MOST_DRAWS:,} draws {all_} found none" if all_ != "none" else all_
-        message = f"the space is empty: {tried} of which this and the others hold"
+        tried = f"none of {self.size:,} candidates"
+        if self.size > COUNTED:
+            tried = f"none of {MOST_DRAWS:,} candidates drawn of {figure(self.size)}"
+        message = f"the space is empty: {tried} meets this rule and all others"
         problems.error("RG013", message, self.rules[0].at.place())
         return SpecError(problems.items)
 

@@ -172,7 +172,7 @@ def test_a_journal_of_another_search_is_refused(tmp_path: Path) -> None:
     resgen.search(SMALL, measure=False, out=out)
     with pytest.raises(resgen.ResgenError, match="of another space"):
         resgen.search({**SMALL, "where": ["depth[0] > 1"]}, measure=False, out=out)
-    with pytest.raises(resgen.ResgenError, match="score params there and macs here"):
+    with pytest.raises(resgen.ResgenError, match="score was params, and is macs now"):
         resgen.search(SMALL, measure=False, out=out, score="macs")
     (out / "journal.jsonl").write_text("[1]\n")
     with pytest.raises(resgen.ResgenError, match="no journal of a search"):
