@@ -207,6 +207,8 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
             return again(parts)
 
         if node.name not in known:
+            if own and moves(node.op):  # the file's own numbers still
+                return exact, _nothing
             return exact, slack if own or told else None
         found = torch.tensor(known[node.name]).double()
         allowed = unit * EXPLAINED * float(exact.abs().max()) * torch.ones(())
