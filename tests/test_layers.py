@@ -113,7 +113,7 @@ BUDGET = {
     "forms": 899,
     "attribution": 1790,
     "profiling": 1960,
-    "latency": 925,
+    "latency": 940,
     "diagnosis": 3035,
     "searching": 2131,
     "reports": 2920,

@@ -34,6 +34,8 @@ TOLD: Final = (0.05, 0.1, 0.2)
 #: Rounds of the robust fit of whole networks, and what counts as no error in it.
 ROUNDS: Final = 10
 CLOSE: Final = 0.01
+#: By what factor networks may differ in how their kernels add up to them.
+DISTURBED: Final = 1.25
 #: Of a kernel's time at most so much is its profiler's.
 COST: Final = 0.9
 
@@ -322,15 +324,25 @@ def _times(
     """Of each kernel the median over all places where it ran.
 
     What a profiler adds to each is taken off, and what is left is scaled so that the
-    kernels of a network take what it took as a whole, without a profiler.
+    kernels of a network take what it took as a whole, without a profiler. Where that is
+    far from how it is with others, something else ran in one of the two, and kernels
+    are not blamed for it.
     """
     cost = _cost(networks)
+    owns = [
+        [max(took - cost, (1 - COST) * took) for _, took in network.kernels]
+        for network in networks
+    ]
+    scales = [
+        network.seconds / whole if (whole := sum(own)) else 1.0
+        for network, own in zip(networks, owns, strict=True)
+    ]
+    usual = median(scales) if scales else 1.0
     found: defaultdict[int, list[float]] = defaultdict(list)
-    for network in networks:
-        own = [max(took - cost, (1 - COST) * took) for _, took in network.kernels]
-        whole = sum(own)
+    for network, own, scale in zip(networks, owns, scales, strict=True):
+        trusted = min(max(scale, usual / DISTURBED), usual * DISTURBED)
         for (place, _), took in zip(network.kernels, own, strict=True):
-            found[place].append(took * network.seconds / whole if whole else 0.0)
+            found[place].append(took * trusted)
     return {kernels[place]: median(each) for place, each in found.items()}
 
 
