@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from resgen.errors import Place
+from resgen.graph.cost import FURTHEST
 from resgen.graph.ir import INPUT, Graph, Input, Node, Origin, Parameter, Scope, Section
 from resgen.ops.base import Op
 from resgen.ops.types import ParameterSpec, TensorType
@@ -24,11 +25,8 @@ from resgen.spec.places import ALLOWANCE
 WORK_PER_OPERATOR: Final = 60
 
 
-#: No machine holds a larger value, and no picture is strided further: numbers that
-#: grow by themselves in a loop are refused, or left, before they are too long to be
-#: shown.
+#: No machine holds a larger value.
 MAX_ELEMENTS: Final = 1 << 48
-MAX_STRIDE: Final = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +295,7 @@ class Builder:
         # Maps that attention grows again go on being counted, up to a number that is
         # no stride any more.
         rows = zip(before, made.stride, strict=True)
-        return tuple([min(a * b, MAX_STRIDE) for a, b in rows])
+        return tuple([min(a * b, FURTHEST) for a, b in rows])
 
     def _parameter(self, owner: str, spec: ParameterSpec) -> str:
         name = f"{owner}.{spec.role}" if spec.role else owner

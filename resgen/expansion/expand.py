@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from resgen.errors import Place, SpecError
-from resgen.expansion.builder import MAX_STRIDE, Builder, Limits, Many, Val, Value
+from resgen.expansion.builder import Builder, Limits, Many, Val, Value
 from resgen.expansion.evaluate import Frame, Stop
 from resgen.expansion.interpret import ANY, EMPTY, Interpreter, Run
 from resgen.expansion.lists import given_out
 from resgen.expansion.repeat import Written
 from resgen.expansion.site import OperatorDefaults, Site, joined
+from resgen.graph.cost import FURTHEST
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
 from resgen.ops.types import TensorType
 from resgen.spec.expr import constant
@@ -226,8 +227,8 @@ class Expansion:
         entered = self.dilation
         if dilates:
             self.dilation *= self._dilated(stage, stride)
-            if self.dilation > MAX_STRIDE:
-                message = f"strides have become a dilation of more than {MAX_STRIDE:,}"
+            if self.dilation > FURTHEST:
+                message = f"strides have become a dilation of more than {FURTHEST:,}"
                 raise Stop("RG050", message, stage.at.place())
         first = replace(site, dilation=entered, undo=dilates)
         later = replace(site, dilation=self.dilation)

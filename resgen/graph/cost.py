@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from resgen.graph.analysis import BYTES, Analysis, NodeCost, SectionCost
 from resgen.graph.ir import GRAPH, Graph
@@ -17,6 +18,10 @@ from resgen.graph.sketch import caption, sketch
 from resgen.ops.base import counts
 from resgen.ops.types import TensorType, Window
 from resgen.options.kinds import argument
+
+#: No picture is strided further, or seen further: what grows by itself along a chain
+#: of strides is left there, before it is too long to be shown.
+FURTHEST: Final = 1 << 31
 
 #: One number for each axis of the input.
 Sizes = tuple[int, ...]
@@ -141,7 +146,7 @@ def _reached(graph: Graph) -> tuple[dict[str, Sizes], dict[str, Sizes]]:
     A window of extent k at a place where neighbours lie j input positions apart (the
     jump) adds ``(k - 1) j``; a stride multiplies the jump. Where values meet, the
     widest counts. Araujo et al., "Computing Receptive Fields of Convolutional Neural
-    Networks", Distill 2019.
+    Networks", Distill 2019. Neither is counted beyond ``FURTHEST``.
     """
     axes = len(graph.inputs[0].type.spatial)
     fields = {i.name: (1,) * axes for i in graph.inputs}
@@ -170,14 +175,16 @@ def _reached(graph: Graph) -> tuple[dict[str, Sizes], dict[str, Sizes]]:
             extents, steps = (1,) * axes, jump
         elif window is not None and len(window.extent) == axes:
             extents = window.extent
-            steps = tuple(j * s for j, s in zip(jump, window.stride, strict=True))
+            by = zip(jump, window.stride, strict=True)
+            steps = tuple(min(j * s, FURTHEST) for j, s in by)
         elif len(node.type.spatial) < len(x.spatial) == axes:
             extents, steps = x.spatial, jump  # flattened: every output sees all of it
         else:
             fields[node.name], jumps[node.name] = field, jump
             continue
         fields[node.name] = tuple(
-            f + (k - 1) * j for f, k, j in zip(field, extents, jump, strict=True)
+            min(f + (k - 1) * j, FURTHEST)
+            for f, k, j in zip(field, extents, jump, strict=True)
         )
         jumps[node.name] = steps
     return fields, jumps

@@ -23,6 +23,7 @@ from resgen.ops.base import Case, Op
 from resgen.ops.conv import Conv
 from resgen.ops.global_pool import GlobalPool
 from resgen.ops.linear import Linear
+from resgen.ops.max_pool import MaxPool
 from resgen.ops.norm import Norm
 from resgen.ops.pad import Pad
 from resgen.ops.pad_same import PadSame
@@ -89,6 +90,9 @@ def plain(case: Case) -> Op:
         kernel = tuple(n // s for n, s in zip(x.spatial, op.size, strict=True))
         pool = OPERATORS[f"{kind}_pool"]
         return pool(kernel=kernel)
+    if isinstance(op, MaxPool) and op.same and op.stride == 2:
+        # Of one size a file cannot tell it from a last window that overhangs.
+        return replace(op, same=False, padding=(1, 0), ceil=True)
     if isinstance(op, Conv):
         return op.bare  # a file has the standardised weight
     if isinstance(op, Norm):

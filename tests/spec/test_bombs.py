@@ -13,6 +13,7 @@ from pathlib import Path
 import bombs
 import pytest
 
+import resgen
 from resgen.expansion import network
 from resgen.expansion.network import Examined, examine
 from resgen.spec.places import MAX_PROBLEMS, Problems
@@ -32,7 +33,6 @@ GROWN = (
     bombs.bare("b0", blocks=bombs.doubling(40)),
     bombs.bare("b0", blocks=bombs.chain(300)),
     bombs.bare({"for": "i", "in": 900, "body": {"concat": [[], []]}}),
-    bombs.bare({"for": "i", "in": 900, "body": CONV}),
     bombs.bare({"for": "i", "in": 90_000, "as": PATH, "body": CONV}),
     bombs.bare(stages=[{"body": [], "dilate": True, "stride": 2}] * 90),
     bombs.bare(**{"k" * 100_000: [0] * 20_000}),
@@ -92,3 +92,9 @@ def test_strides_of_maps_that_grow_again_are_no_limit() -> None:
     again = {"for": "i", "in": 40, "body": body}
     found = examine({**bombs.bare(), "input": [3, 8, 8], "head": [again]})
     assert not found.errors
+
+
+def test_strides_of_a_collapsed_map_are_counted_no_further_than_can_be_shown() -> None:
+    chain = {"for": "i", "in": 15_000, "body": CONV}
+    shown = resgen.inspect(resgen.load(bombs.bare(chain)))
+    assert len("\n".join(shown.lines())) < 2000
