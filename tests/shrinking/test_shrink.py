@@ -17,7 +17,7 @@ from torch_pruning_groups import groups as groups_of_torch_pruning
 
 import resgen
 import resgen.latency.table
-from resgen.api import paced
+from resgen.api import paced, tuned
 from resgen.api.asked.shrink import Shrinking
 from resgen.artifact.shrunk import Latency, Pace
 from resgen.errors import UsageError
@@ -438,8 +438,10 @@ def test_without_labels_the_whole_network_says_what_is_right(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_what_is_left_is_trained_and_taken_up_again_to_the_same_numbers(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Two threads that other tests take the cores from wait for each other for minutes.
+    monkeypatch.setattr(tuned, "available_cores", lambda: 1)
     learned = digits()
     asked: dict[str, Any] = {
         "state_dict": learned.weights,
