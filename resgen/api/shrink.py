@@ -50,7 +50,7 @@ from resgen.shrinking.labels import Labelled, labelled
 from resgen.shrinking.seen import settled, told
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
-from resgen.words.numbers import count, share
+from resgen.words.numbers import count, shape, share
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown, style
 
@@ -104,8 +104,12 @@ class SmallerNetwork(Shown):
                 continue
             tensor = tensors[theirs]
             for axis, stays in enumerate(self.record.kept.get(ours, ())):
-                if stays is not None:
-                    tensor = tensor[(slice(None),) * axis + (list(stays),)]
+                if stays is None:
+                    continue
+                if len(tensor.shape) <= axis or tensor.shape[axis] <= stays[-1]:
+                    sizes = shape(tensor.shape)
+                    raise UsageError(f"tensors: {theirs} has other sizes than {sizes}")
+                tensor = tensor[(slice(None),) * axis + (list(stays),)]
             made[ours] = tensor
         return made
 
@@ -198,6 +202,7 @@ def run(
     What is ``live`` is written only where a folder is named.
     """
     begin = time.perf_counter()
+    name = folder_name(asked.name or spec.name, "give it another with --name NAME")
     given = from_spec(
         spec,
         graph=graph,
@@ -234,7 +239,7 @@ def run(
         found, free, before, weights, whole[0], asked, data, progress
     )
     made = imported(
-        cut(found, weights, choice.gone).called(asked.name or spec.name),
+        cut(found, weights, choice.gone).called(name),
         stated=lambda made: _stated(made, given.spec),
     )
     progress.say("cut", _told(before, choice.size))
@@ -242,7 +247,7 @@ def run(
         ours: made.flat.sources[theirs][0] for ours, theirs in made.parameters.items()
     }
     proven = _proven(found, choice, made, names, progress) if asked.verify else None
-    out = asked.out or Path("shrunk", folder_name(made.spec.name))
+    out = asked.out or Path("shrunk", name)
     beside = out.with_name(f"{out.name}-unfinished")
     accuracy = tuning = states = None
     if data is not None:

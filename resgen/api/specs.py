@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
 from resgen.files.names import IMPORT, SHRINK
-from resgen.options.kinds import typed
+from resgen.options.kinds import LONGEST_NAME, typed
 from resgen.spec.model import Spec
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ SPEC: Final = typed(
 )  # fmt: skip
 #: The code of a spec that cannot be read.
 UNREADABLE: Final = "RG006"
-#: Bytes of a folder's name. File systems have 255 (POSIX's NAME_MAX on ext4, NTFS and
-#: APFS), of which ``-int8-tensorrt`` and a temporary name beside it need some.
-LONGEST: Final = 200
 
 
 def opened(source: S, asked: A) -> tuple[S | str, A]:
@@ -128,13 +125,12 @@ def _missing(path: Path) -> bool:
         return False
 
 
-def folder_name(name: str) -> str:
+def folder_name(name: str, hint: str = "name one with -o DIR") -> str:
     """The network's name, if it can be that of a folder in ``build/``."""
-    hint = "name one with -o DIR"
     if Path(name).name != name or name in (".", ".."):
         message = f'the network\'s name, "{name}", cannot be that of a folder'
         raise ResgenError(message, hint=hint)
-    if len(name.encode(errors="replace")) > LONGEST:
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
         message = (
             f"the network's name has {len(name)} characters, too many for a folder"
         )

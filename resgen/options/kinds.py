@@ -12,6 +12,9 @@ from resgen.errors import UsageError, did_you_mean
 T = TypeVar("T")
 #: Characters of a value that a message shows.
 _SHOWN: Final = 60
+#: Bytes of a name of a file or folder. File systems have 255 (POSIX's NAME_MAX on ext4,
+#: NTFS and APFS), of which ``-int8-tensorrt`` and a temporary name beside it need some.
+LONGEST_NAME: Final = 200
 _SHORT: Final = Repr()
 _SHORT.maxother = _SHORT.maxlong = _SHOWN
 
@@ -136,6 +139,21 @@ def path(metavar: str = "FILE") -> Kind[Path]:
         if "\0" in str(value) or not str(value):
             raise ValueError(f"{str(value)!r} cannot be a path")
         return Path(value)
+
+    return Kind(metavar, check, check)
+
+
+def file_name(metavar: str) -> Kind[str]:
+    """What a file can be called, in whatever folder."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"{told(value)} is not a text")
+        if Path(value).name != value or value in ("", "..") or "\0" in value:
+            raise ValueError(f"{value!r} cannot be the name of a file")
+        if len(value.encode(errors="replace")) > LONGEST_NAME:
+            raise ValueError(f"{len(value)} characters are too many for a file's name")
+        return value
 
     return Kind(metavar, check, check)
 

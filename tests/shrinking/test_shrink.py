@@ -324,6 +324,8 @@ def test_a_module_in_training_is_cut_and_its_optimiser_follows(
             optimizer.state[parameter]["momentum_buffer"] = held[name].clone()
         nn.functional.cross_entropy(module(x), y).backward()
         optimizer.step()
+    with pytest.raises(UsageError, match="has other sizes than 2 x 2"):
+        made.carried(dict.fromkeys(made.record.names.values(), torch.zeros(2, 2)))
     wanted = made.carried(dict(whole.named_parameters()))
     for name, parameter in small.named_parameters():
         torch.testing.assert_close(parameter, wanted[name])
@@ -645,3 +647,12 @@ def test_what_cannot_be_is_refused_and_nothing_is_left(
     with pytest.raises((resgen.ResgenError, UsageError), match=said):
         resgen.shrink(SMALL, tmp_path / "a", **asked)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "..", "", "x" * 300])
+def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"file's? name|name of a file"):
+        resgen.shrink(SMALL, tmp_path / "in" / "out", name=name)
+    with pytest.raises(resgen.ResgenError, match=r"name|characters"):
+        resgen.shrink({**SMALL, "name": name or "/"}, tmp_path / "in" / "out")
+    assert not list(tmp_path.iterdir())

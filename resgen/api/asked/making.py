@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from resgen.api.asked.common import PRECISION, SHAPE, Making, Reading, out, preprocess
 from resgen.options.group import Group, option
-from resgen.options.kinds import FLAG, Kind, choice, path, text, told, whole
+from resgen.options.kinds import FLAG, Kind, choice, file_name, path, text, told, whole
 
 #: Sizes are 32 bits wide in what reads ONNX files.
 _LARGEST: Final = 2**31 - 1
@@ -190,7 +190,10 @@ class Importing(Group):
 
     out: Path | None = out("The folder to make.", "imported/NAME")
     name: str | None = option(
-        "--name", text("NAME"), "What the network is to be called.", shown="the file's"
+        "--name",
+        file_name("NAME"),
+        "What the network is to be called.",
+        shown="the file's",
     )
     flat: bool = option(
         "--flat", FLAG, "Write a plain list of operators, without blocks and stages."

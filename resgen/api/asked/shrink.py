@@ -9,7 +9,17 @@ from typing import Any, Final
 
 from resgen.api.asked.common import Leasing, Making, Reading, out
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
+from resgen.options.kinds import (
+    FLAG,
+    Kind,
+    choice,
+    file_name,
+    number,
+    path,
+    text,
+    told,
+    whole,
+)
 from resgen.shrinking import IMPORTANCE
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -87,7 +97,7 @@ class Shrinking(Making, Reading, Leasing):
 
     out: Path | None = out("The folder to make.", "shrunk/NAME")
     name: str | None = option(
-        "--name", text("NAME"), "What is left is called.", shown="the network's"
+        "--name", file_name("NAME"), "What is left is called.", shown="the network's"
     )
     macs: Any = option(
         "--macs",
