@@ -86,7 +86,7 @@ BUDGET = {
     "interrupt": 30,
     "errors": 110,
     "words": 185,
-    "options": 262,
+    "options": 264,
     "files": 675,
     "document": 320,
     "records": 400,

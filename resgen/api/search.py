@@ -14,7 +14,6 @@ from typing import Any, Final
 from resgen._version import __version__
 from resgen.api.asked.search import Searching
 from resgen.api.raced import Timing, genes_of, told, whole
-from resgen.api.specs import folder_name
 from resgen.api.trained import taught, trained, weights
 from resgen.errors import MissingComponent, ResgenError, SpecError
 from resgen.files.whole import make_folder, write_text
@@ -133,7 +132,7 @@ def run(
     progress.say("space", str(counted))
     _require_networks(space)
     bounds = _bounds(asked)
-    folder = asked.out or Path("searched", folder_name(space.name))
+    folder = asked.out or Path("searched", space.name)
     timing = _timing(space, asked, progress)
     lesson = taught(space, asked, progress)
     make_folder(folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
 from resgen.files.names import IMPORT, SHRINK
-from resgen.options.kinds import LONGEST_NAME, typed
+from resgen.options.kinds import told, typed, unfit
 from resgen.spec.model import Spec
 
 if TYPE_CHECKING:
@@ -127,12 +127,7 @@ def _missing(path: Path) -> bool:
 
 def folder_name(name: str, hint: str = "name one with -o DIR") -> str:
     """The network's name, if it can be that of a folder in ``build/``."""
-    if Path(name).name != name or name in (".", ".."):
-        message = f'the network\'s name, "{name}", cannot be that of a folder'
-        raise ResgenError(message, hint=hint)
-    if len(name.encode(errors="replace")) > LONGEST_NAME:
-        message = (
-            f"the network's name has {len(name)} characters, too many for a folder"
-        )
-        raise ResgenError(message, hint=hint)
+    why = unfit(name)
+    if why is not None:
+        raise ResgenError(f"the network's name, {told(name)}, {why}", hint=hint)
     return name

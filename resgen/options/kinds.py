@@ -13,8 +13,9 @@ T = TypeVar("T")
 #: Characters of a value that a message shows.
 _SHOWN: Final = 60
 #: Bytes of a name of a file or folder. File systems have 255 (POSIX's NAME_MAX on ext4,
-#: NTFS and APFS), of which ``-int8-tensorrt`` and a temporary name beside it need some.
-LONGEST_NAME: Final = 200
+#: NTFS and APFS), of which ``-int8-tensorrt``, what tells candidates of a search apart
+#: and a temporary name beside it need some.
+_LONGEST_NAME: Final = 200
 _SHORT: Final = Repr()
 _SHORT.maxother = _SHORT.maxlong = _SHOWN
 
@@ -143,16 +144,28 @@ def path(metavar: str = "FILE") -> Kind[Path]:
     return Kind(metavar, check, check)
 
 
+def unfit(name: str) -> str | None:
+    """Why no file and no folder can have a name: how a sentence of it ends.
+
+    >>> unfit("resnet18"), unfit("../resnet18")
+    (None, 'cannot be the name of a file or a folder')
+    """
+    if Path(name).name != name or name in ("", "..") or "\0" in name:
+        return "cannot be the name of a file or a folder"
+    if len(name.encode(errors="replace")) > _LONGEST_NAME:
+        return f"has {len(name)} characters, too many for the name of a file"
+    return None
+
+
 def file_name(metavar: str) -> Kind[str]:
     """What a file can be called, in whatever folder."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError(f"{told(value)} is not a text")
-        if Path(value).name != value or value in ("", "..") or "\0" in value:
-            raise ValueError(f"{value!r} cannot be the name of a file")
-        if len(value.encode(errors="replace")) > LONGEST_NAME:
-            raise ValueError(f"{len(value)} characters are too many for a file's name")
+        why = unfit(value)
+        if why is not None:
+            raise ValueError(f"{told(value)} {why}")
         return value
 
     return Kind(metavar, check, check)

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import SpecError, did_you_mean
+from resgen.options.kinds import unfit
 from resgen.searching.space import Choice, Rule, Space, child, matches
 from resgen.spec.bind import Binder
-from resgen.spec.places import Enough, Json, JsonValue, Problems, describe
+from resgen.spec.places import Enough, Json, JsonValue, Problems
 from resgen.spec.resolve import OPTIONAL, resolve, shown
 from resgen.spec.source import from_plain, read
 
@@ -99,13 +100,19 @@ class _Reader:
         return isinstance(members, dict) and "extends" not in members
 
     def _name(self, at: Json | None) -> str:
+        """What the files of candidates are called by, the base's own or another."""
         given = at or child(self.base, "name")
-        if given is None or not isinstance(given.value, str):
+        if given is None:
             return "network"
-        sound = given.value.isprintable() and "/" not in given.value
-        if at is not None and not (sound and given.value):
-            message = f"{describe(at.value)} cannot be that of files"
-            self.problems.error("RG013", message, at.place())
+        if not isinstance(given.value, str):
+            self.problems.mistyped(given, '"name" is a text')
+            return ""
+        printed = given.value.isprintable()
+        why = unfit(given.value) if printed else "has what cannot be printed"
+        if why is not None:
+            message = f"the name, by which files of candidates are called, {why}"
+            hint = None if at is not None else 'say another "name" in the space'
+            self.problems.error("RG013", message, given.place(), hint)
         return given.value
 
     # --- what varies ------------------------------------------------------------------

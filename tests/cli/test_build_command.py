@@ -125,7 +125,7 @@ def test_a_name_too_long_for_a_folder_wants_another(run: Run, here: Path) -> Non
     change = ("--set", f'/name="{"x" * 300}"')
     result = run("build", "mine.json", "--no-verify", *change)
     assert result.exit_code == 1
-    assert "300 characters, too many for a folder" in result.stderr
+    assert "300 characters, too many for the name of a file" in result.stderr
     assert "-o DIR" in result.stderr
     assert not (here / "build").exists()
     assert run("build", "mine.json", "--no-verify", *change, "-o", "x").exit_code == 0

@@ -197,6 +197,21 @@ def test_every_mistake_is_told_at_its_line(tmp_path: Path) -> None:
     assert "varies already, in line 5" in text
 
 
+@pytest.mark.parametrize(
+    "name", ["../esc", "/abs", "..", "", "a/b", "n" * 300, "a\nb", 5]
+)
+def test_a_name_that_files_cannot_have_is_told_where_it_stands(name: Any) -> None:
+    base = {"extends": BASE, "name": name}
+    varies = {"/stages/0/depth": [1, 2]}
+    for told in ({"base": base}, {"base": BASE, "name": name}):
+        with pytest.raises(resgen.SpecError) as refused:
+            load({**told, "vary": varies})
+        (problem,) = refused.value.problems
+        assert problem.place.pointer.endswith("/name")
+    if name != 5:
+        assert load({"base": base, "name": "sound", "vary": varies}).name == "sound"
+
+
 def test_a_base_that_is_not_there_is_told_with_what_was_meant() -> None:
     with pytest.raises(resgen.SpecError, match='did you mean "resnet20_cifar"'):
         load({"base": "resnet20_cifr", "vary": {"/stages/0/depth": [1]}})
