@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
@@ -21,7 +21,7 @@ from resgen.machine.cores import available_cores
 from resgen.machine.process import Failure, Process
 from resgen.options.kinds import argument, typed
 from resgen.searching.journal import Journal
-from resgen.searching.outcome import OUTCOME, Beside, Outcome
+from resgen.searching.outcome import OUTCOME, Beside, Found, Outcome
 from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
 from resgen.searching.reading import load
 from resgen.searching.space import Counted, Genes, Space
@@ -271,7 +271,7 @@ def _outcome(
     progress: Progress,
 ) -> Outcome:
     arms = plan.arms()
-    trials = best(journal, arms, plan.sampler)
+    trials = best(journal, arms, plan.sampler, CONTROL)
     if not trials:
         raise _nothing(space, plan, journal)
     chance = best(journal, arms, CONTROL)
@@ -279,19 +279,17 @@ def _outcome(
     doubts: list[str] = []
     beside: tuple[Beside, ...] = ()
     number = asked.winners if lesson is None else asked.contenders
-    # All that are to be trained answer in time; else only those that are named do.
-    first = timing if lesson is None or bounds.latency is not None else None
-    if first is None:
+    if timing is None or bounds.latency is None:
         winners = [told(space, each) for each in whole(space, trials, number)]
         controls = [told(space, each) for each in whole(space, chance, 1)]
-    else:
-        (winners, sure), (controls, _) = first.best(
+    else:  # all that are named answer in time, or are to be trained
+        (winners, sure), (controls, _) = timing.best(
             (trials, number), (chance, 1), latency=bounds.latency
         )
         if not sure:
             doubts.append(f"{asked.minutes:g} minutes were up before it was sure")
-        if winners:
-            doubts += [f"while it was timed, {note}" for note in winners[0].notes]
+        winners = sorted(_each(winners, controls), key=lambda each: -each.score)
+        winners = winners[:number]
     if not winners:
         if timing is not None and bounds.latency is not None:
             raise timing.nothing(bounds.latency)
@@ -302,24 +300,23 @@ def _outcome(
     learned = None
     if lesson is not None:
         learned = trained(
-            space, [*winners, *controls], lesson, asked, journal, plan.journal.parent,
-            progress,
+            space, _each(winners, controls), lesson, asked, journal,
+            plan.journal.parent, progress,
         )  # fmt: skip
         order = learned.order
-        winners = sorted(winners, key=lambda each: order.index(each.name))
-        winners = winners[: asked.winners]
-        if timing is not None and first is None:
-            of = {space.called(trial.genes): trial for trial in (*trials, *chance)}
-            (winners, _), (controls, _) = timing.best(
-                ([of[each.name] for each in winners], asked.winners),
-                ([of[each.name] for each in controls], 1),
-                latency=None,
-            )
+        winners = sorted(
+            _each(winners, controls), key=lambda each: order.index(each.name)
+        )[: asked.winners]
     if timing is not None:
-        others = [
-            each for each in (*winners[1:], *controls) if each.set != winners[0].set
-        ]
-        beside = tuple(timing.beside(winners[0], others))
+        if bounds.latency is None:
+            of = {space.called(trial.genes): trial for trial in (*trials, *chance)}
+            named = [of[each.name] for each in _each(winners, controls)]
+            ((timed, _),) = timing.best((named, len(named)), latency=None)
+            of_name = {each.name: each for each in timed}
+            winners = [of_name[each.name] for each in winners]
+            controls = [of_name[each.name] for each in controls]
+        doubts += [f"while it was timed, {note}" for note in winners[0].notes]
+        beside = tuple(timing.beside(winners[0], _each(winners, controls)[1:]))
     islands = [
         [max((t.score for t in journal.trials(f"{kind} {n + 1}")), default=0.0)
          for n in range(ISLANDS)]
@@ -356,6 +353,11 @@ def _outcome(
         f"{winners[0].name}.json",
         learned,
     )
+
+
+def _each(winners: Sequence[Found], controls: Sequence[Found]) -> list[Found]:
+    """Both, each candidate once: the best of all may be what chance has found."""
+    return [*{each.name: each for each in (*winners, *controls)}.values()]
 
 
 def _nothing(space: Space, plan: Plan, journal: Journal) -> ResgenError:

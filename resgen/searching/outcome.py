@@ -81,9 +81,9 @@ class Outcome:
     ``size`` and ``holding`` are candidates of the space, and those of which its rules
     hold (``exact``: all were looked at). ``drawn`` were looked at by the search and as
     many by ``chance``, and ``refused`` counts those thrown out, by reason, of both.
-    ``rate`` is candidates a second of one core. ``winners`` are the best, the best
-    first, ``by_chance`` the best of random search; where they were ``trained`` they are
-    the best of those that were. ``doubts`` say why nothing is promised.
+    ``rate`` is candidates a second of one core. ``winners`` are the best of all, the
+    best first, ``by_chance`` is the best of random search; where they were ``trained``
+    they are the best of those that were. ``doubts`` say why nothing is promised.
     """
 
     resgen: str

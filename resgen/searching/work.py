@@ -172,12 +172,16 @@ def refusals(journal: Journal) -> Mapping[str, int]:
     return dict(found.most_common())
 
 
-def best(journal: Journal, arms: Mapping[str, int], kind: str) -> list[Trial]:
-    """The trials of all islands of a kind, each candidate once, the best first."""
+def best(journal: Journal, arms: Mapping[str, int], *kinds: str) -> list[Trial]:
+    """The trials of all islands of these kinds, each candidate once, the best first.
+
+    Of those that are as good, what an earlier kind has looked at comes first.
+    """
     found: dict[Genes, Trial] = {}
-    for arm in arms:
-        if arm.split()[0] == kind:
-            found.update((trial.genes, trial) for trial in journal.trials(arm))
+    for kind in kinds:
+        for arm in arms:
+            if arm.split()[0] == kind:
+                found.update((trial.genes, trial) for trial in journal.trials(arm))
     return sorted(found.values(), key=lambda trial: -trial.score)
 
 

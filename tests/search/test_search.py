@@ -21,16 +21,18 @@ from safetensors.numpy import load_file
 
 import resgen
 from resgen.api import raced
-from resgen.api.asked.search import SCORES
+from resgen.api.asked.search import SCORES, Searching
 from resgen.cli import main
 from resgen.errors import MissingComponent, UsageError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
-from resgen.searching import scores
+from resgen.searching import samplers, scores
 from resgen.searching.journal import Journal, Trial
 from resgen.searching.pricing import Bounds
 from resgen.searching.reading import load
+from resgen.searching.samplers import RandomSampler
+from resgen.searching.space import Genes
 from resgen.searching.work import Plan, Searcher
 from resgen.spec.source import plain
 
@@ -254,6 +256,43 @@ def test_a_latency_is_promised_by_a_measurement(
         resgen.search(
             SPACE, **{**asked, "budget": "latency=1us"}, out=tmp_path / "found"
         )
+
+
+@pytest.mark.parametrize("budget", [None, "latency=1s"])
+def test_the_best_that_was_looked_at_is_named_though_chance_found_it(
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    budget: str | None,
+) -> None:
+    """With a sampler that finds nothing good, chance has the best."""
+
+    class Poor(RandomSampler):
+        def ask(self) -> Genes:
+            return (0,) * 6
+
+    monkeypatch.setattr(samplers, "EvolutionSampler", lambda *given: Poor(*given[:2]))
+    # As if a table predicted the latency that is bounded.
+    monkeypatch.setattr(Searching, "blind", False)
+    out = tmp_path / "found"
+    found = resgen.search(
+        SPACE, sampler="evolution", trials=1, processes=1, threads=1, budget=budget,
+        out=out,
+    )  # fmt: skip
+    rows = (out / "journal.jsonl").read_text("utf-8").splitlines()
+    scores = [
+        trial["score"]
+        for row in map(json.loads, rows)
+        for trial in row.get("batch", {}).get("trials", ())
+    ]
+    best = found.outcome.winners[0]
+    assert best.score == max(scores)
+    assert best == found.outcome.by_chance
+    assert resgen.analyse(resgen.expand(resgen.load(found.spec))).params == best.score
+    names = [each.name for each in found.outcome.winners]
+    assert len(set(names)) == len(names)
+    assert found.outcome.against_chance is not None
+    assert found.outcome.against_chance.verdict == "worse"
 
 
 def test_the_command_tells_what_the_function_does(tmp_path: Path) -> None:
