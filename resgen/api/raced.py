@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import inf, log
 from typing import Final
 
-from resgen.api.asked.search import Searching
+from resgen.api.asked.search import CONDITIONS, Searching
 from resgen.api.catalogue.counted import Counted
 from resgen.api.choose import AGAIN, FIRST, Cache
 from resgen.api.compare import compare
@@ -16,7 +16,7 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.latency.choosing import UNSURE, Candidate, Search, Timed, settle
 from resgen.latency.measure import conditions
-from resgen.latency.table import Conditions
+from resgen.latency.table import Conditions, Table
 from resgen.latency.table import load as load_table
 from resgen.leases.lease import leased
 from resgen.machine.place import Place
@@ -74,6 +74,23 @@ def whole(space: Space, trials: Sequence[Trial], number: int) -> Iterator[Trial]
             return
 
 
+def predicting(asked: Searching, here: Conditions | None) -> Table | None:
+    """The table that is asked for, which has to be of the conditions ``here``.
+
+    Where nothing is timed (None), it has to be of those that are said.
+    """
+    if asked.table is None:
+        return None
+    table = load_table(asked.table)
+    theirs = table.conditions
+    if here is None:
+        said = {name: value for name, _, value in asked.given() if name in CONDITIONS}
+        here = replace(theirs, **said)
+    if theirs != here:
+        raise ResgenError(f"{asked.table} is of {theirs}, not of {here}")
+    return table
+
+
 class Timing:
     """Times candidates on this machine, as ``choose`` does."""
 
@@ -81,10 +98,7 @@ class Timing:
         self.space, self.asked, self.progress = space, asked, progress
         with leased(asked.on, asked.device, progress) as place:
             self.conditions = self._conditions(place)
-        self.table = None if asked.table is None else load_table(asked.table)
-        if self.table is not None and self.table.conditions != self.conditions:
-            theirs = self.table.conditions
-            raise ResgenError(f"{asked.table} is of {theirs}, not of {self.conditions}")
+        self.table = predicting(asked, self.conditions)
         self.until = time.monotonic() + 60 * asked.minutes
         self.fastest: tuple[float, str, tuple[str, ...]] | None = None
         self._known: dict[Genes, Counted | None] = {}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from resgen._version import __version__
 from resgen.api.asked.search import Searching
-from resgen.api.raced import Timing, genes_of, told, whole
+from resgen.api.raced import Timing, genes_of, predicting, told, whole
 from resgen.api.trained import taught, trained, weights
 from resgen.errors import MissingComponent, ResgenError, SpecError
 from resgen.files.whole import make_folder, write_text
@@ -176,15 +176,15 @@ def _bounds(asked: Searching) -> Bounds:
 
 def _timing(space: Space, asked: Searching, progress: Progress) -> Timing | None:
     """What times candidates, where it is asked for and can be."""
-    if not asked.measure:
-        return None
-    try:
-        return Timing(space, asked, progress)
-    except MissingComponent as missing:
-        if asked.budget is not None and asked.budget.latency is not None:
-            raise
-        progress.say("timing", f"left out: {missing.message}")
-        return None
+    if asked.measure:
+        try:
+            return Timing(space, asked, progress)
+        except MissingComponent as missing:
+            if asked.budget is not None and asked.budget.latency is not None:
+                raise
+            progress.say("timing", f"left out: {missing.message}")
+    predicting(asked, None)
+    return None
 
 
 def _require_networks(space: Space) -> None:

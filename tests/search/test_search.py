@@ -27,6 +27,7 @@ from resgen.errors import MissingComponent, UsageError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
+from resgen.latency.table import TABLE, Conditions, Record
 from resgen.searching import samplers, scores
 from resgen.searching.journal import Journal, Trial
 from resgen.searching.pricing import Bounds
@@ -315,6 +316,26 @@ def test_a_latency_that_nothing_tells_of_is_refused() -> None:
         resgen.search(SMALL, budget="latency=8ms", measure=False)
     with pytest.raises(UsageError, match="learns nothing"):
         resgen.search(SMALL, budget="latency=8ms", sampler="evolution")
+
+
+def test_a_table_of_other_conditions_is_refused_though_nothing_is_timed(
+    tmp_path: Path,
+) -> None:
+    conditions = Conditions("onnxruntime", "1", "cpu", "some", 1, 1)
+    file = tmp_path / "table.json"
+    TABLE.save(Record(conditions, (), (), (), "2026-01-01T00:00:00Z", "0"), file)
+    asked = {"table": file, "measure": False, "out": tmp_path / "found"}
+    for other in ({"threads": 2}, {"batch": 8}, {"runtime": "other"}):
+        with pytest.raises(resgen.ResgenError, match="1 thread, batch 1, fp32, not of"):
+            resgen.search(SMALL, **asked, **other)
+    assert not (tmp_path / "found").exists()
+
+
+def test_what_is_for_timing_is_refused_where_nothing_is_timed() -> None:
+    for name, value in {"runtime": "foo", "threads": 2, "minutes": 1}.items():
+        with pytest.raises(UsageError, match="is for timing, which measure=False"):
+            Searching(measure=False, **{name: value})
+    Searching(measure=False, train=1, threads=2)
 
 
 def test_the_command_knows_every_score() -> None:

@@ -16,6 +16,8 @@ from resgen.options.group import option
 from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+#: What a time holds for, which is measured or of a table.
+CONDITIONS: Final = ("runtime", "device", "threads", "batch")
 #: What candidates are compared by, and how they are chosen.
 SCORES: Final = choice("params", "macs", "zen", "health")
 SAMPLERS: Final = choice("evolution", "random", "grid", "optuna")
@@ -201,6 +203,16 @@ class Searching(Leasing):
                 if name in ("contenders", "data", "lr", "cluster"):
                     raise self.refused(
                         f"{{{name}}} is for training", hint="add {train} EPOCHS"
+                    )
+        if not self.measure:
+            used = CONDITIONS if self.table is not None else ()
+            if self.train is not None:
+                used = (*used, "threads")
+            for name, _, _ in self.given():
+                if name in (*CONDITIONS, "minutes", "on") and name not in used:
+                    raise self.refused(
+                        f"{{{name}}} is for timing, which {{measure}} leaves out",
+                        hint=f"leave out {{{name}}}, or {{measure}}",
                     )
         hint = "name a table in {table}, which predicts it"
         if not self.measure and self.blind:
