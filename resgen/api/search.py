@@ -15,14 +15,15 @@ from resgen._version import __version__
 from resgen.api.asked.search import Searching
 from resgen.api.raced import Timing, genes_of, predicting, told, whole
 from resgen.api.trained import taught, trained, weights
-from resgen.errors import MissingComponent, ResgenError, SpecError
+from resgen.errors import MissingComponent, ResgenError
 from resgen.files.whole import make_folder, write_text
 from resgen.machine.cores import available_cores
 from resgen.machine.process import Failure, Process
 from resgen.options.kinds import argument, typed
 from resgen.searching.journal import Journal
+from resgen.searching.mistakes import require_networks
 from resgen.searching.outcome import OUTCOME, Beside, Found, Outcome
-from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
+from resgen.searching.pricing import Bounds, Price, Pricer
 from resgen.searching.reading import load
 from resgen.searching.space import Counted, Genes, Space
 from resgen.searching.training import Lesson
@@ -48,8 +49,6 @@ SPACE: Final = typed("a space, which is a file or JSON values", str, Path, Mappi
 JOURNAL: Final = "journal.jsonl"
 RECORD: Final = "search.json"
 PAGE: Final = "search.html"
-#: Candidates by which it is told whether a space has any network.
-PROBED: Final = 32
 #: Candidates among which the nearest is looked for where none is within the budget.
 NEAREST: Final = 100
 #: Seconds between two looks at how far processes have come.
@@ -130,7 +129,7 @@ def run(
     space = load(source)
     counted = space.count()
     progress.say("space", str(counted))
-    _require_networks(space)
+    require_networks(space)
     bounds = _bounds(asked)
     folder = asked.out or Path("searched", space.name)
     timing = _timing(space, asked, progress)
@@ -185,22 +184,6 @@ def _timing(space: Space, asked: Searching, progress: Progress) -> Timing | None
             progress.say("timing", f"left out: {missing.message}")
     predicting(asked, None)
     return None
-
-
-def _require_networks(space: Space) -> None:
-    """Refuse a space none of whose candidates is a network, by what is wrong with one.
-
-    What every candidate has wrong is found here, and what a few have is counted later.
-    """
-    pricer, random = Pricer(Bounds()), Random(0)
-    first: Refusal | None = None
-    for _ in range(PROBED):
-        found = priced(space, space.draw(random), pricer)
-        if isinstance(found, Price):
-            return
-        first = first or found
-    if first is not None:
-        raise SpecError(first.problems)
 
 
 def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Journal:

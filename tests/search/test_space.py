@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import resgen
+from resgen.searching.mistakes import require_networks
 from resgen.searching.reading import load
 from resgen.searching.space import Space
 from resgen.spec.source import plain
@@ -215,6 +216,56 @@ def test_a_name_that_files_cannot_have_is_told_where_it_stands(name: Any) -> Non
 def test_a_base_that_is_not_there_is_told_with_what_was_meant() -> None:
     with pytest.raises(resgen.SpecError, match='did you mean "resnet20_cifar"'):
         load({"base": "resnet20_cifr", "vary": {"/stages/0/depth": [1]}})
+
+
+VALUES = """{"base": "resnet20_cifar",
+ "vary": {
+  "/stages/0/act": ["relu",
+                    "rélu"],
+  "/stages/*/width": [16, 32,
+                      -3],
+  "/defaults/shortcut": {"values": ["projection",
+                                    "projektion"]},
+  "/stages/1/depth": {"from": -1, "to": 99}},
+ "zip": [{"/stages/2/depth": [1, 2, 3],
+          "/defaults/block": ["basic",
+                              "bottlenck", "bottleneck"]}]}
+"""
+
+
+def test_a_value_that_is_wrong_in_any_candidate_is_told_at_its_line(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "space.json"
+    file.write_text(VALUES, "utf-8")
+    with pytest.raises(resgen.SpecError) as refused:
+        require_networks(load(file))
+    told = {(p.place.line, p.code) for p in refused.value.problems}
+    assert told == {
+        (4, "RG013"), (6, "RG013"), (8, "RG021"), (9, "RG013"), (12, "RG020"),
+    }  # fmt: skip
+    assert 'did you mean "relu"?' in str(refused.value)
+
+
+def test_what_is_wrong_beside_some_values_only_is_counted() -> None:
+    """An expression is above 0 for some, a rule leaves another value out.
+
+    Seven groups divide some numbers of channels.
+    """
+    require_networks(
+        load(
+            {
+                "base": {"extends": "resnext50_32x4d", "let": {"w": 8}},
+                "vary": {
+                    "/let/w": [64, 8],
+                    "/defaults/groups": [32, 7, 1],
+                    "/stages/0/width": [64, "w - 16"],
+                    "/stages/1/width": [-3, 128],
+                },
+                "where": ["width[1] > 0"],
+            }
+        )
+    )
 
 
 def test_rules_that_leave_nothing_are_an_empty_space() -> None:
