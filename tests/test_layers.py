@@ -115,7 +115,7 @@ BUDGET = {
     "profiling": 1960,
     "latency": 940,
     "diagnosis": 3035,
-    "searching": 2131,
+    "searching": 2135,
     "reports": 2920,
     "api": 5475,
     "cli": 1237,

@@ -41,7 +41,7 @@ from resgen.searching.work import (
 )
 from resgen.spec.source import plain
 from resgen.spec.text import text
-from resgen.words.numbers import scaled, seconds
+from resgen.words.numbers import count, scaled, seconds
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown, style
 
@@ -191,10 +191,9 @@ def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Jou
     searcher, arms = Searcher(plan), plan.arms()
     total = sum(arms.values())
     known = sum(n < arms.get(arm, 0) for arm, n in searcher.journal.batches)
-    if known:
-        progress.say(
-            "journal", f"{known * plan.size:,} candidates were looked at before"
-        )
+    before = _drawn(searcher.journal)
+    if before:
+        progress.say("journal", f"{count(before, 'candidate')} looked at before")
     left = total - known
     processes = min(processes, left)
     begin = time.perf_counter()
@@ -209,17 +208,20 @@ def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Jou
         _shared(plan, processes, searcher.journal, advance)
     took = time.perf_counter() - begin
     if left:
-        looked = sum(batch.drawn for batch in searcher.journal.batches.values())
+        looked = _drawn(searcher.journal)
+        rate = f"{(looked - before) / took:,.0f} a second"
         each = "1 process" if processes < 2 else f"{processes} processes"
-        rate = left * plan.size / took
-        progress.say(
-            "looked at", f"{looked:,} candidates, {rate:,.0f} a second by {each}"
-        )
+        progress.say("looked at", f"{count(looked, 'candidate')}, {rate} by {each}")
     thrown = refusals(searcher.journal)
     if thrown:
         told = ", ".join(f"{reason} {number:,}" for reason, number in thrown.items())
         progress.say("refused", told)
     return searcher.journal
+
+
+def _drawn(journal: Journal) -> int:
+    """Candidates that were looked at."""
+    return sum(batch.drawn for batch in journal.batches.values())
 
 
 def _shared(plan: Plan, processes: int, journal: Journal, advance: Any) -> None:
@@ -356,8 +358,8 @@ def _nothing(space: Space, plan: Plan, journal: Journal) -> ResgenError:
         found = priced(space, genes, pricer)
         if isinstance(found, Price):
             prices[genes] = found
-    looked = sum(batch.drawn for batch in journal.batches.values())
-    message = f"none of {looked:,} candidates is within the budget"
+    looked = count(_drawn(journal), "candidate")
+    message = f"none of {looked} is within the budget"
     if binding:
         message += f": what binds is {', '.join(binding)}"
     if others:

@@ -57,11 +57,11 @@ def _row(found: Found, name: str, score: str) -> list[Cell]:
 
 def sentences(outcome: Outcome) -> Iterator[str]:
     """What came of it, in words."""
-    looked = f"{outcome.drawn:,} candidates were looked at by {outcome.sampler}"
+    drawn = f"{count(outcome.drawn, 'candidate')} by {outcome.sampler}"
     chance = f" and {outcome.chance:,} by chance" if outcome.chance else ""
     yield (
-        f"{looked}{chance}, {outcome.rate:,.0f} a second and core; "
-        f"{outcome.within:,} are within the budget"
+        f"looked at {drawn}{chance}, {outcome.rate:,.0f} a second and core; "
+        f"within the budget: {outcome.within:,}"
     )
     versus = outcome.against_chance
     if versus is not None:

@@ -13,10 +13,11 @@ first of their values together, or the second, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from json import dumps
 from math import exp, floor, log
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,7 @@ from resgen.searching.space import Choice, Rule, Space, child, matches
 from resgen.spec.bind import Binder
 from resgen.spec.places import Enough, Json, JsonValue, Problems
 from resgen.spec.resolve import OPTIONAL, resolve, shown
-from resgen.spec.source import from_plain, read
+from resgen.spec.source import from_plain, plain, read
 
 KEYS: Final = ("base", "vary", "zip", "where", "name", "doc", "$schema")
 #: Keys of values that are no list of them.
@@ -123,10 +124,10 @@ class _Reader:
             if not found or not values:
                 continue
             if together:
-                yield Choice(found, tuple((v,) * len(found) for v in values))
+                yield _choice(found, ((v,) * len(found) for v in values))
             else:
                 for each in found:
-                    yield Choice((each,), tuple((value,) for value in values))
+                    yield _choice((each,), ((value,) for value in values))
 
     def _zipped(self, at: Json | None) -> Iterator[Choice]:
         if at is None:
@@ -146,7 +147,7 @@ class _Reader:
                 pointers += found
                 columns += [values] * len(found)
             if columns and len({len(column) for column in columns}) == 1:
-                yield Choice(tuple(pointers), tuple(zip(*columns, strict=True)))
+                yield _choice(tuple(pointers), zip(*columns, strict=True))
 
     def _met(self, pointer: str, at: Json) -> tuple[str, ...]:
         """The places that a pointer meets; a problem where there is none."""
@@ -304,6 +305,14 @@ class _Reader:
             expr = self.binder.expression(item.value, item)
             if expr is not None:
                 yield Rule(expr, item)
+
+
+def _choice(pointers: tuple[str, ...], values: Iterable[tuple[Json, ...]]) -> Choice:
+    """A choice that has each value once, however often it is said."""
+    found: dict[str, tuple[Json, ...]] = {}
+    for each in values:
+        found.setdefault(dumps([plain(value) for value in each], sort_keys=True), each)
+    return Choice(pointers, tuple(found.values()))
 
 
 def _below(at: Json, part: str) -> Iterator[Json]:

@@ -17,10 +17,10 @@ from typing import Any, Final, TypeAlias
 
 from resgen.errors import SpecError
 from resgen.spec.expr import Expr, ExprError, parse
-from resgen.spec.places import Json, Problems, escaped
+from resgen.spec.places import Json, Problems, describe, escaped
 from resgen.spec.resolve import put
 from resgen.spec.source import from_plain, plain
-from resgen.words.numbers import figure, share
+from resgen.words.numbers import count, figure, share
 
 #: Of each choice, which of its values is taken.
 Genes: TypeAlias = tuple[int, ...]
@@ -66,7 +66,7 @@ class Counted:
 
     def __str__(self) -> str:
         if self.exact:
-            return f"{round(self.holding):,} candidates"
+            return count(round(self.holding), "candidate")
         power = f"10^{log10(self.size):.1f} candidates"
         if self.holding == self.size:
             return power
@@ -187,7 +187,7 @@ class Space:
     def empty(self) -> SpecError:
         """The error of rules that leave nothing."""
         problems = Problems()
-        tried = f"none of {self.size:,} candidates"
+        tried = f"none of {count(self.size, 'candidate')}"
         if self.size > COUNTED:
             tried = f"none of {MOST_DRAWS:,} candidates drawn of {figure(self.size)}"
         message = f"the space is empty: {tried} meets this rule and all others"
@@ -281,14 +281,20 @@ class _Said(dict[str, Any]):
 
 
 def _holds(rule: Rule, said: _Said) -> bool:
+    problems = Problems()
     try:
-        return bool(rule.expr.evaluate(said))
+        holds = rule.expr.evaluate(said)
     except (ExprError, RecursionError) as error:
-        problems = Problems()
         why = getattr(error, "message", "values name one another in a circle")
         message = f'in "{rule.expr.text}": {why}'
         problems.error("RG031", message, rule.at.place(), NAMED)
         raise SpecError(problems.items) from None
+    if not isinstance(holds, bool):
+        message = f'"{rule.expr.text}" is {describe(holds)}, and not true or false'
+        hint = "what has to hold compares something, as in width[0] <= width[1]"
+        problems.error("RG012", message, rule.at.place(), hint)
+        raise SpecError(problems.items)
+    return holds
 
 
 class _Staged(dict[str, Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
 from resgen.latency.table import TABLE, Conditions, Record
+from resgen.options.group import options_of
 from resgen.searching import samplers, scores
 from resgen.searching.journal import Journal, Trial
 from resgen.searching.pricing import Bounds
@@ -336,6 +338,20 @@ def test_what_is_for_timing_is_refused_where_nothing_is_timed() -> None:
         with pytest.raises(UsageError, match="is for timing, which measure=False"):
             Searching(measure=False, **{name: value})
     Searching(measure=False, train=1, threads=2)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "score", "number"),
+    [("random", "macs", 200), ("evolution", "zen", 20), ("grid", "params", 50),
+     ("grid", "health", 5)],
+)  # fmt: skip
+def test_the_least_that_is_looked_at_is_what_the_help_says(
+    tmp_path: Path, sampler: str, score: str, number: int
+) -> None:
+    told = plan(tmp_path, sampler=sampler, score=score, trials=1)
+    batches = sum(n for arm, n in told.arms().items() if arm.startswith(sampler))
+    assert batches * told.size == number
+    assert re.search(rf"\b{number}\b", dict(options_of(Searching))["trials"].help)
 
 
 def test_the_command_knows_every_score() -> None:

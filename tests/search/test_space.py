@@ -268,6 +268,21 @@ def test_what_is_wrong_beside_some_values_only_is_counted() -> None:
     )
 
 
+def test_a_rule_is_true_or_false() -> None:
+    for rule in ("width[0]", "depth"):
+        found = space(vary={"/stages/0/depth": [1, 2]}, where=[rule])
+        with pytest.raises(resgen.SpecError, match="not true or false") as refused:
+            found.count()
+        assert refused.value.problems[0].place.pointer == "/where/0"
+
+
+def test_a_value_that_is_said_twice_counts_once() -> None:
+    pairs = {"/stages/1/depth": [1, 1, 1], "/stages/2/depth": [3, 4, 3]}
+    found = space(vary={"/stages/0/depth": [2, 2, 2.0, 5]}, zip=[pairs])
+    assert found.size == 2 * 2
+    assert str(space(vary={"/stages/0/depth": [2, 2]}).count()) == "1 candidate"
+
+
 def test_rules_that_leave_nothing_are_an_empty_space() -> None:
     found = space(vary={"/stages/0/depth": [1, 2]}, where=["depth[0] > 9"])
     with pytest.raises(resgen.SpecError, match="the space is empty"):
