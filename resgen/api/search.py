@@ -300,7 +300,8 @@ def _outcome(
             of_name = {each.name: each for each in timed}
             winners = [of_name[each.name] for each in winners]
             controls = [of_name[each.name] for each in controls]
-        doubts += [f"while it was timed, {note}" for note in winners[0].notes]
+        else:
+            doubts += [f"while it was timed, {note}" for note in winners[0].notes]
         beside = tuple(timing.beside(winners[0], _each(winners, controls)[1:]))
     islands = [
         [max((t.score for t in journal.trials(f"{kind} {n + 1}")), default=0.0)

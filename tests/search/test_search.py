@@ -298,6 +298,15 @@ def test_the_best_that_was_looked_at_is_named_though_chance_found_it(
     assert found.outcome.against_chance.verdict == "worse"
 
 
+def test_an_unsteady_machine_is_no_doubt_where_no_latency_is_bounded(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.notes = ("another program runs",)
+    found = resgen.search(SMALL, budget="macs=20M", threads=1, out=tmp_path / "found")
+    assert found.outcome.winners[0].notes == machine.notes
+    assert found.sure
+
+
 def test_the_command_tells_what_the_function_does(tmp_path: Path) -> None:
     file = tmp_path / "space.json"
     file.write_text(json.dumps(SMALL), "utf-8")
