@@ -117,7 +117,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 2135,
     "reports": 2920,
-    "api": 5475,
+    "api": 5478,
     "cli": 1237,
     "__main__": 50,
     "__init__": 124,

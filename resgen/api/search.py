@@ -27,7 +27,7 @@ from resgen.searching.pricing import Bounds, Price, Pricer
 from resgen.searching.reading import load
 from resgen.searching.space import Counted, Genes, Space
 from resgen.searching.training import Lesson
-from resgen.searching.verdict import against_chance
+from resgen.searching.verdict import AgainstChance, against_chance
 from resgen.searching.work import (
     CONTROL,
     ISLANDS,
@@ -303,42 +303,60 @@ def _outcome(
         else:
             doubts += [f"while it was timed, {note}" for note in winners[0].notes]
         beside = tuple(timing.beside(winners[0], _each(winners, controls)[1:]))
-    islands = [
-        [max((t.score for t in journal.trials(f"{kind} {n + 1}")), default=0.0)
-         for n in range(ISLANDS)]
-        for kind in (plan.sampler, CONTROL)
-    ]  # fmt: skip
-    batches = journal.batches.values()
-    drawn = {
-        kind: sum(b.drawn for b in batches if (b.arm.split()[0] == CONTROL) is kind)
-        for kind in (False, True)
-    }
-    took = sum(batch.seconds for batch in batches)
+    drawn, by_chance = _drawn_by_each(journal)
     return Outcome(
-        __version__,
-        space.name,
-        space.digest,
-        float(counted.size),
-        counted.holding,
-        counted.exact,
-        bounds,
-        plan.score,
-        plan.sampler,
-        plan.seed,
-        drawn[False],
-        drawn[True],
-        len(trials),
-        refusals(journal),
-        sum(drawn.values()) / took if took else 0.0,
-        tuple(winners),
-        controls[0] if controls else None,
-        against_chance(*islands) if chance else None,
-        None if timing is None else timing.conditions,
-        beside,
-        tuple(doubts),
-        f"{winners[0].name}.json",
-        learned,
+        resgen=__version__,
+        space=space.name,
+        space_sha256=space.digest,
+        size=float(counted.size),
+        holding=counted.holding,
+        exact=counted.exact,
+        bounds=bounds,
+        score=plan.score,
+        sampler=plan.sampler,
+        seed=plan.seed,
+        drawn=drawn,
+        chance=by_chance,
+        within=len(trials),
+        refused=refusals(journal),
+        rate=_rate(journal),
+        winners=tuple(winners),
+        by_chance=controls[0] if controls else None,
+        against_chance=_verdict(journal, plan) if chance else None,
+        conditions=None if timing is None else timing.conditions,
+        beside=beside,
+        doubts=tuple(doubts),
+        spec=f"{winners[0].name}.json",
+        trained=learned,
     )
+
+
+def _drawn_by_each(journal: Journal) -> tuple[int, int]:
+    """Candidates that the search looked at, and those that chance did."""
+    chance = sum(
+        batch.drawn
+        for batch in journal.batches.values()
+        if batch.arm.split()[0] == CONTROL
+    )
+    return _drawn(journal) - chance, chance
+
+
+def _rate(journal: Journal) -> float:
+    """Candidates a second of one core."""
+    took = sum(batch.seconds for batch in journal.batches.values())
+    return _drawn(journal) / took if took else 0.0
+
+
+def _verdict(journal: Journal, plan: Plan) -> AgainstChance:
+    """Whether the runs of the search found better than as many of chance."""
+    runs = [
+        [
+            max((t.score for t in journal.trials(f"{kind} {n + 1}")), default=0.0)
+            for n in range(ISLANDS)
+        ]
+        for kind in (plan.sampler, CONTROL)
+    ]
+    return against_chance(*runs)
 
 
 def _each(winners: Sequence[Found], controls: Sequence[Found]) -> list[Found]:
