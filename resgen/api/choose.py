@@ -208,23 +208,24 @@ def _chosen(budget: float, asked: Choosing, place: Place, progress: Progress) ->
     first: dict[str, Published] = {}
     for each in known:  # the most accurate one at each size comes first
         first.setdefault(f"{each.network}@{each.size}", each)
+    times = None
+    if asked.table is not None:
+        times = load(asked.table)
+        times.require(here, asked.table)
     counts = counted(first, progress)
     candidates = [
         Candidate(key, first[key].top1, each.costs(asked.batch))
         for key, each in counts.items()
     ]
-    predicted, margin = None, {}
-    if asked.table is not None:
-        times = load(asked.table)
-        if times.conditions != here:
-            raise ResgenError(f"{asked.table} is of {times.conditions}, not of {here}")
+    predicted = margin = None
+    if times is not None:
         predicted = {
             key: sum(times.seconds_of(each.kernels)) for key, each in counts.items()
         }
-        margin = {"margin": times.within[1]} if times.within else {}
+        margin = times.margin
     cache = Cache(here, place)
     before = {} if asked.fresh else cache.read(counts)
-    search = Search(candidates, budget, before, predicted=predicted, **margin)
+    search = Search(candidates, budget, before, predicted=predicted, margin=margin)
     begin, looks = monotonic(), 0
 
     def timed(candidate: Candidate, limits: Limits) -> Timed | None:

@@ -14,7 +14,7 @@ from resgen.api.choose import AGAIN, FIRST, Cache
 from resgen.api.compare import compare
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
-from resgen.latency.choosing import UNSURE, Candidate, Search, Timed, settle
+from resgen.latency.choosing import Candidate, Search, Timed, settle
 from resgen.latency.measure import conditions
 from resgen.latency.table import Conditions, Table
 from resgen.latency.table import load as load_table
@@ -82,12 +82,10 @@ def predicting(asked: Searching, here: Conditions | None) -> Table | None:
     if asked.table is None:
         return None
     table = load_table(asked.table)
-    theirs = table.conditions
     if here is None:
         said = {name: value for name, _, value in asked.given() if name in CONDITIONS}
-        here = replace(theirs, **said)
-    if theirs != here:
-        raise ResgenError(f"{asked.table} is of {theirs}, not of {here}")
+        here = replace(table.conditions, **said)
+    table.require(here, asked.table)
     return table
 
 
@@ -158,11 +156,11 @@ class Timing:
         ]
         if not candidates:
             return None
-        search = Search(candidates, latency, known)
+        predicted = margin = None
         if self.table is not None:
-            told = {key: each.price.latency or 0.0 for key, each in pool.items()}
-            margin = self.table.within[1] if self.table.within else UNSURE
-            search = Search(candidates, latency, known, predicted=told, margin=margin)
+            predicted = {key: each.price.latency or 0.0 for key, each in pool.items()}
+            margin = self.table.margin
+        search = Search(candidates, latency, known, predicted=predicted, margin=margin)
 
         def timed(candidate: Candidate, limits: Limits) -> Timed | None:
             return self._time(pool[candidate.key], limits)

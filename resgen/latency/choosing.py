@@ -62,12 +62,12 @@ class Search:
         timed: Mapping[str, Timed],
         *,
         predicted: Mapping[str, float] | None = None,
-        margin: float = UNSURE,
+        margin: float | None = None,
     ) -> None:
         self.candidates = sorted(candidates, key=lambda each: -each.top1)
         self.budget = budget
         self.timed = dict(timed)
-        self.margin = margin
+        self.margin = margin = UNSURE if margin is None else margin
         costs = np.array([each.costs for each in self.candidates])
         guess = costs @ FIRST
         if predicted is not None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.document.files import Format
+from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.graph.parts import parts
 from resgen.graph.precision import Name
@@ -183,6 +184,16 @@ class Table:
     def within(self) -> Interval | None:
         """By what the time of a network may be off, as factors of the prediction."""
         return self._around(1.0, 0.0)
+
+    @property
+    def margin(self) -> float | None:
+        """The factor by which a prediction may be off; None where it is not known."""
+        return None if self.within is None else self.within[1]
+
+    def require(self, conditions: Conditions, called: Path) -> None:
+        """Raise a ResgenError where it is of others; ``called`` is its file."""
+        if self.conditions != conditions:
+            raise ResgenError(f"{called} is of {self.conditions}, not of {conditions}")
 
     def _around(self, total: float, known: float) -> Interval | None:
         """The interval of a prediction of which so large a share was measured."""
