@@ -117,7 +117,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 2135,
     "reports": 2920,
-    "api": 5478,
+    "api": 5492,
     "cli": 1237,
     "__main__": 50,
     "__init__": 124,

@@ -159,6 +159,7 @@ def shrink(
     heard = listening(progress)
     asked = Shrinking.of({**options, "out": out})
     given: Any = source
+    own: Mapping[str, Any] | None = None
     module = hasattr(given, "named_parameters")
     live = module or isinstance(given, Graph)
     if live and asked.report and asked.out is None:
@@ -168,6 +169,7 @@ def shrink(
             raise UsageError("input: a module is read on one, or on its sizes")
         if state_dict is not None:
             raise UsageError("state_dict: a module has numbers of its own")
+        own = given.state_dict()
         spec, state_dict = from_torch(given, input, verify=asked.verify)
         graph = expand(spec)
     elif input is not None:
@@ -177,7 +179,9 @@ def shrink(
     else:
         given, asked = opened(argument("source", SPEC, given), asked)
         spec, graph = read_spec(given, asked)
-    return run(spec, graph, asked, live=live, state_dict=state_dict, progress=heard)
+    return run(
+        spec, graph, asked, live=live, own=own, state_dict=state_dict, progress=heard
+    )
 
 
 def _spec_of(graph: Graph) -> Spec:
@@ -194,12 +198,14 @@ def run(
     asked: Shrinking,
     *,
     live: bool = False,
+    own: Mapping[str, Any] | None = None,
     state_dict: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> SmallerNetwork:
     """As :func:`shrink`, of a spec that was read.
 
-    What is ``live`` is written only where a folder is named.
+    What is ``live`` is written only where a folder is named; ``own`` are the tensors of
+    the module that it was read of.
     """
     begin = time.perf_counter()
     name = folder_name(asked.name or spec.name, "give it another with --name NAME")
@@ -273,7 +279,7 @@ def run(
         after=choice.size,
         importance=asked.measure,
         kept=_kept(found, choice, names),
-        names=names,
+        names=names if own is None else _of_module(names, shallow, own),
         blocks=gone,
         layers=_layers(found, free, scores, choice),
         accuracy=accuracy,
@@ -352,6 +358,17 @@ def _proven(
     for note in proven.get("notes", ()):
         progress.say("verify", f"not compared with the whole: {note}")
     return proven
+
+
+def _of_module(
+    names: Mapping[str, str], graph: Graph, own: Mapping[str, Any]
+) -> dict[str, str]:
+    """Those of a module's tensors; what it computes of others (weight norm) is none."""
+    return {
+        ours: name
+        for ours, name in names.items()
+        if name in own and tuple(own[name].shape) == graph.parameter[name].shape
+    }
 
 
 def _layers(

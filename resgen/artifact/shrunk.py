@@ -132,7 +132,8 @@ class Smaller:
     ``before`` and ``after`` are what it cost and costs. ``importance`` is what channels
     were compared by. ``kept`` has for each parameter that lost some, by its name in the
     spec, the positions that stayed along each of its axes, or null where all did.
-    ``names`` has for each parameter what the whole network calls it. ``blocks`` are the
+    ``names`` has for each parameter what the whole network calls it; what a module
+    computes of others, as with weight norm, it has no name for. ``blocks`` are the
     sums whose residual branch went whole, ``layers`` those that could lose channels.
     ``accuracy`` is null without data, ``tuning`` without training, ``latency`` unless
     that was bounded. ``proven`` is what was proven and how closely, null where the

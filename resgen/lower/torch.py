@@ -81,6 +81,15 @@ def to_torch(
     return _Lowering(trained, made, weights).run()
 
 
+def scores_of(
+    module: torch.nn.Module, images: np.ndarray[Any, Any], output: str
+) -> torch.Tensor:
+    """What a network gives out for a batch, by this output where it names several."""
+    made = module(torch.from_numpy(images))
+    scores: torch.Tensor = made[output] if isinstance(made, Mapping) else made
+    return scores
+
+
 class _Lowering:
     """One walk over the parts of a graph; ``inferred`` is what of it inference has."""
 

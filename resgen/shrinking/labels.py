@@ -62,6 +62,7 @@ from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
 from resgen.ops.stack import Stack
 from resgen.ops.transpose import Transpose
+from resgen.ops.types import references
 from resgen.ops.unflatten import Unflatten
 from resgen.ops.unit_norm import UnitNorm
 from resgen.ops.unwindows import Unwindows
@@ -199,11 +200,8 @@ class _Walk:
         rule = _RULES.get(type(node.op), _other)
         self.values[node.name] = rule(self, node, *given)
 
-    def note(self, node: Node, role: str, axis: int, labels: Labels) -> None:
-        """These are the labels along an axis of one of a node's parameters."""
-        name = _path(node, role)
-        if name not in self.graph.parameter:
-            return
+    def note(self, name: str, axis: int, labels: Labels) -> None:
+        """These are the labels along an axis of a parameter."""
         if (name, axis) in self.axes:  # shared by another node
             self.classes.unite(self.axes[name, axis], labels)
         self.axes[name, axis] = labels
@@ -235,12 +233,6 @@ class _Walk:
         return along(np.zeros(shape[0], np.int64), shape)
 
 
-def _path(node: Node, role: str) -> str:
-    """The parameter of a node in a role: a linear map's may go by its own path."""
-    alone = not role or getattr(node.op, "own_path", False)
-    return node.owner if alone else f"{node.owner}.{role}"
-
-
 def _other(walk: _Walk, node: Node, *given: Labels) -> Labels:
     """What is not understood stays as it is."""
     return walk.fixed(node.type.shape, *given)
@@ -251,8 +243,7 @@ def _by_channel(walk: _Walk, node: Node, x: Labels) -> Labels:
     channels = walk.channels(x)
     for name in node.references():
         if walk.graph.parameter[name].shape[:1] == channels.shape:
-            role = name.removeprefix(node.owner).removeprefix(".")
-            walk.note(node, role, 0, channels)
+            walk.note(name, 0, channels)
     return along(channels, node.type.shape)
 
 
@@ -292,19 +283,21 @@ def _map(walk: _Walk, node: Node, x: Labels) -> Labels:
     groups = node.op.groups if isinstance(node.op, Conv | ConvTranspose) else 1
     flipped = isinstance(node.op, ConvTranspose)
     rows = channels.reshape(groups, -1)
+    (weight, *_) = references(dict(node.operands)["weight"])
     if rows.shape[1] == 1 and groups > 1:  # each channel by itself
         made = np.repeat(channels, out // groups)
-        walk.note(node, "weight", 0, channels if flipped else made)
+        walk.note(weight, 0, channels if flipped else made)
     else:
         # A group loses as many channels as the others do: the same ones of each.
         walk.classes.unite(rows, rows[:1])
         made = np.tile(walk.classes.new(out // groups), groups)
-        walk.note(node, "weight", 0, channels if flipped else made)
+        walk.note(weight, 0, channels if flipped else made)
         each = made[: out // groups] if flipped else rows[0]
-        walk.note(node, "weight", 1, each)
-        walk.reads.add((_path(node, "weight"), 0 if flipped else 1))
-    for role in ("bias", "gain"):
-        walk.note(node, role, 0, made)
+        walk.note(weight, 1, each)
+        walk.reads.add((weight, 0 if flipped else 1))
+    for name in node.references():
+        if name != weight:
+            walk.note(name, 0, made)
     if isinstance(node.op, Conv) and node.op.standardize:
         walk.mixing.append(node.name)
     return along(made, node.type.shape)
@@ -418,7 +411,8 @@ def _pad_channels(walk: _Walk, node: Node, x: Labels) -> Labels:
 def _parameter(walk: _Walk, node: Node) -> Labels:
     stays = isinstance(node.op, Parameter) and node.op.batch
     channels = walk.classes.new(node.type.shape[0])
-    walk.note(node, "", 1 if stays else 0, channels)
+    for name in node.references():
+        walk.note(name, 1 if stays else 0, channels)
     return along(channels, node.type.shape)
 
 

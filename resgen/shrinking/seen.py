@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,6 @@ from resgen.shrinking.choose import Scores, by_class
 from resgen.shrinking.groups import Group
 from resgen.shrinking.labels import Labelled
 from resgen.weights.evaluate import Array, Weights
-
-if TYPE_CHECKING:
-    import torch
 
 
 def taylor(
@@ -34,7 +30,7 @@ def taylor(
     import torch
     from torch.nn.functional import cross_entropy
 
-    from resgen.lower.torch import to_torch
+    from resgen.lower.torch import scores_of, to_torch
 
     module = to_torch(found.graph, weights).eval()
     read = {name for name, _ in found.reads}
@@ -44,7 +40,7 @@ def taylor(
     count = 0
     for inputs, wanted in batches:
         loss = cross_entropy(
-            _scores(module, inputs, output), torch.from_numpy(wanted), reduction="sum"
+            scores_of(module, inputs, output), torch.from_numpy(wanted), reduction="sum"
         )
         slopes = torch.autograd.grad(loss, list(learned.values()))
         products = {
@@ -71,12 +67,12 @@ def loss(
     import torch
     from torch.nn.functional import cross_entropy
 
-    from resgen.lower.torch import to_torch
+    from resgen.lower.torch import scores_of, to_torch
 
     module = to_torch(graph, weights).eval()
     with torch.no_grad():
         each = [
-            cross_entropy(_scores(module, x, output), torch.from_numpy(y)).item()
+            cross_entropy(scores_of(module, x, output), torch.from_numpy(y)).item()
             for x, y in batches
         ]
     return float(np.mean(each))
@@ -112,18 +108,9 @@ def told(graph: Graph, weights: Weights, inputs: Iterable[Array], output: str) -
     """The class that a network tells of each input."""
     import torch
 
-    from resgen.lower.torch import to_torch
+    from resgen.lower.torch import scores_of, to_torch
 
     module = to_torch(graph, weights).eval()
     with torch.no_grad():
-        each = [_scores(module, batch, output).argmax(1).numpy() for batch in inputs]
+        each = [scores_of(module, batch, output).argmax(1).numpy() for batch in inputs]
     return np.concatenate(each)
-
-
-def _scores(module: torch.nn.Module, inputs: Array, output: str) -> torch.Tensor:
-    import torch
-
-    made = module(torch.from_numpy(inputs))
-    # A network that names its outputs returns them by name.
-    scores: torch.Tensor = made[output] if isinstance(made, Mapping) else made
-    return scores

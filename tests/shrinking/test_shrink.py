@@ -331,6 +331,30 @@ def test_a_module_in_training_is_cut_and_its_optimiser_follows(
         torch.testing.assert_close(parameter, wanted[name])
 
 
+def test_what_a_module_computes_of_others_has_no_name_of_its_own() -> None:
+    normed = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 32, 3))
+    whole = nn.Sequential(normed, nn.ReLU(), nn.Conv2d(32, 4, 3))
+    made = resgen.shrink(whole, input=(3, 8, 8), macs=0.5, verify=False)
+    assert {*made.record.names.values()} == {"0.bias", "2.weight", "2.bias"}
+    assert made.record.kept["0.weight"] == (
+        (*made.record.kept["0.bias"][0],),
+        *[None] * 3,
+    )
+    assert made.carried(whole.state_dict())["2.weight"].shape == (4, 16, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("said", "share"), [(1.0, 1.0), (0.5, 0.5), ("1x", 1.0), ("50%", 0.5)]
+)
+def test_a_share_is_at_most_the_whole(said: Any, share: float) -> None:
+    assert Shrinking(macs=said).macs.of(1e6) == share * 1e6
+
+
+@pytest.mark.parametrize(("said", "count"), [("0.5G", 5e8), ("2", 2), (4e6, 4e6)])
+def test_a_number_with_a_unit_may_be_a_fraction(said: Any, count: float) -> None:
+    assert Shrinking(params=said).params.of(1e9) == count
+
+
 #: A network of one group of channels.
 ONE = {
     "resgen": 1,
@@ -637,6 +661,8 @@ def asked_of_a_machine(
         ({"macs": "0.001x"}, "cannot be made as small"),
         ({"macs": "2x"}, "at most the whole"),
         ({"macs": "fast"}, "no amount"),
+        ({"macs": 1}, 'a share is "1x"'),
+        ({"params": "1.0"}, 'a share is "1.0x"'),
         ({"macs": "0.5x", "keep": ["layer9"]}, "layer9"),
         ({"macs": "0.5x", "round": 0}, "whole number"),
     ],

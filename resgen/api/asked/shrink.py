@@ -27,7 +27,10 @@ _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """So many, or such a share of what is there."""
+    """So many, or such a share of what is there.
+
+    A number with a point that is at most 1 is a share, from Python: 1.0 is the whole.
+    """
 
     number: float
     relative: bool
@@ -48,14 +51,15 @@ def _amount(value: Any) -> Amount:
     if found is None or isinstance(value, bool):
         raise ValueError(f'{told(value)} is no amount such as "0.5x" or "2G"')
     number, unit = float(found[1]), found[2]
-    if unit in ("x", "%") or (isinstance(value, float) and number < 1):
+    if unit in ("x", "%") or (isinstance(value, float) and number <= 1):
         share = number / 100 if unit == "%" else number
         if not 0 < share <= 1:
             raise ValueError(f"{told(value)} is not above 0 and at most the whole")
         return Amount(share, relative=True)
-    if number < 1:
-        raise ValueError(f'{told(value)} is none; a share is "{word}x"')
-    return Amount(number * _UNITS[unit], relative=False)
+    most = number * _UNITS[unit]
+    if most <= 1:  # which no network is, and somebody means a share by
+        raise ValueError(f'{told(value)} is too little; a share is "{found[1]}x"')
+    return Amount(most, relative=False)
 
 
 @dataclass(frozen=True, slots=True)

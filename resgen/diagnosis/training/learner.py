@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import nullcontext
 from math import isfinite
 from typing import Final, Literal
@@ -14,7 +13,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from resgen.diagnosis.data.dataset import Batch, Dataset
 from resgen.diagnosis.seen.observer import Observer
 from resgen.diagnosis.training.options import MOMENTUM, WEIGHT_DECAY, Options, Trainee
-from resgen.lower.torch import to_torch
+from resgen.lower.torch import scores_of, to_torch
 from resgen.records.diagnosis import Evaluation, Measures, Moment, Run
 
 #: Of distillation, Hinton et al. 2015: what scores are divided by, which shows what a
@@ -132,12 +131,12 @@ def loss_of(
 
     With a ``teacher`` a part of it is the divergence from its softened scores.
     """
-    scores = _scores(module, batch, output)
+    scores = scores_of(module, batch.images, output)
     loss = cross_entropy(scores, torch.from_numpy(batch.labels))
     if teacher is None:
         return loss
     with torch.no_grad():
-        wanted = _scores(teacher, batch, output)
+        wanted = scores_of(teacher, batch.images, output)
     soft, softer = (log_softmax(each / TEMPERATURE, 1) for each in (scores, wanted))
     apart = kl_div(soft, softer, reduction="batchmean", log_target=True)
     # Gradients of softened scores are smaller by the square.
@@ -171,7 +170,7 @@ def evaluate(
     module.eval()
     total, correct, count = 0.0, 0, 0
     for batch in dataset.tested(size):
-        scores = _scores(module, batch, dataset.scores.name)
+        scores = scores_of(module, batch.images, dataset.scores.name)
         labels = torch.from_numpy(batch.labels)
         total += float(cross_entropy(scores, labels, reduction="sum"))
         told = (scores.argmax(1) == labels) & scores.isfinite().all(1)
@@ -179,10 +178,3 @@ def evaluate(
         count += len(labels)
     module.train()
     return Evaluation(step, finite(total / count), correct, count)
-
-
-def _scores(module: torch.nn.Module, batch: Batch, output: str) -> torch.Tensor:
-    made = module(torch.from_numpy(batch.images))
-    # A network that names its outputs returns them by name.
-    scores: torch.Tensor = made[output] if isinstance(made, Mapping) else made
-    return scores
