@@ -38,7 +38,7 @@ COMPARED: Final = 20.0
 TIMED: Final = 3
 #: Less of the budget than this is worth another round.
 USED: Final = 0.85
-#: What is aimed at after a round that missed.
+#: What is aimed at: a budget holds at the upper end of what is measured.
 INSIDE: Final = 0.96
 
 #: Gives scores from what the network costs without some classes.
@@ -87,6 +87,7 @@ def paced(
         cuts.scores = scoring(cuts.seconds)
         least = cuts.chosen(lambda choice: False)
         aim = budget.number * (table.seconds(whole) if budget.relative else 1.0)
+        aim *= INSIDE
         missed, fastest = math.inf, math.inf  # least multiply-adds and time of these
         best: Paced | None = None
         for number in range(1, ROUNDS + 1):

@@ -74,19 +74,24 @@ def _stays(name: str, asked: Shrinking) -> bool:
     return any(f"{name}.".startswith(f"{part}.") for part in asked.keep)
 
 
-def free_groups(found: Labelled, asked: Shrinking) -> tuple[Group, ...]:
-    """The groups that may lose channels."""
-    paths = {scope.path for scope in found.graph.scopes} | set(found.graph.node)
+def require_parts(graph: Graph, asked: Shrinking) -> None:
+    """Refuse to keep what a network does not have."""
+    paths = {scope.path for scope in graph.scopes} | set(graph.node)
     for part in asked.keep:
         if part not in paths:
             near = did_you_mean(part, sorted(paths))
             raise asked.refused(f"{{keep}}: the network has no part {part!r}{near}")
 
+
+def free_groups(
+    found: Labelled, asked: Shrinking, names: Mapping[str, str]
+) -> tuple[Group, ...]:
+    """The groups that may lose channels; ``names`` are the whole's for parameters."""
     return tuple(
         group
         for group in groups(found)
         if group.classes.size > 1
-        and not any(_stays(name, asked) for name, _ in group.axes)
+        and not any(_stays(names.get(name, name), asked) for name, _ in group.axes)
     )
 
 

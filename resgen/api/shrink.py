@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,14 @@ import numpy as np
 
 from resgen.api.asked.shrink import Shrinking
 from resgen.api.import_ import from_torch
-from resgen.api.pruned import blocks, chosen, free_groups
+from resgen.api.pruned import require_parts
 from resgen.api.specs import SPEC, folder_name, opened, read_spec
-from resgen.api.tuned import batches, data_line, right, tuned
+from resgen.api.taken import Job
+from resgen.api.tuned import data_line, right
 from resgen.artifact.described import DescribedFolder
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.shrunk import (
     RECORD,
-    Accuracy,
-    Layer,
     Record,
     Smaller,
     write_shrunk,
@@ -35,22 +33,14 @@ from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.options.kinds import argument
-from resgen.pictures.configuration import members
-from resgen.proof.same_cut import prove_cut
-from resgen.recovery.imported import Imported, imported
+from resgen.recovery.imported import imported
 from resgen.runtime.torch import load_torch
-from resgen.shrinking.choose import (
-    Choice,
-    Scores,
-    scales_of,
-)
-from resgen.shrinking.cut import Size, cut, stayed
-from resgen.shrinking.groups import Group
-from resgen.shrinking.labels import Labelled, labelled
-from resgen.shrinking.seen import settled, told
+from resgen.shrinking.cut import Size, cut
+from resgen.shrinking.labels import labelled
+from resgen.shrinking.seen import told
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Weights
-from resgen.words.numbers import count, shape, share
+from resgen.words.numbers import shape
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown, style
 
@@ -227,66 +217,25 @@ def run(
         progress.say("data", data_line(data))
     cost = analyse(whole[0])
     before = Size(cost.macs, cost.params, cost.peak_activation_bytes)
-    gone, shallow = blocks(*whole, asked, data, progress)
-    found = labelled(shallow)
-    weights = {p.name: given.weights[p.name] for p in shallow.parameters}
-    free = free_groups(found, asked)
-    progress.say(
-        "groups",
-        f"{count(len(free), 'group')} of channels that go together, "
-        f"{sum(each.classes.size for each in free):,} choices",
-    )
-    if asked.measure == "norm":
-        without = sum(not scales_of(found, group) for group in free)
-        if without:
-            said = f"{without} of them without a norm: by the size of their weights"
-            progress.say("groups", said)
-    scores, choice, latency = chosen(
-        found, free, before, weights, whole[0], asked, data, progress
-    )
-    made = imported(
-        cut(found, weights, choice.gone).called(name),
-        stated=lambda made: _stated(made, given.spec),
-    )
-    progress.say("cut", _told(before, choice.size))
-    names = {
-        ours: made.flat.sources[theirs][0] for ours, theirs in made.parameters.items()
-    }
-    proven = _proven(found, choice, made, names, progress) if asked.verify else None
+    require_parts(whole[0], asked)
+    seen = None if data is None else right(data, *whole)
+    job = Job(given.spec, *whole, before, name, data, seen, progress)
     out = asked.out or Path("shrunk", name)
     beside = out.with_name(f"{out.name}-unfinished")
-    accuracy = tuning = states = None
-    if data is not None:
-        if proven is not None:
-            proven = {**proven, "of": "the cut, with the numbers that it took over"}
-        inputs = (batch.images for batch in batches(data))
-        made = replace(made, weights=settled(made.graph, made.weights, inputs))
-        accuracy = Accuracy(
-            data=data.dataset.about.origin,
-            inputs=data.dataset.about.held_back,
-            labels="data" if data.labelled else "network",
-            before=right(data, *whole),
-            after=right(data, made.graph, made.weights),
-        )
-        if asked.finetune is not None:
-            learned, tuning, states = tuned(made, whole, data, asked, beside, progress)
-            made = replace(made, weights=learned)
-            accuracy = replace(accuracy, tuned=right(data, made.graph, learned))
-        for line in accuracy.lines():
-            progress.say("accuracy", line)
-    told = Smaller(
-        before=before,
-        after=choice.size,
-        importance=asked.measure,
-        kept=_kept(found, choice, names),
-        names=names if own is None else _of_module(names, shallow, own),
-        blocks=gone,
-        layers=_layers(found, free, scores, choice),
-        accuracy=accuracy,
-        tuning=tuning,
-        latency=latency,
-        proven=proven,
-    )
+    taken = [job.taken(asked.part(1, before), beside)]
+    told = taken[0].told
+    for number in range(2, asked.iterations + 1):
+        progress.say("iteration", f"{number} of {asked.iterations}")
+        after = asked.part(number, before)
+        taken.append(job.taken(after, beside / str(number), taken[-1].made, told.names))
+        told = taken[-1].told.since(told)
+    first, made = taken[0], taken[-1].made
+    losses: Sequence[tuple[float, ...]] = ()
+    if asked.report and data is not None:
+        losses = first.sensitivity(data, progress)
+    told = replace(told, layers=tuple(first.layers(told, losses)))
+    if own is not None:
+        told = replace(told, names=_of_module(told.names, whole[0], own))
     page = None
     if asked.report:
         from resgen.reports.shrunk import PAGE, render
@@ -297,10 +246,8 @@ def run(
         folder = write_shrunk(
             made, out, told, source=spec.name, page=page, force=asked.force
         )
-    if states is not None:
-        states.discard()
-        with suppress(OSError):
-            beside.rmdir()  # only if it is empty
+    for one in reversed(taken):
+        one.discard()
     return SmallerNetwork(
         folder,
         told if folder is None else folder.record,
@@ -326,40 +273,6 @@ def _data(asked: Shrinking, graph: Graph, given: Source) -> Known | None:
     )
 
 
-def _stated(made: Spec, whole: Spec) -> dict[str, Any]:
-    """What the whole network's spec says of pictures and labels."""
-    same = made.preprocess == whole.preprocess
-    said = {} if same else members(made, whole)
-    return said | ({"labels": list(whole.labels)} if whole.labels else {})
-
-
-def _told(before: Size, after: Size) -> str:
-    return (
-        f"{after} ({share(after.macs, before.macs)}, "
-        f"{share(after.params, before.params)} and "
-        f"{share(after.memory, before.memory)})"
-    )
-
-
-def _proven(
-    found: Labelled,
-    choice: Choice,
-    made: Imported,
-    names: Mapping[str, str],
-    progress: Progress,
-) -> Mapping[str, Any]:
-    proven = prove_cut(found, choice.gone, made.graph, names)
-    if proven["verdict"] == "equal":
-        progress.say(
-            "verify",
-            "what is left = the whole without what went: largest difference "
-            f"{proven['largest_difference']:.1e} of the output, in float64",
-        )
-    for note in proven.get("notes", ()):
-        progress.say("verify", f"not compared with the whole: {note}")
-    return proven
-
-
 def _of_module(
     names: Mapping[str, str], graph: Graph, own: Mapping[str, Any]
 ) -> dict[str, str]:
@@ -369,40 +282,3 @@ def _of_module(
         for ours, name in names.items()
         if name in own and tuple(own[name].shape) == graph.parameter[name].shape
     }
-
-
-def _layers(
-    found: Labelled,
-    free: Sequence[Group],
-    scores: Sequence[Scores],
-    choice: Choice,
-) -> tuple[Layer, ...]:
-    """The groups by the first parameter of each."""
-    made = []
-    for group, each in zip(free, scores, strict=True):
-        name, axis = group.axes[0]
-        own = found.axes[name, axis][np.isin(found.axes[name, axis], group.classes)]
-        sums = np.cumsum(np.sort(each))
-        made.append(
-            Layer(
-                name.rpartition(".")[0] or name,
-                own.size,
-                int((~np.isin(own, choice.gone)).sum()),
-                tuple(float(sums[each.size * n // 4 - 1]) for n in (1, 2, 3))
-                if each.size >= 4 and np.isfinite(sums).all()
-                else (),
-            )
-        )
-    return tuple(made)
-
-
-def _kept(
-    found: Labelled, choice: Choice, names: Mapping[str, str]
-) -> dict[str, tuple[tuple[int, ...] | None, ...]]:
-    """The positions that stayed along the axes of each parameter that lost some."""
-    made = {}
-    for ours, name in names.items():
-        axes = stayed(found, name, choice.gone)
-        if any(axis is not None for axis in axes):
-            made[ours] = tuple(None if a is None else tuple(a.tolist()) for a in axes)
-    return made

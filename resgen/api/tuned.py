@@ -67,7 +67,8 @@ def tuned(
 ) -> tuple[Weights, Tuning, States | None]:
     """The weights that a network has learned, how, and the files to resume from.
 
-    These lie in ``folder`` until they are discarded.
+    These lie in ``folder`` until they are discarded. An iteration that was not reached
+    before an interruption is begun there.
     """
     from resgen.diagnosis.training.options import Options, Trainee
     from resgen.diagnosis.training.train import train
@@ -93,7 +94,7 @@ def tuned(
             dataset,
             options,
             folder=folder,
-            resume=asked.resume,
+            resume=asked.resume and (asked.iterations == 1 or folder.is_dir()),
             progress=progress,
         )
     (learner,), ((run,),) = done.learners, done.runs
@@ -108,5 +109,13 @@ def tuned(
             f"the loss of {made.spec.name} is not finite after {steps} of training",
             hint="take a smaller learning rate",
         )
-    tuning = Tuning(epochs, options.steps, batch, asked.lr, asked.seed, asked.distill)
+    tuning = Tuning(
+        epochs,
+        options.steps,
+        batch,
+        asked.lr,
+        asked.seed,
+        asked.distill,
+        asked.iterations,
+    )
     return from_state_dict(learner.module.state_dict()), tuning, done.states

@@ -20,9 +20,13 @@ _SECTIONS: Final = {"summary": "What is left", "layers": "Layers"}
 
 def render(name: str, source: str, told: Smaller) -> str:
     """The page of what is left of ``source``."""
+    seen = any(layer.measured for layer in told.layers)
+    lost = f"by {told.importance}"
+    if seen:
+        lost = "as the loss on data is larger"
     rows = [
         [layer.name, f"{layer.before:,}", f"{layer.after:,}"]
-        + [digits(loss) for loss in layer.losses]
+        + [digits(loss) for loss in (layer.measured if seen else layer.losses)]
         for layer in told.layers
     ]
     head = ["layer", "before", "after", *(f"least {n} %" for n in (25, 50, 75))]
@@ -34,10 +38,13 @@ def render(name: str, source: str, told: Smaller) -> str:
         sections=_SECTIONS,
         parts={
             "cards": "".join(_cards(told)),
-            "importance": escape(told.importance),
+            "lost": escape(lost),
             "layers": Table.words("Channels of layers", head, rows, 1).html(),
         },
-        data={"layers": plain(told.layers), "importance": told.importance},
+        data={
+            "layers": plain(told.layers),
+            "lost": "measured" if seen else "losses",
+        },
         scripts=("charts.js",),
     )
 

@@ -8,10 +8,11 @@ python tests/bench/shrink.py latency [NETWORK]... [--record FILE]
 python tests/bench/shrink.py asks [NETWORK]... [--record FILE]
     asks for latencies, and measures anew whether they are reached.
 
-What is found goes into the file, a line of JSON each, and the tables at the end are of
-all that it holds: parts can run when the machine is free. Torch-Pruning goes as its
-users do: one global ranking, in small steps until the multiply-adds are met. Its
-rounding of channels is off unless said.
+What is found goes into the file, a line of JSON each. What it holds is not measured
+again, and the tables at the end are of all of it: a bench can run in parts, when the
+machine is free, and be stopped (--minutes N stops it before the next measurement).
+Torch-Pruning goes as its users do: one global ranking, in small steps until the
+multiply-adds are met. Its rounding of channels is off unless said.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ import copy
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -40,6 +44,7 @@ import resgen
 SEEDS = (0, 1, 2)
 SHARES = (0.5, 0.25)
 EPOCHS = 5
+SHARE = 0.5
 BUDGETS = ("0.8x", "0.65x", "0.5x", "0.35x")
 HEAD: dict[str, Any] = {
     "resgen": 1,
@@ -115,42 +120,38 @@ def pruned(
     return module
 
 
-def accuracy(name: str, seeds: list[int]) -> Iterator[dict[str, Any]]:
+def accuracy(name: str, seed: int) -> Iterator[dict[str, Any]]:
     """Top-1 on 500 digits that nothing has seen, before and after training."""
     spec = NETWORKS[name]
-    for seed in seeds:
-        images, targets = arrays(seed)
-        graph = resgen.expand(resgen.load(spec))
-        whole = resgen.to_torch(graph, seed=seed)
-        train(whole, images, targets, 10)
-        x = torch.zeros(1, *graph.inputs[0].type.shape)
-        macs, _ = torch_pruning.utils.count_ops_and_params(whole.eval(), x)
-        known = torch.from_numpy(images[:512]), torch.from_numpy(targets[:512])
-        batches = list(zip(*(each.split(32) for each in known), strict=True))
-        before = right(whole, images, targets)
-        for share in SHARES:
-            made = {
-                f"Torch-Pruning, {kind}": pruned(whole, x, share, kind, batches)
-                for kind in IMPORTANCE
+    images, targets = arrays(seed)
+    graph = resgen.expand(resgen.load(spec))
+    whole = resgen.to_torch(graph, seed=seed)
+    train(whole, images, targets, 10)
+    x = torch.zeros(1, *graph.inputs[0].type.shape)
+    macs, _ = torch_pruning.utils.count_ops_and_params(whole.eval(), x)
+    known = torch.from_numpy(images[:512]), torch.from_numpy(targets[:512])
+    batches = list(zip(*(each.split(32) for each in known), strict=True))
+    before = right(whole, images, targets)
+    for share in SHARES:
+        made = {
+            f"Torch-Pruning, {kind}": pruned(whole, x, share, kind, batches)
+            for kind in IMPORTANCE
+        }
+        for step in (8, 1):
+            small = ours(spec, whole, share, step, images, targets)
+            made[f"resgen, multiples of {step}"] = small
+        for way, module in made.items():
+            left = torch_pruning.utils.count_ops_and_params(module.eval(), x)[0]
+            cut = right(module, images, targets)
+            train(module, images, targets, EPOCHS)
+            yield {
+                "share": share,
+                "way": way,
+                "macs": left / macs,
+                "whole": before,
+                "cut": cut,
+                "trained": right(module, images, targets),
             }
-            for step in (8, 1):
-                small = ours(spec, whole, share, step, images, targets)
-                made[f"resgen, multiples of {step}"] = small
-            for way, module in made.items():
-                left = torch_pruning.utils.count_ops_and_params(module.eval(), x)[0]
-                cut = right(module, images, targets)
-                train(module, images, targets, EPOCHS)
-                yield {
-                    "what": "accuracy",
-                    "network": name,
-                    "seed": seed,
-                    "share": share,
-                    "way": way,
-                    "macs": left / macs,
-                    "whole": before,
-                    "cut": cut,
-                    "trained": right(module, images, targets),
-                }
 
 
 def ours(
@@ -203,79 +204,74 @@ def right(module: nn.Module, images: Any, targets: Any) -> float:
     return float((scores.argmax(1).numpy() == targets[digits.TRAINED :]).mean())
 
 
-def latency(name: str, share: float = 0.5) -> Iterator[dict[str, Any]]:
-    """What either leaves, in ONNX Runtime on one thread at batch 1."""
+def latency(name: str, round_to: int | None) -> Iterator[dict[str, Any]]:
+    """What either leaves, in ONNX Runtime on one thread at batch 1.
+
+    ``round_to`` is Torch-Pruning's; ours are multiples of what the kernels of each
+    precision are written for, as ``resgen shrink`` has them.
+    """
     spec = resgen.load(name)
     graph = resgen.expand(spec).inference
     whole = resgen.to_torch(graph, seed=0)
     macs, shape = resgen.analyse(graph).macs, graph.inputs[0].type.shape
     with tempfile.TemporaryDirectory() as folder:
-        small = resgen.shrink(
-            spec,
-            Path(folder, "ours"),
-            state_dict=whole.state_dict(),
-            macs=share,
-            verify=False,
-        )
-        for round_to in (None, 8):
-            x = torch.zeros(1, *shape)
-            module = pruned(whole, x, share, "magnitude", [], round_to)
-            theirs = Path(folder, f"theirs-{round_to}")
-            read = resgen.import_(module, theirs, input=shape, verify=False)
-            for precision in ("fp32", "int8"):
-                found = resgen.compare(
-                    theirs,
-                    Path(folder, "ours"),
-                    precision=precision,
-                    threads=1,
-                    time=40,
-                ).record
-                yield {
-                    "what": "latency",
-                    "network": name,
-                    "peer": f"Torch-Pruning, round_to={round_to}",
-                    "precision": precision,
-                    "macs": [
-                        each.macs / macs for each in (small.analysis, read.analysis)
-                    ],
-                    "ratio": found.ratio,
-                    "interval": found.interval,
-                    "verdict": found.verdict,
-                }
-
-
-def asks(name: str) -> Iterator[dict[str, Any]]:
-    """Whether latencies that are asked for are reached, as is measured afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        table, usual = (
-            Path(folder, "table.json"),
-            {"threads": 1, "runtime": "onnxruntime"},
-        )
-        for budget in BUDGETS:
-            out = Path(folder, budget)
-            told = {"what": "asks", "network": name, "budget": budget}
-            try:
-                made = resgen.shrink(
-                    name,
-                    out,
-                    latency=budget,
-                    table=table,
-                    verify=False,
-                    **usual,
-                )
-            except resgen.ResgenError as error:
-                yield {**told, "refused": f"{error.message}: {error.hint}"}
-                continue
-            met = made.record.latency
-            assert met is not None
-            found = resgen.compare(name, out, threads=1, time=8).record
+        module = pruned(whole, torch.zeros(1, *shape), SHARE, "magnitude", [], round_to)
+        theirs = Path(folder, "theirs")
+        read = resgen.import_(module, theirs, input=shape, verify=False)
+        for precision, step in (("fp32", 8), ("int8", 16)):
+            home = Path(folder, precision)
+            small = resgen.shrink(
+                spec,
+                home,
+                state_dict=whole.state_dict(),
+                macs=SHARE,
+                round=step,
+                verify=False,
+            )
+            found = resgen.compare(
+                theirs, home, precision=precision, threads=1, time=20
+            ).record
             yield {
-                **told,
-                "rounds": met.rounds,
-                "said": met.ratio,
+                "precision": precision,
+                "macs": [each.macs / macs for each in (small.analysis, read.analysis)],
                 "ratio": found.ratio,
                 "interval": found.interval,
+                "verdict": found.verdict,
             }
+
+
+def asks(name: str, budget: str, tables: Path) -> Iterator[dict[str, Any]]:
+    """Whether a latency that is asked for is reached, as is measured afterwards.
+
+    Times of kernels are kept among the ``tables``, as who asks again keeps them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "small")
+        begin = monotonic()
+        try:
+            made = resgen.shrink(
+                name,
+                out,
+                latency=budget,
+                table=tables / f"{name}.json",
+                verify=False,
+                threads=1,
+                runtime="onnxruntime",
+            )
+        except resgen.ResgenError as error:
+            yield {"refused": f"{error.message}: {error.hint}"}
+            return
+        took = monotonic() - begin
+        met = made.record.latency
+        assert met is not None
+        found = resgen.compare(name, out, threads=1, time=8).record
+        yield {
+            "rounds": met.rounds,
+            "seconds": took,
+            "said": met.ratio,
+            "ratio": found.ratio,
+            "interval": found.interval,
+        }
 
 
 def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -287,8 +283,8 @@ def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
         mine, other = row["macs"]
         yield (
             f"{row['network']} in {row['precision']}: resgen ({mine:.2f} of the MACs) "
-            f"takes {row['ratio']:.2f} ({low:.2f} to {high:.2f}) of {row['peer']} "
-            f"({other:.2f}): {row['verdict']}"
+            f"takes {row['ratio']:.2f} ({low:.2f} to {high:.2f}) of Torch-Pruning's "
+            f"with round_to={row['round_to']} ({other:.2f}): {row['verdict']}"
         )
     asked, reached, refused = of["asks"], 0, 0
     for row in asked:
@@ -344,13 +340,27 @@ WHAT = {
     "accuracy": tuple(NETWORKS),
     "latency": ("resnet50", "mobilenetv2_100"),
     "asks": (
-        "resnet18",
-        "mobilenetv2_050",
-        "squeezenet1_1",
-        "shufflenet_v2_x1_0",
         "resnet20_cifar",
+        "squeezenet1_1",
+        "mobilenetv2_050",
+        "shufflenet_v2_x1_0",
+        "resnet18",
     ),
 }
+
+
+def parts(
+    what: str, names: Sequence[str], seeds: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """What is measured one after the other, by what tells them apart."""
+    vary: dict[str, tuple[str, Any]] = {
+        "accuracy": ("seed", seeds),
+        "latency": ("round_to", (None, 8)),
+        "asks": ("budget", BUDGETS),
+    }
+    key, values = vary[what]
+    for name, value in product(names, values):
+        yield {"what": what, "network": name, key: value}
 
 
 def main() -> None:
@@ -359,21 +369,36 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", metavar="NETWORK")
     parser.add_argument("--seed", type=int, action="append", metavar="N")
     parser.add_argument("--record", type=Path, metavar="FILE")
+    parser.add_argument("--minutes", type=float, default=float("inf"), metavar="N")
     given = parser.parse_args()
+    begin = monotonic()
     rows: list[dict[str, Any]] = []
     if given.record is not None and given.record.exists():
         rows = [json.loads(line) for line in given.record.read_text().splitlines()]
-    for name in given.networks or WHAT[given.what]:
-        if given.what == "accuracy":
-            found = accuracy(name, given.seed or list(SEEDS))
-        else:
-            found = {"latency": latency, "asks": asks}[given.what](name)
-        for row in found:
-            rows.append(row)
-            print(json.dumps(row), file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        tables_of = Path(folder)
+        if given.record is not None:
+            tables_of = given.record.with_suffix(".tables")
+            tables_of.mkdir(parents=True, exist_ok=True)
+        how: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
+            "accuracy": accuracy,
+            "latency": latency,
+            "asks": partial(asks, tables=tables_of),
+        }[given.what]
+        names = given.networks or WHAT[given.what]
+        for part in parts(given.what, names, given.seed or list(SEEDS)):
+            if any(part.items() <= row.items() for row in rows):
+                continue
+            if monotonic() - begin > 60 * given.minutes:
+                break
+            _, name, value = part.values()
+            found = [part | row for row in how(name, value)]
+            rows += found
+            lines = [json.dumps(row) + "\n" for row in found]
+            sys.stderr.writelines(lines)
             if given.record is not None:
                 with given.record.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                    file.writelines(lines)
     print(*tables(rows), sep="\n")
 
 

@@ -184,6 +184,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "data": st.just("x y.npz"),
         "importance": st.sampled_from(["magnitude", "norm", "taylor", "random"]),
         "finetune": st.integers(1, 99),
+        "iterations": st.integers(1, 9),
         "distill": st.booleans(),
         "lr": st.floats(1e-6, 1e3),
         "seed": st.integers(0, 99),

@@ -31,6 +31,7 @@ from resgen.shrinking.cut import cut, size_without
 from resgen.shrinking.depth import branches
 from resgen.shrinking.groups import groups
 from resgen.shrinking.labels import labelled
+from resgen.shrinking.seen import loss, sensitivity
 from resgen.spec import zoo
 from resgen.weights.initialize import initialize
 from resgen.words.progress import SILENT, Progress
@@ -506,6 +507,78 @@ def test_what_is_left_is_trained_and_taken_up_again_to_the_same_numbers(
     assert resgen.build(tmp_path / "b", tmp_path / "c").manifest.weights != "fresh"
 
 
+@pytest.mark.slow
+def test_iterations_train_in_between_and_are_taken_up_where_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a rate of nearly nothing, what is left are the whole's own numbers."""
+    monkeypatch.setattr(tuned, "available_cores", lambda: 1)
+    learned = digits()
+    asked: dict[str, Any] = {
+        "state_dict": learned.weights,
+        "data": "digits",
+        "macs": 0.4,
+        "round": 4,
+        "finetune": 1,
+        "iterations": 2,
+        "lr": 1e-12,
+        "report": True,
+    }
+    made = resgen.shrink(SPEC, tmp_path / "a", **asked)
+    record = made.record
+    assert record.tuning is not None
+    assert record.tuning.iterations == 2
+    assert record.after.macs == made.analysis.macs <= 0.4 * record.before.macs
+    for name, array in made.weights.items():
+        if name.endswith("weight") and array.ndim > 1:
+            whole = learned.weights[record.names[name]]
+            for axis, stays in enumerate(record.kept.get(name, ())):
+                whole = whole if stays is None else whole.take(stays, axis)
+            np.testing.assert_allclose(array, whole, atol=1e-9)
+    for layer in record.layers:
+        assert layer.before == len(learned.weights[f"{layer.name}.weight"])
+        assert layer.after == len(made.weights[f"{layer.name}.weight"])
+
+    class Stopping(Progress):
+        """A user who sees the second training begin."""
+
+        begun = 0
+
+        def advance(self, step: str, done: int, total: int) -> None:
+            self.begun += done == 5
+            if self.begun == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resgen.shrink(SPEC, tmp_path / "b", progress=Stopping(), **asked)
+    again = resgen.shrink(SPEC, tmp_path / "b", resume=True, **asked)
+    assert again.record.kept == record.kept
+    for name, array in made.weights.items():
+        np.testing.assert_array_equal(array, again.weights[name])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_how_sensitive_layers_are_is_the_loss_of_the_network_without_them() -> None:
+    stage = {"block": "basic", "width": 8, "depth": 1}
+    graph = graph_of({**ONE, "stages": [stage]})
+    weights = initialize(graph.parameters, 0)
+    draw = np.random.default_rng(0)
+    images = draw.standard_normal((8, 3, 8, 8)).astype(np.float32)
+    batches = [(images, draw.integers(0, 4, 8))]
+    found = labelled(graph)
+    free = groups(found)
+    scores = [draw.random(group.classes.size) for group in free]
+    whole = loss(graph, weights, batches, "")
+    each = sensitivity(found, free, scores, weights, batches, "")
+    for group, worth, told in zip(free, scores, each, strict=True):
+        least = group.classes[worth.argsort()[: group.classes.size // 2]]
+        left = cut(found, weights, least)
+        assert told[1] == pytest.approx(
+            loss(left.graph, left.weights, batches, "") - whole, abs=1e-5
+        )
+        assert told[1] != 0
+
+
 class Machine:
     """A table of a machine that is made up, which it does not know well.
 
@@ -657,6 +730,15 @@ def asked_of_a_machine(
         ({"macs": 0.5, "precision": "int8"}, "for a bound of latency"),
         ({"data": "digits", "distill": True}, "for training"),
         ({"importance": "taylor"}, "a matter of data"),
+        ({"macs": 0.5, "iterations": 3}, "for training"),
+        (
+            {"latency": "8ms", "iterations": 3, "data": "digits", "finetune": 1},
+            "8.0ms is none",
+        ),
+        (
+            {"depth": 1, "iterations": 3, "data": "digits", "finetune": 1},
+            "lead to a bound",
+        ),
         ({"data": "nothing.npz"}, "nothing.npz"),
         ({"macs": "0.001x"}, "cannot be made as small"),
         ({"macs": "2x"}, "at most the whole"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from resgen.options.kinds import (
     whole,
 )
 from resgen.shrinking import IMPORTANCE
+from resgen.shrinking.cut import Size
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -38,6 +39,10 @@ class Amount:
     def of(self, there: int) -> float:
         """The number that is meant where ``there`` are."""
         return self.number * there if self.relative else self.number
+
+    def after(self, way: float, there: int) -> Amount:
+        """What is left after a share of the way to it, by equal factors."""
+        return Amount(there * min(self.of(there) / there, 1) ** way, relative=False)
 
     def __str__(self) -> str:
         return f"{self.number!r}x" if self.relative else f"{self.number:.0f}"
@@ -168,6 +173,12 @@ class Shrinking(Making, Reading, Leasing):
         whole(metavar="EPOCHS"),
         "Train what is left on the data for so many epochs.",
     )
+    iterations: int = option(
+        "--iterations",
+        whole(1, 1000),
+        "Training: go so many steps of equal factors, and train after each.",
+        default=1,
+    )
     distill: bool = option(
         "--distill", FLAG, "Training: learn the whole network's scores as well."
     )
@@ -233,10 +244,43 @@ class Shrinking(Making, Reading, Leasing):
                 raise self.refused(f"{{{name}}} is for a bound of {{latency}}")
         if self.finetune is None:
             for name, _, _ in self.given():
-                if name in ("distill", "lr", "resume"):
+                if name in ("distill", "iterations", "lr", "resume"):
                     raise self.refused(
                         f"{{{name}}} is for training", hint="add {finetune} EPOCHS"
                     )
+        if self.iterations > 1:
+            if self.latency is not None and not self.latency.relative:
+                raise self.refused(
+                    f"{{iterations}} go by shares, which {{latency}} {self.latency} "
+                    "is none",
+                    hint="ask for a share of the time, such as 0.6x",
+                )
+            if self.latency is None and self.budget == (None,) * 3:
+                raise self.refused(
+                    "{iterations} lead to a bound", hint="add {macs} 0.5x"
+                )
+
+    def part(self, number: int, before: Size) -> Shrinking:
+        """What the iteration of this number is asked, of a network of this size.
+
+        Whole blocks go in the first.
+        """
+        if self.iterations == 1:
+            return self
+        way = number / self.iterations
+        sizes = zip(self.budget, astuple(before), strict=True)
+        macs, params, memory = (
+            None if most is None else most.after(way, there) for most, there in sizes
+        )
+        time = self.latency and Time(self.latency.number**way, relative=True)
+        return replace(
+            self,
+            macs=macs,
+            params=params,
+            memory=memory,
+            latency=time,
+            depth=self.depth if number == 1 else 0,
+        )
 
     @property
     def measure(self) -> str:

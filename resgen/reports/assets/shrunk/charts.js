@@ -1,5 +1,5 @@
 "use strict";
-// Widths before and after, and what is lost with half of each layer.
+// Widths before and after, and what is lost with a part of each layer.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const state = {};
@@ -26,9 +26,11 @@ const CHARTS = {
   },
 
   losses() {
-    if (!DATA.layers.some((layer) => layer.losses.length)) return null;
-    return bars("What is lost with the least half of each layer.",
-      [[DATA.importance, (layer) => layer.losses[1]]], {});
+    if (!DATA.layers.some((layer) => layer[DATA.lost].length)) return null;
+    const parts = ["least 25 %", "least 50 %", "least 75 %"];
+    return bars(`What is lost with a part of each layer alone: ${DATA.layers.map(
+      (layer) => `${layer.name} ${layer[DATA.lost].map(figure).join(", ")}`).join("; ")}.`,
+    parts.map((part, i) => [part, (layer) => layer[DATA.lost][i]]), { min: null });
   },
 };
 
