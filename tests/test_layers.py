@@ -102,7 +102,7 @@ BUDGET = {
     "leases": 830,
     "runtime": 1200,
     "pictures": 535,
-    "importing": 5790,
+    "importing": 5897,
     "recovery": 5000,
     "proof": 3185,
     "calibrate": 718,

@@ -353,6 +353,39 @@ def _name(made: _Block, spec: Mapping[str, Any]) -> str:
     return unused(wanted, spec.get("blocks", {}))
 
 
+# --- conditions -----------------------------------------------------------------------
+
+
+def gathered(value: Any) -> Any:
+    """The text with elements in a row that are there under one condition as one.
+
+    A branch of a merge is one of several, and its condition stays its own.
+    """
+    if isinstance(value, dict):
+        return {
+            key: [gathered(each) for each in inner]
+            if key in (*_MERGES, "list") and isinstance(inner, list)
+            else gathered(inner)
+            for key, inner in value.items()
+        }
+    if not isinstance(value, list):
+        return value
+    made: list[Any] = []
+    for when, run in groupby(map(gathered, value), _condition):
+        items = list(run)
+        if when is None or len(items) == 1:
+            made += items
+            continue
+        inner = [{k: v for k, v in item.items() if k != "when"} for item in items]
+        bare = [i["op"] if list(i) == ["op"] else i for i in inner]
+        made.append({"when": when, "seq": bare})
+    return made
+
+
+def _condition(element: Any) -> str | None:
+    return element.get("when") if isinstance(element, dict) else None
+
+
 # --- loops ----------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from resgen.importing.flat import Flat
 from resgen.recovery.body import elements, flat_spec
 from resgen.recovery.called import called
 from resgen.recovery.explain import affine, constant, fit
-from resgen.recovery.factor import factored, looped, size
+from resgen.recovery.factor import factored, gathered, looped, size
 from resgen.recovery.known import definition, unused
 from resgen.recovery.known import named as presets_of
 from resgen.recovery.lanes import listed
@@ -111,7 +111,7 @@ def _designed(graph: Graph, seen: Graph) -> dict[str, Any] | None:
 
 def shortened(spec: dict[str, Any], graph: Graph) -> dict[str, Any]:
     """The spec with what it says more than once said once, where it stays the same."""
-    for step in (_without_norm, factored, looped):
+    for step in (_without_norm, factored, gathered, looped):
         made = step(spec)
         if size(made) < size(spec) and met(graph, made):
             spec = made

@@ -310,9 +310,18 @@ def groupings(
             groups[i] = sorted(joint, key=lambda u: at[id(u)])
             del groups[j]
         made.insert(0, _grouping([list(group) for group in groups], units))
+    made.insert(0, _grouping(_in_series(units), units))
     return [
         g for n, g in enumerate(made) if g.numbers not in [m.numbers for m in made[:n]]
     ]
+
+
+def _in_series(units: Sequence[Unit]) -> list[list[Unit]]:
+    """Units by the row of numbers that they stand in, whatever they are built like."""
+    found: dict[Any, list[Unit]] = defaultdict(list)
+    for at, unit in enumerate(units):
+        found[pattern(_series(unit)) if _worthy([unit]) else at].append(unit)
+    return list(found.values())
 
 
 def _grouping(groups: list[list[Unit]], units: Sequence[Unit]) -> Grouping:

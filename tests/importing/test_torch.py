@@ -183,6 +183,19 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (4, 4, 4),
     ),
+    "positions in a row": (
+        lambda: Of(
+            lambda m, x: m.c(
+                (lambda y: (y + m.b(m.a(y))).transpose(1, 2).reshape(-1, 4, 3, 5))(
+                    x.flatten(2).transpose(1, 2)
+                )
+            ),
+            a=nn.LayerNorm(4),
+            b=nn.Linear(4, 4),
+            c=nn.Conv2d(4, 2, 3),
+        ),
+        (4, 3, 5),
+    ),
     "parts": (
         lambda: Of(
             lambda m, x: torch.cat(
@@ -535,12 +548,32 @@ class Shifted(nn.Module):
         return y.permute(0, 3, 1, 2)
 
 
+def test_what_asks_nothing_of_where_positions_lie_is_read_on_the_map() -> None:
+    module, shape = MODULES["positions in a row"]
+    kinds = [node.op.name for node in read(module(), shape).graph.nodes]
+    assert kinds == ["norm", "linear", "add", "conv"]
+
+
+def test_rows_of_a_map_that_lies_in_a_row_are_moved_as_windows_are() -> None:
+    def forward(module: Any, x: Tensor) -> list[Tensor]:
+        y = x.flatten(2).relu().reshape(-1, 4, 4, 6)
+        moved = y.roll((-1, -1), (2, 3)).permute(0, 2, 3, 1)
+        parts = moved.reshape(-1, 2, 2, 3, 2, 4).transpose(2, 3).reshape(-1, 4, 4)
+        return [module.a(y), module.b(parts).reshape(len(x), 6, 4, 4)]
+
+    module = Of(forward, a=nn.Conv2d(4, 4, 1), b=nn.Linear(4, 4))
+    nodes = read(module, (4, 4, 6)).graph.nodes
+    assert {"act", "conv", "windows", "linear"} <= {node.op.name for node in nodes}
+    assert not {"concat", "slice", "flatten"} & {node.op.name for node in nodes}
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_biases_of_windows_are_those_of_the_language(masked: bool) -> None:
     module = shaken(Shifted(masked=masked)).eval()
     flat = read(module, (4, 4, 4))
     kinds = [node.op.name for node in flat.graph.nodes]
     assert kinds.count("window_mask") == masked
+    assert "concat" not in kinds  # the map that was moved is a shift of the windows
     assert "relative_position" in kinds
     assert masked or "attention" in kinds
     assert "parameter" not in kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -206,22 +207,45 @@ def _whole(row: list[Any]) -> dict[str, Any]:
             "stages": [], "head": {"classes": 10}}  # fmt: skip
 
 
-def test_stages_of_several_kinds_of_blocks_say_where_they_start() -> None:
+def _of_kinds(second: Callable[[str, int], dict[str, Any]]) -> dict[str, Any]:
+    """Two stages, each of some blocks of one kind and a last one of the second."""
     row: list[Any] = []
     for stage, (width, kinds) in enumerate(((8, "aaab"), (16, "aab"))):
         if stage:
             row.append({"op": "conv", "as": "stages.1.down", "out": 16, "kernel": 2,
                         "stride": 2})  # fmt: skip
-        row += [
-            _unit(f"stages.{stage}.blocks.{at}", width, wide=kind == "b")
-            for at, kind in enumerate(kinds)
-        ]
-    flat = read(_whole(row))
+        for at, kind in enumerate(kinds):
+            path = f"stages.{stage}.blocks.{at}"
+            one = _unit(path, width, wide=False)
+            row.append(one if kind == "a" else second(path, width))
+    return _whole(row)
+
+
+def test_a_stage_of_several_kinds_of_blocks_is_one_that_tells_them_apart() -> None:
+    flat = read(_of_kinds(lambda path, width: _unit(path, width, wide=True)))
     made = design(flat)
     check(flat, made)
-    assert [(stage["depth"], stage["width"]) for stage in made["stages"]] == [
-        (3, 8), (1, 8), (2, 16), (1, 16)
+    assert stages(made) == [(4, 8), (3, 16)]
+    (block,) = made["blocks"].values()
+    branches = block["body"]["residual"]
+    assert [(part["when"], len(part["seq"])) for part in branches] == [
+        ("a", 4), ("not a", 3)
     ]  # fmt: skip
+
+
+def test_stages_of_kinds_that_are_alike_say_where_they_start() -> None:
+    def other(path: str, width: int) -> dict[str, Any]:
+        names = {"a": "c", "n": "m", "b": "d"}
+        body = _unit(path, width, wide=False)["residual"]
+        return {"as": path, "residual": [
+            part if isinstance(part, str) else {**part, "as": names[part["as"]]}
+            for part in body
+        ]}  # fmt: skip
+
+    flat = read(_of_kinds(other))
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(3, 8), (1, 8), (2, 16), (1, 16)]
     assert "index + start" in json.dumps(made["blocks"])
 
 

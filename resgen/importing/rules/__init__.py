@@ -16,10 +16,11 @@ from resgen.importing.rules.attention import ATTENTION
 from resgen.importing.rules.maps import MAPS, edged
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.rules.norms import NORMS
+from resgen.importing.rules.positions import POSITIONS, on_maps
 from resgen.importing.rules.shapes import SHAPES, spread_out
 
 Rule = Callable[[Net, Part], bool]
-_TABLES: Final = (ATTENTION, SHAPES, ACTIVATIONS, NORMS, MAPS)
+_TABLES: Final = (ATTENTION, SHAPES, POSITIONS, ACTIVATIONS, NORMS, MAPS)
 #: The rules by the operator that each begins at, in the order in which they are tried.
 RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     name: tuple(rule for table in _TABLES for rule in table.get(name, ()))
@@ -33,13 +34,20 @@ def simplified(flat: Flat, *, named: bool = False) -> Flat:
     Where parameters are ``named`` as a module has them, they keep their names.
     """
     net = Net(flat, named=named)
-    queue = list(net.parts)
-    while queue:
+    net.changed += net.parts
+    _settle(net)
+    on_maps(net)
+    _settle(net)
+    spread_out(net)
+    edged(net)
+    return net.done()
+
+
+def _settle(net: Net) -> None:
+    """Apply the rules to all values that have changed, until none applies."""
+    while net.changed:
+        queue, net.changed = list(dict.fromkeys(net.changed)), []
         for value in queue:
             part = net.parts.get(value)
             if part is not None:
                 any(rule(net, part) for rule in RULES.get(part.op.name, ()))
-        queue, net.changed = list(dict.fromkeys(net.changed)), []
-    spread_out(net)
-    edged(net)
-    return net.done()

@@ -29,6 +29,7 @@ from resgen.ops.transpose import Transpose
 from resgen.ops.types import TensorType
 from resgen.ops.unflatten import Unflatten
 from resgen.ops.unwindows import Unwindows
+from resgen.ops.window_mask import WindowMask
 from resgen.ops.windowing import Windowed
 from resgen.ops.windows import Windows
 
@@ -299,9 +300,9 @@ def windows_moved(net: Net, part: Part) -> bool:
         return False
     for value in dict.fromkeys(net.readers[part.inputs[0]]):
         reader = net.parts[value]
-        if isinstance(reader.op, Unwindows):  # of which size it is, is all it asks
+        if isinstance(reader.op, Unwindows | WindowMask):  # that ask for its size alone
             sized = replace(reader.op, like="")
-            net.become(reader, sized, [reader.inputs[0], rolled[0]])
+            net.become(reader, sized, [reader.inputs[0], rolled[0]], path=reader.path)
     net.become(part, replace(op, shift=plain_axes(rolled[1])), [rolled[0]])
     return True
 
