@@ -37,7 +37,7 @@ class Sink(ABC):
     def take(self, content: NDArray[np.uint8]) -> None:
         """What is written, piece by piece."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.take(np.frombuffer(data, np.uint8))
 
     def write_array(self, array: NDArray[Any], layout: DTypeLike) -> None:

@@ -116,7 +116,9 @@ def _cast(x: Array, dtype: str) -> Array:
 
 def _scale_of(weight: Array, greatest: float) -> Array:
     """By output; one whose weights are all zero gets 1, since 0 divides nothing."""
-    largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).astype(np.float64)
+    rows = weight.reshape(len(weight), -1)
+    # Without the magnitudes of all, which are as large as the weight.
+    largest = np.maximum(rows.max(axis=1), -rows.min(axis=1)).astype(np.float64)
     return np.where(largest > 0, largest, greatest) / greatest
 
 
@@ -141,11 +143,19 @@ def _fit_bias(scale: Array, step: Array, bias: Array) -> Array:
 
 
 def _quantize(x: Array, scale: Array, dtype: str) -> Array:
+    """By rows, a few at a time: what stays in a cache takes a third of the time."""
     least, greatest = RANGES[dtype]
-    y = x / _wide(scale, np.ndim(x))
-    if dtype == "float8_e4m3fn":
-        return y.clip(least, greatest).astype(np.float32).astype(np_dtype(dtype))
-    return np.rint(y).clip(least, greatest).astype(dtype)
+    steps = np.broadcast_to(_wide(scale, x.ndim), x.shape)
+    made = np.empty(x.shape, np_dtype(dtype))
+    size = max(1, BLOCK * len(x) // max(x.size, 1))
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        y = x[rows] / steps[rows]
+        if dtype == "float8_e4m3fn":
+            made[rows] = y.clip(least, greatest).astype(np.float32)
+        else:
+            made[rows] = np.clip(np.rint(y, out=y), least, greatest, out=y)
+    return made
 
 
 def _dequantize(q: Array, scale: Array) -> Array:
@@ -187,6 +197,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 }
 
 
+#: About how many numbers of a weight are quantised at once.
+BLOCK: Final = 1 << 15
 #: Of more numbers than this nothing is remembered.
 SMALL: Final = 1 << 14
 #: Functions whose last argument is the type of what they come to.

@@ -45,15 +45,14 @@ KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A file but for its weights: what it holds, and at which bytes are its numbers.
+    """A file but for its weights.
 
-    ``metadata`` travels in it, by name; ``tail`` stands behind all numbers.
+    ``metadata`` travels in it, by name, and so do ``labels``, if there are any.
     """
 
     walk: Walk
     metadata: Mapping[str, bytes]
-    offsets: Sequence[int]
-    tail: bytes
+    labels: tuple[str, ...] | None = None
 
     @property
     def transposes(self) -> int:
@@ -66,18 +65,25 @@ class Plan:
         tensors = self.walk.tensors
         return [(t.constant, t.dtype) for t in tensors if t.constant is not None]
 
-    def pieces(self, weights: Weights) -> Iterator[bytes]:
+    def pieces(self, weights: Weights) -> Iterator[bytes | memoryview]:
         """The file, piece by piece."""
         weights = Remembering(weights)
-        head = _packed(self.walk, self.offsets, self.metadata, weights)
+        held = [t for t in self.walk.tensors if t.constant is not None]
+        empty = _packed(self.walk, [ALIGNED] * len(held), self.metadata, None)
+        end, offsets = len(empty), []
+        for tensor in held:
+            offsets.append(-(-end // ALIGNED) * ALIGNED)
+            end = offsets[-1] + _bytes(tensor)
+        head = _packed(self.walk, offsets, self.metadata, weights)
         yield head
         at = len(head)
-        for offset, (constant, dtype) in zip(self.offsets, self.held, strict=True):
+        for offset, (constant, dtype) in zip(offsets, self.held, strict=True):
             yield bytes(offset - at)
             array = _numbers(constant, dtype, weights)
-            yield array.tobytes()
+            yield array.reshape(-1).view(np.uint8).data
             at = offset + array.nbytes
-        yield self.tail
+        if self.labels:
+            yield archive(self.labels, end)
 
 
 def schema_of() -> ModuleType:
@@ -132,18 +138,10 @@ def derive(
         raise ResgenError(f"{graph.name} is no LiteRT file: {lack}") from lack
     if walk.missing:
         raise ResgenError(refusal(graph, walk.missing, "written as a LiteRT file"))
-    held = [t for t in walk.tensors if t.constant is not None]
     told = {key: text.encode() for key, text in (metadata or {}).items()}
     if spec is not None:
         told[NAME] = mobile(spec, graph)
-    length = len(_packed(walk, [ALIGNED] * len(held), told, None))
-    offsets = []
-    for tensor in held:
-        length = -(-length // ALIGNED) * ALIGNED
-        offsets.append(length)
-        length += _bytes(tensor)
-    tail = archive(spec.labels, length) if spec is not None and spec.labels else b""
-    return Plan(walk, told, offsets, tail)
+    return Plan(walk, told, None if spec is None else spec.labels)
 
 
 # --- parts ----------------------------------------------------------------------------
