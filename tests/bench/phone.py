@@ -23,11 +23,18 @@ TENSORFLOW = os.environ.get("RESGEN_TENSORFLOW", sys.executable)
 #: beside a current torch: nobuco 0.17 wants Keras 2, and onnx2tf 1.29 pins TensorFlow
 #: 2.19, NumPy 1.26 and fifteen more.
 LITERT_TORCH = os.environ.get("RESGEN_LITERT_TORCH", sys.executable)
-#: Networks of ours, and what keras.applications and torchvision call them.
-NETWORKS = {
-    "resnet50": ("ResNet50", "resnet50"),
-    "mobilenetv2_100": ("MobileNetV2", "mobilenet_v2"),
-    "efficientnet_b0": ("EfficientNetB0", "efficientnet_b0"),
+#: Networks of ours, and what keras.applications calls them.
+OF_KERAS = {
+    "keras_resnet50": "ResNet50",
+    "keras_mobilenetv2": "MobileNetV2",
+    "keras_efficientnet_b0": "EfficientNetB0",
+}
+#: And torchvision, whose own are others: its ResNet-50 strides later, at 6 % more
+#: multiply-adds, and it pads at both ends where Keras pads at one.
+OF_TORCHVISION = {
+    "resnet50": "resnet50",
+    "mobilenetv2_100": "mobilenet_v2",
+    "efficientnet_b0": "efficientnet_b0",
 }
 PRECISIONS = ("fp32", "int8")
 PEER = "keras.applications -> tf.lite.TFLiteConverter"
@@ -45,53 +52,64 @@ def litert(tmp: Path, quick: bool) -> Found:
         print("RESGEN_LITERT_TORCH has no litert-torch: left out", file=sys.stderr)
     if not prepared(found, {"inputs": script("noise.py", inputs)}):
         return found
-    for name, (keras, torchvision) in NETWORKS.items():
+    for name, called in OF_KERAS.items():
         for precision in PRECISIONS:
-            low = ("--calibration", inputs) if precision == "int8" else ()
-            options = ("--no-verify", "--force", "--precision", precision, *low)
-            home, onnx = (tmp / f"{name}-{precision}-{to}" for to in ("lite", "onnx"))
-            theirs = tmp / f"{keras}-{precision}.tflite"
-            ours = f"resgen export {name}, {precision}"
-            peer = f"{keras}, {precision}"
-            theirs_too = tmp / f"{torchvision}.tflite"
-            convert = [TENSORFLOW, str(HERE / "peers" / "convert.py")]
-            others = {PEER: (peer, theirs)}
-            commands = {
-                ours: resgen(
-                    "export", name, "--to", "litert", "-o", str(home), *options
-                ),
-                peer: [*convert, keras, precision, inputs, str(theirs)],
-            }
-            if of_torch and precision == "fp32":
-                others[OF_TORCH] = f"{torchvision} of torchvision", theirs_too
-                commands[others[OF_TORCH][0]] = [
-                    LITERT_TORCH, str(HERE / "peers" / "convert_torch.py"),
-                    torchvision, str(theirs_too),
-                ]  # fmt: skip
-            # What conversions take is far apart: the minutes are for the latency.
-            runs, failures = in_turn(commands, 1)
-            found.commands |= commands
-            found.failures += failures
-            if failures:
-                continue
-            what = f"LiteRT, {name} in {precision}"
-            file = home / "model.tflite"
-            for other, (command, written) in others.items():
-                sides = runs[ours], runs[command]
-                found.lines += (
-                    compare(f"{what}: conversion", "wall", *sides, other, 0.10),
-                    compare(f"{what}: memory", "peak", *sides, other, 0.20),
-                    _sizes(f"{what}: size", file, written, other),
-                )
-                about = f"{what}: latency"
-                abba(found, about, file, written, other, 1.00, quick=quick)
-            exported = resgen("export", name, "--to", "onnx", "-o", str(onnx), *options)
-            if prepared(found, {f"{name} for ONNX Runtime, {precision}": exported}):
-                abba(
-                    found, f"{what}: latency beside ONNX", file, onnx / "model.onnx",
-                    "resgen's ONNX file, ONNX Runtime", None, quick=quick,
-                )  # fmt: skip
+            theirs = tmp / f"{called}-{precision}.tflite"
+            command = [TENSORFLOW, str(HERE / "peers" / "convert.py"), called]
+            command += [precision, inputs, str(theirs)]
+            _beside(found, tmp, name, precision, PEER, command, theirs, quick)
+            _beside_onnx(found, tmp, name, precision, quick)
+    for name, called in OF_TORCHVISION.items() if of_torch else ():
+        theirs = tmp / f"{called}.tflite"
+        command = [LITERT_TORCH, str(HERE / "peers" / "convert_torch.py"), called]
+        command += [str(theirs)]
+        _beside(found, tmp, name, "fp32", OF_TORCH, command, theirs, quick)
     return found
+
+
+def _beside(
+    found: Found, tmp: Path, name: str, precision: str,
+    peer: str, command: list[str], theirs: Path, quick: bool,
+) -> None:  # fmt: skip
+    """What a converter takes and what comes of it, beside ours of the same network."""
+    ours, other = f"resgen export {name}, {precision}", f"{name}, {precision}, {peer}"
+    home = tmp / f"{name}-{precision}-lite"
+    commands = {ours: _export(tmp, name, precision, "litert", home), other: command}
+    # What conversions take is far apart: the minutes are for the latency.
+    runs, failures = in_turn(commands, 1)
+    found.commands |= commands
+    found.failures += failures
+    if failures:
+        return
+    what, sides = f"LiteRT, {name} in {precision}", (runs[ours], runs[other])
+    file = home / "model.tflite"
+    found.lines += (
+        compare(f"{what}: conversion", "wall", *sides, peer, 0.10),
+        compare(f"{what}: memory", "peak", *sides, peer, 0.20),
+        _sizes(f"{what}: size", file, theirs, peer),
+    )
+    abba(found, f"{what}: latency", file, theirs, peer, 1.00, quick=quick)
+
+
+def _beside_onnx(
+    found: Found, tmp: Path, name: str, precision: str, quick: bool
+) -> None:
+    home, file = (tmp / f"{name}-{precision}-{to}" for to in ("onnx", "lite"))
+    exported = _export(tmp, name, precision, "onnx", home)
+    if prepared(found, {f"{name} for ONNX Runtime, {precision}": exported}):
+        abba(
+            found, f"LiteRT, {name} in {precision}: latency beside ONNX",
+            file / "model.tflite", home / "model.onnx",
+            "resgen's ONNX file, ONNX Runtime", None, quick=quick,
+        )  # fmt: skip
+
+
+def _export(tmp: Path, name: str, precision: str, to: str, home: Path) -> list[str]:
+    low = ("--calibration", str(tmp / "inputs.npz")) if precision == "int8" else ()
+    return resgen(
+        "export", name, "--to", to, "-o", str(home),
+        "--no-verify", "--force", "--precision", precision, *low,
+    )  # fmt: skip
 
 
 def _has(python: str, package: str) -> bool:

@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 name, precision, inputs, out = sys.argv[1:]
-model = getattr(tf.keras.applications, name)(weights=None)
+# Scores, as resgen's file gives them, and no softmax behind them.
+make = getattr(tf.keras.applications, name)
+model = make(weights=None, classifier_activation=None)
 random = np.random.default_rng(0)
 # Fresh biases are 0, and numbers that are equal would be stored once.
 model.set_weights(
