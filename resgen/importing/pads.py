@@ -60,10 +60,7 @@ def padded(r: Calls, x: View, grown: Sides) -> View:
     if 0 in own:
         before, after = own.pop(0)
         channels = r.to.types[made].channels
-        if before not in (0, (before + after) // 2):
-            raise Unread(f"{before} channels of zeros before, and {after} after")
-        at = "sides" if before else "end"
-        made = r.emit(PadChannels(to=channels + before + after, at=at), [made])
+        made = r.emit(PadChannels.around(channels, before, after), [made])
     if own:
         shape = r.to.types[made].shape
         # What lies between is one axis where there are more than paddings take.

@@ -162,7 +162,9 @@ def _edited(node: Node, kept: Mapping[str, Sequence[Mask]]) -> Op:
     if isinstance(op, Linear):
         return replace(op, out=shape[0])
     if isinstance(op, PadChannels):
-        return replace(op, to=shape[0])
+        first, _ = op.sides(TensorType((given[0].size,)))
+        before, channels = int(kept[node.name][0][:first].sum()), int(given[0].sum())
+        return op.around(channels, before, shape[0] - channels - before)
     if isinstance(op, Parameter):
         return replace(op, shape=shape)
     if isinstance(op, Reshape):

@@ -401,10 +401,9 @@ def _pixel_unshuffle(walk: _Walk, node: Node, x: Labels) -> Labels:
 def _pad_channels(walk: _Walk, node: Node, x: Labels) -> Labels:
     if not isinstance(node.op, PadChannels):
         return x
-    before, after = node.op.sides(walk.graph.types[node.inputs[0]])
-    zeros = walk.classes.new(after)
-    # As many go before as after, or their number would have to be said.
-    channels = np.concatenate([zeros[:before], walk.channels(x), zeros])
+    sides = node.op.sides(walk.graph.types[node.inputs[0]])
+    before, after = map(walk.classes.new, sides)
+    channels = np.concatenate([before, walk.channels(x), after])
     return along(channels, node.type.shape)
 
 

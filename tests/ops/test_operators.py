@@ -186,6 +186,7 @@ def test_operators_need_no_framework() -> None:
         (Flatten(axes=(2, 1)), ((4, 5, 5),), "RG112", "axes"),
         (Transpose(axes=(0, 2)), ((4, 5, 5),), "RG112", "axes"),
         (PadChannels(to=3), ((4, 5, 5),), "RG112", "to"),
+        (PadChannels(to=6, before=3), ((4, 5, 5),), "RG112", "before"),
         (OPERATORS["softmax"](), ((4,),), None, None),
         (OPERATORS["reduce_sum"](), ((4,),), "RG111", None),
         (OPERATORS["reduce_sum"](axis=(1, 1)), ((4, 5, 5),), "RG112", "axis"),

@@ -192,6 +192,19 @@ def test_a_smaller_network_is_a_spec_with_weights_that_loads_and_builds(
         assert stage["width"] % 8 == 0
 
 
+def test_zeros_of_a_shortcut_go_by_themselves_and_where_others_begin_is_said() -> None:
+    """Of the 16 new channels, 8 on each side, those before go."""
+    graph = graph_of("resnet20_cifar")
+    found = labelled(graph)
+    (pad, _) = (node for node in graph.nodes if node.op.name == "pad_channels")
+    gone = found.values[pad.name][:7, 0, 0]
+    made = imported(cut(found, initialize(graph.parameters, 0), gone))
+    names = {k: made.flat.sources[v][0] for k, v in made.parameters.items()}
+    assert prove_cut(found, gone, made.graph, names)["verdict"] == "equal"
+    (pad, _) = (node for node in made.graph.nodes if node.op.name == "pad_channels")
+    assert pad.op.sides(made.graph.types[pad.inputs[0]]) == (1, 8)
+
+
 def test_which_channels_stayed_is_told(tmp_path: Path) -> None:
     graph = graph_of(SMALL)
     state = {
