@@ -135,12 +135,27 @@ class Outcome:
     stride: tuple[int, ...] | None
 
 
+@dataclass(slots=True, eq=False)
+class Made:
+    """Operators by what they are told, and what they make by the shapes of inputs.
+
+    Nothing in it depends on a network, so several may have one.
+    """
+
+    operators: dict[tuple[Any, ...], Op] = field(default_factory=dict)
+    outcomes: dict[tuple[Any, ...], Outcome] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+
 @dataclass(slots=True)
 class Builder:
     """Collects a graph."""
 
     name: str
     limits: Limits
+    made: Made = field(default_factory=Made)
     nodes: list[Node] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     scopes: list[Scope] = field(default_factory=list)
@@ -149,7 +164,6 @@ class Builder:
     _owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _size: int = 0
-    _made: dict[tuple[Any, ...], Outcome] = field(default_factory=dict)
     _origins: dict[tuple[Any, ...], Origin] = field(default_factory=dict)
 
     def origin(
@@ -170,14 +184,14 @@ class Builder:
     def infer(self, op: Op, inputs: list[Val]) -> Outcome:
         """Type, parameters and stride of what ``op`` makes; ShapeError if it cannot."""
         key = (id(op), *[v.type.shape for v in inputs])
-        made = self._made.get(key)
+        made = self.made.outcomes.get(key)
         if made is None:
             types = [v.type for v in inputs]
             of = op.result(*types)
             if of.size > MAX_ELEMENTS:
                 raise LimitExceeded(f"a value of more than {MAX_ELEMENTS:,} numbers")
             window = op.window(types[0])
-            made = self._made[key] = Outcome(
+            made = self.made.outcomes[key] = Outcome(
                 op,
                 of,
                 op.parameters(types[0]),

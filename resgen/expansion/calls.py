@@ -39,7 +39,7 @@ class Calls:
         self.builder = builder
         self.problems = problems
         self._known: dict[tuple[int, int], _Known] = {}
-        self._instances: dict[tuple[Any, ...], Op] = {}
+        self._instances = builder.made.operators
 
     def run(
         self, call: OpCall, element: Element, x: Val, frame: Frame, site: Site

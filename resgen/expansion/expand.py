@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from resgen.errors import Place, SpecError
-from resgen.expansion.builder import Builder, Limits, Many, Val, Value
+from resgen.expansion.builder import Builder, Limits, Made, Many, Val, Value
 from resgen.expansion.evaluate import Frame, Stop
 from resgen.expansion.interpret import ANY, EMPTY, Interpreter, Run
 from resgen.expansion.lists import given_out
@@ -70,10 +70,16 @@ def _alike(value: Value, other: Value) -> TypeGuard[Val]:
 class Expansion:
     """One run of a spec; who counts networks without keeping them has another one."""
 
-    def __init__(self, spec: Spec, limits: Limits, problems: Problems) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        limits: Limits,
+        problems: Problems,
+        made: Made | None = None,
+    ) -> None:
         self.spec = spec
         self.problems = problems
-        self.builder = Builder(spec.name, limits)
+        self.builder = Builder(spec.name, limits, Made() if made is None else made)
         self.interpreter = Interpreter(spec, self.builder, problems)
         self.frame = Frame(spec.at.place(), own=True, problems=problems)
         self.depths: list[int] = []

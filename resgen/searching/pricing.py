@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from resgen.errors import Problem
-from resgen.expansion.builder import Added, Limits, Mark, Val, Value
+from resgen.expansion.builder import Added, Limits, Made, Mark, Val, Value
 from resgen.expansion.evaluate import BodyValue, Frame, Numbered, ShortcutChoice, Stop
 from resgen.expansion.expand import Expansion
 from resgen.expansion.network import examine
@@ -53,6 +53,8 @@ READERS: Final[tuple[Readers, ...]] = (
 WORD: Final = re.compile(r"[A-Za-z_]\w*")
 #: Keys of parts that are kept, which take some 2 kB each.
 MOST_PARTS: Final = 200_000
+#: What operators make that is kept, by operator and types.
+MOST_MADE: Final = 100_000
 #: Pieces of specs whose text is kept.
 MOST_TEXTS: Final = 4096
 #: Problems of a part whose parameters are shared with one that was not expanded.
@@ -164,6 +166,8 @@ class Pricer:
         self._texts: dict[int, tuple[Json, str]] = {}
         self._mentioned: dict[str, frozenset[str]] = {}
         self._commons: dict[tuple[tuple[str, str], ...], int] = {}
+        self._stages: dict[int, tuple[Json, str]] = {}
+        self.made = Made()
 
     def price(self, tree: Json) -> Price | Refusal:
         """What a resolved spec costs, or why it is no candidate.
@@ -171,6 +175,8 @@ class Pricer:
         A price is exact, but not all that :func:`resgen.examine` finds is looked for.
         """
         problems = Problems()
+        if len(self.made) >= MOST_MADE:
+            self.made = Made()
         with suppress(Enough):
             spec = decode(tree, VOCABULARY, problems)
             if spec is not None and not problems.errors:
@@ -215,7 +221,7 @@ class Pricer:
     def common(self, members: Mapping[str, Json], apart: tuple[str, ...]) -> int:
         """A number for what a spec says outside of ``apart``: equal if that is."""
         key = tuple(
-            (name, self._text(at))
+            (name, self.text(at))
             for name, at in sorted(members.items())
             if name not in SILENT and name not in apart
         )
@@ -250,7 +256,7 @@ class Pricer:
 
     def mentioned(self, at: Json) -> frozenset[str]:
         """The names that the body of a definition mentions."""
-        whole = self._text(at)
+        whole = self.text(at)
         if whole not in self._mentioned:
             members = at.value if isinstance(at.value, dict) else {}
             apart = ("params", "let", "doc")
@@ -258,7 +264,19 @@ class Pricer:
             self._mentioned[whole] = frozenset(WORD.findall(" ".join(body)))
         return self._mentioned[whole]
 
-    def _text(self, at: Json) -> str:
+    def of_blocks(self, stage: Json) -> str:
+        """What a stage says of its blocks: all but their number."""
+        known = self._stages.get(id(stage))
+        if known is None:
+            own = stage.value if isinstance(stage.value, dict) else {}
+            said = {key: at for key, at in own.items() if key != "depth"}
+            if len(self._stages) >= MOST_TEXTS:
+                self._stages.clear()
+            known = stage, text(replace(stage, value=said))
+            self._stages[id(stage)] = known
+        return known[1]
+
+    def text(self, at: Json) -> str:
         """A piece of a spec; those that candidates have in common are written once."""
         known = self._texts.get(id(at))
         if known is None:
@@ -294,10 +312,12 @@ class _Counting(Expansion):
     """An expansion in which one node stands for each part that is known."""
 
     def __init__(self, spec: Spec, problems: Problems, pricer: Pricer) -> None:
-        super().__init__(spec, Limits(), problems)
+        super().__init__(spec, Limits(), problems, pricer.made)
         self.pricer = pricer
         self.common = pricer.common(spec.members, ("stages", "stem", "head"))
         self.words: dict[int, tuple[str, bool, bool]] = {}
+        #: Of each stage the last of its blocks that may stand for the next.
+        self.repeated: dict[int, tuple[tuple[Any, ...], Part, list[Numbered]]] = {}
         self.apart = pricer.common(
             spec.members, ("stages", "stem", "head", "let", "defaults")
         )
@@ -339,7 +359,7 @@ class _Counting(Expansion):
     ) -> Value:
         """The stem or the head."""
         positions = {"index": 0, "block": self.before, "blocks": self.blocks}
-        said = text(self.spec.members[name])
+        said = self.pricer.text(self.spec.members[name])
         common = (
             self.common if self._names_let(said + self.operators_said) else self.apart
         )
@@ -365,7 +385,17 @@ class _Counting(Expansion):
             "blocks": self.blocks,
         }
         where = number, precision, site.dilation, site.undo
+        situation = None
+        if not each and isinstance(x, Val) and not x.spoiled:
+            situation = (stride, *where, x.type, x.stride)
+            last = self.repeated.get(number)
+            if last is not None and last[0] == situation:
+                _, part, asked = last
+                if all(one.holds(positions) for one in (*asked, *part.numbered)):
+                    return self._placed(part, x)
+        self.problems.numbered.clear()
         seen = self._seen(stage, index, stride, x, site) if named else None
+        asked = [*self.problems.numbered]
         key: tuple[Any, ...] = (self.common, said, index if each else 0, stride, *where)
         if seen is not None:
             key = (self.apart, *seen, *where)
@@ -377,7 +407,11 @@ class _Counting(Expansion):
                 stage, index, stride, precision, x, site
             )
 
-        return self._counted(key, positions, x, run)
+        made = self._counted(key, positions, x, run)
+        node = self.builder.nodes[-1] if self.builder.nodes else None
+        if situation is not None and node is not None and isinstance(node.op, Whole):
+            self.repeated[number] = situation, node.op.part, asked
+        return made
 
     def _said(self, stage: Stage) -> tuple[str, bool, bool]:
         """The words of a stage.
@@ -385,12 +419,10 @@ class _Counting(Expansion):
         And whether they have a value for each block, and whether they name what `let`
         does.
         """
-        own = stage.at.value if isinstance(stage.at.value, dict) else {}
-        said = replace(stage.at, value={k: v for k, v in own.items() if k != "depth"})
         bound = stage.block.arguments.values() if stage.block else ()
         names = [each.expr.names for each in bound if isinstance(each, Scalar)]
         return (
-            text(said),
+            self.pricer.of_blocks(stage.at),
             any(isinstance(each, PerBlock) for each in bound),
             not self.spec.let.keys().isdisjoint(chain.from_iterable(names)),
         )

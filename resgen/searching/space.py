@@ -31,6 +31,8 @@ MOST_DRAWS: Final = 20_000
 COUNTED: Final = 20_000
 #: Draws by which the share of those that hold is told of a larger space.
 SURVEYED: Final = 1_000
+#: Parts of candidates that are kept.
+MOST_MADE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +148,68 @@ class Space:
 
         Raises :class:`~resgen.errors.SpecError` where a value has no place in it.
         """
+        members = dict(self.base.value) if isinstance(self.base.value, dict) else {}
+        stages = members.get("stages")
+        of_stages = {}
+        for unit, said in self._units.items():
+            found = self._unit(unit, tuple([genes[at] for at in said]))
+            if len(unit) > 1:
+                of_stages[int(unit[1])] = found
+            elif found is None:
+                members.pop(unit[0], None)
+            else:
+                members[unit[0]] = found
+        if of_stages and stages is not None and isinstance(stages.value, list):
+            each = [of_stages.get(n, at) for n, at in enumerate(stages.value)]
+            members["stages"] = replace(stages, value=each)
+        members["name"] = from_plain(self.called(genes), "name")
+        return replace(self.base, value=members)
+
+    @cached_property
+    def _units(self) -> dict[tuple[str, ...], tuple[int, ...]]:
+        """Parts of a spec that vary, a member or one stage, by which choices they do.
+
+        What is put in one of them changes no other.
+        """
+        parts = [
+            (at, pointer.split("/")[1:])
+            for at, choice in enumerate(self.choices)
+            for pointer in choice.pointers
+        ]
+        within = all(len(each) > 2 for _, each in parts if each[0] == "stages")
+        found: dict[tuple[str, ...], dict[int, None]] = {}
+        for at, each in parts:
+            unit = each[: 2 if within and each[0] == "stages" else 1]
+            found.setdefault(tuple(unit), {})[at] = None
+        return {unit: tuple(choices) for unit, choices in found.items()}
+
+    def _unit(self, unit: tuple[str, ...], genes: Genes) -> Json | None:
+        """A part that varies as it is with these genes of its choices.
+
+        Parts that candidates have in common are one object.
+        """
+        if (unit, genes) in self._made:
+            return self._made[unit, genes]
         problems, tree = Problems(), self.base
-        for choice, gene in zip(self.choices, genes, strict=True):
-            for pointer, value in choice.said(gene):
-                tree = put(tree, pointer, value, problems)
+        above = f"/{'/'.join(unit)}"
+        for at, gene in zip(self._units[unit], genes, strict=True):
+            for pointer, value in self.choices[at].said(gene):
+                if pointer == above or pointer.startswith(f"{above}/"):
+                    tree = put(tree, pointer, value, problems)
         if problems.errors:
             raise SpecError(problems.items)
-        members = tree.value if isinstance(tree.value, dict) else {}
-        name = from_plain(self.called(genes), "name")
-        return replace(tree, value={**members, "name": name})
+        found: Json | None = tree
+        for part in unit:
+            name = part.replace("~1", "/").replace("~0", "~")
+            found = None if found is None else child(found, name)
+        if len(self._made) >= MOST_MADE:
+            self._made.clear()
+        self._made[unit, genes] = found
+        return found
+
+    @cached_property
+    def _made(self) -> dict[tuple[tuple[str, ...], Genes], Json | None]:
+        return {}
 
     def called(self, genes: Genes) -> str:
         """The name of a candidate, which is its own among those of the space."""
@@ -248,6 +303,7 @@ class _Said(dict[str, Any]):
     def __init__(self, space: Space, genes: Genes) -> None:
         super().__init__()
         self.space, self.genes = space, genes
+        self._lets: dict[str, Any] = {}
 
     def __missing__(self, name: str) -> Any:
         value = self._let(name)
@@ -262,7 +318,9 @@ class _Said(dict[str, Any]):
 
     def _let(self, name: str) -> Any:
         """A value that the spec names for itself."""
-        return _value(self._at(f"/let/{name}"), self)
+        if name not in self._lets:
+            self._lets[name] = _value(self._at(f"/let/{name}"), self)
+        return self._lets[name]
 
     def _stages(self, name: str) -> tuple[Any, ...] | None:
         """Of each stage the value of a key, its own or that of the defaults."""

@@ -42,6 +42,15 @@ SPACES: dict[str, dict[str, Any]] = {
             "/input": [[3, 64, 64]],
         },
     },
+    "a rule that asks for the number of a block": {
+        "base": "resnet18",
+        "vary": {
+            "/let/a": [16, 32],
+            "/defaults/width": ["a * (1 + index)", "a * 2 ** min(index, 1)", "a"],
+            "/stages/*/depth": [3],
+            "/input": [[3, 64, 64]],
+        },
+    },
     "attention, a stem, dilation": {
         "base": "resnet18",
         "vary": {

@@ -14,7 +14,9 @@ import resgen
 from resgen.searching.mistakes import require_networks
 from resgen.searching.reading import load
 from resgen.searching.space import Space
-from resgen.spec.source import plain
+from resgen.spec.places import Problems
+from resgen.spec.resolve import put
+from resgen.spec.source import from_plain, plain
 
 BASE = "resnet20_cifar"
 RISING = "width[0] <= width[1] <= width[2]"
@@ -292,3 +294,25 @@ def test_rules_that_leave_nothing_are_an_empty_space() -> None:
         space(vary=wide, where=["width[0] > 9999"]).count()
     with pytest.raises(resgen.SpecError, match='no "widht" here'):
         space(vary=wide, where=["widht[0] > 9"]).count()
+
+
+@pytest.mark.parametrize(
+    "vary",
+    [
+        {"/stages/*/depth": [1, 2], "/stages/1/width": [None, 64], "/let/a": [1, 2]},
+        {"/stages/*": [{"width": 8, "depth": 1}, {"width": 16, "depth": 2}]},
+        {"/stages": [[{"width": 8, "depth": 1}]], "/head/classes": [10, 100]},
+        {"/defaults": [{"block": "basic"}], "/defaults/act": ["relu", "silu"]},
+    ],
+    ids=["stages", "whole stages", "all of them", "below another"],
+)
+def test_a_candidate_is_its_base_with_its_values_set(vary: dict[str, Any]) -> None:
+    made = load({"base": "resnet18", "vary": vary})
+    for number in range(0, made.size, 3):
+        genes = made.at(number)
+        tree, problems = made.base, Problems()
+        for pointer, value in made.set(genes).items():
+            tree = put(tree, pointer, from_plain(value, "value"), problems)
+        expected = {**plain(tree), "name": made.called(genes)}
+        assert not problems.items
+        assert plain(made.tree(genes)) == expected
