@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -59,6 +60,15 @@ def root() -> Path:
 def specs(root: Path) -> Path:
     """The folder of the zoo."""
     return root / "specs"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests time waits for nothing else that is timed on this machine."""
+    folder = tmp_path_factory.mktemp("locks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resgen.leases.host.LOCKS", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,8 @@ MARK: Final = b"resgen-lease "
 SILENCE: Final = 30.0
 #: Seconds after which a file that no lease has asked for is removed.
 KEPT: Final = 30 * 24 * 3600.0
+#: Where all users of a machine find the locks of its devices.
+LOCKS: Final = Path(tempfile.gettempdir())
 _CHUNK: Final = 1 << 20
 
 
@@ -165,8 +167,7 @@ class Host:
         """Hold the device, or say who does."""
         import fcntl  # the other side imports this file too, and may be Windows
 
-        name = re.sub(r"\W", "-", said["device"])
-        number = _opened(Path(tempfile.gettempdir(), f"resgen-lease-{name}.lock"))
+        number = lock_of(said["device"])
         until = time.monotonic() + said["patience"]
         while True:
             try:
@@ -174,15 +175,12 @@ class Host:
                 break
             except OSError:
                 if time.monotonic() > until:
-                    holder = os.pread(number, 200, 0).decode(errors="replace")
+                    holder = holder_of(number)
                     os.close(number)
-                    self.give("done", value=holder.strip() or "somebody else")
+                    self.give("done", value=holder)
                     return
                 time.sleep(0.2)
-        since = time.strftime("%Y-%m-%d %H:%M %Z")
-        with suppress(OSError):  # another's file that may only be read
-            os.ftruncate(number, 0)
-            os.pwrite(number, f"{getpass.getuser()} since {since}\n".encode(), 0)
+        sign(number)
         self._lock = number
         self._clean()
         self.give("done", value=None)
@@ -222,18 +220,36 @@ class Host:
                     entry.unlink()
 
 
-def _opened(path: Path) -> int:
-    """The file of a lock, which any user may hold."""
+def lock_of(device: str) -> int:
+    """The opened file of a device's lock, which any user of the machine may hold."""
+    name = re.sub(r"\W", "-", device)
+    path = LOCKS / f"resgen-lease-{name}.lock"
+    plain = getattr(os, "O_NOFOLLOW", 0)  # which Windows lacks
     while True:
         with suppress(FileNotFoundError):
             try:
-                return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+                return os.open(path, os.O_RDWR | plain)
             except PermissionError:
-                return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                return os.open(path, os.O_RDONLY | plain)
         with suppress(FileExistsError):
             made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            os.fchmod(made, 0o666)
+            path.chmod(0o666)
             return made
+
+
+def holder_of(number: int) -> str:
+    """Who holds a lock, as the holder has signed it."""
+    os.lseek(number, 0, os.SEEK_SET)
+    return os.read(number, 200).decode(errors="replace").strip() or "somebody else"
+
+
+def sign(number: int) -> None:
+    """Say in the file of a lock who holds it."""
+    since = time.strftime("%Y-%m-%d %H:%M %Z")
+    with suppress(OSError):  # another's file that may only be read
+        os.ftruncate(number, 0)
+        os.lseek(number, 0, os.SEEK_SET)
+        os.write(number, f"{getpass.getuser()} since {since}\n".encode())
 
 
 def main() -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from resgen.document.decoding import Misfit, decode
 from resgen.errors import MissingDevice, ResgenError, UsageError
+from resgen.files.lock import lock
 from resgen.files.whole import write_text
+from resgen.leases import host as hosts
 from resgen.leases.address import Address
-from resgen.leases.host import SILENCE
 from resgen.leases.link import ConnectionLost, Link
 from resgen.leases.packed import Packed, package
 from resgen.machine.place import HERE, Given, Place
@@ -30,7 +32,7 @@ PAUSES: Final = (0.5, 5.0, 15.0)
 #: How often a question is asked again whose connection was lost.
 CUTS: Final = 3
 #: What the program of a connection that was lost takes to notice, and to end.
-_AFTER: Final = SILENCE + 10.0
+_AFTER: Final = hosts.SILENCE + 10.0
 #: What resgen depends on, and so does every question on the host.
 NEEDS: Final = (
     "click", "ml_dtypes", "networkx", "numpy", "onnx", "rfc8785", "safetensors",
@@ -45,13 +47,16 @@ def leased(
 ) -> Iterator[Place]:
     """A place where a device is ours alone; without an address it is this machine.
 
+    There, what others time on it is waited for: two at once would time each other.
+
     ``device`` is ``cpu`` or ``cuda:N``. Raises ResgenError where the host cannot be
     reached, lacks something (exit code 3), or has the device leased to another. A
     connection that is lost is made again; where that fails, what was timed is kept for
     a day, and the same questions are then answered by it.
     """
     if address is None:
-        yield HERE
+        with _alone(device, progress):
+            yield HERE
         return
     lease = _Lease(address, device, progress)
     try:
@@ -66,6 +71,32 @@ def leased(
         lease.forget()
     finally:
         lease.close()
+
+
+#: Devices of this machine that this process holds.
+_OURS: Final[set[str]] = set()
+
+
+@contextmanager
+def _alone(device: str, progress: Progress) -> Iterator[None]:
+    """Hold a device of this machine, by the lock that leases of it take.
+
+    What holds it already goes on.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):  # where nothing can be written nothing is held
+            number = hosts.lock_of(device)
+            stack.callback(os.close, number)
+            if device not in _OURS:
+                if not lock(number, wait=False):
+                    holder = " ".join(hosts.holder_of(number).split())
+                    told = f"{device} is held by {holder}: waiting until it is free"
+                    progress.say("lease", told)
+                    lock(number)
+                hosts.sign(number)
+                _OURS.add(device)
+                stack.callback(_OURS.discard, device)
+        yield
 
 
 class _Lease(Place):

@@ -20,6 +20,7 @@ from typing import Any, Final
 from resgen.document.decoding import Misfit, decode
 from resgen.document.files import plain
 from resgen.errors import ResgenError
+from resgen.files.lock import lock, unlock
 from resgen.files.ordinary import reason
 from resgen.searching.halving import Reached
 from resgen.searching.pricing import Price
@@ -85,7 +86,9 @@ class Journal:
         self._heading = heading
         self._found: Heading | None = None
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            # Windows would otherwise write other ends of lines.
+            how = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            self._file = os.open(path, how, 0o644)
         except OSError as error:
             raise ResgenError(f"cannot open {path}: {reason(error)}") from error
         with self._locked():
@@ -154,13 +157,11 @@ class Journal:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        import fcntl
-
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        lock(self._file)
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            unlock(self._file)
 
     def _append(self, line: Mapping[str, Any]) -> None:
         text = f"{json.dumps(line, allow_nan=False)}\n".encode()
@@ -172,8 +173,9 @@ class Journal:
         """Read the lines that are new; half a one, whose writer was killed, goes."""
         size = os.fstat(self._file).st_size
         data = b""
+        os.lseek(self._file, self._read, os.SEEK_SET)
         while len(data) < size - self._read:
-            data += os.pread(self._file, size - self._read, self._read + len(data))
+            data += os.read(self._file, size - self._read - len(data))
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             os.ftruncate(self._file, self._read + whole)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Protocol
 
-from resgen.files.claim import claimed
+from resgen.files.lock import claimed
 from resgen.searching.halving import Climbed, Reached, Rung, climbed
 from resgen.searching.journal import Journal
 from resgen.searching.training import Contender, Lesson, advance, files

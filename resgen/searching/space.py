@@ -150,13 +150,13 @@ class Space:
         """
         members = dict(self.base.value) if isinstance(self.base.value, dict) else {}
         stages = members.get("stages")
-        of_stages = {}
+        of_stages: dict[int, Json] = {}
         for unit, said in self._units.items():
             found = self._unit(unit, tuple([genes[at] for at in said]))
-            if len(unit) > 1:
-                of_stages[int(unit[1])] = found
-            elif found is None:
+            if found is None:
                 members.pop(unit[0], None)
+            elif len(unit) > 1:
+                of_stages[int(unit[1])] = found
             else:
                 members[unit[0]] = found
         if of_stages and stages is not None and isinstance(stages.value, list):

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from typing import Final
 from resgen._version import __version__
 from resgen.errors import ResgenError
 from resgen.files.aside import folder_aside
+from resgen.files.lock import held
 from resgen.files.ordinary import reason
 from resgen.machine.device import Device
 from resgen.tensorrt.files import Fingerprint
@@ -82,7 +82,7 @@ def obtain(
     entry = root / name
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f"{name}.lock", waiting):
+        with held(root / f"{name}.lock", waiting):
             kept = None
             if not rebuild:
                 with suppress(ResgenError, OSError):
@@ -104,26 +104,6 @@ def _store(entry: Path, build: Callable[[Path], EngineManifest]) -> EngineManife
             shutil.rmtree(entry)
         stage.replace(entry)
         return manifest
-
-
-@contextmanager
-def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock among processes; it is given back even by one that is killed.
-
-    Windows has no such lock: there, two builds at once both do the work.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def timing_cache(flavor: str, version: str, device: str) -> Path:

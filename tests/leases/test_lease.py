@@ -10,8 +10,9 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import replace
+from getpass import getuser
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 
 import pytest
 from leases.conftest import Server, program
@@ -138,6 +139,26 @@ def test_a_lease_that_another_holds_is_named(host: Server) -> None:
         "cpu of 127.0.0.1 is leased by ann since 2026-11-29 21:20 UTC"
     )
     assert found.value.exit_code == 1
+
+
+def test_a_device_of_this_machine_is_waited_for() -> None:
+    """Both ways take one lock: a lease of this machine, and what is timed here."""
+    heard = Heard()
+    other = hosts.lock_of("cpu")
+    fcntl.flock(other, fcntl.LOCK_EX)
+    hosts.sign(other)
+    given_back = Event()
+
+    def give_back() -> None:
+        given_back.set()
+        os.close(other)
+
+    Timer(0.1, give_back).start()
+    with leased(None, progress=heard), leased(None, progress=heard):
+        assert given_back.is_set()
+    (line,) = heard.lines
+    holder = rf"{getuser()} since \d{{4}}-.+"
+    assert re.fullmatch(rf"cpu is held by {holder}: waiting until it is free", line)
 
 
 def test_a_question_is_asked_again_where_the_connection_is_cut_midway(

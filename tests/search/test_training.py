@@ -20,7 +20,7 @@ from resgen.diagnosis.training.options import Options, Trainee
 from resgen.diagnosis.training.train import train
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand
-from resgen.files.claim import claimed
+from resgen.files.lock import claimed
 from resgen.searching import training
 from resgen.searching.halving import bracket
 from resgen.searching.rungs import Here, halve
@@ -200,11 +200,3 @@ def test_halves_are_of_every_class_and_apart(data):
         (batch,) = half.tested(100)
         assert np.bincount(batch.labels).tolist() == [4, 4, 4, 4]
         assert set(half.trained_on) == set(whole.trained_on)
-
-
-def test_a_claim_is_of_one_at_a_time(tmp_path: Path):
-    path = tmp_path / "folder" / "work.lock"
-    with claimed(path) as first, claimed(path) as second:
-        assert (first, second) == (True, False)
-    with claimed(path) as again:
-        assert again
