@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from resgen._version import __version__
 from resgen.api.asked.search import Searching
-from resgen.api.raced import Timing, genes_of, predicting, told, whole
-from resgen.api.trained import taught, trained, weights
+from resgen.api.named import Named
+from resgen.api.raced import Timing, genes_of, predicting
+from resgen.api.trained import taught, weights
 from resgen.errors import MissingComponent, ResgenError
 from resgen.files.whole import make_folder, write_text
 from resgen.machine.cores import available_cores
@@ -22,7 +23,7 @@ from resgen.machine.process import Failure, Process
 from resgen.options.kinds import argument, typed
 from resgen.searching.journal import Journal
 from resgen.searching.mistakes import require_networks
-from resgen.searching.outcome import OUTCOME, Beside, Found, Outcome
+from resgen.searching.outcome import OUTCOME, Outcome
 from resgen.searching.pricing import Bounds, Price, Pricer
 from resgen.searching.reading import load
 from resgen.searching.space import Counted, Genes, Space
@@ -35,6 +36,7 @@ from resgen.searching.work import (
     Searcher,
     Worker,
     best,
+    faults,
     nearest,
     priced,
     refusals,
@@ -190,17 +192,16 @@ def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Jou
     """The journal with all that is to be looked at told in it."""
     searcher, arms = Searcher(plan), plan.arms()
     total = sum(arms.values())
-    known = sum(n < arms.get(arm, 0) for arm, n in searcher.journal.batches)
+    left = searcher.journal.left(arms, plan.size)
     before = _drawn(searcher.journal)
     if before:
         progress.say("journal", f"{count(before, 'candidate')} looked at before")
-    left = total - known
-    processes = min(processes, left)
+    processes = min(processes, -(-left // plan.size))
     begin = time.perf_counter()
 
     def advance() -> None:
-        done = len(searcher.journal.batches) * plan.size
-        progress.advance("candidates", done, total * plan.size)
+        done = total - searcher.journal.left(arms, plan.size)
+        progress.advance("candidates", done, total)
 
     if processes < 2:
         searcher.run(advance)
@@ -216,6 +217,8 @@ def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Jou
     if thrown:
         told = ", ".join(f"{reason} {number:,}" for reason, number in thrown.items())
         progress.say("refused", told)
+    for fault in faults(searcher.journal, space):
+        progress.say("no network", str(fault))
     return searcher.journal
 
 
@@ -255,54 +258,17 @@ def _outcome(
     lesson: Lesson | None,
     progress: Progress,
 ) -> Outcome:
-    arms = plan.arms()
+    """What is named, and how it was found."""
+    arms, bounds = plan.arms(), _bounds(asked)
     trials = best(journal, arms, plan.sampler, CONTROL)
     if not trials:
         raise _nothing(space, plan, journal)
-    chance = best(journal, arms, CONTROL)
-    bounds = _bounds(asked)
-    doubts: list[str] = []
-    beside: tuple[Beside, ...] = ()
-    number = asked.winners if lesson is None else asked.contenders
-    if timing is None or bounds.latency is None:
-        winners = [told(space, each) for each in whole(space, trials, number)]
-        controls = [told(space, each) for each in whole(space, chance, 1)]
-    else:  # all that are named answer in time, or are to be trained
-        (winners, sure), (controls, _) = timing.best(
-            (trials, number), (chance, 1), latency=bounds.latency
-        )
-        if not sure:
-            doubts.append(f"{asked.minutes:g} minutes were up before it was sure")
-        winners = sorted(_each(winners, controls), key=lambda each: -each.score)
-        winners = winners[:number]
-    if not winners:
-        if timing is not None and bounds.latency is not None:
-            raise timing.nothing(bounds.latency)
-        raise ResgenError(
-            "none of the candidates within the budget is a network as a whole",
-            hint="other trials find others: another seed, or more of them",
-        )
-    learned = None
+    named = Named(space, asked, trials, best(journal, arms, CONTROL), progress)
+    named.choose(timing, bounds.latency)
     if lesson is not None:
-        learned = trained(
-            space, _each(winners, controls), lesson, asked, journal,
-            plan.journal.parent, progress,
-        )  # fmt: skip
-        order = learned.order
-        winners = sorted(
-            _each(winners, controls), key=lambda each: order.index(each.name)
-        )[: asked.winners]
+        named.train(lesson, journal)
     if timing is not None:
-        if bounds.latency is None:
-            of = {space.called(trial.genes): trial for trial in (*trials, *chance)}
-            named = [of[each.name] for each in _each(winners, controls)]
-            ((timed, _),) = timing.best((named, len(named)), latency=None)
-            of_name = {each.name: each for each in timed}
-            winners = [of_name[each.name] for each in winners]
-            controls = [of_name[each.name] for each in controls]
-        else:
-            doubts += [f"while it was timed, {note}" for note in winners[0].notes]
-        beside = tuple(timing.beside(winners[0], _each(winners, controls)[1:]))
+        named.time(timing, bounds.latency)
     drawn, by_chance = _drawn_by_each(journal)
     return Outcome(
         resgen=__version__,
@@ -320,14 +286,15 @@ def _outcome(
         within=len(trials),
         refused=refusals(journal),
         rate=_rate(journal),
-        winners=tuple(winners),
-        by_chance=controls[0] if controls else None,
-        against_chance=_verdict(journal, plan) if chance else None,
+        winners=tuple(named.winners),
+        by_chance=named.by_chance[0] if named.by_chance else None,
+        against_chance=_verdict(journal, plan) if named.chance else None,
         conditions=None if timing is None else timing.conditions,
-        beside=beside,
-        doubts=tuple(doubts),
-        spec=f"{winners[0].name}.json",
-        trained=learned,
+        beside=named.beside,
+        doubts=tuple(named.doubts),
+        spec=f"{named.winners[0].name}.json",
+        trained=named.learned,
+        faults=tuple(faults(journal, space)),
     )
 
 
@@ -357,11 +324,6 @@ def _verdict(journal: Journal, plan: Plan) -> AgainstChance:
         for kind in (plan.sampler, CONTROL)
     ]
     return against_chance(*runs)
-
-
-def _each(winners: Sequence[Found], controls: Sequence[Found]) -> list[Found]:
-    """Both, each candidate once: the best of all may be what chance has found."""
-    return [*{each.name: each for each in (*winners, *controls)}.values()]
 
 
 def _nothing(space: Space, plan: Plan, journal: Journal) -> ResgenError:

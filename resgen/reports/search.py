@@ -63,6 +63,8 @@ def sentences(outcome: Outcome) -> Iterator[str]:
         f"looked at {drawn}{chance}, {outcome.rate:,.0f} a second and core; "
         f"within the budget: {outcome.within:,}"
     )
+    for fault in outcome.faults:
+        yield f"no networks: {fault}"
     versus = outcome.against_chance
     if versus is not None:
         told = {"better": "better than", "worse": "worse than", "equal": "as good as"}

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,8 +57,9 @@ class Trial:
 class Batch:
     """What came of some candidates of an arm of a search.
 
-    ``refused`` counts those that are no candidates, by reason; ``seconds`` are those of
-    a core that it took.
+    ``refused`` counts those that are no candidates, by reason, and ``faulty`` has the
+    first of those that are no networks; ``seconds`` are those of a core that it took.
+    Before them ``since`` others of this number were drawn.
     """
 
     arm: str
@@ -67,6 +68,37 @@ class Batch:
     refused: Mapping[str, int]
     trials: tuple[Trial, ...]
     seconds: float
+    since: int = 0
+    faulty: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def followed(self, by: Batch) -> Batch:
+        """This one and the rest of its number."""
+        reasons = {*self.refused, *by.refused}
+        return Batch(
+            self.arm,
+            self.number,
+            self.drawn + by.drawn,
+            {r: self.refused.get(r, 0) + by.refused.get(r, 0) for r in sorted(reasons)},
+            (*self.trials, *by.trials),
+            self.seconds + by.seconds,
+            self.since,
+            {**by.faulty, **self.faulty},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Candidates to look at: ``left`` of a batch, of which ``since`` are told."""
+
+    arm: str
+    number: int
+    since: int
+    left: int
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What a claim to it says."""
+        return self.arm, self.number, self.since
 
 
 class Journal:
@@ -80,8 +112,8 @@ class Journal:
         self.batches: dict[tuple[str, int], Batch] = {}
         #: What trained networks reached, by lesson, and then by trial and steps.
         self.reached: dict[str, dict[tuple[str, int], Reached]] = {}
-        self._claimed: set[tuple[str, int]] = set()
-        self._mine: set[tuple[str, int]] = set()
+        self._claimed: set[tuple[str, int, int]] = set()
+        self._mine: set[tuple[str, int, int]] = set()
         self._read = 0
         self._heading = heading
         self._found: Heading | None = None
@@ -103,37 +135,55 @@ class Journal:
         """Let go of the file."""
         os.close(self._file)
 
-    def claim(self, wanted: Mapping[str, int]) -> tuple[str, int] | None:
-        """An arm and number of a batch to look at; None where all are told.
+    def claim(self, wanted: Mapping[str, int], size: int) -> Piece | None:
+        """What to look at next; None where all is told.
 
-        ``wanted`` are numbers of batches by arm, which are taken in turn.
+        ``wanted`` are numbers of candidates by arm, which go by batches of ``size``,
+        taken in turn.
         """
         with self._locked():
             self._refresh()
-            most = max(wanted.values(), default=0)
-            every = [
-                (arm, n) for n in range(most) for arm, of in wanted.items() if n < of
-            ]
-            open_ = [key for key in every if key not in self.batches]
-            free = next((key for key in open_ if key not in self._claimed), None)
+            open_ = [*self._open(wanted, size)]
+            free = next((each for each in open_ if each.key not in self._claimed), None)
             # Nobody tells what a killed process claimed, and not twice what is mine.
-            left = next((key for key in open_ if key not in self._mine), None)
+            left = next((each for each in open_ if each.key not in self._mine), None)
             chosen = free or left
             if chosen is not None:
-                self._append({"claim": chosen})
-                self._claimed.add(chosen)
-                self._mine.add(chosen)
+                self._append({"claim": chosen.key})
+                self._claimed.add(chosen.key)
+                self._mine.add(chosen.key)
             return chosen
+
+    def left(self, wanted: Mapping[str, int], size: int) -> int:
+        """How many candidates of those that are wanted are not told."""
+        return sum(piece.left for piece in self._open(wanted, size))
+
+    def _open(self, wanted: Mapping[str, int], size: int) -> Iterator[Piece]:
+        """What is to be told yet, all arms in turn."""
+        for number in range(-(-max(wanted.values(), default=0) // size)):
+            for arm, candidates in wanted.items():
+                known = self.batches.get((arm, number))
+                since = 0 if known is None else known.drawn
+                left = min(candidates - number * size, size) - since
+                if left > 0:
+                    yield Piece(arm, number, since, left)
 
     def tell(self, batch: Batch) -> None:
         """What came of a batch, unless somebody has told it."""
         with self._locked():
             self._refresh()
-            key = batch.arm, batch.number
-            if key not in self.batches:
+            if self._add(batch):
                 self._append({"batch": plain(batch)})
                 os.fsync(self._file)
-                self.batches[key] = batch
+
+    def _add(self, batch: Batch) -> bool:
+        """Take a batch, or the rest of one, in; false where it is told already."""
+        key = batch.arm, batch.number
+        known = self.batches.get(key)
+        if batch.since != (0 if known is None else known.drawn):
+            return False
+        self.batches[key] = batch if known is None else known.followed(batch)
+        return True
 
     def reach(self, lesson: str, reached: Reached) -> None:
         """What a network that trains reached by a lesson, which goes by its digest."""
@@ -192,13 +242,12 @@ class Journal:
                 if version != VERSION:
                     raise Misfit("", f"there is no format {version}")
             elif "claim" in told:
-                arm, number = told["claim"]
-                self._claimed.add((arm, number))
+                arm, number, *since = told["claim"]
+                self._claimed.add((arm, number, *(since or [0])))
             elif "reached" in told:
                 self._keep(str(told["lesson"]), decode(Reached, told["reached"]))
             else:
-                batch = decode(Batch, told["batch"])
-                self.batches.setdefault((batch.arm, batch.number), batch)
+                self._add(decode(Batch, told["batch"]))
             if self._found is None:
                 raise Misfit("", "it does not begin as one")
         except (ValueError, TypeError, LookupError, Misfit) as error:

@@ -75,12 +75,31 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Why so many candidates are no networks, and what the first of them sets.
+
+    ``code`` is that of a problem that `resgen check` finds, ``message`` its words.
+    """
+
+    code: str
+    number: int
+    message: str
+    set: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        sets = ", ".join(f"{at}={value}" for at, value in self.set.items())
+        why = f": {self.message}" if self.message else ""
+        return f"{self.code} {self.number:,}{why}, as with {sets}"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A search of a space.
 
     ``size`` and ``holding`` are candidates of the space, and those of which its rules
     hold (``exact``: all were looked at). ``drawn`` were looked at by the search and as
-    many by ``chance``, and ``refused`` counts those thrown out, by reason, of both.
+    many by ``chance``, and ``refused`` counts those thrown out, by reason, of both;
+    ``faults`` tell of those that are no networks.
     ``rate`` is candidates a second of one core. ``winners`` are the best of all, the
     best first, ``by_chance`` is the best of random search; where they were ``trained``
     they are the best of those that were. ``doubts`` say why nothing is promised.
@@ -109,6 +128,7 @@ class Outcome:
     doubts: tuple[str, ...]
     spec: str
     trained: Trained | None = None
+    faults: tuple[Fault, ...] = ()
     format: int = 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,8 @@ from resgen.expansion.network import examine
 from resgen.files.hashed import sha256_of
 from resgen.latency.table import load as load_table
 from resgen.machine import process
-from resgen.searching.journal import Batch, Heading, Journal, Trial
+from resgen.searching.journal import Batch, Heading, Journal, Piece, Trial
+from resgen.searching.outcome import Fault
 from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
 from resgen.searching.reading import load
 from resgen.searching.samplers import sampler
@@ -32,14 +33,16 @@ ISLANDS: Final = 4
 CONTROL: Final = "control"
 #: What is refused because no network of the space is so.
 RULES: Final = "where"
+#: What is refused though it may be a network.
+BOUNDED: Final = frozenset((RULES, *(field.name for field in fields(Bounds))))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a search looks at, as every process of it is told.
 
-    ``space`` is the file of the space, or its JSON values; ``folder`` is where the
-    journal is. Trials are those of each arm.
+    ``space`` is the file of the space, or its JSON values. ``trials`` are looked at by
+    the search, and as many by chance; ``grid`` has no more than the space has.
     """
 
     space: Any
@@ -73,14 +76,17 @@ class Plan:
         return BATCH if self.score in PRICED else SCORED
 
     def arms(self) -> dict[str, int]:
-        """Numbers of batches by arm: islands of the search, and as many of chance."""
+        """Candidates by arm: of islands of the search, and as many of chance."""
         if self.sampler == "grid":
-            return {"grid": -(-self.trials // self.size)}
+            return {"grid": self.trials}
         names = [self.sampler]
         if self.sampler != "random":
             names.append(CONTROL)
-        each = -(-self.trials // (ISLANDS * self.size))
-        return {f"{name} {n + 1}": each for n in range(ISLANDS) for name in names}
+        return {
+            f"{name} {n + 1}": self.trials // ISLANDS + (n < self.trials % ISLANDS)
+            for n in range(ISLANDS)
+            for name in names
+        }
 
 
 class Searcher:
@@ -96,35 +102,39 @@ class Searcher:
     def run(self, told: Callable[[], None] = lambda: None) -> None:
         """Look at batches until all of them are told; ``told`` is called after each."""
         arms = self.plan.arms()
-        while (claimed := self.journal.claim(arms)) is not None:
-            self.journal.tell(self._batch(*claimed))
+        while (piece := self.journal.claim(arms, self.plan.size)) is not None:
+            self.journal.tell(self._batch(piece))
             told()
 
-    def _batch(self, arm: str, number: int) -> Batch:
-        begin, plan = time.process_time(), self.plan
+    def _batch(self, piece: Piece) -> Batch:
+        begin, plan, arm = time.process_time(), self.plan, piece.arm
         refused: Counter[str] = Counter()
+        faulty: dict[str, Genes] = {}
         trials: list[Trial] = []
-        first = number * plan.size
+        number = f"{piece.number} from {piece.since}" if piece.since else piece.number
+        first = piece.number * plan.size + piece.since
         kind = arm.split()[0]
         known = ((trial.genes, trial.score) for trial in self.journal.trials(arm))
         made = sampler(
             "random" if kind == CONTROL else kind,
             self.space, f"{plan.seed} {arm} {number}", first, known,
         )  # fmt: skip
-        drawn = plan.size
-        if kind == "grid":
-            drawn = min(drawn, self.space.size - first)
-        for _ in range(drawn):
+        for _ in range(piece.left):
             genes = made.ask()
             found = self.trial(genes)
             if isinstance(found, str):
                 refused[found] += 1
+                if found not in BOUNDED:
+                    faulty.setdefault(found, genes)
                 made.tell(genes, None)
             else:
                 trials.append(found)
                 made.tell(genes, found.score)
         took = time.process_time() - begin
-        return Batch(arm, number, drawn, dict(refused), tuple(trials), took)
+        return Batch(
+            arm, piece.number, piece.left, dict(refused), tuple(trials), took,
+            piece.since, faulty,
+        )  # fmt: skip
 
     def trial(self, genes: Genes) -> Trial | str:
         """What a candidate costs and is worth, or why it is none."""
@@ -170,6 +180,23 @@ def refusals(journal: Journal) -> Mapping[str, int]:
     for batch in journal.batches.values():
         found.update(batch.refused)
     return dict(found.most_common())
+
+
+def faults(journal: Journal, space: Space) -> Iterator[Fault]:
+    """What is wrong with candidates that are no networks, the most frequent first.
+
+    Of each kind the first that was met tells what it is.
+    """
+    first: dict[str, Genes] = {}
+    for batch in journal.batches.values():
+        first = {**batch.faulty, **first}
+    pricer = Pricer(Bounds())
+    for reason, number in refusals(journal).items():
+        if reason in first:
+            found = priced(space, first[reason], pricer)
+            said = found.problems if isinstance(found, Refusal) else ()
+            message = said[0].message if said else ""
+            yield Fault(reason, number, message, space.set(first[reason]))
 
 
 def best(journal: Journal, arms: Mapping[str, int], *kinds: str) -> list[Trial]:

@@ -113,9 +113,8 @@ class Searching(Leasing):
     trials: int = option(
         "--trials",
         whole(),
-        "How many candidates are looked at, in whole batches: of 200, or 20 for zen "
-        "and health; of 50 and 5 where all are looked at in order. A search that "
-        "learns looks at as many by chance as well.",
+        "How many candidates are looked at; a search that learns looks at as many by "
+        "chance as well.",
         default=10_000,
     )
     seed: int = option("--seed", whole(0), "What chance begins with.", default=0)
