@@ -50,7 +50,7 @@ class Measured(Shown):
             "kernels": len(record.kernels),
             "unsteady": sum(bool(network.notes) for network in record.networks),
             "within_10_percent": self.table.close(),
-            "within_10_percent_of_variants": self.table.close(alike=True),
+            "within_10_percent_of_variants": self.table.close(variants=True),
         }
 
     def lines(self, width: int = TEXT) -> Iterator[str]:
@@ -72,7 +72,7 @@ def measure(
     ``specs`` ("zoo" is all of the zoo), then the same at other widths and sizes, until
     the time is up. ``options`` are those of
     :class:`~resgen.api.asked.measure.Timing`, which are the command's. The table is in
-    the file within seconds, or once interrupted; :func:`resgen.inspect` takes it.
+    the file within a minute, or once interrupted; :func:`resgen.inspect` takes it.
     """
     argument("what", WHAT, what)
     asked, heard = Timing.of(options), listening(progress)

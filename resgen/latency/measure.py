@@ -51,8 +51,8 @@ LIMITS: Final = Limits(
 )
 
 #: Seconds between two times that a table is written while it grows: a large one takes a
-#: second or two.
-EVERY: Final = 15.0
+#: second or two, in which nothing is timed.
+EVERY: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ class Recorder:
     """Times networks, and keeps a table of them in a file.
 
     A table that is there already is gone on with: what it holds is not timed again, and
-    other conditions are a :class:`ResgenError`. What a run gave is in the file within
-    seconds, or when the table is asked for.
+    other conditions are a :class:`ResgenError`. What a run gave is in the file within a
+    minute, or when the table is asked for.
     ``place`` is where they are timed.
     """
 

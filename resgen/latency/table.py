@@ -204,16 +204,30 @@ class Table:
         widest = float(np.quantile(doubts, CONFIDENCE)) * (DOUBT + 1 - known)
         return total * float(np.exp(-widest)), total * float(np.exp(widest))
 
-    def close(self, off: float = 0.1, *, alike: bool = False) -> float | None:
-        """The share of networks that those of other names predict within so much.
+    def close(self, off: float = 0.1, *, variants: bool = False) -> float | None:
+        """The share of networks that others predict within so much.
 
-        ``alike`` is by all others, the same at other widths and sizes among them.
+        Networks as they are, by those of other names; ``variants``, which are narrower
+        or of another size, by all others. None where these are too few to tell.
         """
-        held = self.record.held_out
-        if len(held) < LEAST:
+        held, first = self.record.held_out, self._first
+        if variants:
+            told = [h.others for at, h in enumerate(held) if at not in first]
+        else:
+            told = [h.names for at, h in enumerate(held) if at in first]
+        if len(told) < LEAST:
             return None
-        told = np.exp([each.others if alike else each.names for each in held])
-        return float(np.mean(np.abs(told - 1) <= off))
+        return float(np.mean(np.abs(np.exp(told) - 1) <= off))
+
+    @cached_property
+    def _first(self) -> frozenset[int]:
+        """Where networks stand as they are: what follows of a name varies it.
+
+        Of few names each network counts for itself.
+        """
+        names = [network.name for network in self.record.networks]
+        first = {name: at for at, name in reversed([*enumerate(names)])}
+        return frozenset(first.values() if len(first) >= LEAST else range(len(names)))
 
     def seconds_of(self, kernels: Sequence[Kernel]) -> list[float]:
         """What each takes within a network."""
@@ -258,14 +272,15 @@ class Table:
         if self.within is None:
             yield f"fewer than {LEAST} networks tell nothing of how well others fit"
             return
-        yield "each network predicted from"
-        for what, alike in (("other networks", False), ("and its variants", True)):
+        yield "predicted from others, without what was timed of it"
+        for what, variants in (("a network", False), ("a variant of one", True)):
             shares = ", ".join(
                 f"{share(close, 1, 0)} within {share(off, 1, 0)}"
                 for off in TOLD
-                if (close := self.close(off, alike=alike)) is not None
+                if (close := self.close(off, variants=variants)) is not None
             )
-            yield f"  {what:18}{shares}"
+            if shares:
+                yield f"  {what:18}{shares}"
 
     def lines(self) -> Iterator[str]:
         """What the table holds, and how well it predicts."""

@@ -17,6 +17,7 @@ from resgen.latency.table import (
     LEAST,
     TABLE,
     Conditions,
+    Held,
     Network,
     Record,
     Table,
@@ -25,6 +26,7 @@ from resgen.latency.table import (
 )
 
 HERE = Conditions("onnxruntime", "1.30", "cpu", "a processor", 1, 1)
+NEAR = Held(names=0.01, others=1.0, known=0.0)
 WIDTHS = (16, 20, 24, 32, 36, 40, 48, 64, 72, 80, 96, 100)
 
 
@@ -159,6 +161,25 @@ def test_an_interval_is_narrower_where_more_was_measured(record: Record) -> None
         assert found.interval is not None
         wide.append(np.log(found.interval[1] / found.interval[0]))
     assert wide[0] < wide[1] / 2
+
+
+def test_networks_as_they_are_and_variants_of_them_are_told_apart(
+    record: Record,
+) -> None:
+    """What is timed again at another size is no new network."""
+    seen: set[str] = set()
+    held = []
+    for each in record.networks:
+        varies = each.name in seen
+        held.append(Held(names=1.0, others=0.07, known=0.0) if varies else NEAR)
+        seen.add(each.name)
+    found = Table(replace(record, held_out=tuple(held)))
+    assert found.close() == 1.0
+    assert found.close(variants=True) == 1.0
+    assert found.close(0.05, variants=True) == 0.0
+    told = "\n".join(found.lines())
+    assert "a network         100 % within 5 %" in told
+    assert "a variant of one  0 % within 5 %, 100 % within 10 %" in told
 
 
 def test_few_networks_promise_nothing(record: Record) -> None:

@@ -12,8 +12,8 @@ from small_subject import SPEC, find_stand_ins, measure_here, onnx_file
 
 from resgen.artifact.measured import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
-from resgen.profiling import measure
-from resgen.profiling.bench import Job
+from resgen.profiling import explain, measure
+from resgen.profiling.bench import Bench, Job
 from resgen.profiling.documents import REPORT
 from resgen.profiling.measure import Interrupted, all_failed
 from resgen.profiling.sampling import Limits
@@ -270,3 +270,20 @@ def test_a_folder_of_somebodys_weights_is_opened_as_it_is(tmp_path, precision):
     with prepared(Wanted(str(fresh))) as subject:
         assert subject.model != fresh / "model.onnx"
         assert subject.subject.weights == "probe"
+
+
+def test_where_few_samples_are_asked_for_few_runs_are_profiled(tmp_path, monkeypatch):
+    seen = []
+
+    def profiled(*_, runs, **__):
+        seen.append(runs)
+        return ()
+
+    monkeypatch.setattr(explain.operators, "profile_onnxruntime", profiled)
+    monkeypatch.setattr(explain, "SECONDS", 0.0)
+    with prepared(Wanted(str(onnx_file(tmp_path / "tiny.onnx")))) as subject:
+        for least in (30, 4):
+            job = Job(subject, "onnxruntime", threads=1, limits=Limits(least=least))
+            bench = Bench(job)
+            explain.reader(bench)(bench)
+    assert seen == [explain.RUNS[0], 4]
