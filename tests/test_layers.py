@@ -113,7 +113,7 @@ BUDGET = {
     "forms": 899,
     "attribution": 1790,
     "profiling": 1960,
-    "latency": 940,
+    "latency": 950,
     "diagnosis": 3035,
     "searching": 2275,
     "reports": 2925,

@@ -15,8 +15,9 @@ STEPS = (1, 4, 8, 8, 16, 32)
 #: The share of its channels that a group may lose.
 LOSES = (0.05, 0.7)
 #: What spatial sizes are multiplied by, and what they are multiples of where the
-#: network's own are.
-SCALES = (0.5, 0.75, 0.875, 1.0, 1.0, 1.25)
+#: network's own are. Most stay as they are, as those of networks to come do: of each
+#: such variant these are told twice as much.
+SCALES = (0.75, 1.0, 1.0, 1.0, 1.0, 1.25)
 STRIDE = 32
 
 
