@@ -106,7 +106,7 @@ BUDGET = {
     "recovery": 5000,
     "proof": 3185,
     "calibrate": 718,
-    "shrinking": 825,
+    "shrinking": 830,
     "serve": 380,
     "kit": 1210,
     "artifact": 2812,

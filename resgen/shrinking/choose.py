@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import gcd, lcm
+from math import ceil, gcd, lcm
 from typing import Final
 
 import numpy as np
@@ -20,9 +20,11 @@ Scores = NDArray[np.float64]
 #: What gives each class of a group a score, from the weights.
 Importance = Callable[[Labelled, Group, Mapping[str, Array]], Scores]
 
-#: The share of a group's channels that stays whatever they are worth: a layer of a few
-#: channels is a bottleneck that training does not mend.
+#: The share of a group's channels that stays whatever they are worth, and how many, or
+#: half of them: a layer of a few channels is a bottleneck that training does not mend,
+#: and what the loss changes by without one channel says nothing of it.
 LEAST: Final = 0.1
+FEWEST: Final = 8
 
 
 def magnitude(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
@@ -130,6 +132,7 @@ def choose(
     all of it. Where nothing is small enough, it is the least network.
     """
     steps = [_classes(found, group, step) for group in groups]
+    leasts = [_least(found, group) for group in groups]
     orders = [np.argsort(each, kind="stable") for each in scores]
     places = _places(scores)
     every = sum(map(len, places))
@@ -137,9 +140,9 @@ def choose(
     def at(count: int) -> Choice:
         """Without so many of all classes, as far as these may go."""
         gone = [
-            group.classes[order[: _number(place < count, unit)]]
-            for group, place, order, unit in zip(
-                groups, places, orders, steps, strict=True
+            group.classes[order[: _number(place < count, unit, least)]]
+            for group, place, order, unit, least in zip(
+                groups, places, orders, steps, leasts, strict=True
             )
         ]
         lost = np.concatenate([np.empty(0, np.int64), *gone])
@@ -171,18 +174,27 @@ def _places(scores: Sequence[Scores]) -> list[Labels]:
     return np.split(places, ends[:-1])
 
 
-def _classes(found: Labelled, group: Group, step: int) -> int:
-    """How many classes make up so many channels wherever they lie."""
-    units = {1}
+def _channels(found: Labelled, group: Group) -> Iterator[int]:
+    """How many channels a class has, along each of the axes where it lies."""
     for at in group.axes:
         labels = found.axes[at]
         counts = np.unique(labels[np.isin(labels, group.classes)], return_counts=True)
-        units.add(step // gcd(step, int(counts[1].min())))
-    return lcm(*units)
+        yield int(counts[1].min())
 
 
-def _number(below: NDArray[np.bool_], unit: int) -> int:
+def _classes(found: Labelled, group: Group, step: int) -> int:
+    """How many classes make up so many channels wherever they lie."""
+    return lcm(*(step // gcd(step, each) for each in _channels(found, group)))
+
+
+def _least(found: Labelled, group: Group) -> int:
+    """How many classes of a group stay."""
+    count, each = group.classes.size, min(_channels(found, group))
+    return max(ceil(count * LEAST), min(ceil(FEWEST / each), ceil(count / 2)))
+
+
+def _number(below: NDArray[np.bool_], unit: int, least: int) -> int:
     """How many of a group go, of those that are worth too little."""
     count = below.size
-    left = max(count - int(below.sum()), int(np.ceil(count * LEAST)), 1)
+    left = max(count - int(below.sum()), least)
     return count - min(count, -(-left // unit) * unit)

@@ -165,6 +165,16 @@ def test_the_least_channels_go_and_the_best_stay() -> None:
     assert {*went} <= {*range(24)}
 
 
+@pytest.mark.parametrize(("width", "left"), [(6, 3), (16, 8), (64, 8), (200, 20)])
+def test_a_layer_keeps_enough_channels_to_tell_anything(width: int, left: int) -> None:
+    graph = graph_of({**ONE, "stem": {"op": "conv", "out": width, "kernel": 3}})
+    found = labelled(graph)
+    every = groups(found)
+    evens = [np.ones(group.classes.size) for group in every]
+    least = choose(found, every, evens, lambda choice: False, step=1)
+    assert width - least.gone.size == left
+
+
 def test_what_is_worth_the_same_goes_in_equal_shares(tmp_path: Path) -> None:
     """The scales of fresh norms are all 1: nothing tells one channel from another."""
     made = resgen.shrink(SMALL, tmp_path / "a", macs="0.7x", importance="norm")
