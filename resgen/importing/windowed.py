@@ -19,21 +19,25 @@ from resgen.ops.windows import Windows
 def side_by_side(r: Views, x: View) -> View | None:
     """A tensor whose batch has the windows of a map in it, over ``windows``.
 
-    Its value is the map with each axis split in windows and places inside.
+    Its value is the map with each axis split in windows and places inside, which may
+    have been merged with the windows.
     """
     shape = r.to.types[x.value].shape
     first, *rest = x.axes or ((),)
-    count = len(first) - 1
-    if count < 2 or first != (BATCH, *range(1, 2 * count + 1, 2)):
+    count = len(shape) // 2
+    between, inside = range(1, 2 * count, 2), range(2, 2 * count + 1, 2)
+    if count < 2 or len(shape) % 2 == 0 or first[: count + 1] != (BATCH, *between):
         return None
-    inside = range(2, 2 * count + 1, 2)
+    merged = first[count + 1 :] == (*inside,)
     alone = all(len({axis in inside for axis in group}) == 1 for group in rest)
-    if len(shape) != 2 * count + 1 or not alone:
+    if not merged and (len(first) > count + 1 or not alone):
         return None
     counts, size = shape[1::2], shape[2::2]
     source = r.physical(x, [(0,), *((at - 1, at) for at in inside)])
     made = r.emit(Windows(size=plain_axes(size)), [source])
     r.windows[counts, size] = source
+    if merged:
+        return View(made, ((BATCH, 1, 2), *rest))
     split = r.emit(Unflatten(sizes=size, axis=2), [made])
     where = {0: 0, **{axis: 2 + at for at, axis in enumerate(inside)}}
     axes = (tuple(where[a] for a in group) for group in rest)

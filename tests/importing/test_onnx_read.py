@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -281,6 +282,46 @@ def test_windows_among_the_batch_are_read_and_compared(tmp_path: Path) -> None:
     wrong = {**flat.weights, "conv.bias": flat.weights["conv.bias"] + 1e-2}
     with pytest.raises(Departure, match='"output" of net'):
         prove_file(imported(replace(flat, weights=wrong)), path)
+
+
+class Partition(nn.Module):
+    """Attention in windows, or in the places of a grid (Tu et al. 2022, MaxViT).
+
+    ``merged`` is how slimmed files have linear maps: of all positions in a row.
+    """
+
+    def __init__(self, grid: bool, merged: bool) -> None:
+        super().__init__()
+        self.grid = grid
+        self.rows = (-1, 4) if merged else (-1, 2, 2, 4)
+        self.qkv, self.proj = nn.Linear(4, 12), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        split = (-1, 2, 4, 2, 4, 4) if self.grid else (-1, 4, 2, 4, 2, 4)
+        order = (0, 2, 4, 1, 3, 5) if self.grid else (0, 1, 3, 2, 4, 5)
+        back = (0, 3, 1, 4, 2, 5) if self.grid else order
+        y = x.permute(0, 2, 3, 1).reshape(split).permute(order)
+        heads = self.qkv(y.reshape(self.rows)).reshape(-1, 4, 2, 6).transpose(1, 2)
+        q, k, v = heads.chunk(3, dim=3)
+        y = ((q / 2**0.5) @ k.transpose(2, 3)).softmax(-1) @ v
+        y = self.proj(y.transpose(1, 2).reshape(self.rows))
+        y = y.reshape(-1, 4, 4, 2, 2, 4).permute(back).reshape(-1, 8, 8, 4)
+        return x + y.permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("grid", [False, True], ids=["windows", "grid"])
+def test_linear_maps_are_of_windows_however_positions_are_merged(
+    tmp_path: Path, grid: bool
+) -> None:
+    found = []
+    for merged in (False, True):
+        path = exported(Partition(grid, merged), tmp_path / "net.onnx", 4, 8, 8)
+        found.append(flat := read(path))
+        assert_equal(path, flat)
+        prove_file(imported(flat), path)
+    assert identity(found[0].graph) == identity(found[1].graph)
+    assert kinds(flat)["attention"] == 1
+    assert kinds(flat)["windows"] == kinds(flat)["unwindows"] == (not grid)
 
 
 class Grown(nn.Module):
@@ -874,17 +915,31 @@ def test_a_file_that_other_weights_overflow_is_compared_on_its_own(
     assert "overflow" in note
 
 
-class Bicubic(nn.Module):
-    """Sizes that nothing computes, by cubic functions, as CrossViT's second branch."""
+RESIZES: Final = {
+    "cubic": {"mode": "cubic"},
+    "of no other value's size": {"mode": "linear"},
+    "between the first positions": {
+        "mode": "linear",
+        "coordinate_transformation_mode": "asymmetric",
+    },
+    "smooth": {"mode": "linear", "antialias": 1},
+    "of the nearest above": {
+        "nearest_mode": "ceil",
+        "coordinate_transformation_mode": "half_pixel",
+    },
+}
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.interpolate(x, (7, 5), mode="bicubic")
 
-
-def test_cubic_functions_are_a_matrix_for_each_axis(tmp_path: Path) -> None:
-    path = exported(Bicubic(), tmp_path / "net.onnx", 3, 6, 8)
+@pytest.mark.parametrize("options", RESIZES.values(), ids=RESIZES)
+def test_what_no_other_operator_resizes_a_matrix_does(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    sizes = np.array([1, 4, 7, 5], np.int64)
+    node = helper.make_node("Resize", ["x", "", "", "to"], ["y"], **options)
+    given = {"shape": (1, 4, 6, 8), "opset": 18}
+    path = made(tmp_path / "net.onnx", [node], {"to": sizes}, **given)
     flat = read(path)
-    assert_equal(path, flat)
+    assert_equal(path, flat, [1])
     prove_file(imported(flat), path)
 
 

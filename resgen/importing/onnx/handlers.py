@@ -19,6 +19,7 @@ from resgen.importing.onnx.source import owner_of, readers
 from resgen.importing.pads import surrounded, trimmed
 from resgen.importing.unspoken import CURVES, Curve, Padded, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
+from resgen.ops.base import Unreadable
 from resgen.ops.pad import sides_of
 from resgen.ops.types import TensorType
 from resgen.ops.unit_norm import UnitNorm
@@ -36,6 +37,8 @@ _FEW: Final = 16
 _HIDDEN: Final = -1e4
 #: What is below stands for minus infinity: no maximum is one.
 _NEVER: Final = -1e30
+#: What tells where new positions of a resized axis lie among the old ones.
+_PLACES: Final = "coordinate_transformation_mode"
 Handler = Callable[["Source", "FileNode"], "Seen | list[Seen]"]
 
 
@@ -251,12 +254,14 @@ def _pad(reader: Source, node: FileNode) -> Seen:
 
 def _resize(reader: Source, node: FileNode) -> Seen:
     """As the operator reads it, or by a matrix for each axis, which says anything."""
-    if node.attributes.get("mode") != "cubic":
+    try:
         return reader.operator(readers()["Resize"], node)
-    x, sizes = reader.value(node), reader.shape(node)
-    shape = reader.calls.shape(x)
-    if "axes" in node.attributes or shape[:2] != sizes[:2]:
-        raise Unread("it interpolates some axes by cubic functions")
+    except (Unread, Unreadable):
+        x, sizes = reader.value(node), reader.shape(node)
+        shape = reader.calls.shape(x)
+        of_box = node.attributes.get(_PLACES) == "tf_crop_and_resize"
+        if "axes" in node.attributes or shape[:2] != sizes[:2] or of_box:
+            raise
     scales = reader.numbers(node, 2)
     matrices = {}
     for axis, (before, after) in enumerate(zip(shape, sizes, strict=True)):

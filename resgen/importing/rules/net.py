@@ -122,12 +122,21 @@ class Net:
         self._sweep(old)
         self._look_again(part.value)
 
-    def insert(self, op: Op, inputs: Sequence[str], like: Part) -> str:
+    def insert(
+        self,
+        op: Op,
+        inputs: Sequence[str],
+        like: Part,
+        *,
+        arrays: Mapping[str, Array] | None = None,
+        sources: Sources | None = None,
+    ) -> str:
         """A new operator's value, which lies where ``like`` does."""
         self._made += 1
         value = f" {self._made}"  # no name that a source could have
         made = op.result(*(self.typed(v) for v in inputs))
-        self._put(Part(value, op, tuple(inputs), made, _renamed(like, op)))
+        path, numbers = _renamed(like, op), (arrays or {}, sources or {})
+        self._put(Part(value, op, tuple(inputs), made, path, *numbers))
         self._look_again(value)
         return value
 

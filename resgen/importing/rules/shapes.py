@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from math import prod
 from typing import Final
 
 from resgen.importing.calls import COPIES
@@ -24,6 +25,7 @@ from resgen.ops.reduce_mean import ReduceMean
 from resgen.ops.reshape import Reshape
 from resgen.ops.resize import Resize, neighbours
 from resgen.ops.scale import Scale
+from resgen.ops.shift import Shift
 from resgen.ops.slice import Slice
 from resgen.ops.transpose import Transpose
 from resgen.ops.types import TensorType
@@ -111,22 +113,72 @@ def turned_apart(net: Net, part: Part) -> bool:
     return True
 
 
-def turned_around_merged(net: Net, part: Part) -> bool:
-    """Orders of axes before and after a merge are one, before it."""
-    turned, merged = net.made(part.value, Transpose), net.made(part.inputs[0], Flatten)
-    before = net.made(merged[0].inputs[0], Transpose) if merged else None
-    if turned is None or merged is None or before is None:
+def turned_around(net: Net, part: Part) -> bool:
+    """An order of axes is before a split, and one with that before a change of shape.
+
+    Where axes that are merged or split with each other stay side by side.
+    """
+    turned, shaped = net.made(part.value, Transpose), net.parts.get(part.inputs[0])
+    if turned is None or shaped is None or not isinstance(shaped.op, _SHAPED):
         return False
-    first, last = merged[1].axes or (0, before[0].type.rank - 1)
-    order: list[int] = []
-    for axis in _order(turned[1], part.type.rank):
-        if axis == first:
-            at = len(order)
-            order += range(first, last + 1)
-        else:
-            order.append(axis + (last - first) * (axis > first))
-    turn = net.insert(Transpose(axes=tuple(order)), [before[0].value], part)
-    net.become(part, Flatten(axes=(at, at + last - first)), [turn])
+    (x,) = shaped.inputs
+    groups = list(_alike(net.typed(x).shape, shaped.type.shape))
+    splits = all(len(own) == 1 for own, _ in groups)
+    if not splits and net.made(x, Transpose) is None:
+        return False
+    left, order = _order(turned[1], part.type.rank), list[int]()
+    while left:
+        own, made = next(group for group in groups if left[0] in group[1])
+        if left[: len(made)] != made:
+            return False
+        left = left[len(made) :]
+        order += own
+    turn = net.insert(Transpose(axes=tuple(order)), [x], part)
+    net.become(part, between(net.typed(turn).shape, part.type.shape), [turn])
+    return True
+
+
+def _alike(
+    now: tuple[int, ...], target: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Neighbours among the axes of two shapes that hold as many elements, the fewest.
+
+    Axes of size 1 belong to what is before them.
+
+    >>> list(_alike((2, 3, 16), (6, 4, 4)))
+    [((0, 1), (0,)), ((2,), (1, 2))]
+    """
+    a = b = 0
+    while a < len(now):
+        first, begin = a, b
+        a, b = a + 1, b + 1
+        while (left := prod(now[first:a])) != (right := prod(target[begin:b])):
+            a, b = a + (left < right), b + (left > right)
+        while a < len(now) and now[a] == 1:
+            a += 1
+        while b < len(target) and target[b] == 1:
+            b += 1
+        yield (*range(first, a),), (*range(begin, b),)
+
+
+def split_after(net: Net, part: Part) -> bool:
+    """A linear map is of positions as they were before they were split."""
+    split = net.made(part.inputs[0], Unflatten)
+    readers = (net.parts[value].op for value in net.readers[part.value])
+    if (
+        split is None
+        or split[1].axis == 0
+        or any(isinstance(r, Shift) for r in readers)
+    ):
+        return False  # what may be its bias is taken in before
+    y = net.insert(
+        part.op,
+        split[0].inputs,
+        part,
+        arrays=part.arrays,
+        sources=part.sources,
+    )
+    net.become(part, split[1], [y], path=split[0].path)
     return True
 
 
@@ -394,9 +446,9 @@ SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
     ),
     "unflatten": (once, group, shaped_twice, spread_after, scaled_before),
     "transpose": (
-        once, scaled_before, turned_twice, turned_alone, turned_apart,
-        turned_around_merged,
+        once, scaled_before, turned_twice, turned_alone, turned_apart, turned_around,
     ),
+    "linear": (split_after,),
     "slice": (once,),
     "spread": (once,),
     "channel_shuffle": (once, unshuffled),
