@@ -324,6 +324,74 @@ def test_linear_maps_are_of_windows_however_positions_are_merged(
     assert kinds(flat)["windows"] == kinds(flat)["unwindows"] == (not grid)
 
 
+def _pools(second: str) -> list[onnx.NodeProto]:
+    pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    return [
+        helper.make_node("MaxPool", ["x"], ["a"], **pool),
+        helper.make_node("MaxPool", ["x"], ["b"], **pool),
+        helper.make_node("Relu", ["a"], ["c"]),
+        helper.make_node("Add", ["c", second], ["y"]),
+    ]
+
+
+def _concats(nested: bool) -> list[onnx.NodeProto]:
+    nodes = [
+        helper.make_node(kind, ["x"], [name])
+        for kind, name in (("Relu", "a"), ("Sigmoid", "b"), ("Tanh", "c"))
+    ]
+    if nested:
+        nodes.append(helper.make_node("Concat", ["a", "b"], ["d"], axis=1))
+    inputs = ["d", "c"] if nested else ["a", "b", "c"]
+    return [*nodes, helper.make_node("Concat", inputs, ["y"], axis=1)]
+
+
+def _rows(merged: bool) -> list[onnx.NodeProto]:
+    turned = helper.make_node("Transpose", ["x"], ["a"], perm=[0, 2, 3, 1])
+    back = helper.make_node("Transpose", ["d"], ["y"], perm=[0, 3, 1, 2])
+    if not merged:
+        return [turned, helper.make_node("MatMul", ["a", "w"], ["d"]), back]
+    return [
+        turned,
+        helper.make_node("Reshape", ["a", "rows"], ["b"]),
+        helper.make_node("Gemm", ["b", "w"], ["c"]),
+        helper.make_node("Reshape", ["c", "map"], ["d"]),
+        back,
+    ]
+
+
+SPELLINGS: Final = {
+    "a pool that is written twice": (_pools("b"), _pools("a")),
+    "a concatenation of another": (_concats(True), _concats(False)),
+    "rows of positions": (_rows(True), _rows(False)),
+}
+
+
+@pytest.mark.parametrize("spellings", SPELLINGS.values(), ids=SPELLINGS)
+def test_what_exporters_spell_otherwise_is_one_graph(
+    tmp_path: Path, spellings: Sequence[list[onnx.NodeProto]]
+) -> None:
+    weight = np.random.default_rng(0).normal(size=(4, 5)).astype("f4")
+    sizes = {"rows": np.array([-1, 4]), "map": np.array([-1, 8, 8, 5])}
+    found = []
+    for nodes in spellings:
+        path = made(tmp_path / "net.onnx", nodes, {"w": weight, **sizes})
+        found.append(flat := read(path))
+        assert_equal(path, flat)
+        prove_file(imported(flat), path)
+    assert identity(found[0].graph) == identity(found[1].graph)
+
+
+def test_what_torch_computed_of_weights_has_no_name_of_its_own(tmp_path: Path) -> None:
+    names = {}
+    for name in ("permute_1", "val_7", "pos_embed"):
+        learned = np.ones((1, 4, 8, 8), np.float32)
+        learned[0, 0] = 2
+        nodes = [helper.make_node("Add", ["x", name], ["y"])]
+        flat = read(made(tmp_path / "net.onnx", nodes, {name: learned}))
+        (names[name],) = flat.weights
+    assert names["permute_1"] == names["val_7"] != names["pos_embed"] == "pos_embed"
+
+
 class Grown(nn.Module):
     """Maps of twice the size, each channel by itself, as between stages of DLA."""
 

@@ -29,9 +29,14 @@ from resgen.weights.evaluate import Array
 
 #: Operators that work on the last axis of what they are given.
 _LAST: Final = ("Gemm", "LayerNormalization", "RMSNormalization")
-#: Names of weights, such as "pos_embed", and those that exporters count.
+#: Names of weights, such as "pos_embed", and those that exporters count, which may be
+#: what torch calls an operator that was computed.
 _NAMED: Final = re.compile(r"(?=.*[A-Za-z_])\w+(\.\w+)*")
-_NUMBERED: Final = re.compile(r"([a-z]*(val|const|constant|tensor)[a-z]*_?\d*|\d+)")
+_NUMBERED: Final = re.compile(
+    r"([a-z]*(val|const|constant|tensor)[a-z]*_?\d*|\d+|"
+    r"_?(add|cat|clone|div|expand|index|mul|permute|reshape|select|slice|softmax|sub|sum"
+    r"|tanh|to_copy|transpose|unsqueeze|view)(_\d+)?)"
+)
 #: Of how many axes every order is tried.
 _FEW: Final = 3
 #: A path as torch has it: the names that people give to single numbers, too.

@@ -17,6 +17,7 @@ from resgen.ops.channel_shuffle import ChannelShuffle
 from resgen.ops.concat import Concat
 from resgen.ops.flatten import Flatten
 from resgen.ops.global_pool import GlobalPool
+from resgen.ops.linear import Linear
 from resgen.ops.matmul import MatMul
 from resgen.ops.norm import Norm
 from resgen.ops.pixel_unshuffle import PixelUnshuffle
@@ -86,6 +87,31 @@ def once(net: Net, part: Part) -> bool:
             net.bypass(part, value)
             return True
     return False
+
+
+def between_rows(net: Net, part: Part) -> bool:
+    """A linear map of positions in a row, which then lie as before, is of the map.
+
+    So slimmed files write those that torch has over the last of several axes.
+    """
+    linear = net.made(part.inputs[0], Linear)
+    shaped = net.parts.get(linear[0].inputs[0]) if linear else None
+    if linear is None or shaped is None or not isinstance(shaped.op, _SHAPED):
+        return False
+    before, (x,) = linear[0], shaped.inputs
+    shape = net.typed(x).shape
+    rows = net.typed(before.inputs[0]).channels == shape[0]
+    if part.type.shape != (before.type.channels, *shape[1:]) or not rows:
+        return False
+    net.become(
+        part,
+        linear[1],
+        [x],
+        arrays=before.arrays,
+        sources=before.sources,
+        path=before.path,
+    )
+    return True
 
 
 def scaled_before(net: Net, part: Part) -> bool:
@@ -322,6 +348,17 @@ def nested(net: Net, part: Part) -> bool:
     return False
 
 
+def joined(net: Net, part: Part) -> bool:
+    """What one other concatenation of the same axis alone reads is part of it."""
+    for at, value in enumerate(part.inputs):
+        inner = net.made(value, Concat)
+        if inner and inner[1] == part.op and net.alone(value):
+            inputs = (*part.inputs[:at], *inner[0].inputs, *part.inputs[at + 1 :])
+            net.become(part, part.op, inputs, path=part.path)
+            return True
+    return False
+
+
 def _rolled(net: Net, value: str) -> tuple[str, tuple[int, ...]] | None:
     """What a map was that was moved round its edges, and its positions at the start.
 
@@ -440,11 +477,15 @@ def spread_out(net: Net) -> None:
 
 
 SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "reshape": (once, squares, group, shaped_twice, spread_after, scaled_before),
+    "reshape": (
+        once, squares, group, shaped_twice, between_rows, spread_after, scaled_before,
+    ),
     "flatten": (
         once, shuffle, squares, group, shaped_twice, spread_after, scaled_before,
     ),
-    "unflatten": (once, group, shaped_twice, spread_after, scaled_before),
+    "unflatten": (
+        once, group, shaped_twice, between_rows, spread_after, scaled_before,
+    ),
     "transpose": (
         once, scaled_before, turned_twice, turned_alone, turned_apart, turned_around,
     ),
@@ -454,7 +495,9 @@ SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "channel_shuffle": (once, unshuffled),
     "reduce_mean": (pooled,),
     "reduce_max": (pooled,),
-    "concat": (nested, map_moved),
+    "concat": (nested, joined, map_moved),
+    "max_pool": (once,),
+    "avg_pool": (once,),
     "windows": (windows_moved,),
     "add": (summed,),
     "take": (nearest,),
