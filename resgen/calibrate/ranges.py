@@ -157,7 +157,8 @@ def _reduced(
         path = Path(folder) / "model.onnx"
         write(showing(graph, values), weights, path, limit=0)
         reduce_outputs(path, _REDUCED)
-        with OnnxRuntimeSession(path, in_order=True) as session:
+        # Out of blocks of channels every value would have to be put before it is read.
+        with OnnxRuntimeSession(path, in_order=True, blocked=False) as session:
             yield Reduced(session, graph.inputs[0].name, values)
 
 

@@ -72,7 +72,9 @@ class OnnxRuntimeSession(Session):
     few runs; what is timed has ONNX Runtime's own defaults instead (an arena, and
     threads that spin for work). ``in_order`` runs nodes as the file has them, so far as
     their inputs allow. ``packed`` keeps weights a second time as kernels like
-    them, which suits many runs. ``cuda`` are options of the CUDA provider.
+    them, which suits many runs. ``blocked`` lets convolutions compute in blocks of
+    channels, which suits networks of which nothing is read in between. ``cuda`` are
+    options of the CUDA provider.
 
     A model that does not load or run is a :class:`ResgenError`, and so is a provider
     that would hand its work to another.
@@ -92,6 +94,7 @@ class OnnxRuntimeSession(Session):
         any_placement: bool = False,
         lean: bool = True,
         packed: bool = True,
+        blocked: bool = True,
         in_order: bool = False,
         cuda: Mapping[str, str] | None = None,
     ) -> None:
@@ -103,6 +106,7 @@ class OnnxRuntimeSession(Session):
         self._threads = threads
         self._lean = lean
         self._packed = packed
+        self._blocked = blocked
         self._in_order = in_order
         self._cuda = dict(cuda or {})
         self._check_offered()
@@ -147,9 +151,8 @@ class OnnxRuntimeSession(Session):
         if self._provider != CPU:
             # Nodes that another provider lacks would quietly run on the processor.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        options.graph_optimization_level = (
-            levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
-        )
+        full = levels.ORT_ENABLE_ALL if self._blocked else levels.ORT_ENABLE_EXTENDED
+        options.graph_optimization_level = full if optimize else levels.ORT_DISABLE_ALL
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
         return options

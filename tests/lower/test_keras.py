@@ -160,3 +160,32 @@ def test_windows_share_positions_and_a_mask() -> None:
         wanted = resgen.to_torch(graph).eval()(torch.from_numpy(x)).numpy()
         found = resgen.to_keras(graph)(x.transpose(0, 2, 3, 1), training=False)
     assert_close(found.numpy(), wanted, 1e-5)
+
+
+class Tokens(torch.nn.Module):
+    """Two parameters joined before what flows meets them, as tokens of a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = torch.nn.Parameter(torch.randn(1, 3, 4, 4))
+        self.two = torch.nn.Parameter(torch.randn(1, 5, 4, 4))
+        self.conv = torch.nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x) * torch.cat([self.one, self.two], 1)
+
+
+def test_parameters_alone_are_joined() -> None:
+    from resgen.proof.keras import KerasSession
+
+    module = Tokens().eval()
+    spec, weights = resgen.from_torch(module, (3, 4, 4), verify=False)
+    graph = resgen.expand(spec)
+    x = np.float32(np.random.default_rng(0).random((2, 3, 4, 4)))
+    model = resgen.to_keras(graph, weights)
+    with torch.no_grad(), KerasSession(graph, model) as session:
+        wanted = module(torch.tensor(x)).numpy()
+        assert_close(session.run({"input": x})["output"], wanted, 2e-6)
+    back = resgen.from_keras(model)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(back[name], array)

@@ -436,10 +436,10 @@ def _concat(to: Walk, *parts: Value, axis: int) -> Value:
     if all(isinstance(part, Constant) for part in parts):
         numbers = [constant(part, "part").numbers for part in parts]
         return Constant.of(np.concatenate(numbers, axis))
-    flows = [part for part in parts if isinstance(part, Tensor) and not part.free]
-    if not flows:
-        raise Unwritable("parameters alone are put together")
-    sides = [to.plain(to.spread(to.tensor(part), flows[0])) for part in parts]
+    held = [to.tensor(part) for part in parts]
+    flows = [part for part in held if not part.free]
+    # Of parameters alone the join is made of parameters alone as well.
+    sides = [to.plain(to.spread(part, flows[0]) if flows else part) for part in held]
     first = max(sides, key=lambda side: prod(side.shape))
     at = axis % len(first.shape)
     given = [to.ordered(side, first.order).held for side in sides]
