@@ -115,10 +115,10 @@ BUDGET = {
     "profiling": 1960,
     "latency": 950,
     "diagnosis": 3035,
-    "searching": 2275,
+    "searching": 2348,
     "reports": 2925,
     "api": 5663,
-    "cli": 1237,
+    "cli": 1238,
     "__main__": 50,
     "__init__": 124,
 }

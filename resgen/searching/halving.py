@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import inf
 from typing import Final
 
@@ -16,6 +17,8 @@ from resgen.proof.accuracy import wilson
 #: One of so many goes on from a rung, to train so many times as long: Li et al. 2018
 #: take 3 or 4.
 FACTOR: Final = 3
+#: What two trials that are said to differ may be wrong by.
+DOUBT: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,9 @@ class Reached:
     """What a trial had learned after ``steps`` steps of training.
 
     Of ``count`` examples that it was not trained on it told ``correct`` right, with
-    this mean ``loss``, None where it is not finite. ``left`` is the first step whose
+    this mean ``loss``, None where it is not finite. ``right`` tells which these are: a
+    bit for each example, the first in the highest bit of the first byte, in hexadecimal
+    digits. ``left`` is the first step whose
     loss left the finite numbers. Of a trial of the last rung ``unseen`` counts those
     told right, and all, of examples that chose nothing. ``seconds`` are those of this
     rung's training alone.
@@ -61,6 +66,7 @@ class Reached:
     correct: int
     count: int
     loss: float | None
+    right: str
     left: int | None = None
     unseen: tuple[int, int] | None = None
     seconds: float = 0.0
@@ -83,6 +89,22 @@ class Reached:
         return -self.share, inf if self.loss is None else self.loss, self.trial
 
 
+def same(one: Reached, other: Reached) -> float:
+    """How likely two that learned equally well differ as much on the same examples.
+
+    McNemar's test (1947), exact and two-sided: of the examples that one of them alone
+    tells right, each has a half of them.
+    """
+    first, second = (int(each.right or "0", 16) for each in (one, other))
+    ahead, behind = (first & ~second).bit_count(), (second & ~first).bit_count()
+    apart = ahead + behind
+    ways, as_far = 1, 0
+    for less in range(min(ahead, behind) + 1):
+        as_far += ways
+        ways = ways * (apart - less) // (less + 1)
+    return min(1.0, float(Fraction(2 * as_far, 2**apart)))
+
+
 @dataclass(frozen=True, slots=True)
 class Climbed:
     """A rung that all of its trials have reached, best first, and who went on."""
@@ -95,16 +117,14 @@ class Climbed:
     def undecided(self) -> tuple[str, ...]:
         """Trials left behind that may be as good as the last one that went on.
 
-        Their intervals overlap: more examples, or a longer rung, might have told.
+        The same examples do not tell them apart at 5 %: more of them, or a longer rung,
+        might have told.
         """
         ahead = [one for one in self.reached if one.trial in self.promoted]
-        if not ahead:
-            return ()
-        low, _ = ahead[-1].interval
         return tuple(
             one.trial
             for one in self.reached[len(ahead) :]
-            if one.left is None and one.interval[1] >= low
+            if ahead and one.left is None and same(ahead[-1], one) > DOUBT
         )
 
 

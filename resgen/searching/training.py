@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import threads
@@ -109,7 +111,7 @@ def advance(
     raised: KeyboardInterrupt. Data other than the lesson's are a
     :class:`~resgen.errors.ResgenError`.
     """
-    from resgen.diagnosis.training.learner import evaluate
+    from resgen.diagnosis.training.learner import evaluate, judge
     from resgen.diagnosis.training.options import Options, Trainee
     from resgen.diagnosis.training.train import train
 
@@ -147,7 +149,7 @@ def advance(
         if done.interrupted:
             raise KeyboardInterrupt
         (learner,) = done.learners
-        seen = evaluate(learner.module, chooses, lesson.batch, learner.done)
+        loss, right = judge(learner.module, chooses, lesson.batch)
         unseen = None
         if last and learner.left is None:
             judged = evaluate(learner.module, judges, lesson.batch, learner.done)
@@ -155,9 +157,10 @@ def advance(
     return Reached(
         trial.name,
         until,
-        seen.correct,
-        seen.count,
-        seen.loss,
+        int(right.sum()),
+        len(right),
+        loss,
+        np.packbits(right).tobytes().hex(),
         learner.left,
         unseen,
         time.perf_counter() - begin,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from resgen.searching.halving import Reached, Rung, bracket, climbed
+from resgen.searching.halving import Reached, Rung, bracket, climbed, same
 
 
-def of(name, correct, *, count=100, loss=1.0, left=None):
-    return Reached(name, 10, correct, count, loss, left)
+def of(name, correct, *, count=100, loss=1.0, left=None, first=0):
+    """One that tells examples from the first on right, those after the last first."""
+    told = np.roll(np.arange(count) < correct, first)
+    right = np.packbits(told).tobytes().hex()
+    return Reached(name, 10, correct, count, loss, right, left)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +54,21 @@ def test_a_trial_whose_loss_was_lost_never_goes_on():
     found = climbed(Rung(2, 10), [of("a", 99, left=3), of("b", 10)], 2)
     assert found.promoted == ("b",)
     assert found.undecided == ()
+
+
+@pytest.mark.parametrize(("ahead", "behind"), [(0, 0), (1, 0), (9, 1), (60, 40)])
+def test_two_are_told_apart_by_what_one_alone_tells_right(ahead, behind):
+    one = of("a", 100 + ahead, count=500)
+    other = of("b", 100 + behind, count=500, first=ahead)
+    expected = binomtest(behind, ahead + behind).pvalue if ahead else 1.0
+    assert same(one, other) == pytest.approx(expected)
+    assert same(other, one) == same(one, other)
+
+
+def test_the_same_examples_decide_where_shares_do_not():
+    """Both intervals overlap; one trial is right wherever the other is, and more."""
+    apart = [of("a", 60), of("b", 50)]
+    assert apart[0].interval[0] < apart[1].interval[1]
+    assert climbed(Rung(2, 10), apart, 1).undecided == ()
+    mixed = [of("a", 60), of("b", 50, first=40)]
+    assert climbed(Rung(2, 10), mixed, 1).undecided == ("b",)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from resgen.diagnosis.data.dataset import Batch, Dataset
@@ -157,7 +158,6 @@ def seed_noise(seed: int, step: int) -> None:
     torch.manual_seed(int(words[0]))
 
 
-@torch.no_grad()
 def evaluate(
     module: torch.nn.Module, dataset: Dataset, size: int, step: int
 ) -> Evaluation:
@@ -167,14 +167,24 @@ def evaluate(
     still near where they began: early accuracies are below what the weights could do.
     A score that is not finite tells nothing, so it never counts as right.
     """
+    loss, right = judge(module, dataset, size)
+    return Evaluation(step, loss, int(right.sum()), len(right))
+
+
+@torch.no_grad()
+def judge(
+    module: torch.nn.Module, dataset: Dataset, size: int
+) -> tuple[float | None, NDArray[np.bool_]]:
+    """As :func:`evaluate`: the mean loss, and of each example whether it is right."""
     module.eval()
-    total, correct, count = 0.0, 0, 0
+    total = 0.0
+    right = []
     for batch in dataset.tested(size):
         scores = scores_of(module, batch.images, dataset.scores.name)
         labels = torch.from_numpy(batch.labels)
         total += float(cross_entropy(scores, labels, reduction="sum"))
         told = (scores.argmax(1) == labels) & scores.isfinite().all(1)
-        correct += int(told.sum())
-        count += len(labels)
+        right.append(told.numpy())
     module.train()
-    return Evaluation(step, finite(total / count), correct, count)
+    whole = np.concatenate(right)
+    return finite(total / len(whole)), whole
