@@ -172,7 +172,6 @@ def _initial(
                 lengths=lengths_of(parts, runs[0].moments[0]),
             )
         )
-    progress.advance("", total, total)
     return arms
 
 

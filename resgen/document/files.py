@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 from resgen._version import __version__
 from resgen.document.decoding import Misfit, decode
 from resgen.errors import ResgenError
-from resgen.files.ordinary import read_text, reason
+from resgen.files.ordinary import read_text, reason, why_no_json
 from resgen.files.whole import write_text
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise ResgenError(f"cannot read {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise ResgenError(f"{path} is not JSON: {error}") from error
+        raise ResgenError(f"{path} is not JSON: {why_no_json(error)}") from error
 
 
 def plain(value: Any) -> Any:

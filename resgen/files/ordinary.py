@@ -8,6 +8,7 @@ words say why, as it is for a file that is missing, so callers have one thing to
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from io import BufferedReader
@@ -71,6 +72,21 @@ def read_text(path: str | Path) -> str:
 def reason(error: OSError) -> str:
     """Why a file could not be used, in the system's words."""
     return (error.strerror or str(error)).lower()
+
+
+def why_no_json(error: ValueError | RecursionError) -> str:
+    """Why a file could not be read as JSON, in words and as an editor counts places."""
+    match error:
+        case UnicodeDecodeError():
+            return f"byte {error.start + 1} is no text, so it is a file of another kind"
+        case json.JSONDecodeError(doc=text) if not text.strip():
+            return "the file is empty"
+        case json.JSONDecodeError():
+            where = f"line {error.lineno}, column {error.colno}"
+            return f"{error.msg[:1].lower()}{error.msg[1:]} at {where}"
+        case RecursionError():
+            return "it is nested too deep"
+    return str(error)
 
 
 def _check(state: os.stat_result, path: str | Path) -> None:

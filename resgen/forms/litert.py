@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -248,10 +249,11 @@ def _prove_low(made: Made, plan: Plan) -> list[str]:
     if not fresh:
         judge(accuracy, narrowest)
     rounding = "a step" if narrowest == "int8" else "rounding"
+    noise = f"differ by noise {decibel_text(apart)} below them"
     return [
         f"{count(number, 'operator')} equal PyTorch's float64 but for {rounding}; "
-        "outputs of the reference kernels and of XNNPACK differ by noise "
-        f"{decibel_text(apart)} below them",
+        f"outputs of the reference kernels and of XNNPACK "
+        f"{noise if isfinite(apart) else 'are the same'}",
         f"{accuracy.judge}, {narrowest} against float32: noise "
         f"{decibel_text(accuracy.snr)} below {output_text(accuracy)}",
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import ResgenError
 from resgen.options.group import Group, option
-from resgen.options.kinds import choice, whole
+from resgen.options.kinds import THREADS, choice, whole
 from resgen.words.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Options(Group):
     )
     threads: int | None = option(
         "--threads",
-        whole(1, _COUNT),
+        THREADS,
         "Threads of one operator on a processor.",
         shown="ONNX Runtime's, a core each",
     )

@@ -19,14 +19,14 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any, BinaryIO, Final
 
 from resgen.errors import ResgenError
 
 #: The last lines of what a process wrote that are shown when it dies.
 LAST_LINES: Final = 3
-#: Seconds that a process whose answers ended is given to end itself.
+#: Seconds that a process is given to end itself, or to answer what was interrupted.
 PATIENCE: Final = 10.0
 
 
@@ -113,7 +113,8 @@ class Process:
         """The answer, or a :class:`Failure`.
 
         An interrupt of this process is passed on: the answer is then what the worker
-        has so far, and KeyboardInterrupt is raised with it as its argument.
+        has so far, and KeyboardInterrupt is raised with it as its argument. A worker
+        whose native code does not hear of it is ended after :data:`PATIENCE`.
         """
         self.tell(name, *arguments)
         return self.hear(progress)
@@ -131,7 +132,12 @@ class Process:
         except KeyboardInterrupt:
             with suppress(OSError):
                 self._process.send_signal(signal.SIGINT)
-            raise KeyboardInterrupt(self._hear(lambda share: None)) from None
+            deaf = Timer(PATIENCE, self._process.kill)
+            deaf.start()
+            try:
+                raise KeyboardInterrupt(self._hear(lambda share: None)) from None
+            finally:
+                deaf.cancel()
 
     def _hear(self, progress: Callable[[float], None]) -> Any:
         while True:

@@ -92,6 +92,11 @@ def whole(
     return Kind(metavar, read, check)
 
 
+#: How many threads one operator uses: more than any processor has cores keep an engine
+#: busy with starting them.
+THREADS: Final = whole(1, 1024)
+
+
 def number(
     metavar: str, minimum: float, maximum: float, *, exclusive: bool = False
 ) -> Kind[float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import open_file, reason
+from resgen.files.ordinary import open_file, reason, why_no_json
 
 #: Far more than names of classes take, in bytes.
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -52,7 +52,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     except ResgenError as error:
         raise ResgenError(f"{path}: {error.message}", hint=error.hint) from error
     except (ValueError, RecursionError) as error:
-        raise ResgenError(f"{path} is not JSON: {error}") from error
+        raise ResgenError(f"{path} is not JSON: {why_no_json(error)}") from error
 
 
 def labels_of(value: object) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def _decoded(data: bytes | str, file: str, problems: Problems) -> str | None:
         return None
     if isinstance(data, bytes) and data.startswith(_ONNX) and file.endswith(".onnx"):
         message = "this is an ONNX file, and no spec"
-        hint = "`resgen profile FILE` and `resgen export FILE --to tensorrt` take it"
+        hint = "`resgen import FILE` makes a spec of it"
         problems.error("RG003", message, Place(file, 1, 1, ""), hint)
         return None
     if isinstance(data, bytes) and data.startswith(_TORCH):

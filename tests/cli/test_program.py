@@ -75,6 +75,7 @@ def test_limits_of_the_help_are_those_in_force(run: Run) -> None:
         (("build", "resnet50", "--ema"), "--weights"),
         (("build", "resnet50", "--images", "x", "--no-verify"), "--images"),
         (("predict", "build/resnet50"), "IMAGE"),
+        (("choose", "--threads", "100000"), "at most 1,024"),
     ],
 )
 def test_wrong_usage(run: Run, arguments: tuple[str, ...], says: str) -> None:

@@ -122,7 +122,8 @@ def test_a_newer_file_asks_for_a_newer_resgen(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is not JSON"),
+        ("", "x.json is not JSON: the file is empty"),
+        ("{}\n x", "is not JSON: extra data at line 2, column 2"),
         ("[1, 2]", "is not a report"),
         ('{"resgen_report": 1, "runs": [NaN]}', "NaN is not a number"),
         ('{"resgen_report": 1, "runs": [1e999]}', "1e999 is not a number"),
@@ -143,7 +144,7 @@ def test_other_files_are_named_for_what_they_are(
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ResgenError, match="is not JSON"):
+    with pytest.raises(ResgenError, match="is not JSON: byte 1 is no text"):
         REPORT.load(path)
 
 

@@ -126,6 +126,19 @@ def test_an_interrupt_of_the_asking_process_brings_what_was_measured(job):
     assert time.perf_counter() - begin < 30
 
 
+def test_a_process_that_is_deaf_to_interrupts_is_ended(job, monkeypatch):
+    monkeypatch.setattr("resgen.machine.process.PATIENCE", 0.1)
+    with Process(Worker) as process:
+        process.tell("measure", job("stand_in_engines.deaf"))
+
+        def interrupt():
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt) as stop:
+            process.hear(lambda share: interrupt())
+    assert "died by SIGKILL" in stop.value.args[0].message
+
+
 def test_a_process_that_nobody_asks_ends(job):
     with Process(Worker) as process:
         process.ask("open", job())

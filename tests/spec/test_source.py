@@ -404,3 +404,10 @@ def test_a_checkpoint_is_no_spec_whatever_its_size() -> None:
         assert value is None
         assert "checkpoint" in found[0].message
         assert "--weights" in found[0].hint
+
+
+def test_of_an_onnx_file_a_spec_is_imported() -> None:
+    problems = Problems()
+    assert parse(b"\x08\x08", "model.onnx", problems) is None
+    (found,) = problems.items
+    assert "resgen import" in (found.hint or "")

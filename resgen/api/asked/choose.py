@@ -11,7 +11,17 @@ from typing import Any, Final
 from resgen.api.asked.common import DEVICE, Leasing
 from resgen.errors import ResgenError
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
+from resgen.options.kinds import (
+    FLAG,
+    THREADS,
+    Kind,
+    choice,
+    number,
+    path,
+    text,
+    told,
+    whole,
+)
 
 _UNITS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -43,7 +53,7 @@ class Choosing(Leasing):
     device: str = option("--device", DEVICE, "What it runs on.", default="cpu")
     threads: int | None = option(
         "--threads",
-        whole(),
+        THREADS,
         "How many threads one operator uses on a processor.",
         shown="the cores that this process really has",
     )

@@ -12,7 +12,17 @@ from typing import Any, Final
 from resgen.errors import ResgenError
 from resgen.leases.address import ADDRESS
 from resgen.options.group import Group, option
-from resgen.options.kinds import FLAG, Kind, choice, path, several, text, told, whole
+from resgen.options.kinds import (
+    FLAG,
+    THREADS,
+    Kind,
+    choice,
+    path,
+    several,
+    text,
+    told,
+    whole,
+)
 from resgen.spec.change import CHANGE, EXAMPLE, word
 from resgen.weights.loading import Loading
 
@@ -161,7 +171,7 @@ class Measuring(Leasing):
     )
     threads: int | None = option(
         "--threads",
-        whole(),
+        THREADS,
         "How many threads one operator uses on a processor.",
         shown="the cores that this process really has",
     )

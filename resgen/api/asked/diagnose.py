@@ -7,7 +7,7 @@ from pathlib import Path
 
 from resgen.api.asked.common import Changing, out, require_folder
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, number, text, whole
+from resgen.options.kinds import FLAG, THREADS, number, text, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Diagnosing(Changing):
     )
     threads: int | None = option(
         "--threads",
-        whole(),
+        THREADS,
         "How many threads one operator uses.",
         shown="the cores that nobody else keeps busy; with --resume as before",
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from resgen.api.asked.common import Leasing
 from resgen.options.group import option
-from resgen.options.kinds import choice, number, path, whole
+from resgen.options.kinds import THREADS, choice, number, path, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Timing(Leasing):
     )
     threads: int | None = option(
         "--threads",
-        whole(),
+        THREADS,
         "How many threads one operator uses.",
         shown="the cores that this process really has",
     )

@@ -13,7 +13,17 @@ from resgen.api.asked.choose import DURATION
 from resgen.api.asked.common import DEVICE, Leasing, out
 from resgen.errors import did_you_mean
 from resgen.options.group import option
-from resgen.options.kinds import FLAG, Kind, choice, number, path, text, told, whole
+from resgen.options.kinds import (
+    FLAG,
+    THREADS,
+    Kind,
+    choice,
+    number,
+    path,
+    text,
+    told,
+    whole,
+)
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 #: What a time holds for, which is measured or of a table.
@@ -166,7 +176,7 @@ class Searching(Leasing):
     device: str = option("--device", DEVICE, "Timing: what they run on.", default="cpu")
     threads: int | None = option(
         "--threads",
-        whole(),
+        THREADS,
         "Timing: how many threads one operator uses on a processor.",
         shown="the cores that this process really has",
     )

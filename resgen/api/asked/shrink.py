@@ -11,6 +11,7 @@ from resgen.api.asked.common import Leasing, Making, Reading, out
 from resgen.options.group import option
 from resgen.options.kinds import (
     FLAG,
+    THREADS,
     Kind,
     choice,
     file_name,
@@ -142,7 +143,7 @@ class Shrinking(Making, Reading, Leasing):
     )
     threads: int | None = option(
         "--threads",
-        whole(),
+        THREADS,
         "Latency: how many threads one operator uses.",
         shown="the cores that this process really has",
     )
