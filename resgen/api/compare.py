@@ -24,6 +24,7 @@ from resgen.artifact.engines import Building
 from resgen.artifact.measured import Prepared, prepared
 from resgen.errors import ResgenError, UsageError
 from resgen.files.names import MANIFEST
+from resgen.files.whole import require_file
 from resgen.leases.lease import leased
 from resgen.machine import environment
 from resgen.machine.cores import available_cores
@@ -97,8 +98,7 @@ def compare(a: Source, b: Source, *, progress: Told = None, **options: Any) -> C
     asked = Comparing.of(options)
     if asked.out is not None:
         form_of(asked.out)
-        if not asked.out.parent.is_dir():
-            raise ResgenError(f"cannot write {asked.out}: its folder does not exist")
+        require_file(asked.out)
     a, b = argument("a", SOURCE, a), argument("b", SOURCE, b)
     found = _found(a, b, asked, listening(progress))
     if asked.out is not None:

@@ -16,6 +16,7 @@ from resgen.artifact.imported import RECORD, Record, write_import
 from resgen.artifact.manifest import Exported, Manifest
 from resgen.errors import ResgenError, UsageError, listed
 from resgen.files.ordinary import check_file
+from resgen.files.place import require_place
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import INPUT
@@ -206,9 +207,11 @@ def run(
 ) -> ImportedNetwork:
     """As :func:`import_`."""
     begin = time.perf_counter()
+    file = Path(source) if isinstance(source, str | Path) else None
+    if asked.out is not None:
+        require_place(asked.out, force=asked.force, source=file)
     found, proof = _read(source, asked, shape, progress)
     name = folder_name(found.spec.name)
-    file = Path(source) if isinstance(source, str | Path) else None
     folder = write_import(
         found,
         asked.out or Path("imported", name),

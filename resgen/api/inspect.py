@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.api.asked.looking import Inspecting
 from resgen.api.specs import SPEC, examined, network, read_spec
-from resgen.errors import Problem, ResgenError
+from resgen.errors import Problem
 from resgen.expansion.arguments import Source
 from resgen.graph import analysis
 from resgen.graph.analysis import Analysis, NodeCost
@@ -205,11 +205,10 @@ def _variants(
 
 
 def _draw(graph: Graph, path: Path) -> None:
-    from resgen.files.whole import write_bytes
+    from resgen.files.whole import require_file, write_bytes
     from resgen.graph.draw import png, svg
 
-    if not path.parent.is_dir():
-        raise ResgenError(f"the folder of {path} does not exist")
+    require_file(path)
     drawn = svg(graph)
     write_bytes(path, png(drawn) if path.suffix.lower() == ".png" else drawn.encode())
 

@@ -13,6 +13,7 @@ from resgen.api.asked.measure import Timing
 from resgen.api.specs import SPEC, network
 from resgen.errors import ResgenError, UsageError
 from resgen.expansion.arguments import Source
+from resgen.files.whole import require_file
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.latency.table import Table
@@ -91,8 +92,7 @@ def run(
     from resgen.leases.lease import leased
 
     path = asked.out or OUT
-    if not path.parent.is_dir():
-        raise ResgenError(f"the folder of {path} does not exist")
+    require_file(path)
     for spec in specs:  # what is no network is told before anything is timed
         network(spec, Reading())
     failure: Failure | None = None

@@ -29,6 +29,7 @@ from resgen.diagnosis.data.learned import Known, known
 from resgen.document.files import plain
 from resgen.errors import UsageError
 from resgen.expansion.network import expand
+from resgen.files.place import require_place
 from resgen.graph.analysis import Analysis
 from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
@@ -199,6 +200,12 @@ def run(
     """
     begin = time.perf_counter()
     name = folder_name(asked.name or spec.name, "give it another with --name NAME")
+    out = asked.out or Path("shrunk", name)
+    written = asked.out is not None or not live
+    if written:
+        read = Path(spec.at.source.file)
+        file = read if read.is_file() else None
+        require_place(out, force=asked.force, source=file)
     given = from_spec(
         spec,
         graph=graph,
@@ -220,8 +227,8 @@ def run(
     require_parts(whole[0], asked)
     seen = None if data is None else right(data, *whole)
     job = Job(given.spec, *whole, before, name, data, seen, progress)
-    out = asked.out or Path("shrunk", name)
-    beside = out.with_name(f"{out.name}-unfinished")
+    whereto = out.resolve()  # "." has no name
+    beside = whereto.with_name(f"{whereto.name}-unfinished")
     taken = [job.taken(asked.part(1, before), beside)]
     told = taken[0].told
     for number in range(2, asked.iterations + 1):
@@ -242,7 +249,7 @@ def run(
 
         page = PAGE, render(made.spec.name, spec.name, told)
     folder = None
-    if asked.out is not None or not live:
+    if written:
         folder = write_shrunk(
             made, out, told, source=spec.name, page=page, force=asked.force
         )

@@ -119,13 +119,19 @@ class Format(Generic[T]):
         content = {key: document[key] for key in document if key not in beside}
         told = {key: document[key] for key in document if key != DIGEST}
         try:
+            intact = document.get(DIGEST) == digest(told)
             record: T = decode(self.kind, {**content, "format": given})
             if not 1 <= record.format <= self.version:  # type: ignore[attr-defined]
                 raise Misfit(f"/{self.mark}", f"there is no format {given}")
-            intact = document.get(DIGEST) == digest(told)
         except Misfit as misfit:
-            where = misfit.pointer or "the whole"
-            raise self._altered(path, f"at {where}, {misfit}", document) from misfit
+            what = f"at {misfit.pointer or 'the whole'}, {misfit}"
+            if intact:  # as it was written, and so by a resgen that wrote otherwise
+                raise ResgenError(
+                    f"{path} is of another resgen, whose {self.name} has other "
+                    f"fields: {what}",
+                    hint=f"make it again: {self._again(document)}",
+                ) from misfit
+            raise self._altered(path, what, document) from misfit
         except RecursionError:
             raise self._altered(path, "it is nested too deep", document) from None
         if not intact:
@@ -136,16 +142,18 @@ class Format(Generic[T]):
     def _altered(
         self, path: Path, what: str, document: Mapping[str, Any]
     ) -> ResgenError:
-        command = document.get("command")
-        again = (
-            " ".join(command)
-            if isinstance(command, list) and all(isinstance(w, str) for w in command)
-            else self.made_by
-        )
+        again = f"make it again: {self._again(document)}"
         return ResgenError(
             f"{path} was altered after it was written: {what}",
-            hint=f"take the file as it was written, or make it again: {again}",
+            hint=f"take the file as it was written, or {again}",
         )
+
+    def _again(self, document: Mapping[str, Any]) -> str:
+        """The command that made a document, or what makes one of its kind."""
+        command = document.get("command")
+        if isinstance(command, list) and all(isinstance(w, str) for w in command):
+            return " ".join(command)
+        return self.made_by
 
 
 def read_json(path: Path) -> Any:

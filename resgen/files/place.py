@@ -52,16 +52,8 @@ def staged(
     so is a folder that holds the ``source`` of the work, which would go.
     What cannot be is a :class:`~resgen.errors.ResgenError`, and leaves all as it was.
     """
-    place = _resolved(target)
+    place, found = require_place(target, force=force, names=names, source=source)
     try:
-        held = source and place.is_dir() and Path(os.path.realpath(source))
-        if source and held and held.is_relative_to(place):
-            raise UsageError(
-                f"{target} holds {source.name}, which this is made from, and would be "
-                "replaced",
-                hint="name another folder",
-            )
-        found = _check(place, target, names, force=force)
         place.parent.mkdir(parents=True, exist_ok=True)
         with folder_aside(place.parent) as aside:
             new = aside / _NEW
@@ -74,6 +66,31 @@ def staged(
                 # A person knows nothing of the folder aside, which is gone by then.
                 error.message = error.message.replace(str(new), str(target))
                 raise
+    except OSError as error:
+        raise unwritable(target, error) from error
+
+
+def require_place(
+    target: Path,
+    *,
+    force: bool,
+    names: Iterable[str] = (),
+    source: Path | None = None,
+) -> tuple[Path, Contents | None]:
+    """Refuse what :func:`staged` would, before work that ends in it.
+
+    Gives the folder that ``target`` leads to, and what is in it that may be replaced.
+    """
+    place = _resolved(target)
+    try:
+        held = source and place.is_dir() and Path(os.path.realpath(source))
+        if source and held and held.is_relative_to(place):
+            raise UsageError(
+                f"{target} holds {source.name}, which this is made from, and would be "
+                "replaced",
+                hint="name another folder",
+            )
+        return place, _check(place, target, names, force=force)
     except OSError as error:
         raise unwritable(target, error) from error
 

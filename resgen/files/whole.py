@@ -64,6 +64,14 @@ def whole(path: Path) -> Iterator[Path]:
         raise unwritable(path, error) from error
 
 
+def require_file(path: Path) -> None:
+    """Refuse what :func:`whole` could not write, before work that ends in it."""
+    if path.is_dir():
+        raise ResgenError(f"{path} is a folder", hint="name a file")
+    if not path.parent.is_dir():
+        raise ResgenError(f"the folder of {path} does not exist")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, as far as they are not there."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from resgen.errors import closest, did_you_mean, listed
 from resgen.spec.keys import FORMS
@@ -18,8 +18,10 @@ from resgen.spec.model import (
     Argument,
     Body,
     Definition,
+    Items,
     NotGiven,
     PerBlock,
+    Scalar,
     Stage,
     Taker,
 )
@@ -156,7 +158,14 @@ class StageReader:
                 message = f'a stage needs "{key}" (or "defaults" says it)'
                 self.problems.error("RG011", message, at.place())
         body = self.reader.body(said["body"]) if "body" in said else None
-        depth, dilate, stride = (said.get(k) for k in ("depth", "dilate", "stride"))
+        depth, dilate, stride = (
+            self._once(key, said.get(key), param)
+            for key, param in (
+                ("depth", _DEPTH),
+                ("dilate", _BOOLEAN),
+                ("stride", _STRIDE),
+            )
+        )
         entry, exit_ = (
             takers.get(key) or (part if isinstance(part, Body) else None)
             for key, part in parts.items()
@@ -165,10 +174,10 @@ class StageReader:
         return Stage(
             at=at,
             block=takers.get("block"),
-            depth=None if depth is None else self.binder.scalar(depth, _DEPTH),
+            depth=depth,
             body=body,
-            stride=None if stride is None else self.binder.argument(stride, _STRIDE),
-            dilate=None if dilate is None else self.binder.scalar(dilate, _BOOLEAN),
+            stride=stride,
+            dilate=dilate,
             name=self.binder.path(said["name"]) if "name" in said else None,
             entry=entry,
             exit=exit_,
@@ -180,6 +189,20 @@ class StageReader:
             },
             precision=self._precision(own.get("precision")),
         )
+
+    def _once(self, key: str, at: Json | None, param: Param) -> Any:
+        """What a stage has once, so that no block of it can be told from another."""
+        if at is None:
+            return None
+        read = self.binder.argument if param.kind == "axes" else self.binder.scalar
+        found = read(at, param)
+        for each in found.items if isinstance(found, Items) else (found,):
+            if isinstance(each, Scalar) and "index" in each.expr.names:
+                message = f'a stage has one "{key}", so no block has an "index" in it'
+                hint = '"stage" counts stages, from 0'
+                self.problems.error("RG032", message, each.at.place(), hint)
+                return None
+        return found
 
     def _precision(self, at: Json | None) -> Argument | PerBlock | None:
         """One for the stage, or a list of one a block; null says nothing."""

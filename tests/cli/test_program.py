@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import Result
+from small_subject import onnx_file
 
 from resgen._version import __version__
 from resgen.cli import main
@@ -111,6 +112,29 @@ def test_failures_are_said_on_stderr(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("import", "net.onnx", "-o", "mine.json"), 1, "mine.json is a file"),
+        (("import", "net.onnx", "-o", "."), 2, ". holds net.onnx, which this is made"),
+        (("shrink", "mine.json", "-o", "net.onnx"), 1, "net.onnx is a file"),
+        (("shrink", "mine.json", "-o", "."), 2, ". holds mine.json, which this is"),
+        (("choose", "--latency", "8ms", "-o", "x.pdf"), 2, "its name ends in .html"),
+        (("choose", "--latency", "8ms", "-o", "a.html"), 1, "a.html is a folder"),
+        (("measure", "blocks", "mine.json", "-o", "a.html"), 1, "a.html is a folder"),
+        (("compare", "mine.json", "net.onnx", "-o", "a.html"), 1, "a.html is a folder"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_is_told_before_the_work(
+    run: Run, here: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    onnx_file(here / "net.onnx", "net")
+    (here / "a.html").mkdir()
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert says in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -329,11 +329,17 @@ def test_the_command_tells_what_it_found(
     ],
 )
 def test_what_is_no_network_is_a_sentence(
-    tmp_path: Path, name: str, content: bytes, says: str
+    tmp_path: Path,
+    name: str,
+    content: bytes,
+    says: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(resgen.ResgenError, match=says):
         resgen.import_(tmp_path / name, tmp_path / "out")
+    assert (capfd.readouterr().err, caplog.records) == ("", [])  # torch says nothing
     assert not (tmp_path / "out").exists()
 
 

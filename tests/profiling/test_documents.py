@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from reports.make import NASTY, record, run
 
+from resgen.document.files import digest
 from resgen.document.schema import schema
 from resgen.errors import ResgenError
 from resgen.profiling.documents import REPORT
@@ -139,6 +140,19 @@ def test_other_files_are_named_for_what_they_are(
     path.write_text(text, "utf-8")
     with pytest.raises(ResgenError, match=says):
         REPORT.load(path)
+
+
+def test_a_whole_file_of_another_resgen_is_not_called_altered(saved: Path) -> None:
+    document = json.loads(saved.read_text("utf-8"))
+    del document["sha256"]
+    document["subject"]["age"] = 3
+    document["sha256"] = digest(document)
+    saved.write_text(json.dumps(document), "utf-8")
+    with pytest.raises(
+        ResgenError, match=r'of another resgen.*"age" is not known'
+    ) as e:
+        REPORT.load(saved)
+    assert e.value.hint == "make it again: resgen profile resnet50 --batch 1,8,32"
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:

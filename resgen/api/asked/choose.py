@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.api.asked.common import DEVICE, Leasing
-from resgen.errors import ResgenError
+from resgen.files.whole import require_file
 from resgen.options.group import option
 from resgen.options.kinds import (
     FLAG,
@@ -85,7 +85,9 @@ class Choosing(Leasing):
     )
 
     def refuse(self) -> None:
-        """A page needs a folder."""
+        """What cannot be written is told before hours of timing."""
         super().refuse()
-        if self.out is not None and not self.out.parent.is_dir():
-            raise ResgenError(f"the folder of {self.out} does not exist")
+        if self.out is not None:
+            if self.out.suffix.lower() != ".html":
+                raise self.refused("{out} is a page, so its name ends in .html")
+            require_file(self.out)

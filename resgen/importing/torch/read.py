@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -100,6 +101,8 @@ def read_file(path: Path) -> tuple[Flat, torch.nn.Module, int]:
     """
     import torch
 
+    log = logging.getLogger("torch.export")  # tells of a file that is none by a trace
+    quiet, log.disabled = log.disabled, True
     try:
         program = torch.export.load(path)
     except Exception as error:
@@ -108,6 +111,8 @@ def read_file(path: Path) -> tuple[Flat, torch.nn.Module, int]:
             f"{path} cannot be read as a file of torch.export: {first}",
             hint="torch.export.save writes them",
         ) from error
+    finally:
+        log.disabled = quiet
     names = program.graph_signature.user_inputs
     if len(names) != 1:
         raise ResgenError(
