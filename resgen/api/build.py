@@ -42,7 +42,9 @@ def build(
     """
     heard = listening(progress)
     spec, asked = opened(
-        argument("spec", SPEC, spec), Building.of({**options, "out": out})
+        argument("spec", SPEC, spec),
+        Building.of({**options, "out": out}),
+        built=True,
     )
     read, graph = read_spec(spec, asked)
     return run(read, graph, asked, state_dict=state_dict, progress=heard)

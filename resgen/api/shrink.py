@@ -168,7 +168,7 @@ def shrink(
     elif live:
         spec, graph = _spec_of(given), given
     else:
-        given, asked = opened(argument("source", SPEC, given), asked)
+        given, asked = opened(argument("source", SPEC, given), asked, built=True)
         spec, graph = read_spec(given, asked)
     return run(
         spec, graph, asked, live=live, own=own, state_dict=state_dict, progress=heard

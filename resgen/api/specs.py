@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from resgen.errors import Place, Problem, ResgenError, SpecError, closest
-from resgen.files.names import IMPORT, SHRINK
+from resgen.files.names import IMPORT, MANIFEST, SHRINK
 from resgen.options.kinds import told, typed, unfit
 from resgen.spec.model import Spec
 
@@ -32,25 +32,45 @@ SPEC: Final = typed(
 UNREADABLE: Final = "RG006"
 
 
-def opened(source: S, asked: A) -> tuple[S | str, A]:
+def opened(source: S, asked: A, *, built: bool = False) -> tuple[S | str, A]:
     """A folder with a spec and its weights stands for these: an import is one.
 
-    The weights go to ``asked``, where it takes any and names no others.
+    The weights go to ``asked``, where it takes any and names no others. With ``built``
+    so does a build or an export, for what asks of its network alone.
     """
     if not isinstance(source, str | Path):
         return source, asked
-    there = [name for name in (IMPORT, SHRINK) if not _missing(Path(source) / name)]
+    folder, marks = Path(source), (IMPORT, SHRINK, *([MANIFEST] if built else ()))
+    there = [name for name in marks if not _missing(folder / name)]
     if not there:
         return source, asked
     from resgen.api.asked.common import Weighing
+
+    spec, weights = (_of_build if there[0] == MANIFEST else _described)(folder)
+    if isinstance(asked, Weighing) and asked.weights is None:
+        asked = replace(asked, weights=weights)
+    return str(spec), asked
+
+
+def _described(folder: Path) -> tuple[Path, Path]:
+    """The spec and the weights of an import, or of a network that was shrunk."""
     from resgen.artifact import imported, shrunk
     from resgen.artifact.described import open_described
 
     kinds: dict[str, Format[Any]] = {IMPORT: imported.RECORD, SHRINK: shrunk.RECORD}
-    found = open_described(Path(source), there[0], kinds[there[0]])
-    if isinstance(asked, Weighing) and asked.weights is None:
-        asked = replace(asked, weights=found.weights)
-    return str(found.spec), asked
+    mark = next(name for name in kinds if not _missing(folder / name))
+    found = open_described(folder, mark, kinds[mark])
+    return found.spec, found.weights
+
+
+def _of_build(folder: Path) -> tuple[Path, Path]:
+    """The spec and the weights of a build or an export, as they were written."""
+    from resgen.artifact.folder import SPEC as FILE
+    from resgen.artifact.opened import open_folder
+
+    found = open_folder(folder)
+    found.check_hashes({FILE, found.weights.name})
+    return folder / FILE, found.weights
 
 
 def examined(spec: Source, asked: Reading) -> Examined:
@@ -58,7 +78,7 @@ def examined(spec: Source, asked: Reading) -> Examined:
     from resgen.expansion.builder import Limits
     from resgen.expansion.network import examine
 
-    spec, _ = opened(spec, asked)
+    spec, _ = opened(spec, asked, built=True)
     given = {"operators": asked.max_operators, "parameters": asked.max_parameters}
     limits = Limits(**{key: n for key, n in given.items() if n is not None})
     found = examine(spec, asked.set, limits=limits)

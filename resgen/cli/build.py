@@ -35,9 +35,9 @@ manifest.json. It appears when everything is done and proven, or not at all."""
 def command(spec: str, *, as_json: bool, **given: Any) -> None:
     """Make a PyTorch model and an ONNX file, proven equal.
 
-    SPEC is a file or the name of a network that comes with resgen.
+    SPEC is a file, a folder that resgen made or the name of a network that comes along.
     """
-    spec, asked = opened(spec, Building(**given))
+    spec, asked = opened(spec, Building(**given), built=True)
     read, graph, warnings = network(spec, asked)
     summarize(warnings, spec)
     then = {**_NEXT, **_PROOF} if asked.verify else _NEXT

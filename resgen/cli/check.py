@@ -54,8 +54,9 @@ def command(
 ) -> int:
     """List every mistake of a spec, with its line and a mend.
 
-    SPEC is a file or the name of a network that comes with resgen. Problems are printed
-    as FILE:LINE:COLUMN: CODE severity: message, which editors can follow.
+    SPEC is a file, a folder that resgen made or the name of a network that comes along.
+    Problems are printed as FILE:LINE:COLUMN: CODE severity: message, which editors can
+    follow.
     """
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json is --format json, and not {form}")

@@ -36,7 +36,7 @@ Exit code 0: all of it is a network; 1: the spec or one that was varied is none.
 def command(spec: str, *, resolved: bool, as_json: bool, **given: Any) -> int:
     """Show parameters, MACs, shapes and memory, by stage.
 
-    SPEC is a file or the name of a network that comes with resgen.
+    SPEC is a file, a folder that resgen made or the name of a network that comes along.
     """
     from resgen.api.inspect import inspect
 

@@ -38,10 +38,10 @@ accuracy comes back with training."""
 def command(spec: str, *, as_json: bool, **given: Any) -> None:
     """Make a network smaller: a spec of fewer channels.
 
-    SPEC is a file, a folder of an import or the name of a network that comes with
+    SPEC is a file, a folder that resgen made or the name of a network that comes with
     resgen. Channels that belong together go together, the least first.
     """
-    spec, asked = opened(spec, Shrinking(**given))
+    spec, asked = opened(spec, Shrinking(**given), built=True)
     read, graph, warnings = network(spec, asked)
     summarize(warnings, spec)
     with Progress(_THEN, err=as_json) as progress:

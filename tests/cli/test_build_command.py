@@ -345,3 +345,17 @@ def test_an_empty_word_is_a_wrong_usage(run: Run, here: Path, option: str) -> No
     result = run("build", "mine.json", option, "")
     assert result.exit_code == 2
     assert f"{option} is about the weights of a checkpoint" in result.stderr
+
+
+def test_the_folder_of_a_build_stands_for_its_spec_and_weights(
+    run: Run, built: Path
+) -> None:
+    assert run("check", "out").stdout == "out: ok\n"
+    shown = json.loads(run("inspect", "out", "--json").stdout)
+    assert shown["outputs"] == {"output": [3]}
+    again = run("build", "out", "--no-verify", "-o", "again", "--seed", "9")
+    assert again.exit_code == 0, again.stderr
+    name = "weights.safetensors"
+    assert (Path("again") / name).read_bytes() == (built / name).read_bytes()
+    (built / "spec.json").write_text("{}", "utf-8")
+    assert "is not the file that was built" in run("inspect", "out").stderr
