@@ -76,6 +76,8 @@ def make_folder(path: Path) -> None:
     """Make a folder and those above it, as far as they are not there."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ResgenError(f"{path} is a file", hint="name another folder") from error
     except OSError as error:
         raise unwritable(path, error) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from resgen.errors import ResgenError
-from resgen.files.whole import copy, whole, write_text
+from resgen.files.whole import copy, make_folder, whole, write_text
 
 
 def test_a_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -111,3 +111,9 @@ def test_a_copy_is_a_file_of_its_own(tmp_path: Path) -> None:
     copy(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == content
     assert not (tmp_path / "a").samefile(tmp_path / "b")
+
+
+def test_a_folder_is_not_made_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(ResgenError, match="x is a file"):
+        make_folder(tmp_path / "x")
