@@ -87,7 +87,7 @@ BUDGET = {
     "errors": 110,
     "words": 185,
     "options": 265,
-    "files": 735,
+    "files": 737,
     "document": 320,
     "records": 400,
     "spec": 4330,
