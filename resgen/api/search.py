@@ -32,6 +32,7 @@ from resgen.searching.verdict import AgainstChance, against_chance
 from resgen.searching.work import (
     CONTROL,
     ISLANDS,
+    RULES,
     Plan,
     Searcher,
     Worker,
@@ -217,8 +218,6 @@ def _looked(plan: Plan, space: Space, processes: int, progress: Progress) -> Jou
     if thrown:
         told = ", ".join(f"{reason} {number:,}" for reason, number in thrown.items())
         progress.say("refused", told)
-    for fault in faults(searcher.journal, space):
-        progress.say("no network", str(fault))
     return searcher.journal
 
 
@@ -331,7 +330,8 @@ def _nothing(space: Space, plan: Plan, journal: Journal) -> ResgenError:
     refused = refusals(journal)
     bounds = {field.name for field in fields(Bounds)}
     binding = [f"{name} ({n:,})" for name, n in refused.items() if name in bounds]
-    others = [f"{name} ({n:,})" for name, n in refused.items() if name not in bounds]
+    others = [f"{RULES} ({refused[RULES]:,})"] if RULES in refused else []
+    others += map(str, faults(journal, space))
     pricer, random = Pricer(Bounds(), Searcher(plan).pricer.table), Random(plan.seed)
     prices: dict[Genes, Price] = {}
     for _ in range(NEAREST):

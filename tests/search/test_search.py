@@ -374,10 +374,7 @@ def test_candidates_that_are_no_networks_are_told_by_the_first(tmp_path: Path) -
         "base": "resnet20_cifar",
         "vary": {"/stages/1/groups": [1, 3], "/stages/*/depth": [1, 2]},
     }
-    said: list[str] = []
-    found = resgen.search(
-        space, measure=False, out=tmp_path / "found", progress=said.append
-    )
+    found = resgen.search(space, measure=False, out=tmp_path / "found")
     (fault,) = found.outcome.faults
     assert (fault.code, fault.number) == ("RG105", 8)
     assert fault.set["/stages/1/groups"] == 3
@@ -388,8 +385,10 @@ def test_candidates_that_are_no_networks_are_told_by_the_first(tmp_path: Path) -
             )
         )
     assert fault.message == wrong.value.problems[0].message
-    assert any(fault.message in line for line in said)
     assert any(fault.message in line for line in found.lines())
+    with pytest.raises(resgen.ResgenError) as nothing:
+        resgen.search(space, budget="params=20k", measure=False, out=tmp_path / "none")
+    assert f"RG105 8: {fault.message}" in nothing.value.message
 
 
 def test_the_command_knows_every_score() -> None:
