@@ -21,7 +21,9 @@ from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.onnx import to_model, write
 from resgen.lower.torch import to_torch
+from resgen.ops.act import Act
 from resgen.ops.conv import Conv
+from resgen.ops.norm import Norm
 from resgen.ops.types import Apply
 from resgen.weights.evaluate import np_dtype
 from resgen.weights.initialize import initialize
@@ -263,6 +265,17 @@ def test_what_is_kept_is_not_quantised(digits, consumer, keep, kept):
 def test_a_part_that_is_not_there_is_a_usage_error(digits):
     with pytest.raises(UsageError, match=r'"layer1\.0\.con1" .*"layer1\.0\.conv1"'):
         at_precision(digits.graph, Precision("int8", "tensorrt", ("layer1.0.con1",)))
+
+
+@pytest.mark.parametrize("consumer", ["litert", "onnxruntime"])
+def test_what_is_computed_in_float32_is_clipped_before_it_is_quantised(consumer):
+    """Once: of a norm's result half the range would be what the activation drops."""
+    net = Builder((4, 6, 6))
+    net.add("norm", Norm())
+    net.add("act", Act(type="relu"))
+    net.add("conv", Conv(out=8, kernel=3))
+    low = at_precision(net.graph(), Precision("int8", consumer))
+    assert {"act"} == set(quantized_values(low)) - {"conv"}
 
 
 # --- scales ---------------------------------------------------------------------------

@@ -114,9 +114,14 @@ def around_kernels(
             if node.op.training_only or (value in wiring.given_out and not given_out):
                 continue
             if is_clip(node) and wiring.alone(value) is node:
-                # The activation is fused with what feeds it, which yields its result.
+                # The activation is fused with what feeds it, which yields its result;
+                # and stays in float32 where that does.
                 maker = wiring.maker(value)
-                if maker and (is_weighted(maker) or maker.op.name == "add"):
+                if maker and (
+                    is_weighted(maker)
+                    or maker.op.name == "add"
+                    or not has_kernel(maker)
+                ):
                     continue
             if runs(node) or runs(wiring.source(value)):
                 yield node.name, port
