@@ -117,11 +117,8 @@ def around_kernels(
                 # The activation is fused with what feeds it, which yields its result;
                 # and stays in float32 where that does.
                 maker = wiring.maker(value)
-                if maker and (
-                    is_weighted(maker)
-                    or maker.op.name == "add"
-                    or not has_kernel(maker)
-                ):
+                sums = maker and maker.op.name == "add"
+                if maker and (sums or is_weighted(maker) or not has_kernel(maker)):
                     continue
             if runs(node) or runs(wiring.source(value)):
                 yield node.name, port
