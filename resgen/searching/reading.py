@@ -70,6 +70,11 @@ class _Reader:
         self.varied: dict[str, Json] = {}
 
     def space(self) -> Space | None:
+        if isinstance(self.at.value, dict) and "resgen" in self.at.value:
+            message = "this is a spec, and a space names one"
+            hint = '{"base": "SPEC", "vary": {"/stages/*/depth": [2, 3]}}'
+            self.problems.error("RG011", message, self.at.place(), hint)
+            return None
         members = self.binder.members(self.at, KEYS, "a space")
         for key in ("base", "vary"):
             if key not in members and (key, "zip" in members) != ("vary", True):

@@ -316,3 +316,10 @@ def test_a_candidate_is_its_base_with_its_values_set(vary: dict[str, Any]) -> No
         expected = {**plain(tree), "name": made.called(genes)}
         assert not problems.items
         assert plain(made.tree(genes)) == expected
+
+
+def test_a_spec_in_the_place_of_a_space_is_told_in_one_sentence() -> None:
+    with pytest.raises(resgen.SpecError) as caught:
+        load({"resgen": 1, "name": "x", "input": [3, 8, 8], "stages": [], "head": []})
+    (problem,) = caught.value.problems
+    assert problem.message == "this is a spec, and a space names one"
