@@ -115,7 +115,7 @@ BUDGET = {
     "profiling": 1960,
     "latency": 950,
     "diagnosis": 3035,
-    "searching": 2348,
+    "searching": 2353,
     "reports": 2925,
     "api": 5718,
     "cli": 1238,
