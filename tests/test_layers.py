@@ -102,7 +102,7 @@ BUDGET = {
     "leases": 852,
     "runtime": 1200,
     "pictures": 535,
-    "importing": 5990,
+    "importing": 6017,
     "recovery": 5000,
     "proof": 3185,
     "calibrate": 718,

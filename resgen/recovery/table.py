@@ -310,18 +310,36 @@ def groupings(
             groups[i] = sorted(joint, key=lambda u: at[id(u)])
             del groups[j]
         made.insert(0, _grouping([list(group) for group in groups], units))
-    made.insert(0, _grouping(_in_series(units), units))
+    rows = _in_series(units)
+    if len(rows) < len(units):
+        made.insert(0, _grouping(rows, units))
     return [
         g for n, g in enumerate(made) if g.numbers not in [m.numbers for m in made[:n]]
     ]
 
 
 def _in_series(units: Sequence[Unit]) -> list[list[Unit]]:
-    """Units by the row of numbers that they stand in, whatever they are built like."""
-    found: dict[Any, list[Unit]] = defaultdict(list)
-    for at, unit in enumerate(units):
-        found[pattern(_series(unit)) if _worthy([unit]) else at].append(unit)
-    return list(found.values())
+    """Units by the row of numbers that they stand in, whatever they are built like.
+
+    That is where one follows another at the same size and width: others have no more
+    in common than that they are numbered.
+    """
+    found: dict[str, list[Unit]] = defaultdict(list)
+    alone: list[Unit] = []
+    for unit in units:
+        if _worthy([unit]):
+            found[pattern(_series(unit))].append(unit)
+        else:
+            alone.append(unit)
+    rows = [g for g in found.values() if any(map(_goes_on, g, g[1:]))]
+    others = [unit for group in found.values() if group not in rows for unit in group]
+    return [*rows, *([unit] for unit in (*others, *alone))]
+
+
+def _goes_on(unit: Unit, after: Unit) -> bool:
+    """Whether the next one of its row is of the same size and width."""
+    same = after.enters.channels == after.leaves.channels and after.stride == 1
+    return same and _series(unit) == _series(after)
 
 
 def _grouping(groups: list[list[Unit]], units: Sequence[Unit]) -> Grouping:

@@ -19,7 +19,7 @@ from resgen.recovery.explain import (
     ratios,
     same,
 )
-from resgen.recovery.factor import shape
+from resgen.recovery.factor import FORMS, shape
 from resgen.recovery.known import definition
 from resgen.recovery.parts import MERGES, Part, Parts, walk
 from resgen.recovery.unify import UNSAID, Slot, Template, template, weighs
@@ -40,6 +40,8 @@ _ALIKE: Final = {
 _GATES: Final = ("sigmoid", "hardsigmoid", "softmax", "tanh")
 #: Attributes that may say one number for all axes.
 _AXES: Final = ("kernel", "stride", "padding", "dilation", "factor")
+#: What leaves open whether a branch strides, so that a shortcut says when it projects.
+_SHAPED: Final = ("flatten", "unflatten", "reshape", "windows", "unwindows")
 #: How many elements that may be there a number goes by, and by how much less one each.
 _FLAGS: Final = 4
 _STEPS: Final = 4
@@ -297,7 +299,10 @@ class Writer:
             ]
             held = [bool(t) for t in there]
             shortcut["project"] = self._branch(project, held)
-            if not same(there, changes):
+            unsure = False in there and any(
+                p.kind in _SHAPED for part in slot.parts if part for p in walk([part])
+            )
+            if unsure or not same(there, changes):
                 text: Any = "always"
                 if False in there:
                     text = condition(there, self._known(self._here(slot)))
@@ -336,7 +341,9 @@ class Writer:
                 ):
                     return f"{name} > 0"
             inner = "squeeze" if weighs(slot.one) else slot.path or slot.kind
-            found = self._boolean(_called(inner), values)
+            name = _called(inner)
+            # A parameter that is called as a form would be taken for one.
+            found = self._boolean(f"has_{name}" if name in FORMS else name, values)
         self._use(found)
         return found
 

@@ -567,6 +567,26 @@ def test_rows_of_a_map_that_lies_in_a_row_are_moved_as_windows_are() -> None:
     assert not {"concat", "slice", "flatten"} & {node.op.name for node in nodes}
 
 
+def test_cosines_under_a_factor_for_each_head_are_attention() -> None:
+    def forward(module: Any, x: Tensor) -> Tensor:
+        q, k, v = module.a(x.mT).reshape(-1, 5, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        scores = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT
+        weights = (scores * module.b.exp()).softmax(-1)
+        return (weights @ v).transpose(1, 2).reshape(-1, 5, 8).mT
+
+    factor = nn.Parameter(torch.tensor([0.5, 2.0]).reshape(2, 1, 1))
+    module = Of(forward, a=nn.Linear(8, 24))
+    module.register_parameter("b", factor)
+    flat = read(module, (8, 5))
+    kinds = [node.op.name for node in flat.graph.nodes]
+    assert "attention" in kinds
+    assert not {"matmul", "softmax"} & set(kinds)
+    network = to_torch(flat.graph, flat.weights).eval()
+    x = torch.randn(2, 8, 5, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), module(x), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_biases_of_windows_are_those_of_the_language(masked: bool) -> None:
     module = shaken(Shifted(masked=masked)).eval()

@@ -36,8 +36,9 @@ def simplified(flat: Flat, *, named: bool = False) -> Flat:
     net = Net(flat, named=named)
     net.changed += net.parts
     _settle(net)
-    on_maps(net)
-    _settle(net)
+    if on_maps(net):
+        net.changed += net.parts
+        _settle(net)
     spread_out(net)
     edged(net)
     return net.done()

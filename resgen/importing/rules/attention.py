@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Final
@@ -17,6 +17,7 @@ from resgen.ops.attention import Attention
 from resgen.ops.concat import Concat
 from resgen.ops.flatten import Flatten
 from resgen.ops.matmul import MatMul
+from resgen.ops.multiply import Multiply
 from resgen.ops.parameter import Parameter
 from resgen.ops.reshape import Reshape
 from resgen.ops.scale import Scale
@@ -33,9 +34,10 @@ Rule = Callable[[Net, Part], bool]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What weights are the softmax of: ``scale queries keys^T + bias``.
+    """What weights are the softmax of: ``scale factor queries keys^T + bias``.
 
-    Of queries and keys, whether their positions come before their channels.
+    Of queries and keys, whether their positions come before their channels. The factor
+    is one for each head, as learned ones of cosines are (Liu et al. 2022, Swin V2).
     """
 
     queries: str
@@ -43,6 +45,7 @@ class Scores:
     turned: tuple[bool, bool]
     scale: float
     bias: tuple[str, ...]
+    factor: str = ""
 
 
 def attention(net: Net, part: Part) -> bool:
@@ -70,12 +73,13 @@ def attention(net: Net, part: Part) -> bool:
         scale=None if usual else scores.scale,
         bias="" if scores.bias else None,
     )
-    sides = zip(
-        (scores.queries, scores.keys, values), (*scores.turned, turned), strict=True
-    )
+    queries = scores.queries
+    if scores.factor:
+        queries = net.insert(Multiply(), [queries, scores.factor], part)
+    sides = zip((queries, scores.keys, values), (*scores.turned, turned), strict=True)
     inputs = [_channels_first(net, value, flip, part) for value, flip in sides]
     if scores.bias:
-        inputs.append(_added(net, scores, part))
+        inputs.append(_added(net, scores.queries, scores.bias, part))
     if len(shape) < 3 and behind:
         net.become(part, made, inputs)
         return True
@@ -87,16 +91,34 @@ def attention(net: Net, part: Part) -> bool:
     return True
 
 
-def _added(net: Net, scores: Scores, like: Part) -> str:
+def hidden(net: Net, part: Part) -> bool:
+    """What is added to scores of windows that turned out to be shifted ones."""
+    total = net.made(part.inputs[-1], Add) if len(part.inputs) > 3 else None
+    if total is None:
+        return False
+    bias = _hidden(net, part.inputs[0], total[0].inputs, part)
+    if bias is None:
+        return False
+    net.become(part, part.op, [*part.inputs[:-1], bias], path=part.path)
+    return True
+
+
+def _added(net: Net, queries: str, bias: Sequence[str], like: Part) -> str:
     """What is added to scores, as one value."""
-    found = [_bias(net, value, like) for value in scores.bias]
-    if len(found) == 1:
-        return found[0]
-    for value, other in (found, found[::-1]) if len(found) == 2 else ():
-        mask = _masked(net, scores.queries, value, other)
-        if mask is not None:
-            return net.insert(mask[0], [value, mask[1]], like)
-    return net.insert(Add(), scores.bias, like)
+    if len(bias) == 1:
+        return _bias(net, bias[0], like)
+    return _hidden(net, queries, bias, like) or net.insert(Add(), bias, like)
+
+
+def _hidden(net: Net, queries: str, bias: Sequence[str], like: Part) -> str | None:
+    """A bias and what shifted windows hide, as one value; None if it is not that."""
+    for value, other in (bias, bias[::-1]) if len(bias) == 2 else ():
+        if net.made(other, Parameter) is not None:
+            value = _bias(net, value, like)
+            mask = _masked(net, queries, value, other)
+            if mask is not None:
+                return net.insert(mask[0], [value, mask[1]], like)
+    return None
 
 
 def _masked(
@@ -108,9 +130,7 @@ def _masked(
     """
     held, value = net.made(hidden, Parameter), queries
     while (part := net.parts.get(value)) and not isinstance(part.op, Windows):
-        if len(part.inputs) != 1:
-            return None
-        (value,) = part.inputs
+        value = part.inputs[0]
     of = net.made(value, Windows)
     if held is None or of is None or net.typed(bias).rank != 3:
         return None
@@ -170,12 +190,24 @@ def _terms(net: Net, value: str) -> Iterator[str]:
 
 def _product(net: Net, value: str, bias: tuple[str, ...]) -> Scores | None:
     value, scale = _unscaled(net, value)
+    value, factor = _by_head(net, value)
     product = net.made(value, MatMul)
     if product is None:
         return None
     (queries, a), (keys, b) = (_unscaled(net, v) for v in product[0].inputs)
     turned = (not product[1].transpose, product[1].transpose_by)
-    return Scores(queries, keys, turned, scale * a * b, bias)
+    return Scores(queries, keys, turned, scale * a * b, bias, factor)
+
+
+def _by_head(net: Net, value: str) -> tuple[str, str]:
+    """What is multiplied by one number for each head, and those; "" if it is not."""
+    product = net.made(value, Multiply)
+    if product is not None and len(product[0].inputs) == 2:
+        of, factor = sorted(product[0].inputs, key=lambda v: -net.typed(v).size)
+        shape = net.typed(factor).shape
+        if shape[-2:] == (1, 1) and len(shape) == net.typed(of).rank > 2:
+            return of, factor
+    return value, ""
 
 
 def _unscaled(net: Net, value: str) -> tuple[str, float]:
@@ -217,6 +249,7 @@ def parted(net: Net, part: Part) -> bool:
 
 
 ATTENTION: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "attention": (hidden,),
     "matmul": (attention,),
     "flatten": (parted,),
     "reshape": (parted,),

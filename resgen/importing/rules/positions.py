@@ -36,15 +36,18 @@ _SHAPED: Final = (Flatten, Reshape, Unflatten)
 Rule = Callable[[Net, Part], bool]
 
 
-def on_maps(net: Net) -> None:
+def on_maps(net: Net) -> bool:
     """Put what is computed on rows of positions on their maps, where that is less."""
     seen: set[str] = set()
+    changed = False
     for part in list(net.parts.values()):
         if part.value in net.parts and part.value not in seen and _row(net, part):
             rows = _together(net, part)
             seen |= rows.keys()
             if _saved(net, rows, part) > 0:
                 _put(net, rows, net.typed(part.inputs[0]).spatial)
+                changed = True
+    return changed
 
 
 def rows_of(net: Net, part: Part) -> bool:
