@@ -221,11 +221,20 @@ def test_functions_that_call_themselves_are_refused(folder, calls):
         check_external(path)
 
 
-@pytest.mark.parametrize("command", ["inspect", "check", "build", "verify", "predict"])
-def test_an_onnx_file_is_named_as_what_it_is(folder, command):
+@pytest.mark.parametrize(
+    ("command", "way"),
+    [
+        ("inspect", "resgen import"),
+        ("check", "resgen import"),
+        ("build", "resgen import"),
+        ("verify", "resgen profile"),
+        ("predict", "resgen profile"),
+    ],
+)
+def test_an_onnx_file_is_named_as_what_it_is(folder, command, way):
     path = saved(folder / "m.onnx", external("w", "w.bin"))
     more = [str(path)] if command == "predict" else []
     done = CliRunner().invoke(main, [command, str(path), *more])
     assert done.exit_code == 1
     assert "ONNX file" in done.output
-    assert "resgen profile" in done.output
+    assert way in done.output
