@@ -9,7 +9,7 @@ from resgen.runtime.null import NullSession
 
 
 def work():
-    time.sleep(5.0)
+    time.sleep(0.2)
     return 0.0
 
 

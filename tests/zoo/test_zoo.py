@@ -58,6 +58,7 @@ LARGEST = {
     "plain1202_cifar", "preact_resnet1001_cifar", "resnet1202_cifar",
     "resnetv2_152", "resnetv2_200", "resnet152",
     "resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2",
+    "retinanet_resnet50_fpn_v2", "keras_efficientnet_b5",
 }  # fmt: skip
 
 #: Networks so deep that fresh weights leave float32's range, so nothing can be
