@@ -281,8 +281,10 @@ def test_a_spec_is_measured_without_an_export(tmp_path: Path) -> None:
 MIXED: dict[str, Any] = {
     **SPEC,
     "stem": [
+        {"op": "pad", "begin": 1},
         SPEC["stem"],
-        {"op": "conv", "out": 16, "kernel": 3, "groups": 8},
+        {"op": "pad_same", "kernel": 3, "stride": 2},
+        {"op": "conv", "out": 16, "kernel": 3, "stride": 2, "padding": 0, "groups": 8},
         {"op": "act", "type": "silu"},
         {"op": "max_pool", "kernel": 3, "stride": 2, "padding": 1},
         {

@@ -24,7 +24,8 @@ from resgen.ops.act import Act
 
 #: Operators whose result has the scale of their input.
 ALIKE: Final = (
-    "avg_pool", "channel_shuffle", "flatten", "max_pool", "pad_channels", "slice",
+    "avg_pool", "channel_shuffle", "flatten", "max_pool", "pad", "pad_channels",
+    "pad_same", "slice",
 )  # fmt: skip
 #: Others that have a kernel of 8 bits, beside the weighted maps.
 KERNELS: Final = frozenset({*ALIKE, "add", "concat", "global_pool", "multiply"})
