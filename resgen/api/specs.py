@@ -41,24 +41,23 @@ def opened(source: S, asked: A, *, built: bool = False) -> tuple[S | str, A]:
     if not isinstance(source, str | Path):
         return source, asked
     folder, marks = Path(source), (IMPORT, SHRINK, *([MANIFEST] if built else ()))
-    there = [name for name in marks if not _missing(folder / name)]
-    if not there:
+    mark = next((name for name in marks if not _missing(folder / name)), None)
+    if mark is None:
         return source, asked
     from resgen.api.asked.common import Weighing
 
-    spec, weights = (_of_build if there[0] == MANIFEST else _described)(folder)
+    spec, weights = _of_build(folder) if mark == MANIFEST else _described(folder, mark)
     if isinstance(asked, Weighing) and asked.weights is None:
         asked = replace(asked, weights=weights)
     return str(spec), asked
 
 
-def _described(folder: Path) -> tuple[Path, Path]:
+def _described(folder: Path, mark: str) -> tuple[Path, Path]:
     """The spec and the weights of an import, or of a network that was shrunk."""
     from resgen.artifact import imported, shrunk
     from resgen.artifact.described import open_described
 
     kinds: dict[str, Format[Any]] = {IMPORT: imported.RECORD, SHRINK: shrunk.RECORD}
-    mark = next(name for name in kinds if not _missing(folder / name))
     found = open_described(folder, mark, kinds[mark])
     return found.spec, found.weights
 

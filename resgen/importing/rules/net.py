@@ -122,6 +122,15 @@ class Net:
         self._sweep(old)
         self._look_again(part.value)
 
+    def apply(self, of: Part, part: Part, inputs: Sequence[str]) -> None:
+        """The value of ``part`` is what ``of`` makes of these inputs from now on.
+
+        With the numbers of ``of``, and its name.
+        """
+        self.become(
+            part, of.op, inputs, arrays=of.arrays, sources=of.sources, path=of.path
+        )
+
     def insert(
         self,
         op: Op,

@@ -8,7 +8,7 @@ network are written alike, whatever comes before and after them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 from typing import Final
@@ -129,7 +129,7 @@ def _put(net: Net, rows: Mapping[str, Part], size: tuple[int, ...]) -> None:
             v if v in rows else net.insert(Unflatten(sizes=size, axis=1), [v], part)
             for v in part.inputs
         ]
-        _reread(net, part, inputs)
+        net.apply(part, part, inputs)
     for value, readers in others.items():
         row = ""
         for reader in readers:
@@ -141,16 +141,10 @@ def _put(net: Net, rows: Mapping[str, Part], size: tuple[int, ...]) -> None:
                     net.become(reader, op, [value])
                 continue
             row = row or net.insert(Flatten(axes=(1, len(size))), [value], reader)
-            _reread(net, reader, [row if v == value else v for v in reader.inputs])
+            inputs = [row if v == value else v for v in reader.inputs]
+            net.apply(reader, reader, inputs)
     for part in first:
         net.bypass(part, part.inputs[0])
-
-
-def _reread(net: Net, part: Part, inputs: Sequence[str]) -> None:
-    """Let a part read other values."""
-    net.become(
-        part, part.op, inputs, arrays=part.arrays, sources=part.sources, path=part.path
-    )
 
 
 def _on_map(tensor: Tensor, now: TensorType) -> Tensor:

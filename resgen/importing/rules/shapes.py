@@ -103,14 +103,7 @@ def between_rows(net: Net, part: Part) -> bool:
     rows = net.typed(before.inputs[0]).channels == shape[0]
     if part.type.shape != (before.type.channels, *shape[1:]) or not rows:
         return False
-    net.become(
-        part,
-        linear[1],
-        [x],
-        arrays=before.arrays,
-        sources=before.sources,
-        path=before.path,
-    )
+    net.apply(before, part, [x])
     return True
 
 
