@@ -91,21 +91,24 @@ def written(
 ) -> Iterator[Prepared]:
     """A network with numbers that keep values finite, as a file for an engine.
 
-    Scales of a quantised one are guesses, which take the same time as others.
+    Those of a quantised one are cut off at 1: what is calibrated lies within what its
+    activation lets through, so that engines see nothing left for that to do.
     """
+    from resgen.calibrate.scales import quantized_values, scales
     from resgen.lower.onnx import write
     from resgen.proof.probe import draw
-    from resgen.weights.initialize import initialize
 
     graph = graph.inference
     wanted = None
+    weights = draw(graph, 0)
     of_file = for_inference(graph)
     if precision != "fp32":
         consumer = "litert" if "litert" in takes else "onnxruntime"
         wanted = Precision(precision, consumer)
-        of_file = as_shipped(at_precision(graph, wanted), wanted)
-    added = [p for p in of_file.parameters if p.name not in graph.parameter]
-    weights = {**draw(graph, 0), **initialize(added, 0)}
+        lowered = at_precision(graph, wanted)
+        ranges = dict.fromkeys(quantized_values(lowered), (0.0, 1.0))
+        weights = {**weights, **scales(lowered, ranges)}
+        of_file = as_shipped(lowered, wanted)
     with temporary_folder() as folder:
         others = {}
         model = Path(folder, MODEL)

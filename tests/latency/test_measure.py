@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
+import onnxruntime
 import pytest
 
 import resgen
@@ -12,7 +15,7 @@ from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.kernels import runs
-from resgen.latency.measure import Looked, Recorder, charged
+from resgen.latency.measure import Looked, Recorder, charged, written
 from resgen.latency.table import Conditions, Network, load
 from resgen.records.latency import OperatorTime
 
@@ -103,3 +106,24 @@ def test_a_growing_table_is_written_at_times_and_when_it_is_asked_for(
 def test_conditions_are_words() -> None:
     told = str(Conditions("litert", "2.3", "cpu", "a processor", 2, 8))
     assert told == "litert 2.3 on a processor, 2 threads, batch 8, fp32"
+
+
+def test_what_is_timed_in_8_bits_runs_the_kernels_of_a_calibrated_file(
+    tmp_path: Path,
+) -> None:
+    """ReLU6 among them, which is nothing where 8 bits reach no further than 6."""
+    spec = resgen.load("mobilenetv2_050", ["/input=[3, 32, 32]"])
+    resgen.export(spec, tmp_path, precision="int8", verify=False)
+    with written(resgen.expand(spec), precision="int8") as prepared:
+        assert prepared.model is not None
+        assert kinds(prepared.model) == kinds(tmp_path / "model.onnx")
+
+
+def kinds(file: Path) -> Counter[str]:
+    """The kernels that ONNX Runtime runs of a file."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(file.with_suffix(".optimized.onnx"))
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(options.optimized_model_filepath).graph
+    return Counter(node.op_type for node in graph.node)
