@@ -113,7 +113,7 @@ BUDGET = {
     "forms": 901,
     "attribution": 1790,
     "profiling": 1960,
-    "latency": 950,
+    "latency": 951,
     "diagnosis": 3035,
     "searching": 2353,
     "reports": 2925,

@@ -107,7 +107,7 @@ def written(
         wanted = Precision(precision, consumer)
         lowered = at_precision(graph, wanted)
         ranges = dict.fromkeys(quantized_values(lowered), (0.0, 1.0))
-        weights = {**weights, **scales(lowered, ranges)}
+        weights |= scales(lowered, ranges)
         of_file = as_shipped(lowered, wanted)
     with temporary_folder() as folder:
         others = {}
