@@ -102,7 +102,7 @@ BUDGET = {
     "leases": 852,
     "runtime": 1200,
     "pictures": 535,
-    "importing": 6017,
+    "importing": 6071,
     "recovery": 5000,
     "proof": 3185,
     "calibrate": 718,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final
 
-from resgen.importing.unspoken import Padded, Spread, Take
+from resgen.importing.unspoken import Curve, Padded, Spread, Take
 from resgen.ops.act import Act
 from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
 from resgen.ops.adaptive_max_pool import AdaptiveMaxPool
@@ -21,12 +22,18 @@ from resgen.ops.global_pool import GlobalPool
 from resgen.ops.max_pool import MaxPool
 from resgen.ops.maximum import Maximum
 from resgen.ops.multiply import Multiply
+from resgen.ops.offset import Offset
 from resgen.ops.pad import Pad
 from resgen.ops.pad_same import PadSame
 from resgen.ops.pixel_shuffle import PixelShuffle
 from resgen.ops.pixel_unshuffle import PixelUnshuffle
+from resgen.ops.power import Power
+from resgen.ops.reduce_max import ReduceMax
+from resgen.ops.reduce_mean import ReduceMean
+from resgen.ops.reduce_sum import ReduceSum
 from resgen.ops.reshape import Reshape
 from resgen.ops.resize import Resize
+from resgen.ops.scale import Scale
 from resgen.ops.slice import Slice
 from resgen.ops.softmax import Softmax
 from resgen.ops.stack import Stack
@@ -34,8 +41,13 @@ from resgen.ops.transpose import Transpose
 from resgen.ops.unflatten import Unflatten
 from resgen.ops.upsample import Upsample
 
-#: Activations whose values are zero or more, and operators that leave them so.
-_NEVER_NEGATIVE: Final = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus", "exp")
+#: The least values of activations, and of functions as ONNX calls them.
+_LEAST: Final = {
+    **dict.fromkeys(("tanh", "hardtanh", "Cos", "Erf", "Sign", "Sin"), -1.0),
+    **dict.fromkeys(("relu", "relu6", "softplus", "exp", "Abs"), 0.0),
+    **dict.fromkeys(("sigmoid", "hardsigmoid"), 0.0),
+}
+#: Operators whose values are zero or more where those are that they read.
 _KEEPING: Final = (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
@@ -53,6 +65,10 @@ _KEEPING: Final = (
     PadSame,
     PixelShuffle,
     PixelUnshuffle,
+    Power,
+    ReduceMax,
+    ReduceMean,
+    ReduceSum,
     Reshape,
     Slice,
     Spread,
@@ -66,31 +82,44 @@ _KEEPING: Final = (
 def never_negative(
     value: str, made: Callable[[str], tuple[Op, Sequence[str]] | None]
 ) -> bool:
-    """Whether activations before a value say so, through what keeps it so.
+    """Whether the operators before a value say so: activations, or even powers.
 
     ``made`` has the operator of a value and what it reads; None of what has none.
     """
-    stack, seen = [value], {value}
+    stack, seen = [(value, 0.0)], {(value, 0.0)}  # what is to be so much or more
     while stack:
-        found = made(stack.pop())
+        at, least = stack.pop()
+        found = made(at)
         if found is None:
             return False
         op, inputs = found
-        if not _makes(op):
-            if not _keeps(op):
-                return False
-            stack += [v for v in inputs if v not in seen]
-            seen.update(inputs)
+        if _least(op, inputs) >= least:
+            continue
+        if isinstance(op, Offset):
+            least -= op.by
+        elif isinstance(op, Scale) and op.by > 0:
+            least /= op.by
+        elif least or not _keeps(op):
+            return False
+        more = [(v, least) for v in inputs if (v, least) not in seen]
+        stack += more
+        seen.update(more)
     return True
 
 
-def _makes(op: Op) -> bool:
-    """Whether what it yields is never negative, whatever it is given."""
+def _least(op: Op, inputs: Sequence[str]) -> float:
+    """The least that it yields, whatever it is given."""
     if isinstance(op, Act):
-        return op.type in _NEVER_NEGATIVE
+        return _LEAST.get(op.type, -inf)
+    if isinstance(op, Curve):
+        return _LEAST.get(op.of, -inf)
     if isinstance(op, Clip):
-        return op.min is not None and op.min >= 0
-    return isinstance(op, Softmax) and not op.log
+        return -inf if op.min is None else op.min
+    if isinstance(op, Power):
+        return 0.0 if op.exponent % 2 == 0 else -inf
+    if isinstance(op, Multiply):
+        return 0.0 if len(inputs) == 2 and len(set(inputs)) == 1 else -inf
+    return 0.0 if isinstance(op, Softmax) and not op.log else -inf
 
 
 def _keeps(op: Op) -> bool:

@@ -3,7 +3,7 @@
 Operator by operator, as a file of ours is proven (:mod:`resgen.proof.local`): given the
 very numbers that the file yields before it, does each operator that was read yield what
 the file yields after it? A file's own numbers may be a blind judge (constant weights, a
-softmax that is saturated), so it is copied with others, and read again. Then the
+softmax that is saturated), so it is run with others, and read again. Then the
 outputs of both are compared as engines run them, on the file's own.
 
 A file of low precision is read as the numbers that it stands for. Each operator is held
@@ -13,14 +13,13 @@ takes the outputs is the file's own doing, and is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.files.aside import temporary_folder
 from resgen.graph.identity import identity
 from resgen.graph.ir import INPUT, OUTPUT, Node
 from resgen.importing.flat import Flat, Scale, Tensor
@@ -119,19 +118,17 @@ def _compared(
     if found.flat.precision != "fp32":  # ranges and steps are those of its own numbers
         shares, beyond = _operators(found.flat, trace(path, size))
         return shares, _cut_off(beyond)
-    with temporary_folder() as folder:
-        copy = stored.copy(Path(folder), _drawn(found.flat, stored))
-        traced = trace(copy, size)
-        again = of_traced(traced, cut)
-        if identity(again.graph) != identity(found.flat.graph):
-            why = "the file is read as another network"
-        elif not all(
-            np.isfinite(traced.values[again.tensors[value].name]).all()
-            for _, value in again.graph.outputs
-        ):
-            why = "the file's numbers overflow"
-        else:
-            return _operators(again, traced)[0], []
+    traced = trace(path, size, _drawn(found.flat, stored, size))
+    again = of_traced(traced, cut)
+    if identity(again.graph) != identity(found.flat.graph):
+        why = "the file is read as another network"
+    elif not all(
+        np.isfinite(traced.values[again.tensors[value].name]).all()
+        for _, value in again.graph.outputs
+    ):
+        why = "the file's numbers overflow"
+    else:
+        return _operators(again, traced)[0], []
     note = f"with other weights {why}, so its operators were compared on its own"
     return _operators(found.flat, trace(path, size))[0], [note]
 
@@ -284,8 +281,8 @@ def _used(
     return worst
 
 
-def _drawn(flat: Flat, stored: StoredModel) -> dict[str, Array]:
-    """Other numbers for the initialisers that parameters were made of."""
+def _drawn(flat: Flat, stored: StoredModel, size: Sequence[int]) -> dict[str, Array]:
+    """Other numbers for what parameters were made of: initialisers, or nodes."""
     generator = np.random.default_rng(2)
     roles: dict[str, tuple[str, int]] = {}
     for node in flat.graph.nodes:
@@ -295,21 +292,34 @@ def _drawn(flat: Flat, stored: StoredModel) -> dict[str, Array]:
             for source in flat.sources[name]:
                 roles.setdefault(source, (role, fan))
     drawn = {}
-    for tensor in stored.tensors:
-        if tensor.name not in roles or not tensor.nbytes:
-            continue  # small ones that are no raw data stay as they are
-        array = tensor.read()
+    for name, array in _held(stored, size, roles.keys()):
         if array.dtype != np.float32 or array.size == 1:
             continue  # a single number may be a factor, or the end of a range
-        role, fan = roles[tensor.name]
+        role, fan = roles[name]
         if not fan and role in ("running_var", "weight"):
             new = generator.uniform(*SCALES, array.shape).astype(np.float32)
         else:  # most of the network: evenly, in a quarter of a normal draw's time
             new = generator.random(array.shape, np.float32)
             new -= 0.5
             new *= np.float32(12**0.5 * ((2 / fan) ** 0.5 if fan else SHIFT))
-        drawn[tensor.name] = new
+        drawn[name] = new
     return drawn
+
+
+def _held(
+    stored: StoredModel, size: Sequence[int], wanted: Set[str]
+) -> Iterator[tuple[str, Array]]:
+    """The numbers of these initialisers, and of constants that nodes make.
+
+    Small ones that are no raw data are left out.
+    """
+    names = {tensor.name for tensor in stored.tensors}
+    for tensor in stored.tensors:
+        if tensor.name in wanted and tensor.nbytes:
+            yield tensor.name, tensor.read()
+    if not wanted <= names:
+        made = trace(stored.path, size).constants
+        yield from ((n, made[n]) for n in wanted if n in made and n not in names)
 
 
 def _batches(stored: StoredModel) -> tuple[int, ...]:

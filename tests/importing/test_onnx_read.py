@@ -706,6 +706,29 @@ def test_an_activation_that_a_range_stands_for_is_read_behind_any_operator(
         prove_file(imported(worse), path)
 
 
+def test_what_cannot_be_negative_has_no_activation_in_its_range(
+    tmp_path: Path,
+) -> None:
+    """One and an error function is 0 or more, as is a mean of squares."""
+    ends = {"s": np.array(2 / 255, "f4"), "z": np.array(0, "u1")}
+    nodes = [
+        helper.make_node("Erf", ["x"], ["e"]),
+        helper.make_node("Add", ["e", "one"], ["a"]),
+        helper.make_node("QuantizeLinear", ["a", "s", "z"], ["qa"]),
+        helper.make_node("DequantizeLinear", ["qa", "s", "z"], ["d"]),
+        helper.make_node("Mul", ["d", "x"], ["p"]),
+        helper.make_node("Mul", ["p", "p"], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", "s", "z"], ["qm"]),
+        helper.make_node("DequantizeLinear", ["qm", "s", "z"], ["y"]),
+    ]
+    numbers = {**ends, "one": np.array(1, "f4")}
+    with pytest.raises(ResgenError, match="Erf") as caught:
+        read(made(tmp_path / "net.onnx", nodes, numbers))
+    assert "Relu" not in caught.value.message
+    nodes[0] = helper.make_node("Tanh", ["x"], ["e"])
+    assert "relu" not in kinds(read(made(tmp_path / "net.onnx", nodes, numbers)))
+
+
 def test_what_the_ranges_of_a_file_cut_off_is_told(tmp_path: Path) -> None:
     """A clip that a quantiser dropped looks so: the file has it in its ranges alone."""
     nodes = [
@@ -762,6 +785,62 @@ def assert_proven_within_its_steps(path: Path, flat: Flat) -> None:
     worse = {**flat.weights, name: flat.weights[name] * np.float32(1.1)}
     with pytest.raises(Departure):
         prove_file(imported(replace(flat, weights=worse)), path)
+
+
+class Gated(nn.Module):
+    """GELU between two linear maps of positions, which older sets of ONNX spell out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(4, 8), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.fc2(F.gelu(self.fc1(x.movedim(1, 3)))).movedim(3, 1)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["float32 ends", "whole"])
+def test_what_tools_make_of_a_file_in_halves_is_the_same_network(
+    ends: bool, tmp_path: Path
+) -> None:
+    """Its numbers are rounded, and the casts of its ends stand behind all others."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    whole = exported(Gated(), tmp_path / "net.onnx", 4, 3, 3)
+    path = tmp_path / "half.onnx"
+    onnx.save(convert_float_to_float16(onnx.load(whole), keep_io_types=ends), path)
+    flat = read(path)
+    assert identity(flat.graph) == identity(read(whole).graph)
+    assert kinds(flat)["gelu"] == 1
+    assert prove_file(imported(flat), path).precision == "fp16"
+
+
+def test_weights_that_nodes_make_are_others_in_the_proof(tmp_path: Path) -> None:
+    """Files ship with weights of one number, and a sum of such rounds to one side."""
+    third = numpy_helper.from_array(np.array([1 / 3], "f4"))
+    made_of = {"wide": np.array([2048, 4, 1, 1]), "narrow": np.array([4, 2048, 1, 1])}
+    nodes = [
+        helper.make_node("ConstantOfShape", [name], [f"{name}_w"], value=third)
+        for name in made_of
+    ]
+    nodes += [
+        helper.make_node("Conv", ["x", "wide_w"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "narrow_w"], ["y"]),
+    ]
+    path = made(tmp_path / "net.onnx", nodes, made_of)
+    proof = prove_file(imported(read(path)), path)
+    assert (proof.operators, proof.notes) == (3, ())
+    assert 0 < proof.operator_share < 1
+
+
+def test_nodes_that_read_each_other_are_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Add", ["x", "b"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    with pytest.raises(ResgenError, match=r"net\.onnx"):
+        read(made(tmp_path / "net.onnx", nodes, {}))
 
 
 def test_a_file_of_halves_is_read_as_float32(tmp_path: Path) -> None:

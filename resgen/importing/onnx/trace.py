@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -80,23 +81,29 @@ class Traced:
     values: Mapping[str, Array] = field(repr=False)
 
 
-def trace(path: Path, size: Sequence[int] | None = None) -> Traced:
+def trace(
+    path: Path,
+    size: Sequence[int] | None = None,
+    instead: Mapping[str, Array] | None = None,
+) -> Traced:
     """Run the file at ``path`` once on drawn numbers, and tell what there is.
 
     ``size`` is that of one input, channels first or as the file has it, for axes that
-    the file leaves open. A file that is damaged, that is not to be trusted, or that
-    ONNX Runtime does not take is a :class:`ResgenError`.
+    the file leaves open. Weights that are stored, or that nodes make of no input, are
+    ``instead`` these, of the same shapes and types. A file that is damaged, that is
+    not to be trusted, or that ONNX Runtime does not take is a :class:`ResgenError`.
     """
+    instead = instead or {}
     stored = read_stored(path)
     data_files(stored)
     given = _input(stored)
     shape = _shape(path, given, size)
     large = {
-        tensor.name: tensor.read()
+        tensor.name: instead[tensor.name] if tensor.name in instead else tensor.read()
         for tensor in stored.tensors
         if tensor.nbytes >= _LARGE and tensor.head.data_type == tensor.head.FLOAT
     }
-    model = _whole(stored, without=large)
+    model = _whole(stored, large, instead)
     if not model.graph.output:
         raise ResgenError(f"{path} gives nothing out")
     dtype = _dtype(given)
@@ -237,12 +244,17 @@ def _dtype(given: ValueInfoProto) -> np.dtype[Any]:
     return np.dtype(helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type))
 
 
-def _whole(stored: StoredModel, without: Container[str] = ()) -> ModelProto:
-    """The model with its numbers in itself and its functions unfolded.
+def _whole(
+    stored: StoredModel,
+    without: Container[str] = (),
+    instead: Mapping[str, Array] = MappingProxyType({}),
+) -> ModelProto:
+    """The model with its numbers in itself, or others ``instead``.
 
-    Initialisers that it is to be ``without`` are inputs.
+    Its functions are unfolded, and nodes stand behind what they read. Initialisers that
+    it is to be ``without`` are inputs.
     """
-    from onnx import helper, inliner
+    from onnx import helper, inliner, numpy_helper
 
     if sum(tensor.nbytes for tensor in stored.tensors) > _LIMIT:
         raise ResgenError(f"{stored.path} has over 2 GB of weights, too many to read")
@@ -250,7 +262,8 @@ def _whole(stored: StoredModel, without: Container[str] = ()) -> ModelProto:
     beside = [tensor for tensor in stored.tensors if tensor.name in without]
     for head, tensor in zip(model.graph.initializer, stored.tensors, strict=True):
         if tensor.nbytes and tensor.name not in without:
-            head.raw_data = tensor.read().tobytes()
+            array = instead[tensor.name] if tensor.name in instead else tensor.read()
+            head.raw_data = array.tobytes()
             head.ClearField("external_data")
             head.ClearField("data_location")
     kept = [head for head in model.graph.initializer if head.name not in without]
@@ -265,7 +278,34 @@ def _whole(stored: StoredModel, without: Container[str] = ()) -> ModelProto:
         )
     if model.functions:
         model = inliner.inline_local_functions(model)
+    graph = model.graph
+    made = [name for node in graph.node for name in node.output if name in instead]
+    graph.initializer.extend(numpy_helper.from_array(instead[n], n) for n in made)
+    nodes = [node for node in graph.node if instead.keys().isdisjoint(node.output)]
+    order = _order(nodes)
+    if made or order != [*range(len(nodes))]:
+        _put_nodes(graph, [nodes[at] for at in order])
     return model
+
+
+def _order(nodes: Sequence[NodeProto]) -> list[int]:
+    """The order in which each stands behind what it reads.
+
+    It is theirs, but for tools that append what they add. Nodes that read each other,
+    which ONNX Runtime refuses, stay where they are.
+    """
+    makers = {name: at for at, n in enumerate(nodes) for name in n.output if name}
+    needs = [[makers[i] for i in _read(node) if i in makers] for node in nodes]
+    done = dict[int, None]()
+    for first in range(len(nodes)):
+        stack = [first]
+        while stack and len(stack) <= len(nodes):
+            lacking = next((at for at in needs[stack[-1]] if at not in done), None)
+            if lacking is None:
+                done[stack.pop()] = None
+            else:
+                stack.append(lacking)
+    return [*done, *(at for at in range(len(nodes)) if at not in done)]
 
 
 def _run(

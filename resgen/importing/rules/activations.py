@@ -23,11 +23,6 @@ from resgen.ops.scale import Scale
 Rule = Callable[[Net, Part], bool]
 
 
-def close(number: float, wanted: float) -> bool:
-    """Equal but for how a file rounds."""
-    return abs(number - wanted) <= 1e-4 * abs(wanted)
-
-
 def factors(net: Net, value: str) -> tuple[float, list[str]]:
     """A product as a number and the values that are multiplied.
 
@@ -58,7 +53,7 @@ def product(net: Net, part: Part) -> bool:
                 continue
             op, usual = told
             rest = number / usual
-            if close(rest, 1.0):
+            if net.close(rest, 1.0):
                 net.become(part, op, [x])
                 return True
             reader = net.readers[part.value]
@@ -98,7 +93,7 @@ def _gelu(net: Net, x: str, gate: str) -> tuple[Act, float] | None:
     curve = net.made(inner, Curve)
     if curve and curve[1].of == "Erf":
         number, of = factors(net, curve[0].inputs[0])
-        if of == [x] and close(number, sqrt(0.5)):
+        if of == [x] and net.close(number, sqrt(0.5)):
             return Act(type="gelu"), 0.5
         return None
     bent = _of(net, inner, "tanh")
@@ -113,7 +108,7 @@ _GATES: Final = (_silu, _mish, _hard_swish, _gelu)
 def _cubic(net: Net, value: str, x: str) -> bool:
     """Whether a value is ``sqrt(2 / pi) (x + 0.044715 x^3)``."""
     number, found = factors(net, value)
-    if not close(number, sqrt(2 / pi)):
+    if not net.close(number, sqrt(2 / pi)):
         return False
     if len(found) == 2 and x in found:  # x (1 + 0.044715 x^2)
         inner = _less(net, found[found[0] == x], 1.0)
@@ -128,7 +123,7 @@ def _cubic(net: Net, value: str, x: str) -> bool:
 def _power(net: Net, value: str, x: str, exponent: int) -> bool:
     """Whether a value is ``0.044715 x^exponent``."""
     number, found = factors(net, value)
-    if not close(number, 0.044715):
+    if not net.close(number, 0.044715):
         return False
     total = 0.0
     for each in found:
@@ -145,7 +140,7 @@ def _power(net: Net, value: str, x: str, exponent: int) -> bool:
 def _less(net: Net, value: str, number: float) -> str | None:
     """What a value is the sum of with this number."""
     found = net.made(value, Offset)
-    return found[0].inputs[0] if found and close(found[1].by, number) else None
+    return found[0].inputs[0] if found and net.close(found[1].by, number) else None
 
 
 def _ramp(net: Net, value: str) -> str | None:
@@ -156,7 +151,7 @@ def _ramp(net: Net, value: str) -> str | None:
 
 def _hard_sigmoid(net: Net, part: Part, number: float, gate: str) -> bool:
     x = _ramp(net, gate)
-    if x is None or not close(number, 1 / 6):
+    if x is None or not net.close(number, 1 / 6):
         return False
     net.become(part, Act(type="hardsigmoid"), [x])
     return True
@@ -229,11 +224,11 @@ def _ramped(net: Net, part: Part, value: str) -> bool:
     if scaled is None:
         return False
     gain, offset = scaled[1].by, moved[1].by
-    usual = close(gain, 1 / 6)
+    usual = net.close(gain, 1 / 6)
     op = Act(
         type="hardsigmoid",
         gain=None if usual else gain,
-        offset=None if close(offset, 0.5) else offset,
+        offset=None if net.close(offset, 0.5) else offset,
     )
     net.become(part, op, scaled[0].inputs)
     return True

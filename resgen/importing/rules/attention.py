@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from resgen.importing.rules.activations import close
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.unspoken import Spread
 from resgen.ops.add import Add
@@ -65,7 +64,7 @@ def attention(net: Net, part: Part) -> bool:
     shape = net.typed(scores.queries).shape
     heads = shape[-3] if len(shape) > 2 else 1
     size = shape[-1] if scores.turned[0] else shape[-2]
-    usual = close(scores.scale, 1 / sqrt(size))
+    usual = net.close(scores.scale, 1 / sqrt(size))
     made = Attention(
         keys="",
         values="",

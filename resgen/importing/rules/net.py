@@ -19,6 +19,9 @@ from resgen.weights.evaluate import Array
 
 #: How many operators a rule looks back over.
 _REACH: Final = 5
+#: By what share a number of a file may be off, by what the file was lowered to: two
+#: roundings of halves where it keeps such, and what people round otherwise.
+_ROUNDED: Final = {"fp16": 2.0**-10, "bf16": 2.0**-7}
 OpType = TypeVar("OpType", bound=Op)
 Sources = Mapping[str, tuple[str, ...]]
 
@@ -51,6 +54,7 @@ class Net:
         self.notes: list[Note] = list(flat.notes)
         self.changed: list[str] = []  # values to be looked at again
         self._made = 0
+        self._rounded = _ROUNDED.get(flat.precision, 1e-4)
         for part in _parts(graph, flat):
             self._put(part)
 
@@ -70,6 +74,10 @@ class Net:
         if part is None or not isinstance(part.op, kind):
             return None
         return part, part.op
+
+    def close(self, number: float, wanted: float) -> bool:
+        """Equal but for how the source rounds."""
+        return abs(number - wanted) <= self._rounded * abs(wanted)
 
     def alone(self, value: str) -> bool:
         """Whether one operator reads a value, once, and no output gives it out."""
