@@ -673,20 +673,8 @@ class Assembly:
             if absolute is not None:
                 self.names[which] = text
                 return absolute
-            # Each under names of its own in its stage.
-            relative = []
-            for at, body in there:
-                paths = [_below(part.path, stages[at].path) for part in body]
-                if any(
-                    path is None and part.owned
-                    for path, part in zip(paths, body, strict=True)
-                ):
-                    raise Unwritten(f"names of what is at the {which}")
-                own = [
-                    replace(part, path=path or "")
-                    for path, part in zip(paths, body, strict=True)
-                ]
-                relative.append(refolded(own))
+            # Each under names of its own: in its stage, or from the root.
+            relative = [_own(body, stages[at].path) for at, body in there]
         self.names[which] = text
         return relative
 
@@ -759,6 +747,14 @@ class Assembly:
             else:
                 made[name] = Parameter("", [])
         return made
+
+
+def _own(body: Parts, around: str) -> Parts:
+    """Parts under their paths in what is around them; from the root if outside it."""
+    body = [part if part.owned else replace(part, path="") for part in body]
+    inside = [(name, _below(name, around)) for name in outer(body)]
+    names = (f"/{name}" if below is None else below for name, below in inside)
+    return refolded(renamed(body, names))
 
 
 def _below(path: str, around: str) -> str | None:

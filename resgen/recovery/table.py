@@ -16,15 +16,25 @@ from typing import Any, Final
 
 from resgen.graph.ir import INPUT
 from resgen.ops.types import TensorType
-from resgen.recovery.numbered import numbered
+from resgen.recovery.explain import fit
+from resgen.recovery.numbered import numbered, outer, renamed
 from resgen.recovery.numbered import opened as opened_names
-from resgen.recovery.parts import Part, Parts, opened, sequence, stride, walk
+from resgen.recovery.parts import (
+    Part,
+    Parts,
+    bare,
+    opened,
+    sequence,
+    stride,
+    walk,
+)
 from resgen.recovery.unify import (
     called,
     closed,
     core,
     difference,
     entering,
+    readings,
     reads,
 )
 
@@ -144,7 +154,8 @@ def row(body: Parts) -> list[Unit | Part]:
     """The network in a row: units, and parts under their whole paths."""
     kinds: dict[str, _Kind] = defaultdict(_Kind)
     _kinds(body, "", kinds)
-    found = list(_row(body, "", kinds, INPUT))
+    read = Counter(name for part in walk(body) for name in readings(part))
+    found = list(_row(body, "", kinds, INPUT, read))
     if not any(isinstance(item, Unit) for item in found):
         return list(_of_numbers([p for p in found if isinstance(p, Part)]))
     starts = {item.start for item in found}
@@ -170,7 +181,7 @@ def _of_numbers(found: Parts) -> Iterator[Unit | Part]:
 
 
 def _row(
-    body: Parts, path: str, kinds: dict[str, _Kind], entered: str
+    body: Parts, path: str, kinds: dict[str, _Kind], entered: str, read: Counter[str]
 ) -> Iterator[Unit | Part]:
     for part, name in entering(body, entered):
         at = joined(path, part.path)
@@ -179,8 +190,8 @@ def _row(
         elif part.kind != "seq":
             yield replace(part, path=at)
         elif _opened(kinds[pattern(at)], part):
-            yield from _row(opened(part), at, kinds, name)
-        elif number(at) is not None:
+            yield from _row(opened(part), at, kinds, name, read)
+        elif number(at) is not None and _keeps(part, read):
             yield Unit(
                 at,
                 closed(part.bodies[0], name),
@@ -191,6 +202,17 @@ def _row(
             )
         else:
             yield replace(part, path=at)
+
+
+def _keeps(part: Part, read: Counter[str]) -> bool:
+    """Whether what has a name in a sequence is read in it alone, of all that ``read``.
+
+    A block's values are known in it alone.
+    """
+    inside = list(walk(part.bodies[0]))
+    names = {each.name for each in inside if each.name}
+    own = Counter(n for each in inside for n in readings(each) if n in names)
+    return all(read[name] == own[name] for name in names)
 
 
 def _opened(kind: _Kind, part: Part) -> bool:
@@ -469,6 +491,7 @@ def table(
         gap = []
     stem = [_plain(item) for item in items[: at[0]]]
     head = [_plain(item) for item in items[at[-1] + 1 :]]
+    stages = _bridged(stages, growing)
     made = Table(stem, stages if loose else _entered(stages), head)
     _own_entry(made)
     _exits(made)
@@ -578,6 +601,50 @@ def _entered(stages: list[Stage]) -> list[Stage]:
             made.pop()
         made.append(stage)
     return made
+
+
+def _bridged(stages: list[Stage], growing: set[int]) -> list[Stage]:
+    """The stages, those as one that a part of another path alone stands between.
+
+    It is then the last of the unit before it, under a name that the numbers of stage
+    and block tell.
+    """
+    made: list[Stage] = []
+    ends: list[tuple[Unit, Parts]] = []
+    numbers: dict[str, list[int]] = {"stage": [], "index": []}
+    for stage in stages:
+        before = made[-1] if made else None
+        if before is None or not _bridges(before, stage, growing):
+            made.append(replace(stage, units=list(stage.units)))
+            continue
+        numbers["stage"].append(len(made) - 1)
+        numbers["index"].append(len(before.units) - 1)
+        ends.append((before.units[-1], list(bare(stage.entry))))
+        before.units += stage.units
+    columns = zip(*(outer(body) for _, body in ends), strict=False)
+    texts = [fit(column, numbers) for column in columns]
+    if len({len(outer(body)) for _, body in ends}) != 1 or None in texts:
+        return stages
+    for unit, body in ends:
+        unit.body = [*unit.body, *renamed(body, iter([f"/{text}" for text in texts]))]
+        unit.leaves = body[-1].leaves
+    return made
+
+
+def _bridges(before: Stage, stage: Stage, growing: set[int]) -> bool:
+    """Whether two stages are one but for a part that is at the end of the first."""
+    (*_, last), (first, *_) = before.units, stage.units
+    around = f"{counted(before.path)}."
+    return (
+        last.group == first.group
+        and _series(last) == _series(first)
+        and first.stride == 1
+        and (last.leaves.channels == first.leaves.channels or first.group in growing)
+        and any(part.owned for part in stage.entry)
+        and stride(stage.entry[0].enters, stage.entry[-1].leaves) == 1
+        and not any(part.start or part.name for part in walk(stage.entry))
+        and not any(part.path.startswith(around) for part in stage.entry)
+    )
 
 
 def _plain(item: Unit | Part) -> Part:

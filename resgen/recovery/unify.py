@@ -379,9 +379,13 @@ def closed(body: Parts, entered: str) -> Parts:
 
 def reads(part: Part, name: str) -> bool:
     """Whether a part begins with a kept value, or takes it as a further input."""
-    if part.start == name:
-        return True
-    return any(v == name and _refers(part.kind, k) for k, v in part.attributes.items())
+    return name in readings(part)
+
+
+def readings(part: Part) -> list[str]:
+    """The kept values that a part begins with, or takes as further inputs."""
+    more = [v for k, v in part.attributes.items() if _refers(part.kind, k)]
+    return [part.start, *more] if part.start else more
 
 
 def entering(body: Parts, name: str) -> Iterator[tuple[Part, str]]:

@@ -267,6 +267,53 @@ def test_what_is_between_stages_goes_by_the_number_of_the_stage() -> None:
     assert "/embed{stage + " in json.dumps(made)
 
 
+def test_what_is_between_stages_may_have_names_that_nothing_tells() -> None:
+    row = [_unit(f"network.0.{at}", 8, wide=True) for at in range(2)]
+    row += [
+        {"op": "conv", "as": "network.1.proj", "out": 16, "kernel": 2, "stride": 2},
+        {"residual": {"op": "parameter", "as": "places", "shape": [16, 8, 8]}},
+    ]
+    for stage, depth in ((2, 3), (3, 2)):
+        row += [_unit(f"network.{stage}.{at}", 16, wide=True) for at in range(depth)]
+    flat = read(_whole(row))
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(2, 8), (3, 16), (2, 16)]
+
+
+def test_one_part_among_the_blocks_of_a_stage_is_of_the_block_before_it() -> None:
+    row: list[Any] = []
+    for stage, (width, depth) in enumerate(((8, 2), (16, 3), (24, 2))):
+        row.append({"op": "conv", "as": f"embeds.{stage}", "out": width, "kernel": 2,
+                    "stride": 2})  # fmt: skip
+        for at in range(depth):
+            row.append(_unit(f"blocks.{stage}.{at}", width, wide=True))
+            if at == 0:
+                row.append({"as": f"places.{stage}", "residual": [
+                    {"op": "conv", "as": "proj.0", "out": width, "kernel": 3,
+                     "groups": width}]})  # fmt: skip
+    flat = read(_whole(row))
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(2, 8), (3, 16), (2, 24)]
+    told = json.dumps(made["blocks"])
+    assert '"when": "index == 0", "as": "/places.{stage}"' in told
+
+
+def test_what_reads_a_value_inside_another_part_keeps_both_out_of_the_stages() -> None:
+    row = [_unit(f"blocks.{at}", 8, wide=True) for at in range(3)]
+    norm = {"op": "norm", "as": "norm", "type": "layer"}
+    back = {"op": "linear", "as": "back", "out": 8}
+    both = {"concat": [[], {**norm, "as": "other"}]}
+    first = [{**norm, "name": "seen"}, back, both, {**back, "as": "again"}]
+    then = [{"add": [{"from": "seen"}, norm]}, back]
+    row += [{"as": "post.0", "seq": first}, {"as": "post.1", "seq": then}]
+    flat = read(_whole(row))
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(3, 8)]
+
+
 def test_a_numbered_part_without_numbers_in_it_is_a_unit() -> None:
     row = []
     for at in range(4):
