@@ -181,7 +181,7 @@ OF_FILE: Final = Format(
     name="manifest",
     title="The manifest of what resgen made of a file",
     made_by="resgen export",
-    hint="`resgen export FILE.onnx` makes a folder with one",
+    hint="`resgen export FILE.onnx --to onnx` makes a folder with one",
 )
 
 

@@ -57,7 +57,7 @@ def command(source: str, *, as_json: bool, **given: Any) -> int | None:
         took = time.perf_counter() - begin
         say(f"\n{style(f'{found.folder}/', bold=True)}  in {took:.1f} s")
         page = shlex.quote(f"{found.folder}/{PAGE}")
-        say(f"next: open {page} · resgen compare A B says which of two is faster")
+        say(f"next: open {page} · `resgen compare A B` says which of two is faster")
     if found.interrupted:
         say("interrupted; what was measured until then is in the report", err=True)
         return interrupted()

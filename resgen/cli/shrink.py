@@ -55,6 +55,6 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
         say(line)
     if made.folder is not None:
         folder = made.folder.folder
-        export = f"resgen export {folder} --precision int8"
+        export = f"resgen export {folder} --to onnx --precision int8"
         build = f"resgen build {folder} · resgen profile {folder}"
         say(f"next: {export if asked.precision == 'int8' else build}")
