@@ -96,7 +96,7 @@ BUDGET = {
     "expansion": 2048,
     "weights": 1502,
     "onnxfile": 930,
-    "lower": 6552,
+    "lower": 6686,
     "machine": 1505,
     "tensorrt": 1429,
     "leases": 852,

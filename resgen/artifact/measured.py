@@ -241,7 +241,7 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
     from resgen.attribution.parts import parts_of, total
     from resgen.calibrate.samples import Samples, gather
     from resgen.graph.precision import QUANTIZED
-    from resgen.lower.litert.walk import NHWC
+    from resgen.lower.litert.values import NHWC
     from resgen.lower.litert.write import FILE as TFLITE
     from resgen.lower.litert.write import derive, stored
     from resgen.lower.onnx import write

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.artifact.form import Finish, Form, Job
 from resgen.errors import ResgenError, UsageError
-from resgen.lower.litert.walk import CODES, NCHW, NHWC
+from resgen.lower.litert.values import CODES, NCHW, NHWC
 from resgen.lower.litert.write import FILE
 from resgen.options.group import Group, option
 from resgen.options.kinds import FLAG

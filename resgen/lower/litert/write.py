@@ -23,9 +23,8 @@ from resgen.graph.precision import Precision, precisions
 from resgen.lower.channels_last import Array, refusal
 from resgen.lower.emitted import Constant, Unwritable
 from resgen.lower.litert.metadata import NAME, archive, mobile
-from resgen.lower.litert.nodes import NODES, shuffled
-from resgen.lower.litert.values import Steps, Tensor
-from resgen.lower.litert.walk import NHWC, Operation, Stored, Walk
+from resgen.lower.litert.values import NHWC, Operation, Steps, Stored, Tensor
+from resgen.lower.litert.walk import Walk
 from resgen.ops.types import DType
 from resgen.spec.model import Spec
 from resgen.weights.evaluate import Remembering, Weights, np_dtype
@@ -131,7 +130,7 @@ def derive(
     are whole numbers, channels last as well (``int8`` and ``uint8``); an input in a
     camera's bytes stays one.
     """
-    walk = Walk(graph, schema_of(), NODES, shuffled, batch, half, ends)
+    walk = Walk(graph, schema_of(), batch, half, ends)
     try:
         walk.run()
     except Unwritable as lack:
