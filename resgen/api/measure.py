@@ -6,38 +6,43 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from resgen.api.asked.common import Reading
 from resgen.api.asked.measure import Timing
-from resgen.api.specs import SPEC, network
-from resgen.errors import ResgenError, UsageError
+from resgen.api.specs import SPEC
+from resgen.errors import UsageError
 from resgen.expansion.arguments import Source
 from resgen.files.whole import require_file
-from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
-from resgen.latency.table import Table
+from resgen.latency.checks import Check, Checks
+from resgen.latency.table import Network, Table
 from resgen.machine.process import Failure
 from resgen.options.kinds import argument, choice, several
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown
 
+if TYPE_CHECKING:
+    from resgen.latency.measure import Recorder
+
+T = TypeVar("T")
 WHAT: Final = choice("blocks")
 #: Stands for all networks that come with resgen.
 ZOO: Final = "zoo"
+#: The share of the time that goes to networks by which predictions are checked, and how
+#: often each of them is timed.
+CHECKED: Final = 0.25
+VISITS: Final = 3
 #: Where the table goes unless something is said.
 OUT: Final = Path("latency.json")
-#: Networks of the zoo that take more multiply-adds are left out: each would take the
-#: time of many others.
-MOST_MACS: Final = 8_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Measured(Shown):
-    """A table, and the file that it is in."""
+    """A table, the file that it is in, and how well it predicted what came last."""
 
     table: Table
     path: Path
+    checks: Checks
 
     def to_dict(self) -> dict[str, Any]:
         """What ``resgen measure --json`` prints: what the table holds, in short."""
@@ -52,11 +57,13 @@ class Measured(Shown):
             "unsteady": sum(bool(network.notes) for network in record.networks),
             "within_10_percent": self.table.close(),
             "within_10_percent_of_variants": self.table.close(variants=True),
+            "checks": self.checks.to_dict(),
         }
 
     def lines(self, width: int = TEXT) -> Iterator[str]:
         """What the terminal shows."""
         yield from self.table.lines()
+        yield from self.checks.lines()
         yield f"next: resgen inspect SPEC --latency {self.path}"
 
 
@@ -70,8 +77,10 @@ def measure(
     """Time the blocks of networks here, to predict others by.
 
     ``what`` is blocks, which are timed kernel by kernel inside whole networks: those of
-    ``specs`` ("zoo" is all of the zoo), then the same at other widths and sizes, until
-    the time is up. ``options`` are those of
+    ``specs`` ("zoo" is all of the zoo), then the same at other widths and sizes, and
+    candidates of spaces that stand among them, until the time is up. The last ones are
+    predicted before they are timed, so that the result says how well that went.
+    ``options`` are those of
     :class:`~resgen.api.asked.measure.Timing`, which are the command's. The table is in
     the file within a minute, or once interrupted; :func:`resgen.inspect` takes it.
     """
@@ -88,68 +97,70 @@ def run(
     specs: Sequence[Source], asked: Timing, *, progress: Progress = SILENT
 ) -> Measured:
     """As :func:`measure`; without specs of the zoo."""
+    from resgen.api import drawn
+    from resgen.api.search import bounds_of
     from resgen.latency.measure import Recorder, conditions
     from resgen.leases.lease import leased
 
     path = asked.out or OUT
     require_file(path)
-    for spec in specs:  # what is no network is told before anything is timed
-        network(spec, Reading())
-    failure: Failure | None = None
+    drawn.require(specs)  # what is no network is told before anything is timed
     with leased(asked.on, progress=progress) as place:
         told = place.ask(conditions, asked.runtime, asked.threads, asked.batch)
         recorder = Recorder(path, told, place)
-        begin, limit = time.monotonic(), 60 * asked.minutes
+        bounds = drawn.USUAL if asked.budget is None else bounds_of(asked.budget)
+        session = _Session(recorder, 60 * asked.minutes, progress)
         try:
-            for graph in _graphs(specs):
-                gone = time.monotonic() - begin
-                if gone > limit:
-                    break
-                progress.advance("seconds", round(gone), round(limit))
-                found = recorder.time(graph)
-                if isinstance(found, Failure):
-                    failure = failure or found
-                    progress.say("left out", f"{graph.name}: {found.message}")
-                elif found is not None:
-                    unsteady = f" ({found.notes[0]})" if found.notes else ""
-                    progress.say(
-                        "timed", f"{graph.name}: {1e3 * found.seconds:.2f} ms{unsteady}"
-                    )
+            checks = session.run(drawn.graphs(specs, bounds))
         finally:  # an interrupt keeps what there is
             recorder.table()
     table = recorder.done()
-    if failure is not None and not table.record.networks:
-        raise failure.error()
-    return Measured(table, path)
+    if session.failure is not None and not table.record.networks:
+        raise session.failure.error()
+    return Measured(table, path, checks)
 
 
-def _graphs(specs: Sequence[Source]) -> Iterator[Graph]:
-    """Networks without an end: each as it is, then narrower and at another size.
+class _Session:
+    """Networks timed until the time is up, the last of them to check predictions."""
 
-    As many different ones as there are come first: what they alone have, such as an
-    operator, no other tells.
-    """
-    import numpy as np
+    def __init__(self, recorder: Recorder, limit: float, progress: Progress) -> None:
+        self.failure: Failure | None = None
+        self._recorder, self._limit, self._progress = recorder, limit, progress
+        self._begin = time.monotonic()
 
-    from resgen.latency.variants import narrowed, sized
-    from resgen.spec.zoo import names
+    def run(self, graphs: Iterator[Graph]) -> Checks:
+        """Time networks; those of the last part are predicted before they are."""
+        for graph in self._until(1 - CHECKED, graphs):
+            self._tell(graph, self._recorder.time(graph))
+        table = self._recorder.done()
+        if table.within is None:  # too few to predict by: more of them help more
+            for graph in self._until(1, graphs):
+                self._tell(graph, self._recorder.time(graph))
+            return Checks(())
+        found: list[tuple[Graph, Check]] = []
+        for graph in self._until(1 - CHECKED * (1 - 1 / VISITS), graphs):
+            check = self._recorder.check(graph, table)
+            self._tell(graph, check)
+            if isinstance(check, Check):
+                found.append((graph, check))
+        # Again one after the other: a time may be that of a slow minute.
+        for at in self._until(1, iter([*range(len(found))] * (VISITS - 1))):
+            graph, check = found[at]
+            found[at] = graph, self._recorder.again(graph, check)
+        return Checks(tuple(check for _, check in found))
 
-    generator = np.random.default_rng(0)
-    sources = [*specs]
-    if not sources:
-        zoo = list(names())
-        sources = [zoo[at] for at in generator.permutation(len(zoo))]
-    left: list[tuple[Source, tuple[int, ...]]] = []
-    for source in sources:
-        spec, graph, _ = network(source, Reading())
-        if specs or analyse(graph).macs <= MOST_MACS:
-            left.append((source, spec.input))
-            yield graph
-    while left:
-        for source, shape in left:
-            size = list(sized(shape, generator))
-            try:
-                graph = network(source, Reading(set=(f"/input={size}",)))[1]
-            except ResgenError:  # it takes no other size
-                graph = network(source, Reading())[1]
-            yield narrowed(graph, generator)
+    def _until(self, part: float, items: Iterator[T]) -> Iterator[T]:
+        """Items until this part of the time has gone; the one under way is ended."""
+        while (gone := time.monotonic() - self._begin) <= part * self._limit:
+            item = next(items, None)
+            if item is None:
+                return
+            self._progress.advance("seconds", round(gone), round(self._limit))
+            yield item
+
+    def _tell(self, graph: Graph, found: Network | Check | Failure | None) -> None:
+        if isinstance(found, Failure):
+            self.failure = self.failure or found
+            self._progress.say("left out", f"{graph.name}: {found.message}")
+        elif found is not None:
+            self._progress.say("timed", f"{graph.name}: {found}")

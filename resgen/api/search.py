@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from resgen._version import __version__
-from resgen.api.asked.search import Searching
+from resgen.api.asked.search import Budget, Searching
 from resgen.api.named import Named
 from resgen.api.raced import Timing, genes_of, predicting
 from resgen.api.trained import taught, weights
@@ -133,7 +133,7 @@ def run(
     counted = space.count()
     progress.say("space", str(counted))
     require_networks(space)
-    bounds = _bounds(asked)
+    bounds = bounds_of(asked.budget)
     folder = asked.out or Path("searched", space.name)
     timing = _timing(space, asked, progress)
     lesson = taught(space, asked, progress)
@@ -168,11 +168,12 @@ def run(
     return Searched(folder, outcome, time.perf_counter() - begin, kept)
 
 
-def _bounds(asked: Searching) -> Bounds:
-    if asked.budget is None:
+def bounds_of(budget: Budget | None) -> Bounds:
+    """What a budget bounds; nothing without one."""
+    if budget is None:
         return Bounds()
     return Bounds(
-        **{field.name: getattr(asked.budget, field.name) for field in fields(Bounds)}
+        **{field.name: getattr(budget, field.name) for field in fields(Bounds)}
     )
 
 
@@ -258,7 +259,7 @@ def _outcome(
     progress: Progress,
 ) -> Outcome:
     """What is named, and how it was found."""
-    arms, bounds = plan.arms(), _bounds(asked)
+    arms, bounds = plan.arms(), bounds_of(asked.budget)
     trials = best(journal, arms, plan.sampler, CONTROL)
     if not trials:
         raise _nothing(space, plan, journal)

@@ -17,18 +17,22 @@ from resgen.cli._text import say, say_json, width
 Examples:
   resgen measure blocks --threads 1 -o one.json
   resgen measure blocks resnet18 mine.json --minutes 5
+  resgen measure blocks space.json --budget macs=2G -o mine.json
   resgen measure blocks --runtime litert --threads 2 -o phone.json
   resgen inspect mine.json --latency one.json
 
 Kernels are timed inside whole networks, so that what an engine fuses, its layouts and
 its caches are as they are: the networks of each SPEC (the zoo's, if none is named),
-then the same at other widths and sizes, until the time is up. How well the table
-predicts is told by networks that are left out, with their variants and without these. A
+then the same at other widths and sizes, until the time is up. A space, as `resgen
+search` takes it, stands for its candidates: time those where your own are to come from.
+
+How well the table predicts is told by networks that are left out, with their variants
+and without these, and by the last quarter, which is predicted before it is timed. A
 table that is there is gone on with; what a run has timed is kept when it is
 interrupted."""
 )
 @click.argument("what", type=click.Choice(["blocks"]))
-@click.argument("specs", metavar="[SPEC]...", nargs=-1)
+@click.argument("specs", metavar="[SPEC|SPACE]...", nargs=-1)
 @options(Timing)
 @quiet_option
 @json_option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from math import inf
 from pathlib import Path
@@ -21,6 +21,7 @@ from resgen.files.aside import temporary_folder
 from resgen.graph.ir import Graph
 from resgen.graph.passes.inference import for_inference
 from resgen.graph.precision import Name, Precision, as_shipped, at_precision
+from resgen.latency.checks import Check
 from resgen.latency.choosing import Timed
 from resgen.latency.kernels import Kernel, Run, identity, runs
 from resgen.latency.table import (
@@ -160,6 +161,32 @@ class Recorder:
         ran = runs(graph)
         if all(run.kernel in self._kernels for run in ran):
             return None
+        return self._noted(graph, ran)
+
+    def check(self, graph: Graph, table: Table) -> Check | Failure | None:
+        """Predict a network by a table, then time it and note it.
+
+        None where it was timed before, which is no prediction.
+        """
+        ran = runs(graph)
+        sha256 = identity([run.kernel for run in ran])
+        if any(sha256 == network.sha256 for network in self._networks):
+            return None
+        told = table.predict(graph)
+        found = self._noted(graph, ran)
+        if isinstance(found, Failure):
+            return found
+        return Check(graph.name, told.seconds, told.interval, (found.seconds,))
+
+    def again(self, graph: Graph, check: Check) -> Check:
+        """With what the network takes now, some time after it was timed before."""
+        found = self._where.ask(timed, graph, self._conditions, LIMITS)
+        if isinstance(found, Failure):
+            return check
+        return replace(check, took=(*check.took, found.median))
+
+    def _noted(self, graph: Graph, ran: Sequence[Run]) -> Network | Failure:
+        """What timing a network gave, which is in the table then."""
         found = self._where.time(looked, graph, self._conditions)
         if isinstance(found, Failure):
             return found

@@ -76,6 +76,10 @@ class Network:
     kernels: tuple[tuple[int, float], ...]
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        unsteady = f" ({self.notes[0]})" if self.notes else ""
+        return seconds(self.seconds) + unsteady
+
 
 @dataclass(frozen=True, slots=True)
 class Held:

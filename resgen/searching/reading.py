@@ -59,6 +59,19 @@ def load(source: str | Path | Mapping[str, Any]) -> Space:
     return space
 
 
+def is_space(source: object) -> bool:
+    """Whether a file, or JSON values, are a space rather than a spec, by their keys."""
+    at: Json | None = None
+    if isinstance(source, Mapping):
+        keys = set(source)
+    else:
+        if isinstance(source, str | Path):
+            with suppress(Enough):
+                at = read(Path(source), Problems(), shown="")
+        keys = set(at.value) if at is not None and isinstance(at.value, dict) else set()
+    return "resgen" not in keys and not keys.isdisjoint(("base", "vary", "zip"))
+
+
 class _Reader:
     def __init__(self, at: Json, path: Path | None, problems: Problems) -> None:
         self.at = at

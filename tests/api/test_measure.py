@@ -3,14 +3,92 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 import resgen
+from resgen.api import drawn
 from resgen.cli import main
-from resgen.errors import UsageError
+from resgen.errors import SpecError, UsageError
+from resgen.graph.ir import Graph
+from resgen.latency import measure
+from resgen.latency.choosing import Timed
+from resgen.latency.kernels import runs
+from resgen.latency.measure import Looked
+from resgen.latency.table import Conditions
+from resgen.records.latency import OperatorTime
+from resgen.searching.pricing import Bounds
+
+SPACE = {
+    "base": "resnet20_cifar",
+    "name": "mine",
+    "vary": {
+        "/stages/*/depth": [1, 2, 3],
+        "/stages/*/width": {"from": 8, "to": 64, "step": 8},
+    },
+}
+
+
+def machine(graph: Graph, conditions: Conditions) -> Looked:
+    """A machine of 40 GMACs a second that never rests."""
+    ran = [(run.nodes[0].name, 1e-5 + run.kernel.macs / 40e9) for run in runs(graph)]
+    operators = tuple(OperatorTime(name, "", took, (name,)) for name, took in ran)
+    return Looked(sum(took for _, took in ran), operators, ())
+
+
+def test_a_space_is_timed_by_candidates_and_its_last_ones_are_predicted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A second goes by for each network, of which a quarter is for checks."""
+    seconds = count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr("resgen.api.measure.time", clock)
+    monkeypatch.setattr(measure, "looked", machine)
+    monkeypatch.setattr(
+        measure, "timed", lambda g, c, _: Timed(machine(g, c).seconds, 0.0)
+    )
+    found = resgen.measure(SPACE, out=tmp_path / "t.json", minutes=0.4, threads=1)
+    networks = [network.name for network in found.table.record.networks]
+    assert len(set(networks)) == len(networks) > 12
+    assert all(name.startswith("mine-") for name in networks)
+    checks = found.checks.each
+    assert [check.name for check in checks] == networks[-len(checks) :]
+    assert {len(check.took) for check in checks} == {3}
+    assert found.checks.close() == found.checks.steady() == 1.0
+    assert found.to_dict()["checks"]["inside_their_interval"] >= 0.75
+    assert "predicted before being timed: " in str(found)
+
+
+def test_candidates_are_within_the_budget_and_each_comes_once() -> None:
+    vary = {"/stages/0/depth": [1, 2, 3], "/stages/2/depth": [1, 2, 3]}
+    space = {"base": "resnet20_cifar", "vary": vary}
+    params = [resgen.analyse(graph).params for graph in drawn.graphs([space], Bounds())]
+    assert len(set(params)) == len(params) == 9
+    within = sorted(params)[:4]
+    small = drawn.graphs([space], Bounds(params=within[-1]))
+    assert sorted(resgen.analyse(graph).params for graph in small) == within
+
+
+def test_specs_and_spaces_take_turns() -> None:
+    graphs = drawn.graphs(["resnet20_cifar", SPACE])
+    names = [next(graphs).name for _ in range(4)]
+    assert names[::2] == ["resnet20_cifar"] * 2
+    assert all(name.startswith("mine-") for name in names[1::2])
+
+
+def test_a_mistake_in_a_space_is_told_before_anything_is_timed(tmp_path: Path) -> None:
+    wrong = {"base": "resnet20_cifar", "vary": {"/stages/*/depht": [1, 2]}}
+    with pytest.raises(SpecError, match="depht"):
+        resgen.measure(wrong, out=tmp_path / "t.json")
+
+
+def test_a_latency_bounds_nothing_that_is_measured() -> None:
+    with pytest.raises(UsageError, match="which is what is measured"):
+        resgen.measure(SPACE, budget="latency=8ms")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.api.asked.common import Leasing
+from resgen.api.asked.search import BUDGET
 from resgen.options.group import option
 from resgen.options.kinds import THREADS, choice, number, path, whole
 
@@ -28,6 +29,12 @@ class Timing(Leasing):
         shown="the cores that this process really has",
     )
     batch: int = option("--batch", whole(), "How many inputs at once.", default=1)
+    budget: Any = option(
+        "--budget",
+        BUDGET,
+        "The most that candidates of a space may cost, as in macs=2G,params=10M.",
+        shown="macs=8G",
+    )
     minutes: float = option(
         "--minutes",
         number("M", 0, 1440, exclusive=True),
@@ -41,3 +48,12 @@ class Timing(Leasing):
         short="-o",
         shown="latency.json",
     )
+
+    def refuse(self) -> None:
+        """What is to be measured bounds nothing."""
+        super().refuse()
+        if self.budget is not None and self.budget.latency is not None:
+            raise self.refused(
+                "{budget} bounds a latency, which is what is measured",
+                hint="macs=2G bounds it, too",
+            )
