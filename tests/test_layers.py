@@ -104,7 +104,7 @@ BUDGET = {
     "pictures": 535,
     "importing": 6071,
     "recovery": 5000,
-    "proof": 3185,
+    "proof": 3210,
     "calibrate": 718,
     "shrinking": 830,
     "serve": 380,

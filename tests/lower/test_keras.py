@@ -97,6 +97,39 @@ def test_a_step_of_training_is_pytorchs(stem: list[Any]) -> None:
     assert trained < 1e-4
 
 
+def test_a_step_that_rounding_decides_tells_nothing() -> None:
+    """Without shortcuts a ReLU that passes another value moves all gradients.
+
+    On the first batch alone this network was refused.
+    """
+    from resgen.proof.keras import prove_training
+
+    graph = resgen.expand(resgen.load("plain44_cifar", ["/input=[3,8,8]"]))
+    assert prove_training(graph) is None
+
+
+def test_a_step_that_is_wrong_on_every_batch_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from resgen.proof import keras as proof
+    from resgen.proof.compare import Departure
+
+    graph = resgen.expand(resgen.load(network("norm", "act")))
+    if proof.prove_training(graph) is None:
+        pytest.skip("Keras does not compute with PyTorch here")
+    norm = next(
+        x for x in map(type, resgen.to_keras(graph).layers) if "Batch" in str(x)
+    )
+    keep = norm.__init__
+
+    def forgetful(self: Any, *args: Any, momentum: float, **given: Any) -> None:
+        keep(self, *args, momentum=momentum - 0.05, **given)
+
+    monkeypatch.setattr(norm, "__init__", forgetful)
+    with pytest.raises(Departure, match="running_"):
+        proof.prove_training(graph)
+
+
 def test_weights_go_there_and_back_behind_a_flattening(tmp_path: Path) -> None:
     """The columns of the linear map lie as the map does, and come back in order."""
     head = ["flatten", {"op": "dropout", "p": 0.3}, {"op": "linear", "out": 3}]
