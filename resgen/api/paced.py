@@ -132,7 +132,7 @@ class _Cuts:
     found: Labelled
     free: Sequence[Group]
     weights: Weights
-    step: int
+    step: int | None
     recorder: Recorder
 
     def begun(self, whole: Graph, progress: Progress) -> Table:

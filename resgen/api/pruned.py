@@ -17,9 +17,11 @@ from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import Graph
 from resgen.proof.same_cut import prove_without
 from resgen.shrinking.choose import (
+    COARSE,
     Choice,
     Importance,
     Scores,
+    as_losses,
     chance,
     choose,
     magnitude,
@@ -31,6 +33,7 @@ from resgen.shrinking.depth import Branch, branches, gain, without
 from resgen.shrinking.groups import Group, groups
 from resgen.shrinking.labels import Labelled, Labels
 from resgen.shrinking.seen import loss, taylor
+from resgen.shrinking.work import work
 from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count
 from resgen.words.progress import Progress
@@ -123,13 +126,11 @@ def chosen(
         return all(share <= 1 for share in shares(choice.size))
 
     def scoring(cost: Callable[[Labels], float]) -> Sequence[Scores]:
-        if asked.measure != "taylor":
-            return worth
-        return per_cost(found, free, worth, cost, step=asked.step)
+        return per_cost(found, free, losses, cost)
 
     if asked.measure == "taylor" and data is not None:
         output = data.dataset.scores.name
-        worth = taylor(found, free, weights, batches(data), output)
+        losses = worth = taylor(found, free, weights, batches(data), output)
     else:
         measures: Mapping[str, Importance] = {
             "magnitude": magnitude,
@@ -138,6 +139,7 @@ def chosen(
         }
         score = measures[asked.measure]
         worth = [score(found, group, weights) for group in free]
+        losses = as_losses(found, free, worth)
 
     if asked.latency is not None:
         from resgen.api.paced import paced
@@ -148,9 +150,11 @@ def chosen(
         none = np.empty(0, np.int64)
         choice, latency = Choice(none, size_without(found, none)), None
     else:
-        # A peak tells nothing of layers elsewhere; their multiply-adds stand for it.
-        scores = scoring(lambda gone: _cost(size_without(found, gone), bounds))
-        choice, latency = choose(found, free, scores, fits, step=asked.step), None
+        coarse = COARSE if asked.round is None else inf
+        known = asked.measure == "taylor"
+        scores = scoring(lambda gone: _cost(found, gone, before, bounds, known=known))
+        choice = choose(found, free, scores, fits, step=asked.step, coarse=coarse)
+        latency = None
     if not fits(choice):
         raise ResgenError(
             f"the network cannot be made as small: {choice.size} is the least",
@@ -159,8 +163,24 @@ def chosen(
     return worth, choice, latency
 
 
-def _cost(size: Size, bounds: Sequence[float | None]) -> float:
-    """What a network takes of bounds on sums, or of multiply-adds where none is one."""
+def _cost(
+    found: Labelled,
+    gone: Labels,
+    before: Size,
+    bounds: Sequence[float | None],
+    *,
+    known: bool,
+) -> float:
+    """What a network takes of bounds on sums, or of multiply-adds where none is one.
+
+    Where what channels are worth is not ``known`` by data, multiply-adds are what they
+    take of time: of layers that are as good as others the fast ones stay.
+    """
     macs, params, _ = bounds
-    shares = (size.macs / (macs or inf), size.params / (params or inf))
-    return sum(shares) or float(size.macs)
+    size, shares = size_without(found, gone), []
+    if macs is not None or params is None:
+        spent = size.macs if known else work(found, gone)
+        shares.append(spent / (macs or before.macs))
+    if params is not None:
+        shares.append(size.params / params)
+    return sum(shares)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, gcd, lcm
+from math import ceil, gcd, inf, lcm
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,13 @@ Importance = Callable[[Labelled, Group, Mapping[str, Array]], Scores]
 #: and what the loss changes by without one channel says nothing of it.
 LEAST: Final = 0.1
 FEWEST: Final = 8
+
+#: Channels that kernels compute at once, which those that stay are multiples of; of
+#: layers with fewer than ``NARROW``, of half as many.
+STEP: Final = 16
+NARROW: Final = 64
+#: A last step that takes more of the multiply-adds goes in parts, where it may.
+COARSE: Final = 0.05
 
 
 def magnitude(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
@@ -86,27 +93,55 @@ def chance(
     return draw.random(group.classes.size)
 
 
+def as_losses(
+    found: Labelled,
+    groups: Sequence[Group],
+    scores: Sequence[Scores],
+) -> list[Scores]:
+    """Scores that compare the channels of one group, as losses that compare all.
+
+    Nothing is known of what groups are worth beside each other. So a channel is worth
+    as much as it is computed for, in multiply-adds, and the more the fewer are left: by
+    the logarithm of a layer's width, as a network's accuracy goes about with it.
+    """
+    macs = _saved(found, groups, lambda gone: size_without(found, gone).macs)
+    made = []
+    for each, saved in zip(scores, macs, strict=True):
+        left = each.size - np.argsort(np.argsort(each, kind="stable"))
+        made.append(each * saved * each.size / left)
+    return made
+
+
 def per_cost(
     found: Labelled,
     groups: Sequence[Group],
     scores: Sequence[Scores],
     cost: Callable[[Labels], float],
-    *,
-    step: int = 8,
 ) -> list[Scores]:
     """Scores that are losses, by what the channels cost: the greedy knapsack.
 
-    ``cost`` is that of the network without some classes; one costs its share of what
-    the network is less without the first ``step`` channels of its group, so that those
-    come last whose absence saves nothing.
+    ``cost`` is that of the network without some classes. Those come last whose absence
+    saves nothing.
+    """
+    saved = _saved(found, groups, cost)
+    return [each / there for each, there in zip(scores, saved, strict=True)]
+
+
+def _saved(
+    found: Labelled,
+    groups: Sequence[Group],
+    cost: Callable[[Labels], float],
+) -> Iterator[float]:
+    """What a class of each group costs.
+
+    It is its share of what the network is less without as many channels of its group as
+    kernels compute at once.
     """
     whole = cost(np.empty(0, np.int64))
-    made = []
-    for group, each in zip(groups, scores, strict=True):
-        unit = min(_classes(found, group, step), group.classes.size - 1)
+    for group in groups:
+        unit = min(_classes(found, group, STEP), group.classes.size - 1)
         saved = (whole - cost(group.classes[:unit])) / unit
-        made.append(each / max(saved, 1e-9 * whole))
-    return made
+        yield max(saved, 1e-9 * whole)
 
 
 @dataclass(frozen=True)
@@ -123,13 +158,16 @@ def choose(
     scores: Sequence[Scores],
     enough: Callable[[Choice], bool],
     *,
-    step: int = 8,
+    step: int | None = None,
+    coarse: float = inf,
 ) -> Choice:
     """As few channels as make a network small enough, the least ones first.
 
     Groups are compared by their scores, so that these have to be of one scale. What
-    stays of each is a multiple of ``step`` channels, which kernels are written for, or
-    all of it. Where nothing is small enough, it is the least network.
+    stays of each is a multiple of ``step`` channels, or of what kernels are written
+    for, or all of it. Only of the last one to be cut it may be another number, where
+    a step takes more than the share ``coarse`` of the multiply-adds. Where nothing is
+    small enough, it is the least network.
     """
     steps = [_classes(found, group, step) for group in groups]
     leasts = [_least(found, group) for group in groups]
@@ -137,25 +175,43 @@ def choose(
     places = _places(scores)
     every = sum(map(len, places))
 
-    def at(count: int) -> Choice:
-        """Without so many of all classes, as far as these may go."""
+    def numbers(count: int) -> list[int]:
+        """How many of each go, of so many of all classes, as far as these may."""
+        return [
+            _number(place < count, unit, least)
+            for place, unit, least in zip(places, steps, leasts, strict=True)
+        ]
+
+    def at(goes: Sequence[int]) -> Choice:
         gone = [
-            group.classes[order[: _number(place < count, unit, least)]]
-            for group, place, order, unit, least in zip(
-                groups, places, orders, steps, leasts, strict=True
-            )
+            group.classes[order[:number]]
+            for group, order, number in zip(groups, orders, goes, strict=True)
         ]
         lost = np.concatenate([np.empty(0, np.int64), *gone])
         return Choice(lost, size_without(found, lost))
 
-    low, high, best = 0, every, at(every)
+    low, high, best = 0, every, at(numbers(every))
     while low < high:
         middle = (low + high) // 2
-        tried = at(middle)
+        tried = at(numbers(middle))
         if enough(tried):
             high, best = middle, tried
         else:
             low = middle + 1
+    if low == 0 or not enough(best):
+        return best
+    # One class more makes it enough, and so one group differs by a step.
+    fewer, more = numbers(low - 1), numbers(low)
+    over = at(fewer)
+    while over.size.macs > (1 + coarse) * best.size.macs:
+        goes = [(one + other) // 2 for one, other in zip(fewer, more, strict=True)]
+        if goes == fewer:
+            break
+        tried = at(goes)
+        if enough(tried):
+            more, best = goes, tried
+        else:
+            fewer, over = goes, tried
     return best
 
 
@@ -182,9 +238,13 @@ def _channels(found: Labelled, group: Group) -> Iterator[int]:
         yield int(counts[1].min())
 
 
-def _classes(found: Labelled, group: Group, step: int) -> int:
+def _classes(found: Labelled, group: Group, step: int | None) -> int:
     """How many classes make up so many channels wherever they lie."""
-    return lcm(*(step // gcd(step, each) for each in _channels(found, group)))
+    channels = [*_channels(found, group)]
+    if step is None:
+        narrow = group.classes.size * min(channels) < NARROW
+        step = STEP // 2 if narrow else STEP
+    return lcm(*(step // gcd(step, each) for each in channels))
 
 
 def _least(found: Labelled, group: Group) -> int:

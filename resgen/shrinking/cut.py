@@ -51,10 +51,9 @@ class Size:
 def size_without(found: Labelled, gone: Labels) -> Size:
     """What a network costs without some classes, as :func:`cut` leaves it."""
     graph, lost = found.graph, _lost(found, gone)
-    kept = {name: _kept(labels, lost) for name, labels in found.values.items()}
-    types = {name: TensorType(_sizes(masks)) for name, masks in kept.items()}
+    kept, types = left_of(found, gone)
     macs = sum(
-        _edited(node, kept).macs(*(types[v] for v in node.inputs), types[node.name])
+        edited(node, kept).macs(*(types[v] for v in node.inputs), types[node.name])
         for node in graph.nodes
     )
     params = 0
@@ -74,8 +73,8 @@ def cut(found: Labelled, weights: Mapping[str, Array], gone: Labels) -> Flat:
     ``gone`` are labels of :func:`~resgen.shrinking.labels.labelled`. Where they are
     numbers that no consumer reads, what is left computes the same.
     """
-    graph, lost = found.graph, _lost(found, gone)
-    kept = {name: _kept(labels, lost) for name, labels in found.values.items()}
+    graph = found.graph
+    kept, types = left_of(found, gone)
     collector = Collector(graph.name, graph.name, graph.inputs[0].type.shape)
     names = {graph.inputs[0].name: graph.inputs[0].name}
     for node in graph.nodes:
@@ -84,16 +83,28 @@ def cut(found: Labelled, weights: Mapping[str, Array], gone: Labels) -> Flat:
             role: left(found, name, weights[name], gone) for role, name in owned.items()
         }
         names[node.name] = collector.add(
-            _edited(node, kept),
+            edited(node, kept),
             [names[value] for value in node.inputs],
             arrays,
             name=node.owner or node.name,
             sources={role: (name,) for role, name in owned.items()},
         )
         made = collector.types[names[node.name]].shape
-        if made != _sizes(kept[node.name]):
+        if made != types[node.name].shape:
             raise RuntimeError(f"{node.name} was cut to {made}")
     return collector.flat([(name, names[value]) for name, value in graph.outputs])
+
+
+def left_of(
+    found: Labelled, gone: Labels
+) -> tuple[dict[str, tuple[Mask, ...]], dict[str, TensorType]]:
+    """What stays of each value without some classes, and the type of that.
+
+    The former is whether a place stays, along each axis.
+    """
+    lost = _lost(found, gone)
+    kept = {name: _kept(labels, lost) for name, labels in found.values.items()}
+    return kept, {name: TensorType(_sizes(masks)) for name, masks in kept.items()}
 
 
 def _lost(found: Labelled, gone: Labels) -> Mask:
@@ -151,7 +162,7 @@ def stayed(
     return tuple(made)
 
 
-def _edited(node: Node, kept: Mapping[str, Sequence[Mask]]) -> Op:
+def edited(node: Node, kept: Mapping[str, Sequence[Mask]]) -> Op:
     """The operator that does what a node did with what is left."""
     op, shape = node.op, _sizes(kept[node.name])
     given = kept[node.inputs[0]]

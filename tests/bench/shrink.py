@@ -137,9 +137,8 @@ def accuracy(name: str, seed: int) -> Iterator[dict[str, Any]]:
             f"Torch-Pruning, {kind}": pruned(whole, x, share, kind, batches)
             for kind in IMPORTANCE
         }
-        for step in (8, 1):
-            small = ours(spec, whole, share, step, images, targets)
-            made[f"resgen, multiples of {step}"] = small
+        for way, step in (("resgen", None), ("resgen, multiples of 1", 1)):
+            made[way] = ours(spec, whole, share, step, images, targets)
         for way, module in made.items():
             left = torch_pruning.utils.count_ops_and_params(module.eval(), x)[0]
             cut = right(module, images, targets)
@@ -155,7 +154,12 @@ def accuracy(name: str, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def ours(
-    spec: Any, whole: nn.Module, share: float, step: int, images: Any, targets: Any
+    spec: Any,
+    whole: nn.Module,
+    share: float,
+    step: int | None,
+    images: Any,
+    targets: Any,
 ) -> nn.Module:
     """What resgen leaves of it, so small that Torch-Pruning counts it so as well."""
     x = torch.zeros(1, *images.shape[1:])
@@ -207,8 +211,7 @@ def right(module: nn.Module, images: Any, targets: Any) -> float:
 def latency(name: str, round_to: int | None) -> Iterator[dict[str, Any]]:
     """What either leaves, in ONNX Runtime on one thread at batch 1.
 
-    ``round_to`` is Torch-Pruning's; ours are multiples of what the kernels of each
-    precision are written for, as ``resgen shrink`` has them.
+    ``round_to`` is Torch-Pruning's.
     """
     spec = resgen.load(name)
     graph = resgen.expand(spec).inference
@@ -218,16 +221,11 @@ def latency(name: str, round_to: int | None) -> Iterator[dict[str, Any]]:
         module = pruned(whole, torch.zeros(1, *shape), SHARE, "magnitude", [], round_to)
         theirs = Path(folder, "theirs")
         read = resgen.import_(module, theirs, input=shape, verify=False)
-        for precision, step in (("fp32", 8), ("int8", 16)):
-            home = Path(folder, precision)
-            small = resgen.shrink(
-                spec,
-                home,
-                state_dict=whole.state_dict(),
-                macs=SHARE,
-                round=step,
-                verify=False,
-            )
+        home = Path(folder, "ours")
+        small = resgen.shrink(
+            spec, home, state_dict=whole.state_dict(), macs=SHARE, verify=False
+        )
+        for precision in ("fp32", "int8"):
             found = resgen.compare(
                 theirs, home, precision=precision, threads=1, time=20
             ).record

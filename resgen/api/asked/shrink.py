@@ -22,6 +22,7 @@ from resgen.options.kinds import (
     whole,
 )
 from resgen.shrinking import IMPORTANCE
+from resgen.shrinking.choose import STEP
 from resgen.shrinking.cut import Size
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -199,8 +200,8 @@ class Shrinking(Making, Reading, Leasing):
     round: int | None = option(
         "--round",
         whole(1, 1024),
-        "Channels stay in multiples of this, which kernels are written for.",
-        shown="8, and 16 in int8",
+        "Channels stay in multiples of this.",
+        shown="16, which kernels are written for; of narrow layers 8",
     )
     depth: int = option(
         "--depth",
@@ -289,9 +290,9 @@ class Shrinking(Making, Reading, Leasing):
         return self.importance or ("taylor" if self.data else "magnitude")
 
     @property
-    def step(self) -> int:
-        """What channels stay in multiples of."""
-        return self.round or (16 if self.precision == "int8" else 8)
+    def step(self) -> int | None:
+        """What channels stay in multiples of; None is what kernels are written for."""
+        return self.round or (STEP if self.precision == "int8" else None)
 
     @property
     def budget(self) -> tuple[Amount | None, Amount | None, Amount | None]:
