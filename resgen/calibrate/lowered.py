@@ -31,7 +31,7 @@ from resgen.proof.accuracy import Accuracy
 from resgen.runtime.base import Session
 from resgen.spec.model import Spec
 from resgen.weights.checkpoint import checked_state
-from resgen.weights.evaluate import Weights
+from resgen.weights.evaluate import Remembering, Weights
 from resgen.weights.fitting import compare
 from resgen.weights.names import counts_batches
 
@@ -69,7 +69,7 @@ class Calibrator:
         found = dict(self.weights)
         if set(quantized_values(lowered)):
             found.update(self._scales(lowered))
-        return Lowered(self, wanted, lowered, found)
+        return Lowered(self, wanted, lowered, Remembering(found))
 
     def _scales(self, lowered: Graph) -> Weights:
         own = [p for p in lowered.parameters if p.name not in self.weights]

@@ -153,7 +153,7 @@ class Plan:
 
     def arrays(self, weights: Weights) -> Iterator[Array]:
         """The weights that it lacks, in their order."""
-        known = Remembering(weights)
+        known = Remembering.of(weights)
         return (evaluate(operand, known) for _, operand in self.operands)
 
 

@@ -152,6 +152,18 @@ class Apply:
 
     function: str
     args: tuple[Operand | float | int | str, ...]
+    #: Kept, since operands within operands are looked up over and over.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.function, self.args)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Apply], tuple[Any, ...]]:
+        # Text has another hash in another process.
+        return Apply, (self.function, self.args)
 
 
 Operand = Ref | Apply

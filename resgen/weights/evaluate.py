@@ -199,7 +199,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 
 #: About how many numbers of a weight are quantised at once.
 BLOCK: Final = 1 << 15
-#: Of more numbers than this nothing is remembered.
+#: Of more numbers than this none are remembered, unless they are quantised.
 SMALL: Final = 1 << 14
 #: Functions whose last argument is the type of what they come to.
 TYPED: Final = ("cast", "as_scale", "quantize")
@@ -214,11 +214,17 @@ class Remembering(Mapping[str, Array]):
     """Weights, and what is small of all that was computed of them.
 
     In a quantised file a weight, its scale, its bias and the scale of that all ask for
-    the same scales and factors of norms.
+    the same scales and factors of norms; and a second file of the network, in another
+    form, for the same whole numbers, which take a quarter of what the weights do.
     """
 
     weights: Weights
     known: dict[Apply, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, weights: Weights) -> Remembering:
+        """Those that remember already, or others that begin to."""
+        return weights if isinstance(weights, cls) else cls(weights)
 
     def __getitem__(self, name: str) -> Array:
         return self.weights[name]
@@ -295,7 +301,7 @@ def _compute(operand: Operand | float | str, weights: Weights) -> Any:
         return known[operand]
     args = (_compute(arg, weights) for arg in operand.args)
     found = FUNCTIONS[operand.function].compute(*args)
-    if np.size(found) <= SMALL:
+    if np.size(found) <= SMALL or operand.function == "quantize":
         known[operand] = found
     return found
 

@@ -55,6 +55,7 @@ class Walk(Writer):
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
         self._floats: dict[int, Tensor] = {}
+        self._operands: dict[Operand, Constant] = {}
 
     # What operators call.
 
@@ -245,6 +246,11 @@ class Walk(Writer):
                 yield node
 
     def _of(self, operand: Operand) -> Constant:
+        if operand not in self._operands:
+            self._operands[operand] = self._constant_of(operand)
+        return self._operands[operand]
+
+    def _constant_of(self, operand: Operand) -> Constant:
         shape = shape_of(operand, self.graph)
         codes = None
         if isinstance(operand, Apply) and operand.function == "dequantize":

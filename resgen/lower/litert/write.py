@@ -66,7 +66,7 @@ class Plan:
 
     def pieces(self, weights: Weights) -> Iterator[bytes | memoryview]:
         """The file, piece by piece."""
-        weights = Remembering(weights)
+        weights = Remembering.of(weights)
         held = [t for t in self.walk.tensors if t.constant is not None]
         empty = _packed(self.walk, [ALIGNED] * len(held), self.metadata, None)
         end, offsets = len(empty), []
