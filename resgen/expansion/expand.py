@@ -245,12 +245,11 @@ class Expansion:
         wrapping, stride = self._handed(stage.wrap, stride)
 
         def blocks(x: Value, site: Site) -> Value:
-            for block in range(self.depths[index]):
-                given = first if block == 0 else later
-                inner = replace(site, dilation=given.dilation, undo=given.undo)
-                by = stride if block == 0 else 1
-                x = self._block(stage, block, by, each[block], x, inner)
-            return x
+            around = (
+                replace(site, dilation=given.dilation, undo=given.undo)
+                for given in (first, later)
+            )
+            return self._blocks(stage, index, stride, each, x, *around)
 
         if stage.wrap is None:
             x = blocks(x, first)
@@ -318,6 +317,22 @@ class Expansion:
             site = self.interpreter.enter(site, component, which, at, end.block)
             return self._use(stage, end, 0, stride, x, site)
         return self._body(end, x, self.interpreter.enter(site, component, which, at))
+
+    def _blocks(
+        self,
+        stage: Stage,
+        number: int,
+        stride: Any,
+        each: Sequence[str],
+        x: Value,
+        first: Site,
+        later: Site,
+    ) -> Value:
+        """All blocks of a stage; ``each`` is the precision of each of them."""
+        for block in range(self.depths[number]):
+            by, site = (1, later) if block else (stride, first)
+            x = self._block(stage, block, by, each[block], x, site)
+        return x
 
     def _block(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from itertools import chain
@@ -18,7 +18,14 @@ from typing import Any, Final, TypeAlias
 
 from resgen.errors import Problem
 from resgen.expansion.builder import Added, Limits, Made, Mark, Val, Value
-from resgen.expansion.evaluate import BodyValue, Frame, Numbered, ShortcutChoice, Stop
+from resgen.expansion.evaluate import (
+    NUMBERED,
+    BodyValue,
+    Frame,
+    Numbered,
+    ShortcutChoice,
+    Stop,
+)
 from resgen.expansion.expand import Expansion
 from resgen.expansion.network import examine
 from resgen.expansion.site import Site
@@ -34,8 +41,19 @@ from resgen.ops.add import Add
 from resgen.ops.base import Op, counts
 from resgen.ops.norm import Norm
 from resgen.ops.types import TensorType
-from resgen.spec.decode import decode
-from resgen.spec.model import Argument, PerBlock, Scalar, Spec, Stage
+from resgen.spec.decode import decode, with_values
+from resgen.spec.model import (
+    Argument,
+    Definition,
+    Fields,
+    Items,
+    PerBlock,
+    Scalar,
+    Spec,
+    Stage,
+    Template,
+    Text,
+)
 from resgen.spec.places import Enough, Json, Problems
 from resgen.spec.source import plain
 
@@ -45,6 +63,10 @@ Readers: TypeAlias = tuple[bool, bool]
 SILENT: Final = frozenset(("resgen", "name", "doc", "$schema", "preprocess", "labels"))
 #: Parts of one key that are told apart by the number of their block: more are not kept.
 MOST_ALIKE: Final = 8
+#: Members of a spec that say nothing of how the others are read.
+VALUES: Final = frozenset(("name", "let"))
+#: What blocks of one stage do not have in common.
+PLACED: Final = NUMBERED | {"channels", "here", "stride"}
 #: All that a kernel may be read by.
 READERS: Final[tuple[Readers, ...]] = (
     (False, False), (False, True), (True, False), (True, True),
@@ -150,9 +172,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Whole(Op):
-    """Stands for all operators of a part: what it costs is known."""
+    """Stands for all operators of a part, so many times in a row."""
 
     part: Part
+    times: int = 1
     name = "part"
 
 
@@ -161,12 +184,15 @@ class Pricer:
 
     def __init__(self, bounds: Bounds, table: Table | None = None) -> None:
         self.bounds = bounds
+        self.bounded = bounds != Bounds()
         self.table = table
         self.parts: dict[tuple[Any, ...], list[Part]] = {}
         self._texts: dict[int, tuple[Json, str]] = {}
         self._mentioned: dict[str, frozenset[str]] = {}
         self._commons: dict[tuple[tuple[str, str], ...], int] = {}
         self._stages: dict[int, tuple[Json, str]] = {}
+        self._moving: dict[int, tuple[Definition, bool]] = {}
+        self._last: Spec | None = None
         self.made = Made()
 
     def price(self, tree: Json) -> Price | Refusal:
@@ -178,7 +204,7 @@ class Pricer:
         if len(self.made) >= MOST_MADE:
             self.made = Made()
         with suppress(Enough):
-            spec = decode(tree, VOCABULARY, problems)
+            spec = self._read(tree, problems)
             if spec is not None and not problems.errors:
                 try:
                     found = _Counting(spec, problems, self).price()
@@ -191,6 +217,22 @@ class Pricer:
         if any(problem.code == SHARED for problem in errors):
             return self.whole(tree)
         return Refusal(problems=errors)
+
+    def _read(self, tree: Json, problems: Problems) -> Spec | None:
+        """A tree as a spec; what it has in common with the last one is not read again.
+
+        Candidates have what does not vary as the same objects.
+        """
+        last = self._last
+        if last is not None and isinstance(tree.value, dict):
+            own, known = tree.value, last.members
+            if own.keys() == known.keys() and all(
+                at is known[key] or key in VALUES for key, at in own.items()
+            ):
+                return with_values(last, tree, VOCABULARY, problems)
+        spec = decode(tree, VOCABULARY, problems)
+        self._last = None if problems.items else spec
+        return spec
 
     def whole(self, tree: Json) -> Price | Refusal:
         """As :meth:`price`, by all of the graph and with every problem."""
@@ -254,6 +296,14 @@ class Pricer:
             (any(reading), not all(reading)),
         )
 
+    def moves(self, made: Definition) -> bool:
+        """Whether what a block comes to before its body runs is told by its place."""
+        known = self._moving.get(id(made))
+        if known is None:
+            known = made, moving((*made.defaults.values(), *made.let.values()))
+            self._moving[id(made)] = known
+        return known[1]
+
     def mentioned(self, at: Json) -> frozenset[str]:
         """The names that the body of a definition mentions."""
         whole = self.text(at)
@@ -291,6 +341,25 @@ def text(at: Json) -> str:
     return json.dumps(plain(at), sort_keys=True)
 
 
+def moving(values: Iterable[Argument | PerBlock]) -> bool:
+    """Whether any of them may be another one in another block of its stage."""
+    for each in values:
+        match each:
+            case Scalar(expr=expr):
+                moves = not PLACED.isdisjoint(expr.names)
+            case Text(reference=reference):
+                moves = reference
+            case Items(items=items):
+                moves = moving(items)
+            case PerBlock() | Template() | Fields():
+                moves = True
+            case _:  # a body is told by its text
+                moves = False
+        if moves:
+            return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class _Words:
     """What is no value, by its text."""
@@ -318,6 +387,8 @@ class _Counting(Expansion):
         self.words: dict[int, tuple[str, bool, bool]] = {}
         #: Of each stage the last of its blocks that may stand for the next.
         self.repeated: dict[int, tuple[tuple[Any, ...], Part, list[Numbered]]] = {}
+        #: Of each stage what the bodies of all of its blocks see.
+        self.seen: dict[int, tuple[Any, ...]] = {}
         self.apart = pricer.common(
             spec.members, ("stages", "stem", "head", "let", "defaults")
         )
@@ -366,6 +437,58 @@ class _Counting(Expansion):
         key = (name, common, self.operators_said, said, stage)
         return self._counted(key, positions, x, lambda: run(x))
 
+    def _blocks(
+        self,
+        stage: Stage,
+        number: int,
+        stride: Any,
+        each: Sequence[str],
+        x: Value,
+        first: Site,
+        later: Site,
+    ) -> Value:
+        block, depth = 0, self.depths[number]
+        while block < depth:
+            by, site = (1, later) if block else (stride, first)
+            x = self._block(stage, block, by, each[block], x, site)
+            block += 1
+            more = self._more(number, block, each, x, later)
+            if more:
+                self._repeat(more)
+                block += more
+        return x
+
+    def _more(
+        self, number: int, block: int, each: Sequence[str], x: Value, site: Site
+    ) -> int:
+        """How many blocks from this one on are what the last one was."""
+        last, node = self.repeated.get(number), self.builder.nodes[-1:]
+        if last is None or not isinstance(x, Val) or x.name != node[0].name:
+            return 0
+        (*situation, precision), part, asked = last
+        where = 1, number, site.dilation, site.undo, x.type, x.stride
+        if where != tuple(situation):
+            return 0
+        more, asked = 0, [*asked, *part.numbered]
+        for at in range(block, self.depths[number]):
+            positions = self._positions(at)
+            if each[at] != precision or not all(one.holds(positions) for one in asked):
+                break
+            more += 1
+        return more
+
+    def _repeat(self, more: int) -> None:
+        """The last part so many times more."""
+        node = self.builder.nodes[-1]
+        if isinstance(node.op, Whole):
+            op = replace(node.op, times=node.op.times + more)
+            self.builder.nodes[-1] = replace(node, op=op)
+            self._spend(op.part, more)
+
+    def _positions(self, index: int) -> dict[str, int]:
+        """What tells a block from those that are the same."""
+        return {"index": index, "block": self.before + index, "blocks": self.blocks}
+
     def _block(
         self,
         stage: Stage,
@@ -379,26 +502,14 @@ class _Counting(Expansion):
         if number not in self.words:
             self.words[number] = self._said(stage)
         said, each, named = self.words[number]
-        positions = {
-            "index": index,
-            "block": self.before + index,
-            "blocks": self.blocks,
-        }
-        where = number, precision, site.dilation, site.undo
-        situation = None
-        if not each and isinstance(x, Val) and not x.spoiled:
-            situation = (stride, *where, x.type, x.stride)
-            last = self.repeated.get(number)
-            if last is not None and last[0] == situation:
-                _, part, asked = last
-                if all(one.holds(positions) for one in (*asked, *part.numbered)):
-                    return self._placed(part, x)
+        positions = self._positions(index)
+        where = stride, number, site.dilation, site.undo
         self.problems.numbered.clear()
         seen = self._seen(stage, index, stride, x, site) if named else None
         asked = [*self.problems.numbered]
-        key: tuple[Any, ...] = (self.common, said, index if each else 0, stride, *where)
+        key: tuple[Any, ...] = (self.common, said, index if each else 0)
         if seen is not None:
-            key = (self.apart, *seen, *where)
+            key = (self.apart, *seen)
 
         def run() -> Value:
             # One that was moved here has not asked where it stands.
@@ -407,9 +518,10 @@ class _Counting(Expansion):
                 stage, index, stride, precision, x, site
             )
 
-        made = self._counted(key, positions, x, run)
+        made = self._counted((*key, *where, precision), positions, x, run)
         node = self.builder.nodes[-1] if self.builder.nodes else None
-        if situation is not None and node is not None and isinstance(node.op, Whole):
+        if not each and isinstance(x, Val) and node and isinstance(node.op, Whole):
+            situation = (*where, x.type, x.stride, precision)
             self.repeated[number] = situation, node.op.part, asked
         return made
 
@@ -437,18 +549,21 @@ class _Counting(Expansion):
         """
         if stage.block is None or not isinstance(x, Val):
             return None
-        made = self.spec.definitions[stage.block.block]
+        number = site.positions["stage"]
+        if number in self.seen:
+            return self.seen[number]
+        made, arguments = (
+            self.spec.definitions[stage.block.block],
+            stage.block.arguments,
+        )
         positions = {
-            **site.positions,
-            "index": index,
-            "block": self.before + index,
-            "channels": x.channels,
-        }
+            **site.positions, **self._positions(index), "channels": x.channels
+        }  # fmt: skip
         given: dict[str, tuple[Argument, Frame]] = {}
         if "stride" in made.params:
             given["stride"] = self._stride_argument(stage, stride)
         try:
-            for name, argument in stage.block.arguments.items():
+            for name, argument in arguments.items():
                 if isinstance(argument, PerBlock):
                     argument = self._item(argument, index)
                 given[name] = (argument, self.frame)
@@ -456,7 +571,8 @@ class _Counting(Expansion):
             frame = self.interpreter.frame(made, given, place, positions, positions)
         except Stop:
             return None  # running it tells what is wrong
-        names = self.pricer.mentioned(made.at) & frame.names.keys()
+        # Whoever asks tells blocks apart by their stride.
+        names = self.pricer.mentioned(made.at) & frame.names.keys() - {"stride"}
         values = [(name, _plain(frame.names[name])) for name in sorted(names)]
         own = stage.at.value if isinstance(stage.at.value, dict) else {}
         said = self.operators_said + "".join(
@@ -465,7 +581,10 @@ class _Counting(Expansion):
         texts = [value.text for _, value in values if isinstance(value, _Words)]
         if self._names_let(" ".join([said, *texts])):
             return None
-        return made.name, said, tuple(values)
+        seen = made.name, said, tuple(values)
+        if not (self.pricer.moves(made) or moving(arguments.values())):
+            self.seen[number] = seen
+        return seen
 
     def _names_let(self, said: str) -> bool:
         """Whether words, or what operators are told, name what `let` does."""
@@ -536,14 +655,7 @@ class _Counting(Expansion):
 
     def _placed(self, part: Part, x: Val) -> Val:
         """The node of a part; Broken where it is one too many."""
-        self.params += part.params
-        self.macs += part.macs
-        if part.times is not None:
-            self.seconds += part.times.rest + min(part.times.last.values())
-        so_far = Price(self.params, self.macs, part.alone, self.seconds)
-        bound = so_far.over(self.pricer.bounds)
-        if bound is not None:
-            raise Broken(bound)
+        self._spend(part)
         name = f"part {len(self.builder.nodes)}"
         origin = self.builder.origin(0, None, "", self.spec.at.place())
         self.builder.nodes.append(
@@ -551,14 +663,26 @@ class _Counting(Expansion):
         )
         return Val(name, part.type, part.stride)
 
+    def _spend(self, part: Part, times: int = 1) -> None:
+        """Count a part; Broken where a bound breaks by it."""
+        self.params += part.params * times
+        self.macs += part.macs * times
+        if part.times is not None:
+            self.seconds += (part.times.rest + min(part.times.last.values())) * times
+        if self.pricer.bounded:
+            so_far = Price(self.params, self.macs, part.alone, self.seconds)
+            bound = so_far.over(self.pricer.bounds)
+            if bound is not None:
+                raise Broken(bound)
+
 
 def _summed(graph: Graph) -> tuple[int, int, int]:
     """Parameters, multiply-adds and the peak of memory of a graph with parts in it."""
     params, macs = graph.params, 0
     for node in graph.nodes:
         if isinstance(node.op, Whole):
-            params += node.op.part.params
-            macs += node.op.part.macs
+            params += node.op.part.params * node.op.times
+            macs += node.op.part.macs * node.op.times
         elif counts(node.op):
             macs += node.op.macs(*graph.input_types(node), node.type)
     return params, macs, max(_alive(graph), default=0)
@@ -572,8 +696,12 @@ def _alive(graph: Graph) -> list[int]:
         node = graph.nodes[at]
         if isinstance(node.op, Whole):
             part, x = node.op.part, node.inputs[0]
-            around = found[at] - _bytes(graph.types[x]) - _bytes(part.type)
-            found[at] = around + (part.beside if x in read else part.alone)
+            kept = _bytes(graph.types[x])
+            around, peak = found[at] - kept - _bytes(part.type), part.alone
+            if x in read:
+                later = kept + part.alone if node.op.times > 1 else 0
+                peak = max(part.beside, later)
+            found[at] = around + peak
         for value in node.inputs:
             read.setdefault(value, at)
     return found
@@ -585,9 +713,11 @@ def _latency(graph: Graph) -> float | None:
     total = 0.0
     for node in reversed(graph.nodes):
         times = node.op.part.times if isinstance(node.op, Whole) else None
-        if times is None:
+        if not isinstance(node.op, Whole) or times is None:
             return None
+        more = node.op.times - 1
         total += times.rest + times.last[readers.get(node.name, READERS[0])]
+        total += (times.rest + times.last[times.reads]) * more
         maps, others = readers.get(node.inputs[0], READERS[0])
         readers[node.inputs[0]] = maps or times.reads[0], others or times.reads[1]
     return total

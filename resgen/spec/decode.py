@@ -73,6 +73,17 @@ def decode(
     return _Decoder(at, operators, problems, folder).spec()
 
 
+def with_values(
+    spec: Spec, at: Json, operators: Vocabulary, problems: Problems
+) -> Spec | None:
+    """A tree that differs from that of ``spec`` in ``name`` and ``let`` alone, read.
+
+    Nothing else of a spec is read otherwise for what ``let`` says. None as of
+    :func:`decode`.
+    """
+    return _Decoder(at, operators, problems, None).again(spec)
+
+
 @lru_cache(maxsize=256)
 def _is_nearly_a_form(key: str) -> bool:
     return closest(key, FORMS) is not None
@@ -159,6 +170,14 @@ class _Decoder:
             members=self.members,
             used=self.library.used(),
         )
+
+    def again(self, spec: Spec) -> Spec | None:
+        """What is read, where all but the name and ``let`` is that of ``spec``."""
+        let = self._let()
+        if let is None:
+            return None
+        name = self._string("name") or spec.name
+        return replace(spec, name=name, at=self.at, let=let, members=self.members)
 
     def _let(self) -> Mapping[str, Argument] | None:
         """Names for values; None where nothing says what they are."""
