@@ -33,7 +33,7 @@ from resgen.graph.analysis import BYTES
 from resgen.graph.cost import alive_bytes, analyse
 from resgen.graph.ir import OUTPUT, Graph, Input, Node
 from resgen.graph.passes.inference import for_inference
-from resgen.latency.kernels import LAID_OUT, runs
+from resgen.latency.kernels import LAID_OUT, Kernel, runs
 from resgen.latency.table import Table
 from resgen.ops import VOCABULARY
 from resgen.ops.act import Act
@@ -67,10 +67,7 @@ MOST_ALIKE: Final = 8
 VALUES: Final = frozenset(("name", "let"))
 #: What blocks of one stage do not have in common.
 PLACED: Final = NUMBERED | {"channels", "here", "stride"}
-#: All that a kernel may be read by.
-READERS: Final[tuple[Readers, ...]] = (
-    (False, False), (False, True), (True, False), (True, True),
-)  # fmt: skip
+UNREAD: Final[Readers] = (False, False)
 #: A name in a text of expressions, and other words.
 WORD: Final = re.compile(r"[A-Za-z_]\w*")
 #: Keys of parts that are kept, which take some 2 kB each.
@@ -142,12 +139,13 @@ class Broken(Exception):
 class Times:
     """Seconds that the kernels of a part take.
 
-    The last one takes what its readers ask for, so ``last`` is told by them; ``rest``
-    are all others. ``reads`` is what the part is to the kernel before it.
+    The last one takes what its readers ask for, so what ``last`` takes is told when
+    they are known; ``rest`` are all others. ``reads`` is what the part is to the kernel
+    before it.
     """
 
     rest: float
-    last: Mapping[Readers, float]
+    last: Kernel
     reads: Readers
 
 
@@ -279,22 +277,29 @@ class Pricer:
         ends = [run for run in ran if any(node.name == end for node in run.nodes)]
         if len(ends) != 1:
             return None
-        last = ends[0].kernel
-        asked = [
-            replace(last, maps=last.maps or maps, others=last.others or others)
-            for maps, others in READERS
-        ]
-        rest = [run.kernel for run in ran if run is not ends[0]]
-        spent = self.table.seconds_of([*asked, *rest])
+        rest = self.table.seconds_of([r.kernel for r in ran if r is not ends[0]])
         reading = [
             isinstance(node.op, LAID_OUT)
             for node in inferred.consumers[inferred.inputs[0].name]
         ]
-        return Times(
-            sum(spent[len(asked) :]),
-            dict(zip(READERS, spent, strict=False)),
-            (any(reading), not all(reading)),
-        )
+        return Times(sum(rest), ends[0].kernel, (any(reading), not all(reading)))
+
+    def latency(self, graph: Graph) -> float | None:
+        """Seconds of a graph of parts; None where one of its nodes has no times."""
+        if self.table is None:
+            return None
+        readers: dict[str, Readers] = {}
+        total, ends = 0.0, []
+        for node in reversed(graph.nodes):
+            times = node.op.part.times if isinstance(node.op, Whole) else None
+            if not isinstance(node.op, Whole) or times is None:
+                return None
+            total += times.rest * node.op.times
+            ends.append(_read(times.last, readers.get(node.name, UNREAD)))
+            ends += [_read(times.last, times.reads)] * (node.op.times - 1)
+            maps, others = readers.get(node.inputs[0], UNREAD)
+            readers[node.inputs[0]] = maps or times.reads[0], others or times.reads[1]
+        return total + sum(self.table.seconds_of(ends))
 
     def moves(self, made: Definition) -> bool:
         """Whether what a block comes to before its body runs is told by its place."""
@@ -411,7 +416,7 @@ class _Counting(Expansion):
         found = _summed(graph)
         if self.pricer.table is None:
             return Price(*found)
-        latency = _latency(graph)
+        latency = self.pricer.latency(graph)
         return self._whole() if latency is None else Price(*found, latency)
 
     def _whole(self) -> Price | None:
@@ -668,7 +673,7 @@ class _Counting(Expansion):
         self.params += part.params * times
         self.macs += part.macs * times
         if part.times is not None:
-            self.seconds += (part.times.rest + min(part.times.last.values())) * times
+            self.seconds += part.times.rest * times
         if self.pricer.bounded:
             so_far = Price(self.params, self.macs, part.alone, self.seconds)
             bound = so_far.over(self.pricer.bounds)
@@ -707,20 +712,10 @@ def _alive(graph: Graph) -> list[int]:
     return found
 
 
-def _latency(graph: Graph) -> float | None:
-    """Seconds of a graph of parts; None where one of its nodes has no times."""
-    readers: dict[str, Readers] = {}
-    total = 0.0
-    for node in reversed(graph.nodes):
-        times = node.op.part.times if isinstance(node.op, Whole) else None
-        if not isinstance(node.op, Whole) or times is None:
-            return None
-        more = node.op.times - 1
-        total += times.rest + times.last[readers.get(node.name, READERS[0])]
-        total += (times.rest + times.last[times.reads]) * more
-        maps, others = readers.get(node.inputs[0], READERS[0])
-        readers[node.inputs[0]] = maps or times.reads[0], others or times.reads[1]
-    return total
+def _read(kernel: Kernel, by: Readers) -> Kernel:
+    """A kernel that is read by these as well."""
+    maps, others = by
+    return replace(kernel, maps=kernel.maps or maps, others=kernel.others or others)
 
 
 def _bytes(of: TensorType) -> int:
