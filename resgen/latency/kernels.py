@@ -71,7 +71,11 @@ class Run:
 
 def runs(graph: Graph) -> tuple[Run, ...]:
     """The kernels of a network in inference, in the order in which they run."""
-    graph = for_inference(graph.inference)
+    return runs_of(for_inference(graph.inference))
+
+
+def runs_of(graph: Graph) -> tuple[Run, ...]:
+    """Those of a network that is rewritten for inference already."""
     types, users = graph.types, graph.consumers
     outputs = {value for _, value in graph.outputs}
     found: list[list[Node]] = []

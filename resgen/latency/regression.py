@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -119,6 +119,7 @@ class Fit:
     told: Numbers
     noise: Numbers
     places: Mapping[str, int]
+    _pulls: dict[int, tuple[Places, Numbers, Numbers]] = field(default_factory=dict)
 
     def seconds(self, kernels: Sequence[Kernel]) -> Numbers:
         """What kernels take."""
@@ -133,20 +134,37 @@ class Fit:
         return np.maximum(found, LEAST)
 
     def _told(self, points: Numbers, kinds: Places) -> Numbers:
-        """The logarithms at some points, each by those that are nearest to it."""
-        count = min(NEAREST, len(self.points))
+        """The logarithms at some points, each by what is around the nearest of ours."""
         near = _same(kinds, self.kinds) * _matern(points, self.points, self.length)
-        chosen = np.argpartition(-near, count - 1, axis=1)[:, :count]
-        theirs, their_kinds = self.points[chosen], self.kinds[chosen]
-        centre = theirs.mean(1, keepdims=True)
-        theirs -= centre
-        own = points[:, None] - centre
-        among = _alike(theirs, theirs, their_kinds, their_kinds, self.length)
-        among[:, range(count), range(count)] += self.noise[chosen]
-        pulls = np.linalg.solve(among, self.told[chosen][..., None])
-        alike = _alike(own, theirs, kinds[:, None], their_kinds, self.length)
-        made: Numbers = (alike @ pulls)[:, 0, 0]
+        nearest = near.argmax(1)
+        made: Numbers = np.empty(len(points))
+        for at in np.unique(nearest).tolist():
+            if at not in self._pulls:
+                self._pulls[at] = self._around(at)
+            chosen, centre, pulls = self._pulls[at]
+            asked = nearest == at
+            alike = _alike(
+                points[asked] - centre, self.points[chosen] - centre,
+                kinds[asked], self.kinds[chosen], self.length,
+            )  # fmt: skip
+            made[asked] = alike @ pulls
         return made
+
+    def _around(self, at: int) -> tuple[Places, Numbers, Numbers]:
+        """Those that are most alike to one, their centre, and how each of them pulls.
+
+        Kernels that have the same one nearest to them are told by the same ones, so
+        that this is solved once for all of them.
+        """
+        near = _same(self.kinds[[at]], self.kinds)
+        near = near * _matern(self.points[[at]], self.points, self.length)
+        count = min(NEAREST, len(self.points))
+        chosen: Places = np.argpartition(-near[0], count - 1)[:count]
+        centre: Numbers = self.points[chosen].mean(0)
+        theirs, kinds = self.points[chosen] - centre, self.kinds[chosen]
+        among = _alike(theirs, theirs, kinds, kinds, self.length)
+        among += np.diag(self.noise[chosen])
+        return chosen, centre, np.asarray(np.linalg.solve(among, self.told[chosen]))
 
 
 def fit(kernels: Sequence[Kernel], seconds: Numbers) -> Fit:

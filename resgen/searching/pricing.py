@@ -33,7 +33,7 @@ from resgen.graph.analysis import BYTES
 from resgen.graph.cost import alive_bytes, analyse
 from resgen.graph.ir import OUTPUT, Graph, Input, Node
 from resgen.graph.passes.inference import for_inference
-from resgen.latency.kernels import LAID_OUT, Kernel, runs
+from resgen.latency.kernels import LAID_OUT, Kernel, runs_of
 from resgen.latency.table import Table
 from resgen.ops import VOCABULARY
 from resgen.ops.act import Act
@@ -273,7 +273,7 @@ class Pricer:
             return None
         inferred = for_inference(graph)
         ((_, end),) = inferred.outputs
-        ran = runs(graph)
+        ran = runs_of(inferred)
         ends = [run for run in ran if any(node.name == end for node in run.nodes)]
         if len(ends) != 1:
             return None

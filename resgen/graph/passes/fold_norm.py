@@ -42,8 +42,10 @@ def fold_norm(graph: Graph) -> Graph:
             nodes[folded.name] = folded
             moved[node.name] = folded.name
         else:
-            inputs = tuple(moved.get(value, value) for value in node.inputs)
-            nodes[node.name] = replace(node, inputs=inputs)
+            if not moved.keys().isdisjoint(node.inputs):
+                inputs = tuple(moved.get(value, value) for value in node.inputs)
+                node = replace(node, inputs=inputs)
+            nodes[node.name] = node
     return replace(
         graph,
         nodes=tuple(nodes.values()),

@@ -46,6 +46,8 @@ def merge_branches(graph: Graph) -> Graph:
             if found is not None:
                 merged[node.name] = found
                 gone.update(node.inputs)
+    if not merged:
+        return graph
     moved = {name: node.name for name, node in merged.items()}
     kept = (merged.get(n.name, n) for n in graph.nodes if n.name not in gone)
     return replace(
