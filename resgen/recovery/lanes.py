@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -37,15 +37,17 @@ class Item(Op):
     at: int = attribute("integer", "which one")
 
 
-def listed(graph: Graph) -> Graph | None:
+def listed(graph: Graph, *, inside: bool = False) -> Graph | None:
     """The graph with lists where several values run on; None where there are none.
 
-    It is of no use but to be written: lists are gone when the language is expanded.
+    They run between parts of the network, or, ``inside``, of its parts at any depth. It
+    is of no use but to be written: lists are gone when the language is expanded.
     """
-    found = _Lanes(graph).steps()
+    lanes = _Lanes(graph, inside)
+    found = lanes.steps()
     if len(found) < 2:
         return None
-    return _rewritten(graph, found)
+    return _rewritten(graph, found, lanes.order.__getitem__ if inside else _by_number)
 
 
 def _path(node: Node) -> tuple[str, ...]:
@@ -72,8 +74,9 @@ class _Step:
 class _Lanes:
     """Finds the parts of a network that several values run through."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, inside: bool) -> None:
         self.graph = graph
+        self.inside = inside
         self.order = {node.name: at for at, node in enumerate(graph.nodes)}
         self.depth: dict[str, int] = {}
         self.readers: defaultdict[str, set[str]] = defaultdict(set)
@@ -93,26 +96,63 @@ class _Lanes:
     def _steps(self, nodes: list[Node], depth: int) -> Iterator[tuple[list[Node], int]]:
         """Each step with how long the path is at most that it is told by."""
         under: list[Node] = []
+        after = False  # whether the last step was of several values
         for part in self._parts(nodes, depth):
             if not self._wide(part):
-                under += part
+                if self.inside and after:
+                    yield part, depth + 1
+                    after = False
+                    continue
+                more = self._inner(part, depth + 1)
+                if len(more) < 2:
+                    under += part
+                    continue
+                if under:
+                    yield under, depth + 1
+                under = []
+                yield from more
+                after = False
                 continue
             if under:
                 yield under, depth + 1
-            under = []
-            if len(_under(part, depth + 1)) > depth:
+            under, after = [], True
+            if len(_under(part, depth + 1)) > depth and self._row(part, depth + 1):
                 yield from self._steps(part, depth + 1)
             else:
                 yield part, depth + 1
         if under:
             yield under, depth + 1
 
+    def _inner(self, nodes: list[Node], depth: int) -> list[tuple[list[Node], int]]:
+        """The steps in a part that one value enters or leaves, where those are seen."""
+        if not self.inside or len(_under(nodes, depth)) < depth:
+            return []
+        return list(self._steps(nodes, depth))
+
+    def _row(self, nodes: list[Node], depth: int) -> bool:
+        """Whether what is in a part is told in steps.
+
+        Inside of parts that is where parts with numbers stand in a row: a unit is none.
+        """
+        if not self.inside:
+            return True
+        parts = list(self._parts(nodes, depth))
+        if len(parts) == 1 and len(_under(nodes, depth + 1)) > depth:
+            return self._row(nodes, depth + 1)  # what only holds the row
+        wide = [part for part in parts if self._wide(part)]
+        paths = [_under(part, depth + 1)[depth:] for part in wide]
+        return sum(bool(path) and path[0].isdecimal() for path in paths) > 1
+
     def _wide(self, nodes: Collection[Node]) -> bool:
-        """Whether they read several values of others and yield several."""
+        """Whether they read several values of others and yield several.
+
+        Of parts at any depth the first reads one alone.
+        """
         own = {node.name for node in nodes}
         read = {value for node in nodes for value in node.inputs if value not in own}
         made = [name for name in own if not own >= self.readers[name]]
-        return 1 < len(read & self.depth.keys()) <= _WIDEST and 1 < len(made) <= _WIDEST
+        several = self.inside or 1 < len(read & self.depth.keys()) <= _WIDEST
+        return several and 1 < len(made) <= _WIDEST
 
     def _parts(self, nodes: list[Node], depth: int) -> Iterator[list[Node]]:
         """Nodes by the next name of their paths, in the order in which they run.
@@ -170,14 +210,14 @@ class _Rewriting:
         )
         return name
 
-    def take(self, value: str, goal: Any) -> str:
+    def take(self, value: str, goal: Any, path: Sequence[str] = ()) -> str:
         """By what name a value goes; each ``goal`` has an item of its own."""
         if not self.whole or value not in self.lane:
             return value
         key = value, goal
         if key not in self.taken:
             at = self.lane.index(value)
-            self.taken[key] = self.add(Item(at=at), [self.whole], value)
+            self.taken[key] = self.add(Item(at=at), [self.whole], value, path)
         return self.taken[key]
 
     def bring(self, lane: list[str], path: Sequence[str]) -> None:
@@ -189,8 +229,8 @@ class _Rewriting:
         self.whole, self.lane, self.taken = whole, lane, {}
 
 
-def _rewritten(graph: Graph, steps: list[_Step]) -> Graph:
-    """The graph with a list of all values that run on after each step."""
+def _rewritten(graph: Graph, steps: list[_Step], key: Callable[[str], Any]) -> Graph:
+    """The graph with a list of all values that run on after each step, by their key."""
     at = {node.name: n for n, step in enumerate(steps) for node in step.nodes}
     last: dict[str, int] = {}
     for node in graph.nodes:
@@ -200,10 +240,11 @@ def _rewritten(graph: Graph, steps: list[_Step]) -> Graph:
     under = _Rewriting(graph)
     for n, step in enumerate(steps):
         new = [node.name for node in step.nodes if last.get(node.name, n) > n]
-        on = [v for v in under.lane if last[v] > n] + sorted(new, key=_by_number)
+        on = [v for v in under.lane if last[v] > n] + sorted(new, key=key)
         goals = _leads(step.nodes, on)
         for node in step.nodes:
-            inputs = [under.take(value, goals[node.name]) for value in node.inputs]
+            goal = goals[node.name]
+            inputs = [under.take(value, goal, step.path) for value in node.inputs]
             under.made.append(replace(node, inputs=tuple(inputs)))
         if n + 1 < len(steps):
             under.bring(on, step.path)

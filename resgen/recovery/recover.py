@@ -90,15 +90,34 @@ def design(flat: Flat) -> dict[str, Any]:
     It gives :func:`~resgen.graph.identity.identity` and the names of parameters of the
     graph; where no more is understood it is the plain list of operators.
     """
-    several = listed(flat.graph)
-    made = None if several is None else _designed(flat.graph, several)
-    if made is None or not made["stages"]:
-        plain = _designed(flat.graph, flat.graph)
-        made = min((m for m in (plain, made) if m), key=size, default=None)
+    made = _recovered(flat.graph)
     if made is None:
         return flat_spec(flat)
     told = called(made, flat.classes)
     return told if told is made or met(flat.graph, told) else made
+
+
+def _recovered(graph: Graph) -> dict[str, Any] | None:
+    """The design of a graph, as lists between its parts where that gives stages.
+
+    Otherwise it is that of single values; or of lists within its parts where these
+    give stages and are shorter than either.
+    """
+    made, inside = (_listed(graph, inside=within) for within in (False, True))
+    if made is None or not made["stages"]:
+        plain = _designed(graph, graph)
+        made = plain if plain and plain["stages"] else _shorter(plain, made)
+    return _shorter(made, inside) if inside and inside["stages"] else made
+
+
+def _listed(graph: Graph, *, inside: bool) -> dict[str, Any] | None:
+    """The best design of a graph with lists in it; None where there are none."""
+    several = listed(graph, inside=inside)
+    return None if several is None else _designed(graph, several)
+
+
+def _shorter(*made: dict[str, Any] | None) -> dict[str, Any] | None:
+    return min((each for each in made if each is not None), key=size, default=None)
 
 
 def _designed(graph: Graph, seen: Graph) -> dict[str, Any] | None:
@@ -497,7 +516,7 @@ class Assembly:
 
     def _block(self, placed: Sequence[tuple[int, int, Unit]]) -> str:
         uses = Uses(
-            channels=[u.enters.channels for _, _, u in placed],
+            channels=[None if u.several else u.enters.channels for *_, u in placed],
             width=[u.leaves.channels for _, _, u in placed],
             stride=[
                 self.undone.get(at, u.stride) if index == 0 else 1

@@ -64,6 +64,7 @@ class Unit:
     start: str = ""  # the kept value that it begins with, if any
     name: str = ""  # that of what it yields, if that is kept
     number: int | None = None  # the one in its layers' names, where its path has none
+    several: bool = False  # whether a list enters it
 
     @property
     def stride(self) -> int:
@@ -131,6 +132,7 @@ class _Kind:
     inner: int = 0  # sequences in them
     numbered: int = 0
     count: int = 0
+    whole: bool = False  # whether one by itself is a unit, whatever is in it
 
 
 def _kinds(body: Parts, path: str, found: dict[str, _Kind]) -> None:
@@ -148,6 +150,29 @@ def _kinds(body: Parts, path: str, found: dict[str, _Kind]) -> None:
                 kind.merges += bool(inner.bodies)
                 kind.owned += inner.owned
         _kinds(part.bodies[0], at, found)
+    for part, after in pairwise(body):
+        if _again(part, after):
+            found[pattern(joined(path, part.path))].whole = True
+
+
+def _again(part: Part, after: Part) -> bool:
+    """Whether what follows a numbered sequence repeats what differs within that one.
+
+    Then the two are units: each alternates between kinds of blocks.
+    """
+    if not (part.kind == after.kind == "seq" and number(part.path) is not None):
+        return False
+    if number(after.path) is None or not part.leaves == after.enters == after.leaves:
+        return False
+    inner = [_built(each) for each in _inner(part) if each.kind == "seq"]
+    if len(inner) < 2 or all(each == inner[0] for each in inner):
+        return False
+    return bool(_built(part) == _built(after))
+
+
+def _built(part: Part) -> Any:
+    """Equal for sequences that are built alike by themselves."""
+    return core(closed(part.bodies[0], ""))
 
 
 def row(body: Parts) -> list[Unit | Part]:
@@ -166,6 +191,9 @@ def row(body: Parts) -> list[Unit | Part]:
             continue
         if not any(reads(part, item.name) for part in parts):
             item.name = ""
+    for before, item in pairwise(found):
+        if isinstance(item, Unit):
+            item.several = _listed(_plain(before)) and not item.start
     return found
 
 
@@ -217,8 +245,10 @@ def _keeps(part: Part, read: Counter[str]) -> bool:
 
 def _opened(kind: _Kind, part: Part) -> bool:
     """Whether the sequence holds units and is none."""
+    if kind.whole:
+        return False
     if _listed(part):
-        return any(number(each.path) is not None for each in part.bodies[0])
+        return any(each.kind == "seq" and _listed(each) for each in _inner(part))
     if number(part.path) is None and _several(part):
         return True
     inner = list(_inner(part))
@@ -239,9 +269,10 @@ def _inner(part: Part) -> Iterator[Part]:
 
 
 def _listed(part: Part) -> bool:
-    """Whether a sequence yields several values."""
-    last = part.bodies[0][-1]
-    return last.kind == "list" or (last.kind == "seq" and _listed(last))
+    """Whether a part yields several values."""
+    if part.kind != "seq":
+        return part.kind == "list"
+    return _listed(part.bodies[0][-1])
 
 
 def _merged(part: Part) -> bool:

@@ -60,9 +60,12 @@ class Parameter:
 
 @dataclass(slots=True)
 class Uses:
-    """What is known of the instances of a block: names, by instance."""
+    """What is known of the instances of a block: names, by instance.
 
-    channels: list[int]
+    Of a list that enters there are several numbers of channels, and none is told.
+    """
+
+    channels: list[int | None]
     width: list[int]
     stride: list[int]
     index: list[int]

@@ -528,6 +528,51 @@ def test_values_that_run_side_by_side_come_back_as_lists() -> None:
     assert json.dumps(made).count('"list"') == 3  # of the stem, and two of the block
 
 
+def test_two_values_that_run_through_numbered_parts_are_a_list_of_their_stage() -> None:
+    def conv(path: str, out: int, **more: Any) -> dict[str, Any]:
+        return {"op": "conv", "as": path, "out": out, "kernel": 3, **more}
+
+    row: list[Any] = [conv("start.0", 8, name="low")]
+    row += [conv("start.1", 16, stride=2, name="high")]
+    for at in range(6):
+        body = [
+            {"from": "low", "residual": [conv("a", 8), "act", conv("b", 8)],
+             "name": "fine"},
+            {"from": "high", "residual": [conv("c", 16), "act", conv("d", 16)],
+             "name": "coarse"},
+            {"add": [{"from": "fine"}, [{"op": "upsample", "factor": 2},
+             {"op": "conv", "as": "up", "out": 8, "kernel": 1}]], "name": "low"},
+            {"from": "fine", **conv("down", 16, stride=2)},
+            {"add": [[], {"from": "coarse"}], "name": "high"},
+        ]  # fmt: skip
+        row.append({"as": f"trunk.blocks.{at}", "seq": body})
+    ends = [[{"from": key, "op": "global_pool"}, "flatten"] for key in ("low", "high")]
+    row += [{"concat": ends}, {"op": "linear", "as": "fc", "out": 5}]
+    spec = {"resgen": 1, "name": "n", "input": [3, 16, 16], "stem": row, "stages": [],
+            "head": []}  # fmt: skip
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert [stage["depth"] for stage in made["stages"]] == [6]
+    (block,) = made["blocks"].values()
+    assert "list" in block["body"][-1]
+
+
+def test_parts_that_each_alternate_between_kinds_of_blocks_are_the_units() -> None:
+    row: list[Any] = []
+    for stage, (width, depth) in enumerate(((8, 1), (16, 3))):
+        if stage:
+            row.append({"op": "conv", "as": "stages.1.down", "out": 16, "kernel": 2,
+                        "stride": 2})  # fmt: skip
+        for at in range(depth):
+            path = f"stages.{stage}.blocks.{at}"
+            row += [_unit(f"{path}.{n}", width, wide=bool(n)) for n in range(2)]
+    flat = read(_whole(row))
+    made = design(flat)
+    check(flat, made)
+    assert stages(made) == [(1, 8), (3, 16)]
+
+
 def test_what_differs_by_numbers_alone_is_said_once() -> None:
     def unit(path: str, out: int) -> dict[str, Any]:
         conv = {"op": "conv", "as": "conv", "out": out, "kernel": 3, "bias": True}
