@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from resgen.api.asked.measure import Timing
 from resgen.api.specs import SPEC
@@ -15,30 +15,29 @@ from resgen.expansion.arguments import Source
 from resgen.files.whole import require_file
 from resgen.graph.ir import Graph
 from resgen.latency.checks import Check, Checks
-from resgen.latency.table import Network, Table
+from resgen.latency.table import Table
 from resgen.machine.process import Failure
 from resgen.options.kinds import argument, choice, several
+from resgen.words.numbers import seconds
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown
 
 if TYPE_CHECKING:
     from resgen.latency.measure import Recorder
 
-T = TypeVar("T")
 WHAT: Final = choice("blocks")
 #: Stands for all networks that come with resgen.
 ZOO: Final = "zoo"
-#: The share of the time that goes to networks by which predictions are checked, and how
-#: often each of them is timed.
-CHECKED: Final = 0.25
-VISITS: Final = 3
+#: The share of the time in which networks are timed that are held out: so much at the
+#: beginning, and as many once more in the middle and at the end.
+VISIT: Final = 1 / 10
 #: Where the table goes unless something is said.
 OUT: Final = Path("latency.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured(Shown):
-    """A table, the file that it is in, and how well it predicted what came last."""
+    """A table, the file that it is in, and how well it predicted what was held out."""
 
     table: Table
     path: Path
@@ -78,8 +77,8 @@ def measure(
 
     ``what`` is blocks, which are timed kernel by kernel inside whole networks: those of
     ``specs`` ("zoo" is all of the zoo), then the same at other widths and sizes, and
-    candidates of spaces that stand among them, until the time is up. The last ones are
-    predicted before they are timed, so that the result says how well that went.
+    candidates of spaces that stand among them, until the time is up. The first ones are
+    held out until the end, so that the result says how well they are predicted.
     ``options`` are those of
     :class:`~resgen.api.asked.measure.Timing`, which are the command's. The table is in
     the file within a minute, or once interrupted; :func:`resgen.inspect` takes it.
@@ -121,44 +120,57 @@ def run(
 
 
 class _Session:
-    """Networks timed until the time is up, the last of them to check predictions."""
+    """Networks timed until the time is up, some of them to check predictions by.
+
+    These are timed at the beginning, in the middle and at the end, since a shared
+    machine is faster in one minute than in another. What the table predicts of them it
+    says before it has any of their kernels.
+    """
 
     def __init__(self, recorder: Recorder, limit: float, progress: Progress) -> None:
         self.failure: Failure | None = None
         self._recorder, self._limit, self._progress = recorder, limit, progress
         self._begin = time.monotonic()
+        self._held: list[tuple[Graph, list[float]]] = []
 
     def run(self, graphs: Iterator[Graph]) -> Checks:
-        """Time networks; those of the last part are predicted before they are."""
-        for graph in self._until(1 - CHECKED, graphs):
-            self._tell(graph, self._recorder.time(graph))
+        """Time networks: what became of those that were held out."""
+        for graph in self._until(VISIT, graphs):
+            self._visit(graph, [])
+        self._train((1 - VISIT) / 2, graphs)
+        held, self._held = self._held, []
+        for graph, took in held:
+            self._visit(graph, took)
+        self._train(1 - 2 * VISIT, graphs)  # the last visit looks at kernels, too
         table = self._recorder.done()
-        if table.within is None:  # too few to predict by: more of them help more
-            for graph in self._until(1, graphs):
-                self._tell(graph, self._recorder.time(graph))
-            return Checks(())
-        found: list[tuple[Graph, Check]] = []
-        for graph in self._until(1 - CHECKED * (1 - 1 / VISITS), graphs):
-            check = self._recorder.check(graph, table)
+        found = []
+        for graph, took in self._held:
+            check = self._recorder.check(graph, table, took)
             self._tell(graph, check)
             if isinstance(check, Check):
-                found.append((graph, check))
-        # Again one after the other: a time may be that of a slow minute.
-        for at in self._until(1, iter([*range(len(found))] * (VISITS - 1))):
-            graph, check = found[at]
-            found[at] = graph, self._recorder.again(graph, check)
-        return Checks(tuple(check for _, check in found))
+                found.append(check)
+        return Checks(tuple(found) if table.within is not None else ())
 
-    def _until(self, part: float, items: Iterator[T]) -> Iterator[T]:
-        """Items until this part of the time has gone; the one under way is ended."""
+    def _visit(self, graph: Graph, took: list[float]) -> None:
+        found = self._recorder.whole(graph)
+        if isinstance(found, float):
+            self._held.append((graph, [*took, found]))
+        self._tell(graph, seconds(found) if isinstance(found, float) else found)
+
+    def _train(self, part: float, graphs: Iterator[Graph]) -> None:
+        for graph in self._until(part, graphs):
+            self._tell(graph, self._recorder.time(graph))
+
+    def _until(self, part: float, graphs: Iterator[Graph]) -> Iterator[Graph]:
+        """Networks until this part of the time has gone; the one under way is ended."""
         while (gone := time.monotonic() - self._begin) <= part * self._limit:
-            item = next(items, None)
-            if item is None:
+            graph = next(graphs, None)
+            if graph is None:
                 return
             self._progress.advance("seconds", round(gone), round(self._limit))
-            yield item
+            yield graph
 
-    def _tell(self, graph: Graph, found: Network | Check | Failure | None) -> None:
+    def _tell(self, graph: Graph, found: object) -> None:
         if isinstance(found, Failure):
             self.failure = self.failure or found
             self._progress.say("left out", f"{graph.name}: {found.message}")

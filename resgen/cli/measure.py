@@ -27,9 +27,9 @@ then the same at other widths and sizes, until the time is up. A space, as `resg
 search` takes it, stands for its candidates: time those where your own are to come from.
 
 How well the table predicts is told by networks that are left out, with their variants
-and without these, and by the last quarter, which is predicted before it is timed. A
-table that is there is gone on with; what a run has timed is kept when it is
-interrupted."""
+and without these, and by the first ones, which are timed at the beginning, in the
+middle and at the end and are no part of the table before. A table that is there is gone
+on with; what a run has timed is kept when it is interrupted."""
 )
 @click.argument("what", type=click.Choice(["blocks"]))
 @click.argument("specs", metavar="[SPEC|SPACE]...", nargs=-1)

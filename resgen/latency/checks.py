@@ -1,4 +1,4 @@
-"""Networks that were predicted before they were timed, which tells what to expect."""
+"""Networks held out of a table that predicts them, which tells what to expect."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """All that were predicted before they were timed; none where too little was."""
+    """All that were held out; none where what was timed is too little to tell."""
 
     each: tuple[Check, ...]
 
@@ -94,6 +94,9 @@ class Checks:
             for off in TOLD
         )
         inside, steady = self.inside() or 0, self.steady() or 0
-        yield f"{count(len(self.each), 'network')} predicted before being timed: {told}"
-        yield f"  {share(inside, 1, 0)} took what their interval says; timed again,"
-        yield f"  {share(steady, 1, 0)} were within 10 % of what they took at first"
+        yield f"{count(len(self.each), 'network')} held out: {told}"
+        yield f"  {share(inside, 1, 0)} took what their interval says"
+        yield (
+            f"  {share(steady, 1, 0)} took within 10 % of what they did at other times "
+            "of this run"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import inf
 from pathlib import Path
@@ -163,27 +163,23 @@ class Recorder:
             return None
         return self._noted(graph, ran)
 
-    def check(self, graph: Graph, table: Table) -> Check | Failure | None:
-        """Predict a network by a table, then time it and note it.
-
-        None where it was timed before, which is no prediction.
-        """
-        ran = runs(graph)
-        sha256 = identity([run.kernel for run in ran])
+    def whole(self, graph: Graph) -> float | Failure | None:
+        """What a network takes as a whole, which is not noted; None where it was."""
+        sha256 = identity([run.kernel for run in runs(graph)])
         if any(sha256 == network.sha256 for network in self._networks):
             return None
+        found = self._where.ask(timed, graph, self._conditions, LIMITS)
+        return found if isinstance(found, Failure) else found.median
+
+    def check(
+        self, graph: Graph, table: Table, took: Sequence[float]
+    ) -> Check | Failure:
+        """Predict a network that took so much before, then time and note it."""
         told = table.predict(graph)
-        found = self._noted(graph, ran)
+        found = self._noted(graph, runs(graph))
         if isinstance(found, Failure):
             return found
-        return Check(graph.name, told.seconds, told.interval, (found.seconds,))
-
-    def again(self, graph: Graph, check: Check) -> Check:
-        """With what the network takes now, some time after it was timed before."""
-        found = self._where.ask(timed, graph, self._conditions, LIMITS)
-        if isinstance(found, Failure):
-            return check
-        return replace(check, took=(*check.took, found.median))
+        return Check(graph.name, told.seconds, told.interval, (*took, found.seconds))
 
     def _noted(self, graph: Graph, ran: Sequence[Run]) -> Network | Failure:
         """What timing a network gave, which is in the table then."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import exp, log
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -37,6 +38,11 @@ ROUNDS: Final = 10
 CLOSE: Final = 0.01
 #: By what factor networks may differ in how their kernels add up to them.
 DISTURBED: Final = 1.25
+#: Rounds of the fit of how fast the machine was, the kernels beside which one more is
+#: believed half, and seconds from which on the ticks of a clock are no matter.
+POLISHED: Final = 5
+AGREEING: Final = 5
+TELLING: Final = 3e-5
 #: Of a kernel's time at most so much is its profiler's.
 COST: Final = 0.9
 
@@ -356,7 +362,8 @@ def _times(
     What a profiler adds to each is taken off, and what is left is scaled so that the
     kernels of a network take what it took as a whole, without a profiler. Where that is
     far from how it is with others, something else ran in one of the two, and kernels
-    are not blamed for it.
+    are not blamed for it. Then it is taken off by how much the machine was slower while
+    the network was timed than while others were.
     """
     cost = _cost(networks)
     owns = [
@@ -368,12 +375,50 @@ def _times(
         for network, own in zip(networks, owns, strict=True)
     ]
     usual = median(scales) if scales else 1.0
-    found: defaultdict[int, list[float]] = defaultdict(list)
+    ran: list[list[tuple[int, float]]] = []
     for network, own, scale in zip(networks, owns, scales, strict=True):
         trusted = min(max(scale, usual / DISTURBED), usual * DISTURBED)
-        for (place, _), took in zip(network.kernels, own, strict=True):
-            found[place].append(took * trusted)
+        places = (place for place, _ in network.kernels)
+        ran.append([(at, took * trusted) for at, took in zip(places, own, strict=True)])
+    found: defaultdict[int, list[float]] = defaultdict(list)
+    for each, pace in zip(ran, _paces(ran), strict=True):
+        for place, took in each:
+            found[place].append(took / pace)
     return {kernels[place]: median(each) for place, each in found.items()}
+
+
+def _paces(ran: Sequence[Sequence[tuple[int, float]]]) -> list[float]:
+    """By what factor the machine was slower than usual while each network was timed.
+
+    ``ran`` has the place and the seconds of each of a network's kernels.
+
+    A shared processor is faster in one minute than in another, and all of a network's
+    kernels are so together. Those that several networks have tell it: the logarithm of
+    a time is that of its kernel and that of the pace (medians of both in turn, as in
+    Tukey's median polish), and a few kernels tell less than many.
+    """
+    logs = [
+        [(place, log(took)) for place, took in each if took >= TELLING] for each in ran
+    ]
+    met = Counter(place for each in logs for place in {place for place, _ in each})
+    logs = [[(place, at) for place, at in each if met[place] > 1] for each in logs]
+    paces = [0.0] * len(ran)
+    for _ in range(POLISHED):
+        seen: defaultdict[int, list[float]] = defaultdict(list)
+        for each, pace in zip(logs, paces, strict=True):
+            for place, at in each:
+                seen[place].append(at - pace)
+        usual = {place: median(each) for place, each in seen.items()}
+        paces = [
+            median(at - usual[place] for place, at in each)
+            * len(each)
+            / (len(each) + AGREEING)
+            if each
+            else 0.0
+            for each in logs
+        ]
+    middle = median(paces) if paces else 0.0
+    return [exp(pace - middle) for pace in paces]
 
 
 def _cost(networks: Sequence[Network]) -> float:

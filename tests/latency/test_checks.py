@@ -1,4 +1,4 @@
-"""What networks tell that were predicted before they were timed."""
+"""What networks tell that were held out."""
 
 from __future__ import annotations
 

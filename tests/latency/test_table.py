@@ -139,6 +139,28 @@ def test_kernels_are_not_blamed_for_what_disturbed_the_whole(record: Record) -> 
     assert found == pytest.approx(first.seconds, rel=0.3)
 
 
+def test_how_fast_the_machine_was_is_told_from_how_kernels_do() -> None:
+    """Its clock is that of a shared host: all of a network's kernels keep its pace."""
+    generator = np.random.default_rng(0)
+    changes = [[f"/stages/2/width={width}"] for width in range(64, 64 + 8 * 14, 8)]
+    graphs = [resgen.expand(resgen.load("resnet20_cifar", c)) for c in changes]
+    told = table(graphs)
+    paces = np.exp(generator.normal(0, 0.2, len(graphs)))
+    networks = tuple(
+        replace(
+            each,
+            seconds=each.seconds * pace,
+            kernels=tuple((at, took * pace) for at, took in each.kernels),
+        )
+        for each, pace in zip(told.networks, paces.tolist(), strict=True)
+    )
+    whole = Table(replace(told, networks=networks))
+    found = np.array([whole.seconds(graph) for graph in graphs])
+    took = np.array([network.seconds for network in told.networks])
+    off = found / took
+    assert np.std(np.log(off)) < np.std(np.log(paces)) / 3
+
+
 def test_a_network_is_told_by_others_and_not_by_itself_at_another_width() -> None:
     """One whose kernels are three times as slow looks like nothing else."""
     graphs = [network(width, 24) for width in WIDTHS]
