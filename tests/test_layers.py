@@ -113,7 +113,7 @@ BUDGET = {
     "forms": 901,
     "attribution": 1790,
     "profiling": 1960,
-    "latency": 1066,
+    "latency": 1078,
     "diagnosis": 3035,
     "searching": 2463,
     "reports": 2925,
