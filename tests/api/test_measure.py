@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,17 +40,22 @@ def machine(graph: Graph, conditions: Conditions) -> Looked:
     return Looked(sum(took for _, took in ran), operators, ())
 
 
-def test_a_space_is_timed_by_candidates_of_which_some_are_held_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A second goes by for each network that is timed."""
-    seconds = count()
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are timed by a machine of our own; a second goes by for each."""
+    seconds = chain([0], count())
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
     monkeypatch.setattr("resgen.api.measure.time", clock)
     monkeypatch.setattr(measure, "looked", machine)
     monkeypatch.setattr(
         measure, "timed", lambda g, c, _: Timed(machine(g, c).seconds, 0.0)
     )
+
+
+@pytest.mark.usefixtures("steady")
+def test_a_space_is_timed_by_candidates_of_which_some_are_held_out(
+    tmp_path: Path,
+) -> None:
     found = resgen.measure(SPACE, out=tmp_path / "t.json", minutes=0.4, threads=1)
     networks = [network.name for network in found.table.record.networks]
     assert len(set(networks)) == len(networks) > 12
@@ -61,6 +66,15 @@ def test_a_space_is_timed_by_candidates_of_which_some_are_held_out(
     assert found.checks.close() == found.checks.steady() == 1.0
     assert found.to_dict()["checks"]["inside_their_interval"] >= 0.75
     assert "held out: 100 % within 5 %" in str(found)
+
+
+@pytest.mark.usefixtures("steady")
+def test_in_a_moment_the_network_that_is_named_is_timed(tmp_path: Path) -> None:
+    """There is nothing to predict it by, and so nothing to check."""
+    out = tmp_path / "t.json"
+    found = resgen.measure("resnet20_cifar", out=out, minutes=0.01, threads=1)
+    assert [each.name for each in found.table.record.networks] == ["resnet20_cifar"]
+    assert found.checks.each == ()
 
 
 def test_candidates_are_within_the_budget_and_each_comes_once() -> None:
