@@ -102,7 +102,7 @@ BUDGET = {
     "leases": 852,
     "runtime": 1200,
     "pictures": 535,
-    "importing": 6071,
+    "importing": 6225,
     "recovery": 5014,
     "proof": 3210,
     "calibrate": 718,

@@ -20,10 +20,18 @@ from torch.nn import functional as F
 import resgen
 from resgen.errors import ResgenError
 from resgen.graph.identity import identity
-from resgen.importing.flat import Flat
+from resgen.graph.ir import INPUT
+from resgen.importing.flat import Collector, Flat
 from resgen.importing.onnx.read import read
+from resgen.importing.rules import simplified
 from resgen.lower.onnx import to_model
 from resgen.ops.act import Act
+from resgen.ops.add import Add
+from resgen.ops.flatten import Flatten
+from resgen.ops.reshape import Reshape
+from resgen.ops.softmax import Softmax
+from resgen.ops.transpose import Transpose
+from resgen.ops.unflatten import Unflatten
 from resgen.proof.compare import Departure
 from resgen.proof.same_file import prove_file
 from resgen.recovery.imported import imported
@@ -359,7 +367,18 @@ def _rows(merged: bool) -> list[onnx.NodeProto]:
     ]
 
 
+def _blur(padded: bool) -> list[onnx.NodeProto]:
+    own = {"group": 4, "strides": [2, 2]}
+    if not padded:
+        return [helper.make_node("Conv", ["x", "blur"], ["y"], pads=[1] * 4, **own)]
+    return [
+        helper.make_node("Pad", ["x", "sides"], ["a"]),
+        helper.make_node("Conv", ["a", "blur"], ["y"], **own),
+    ]
+
+
 SPELLINGS: Final = {
+    "a fixed filter with zeros around": (_blur(True), _blur(False)),
     "a pool that is written twice": (_pools("b"), _pools("a")),
     "a concatenation of another": (_concats(True), _concats(False)),
     "rows of positions": (_rows(True), _rows(False)),
@@ -371,14 +390,96 @@ def test_what_exporters_spell_otherwise_is_one_graph(
     tmp_path: Path, spellings: Sequence[list[onnx.NodeProto]]
 ) -> None:
     weight = np.random.default_rng(0).normal(size=(4, 5)).astype("f4")
-    sizes = {"rows": np.array([-1, 4]), "map": np.array([-1, 8, 8, 5])}
+    row = np.array([1, 2, 1], "f4") / 4
+    weights = {
+        "w": weight,
+        "blur": np.tile(np.outer(row, row), (4, 1, 1, 1)),
+        "sides": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        "rows": np.array([-1, 4]),
+        "map": np.array([-1, 8, 8, 5]),
+    }
     found = []
     for nodes in spellings:
-        path = made(tmp_path / "net.onnx", nodes, {"w": weight, **sizes})
+        path = made(tmp_path / "net.onnx", nodes, weights)
         found.append(flat := read(path))
         assert_equal(path, flat)
         prove_file(imported(flat), path)
     assert identity(found[0].graph) == identity(found[1].graph)
+
+
+def test_orders_of_axes_around_a_split_are_one() -> None:
+    to = Collector("net", "net", (5, 6, 4))
+    turned = to.add(Transpose(axes=(1, 0, 2)), [INPUT])
+    split = to.add(Unflatten(sizes=(2, 3)), [turned])
+    back = to.add(Transpose(axes=(1, 2, 0, 3)), [split])
+    found = assert_simplified(to, to.add(Act(type="relu"), [back]))
+    assert kinds(found) == Counter(["unflatten", "transpose", "relu"])
+
+
+def test_positions_have_no_axes_of_size_one() -> None:
+    """As windows that are merged with the batch have them, of which there is one."""
+    to = Collector("net", "net", (4, 8, 8))
+    act = to.add(Act(type="relu"), [to.add(Reshape(to=(4, 1, 64)), [INPUT])])
+    row = to.add(Softmax(axis=1), [to.add(Flatten(axes=(0, 1)), [act])])
+    total = to.add(Add(), [act, to.add(Reshape(to=(4, 1, 64)), [row])])
+    found = assert_simplified(to, to.add(Reshape(to=(4, 64)), [total]))
+    assert {node.type.shape for node in found.graph.nodes} == {(4, 64)}
+
+
+def assert_simplified(to: Collector, value: str) -> Flat:
+    """What the rules make of it, which computes the same."""
+    flat = to.flat([("output", value)])
+    found = simplified(flat)
+    shape = (2, *flat.graph.inputs[0].type.shape)
+    x = np.random.default_rng(0).normal(size=shape).astype("f4")
+    ours, wanted = (
+        run(to_model(f.graph, f.weights).SerializeToString(), x) for f in (found, flat)
+    )
+    np.testing.assert_array_equal(ours, wanted)
+    return found
+
+
+class Rowed(nn.Module):
+    """Blocks in a row whose sums and activations have no weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.blocks = nn.Sequential(*(self.block() for _ in range(2)))
+
+    @staticmethod
+    def block() -> nn.Module:
+        class Block(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv1, self.conv2 = nn.Conv2d(4, 6, 1), nn.Conv2d(6, 4, 1)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x + self.conv2(F.relu(self.conv1(x)))
+
+        return Block()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.blocks(self.stem(x))
+        return y
+
+
+def test_modules_that_nodes_have_lost_are_told_by_their_weights(tmp_path: Path) -> None:
+    whole = exported(Rowed(), tmp_path / "net.onnx", 3, 4, 4)
+    model = onnx.load(whole)
+    made = [name for node in model.graph.node for name in node.output]
+    plain = {name: f"v{at}" for at, name in enumerate(made)}
+    for node in model.graph.node:
+        node.ClearField("name")
+        node.input[:] = [plain.get(name, name) for name in node.input]
+        node.output[:] = [plain[name] for name in node.output]
+    model.graph.output[0].name = plain[model.graph.output[0].name]
+    onnx.save(model, tmp_path / "nameless.onnx")
+    flat = read(tmp_path / "nameless.onnx")
+    names = [node.name for node in flat.graph.nodes]
+    assert names == [node.name for node in read(whole).graph.nodes]
+    assert {"blocks.0.add", "blocks.1.act", "blocks.1.conv2"} <= set(names)
+    prove_file(imported(flat), tmp_path / "nameless.onnx")
 
 
 def test_what_torch_computed_of_weights_has_no_name_of_its_own(tmp_path: Path) -> None:

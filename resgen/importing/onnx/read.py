@@ -14,7 +14,8 @@ from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import INPUT, OUTPUT
 from resgen.importing.flat import Collector, Flat, Note, Tensor, around
 from resgen.importing.onnx.handlers import HANDLERS
-from resgen.importing.onnx.source import FileCalls, Source, readers
+from resgen.importing.onnx.scopes import scopes
+from resgen.importing.onnx.source import FileCalls, Source, owner_of, readers
 from resgen.importing.onnx.trace import FileNode, Traced, trace
 from resgen.importing.rules import simplified
 from resgen.importing.unspoken import UNSPOKEN, Unknown
@@ -67,7 +68,10 @@ class Reader(Source):
         self.calls = FileCalls(to, self.batch)
         self.seen: dict[str, Seen] = {traced.input: self._input()}
         self.paths = {node.name: self._path(node) for node in self.nodes}
+        if not any(self.paths.values()):
+            self.paths = scopes(self.nodes, self._named())
         self.calls.modules = self._modules()
+        self.calls.holding = {up for path in self.calls.modules for up in around(path)}
         self.inner = {above for path in self.paths.values() for above in around(path)}
         self.troubles: dict[str, str] = {}
         self.scales, self.precision = {}, self._stored_in()
@@ -175,6 +179,16 @@ class Reader(Source):
         found = {path for name in arrays if (path := path_of_weight(name))}
         reading = (n for n in self.nodes if not arrays.isdisjoint(n.inputs))
         return found.union(self.paths[node.name] for node in reading)
+
+    def _named(self) -> dict[str, str]:
+        """The modules of the nodes that have weights with the names of paths."""
+        stored = set(self.traced.initializers)
+        found = {}
+        for node in self.nodes:
+            own = (n for n in node.inputs if n in stored and "." in n)
+            if path := next(filter(None, map(owner_of, own)), None):
+                found[node.name] = path
+        return found
 
     def _place(self, tensor: str, seen: View) -> None:
         """Note where the file has a value, unless one tensor is known already."""

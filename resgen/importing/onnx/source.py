@@ -167,8 +167,10 @@ class FileCalls(Calls):
 
     def __init__(self, to: Collector, batch: int) -> None:
         super().__init__(to, batch)
-        #: Modules with numbers, whose paths are those of the operators that have them.
+        #: Modules with numbers, whose paths are those of the operators that have them,
+        #: and those that they lie in.
         self.modules: set[str] = set()
+        self.holding: set[str] = set()
         self.owners: set[str] = set()
         self.around: set[str] = set()  # the paths that they lie under
         #: The operator of each value, and what it reads.
@@ -186,6 +188,8 @@ class FileCalls(Calls):
             path = path or self.leaf
         if path and numbers:
             path = self._apart(self._own(path), op)
+        elif numbers and f"{self.scope}.{op.name}" in self.holding:
+            path = f"{self.scope}.{op.name}_0"  # what is called so holds others
         made = super().emit(op, inputs, numbers, path=path)
         self.made.setdefault(made, (op, tuple(inputs)))
         return made
@@ -255,7 +259,9 @@ class NodeSeen:
 def owner_of(weight: str) -> str | None:
     """The module that a weight's name says it is of, if a module can be called so."""
     path = path_of_weight(weight)
-    return path if path and fault(path) is None else None
+    if path is None or ("." not in weight and _NUMBERED.fullmatch(path)):
+        return None
+    return path if fault(path) is None else None
 
 
 def _moves(

@@ -16,7 +16,7 @@ from resgen.importing.rules.attention import ATTENTION
 from resgen.importing.rules.maps import MAPS, edged
 from resgen.importing.rules.net import Net, Part
 from resgen.importing.rules.norms import NORMS
-from resgen.importing.rules.positions import POSITIONS, on_maps
+from resgen.importing.rules.positions import POSITIONS, on_maps, without_ones
 from resgen.importing.rules.shapes import SHAPES, spread_out
 
 Rule = Callable[[Net, Part], bool]
@@ -36,9 +36,10 @@ def simplified(flat: Flat, *, named: bool = False) -> Flat:
     net = Net(flat, named=named)
     net.changed += net.parts
     _settle(net)
-    if on_maps(net):
-        net.changed += net.parts
-        _settle(net)
+    for placed in (without_ones, on_maps):
+        if placed(net):
+            net.changed += net.parts
+            _settle(net)
     spread_out(net)
     edged(net)
     return net.done()

@@ -157,33 +157,46 @@ def padded_max(net: Net, part: Part) -> bool:
 
 
 def blurred(net: Net, part: Part) -> bool:
-    """A fixed binomial filter of each channel by itself, behind a padding."""
+    """A fixed binomial filter of each channel by itself, with what is padded for it.
+
+    Before it, or by the convolution itself, as slimmed files have zeros.
+    """
     conv = net.made(part.value, Conv)
-    pad: tuple[Part, Pad | Padded] | None = net.made(
-        part.inputs[0], Padded
-    ) or net.made(part.inputs[0], Pad)
-    if conv is None or pad is None or conv[1].bias:
+    if conv is None or conv[1].bias:
         return False
     (kernel, *more), op = part.arrays["weight"].shape[2:], conv[1]
-    x = net.typed(pad[0].inputs[0])
-    padding = (kernel - 1) // 2 if op.padding is None else op.padding
-    if set(more) - {kernel} or kernel < 2 or op.groups != x.channels or padding:
+    if set(more) - {kernel} or kernel < 2 or op.groups != part.type.channels:
         return False
+    usual = (kernel - 1) // 2 if op.padding is None else op.padding
+    own = per_axis(usual, net.typed(part.inputs[0]), "padding")
+    x, begin, end, mode = part.inputs[0], own, own, "constant"
+    if not any(own) and (around := _around(net, x)):
+        x, begin, end, mode = around
     row = [comb(kernel - 1, i) / 2 ** (kernel - 1) for i in range(kernel)]
     weight = reduce(np.multiply.outer, [np.array(row)] * (1 + len(more)))
     if not np.allclose(part.arrays["weight"], weight, rtol=1e-5, atol=0):
         return False
-    mode = pad[1].mode if isinstance(pad[1], Padded) else "constant"
     named = next(name for name, (_, onnx) in MODES.items() if onnx == mode)
     made = BlurPool(kernel=kernel, stride=op.stride, padding_mode=named)
-    if isinstance(pad[1], Padded):
-        begin, end = pad[1].begin[1:], pad[1].end[1:]
-    else:
-        begin, end = per_axis(pad[1].begin, x, "begin"), per_axis(pad[1].end, x, "end")
-    if begin != end or begin != made.padding(x):
+    kind = net.typed(x)
+    if kind.channels != op.groups or begin != end or begin != made.padding(kind):
         return False
-    net.become(part, made, pad[0].inputs)
+    net.become(part, made, [x])
     return True
+
+
+def _around(
+    net: Net, value: str
+) -> tuple[str, tuple[int, ...], tuple[int, ...], str] | None:
+    """What a value is a padding of, how many positions go before and after, and how."""
+    if zeros := net.made(value, Pad):
+        (x,), op = zeros[0].inputs, zeros[1]
+        begin, end = (per_axis(n, net.typed(x), "pad") for n in (op.begin, op.end))
+        return x, begin, end, "constant"
+    edges = net.made(value, Padded)
+    if edges is None or edges[1].mode == "constant":  # no zeros
+        return None
+    return edges[0].inputs[0], edges[1].begin[1:], edges[1].end[1:], edges[1].mode
 
 
 def edged(net: Net) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from resgen.importing.flat import Tensor
 from resgen.importing.rules.net import Net, Part
+from resgen.importing.rules.shapes import regrouped
 from resgen.importing.views import between
 from resgen.ops.act import Act
 from resgen.ops.add import Add
@@ -27,12 +28,14 @@ from resgen.ops.norm import Norm
 from resgen.ops.reshape import Reshape
 from resgen.ops.scale import Scale
 from resgen.ops.slice import Slice
+from resgen.ops.transpose import Transpose
 from resgen.ops.types import TensorType
 from resgen.ops.unflatten import Unflatten
 
 #: What computes alike wherever a position lies.
 _ALIKE: Final = (Act, Add, ChannelScale, DropPath, Dropout, Linear, Norm, Scale)
 _SHAPED: Final = (Flatten, Reshape, Unflatten)
+_MOVED: Final = (*_SHAPED, Transpose)
 Rule = Callable[[Net, Part], bool]
 
 
@@ -48,6 +51,57 @@ def on_maps(net: Net) -> bool:
                 _put(net, rows, net.typed(part.inputs[0]).spatial)
                 changed = True
     return changed
+
+
+def without_ones(net: Net) -> bool:
+    """Take positions as without their axes of size 1, where that is less.
+
+    So what merges windows with the batch and keeps an axis for them is of rows.
+    """
+    seen: set[str] = set()
+    changed = False
+    for part in list(net.parts.values()):
+        bare = tuple(n for n in part.type.spatial if n > 1)
+        alike = isinstance(part.op, _ALIKE) and 0 < len(bare) < len(part.type.spatial)
+        if part.value in net.parts and part.value not in seen and alike:
+            same = _same_places(net, part)
+            seen |= same.keys()
+            if _spared(net, same, bare) > 0:
+                _put(net, same, bare)
+                changed = True
+    return changed
+
+
+def _same_places(net: Net, first: Part) -> dict[str, Part]:
+    """All that is computed alike of the positions of this one."""
+    found: dict[str, Part] = {}
+    queue = [first.value]
+    while queue:
+        part = net.parts.get(queue.pop())
+        if part is None or part.value in found or not isinstance(part.op, _ALIKE):
+            continue
+        if part.type.spatial == first.type.spatial:
+            found[part.value] = part
+            queue += [*net.readers[part.value], *part.inputs]
+    return found
+
+
+def _spared(net: Net, same: Mapping[str, Part], bare: tuple[int, ...]) -> int:
+    """By how many changes of shape there would be less with these positions."""
+    if any(value in same for _, value in net.outputs):
+        return 0
+    inside = {v for part in same.values() for v in part.inputs if v not in same}
+    makers = [net.parts.get(value) for value in inside]
+    spared = -sum(m is None or not isinstance(m.op, _MOVED) for m in makers)
+    shaped = [m for m in makers if m is not None and isinstance(m.op, _SHAPED)]
+    spared += sum(net.typed(m.inputs[0]).shape[1:] == bare for m in shaped)
+    for value in same:
+        readers = [net.parts[r] for r in net.readers[value] if r not in same]
+        spared += sum(
+            r.type.shape[1:] == bare for r in readers if isinstance(r.op, _SHAPED)
+        )
+        spared -= any(not isinstance(r.op, _SHAPED) for r in readers)
+    return spared
 
 
 def rows_of(net: Net, part: Part) -> bool:
@@ -111,7 +165,7 @@ def _saved(net: Net, rows: dict[str, Part], first: Part) -> int:
 
 
 def _put(net: Net, rows: Mapping[str, Part], size: tuple[int, ...]) -> None:
-    """Let these be on maps; what else reads one of them reads the row of its map."""
+    """Let these have positions of this size; others read them as they were."""
     first = [part for part in rows.values() if _row(net, part)]
     computed = [part for part in rows.values() if part not in first]
     others = {
@@ -120,15 +174,14 @@ def _put(net: Net, rows: Mapping[str, Part], size: tuple[int, ...]) -> None:
         ]
         for value in rows
     }
+    before = {value: part.type.shape for value, part in rows.items()}
     for value, part in rows.items():
         part.type = TensorType((part.type.channels, *size))
         if value in net.tensors:
-            net.tensors[value] = _on_map(net.tensors[value], part.type)
+            now = part.type.shape
+            net.tensors[value] = _replaced(net.tensors[value], before[value], now)
     for part in computed:
-        inputs = [
-            v if v in rows else net.insert(Unflatten(sizes=size, axis=1), [v], part)
-            for v in part.inputs
-        ]
+        inputs = [v if v in rows else _shaped(net, v, size, part) for v in part.inputs]
         net.apply(part, part, inputs)
     for value, readers in others.items():
         row = ""
@@ -140,17 +193,24 @@ def _put(net: Net, rows: Mapping[str, Part], size: tuple[int, ...]) -> None:
                     op = between(rows[value].type.shape, reader.type.shape)
                     net.become(reader, op, [value])
                 continue
-            row = row or net.insert(Flatten(axes=(1, len(size))), [value], reader)
+            row = row or _shaped(net, value, before[value][1:], reader)
             inputs = [row if v == value else v for v in reader.inputs]
             net.apply(reader, reader, inputs)
     for part in first:
         net.bypass(part, part.inputs[0])
 
 
-def _on_map(tensor: Tensor, now: TensorType) -> Tensor:
-    """Where the source has a value that has become a map."""
-    axes = [a for axis in tensor.axes for a in (range(1, now.rank) if axis else [0])]
-    return replace(tensor, axes=tuple(axes), parts=tuple(now.shape[a] for a in axes))
+def _shaped(net: Net, value: str, size: tuple[int, ...], like: Part) -> str:
+    """A value with its positions in this size."""
+    shape = net.typed(value).shape
+    return net.insert(between(shape, (shape[0], *size)), [value], like)
+
+
+def _replaced(tensor: Tensor, before: tuple[int, ...], now: tuple[int, ...]) -> Tensor:
+    """Where the source has a value that has another shape now."""
+    placed = {own[0]: made for own, made in regrouped(before, now)}
+    axes = [axis for own in tensor.axes for axis in placed.get(own, ())]
+    return replace(tensor, axes=tuple(axes), parts=tuple(now[axis] for axis in axes))
 
 
 POSITIONS: Final[Mapping[str, tuple[Rule, ...]]] = {"unflatten": (rows_of,)}

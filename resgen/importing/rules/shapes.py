@@ -141,7 +141,7 @@ def turned_around(net: Net, part: Part) -> bool:
     if turned is None or shaped is None or not isinstance(shaped.op, _SHAPED):
         return False
     (x,) = shaped.inputs
-    groups = list(_alike(net.typed(x).shape, shaped.type.shape))
+    groups = list(regrouped(net.typed(x).shape, shaped.type.shape))
     splits = all(len(own) == 1 for own, _ in groups)
     if not splits and net.made(x, Transpose) is None:
         return False
@@ -157,14 +157,50 @@ def turned_around(net: Net, part: Part) -> bool:
     return True
 
 
-def _alike(
+def turned_through(net: Net, part: Part) -> bool:
+    """An order of axes, a split of some and another order are a split and an order."""
+    turned, split = net.made(part.value, Transpose), net.parts.get(part.inputs[0])
+    if turned is None or split is None or not isinstance(split.op, _SHAPED):
+        return False
+    first = net.made(split.inputs[0], Transpose)
+    groups = list(regrouped(net.typed(split.inputs[0]).shape, split.type.shape))
+    if first is None or any(len(own) != 1 for own, _ in groups):
+        return False
+    (x,) = first[0].inputs
+    source = _order(first[1], first[0].type.rank)
+    made = dict(zip(source, (made for _, made in groups), strict=True))
+    before = [axis for own in range(len(source)) for axis in made[own]]
+    shape = tuple(split.type.shape[axis] for axis in before)
+    order = tuple(before.index(a) for a in _order(turned[1], part.type.rank))
+    y = net.insert(between(net.typed(x).shape, shape), [x], part)
+    net.become(part, Transpose(axes=order), [y])
+    return True
+
+
+def turned_bare(net: Net, part: Part) -> bool:
+    """An order of axes of which those of size 1 then go is of what has none."""
+    turned = net.made(part.inputs[0], Transpose)
+    if turned is None or not isinstance(part.op, _SHAPED):
+        return False
+    (x,) = turned[0].inputs
+    shape, order = net.typed(x).shape, _order(turned[1], turned[0].type.rank)
+    long = [axis for axis in order if shape[axis] > 1]
+    if len(long) == len(shape) or part.type.shape != tuple(shape[a] for a in long):
+        return False
+    kept = sorted(long)
+    bare = net.insert(between(shape, tuple(shape[a] for a in kept)), [x], part)
+    net.become(part, Transpose(axes=tuple(kept.index(a) for a in long)), [bare])
+    return True
+
+
+def regrouped(
     now: tuple[int, ...], target: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Neighbours among the axes of two shapes that hold as many elements, the fewest.
 
     Axes of size 1 belong to what is before them.
 
-    >>> list(_alike((2, 3, 16), (6, 4, 4)))
+    >>> list(regrouped((2, 3, 16), (6, 4, 4)))
     [((0, 1), (0,)), ((2,), (1, 2))]
     """
     a = b = 0
@@ -472,15 +508,18 @@ def spread_out(net: Net) -> None:
 SHAPES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "reshape": (
         once, squares, group, shaped_twice, between_rows, spread_after, scaled_before,
+        turned_bare,
     ),
     "flatten": (
         once, shuffle, squares, group, shaped_twice, spread_after, scaled_before,
+        turned_bare,
     ),
     "unflatten": (
         once, group, shaped_twice, between_rows, spread_after, scaled_before,
     ),
     "transpose": (
         once, scaled_before, turned_twice, turned_alone, turned_apart, turned_around,
+        turned_through,
     ),
     "linear": (split_after,),
     "slice": (once,),
