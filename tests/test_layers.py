@@ -117,7 +117,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 2463,
     "reports": 2925,
-    "api": 5840,
+    "api": 5847,
     "cli": 1244,
     "__main__": 50,
     "__init__": 124,

@@ -105,7 +105,8 @@ def run(
     require_file(path)
     drawn.require(specs)  # what is no network is told before anything is timed
     with leased(asked.on, progress=progress) as place:
-        told = place.ask(conditions, asked.runtime, asked.threads, asked.batch)
+        how = asked.runtime, asked.threads, asked.batch
+        told = place.ask(conditions, *how, precision=asked.precision)
         recorder = Recorder(path, told, place)
         bounds = drawn.USUAL if asked.budget is None else bounds_of(asked.budget)
         session = _Session(recorder, 60 * asked.minutes, progress)

@@ -19,6 +19,7 @@ Examples:
   resgen measure blocks resnet18 mine.json --minutes 5
   resgen measure blocks space.json --budget macs=2G -o mine.json
   resgen measure blocks --runtime litert --threads 2 -o phone.json
+  resgen measure blocks mine.json --precision int8 -o int8.json
   resgen inspect mine.json --latency one.json
 
 Kernels are timed inside whole networks, so that what an engine fuses, its layouts and

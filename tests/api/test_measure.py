@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import resgen
 from resgen.api import drawn
 from resgen.cli import main
-from resgen.errors import SpecError, UsageError
+from resgen.errors import ResgenError, SpecError, UsageError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
@@ -75,6 +75,18 @@ def test_in_a_moment_the_network_that_is_named_is_timed(tmp_path: Path) -> None:
     found = resgen.measure("resnet20_cifar", out=out, minutes=0.01, threads=1)
     assert [each.name for each in found.table.record.networks] == ["resnet20_cifar"]
     assert found.checks.each == ()
+
+
+@pytest.mark.usefixtures("steady")
+def test_a_table_of_8_bits_is_no_table_of_floats(tmp_path: Path) -> None:
+    """What is timed is told of the form that it has."""
+    out = tmp_path / "t.json"
+    of = {"out": out, "minutes": 0.01, "threads": 1}
+    found = resgen.measure("resnet20_cifar", precision="int8", **of)
+    assert found.table.conditions.precision == "int8"
+    assert str(found).splitlines()[0].endswith(", batch 1, int8")
+    with pytest.raises(ResgenError, match=r"not of .* fp32"):
+        resgen.measure("resnet20_cifar", **of)
 
 
 def test_candidates_are_within_the_budget_and_each_comes_once() -> None:

@@ -73,6 +73,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "runtime": st.sampled_from(["onnxruntime", "litert"]),
         "threads": st.integers(1, 64),
         "batch": st.integers(1, 64),
+        "precision": st.sampled_from(["fp32", "int8"]),
         "budget": st.sampled_from(["macs=2G", "params=10M,memory=4M"]).map(BUDGET.read),
         "minutes": st.floats(0.1, 1440),
         "out": st.sampled_from([Path("t.json"), Path("a b/t.json")]),

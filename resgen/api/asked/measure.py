@@ -22,6 +22,12 @@ class Timing(Leasing):
         "What runs the networks: engines whose profiler is read.",
         default="onnxruntime",
     )
+    precision: Any = option(
+        "--precision",
+        choice("fp32", "int8"),
+        "The form that is timed, as `resgen export` would write it.",
+        default="fp32",
+    )
     threads: int | None = option(
         "--threads",
         THREADS,
