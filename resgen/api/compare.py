@@ -41,7 +41,11 @@ from resgen.profiling.comparison.conditions import (
     unmet,
 )
 from resgen.profiling.comparison.versus import of_saved, recorded, saved
-from resgen.profiling.comparison.waterfall import Waterfall, waterfall
+from resgen.profiling.comparison.waterfall import (
+    Waterfall,
+    require_parts,
+    waterfall,
+)
 from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.profiling.worker import Worker
 from resgen.records.comparison import Comparison
@@ -135,6 +139,7 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
         for name in asked.runtime:
             place.ask(require, name, device, CANNOT)
         subjects = [stack.enter_context(prepared(each)) for each in wanted]
+        require_parts(asked.part, [each.subject for each in subjects])
         jobs = _distinct(_jobs(asked, subjects, device, place))
         for job in jobs:
             carried(asked, job.prepared, job.runtime)

@@ -64,6 +64,12 @@ class SmallerNetwork(Shown):
     analysis: Analysis
     seconds: float
 
+    @property
+    def sure(self) -> bool:
+        """Whether its budgets are promised to hold: counts always are."""
+        latency = self.record.latency
+        return latency is None or not latency.doubts
+
     def carried(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """What is left of tensors that belong to parameters of the whole network.
 
@@ -117,6 +123,9 @@ class SmallerNetwork(Shown):
     def lines(self, width: int = TEXT) -> Iterator[str]:
         """What the terminal shows, in so many columns."""
         yield from self.analysis.lines(width)
+        if not self.sure and self.record.latency is not None:
+            for doubt in self.record.latency.doubts:
+                yield f"not promised: {doubt}"
         if self.folder is not None:
             folder = self.folder.folder
             yield f"{style(f'{folder}/', bold=True)}  in {self.seconds:.1f} s"

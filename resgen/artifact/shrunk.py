@@ -120,6 +120,16 @@ class Latency:
     rounds: int
     notes: tuple[str, ...] = ()
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the budget is not promised to hold.
+
+        What disturbs a machine moves a time. A share is of two networks that are timed
+        in turns, which are disturbed alike, and the interval tells by how much.
+        """
+        share = self.budget.endswith("x")
+        return () if share else tuple(f"while it was timed, {n}" for n in self.notes)
+
     def __str__(self) -> str:
         low, high = self.interval
         return (

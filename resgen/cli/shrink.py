@@ -29,13 +29,16 @@ Examples:
 
 The folder holds NAME.json, weights.safetensors and shrink.json, which tells which
 channels stayed. It is taken where a spec is: `resgen build small`. What it lost of its
-accuracy comes back with training."""
+accuracy comes back with training.
+
+Exit code 0: it is made, within its budget; 1: it is not, or the machine was too busy
+to promise a time."""
 )
 @spec_argument
 @options(Shrinking)
 @quiet_option
 @json_option
-def command(spec: str, *, as_json: bool, **given: Any) -> None:
+def command(spec: str, *, as_json: bool, **given: Any) -> int:
     """Make a network smaller: a spec of fewer channels.
 
     SPEC is a file, a folder that resgen made or the name of a network that comes with
@@ -50,7 +53,7 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
         made = run(read, graph, asked, progress=progress)
     if as_json:
         say_json(made.to_dict())
-        return
+        return int(not made.sure)
     for line in made.lines(width()):
         say(line)
     if made.folder is not None:
@@ -58,3 +61,4 @@ def command(spec: str, *, as_json: bool, **given: Any) -> None:
         export = f"resgen export {folder} --to onnx --precision int8"
         build = f"resgen build {folder} · resgen profile {folder}"
         say(f"next: {export if asked.precision == 'int8' else build}")
+    return int(not made.sure)

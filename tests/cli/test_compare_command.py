@@ -179,6 +179,8 @@ def test_reports_of_two_sessions_are_undecided(run, here, monkeypatch):
         (["resnet5", "resnet50"], 1, "did you mean"),
         (["mine.json", "no.onnx"], 1, "does not exist"),
         (["mine.json", "mine.json", "--fail-if", "slowr"], 2, "is no condition"),
+        (["mine.json", "mine.json", "--fail-if", "p99>"], 2, "  p99>5ms, say"),
+        (["mine.json", "mine.json", "--fail-if", "macs"], 2, "  macs>4.2G, say"),
         (["mine.json", "mine.json", "--device", "cuda"], 3, "no NVIDIA GPU"),
     ],
 )
@@ -186,6 +188,15 @@ def test_what_cannot_be_compared_is_said(run, here, words, code, message):
     done = run("compare", *words)
     assert done.exit_code == code, done.output
     assert message in done.stderr
+
+
+def test_a_part_that_neither_has_is_refused_before_anything_is_timed(
+    run, files, monkeypatch
+):
+    monkeypatch.setattr(_compare, "measured", lambda *a, **k: pytest.fail("timed"))
+    done = run("compare", "mine.json", "new.onnx", "--part", "stm")
+    assert done.exit_code == 2, done.output
+    assert 'neither network has a part "stm"; did you mean "stem"?' in done.stderr
 
 
 def test_parts_are_told_where_the_verdict_is_open(run, files, told):

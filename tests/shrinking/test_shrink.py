@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from digits import SPEC, digits
 from torch import nn
 from torch_pruning_groups import groups as groups_of_torch_pruning
@@ -20,6 +22,7 @@ import resgen.latency.table
 from resgen.api import paced, tuned
 from resgen.api.asked.shrink import Shrinking
 from resgen.artifact.shrunk import Latency, Pace
+from resgen.cli import main
 from resgen.errors import UsageError
 from resgen.latency.kernels import identity, runs
 from resgen.latency.measure import conditions, job
@@ -731,6 +734,28 @@ def test_what_is_timed_for_a_latency_is_in_the_table_and_the_record(
     assert latency.after.p95 <= 20e-3
     assert made.analysis.macs <= 20e6
     assert resgen.latency.table.load(table).record.networks
+
+
+@pytest.mark.parametrize(
+    ("budget", "notes", "code"), [("6.0ms", 1, 1), ("6.0ms", 0, 0), ("0.6x", 1, 0)]
+)
+def test_a_busy_machine_promises_no_time(
+    budget: str, notes: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = "other processes took 84 % of the cores' time"
+    latency = Latency(
+        budget=budget, conditions="here", before=Pace(8e-3, 9e-3),
+        after=Pace(4e-3, 5e-3), verdict="faster", ratio=0.5, interval=(0.49, 0.51),
+        rounds=1, notes=(busy,) * notes,
+    )  # fmt: skip
+    whole = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.Conv2d(16, 4, 3))
+    made = resgen.shrink(whole, input=(3, 8, 8), macs="0.5x")
+    made = replace(made, record=replace(made.record, latency=latency))
+    assert made.sure is not bool(code)
+    monkeypatch.setattr("resgen.api.shrink.run", lambda *given, **options: made)
+    done = CliRunner().invoke(main, ["shrink", "resnet20_cifar", "--latency", budget])
+    assert done.exit_code == code, done.output
+    assert (f"not promised: while it was timed, {busy}" in done.output) is bool(code)
 
 
 def test_what_no_cut_meets_is_said_with_what_the_least_one_takes(

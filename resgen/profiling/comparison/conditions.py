@@ -49,6 +49,11 @@ def parse(text: str) -> Condition:
     found = _LIMIT.fullmatch(text.replace(" ", ""))
     known = (*TIMES, *COUNTS)
     name = re.split(r"[>=<]", text)[0].strip()
+    if found is None and name in known:
+        example = f"{name}>{'5ms' if name in TIMES else '4.2G'}"
+        raise UsageError(
+            f'"{text}" does not say how much is too much', hint=f"{example}, say"
+        )
     if found is None or found[1] not in known:
         raise UsageError(
             f'"{text}" is no condition{did_you_mean(name, (*VERDICTS, *known))}',

@@ -21,12 +21,14 @@ from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import of_build
 from resgen.profiling.worker import Worker
 from resgen.records.comparison import Difference, PartTimes
-from resgen.records.latency import Breakdown
+from resgen.records.latency import Breakdown, Subject
 
 #: Processes of either network.
 ROUNDS: Final = 3
 SHORTCUTS: Final = "shortcuts"
 REST: Final = "the rest"
+#: What lies in no one section: across several, or nobody knows where.
+NOWHERE: Final = ("across", "unknown")
 QUIET: Final = "within noise"
 #: Numbers that are words in a sentence.
 _WORDS: Final = ("no", "one", "two", "three", "four", "five", "six")
@@ -62,13 +64,7 @@ def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> Waterfall:
     found = _timed(taken, by_part, a, b)
     steps = [*map(_step, found)]
     known = [step.part for step in steps]
-    for part in named:
-        if part not in known:
-            near = did_you_mean(part, known)
-            raise UsageError(
-                f'neither network has a part "{part}"{near}',
-                hint=f"their parts are {', '.join(known)}",
-            )
+    _require(named, known)
     shown = [step for step in steps if _loud(step) or step.part in named]
     told = sorted(shown, key=lambda step: -abs(step.seconds))
     hidden = [step for step in steps if step not in shown]
@@ -93,6 +89,29 @@ def waterfall(a: Job, b: Job, named: Sequence[str] = ()) -> Waterfall:
         total, noise = sum(s.seconds for s in hidden), sum(s.noise for s in hidden)
         falls.append(Difference(REST, total, noise, QUIET))
     return Waterfall(tuple(falls), _in_order([*found, *inner], a, b))
+
+
+def require_parts(named: Sequence[str], subjects: Sequence[Subject]) -> None:
+    """Raise a UsageError for a part that none of these has, before anything is timed.
+
+    Where the parts of one are not known before it runs, nothing can be said.
+    """
+    if all(subject.parts for subject in subjects):
+        of_each = (part for subject in subjects for part in subject.parts)
+        known = dict.fromkeys(p.path for p in of_each if p.kind == "section")
+        _require(named, [*known, SHORTCUTS], NOWHERE)
+
+
+def _require(
+    named: Sequence[str], known: Sequence[str], more: Sequence[str] = ()
+) -> None:
+    for part in named:
+        if part not in (*known, *more):
+            near = did_you_mean(part, known)
+            raise UsageError(
+                f'neither network has a part "{part}"{near}',
+                hint=f"their parts are {', '.join(known)}",
+            )
 
 
 Sums = dict[str, float]
@@ -138,7 +157,8 @@ def by_part(breakdown: Breakdown) -> Sums:
     """Seconds by section, of shortcuts, and of what lies in no one section."""
     sums: Sums = {}
     for operator in breakdown.operators:
-        part = operator.section or ("across" if operator.across else "unknown")
+        across, unknown = NOWHERE
+        part = operator.section or (across if operator.across else unknown)
         if operator.role == "shortcut":
             part = SHORTCUTS
         sums[part] = sums.get(part, 0.0) + operator.seconds
