@@ -23,8 +23,11 @@ from resgen.lower.onnx import to_model, write
 from resgen.lower.torch import to_torch
 from resgen.ops.act import Act
 from resgen.ops.conv import Conv
+from resgen.ops.linear import Linear
 from resgen.ops.norm import Norm
 from resgen.ops.types import Apply
+from resgen.ops.unwindows import Unwindows
+from resgen.ops.windows import Windows
 from resgen.weights.evaluate import np_dtype
 from resgen.weights.initialize import initialize
 
@@ -276,6 +279,24 @@ def test_what_is_computed_in_float32_is_clipped_before_it_is_quantised(consumer)
     net.add("conv", Conv(out=8, kernel=3))
     low = at_precision(net.graph(), Precision("int8", consumer))
     assert {"act"} == set(quantized_values(low)) - {"conv"}
+
+
+def test_what_only_moves_numbers_is_in_8_bits_beside_what_computes_in_them():
+    """Between two norms, which LiteRT computes in float32, it stays there."""
+    net = Builder((8, 4, 4))
+    net.add("conv", Conv(out=8, kernel=1))
+    net.add("windows", Windows(size=2))
+    net.add("norm", Norm(type="layer"))
+    net.add("back", Unwindows(size=2, like="map"), "norm", "conv")
+    net.add("other", Norm(type="layer"))
+    net.add("again", Windows(size=2))
+    net.add("last", Linear(out=8))
+    low = at_precision(net.graph(), Precision("int8", "litert"))
+    made = ("input", "conv", "windows", "other", "again", "last")
+    assert set(quantized_values(low)) == set(made)
+    # What was moved has the scale that it had before.
+    found = scales(low, dict.fromkeys(made, (-1.0, 1.0)))
+    assert not {"windows.quantize.scale", "again.quantize.scale"} & found.keys()
 
 
 # --- scales ---------------------------------------------------------------------------

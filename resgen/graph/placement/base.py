@@ -83,6 +83,14 @@ class Wiring:
         (reader,) = readers
         return self.alone(reader.name) if reader.op.training_only else reader
 
+    def readers(self, value: str) -> Iterator[Node]:
+        """What reads a value."""
+        for reader in self.graph.consumers[value]:
+            if reader.op.training_only:
+                yield from self.readers(reader.name)
+            else:
+                yield reader
+
     def source(self, value: str) -> Node | None:
         """What makes a value, seen through an activation that is fused with it."""
         node = self.maker(value)
@@ -110,7 +118,7 @@ def around_kernels(
         return node is not None and node.name in quantized and has_kernel(node)
 
     for node in graph.nodes:
-        for port, value in enumerate(node.inputs):
+        for port, value in enumerate(node.inputs[: node.op.read]):
             if node.op.training_only or (value in wiring.given_out and not given_out):
                 continue
             if is_clip(node) and wiring.alone(value) is node:

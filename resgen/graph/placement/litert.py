@@ -22,13 +22,15 @@ from resgen.graph.placement.base import (
 )
 from resgen.ops.act import Act
 
-#: Operators whose result has the scale of their input.
-ALIKE: Final = (
-    "avg_pool", "channel_shuffle", "flatten", "max_pool", "pad", "pad_channels",
-    "pad_same", "slice",
+#: Operators over windows whose result has the scale of their input.
+POOLED: Final = ("avg_pool", "max_pool", "pad", "pad_channels", "pad_same")
+#: Those that only move numbers, and so are in 8 bits where others are, beside them.
+MOVING: Final = (
+    "channel_shuffle", "flatten", "pixel_shuffle", "pixel_unshuffle", "reshape",
+    "slice", "transpose", "unflatten", "unwindows", "windows",
 )  # fmt: skip
 #: Others that have a kernel of 8 bits, beside the weighted maps.
-KERNELS: Final = frozenset({*ALIKE, "add", "concat", "global_pool", "multiply"})
+KERNELS: Final = frozenset({*POOLED, "add", "concat", "global_pool", "multiply"})
 #: The scale and the zero point of what activations yield, None where they are free.
 ACTIVATIONS: Final[Mapping[str, tuple[float, int] | None]] = {
     "relu": None, "relu6": None, "leaky_relu": None, "hardswish": None,
@@ -50,15 +52,39 @@ def _suits(graph: Graph, node: Node, precision: str) -> bool:
 
 
 def _reads(graph: Graph, quantized: Set[str]) -> Iterator[Port]:
-    return around_kernels(graph, quantized, _has_kernel, given_out=True)
+    running = _running(graph, quantized)
+    return around_kernels(
+        graph, quantized, lambda node: node.name in running, given_out=True
+    )
 
 
 def _gives(graph: Graph, quantized: Set[str]) -> Iterator[str]:
-    wiring = Wiring(graph)
+    wiring, running = Wiring(graph), _running(graph, quantized)
     for _, value in graph.outputs:
         source = wiring.source(value)
-        if source is not None and source.name in quantized and _has_kernel(source):
+        if source is not None and source.name in running:
             yield value
+
+
+def _running(graph: Graph, quantized: Set[str]) -> Set[str]:
+    """The operators that run in 8 bits.
+
+    What only moves numbers does behind one that does, or where all that read it do: in
+    float32 on both sides it would round what nothing else rounds.
+    """
+    wiring = Wiring(graph)
+    able = [node for node in graph.nodes if node.name in quantized]
+    found = {node.name for node in able if _has_kernel(node)}
+    moving = [node for node in able if node.op.name in MOVING]
+    for node in moving:
+        source = wiring.source(node.inputs[0])
+        if source is not None and source.name in found:
+            found.add(node.name)
+    for node in reversed(moving):
+        readers = {reader.name for reader in wiring.readers(node.name)}
+        if readers and readers <= found and node.name not in wiring.given_out:
+            found.add(node.name)
+    return found
 
 
 def _fixed(node: Node) -> tuple[float, int] | None:
@@ -74,7 +100,7 @@ PLACEMENT: Final = Placement(
     suits=_suits,
     reads=_reads,
     gives=_gives,
-    alike=ALIKE,
+    alike=(*POOLED, *MOVING),
     joined=("concat",),
     fixed=_fixed,
     passes=(split_silu,),

@@ -136,7 +136,7 @@ class Walk(Writer):
     def _in_bytes(self, node: Node) -> Value | None:
         """The operator in 8 bits, where LiteRT has kernels for all that it takes."""
         self._low = self._target(node)
-        given = [self._known[value] for value in node.inputs]
+        given = [self._known[value] for value in node.inputs[: node.op.read]]
         low = [isinstance(x, Tensor) and x.steps is not None for x in given]
         if self._low is None or not all(low):
             self._low = None
