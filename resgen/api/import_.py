@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 #: What a network is read from.
 FILES: Final = (".onnx", ".pt2")
 PATH: Final = typed("the path of a file", str, Path)
+#: Why what was read may not compute what its source does.
+_MISSED: Final = (
+    "the source does what its reading misses, such as chance or state that it keeps"
+)
 
 
 def _is_module(value: Any) -> Any:
@@ -292,7 +296,7 @@ def _of_module(
     shape: torch.Tensor | Sequence[int] | None,
     progress: Progress,
 ) -> tuple[Imported, Imports | None]:
-    from resgen.importing.torch.read import read, read_file, unwrapped
+    from resgen.importing.torch.read import read, read_file, settled, unwrapped
     from resgen.proof.same_module import prove_module
 
     if isinstance(source, str | Path):
@@ -314,6 +318,7 @@ def _of_module(
         asked,
         progress,
         lambda spec: members(spec, as_expected(spec, asked.preprocess, beside, own)),
+        settled(module) or _MISSED,
     )
 
 
@@ -355,11 +360,13 @@ def _finished(
     asked: Importing,
     progress: Progress,
     stated: Callable[[Spec], Mapping[str, Any]],
+    missed: str = _MISSED,
 ) -> tuple[Imported, Imports | None]:
     """The design, and what was proven of it, unless that is skipped.
 
     Where nothing is, the fault is the reading's, and not the source's. ``stated``
-    are members of the spec that come with the source.
+    are members of the spec that come with the source, ``missed`` is why a reading of
+    it may compute something else.
     """
     found = _recovered(flat, asked, progress, stated)
     if not asked.verify:
@@ -367,10 +374,7 @@ def _finished(
     try:
         proof = prove(found)
     except Departure as error:
-        error.hint = (
-            "nothing was made: the source does what its reading misses, such as chance "
-            "or state that it keeps"
-        )
+        error.hint = f"nothing was made: {missed}"
         raise
     for line in proof.lines():
         progress.say("verify", line)

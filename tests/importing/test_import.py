@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import prune
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.nn.utils.parametrize import remove_parametrizations
 
 import resgen
 from resgen.cli import main
@@ -199,6 +200,37 @@ def test_what_is_not_proven_is_no_fault_of_a_file(tmp_path: Path) -> None:
         resgen.import_(Detached().eval(), tmp_path / "out", input=(3, 8, 8))
     assert "nothing was made" in (caught.value.hint or "")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("normed", "call", "settle"),
+    [
+        (
+            spectral_norm,
+            "parametrize.remove_parametrizations",
+            remove_parametrizations,
+        ),
+        (
+            nn.utils.spectral_norm,
+            "remove_spectral_norm",
+            nn.utils.remove_spectral_norm,
+        ),
+    ],
+)
+def test_a_weight_that_training_moves_is_refused_with_the_way_on(
+    normed: Callable[[nn.Module], nn.Module],
+    call: str,
+    settle: Callable[[nn.Module, str], nn.Module],
+) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 3, 3), normed(nn.Conv2d(3, 4, 3))).eval()
+    for held in module.buffers():  # far from where its iteration ends
+        held.copy_(nn.functional.normalize(torch.rand(held.shape), dim=0))
+    with pytest.raises(Departure, match=r"0\.weight") as caught:
+        resgen.from_torch(module, (3, 8, 8))
+    told = f'torch.nn.utils.{call}(module.get_submodule("1"), "weight")'
+    assert told in (caught.value.hint or "")
+    settle(module.get_submodule("1"), "weight")
+    assert "1.weight" in resgen.from_torch(module, (3, 8, 8)).weights
 
 
 def test_a_module_that_learns_nothing_is_read() -> None:

@@ -158,6 +158,32 @@ def unwrapped(module: torch.nn.Module) -> tuple[torch.nn.Module, list[Note]]:
     return module, notes
 
 
+def settled(module: torch.nn.Module) -> str | None:
+    """How a weight is made one that a module holds, where one is computed with state.
+
+    Spectral norms go on with what they iterate at every call in training, and a weight
+    that is read does not.
+    """
+    from torch.nn.utils.spectral_norm import SpectralNorm
+
+    for path, part in module.named_modules():
+        for name, steps in getattr(part, "parametrizations", {}).items():
+            if any(True for step in steps for _ in step.buffers()):
+                return _settling(path, name, "parametrize.remove_parametrizations")
+        for hook in part._forward_pre_hooks.values():
+            if isinstance(hook, SpectralNorm):
+                return _settling(path, hook.name, "remove_spectral_norm")
+    return None
+
+
+def _settling(path: str, name: str, call: str) -> str:
+    part = f'module.get_submodule("{path}")' if path else "module"
+    return (
+        f"{path}.{name}".lstrip(".") + " is computed with state that training moves; "
+        f'torch.nn.utils.{call}({part}, "{name}") leaves it as it is now'
+    )
+
+
 def _device(module: torch.nn.Module, held: Mapping[str, torch.Tensor]) -> torch.device:
     """Where a module's numbers are, if they are there and in one place."""
     import torch
