@@ -82,13 +82,15 @@ def claimed(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold what this file stands for; ``waiting`` is called before a wait for it.
+def held(file: int, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold what an open file stands for, by its number, and close it at the end.
 
-    Raises OSError where the file cannot be opened.
+    ``waiting`` is called before a wait for it.
     """
-    with path.open("ab") as file:
-        if not lock(file.fileno(), wait=False):
+    try:
+        if not lock(file, wait=False):
             waiting()
-            lock(file.fileno())
+            lock(file)
         yield
+    finally:
+        os.close(file)

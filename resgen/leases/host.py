@@ -11,6 +11,7 @@ out are lines that begin with a mark, since shells greet whoever logs in.
 
 from __future__ import annotations
 
+import errno
 import getpass
 import hashlib
 import json
@@ -221,7 +222,10 @@ class Host:
 
 
 def lock_of(device: str) -> int:
-    """The opened file of a device's lock, which any user of the machine may hold."""
+    """The opened file of a device's lock, which any user of the machine may hold.
+
+    Where none can be made there it is the folder itself, of which everybody has one.
+    """
     name = re.sub(r"\W", "-", device)
     path = LOCKS / f"resgen-lease-{name}.lock"
     plain = getattr(os, "O_NOFOLLOW", 0)  # which Windows lacks
@@ -231,16 +235,25 @@ def lock_of(device: str) -> int:
                 return os.open(path, os.O_RDWR | plain)
             except PermissionError:
                 return os.open(path, os.O_RDONLY | plain)
-        with suppress(FileExistsError):
+        try:
             made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            path.chmod(0o666)
-            return made
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            return os.open(LOCKS, os.O_RDONLY)
+        path.chmod(0o666)
+        return made
 
 
 def holder_of(number: int) -> str:
     """Who holds a lock, as the holder has signed it."""
-    os.lseek(number, 0, os.SEEK_SET)
-    return os.read(number, 200).decode(errors="replace").strip() or "somebody else"
+    said = b""
+    with suppress(OSError):  # a folder says nothing
+        os.lseek(number, 0, os.SEEK_SET)
+        said = os.read(number, 200)
+    return said.decode(errors="replace").strip() or "somebody else"
 
 
 def sign(number: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,7 +12,8 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from resgen.document.decoding import Misfit, decode
 from resgen.errors import MissingDevice, ResgenError, UsageError
-from resgen.files.lock import lock
+from resgen.files.lock import held
+from resgen.files.ordinary import reason
 from resgen.files.whole import write_text
 from resgen.leases import host as hosts
 from resgen.leases.address import Address
@@ -83,19 +83,26 @@ def _alone(device: str, progress: Progress) -> Iterator[None]:
 
     What holds it already goes on.
     """
+    if device in _OURS:
+        yield
+        return
+
+    def waiting() -> None:
+        holder = " ".join(hosts.holder_of(number).split())
+        told = f"{device} is held by {holder}: waiting until it is free"
+        progress.say("lease", told)
+
     with ExitStack() as stack:
-        with suppress(OSError):  # where nothing can be written nothing is held
+        try:
             number = hosts.lock_of(device)
-            stack.callback(os.close, number)
-            if device not in _OURS:
-                if not lock(number, wait=False):
-                    holder = " ".join(hosts.holder_of(number).split())
-                    told = f"{device} is held by {holder}: waiting until it is free"
-                    progress.say("lease", told)
-                    lock(number)
-                hosts.sign(number)
-                _OURS.add(device)
-                stack.callback(_OURS.discard, device)
+        except OSError as error:
+            told = f"{device} is not held, others may time on it: {reason(error)}"
+            progress.say("lease", told)
+        else:
+            stack.enter_context(held(number, waiting))
+            hosts.sign(number)
+        _OURS.add(device)
+        stack.callback(_OURS.discard, device)
         yield
 
 

@@ -82,7 +82,8 @@ def obtain(
     entry = root / name
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with held(root / f"{name}.lock", waiting):
+        file = os.open(root / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        with held(file, waiting):
             kept = None
             if not rebuild:
                 with suppress(ResgenError, OSError):

@@ -41,7 +41,7 @@ def test_a_process_that_is_killed_holds_nothing(tmp_path: Path) -> None:
             assert not mine
         other.kill()
         waited: list[str] = []
-        with held(path, lambda: waited.append("waited")):
+        with held(os.open(path, os.O_RDWR), lambda: waited.append("waited")):
             pass
 
 

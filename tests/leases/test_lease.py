@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -13,6 +14,7 @@ from dataclasses import replace
 from getpass import getuser
 from pathlib import Path
 from threading import Event, Timer
+from typing import Any
 
 import pytest
 from leases.conftest import Server, program
@@ -159,6 +161,38 @@ def test_a_device_of_this_machine_is_waited_for() -> None:
     (line,) = heard.lines
     holder = rf"{getuser()} since \d{{4}}-.+"
     assert re.fullmatch(rf"cpu is held by {holder}: waiting until it is free", line)
+
+
+def test_a_folder_that_nobody_can_write_to_is_a_lock_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def refusing(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(hosts, "LOCKS", tmp_path)
+    monkeypatch.setattr(os, "open", refusing)
+    with leased(None):
+        other = hosts.lock_of("cpu")
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert hosts.holder_of(other) == "somebody else"
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back
+    os.close(other)
+
+
+def test_a_device_that_cannot_be_held_is_said_and_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    monkeypatch.setattr(hosts, "LOCKS", tmp_path / "nowhere" / "below")
+    with leased(None, progress=heard):
+        pass
+    (line,) = heard.lines
+    assert line.startswith("cpu is not held, others may time on it: ")
 
 
 def test_a_question_is_asked_again_where_the_connection_is_cut_midway(
