@@ -20,7 +20,7 @@ SPECS = [block for block in BLOCKS if block.get("resgen") == 1]
 
 def commands_in(text: str) -> set[str]:
     """Commands in code, indented, fenced or in backquotes; `resgen/...` is a path."""
-    blocks = "".join(re.findall(r"^```bash\n(.*?)^```", text, re.S | re.M))
+    blocks = "".join(re.findall(r"^```(?:ba)?sh\n(.*?)^```", text, re.S | re.M))
     shown = re.findall(
         r"^    (?:\$ |mkdir .*&& )?(resgen [a-z].*)$|`(resgen [a-z][^`]*)`", text, re.M
     )

@@ -150,9 +150,11 @@ def _initial(
         runs: list[Run] = []
         for seed in options.seeds:
             done = len(arms) * len(options.seeds) + len(runs)
-            progress.advance(f"{subject.name}, seed {seed}", done, total)
+            text = f"{subject.name}, seed {seed}"
+            progress.advance(text, done, total)
             moment = at_start(graph, parts, dataset, seed=seed, batch=options.batch)
             runs.append(Run(seed, (moment,)))
+            progress.advance(text, done + 1, total)
         found = findings(
             parts,
             [run.moments[0] for run in runs],

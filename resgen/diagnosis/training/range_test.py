@@ -59,6 +59,7 @@ def range_test(
             progress.advance(text, step + 1, STEPS)
             if not isfinite(value) or beyond(losses):
                 limit = rate
+                progress.advance(text, STEPS, STEPS)
                 break
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
