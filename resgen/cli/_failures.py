@@ -25,6 +25,7 @@ FAILURES: Final = (
     click.Abort,
     KeyboardInterrupt,
     MemoryError,
+    ModuleNotFoundError,
     OSError,
 )
 
@@ -57,6 +58,13 @@ def report(failure: BaseException) -> int:
         case MemoryError():
             hint = "a smaller input or batch needs less"
             return _fail("this machine has too little memory for it", 1, hint)
+        case ModuleNotFoundError():
+            from resgen.machine.components import absent
+
+            missing = absent(failure)
+            if missing is None:
+                raise failure
+            return report(missing)
         case OSError(errno=errno.EBADF, filename=None):
             return _fail("standard output is closed", 1)
         case OSError():

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
+from resgen.errors import MissingComponent
 from resgen.machine import packages, telemetry
 
 State = Literal["ok", "missing", "broken"]
@@ -92,6 +93,15 @@ WANTED: Final = (
 def components() -> tuple[Component, ...]:
     """All of them, as they are on this machine."""
     return tuple(_find(wanted) for wanted in WANTED)
+
+
+def absent(error: ModuleNotFoundError) -> MissingComponent | None:
+    """What an import has shown to be missing; None where it is none of these."""
+    module = (error.name or "").partition(".")[0]
+    for wanted in WANTED:
+        if module and wanted.module == module:
+            return MissingComponent(wanted.name, "this cannot be done", wanted.install)
+    return None
 
 
 def _find(wanted: Wanted) -> Component:

@@ -99,6 +99,9 @@ def test_wrong_usage(run: Run, arguments: tuple[str, ...], says: str) -> None:
             "resgen: PyTorch is not installed, so nothing is proven (exit 3).\n"
             "  pip install torch",
         ),
+        (ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"), 3,
+         "resgen: PyTorch is not installed, so this cannot be done (exit 3).\n"
+         '  pip install "resgen[torch]"'),
         (KeyboardInterrupt(), 130, "resgen: interrupted (exit 130)."),
         (MemoryError(), 1, "resgen: this machine has too little memory"),
         (OSError(28, "No space left on device", "out/model.onnx"), 1,
@@ -112,6 +115,11 @@ def test_failures_are_said_on_stderr(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(says)
+
+
+def test_a_module_that_nobody_offers_is_a_mistake_of_resgen() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        report(ModuleNotFoundError("No module named 'rsegen'", name="rsegen"))
 
 
 @pytest.mark.parametrize(
