@@ -68,9 +68,17 @@ def graph_of(source: Any) -> Any:
     return resgen.expand(resgen.load(source)).inference
 
 
-#: Operators whose groups Torch-Pruning has otherwise: it shuffles none, has no new
-#: channels where zeros are, takes from attention, and leaves what runs over channels.
-OTHERWISE = {"attention", "channel_shuffle", "pad_channels", "reshape"}
+#: Operators whose groups Torch-Pruning has otherwise: it shuffles no channels, has no
+#: new ones where zeros are, takes from attention, leaves what runs over channels,
+#: splits selective kernels, and crashes on dual paths, which are slices.
+OTHERWISE = {
+    "attention",
+    "channel_shuffle",
+    "pad_channels",
+    "reshape",
+    "slice",
+    "stack",
+}
 
 
 @pytest.mark.parametrize(
