@@ -135,18 +135,25 @@ class Broken(Exception):
         self.bound = bound
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Times:
-    """Seconds that the kernels of a part take.
+    """What the kernels of a part take, asked for when a network is whole: all at once.
 
     The last one takes what its readers ask for, so what ``last`` takes is told when
-    they are known; ``rest`` are all others. ``reads`` is what the part is to the kernel
-    before it.
+    they are known; ``rest`` are all others, and ``seconds`` theirs once they are known.
+    ``reads`` is what the part is to the kernel before it.
     """
 
-    rest: float
+    rest: tuple[Kernel, ...]
     last: Kernel
     reads: Readers
+    seconds: float | None = None
+
+    def told(self, table: Table) -> float:
+        """What all but the last kernel take."""
+        if self.seconds is None:
+            self.seconds = sum(table.seconds_of(self.rest))
+        return self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,29 +284,34 @@ class Pricer:
         ends = [run for run in ran if any(node.name == end for node in run.nodes)]
         if len(ends) != 1:
             return None
-        rest = self.table.seconds_of([r.kernel for r in ran if r is not ends[0]])
+        rest = tuple(run.kernel for run in ran if run is not ends[0])
         reading = [
             isinstance(node.op, LAID_OUT)
             for node in inferred.consumers[inferred.inputs[0].name]
         ]
-        return Times(sum(rest), ends[0].kernel, (any(reading), not all(reading)))
+        return Times(rest, ends[0].kernel, (any(reading), not all(reading)))
 
     def latency(self, graph: Graph) -> float | None:
         """Seconds of a graph of parts; None where one of its nodes has no times."""
         if self.table is None:
             return None
         readers: dict[str, Readers] = {}
-        total, ends = 0.0, []
+        parts: list[tuple[Times, int]] = []
+        asked: list[Kernel] = []
         for node in reversed(graph.nodes):
             times = node.op.part.times if isinstance(node.op, Whole) else None
             if not isinstance(node.op, Whole) or times is None:
                 return None
-            total += times.rest * node.op.times
-            ends.append(_read(times.last, readers.get(node.name, UNREAD)))
-            ends += [_read(times.last, times.reads)] * (node.op.times - 1)
+            parts.append((times, node.op.times))
+            asked.append(_read(times.last, readers.get(node.name, UNREAD)))
+            asked += [_read(times.last, times.reads)] * (node.op.times - 1)
             maps, others = readers.get(node.inputs[0], UNREAD)
             readers[node.inputs[0]] = maps or times.reads[0], others or times.reads[1]
-        return total + sum(self.table.seconds_of(ends))
+        ends = len(asked)
+        for times, _ in parts:
+            asked += times.rest if times.seconds is None else ()
+        total = sum(self.table.seconds_of(asked)[:ends])
+        return total + sum(times.told(self.table) * number for times, number in parts)
 
     def moves(self, made: Definition) -> bool:
         """Whether what a block comes to before its body runs is told by its place."""
@@ -672,8 +684,9 @@ class _Counting(Expansion):
         """Count a part; Broken where a bound breaks by it."""
         self.params += part.params * times
         self.macs += part.macs * times
-        if part.times is not None:
-            self.seconds += part.times.rest * times
+        table, bounds = self.pricer.table, self.pricer.bounds
+        if part.times is not None and table is not None and bounds.latency is not None:
+            self.seconds += part.times.told(table) * times
         if self.pricer.bounded:
             so_far = Price(self.params, self.macs, part.alone, self.seconds)
             bound = so_far.over(self.pricer.bounds)
