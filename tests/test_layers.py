@@ -103,7 +103,7 @@ BUDGET = {
     "runtime": 1200,
     "pictures": 535,
     "importing": 6241,
-    "recovery": 5014,
+    "recovery": 5037,
     "proof": 3210,
     "calibrate": 718,
     "shrinking": 891,

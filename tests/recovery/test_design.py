@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -571,6 +572,47 @@ def test_parts_that_each_alternate_between_kinds_of_blocks_are_the_units() -> No
     made = design(flat)
     check(flat, made)
     assert stages(made) == [(1, 8), (3, 16)]
+
+
+def _chain(count: int) -> Flat:
+    """Attention and branches that are joined, in turn, each of a width of its own."""
+    row: list[Any] = []
+    for at in range(count):
+        attention = {"use": "self_attention", "as": "attn", "with": {"heads": 4}}
+        far = [{"op": "conv", "as": "b", "out": 4, "kernel": 1}, "act",
+               {"op": "conv", "as": "c", "out": 5 + at, "kernel": 3}]  # fmt: skip
+        near = [{"op": "conv", "as": "a", "out": 4 + at, "kernel": 3}]
+        row += [
+            {"op": "conv", "as": f"to.{at}", "out": 8 * (1 + at), "kernel": 1},
+            {"as": f"blocks.{at}", "residual": [
+                {"op": "norm", "as": "norm", "type": "layer"}, attention]},
+            {"as": f"mix.{at}", "concat": [[], near, far]},
+        ]  # fmt: skip
+    return read(_whole(row))
+
+
+def _calls(flat: Flat) -> int:
+    """How many functions are called while a design is found."""
+    count = 0
+
+    def called(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        design(flat)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_a_design_is_found_in_steps_that_grow_as_its_operators_do() -> None:
+    _calls(_chain(1))  # what is known once is known
+    few, many = _chain(3), _chain(12)
+    operators = len(many.graph.nodes) / len(few.graph.nodes)
+    assert _calls(many) < 1.2 * operators * _calls(few)
 
 
 def test_what_differs_by_numbers_alone_is_said_once() -> None:
