@@ -583,7 +583,7 @@ def _chain(count: int) -> Flat:
                {"op": "conv", "as": "c", "out": 5 + at, "kernel": 3}]  # fmt: skip
         near = [{"op": "conv", "as": "a", "out": 4 + at, "kernel": 3}]
         row += [
-            {"op": "conv", "as": f"to.{at}", "out": 8 * (1 + at), "kernel": 1},
+            {"op": "conv", "as": f"wide.{at}", "out": 8 * (1 + at), "kernel": 1},
             {"as": f"blocks.{at}", "residual": [
                 {"op": "norm", "as": "norm", "type": "layer"}, attention]},
             {"as": f"mix.{at}", "concat": [[], near, far]},
