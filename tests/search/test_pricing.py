@@ -68,6 +68,21 @@ SPACES: dict[str, dict[str, Any]] = {
         "base": {"extends": "retinanet_resnet50_fpn", "input": [3, 64, 64]},
         "vary": {"/stages/*/depth": [1, 2]},
     },
+    "blocks in a row, and what enters them is read later": {
+        "base": {
+            "resgen": 1,
+            "name": "later",
+            "input": [3, 32, 32],
+            "stem": {"use": "cifar", "with": {"width": 16}},
+            "defaults": {"block": "basic", "stride": 1, "width": 16},
+            "stages": [{"depth": 1}, {"depth": 2}],
+            "head": [
+                {"add": [{"seq": []}, {"seq": [{"from": "stages"}, {"item": 0}]}]},
+                {"use": "classifier", "with": {"classes": 10}},
+            ],
+        },
+        "vary": {"/stages/1/depth": [1, 2, 3, 6]},
+    },
     "blocks that ask for their number": {
         "base": {"extends": "convnext_tiny", "input": [3, 64, 64]},
         "vary": {"/stages/*/depth": [1, 2, 3]},
