@@ -610,7 +610,7 @@ def _calls(flat: Flat) -> int:
 
 def test_a_design_is_found_in_steps_that_grow_as_its_operators_do() -> None:
     _calls(_chain(1))  # what is known once is known
-    few, many = _chain(3), _chain(12)
+    few, many = _chain(2), _chain(6)
     operators = len(many.graph.nodes) / len(few.graph.nodes)
     assert _calls(many) < 1.2 * operators * _calls(few)
 
