@@ -46,17 +46,19 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How the integers, or small floats, of a tensor of the source stand for numbers.
+    """How the integers, or small floats, of a ``tensor`` of the source are numbers.
 
     ``number = scale * (stored - point)``; ``kind`` is the type of what is stored, and
-    ``bounds`` are the least and the largest that there is of it.
+    ``bounds`` are the least and the largest that there is of it. ``within`` are the
+    steps of what the source stores between the nodes that are one operator here.
     """
 
-    tensor: str
+    tensor: Tensor
     scale: float
     point: int
     kind: str
     bounds: tuple[float, float]
+    within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ takes the outputs is the file's own doing, and is told.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -59,9 +61,13 @@ _ROUNDING: Final = {"fp16": 2.0**13, "bf16": 2.0**16}
 #: Of the values of an operator, what a range may cut off without a word: ranges that
 #: leave out one of a thousand are usual (percentile calibration).
 BEYOND: Final = 2e-3
-#: A value, and what it may be off by: nothing where it is the file's own, and None
-#: where that is not known.
-_Seen = tuple["torch.Tensor", Callable[[], "torch.Tensor"] | None]
+#: How many ways are tried to give an operator what the file stores, or has before.
+_WAYS: Final = 64
+#: What a value may be off by: nothing where it is the file's own, and None where that
+#: is not known.
+_Off = Callable[[], "torch.Tensor"] | None
+#: A value: as the file stores it and, where it differs, as it was before.
+_Seen = tuple[Sequence["torch.Tensor"], _Off]
 
 
 def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
@@ -168,9 +174,9 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
     graph = flat.graph
     seen = traced.values
     known = {
-        name: _ours(_number(flat, name, seen, tensor), tensor)
-        for name, tensor in flat.tensors.items()
-        if tensor.axes or graph.types[name].rank == 0
+        name: numbers
+        for name in flat.tensors
+        if (numbers := _numbers(flat, name, seen))
     }
     unit = _ROUNDING.get(flat.precision, 1.0)
     leaves = Leaves(graph, to_torch(graph, flat.weights).eval())
@@ -178,8 +184,21 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
     beyond: dict[str, float] = {}
 
     def compute(node: Node, given: Sequence[_Seen]) -> _Seen:
-        inputs = [value for value, _ in given]
-        reads = [off for _, off in given] if node.op.read != 0 else []
+        """By what the file stores, or else by what was there before it was stored."""
+        first, *others = islice(product(*(values for values, _ in given)), _WAYS)
+        offs = [off for _, off in given]
+        try:
+            return judged(node, first, offs)
+        except Departure:
+            for inputs in others:
+                with suppress(Departure):
+                    return judged(node, inputs, offs)
+            raise
+
+    def judged(
+        node: Node, inputs: Sequence[torch.Tensor], given: Sequence[_Off]
+    ) -> _Seen:
+        reads = given if node.op.read != 0 else []
         before = [off for off in reads if off is not None]
 
         def operand(role: str) -> torch.Tensor | None:
@@ -205,9 +224,9 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
 
         if node.name not in known:
             if own and moves(node.op):  # the file's own numbers still
-                return exact, _nothing
-            return exact, slack if own or told else None
-        found = torch.tensor(known[node.name]).double()
+                return [exact], _nothing
+            return [exact], slack if own or told else None
+        numbers = [torch.tensor(array).double() for array in known[node.name]]
         allowed = unit * EXPLAINED * float(exact.abs().max()) * torch.ones(())
         if not own:
             allowed = allowed * SEVERAL
@@ -221,12 +240,12 @@ def _operators(flat: Flat, traced: Traced) -> tuple[list[float], dict[str, float
             beyond[node.name] = float(off.double().mean())
             exact = inside
             allowed = allowed + _step(scale, exact)
-        shares.append(_used(node, exact, found, allowed))
-        return found, _nothing
+        shares.append(_used(node, exact, numbers[0], allowed))
+        return numbers, _nothing
 
     with torch.no_grad():
         start: dict[str, _Seen] = {
-            INPUT: (torch.tensor(known[INPUT]).double(), _nothing)
+            INPUT: ([torch.tensor(a).double() for a in known[INPUT]], _nothing)
         }
         for _ in walk(graph, start, compute):
             pass
@@ -240,20 +259,25 @@ def _nothing() -> torch.Tensor:
     return torch.zeros(())
 
 
-def _number(flat: Flat, value: str, seen: Mapping[str, Array], tensor: Tensor) -> Array:
-    """A tensor of the file as numbers, which it may store by a scale."""
-    scale = flat.scales.get(value)
-    if scale is None:
-        return seen[tensor.name].astype(np.float32, copy=False)
-    integers = seen[scale.tensor].astype(np.float64)
-    return (integers - scale.point) * scale.scale
+def _numbers(flat: Flat, value: str, seen: Mapping[str, Array]) -> list[Array]:
+    """A value as the file stores it by a scale, and as it is, where it has these."""
+    found = []
+    tensor, scale = flat.tensors[value], flat.scales.get(value)
+    alone = flat.graph.types[value].rank == 0
+    if scale is not None and (scale.tensor.axes or alone):
+        integers = seen[scale.tensor.name].astype(np.float64)
+        found.append(_ours((integers - scale.point) * scale.scale, scale.tensor))
+    if (tensor.axes or alone) and seen[tensor.name].dtype.kind not in "iu":
+        numbers = seen[tensor.name].astype(np.float32, copy=False)
+        found.append(_ours(numbers, tensor))
+    return found
 
 
 def _step(scale: Scale, exact: torch.Tensor) -> torch.Tensor:
     """How far what is stored may be from a number: engines round to either side."""
     if scale.kind == "float8_e4m3fn":  # 3 bits behind the first one
         return exact.abs() / 8 + scale.scale * 2.0**-9
-    return exact.new_full((), scale.scale)
+    return exact.new_full((), scale.scale + scale.within)
 
 
 def _used(

@@ -807,6 +807,81 @@ def test_an_activation_that_a_range_stands_for_is_read_behind_any_operator(
         prove_file(imported(worse), path)
 
 
+def _stored(value: str, made: str, scale: str) -> list[onnx.NodeProto]:
+    return [
+        helper.make_node("QuantizeLinear", [value, scale, "z"], [f"{made}_q"]),
+        helper.make_node("DequantizeLinear", [f"{made}_q", scale, "z"], [made]),
+    ]
+
+
+STORED: Final = {
+    "before it is stored": [
+        helper.make_node("Tanh", ["x"], ["a"]),
+        *_stored("a", "b", "coarse"),
+        helper.make_node("Tanh", ["a"], ["c"]),
+        *_stored("c", "d", "fine"),
+        helper.make_node("Mul", ["b", "d"], ["y"]),
+    ],
+    "in another order of axes": [
+        helper.make_node("Tanh", ["x"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["b"], perm=[0, 2, 3, 1]),
+        *_stored("b", "c", "coarse"),
+        helper.make_node("Transpose", ["c"], ["y"], perm=[0, 3, 1, 2]),
+    ],
+    "within a linear map": [
+        helper.make_node("Transpose", ["x"], ["a"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["a", "w"], ["b"]),
+        *_stored("b", "c", "coarse"),
+        helper.make_node("Add", ["c", "bias"], ["d"]),
+        *_stored("d", "y", "fine"),
+    ],
+    "as shares": [
+        helper.make_node("QuantizeLinear", ["x", "fine", "z"], ["a"]),
+        helper.make_node(
+            "QLinearSoftmax",
+            ["a", "fine", "z", "share", "least"],
+            ["b"],
+            domain="com.microsoft",
+            axis=-1,
+            opset=17,
+        ),
+        helper.make_node("DequantizeLinear", ["b", "share", "least"], ["y"]),
+    ],
+    "times a number": [
+        helper.make_node("QuantizeLinear", ["x", "fine", "z"], ["a"]),
+        helper.make_node(
+            "QLinearMul",
+            ["a", "fine", "z", "two", "fine", "z", "coarse", "z"],
+            ["b"],
+            domain="com.microsoft",
+        ),
+        helper.make_node("DequantizeLinear", ["b", "coarse", "z"], ["y"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("nodes", STORED.values(), ids=STORED)
+def test_what_a_file_stores_is_told_from_what_its_nodes_read(
+    nodes: Sequence[onnx.NodeProto], tmp_path: Path
+) -> None:
+    drawn = np.random.default_rng(0)
+    numbers = {
+        "coarse": np.array(0.1, "f4"),
+        "fine": np.array(0.03, "f4"),
+        "z": np.array(3, "i1"),
+        "two": np.array(69, "i1"),
+        "share": np.array(1 / 256, "f4"),
+        "least": np.array(-128, "i1"),
+        "w": drawn.normal(size=(4, 5)).astype("f4"),
+        "bias": drawn.normal(size=5).astype("f4"),
+    }
+    path = made(tmp_path / "net.onnx", nodes, numbers)
+    model = onnx.load(path)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, path)
+    assert prove_file(imported(read(path)), path).precision == "int8"
+
+
 def test_what_cannot_be_negative_has_no_activation_in_its_range(
     tmp_path: Path,
 ) -> None:

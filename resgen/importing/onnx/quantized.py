@@ -69,7 +69,8 @@ def _ranged(
         zero = 0 if point is None else int(point.reshape(-1)[0])
         step = float(scale.reshape(()))
         reader.scales.setdefault(
-            x.value, Scale(node.outputs[0], step, zero, kind.name, ends)
+            x.value,
+            Scale(reader.placed(node.outputs[0], x), step, zero, kind.name, ends),
         )
     return x
 
@@ -100,7 +101,8 @@ def _float(reader: Source, node: FileNode, at: int, *, axis: int = 0) -> Const |
     if scale is None:
         raise Unread("it has weights of a scale that is computed")
     shape = [1] * held.array.ndim
-    shape[axis] = -1
+    if scale.size > 1:
+        shape[axis] = -1
     numbers = held.array.astype(np.float64)
     if point is not None:
         numbers = numbers - point.astype(np.float64).reshape(shape)
@@ -171,6 +173,16 @@ def _concat(reader: Source, node: FileNode) -> Seen:
     return _ranged(reader, node, made, 0, reader.traced.values[node.outputs[0]].dtype)
 
 
+def _softmax(reader: Source, node: FileNode) -> Seen:
+    """Along one axis; before set 13, which ``opset`` tells, those behind it as well."""
+    last = len(reader.shape(node)) - 1
+    axis = node.attributes.get("axis", -1) % (last + 1)
+    if node.attributes.get("opset", 1) < 13 and axis < last:
+        raise Unread("it takes several axes as one")
+    made = reader.calls.softmax(reader.value(node), axis)
+    return _ranged(reader, node, made, 3, reader.traced.values[node.outputs[0]].dtype)
+
+
 def _alone(op: type[Op], plain: str) -> Handler:
     """What has one input, and works on its integers as ``plain`` does on numbers."""
 
@@ -191,6 +203,7 @@ QUANTIZED: Final[Mapping[str, Handler]] = {
     "com.microsoft.QGemm": _gemm, "com.microsoft.QLinearAdd": _both("add"),
     "com.microsoft.QLinearMul": _both("multiply"),
     "com.microsoft.QLinearConcat": _concat,
+    "com.microsoft.QLinearSoftmax": _softmax,
     **{
         f"com.microsoft.QLinear{name}": _alone(op, name)
         for name, op in (

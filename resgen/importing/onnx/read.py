@@ -19,7 +19,7 @@ from resgen.importing.onnx.source import FileCalls, Source, owner_of, readers
 from resgen.importing.onnx.trace import FileNode, Traced, trace
 from resgen.importing.rules import simplified
 from resgen.importing.unspoken import UNSPOKEN, Unknown
-from resgen.importing.views import BATCH, Seen, Unread, View
+from resgen.importing.views import Seen, Unread, View
 from resgen.onnxfile.paths import deepest, module_path, path_of_weight
 from resgen.ops.base import ShapeError, Unreadable
 from resgen.spec.paths import fault
@@ -146,7 +146,8 @@ class Reader(Source):
         for name, seen in zip(node.outputs, found, strict=False):
             self.seen[name] = seen
             if isinstance(seen, View):
-                self._place(name, seen)
+                # One tensor may be known already.
+                self.calls.to.tensors.setdefault(seen.value, self.placed(name, seen))
                 self._scale(node, name, seen)
 
     def _made(self, node: FileNode) -> Sequence[Seen]:
@@ -190,20 +191,6 @@ class Reader(Source):
                 found[node.name] = path
         return found
 
-    def _place(self, tensor: str, seen: View) -> None:
-        """Note where the file has a value, unless one tensor is known already."""
-        if seen.value in self.calls.to.tensors:
-            return
-        sizes = self.calls.to.types[seen.value].shape
-        batch, *axes = [a for own in seen.axes for a in own] or [0]
-        ordered = batch == BATCH and sorted(axes) == list(range(len(sizes)))
-        merged = any(len(own) != 1 for own in seen.axes)
-        self.calls.to.tensors[seen.value] = Tensor(
-            tensor,
-            tuple(axes) if ordered else (),
-            tuple(sizes[axis] for axis in axes) if ordered and merged else (),
-        )
-
     def _scale(self, node: FileNode, tensor: str, seen: View) -> None:
         """Integers that were only moved stand for numbers as they did before."""
         kind = self.traced.values[tensor].dtype
@@ -212,7 +199,8 @@ class Reader(Source):
             return
         before = self.scales.get(given.value)
         if before is not None and seen.value not in self.scales:
-            self.scales[seen.value] = replace(before, tensor=tensor)
+            placed = self.placed(tensor, seen)
+            self.scales[seen.value] = replace(before, tensor=placed)
 
     # --- the whole --------------------------------------------------------------------
 

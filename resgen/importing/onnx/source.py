@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from resgen.importing.calls import Calls
-from resgen.importing.flat import Collector, Scale, around, outside
+from resgen.importing.flat import Collector, Scale, Tensor, around, outside
 from resgen.importing.onnx.trace import FileNode, Traced
 from resgen.importing.unspoken import Padded, Spread
-from resgen.importing.views import Const, Seen, Unread, View, plain
+from resgen.importing.views import BATCH, Const, Seen, Unread, View, plain
 from resgen.onnxfile.paths import path_of_weight
 from resgen.ops import OPERATORS
 from resgen.ops.base import Op, Read, per_axis
@@ -77,6 +77,18 @@ class Source:
     def shape(self, node: FileNode) -> tuple[int, ...]:
         """The sizes of a node's result, the batch included."""
         return self.traced.shapes[node.outputs[0]]
+
+    def placed(self, tensor: str, seen: View) -> Tensor:
+        """Where the file has a value, by the name of a tensor that is seen so."""
+        sizes = self.calls.to.types[seen.value].shape
+        batch, *axes = [a for own in seen.axes for a in own] or [0]
+        ordered = batch == BATCH and sorted(axes) == list(range(len(sizes)))
+        merged = any(len(own) != 1 for own in seen.axes)
+        return Tensor(
+            tensor,
+            tuple(axes) if ordered else (),
+            tuple(sizes[axis] for axis in axes) if ordered and merged else (),
+        )
 
     def asked(self, node: FileNode, x: TensorType) -> NodeSeen:
         """A node as an operator's reading sees it, its input a value of this type."""

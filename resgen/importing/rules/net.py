@@ -50,7 +50,7 @@ class Net:
         self.readers: dict[str, list[str]] = {i.name: [] for i in graph.inputs}
         self.inputs = {i.name: i.type for i in graph.inputs}
         self.outputs = list(graph.outputs)
-        self.tensors = dict(flat.tensors)
+        self.tensors, self.scales = dict(flat.tensors), dict(flat.scales)
         self.notes: list[Note] = list(flat.notes)
         self.changed: list[str] = []  # values to be looked at again
         self._made = 0
@@ -127,7 +127,9 @@ class Net:
             self.readers[value].append(part.value)
         for value in old:
             self.readers[value].remove(part.value)
-        self._sweep(old)
+        steps = self._sweep(old)
+        if (scale := self.scales.get(part.value)) is not None:
+            self.scales[part.value] = replace(scale, within=scale.within + steps)
         self._look_again(part.value)
 
     def apply(self, of: Part, part: Part, inputs: Sequence[str]) -> None:
@@ -188,9 +190,9 @@ class Net:
         for value in part.inputs:
             self.readers[value].append(part.value)
 
-    def _sweep(self, values: Sequence[str]) -> None:
-        """Drop what nobody reads any more."""
-        queue = list(values)
+    def _sweep(self, values: Sequence[str]) -> float:
+        """Drop what nobody reads any more; by what steps the source stored it."""
+        queue, steps = list(values), 0.0
         while queue:
             value = queue.pop()
             given_out = any(value == of for _, of in self.outputs)
@@ -198,9 +200,12 @@ class Net:
                 continue
             part = self.parts.pop(value)
             self.tensors.pop(value, None)
+            if (scale := self.scales.pop(value, None)) is not None:
+                steps += scale.scale + scale.within
             for read in part.inputs:
                 self.readers[read].remove(value)
                 queue.append(read)
+        return steps
 
     # --- and back ---------------------------------------------------------------------
 
@@ -229,7 +234,7 @@ class Net:
             if value in names:
                 to.tensors[names[value]] = tensor
         done = to.flat([(name, names[value]) for name, value in self.outputs])
-        scales = {names[v]: s for v, s in flat.scales.items() if v in names}
+        scales = {names[v]: s for v, s in self.scales.items() if v in names}
         return replace(done, precision=flat.precision, scales=scales)
 
     def _ordered(self) -> Iterator[Part]:

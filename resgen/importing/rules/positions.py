@@ -177,9 +177,12 @@ def _put(net: Net, rows: Mapping[str, Part], size: tuple[int, ...]) -> None:
     before = {value: part.type.shape for value, part in rows.items()}
     for value, part in rows.items():
         part.type = TensorType((part.type.channels, *size))
+        shapes = before[value], part.type.shape
         if value in net.tensors:
-            now = part.type.shape
-            net.tensors[value] = _replaced(net.tensors[value], before[value], now)
+            net.tensors[value] = _replaced(net.tensors[value], *shapes)
+        if (scale := net.scales.get(value)) is not None:
+            placed = _replaced(scale.tensor, *shapes)
+            net.scales[value] = replace(scale, tensor=placed)
     for part in computed:
         inputs = [v if v in rows else _shaped(net, v, size, part) for v in part.inputs]
         net.apply(part, part, inputs)
