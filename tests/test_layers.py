@@ -104,7 +104,7 @@ BUDGET = {
     "pictures": 535,
     "importing": 6259,
     "recovery": 5037,
-    "proof": 3229,
+    "proof": 3235,
     "calibrate": 718,
     "shrinking": 891,
     "serve": 380,

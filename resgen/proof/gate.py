@@ -112,10 +112,8 @@ def prove(
     inputs = gather(graph, preprocess, sizes, paths, seed, resized=_open(stored.model))
     tell("comparing every operator on probe parameters")
 
-    acts = {n.name: n.op for n in graph.nodes if isinstance(n.op, Act)}
-    curves = {name for name, op in acts.items() if op.type == "sigmoid"}
     choices = Choices(graph, unfolded_tensors(folded, stored.model))
-    sigmoids = {name for name, value in choices.before.outputs if value in curves}
+    sigmoids = sigmoids_of(choices.before)
 
     def probing() -> torch.nn.Module:
         return probed(graph, draw(graph, seed), inputs.ends)
@@ -250,6 +248,16 @@ def exactly(
             }
 
     return run
+
+
+def sigmoids_of(graph: Graph) -> set[str]:
+    """The outputs that are a sigmoid, which engines compute around 1/2."""
+    curves = {
+        node.name
+        for node in graph.nodes
+        if isinstance(node.op, Act) and node.op.type == "sigmoid"
+    }
+    return {name for name, value in graph.outputs if value in curves}
 
 
 def settle(

@@ -29,7 +29,7 @@ from resgen.lower.litert.write import Plan
 from resgen.ops.dequantize import Dequantize
 from resgen.proof.accuracy import Tally
 from resgen.proof.compare import Agreement, Departure, Recorded, compare_outputs
-from resgen.proof.gate import exactly, probed
+from resgen.proof.gate import exactly, probed, sigmoids_of
 from resgen.proof.local import Judge, by_operands, exact_operand
 from resgen.proof.probe import draw
 from resgen.proof.tolerance import LEAST_SNR
@@ -162,7 +162,8 @@ def _both(
     for plain in (True, False):
         with LiteRtSession(file, reference=plain) as session:
             exact = exactly(graph, lambda: module)
-            found.append(compare_outputs(reference, session, exact))
+            sigmoids = sigmoids_of(graph)
+            found.append(compare_outputs(reference, session, exact, sigmoids))
     return max(found, key=lambda agreement: agreement.relative)
 
 

@@ -30,7 +30,7 @@ from resgen.importing.onnx.trace import Traced, trace, up_to
 from resgen.onnxfile.stored import StoredModel, read_stored
 from resgen.proof.bounds import TINY, Asked, bound, moves
 from resgen.proof.compare import Departure, Recorded, compare_outputs
-from resgen.proof.gate import exactly
+from resgen.proof.gate import exactly, sigmoids_of
 from resgen.proof.imports import Imports
 from resgen.proof.reach import apart
 from resgen.proof.walk import Leaves, walk
@@ -94,7 +94,7 @@ def prove_file(found: Imported, path: Path, *, cut: str = "") -> Imports:
             own = _apart(ours, theirs)
         else:
             exact = exactly(found.graph, lambda: module)
-            told = compare_outputs(ours, theirs, exact)
+            told = compare_outputs(ours, theirs, exact, sigmoids_of(found.graph))
             own = told.relative
             if not told.finite:
                 for feeds, _ in ours.batches:

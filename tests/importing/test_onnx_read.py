@@ -164,6 +164,22 @@ def test_slopes_by_channel_and_logarithms_of_shares_are_read(tmp_path: Path) -> 
     assert weights.keys() == module.state_dict().keys()
 
 
+def test_a_sigmoid_near_zero_is_as_close_as_engines_compute_it(tmp_path: Path) -> None:
+    """A map of probabilities, nearly all 0, as a detector of text gives it."""
+    torch.manual_seed(0)
+    rare = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 1), nn.Sigmoid()
+    )
+    with torch.no_grad():
+        rare[2].bias.fill_(-11.0)
+    path = exported(rare, tmp_path / "net.onnx", 3, 16, 16)
+    flat = read(path)
+    assert prove_file(imported(flat), path).own > 1e-4
+    wrong = {name: 1.1 * array for name, array in flat.weights.items()}
+    with pytest.raises(Departure):
+        prove_file(imported(replace(flat, weights=wrong)), path)
+
+
 def test_a_constant_that_is_larger_does_not_lead(tmp_path: Path) -> None:
     """Channels that are merged with the batch, times a matrix of more numbers."""
     nodes = [
