@@ -115,7 +115,7 @@ BUDGET = {
     "profiling": 1976,
     "latency": 1078,
     "diagnosis": 3035,
-    "searching": 2474,
+    "searching": 2479,
     "reports": 2925,
     "api": 5869,
     "cli": 1254,

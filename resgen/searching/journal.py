@@ -207,11 +207,17 @@ class Journal:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        lock(self._file)
+        """Alone with the file, which is named where the system fails at it."""
         try:
-            yield
-        finally:
-            unlock(self._file)
+            lock(self._file)
+            try:
+                yield
+            finally:
+                unlock(self._file)
+        except OSError as error:
+            raise ResgenError(
+                f"cannot go on with {self.path}: {reason(error)}"
+            ) from error
 
     def _append(self, line: Mapping[str, Any]) -> None:
         text = f"{json.dumps(line, allow_nan=False)}\n".encode()
