@@ -106,7 +106,7 @@ BUDGET = {
     "recovery": 5037,
     "proof": 3235,
     "calibrate": 718,
-    "shrinking": 891,
+    "shrinking": 893,
     "serve": 380,
     "kit": 1210,
     "artifact": 2815,
