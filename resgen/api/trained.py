@@ -14,7 +14,6 @@ from resgen.diagnosis.data.pictures import NAME
 from resgen.errors import ResgenError
 from resgen.expansion.network import examine, load
 from resgen.files.whole import copy, make_folder, whole
-from resgen.machine.cores import available_cores
 from resgen.runtime.torch import load_torch
 from resgen.searching.cluster import OnRay, load_ray
 from resgen.searching.halving import bracket
@@ -32,6 +31,9 @@ from resgen.words.progress import Progress
 DRAWN: Final = 100
 #: Steps of the first rung at the least: norms need tens of them to settle.
 LEAST: Final = 30
+#: Threads of a trial wherever it trains: sums of floats come out otherwise on another
+#: number, and a number of this machine's would be none of the next one's.
+THREADS: Final = 1
 #: Letters of a lesson's digest that its folder is called by.
 DIGITS: Final = 10
 
@@ -56,7 +58,7 @@ def taught(space: Space, asked: Searching, progress: Progress) -> Lesson | None:
         epochs=asked.train,
         seed=asked.seed,
         rate=asked.lr,
-        threads=1 if asked.cluster else asked.threads or available_cores(),
+        threads=asked.threads or THREADS,
     )
     about = data.about
     progress.say(
@@ -98,7 +100,14 @@ def trained(
             trainer=trainer,
             progress=progress,
         )
-    return Trained(asked.data or NAME, lesson.steps, lesson.batch, lesson.rate, climbed)
+    return Trained(
+        asked.data or NAME,
+        lesson.steps,
+        lesson.batch,
+        lesson.rate,
+        climbed,
+        lesson.threads,
+    )
 
 
 def weights(name: str, lesson: Lesson, folder: Path) -> Path | None:

@@ -60,6 +60,11 @@ class OnRay:
             ) from error
 
     def __enter__(self) -> OnRay:
+        try:
+            self._require_threads()
+        except BaseException:
+            self._ray.shutdown()
+            raise
         return self
 
     def __exit__(
@@ -75,6 +80,18 @@ class OnRay:
         """How many tasks the cluster has processors for, at least one."""
         processors = self._ray.cluster_resources().get("CPU", 1)
         return max(1, int(processors) // self._threads)
+
+    def _require_threads(self) -> None:
+        """A task that no machine has the processors for would wait for ever."""
+        most = max(
+            (node["Resources"].get("CPU", 0) for node in self._ray.nodes()), default=0
+        )
+        if most < self._threads:
+            raise ResgenError(
+                f"a trial takes {self._threads} threads, and no machine of the cluster "
+                f"has more than {most:g} processors",
+                hint="train on fewer threads",
+            )
 
     def train(
         self, trials: Sequence[Contender], lesson: Lesson, until: int, folder: Path

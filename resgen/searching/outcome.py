@@ -49,7 +49,8 @@ class Trained:
     """The best by score, and the best by chance, trained by successive halving.
 
     ``steps`` are those of the last rung, by batches of ``batch`` examples of ``data``
-    and a learning rate that falls from ``rate`` to 0.
+    and a learning rate that falls from ``rate`` to 0, each on so many ``threads``; None
+    in an older file, which does not say.
     """
 
     data: str
@@ -57,6 +58,7 @@ class Trained:
     batch: int
     rate: float
     rungs: tuple[Climbed, ...]
+    threads: int | None = None
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 from lessons import blobs, journal, known, small
@@ -13,7 +14,7 @@ from resgen.errors import MissingComponent, ResgenError
 from resgen.searching.cluster import OnRay, load_ray
 from resgen.searching.halving import bracket
 from resgen.searching.rungs import halve
-from resgen.searching.training import Contender, lesson
+from resgen.searching.training import Contender, Lesson, lesson
 
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None, reason="Ray is not installed (resgen[ray])"
@@ -42,6 +43,21 @@ def test_what_is_reached_is_the_same_and_an_error_is_that_of_the_trial(tmp_path)
     )
     assert kept.read_bytes() == same.read_bytes()
     assert not list((tmp_path / "there" / "training").glob("*"))
+
+
+def test_more_threads_than_any_machine_has_are_not_waited_for(monkeypatch):
+    nodes = [{"Resources": {"CPU": 2.0}}, {"Resources": {"memory": 1.0}}]
+    ended: list[bool] = []
+    ray = SimpleNamespace(
+        init=lambda **_: None, nodes=lambda: nodes, shutdown=lambda: ended.append(True)
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    taught = Lesson("{}", None, "", 3, threads=3)
+    with pytest.raises(ResgenError, match=r"takes 3 threads, .* more than 2"):
+        OnRay(taught).__enter__()
+    assert ended
+    with OnRay(replace(taught, threads=2)):
+        pass
 
 
 def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,17 +25,19 @@ import resgen
 from resgen.api import raced
 from resgen.api.asked.search import SCORES, Searching
 from resgen.cli import main
+from resgen.diagnosis.diagnose import threads
 from resgen.errors import MissingComponent, UsageError
 from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
 from resgen.latency.table import TABLE, Conditions, Record
-from resgen.searching import samplers, scores
+from resgen.searching import cluster, samplers, scores
 from resgen.searching.journal import Journal, Trial
 from resgen.searching.pricing import Bounds
 from resgen.searching.reading import load
 from resgen.searching.samplers import RandomSampler
 from resgen.searching.space import Genes
+from resgen.searching.training import Lesson, files
 from resgen.searching.work import CONTROL, Plan, Searcher
 from resgen.spec.source import plain
 
@@ -418,9 +421,10 @@ LEARNED: dict[str, Any] = {
 
 
 def learned(folder: Path, data: Path, **options: Any) -> Any:
+    how = {"contenders": 6, "threads": 1, **options}
     return resgen.search(
-        LEARNED, score="params", train=3, data=str(data), contenders=6,
-        measure=False, winners=2, processes=1, threads=1, out=folder, **options,
+        LEARNED, score="params", train=3, data=str(data), measure=False, winners=2,
+        processes=1, out=folder, **how,
     )  # fmt: skip
 
 
@@ -447,6 +451,51 @@ def test_what_is_trained_is_judged_by_what_it_learns(tmp_path: Path) -> None:
         assert (scores.argmax(1) == held["y"]).mean() > 0.7
     again = learned(tmp_path / "found", data)
     assert again.outcome.trained == trained
+
+
+class Tasks:
+    """A cluster of this process: what its tasks do, on other threads by default."""
+
+    width = 2
+
+    def __init__(self, lesson: Lesson, address: str) -> None:
+        self.lesson = lesson
+
+    def __enter__(self) -> Tasks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def train(
+        self, trials: Any, lesson: Lesson, until: int, folder: Path
+    ) -> Iterator[Any]:
+        for trial in trials:
+            with threads(3):
+                reached, *held = cluster._advanced(trial, lesson, until, None)
+            for place, content in zip(files(trial, lesson, folder), held, strict=True):
+                place.parent.mkdir(exist_ok=True)
+                place.write_bytes(content)
+            yield reached
+
+
+@pytest.mark.parametrize("said", [{}, {"threads": 2}])
+def test_a_trial_ends_with_the_same_bytes_here_and_on_a_cluster(
+    tmp_path: Path, monkeypatch: Any, said: dict[str, int]
+) -> None:
+    monkeypatch.setattr("resgen.machine.cores.usable", lambda _: 4)
+    monkeypatch.setattr("resgen.api.trained.OnRay", Tasks)
+    monkeypatch.setattr("resgen.api.trained.load_ray", lambda: None)
+    data = blobs(tmp_path / "blobs.npz")
+    how = {"contenders": 2, "threads": None, **said}
+    here = learned(tmp_path / "here", data, **how)
+    there = learned(tmp_path / "there", data, cluster="local", **how)
+    names = [[p.name for p in f.folder.glob("trained-*")] for f in (here, there)]
+    assert names[0] == names[1]  # which is of all that a trial depends on
+    assert here.weights.read_bytes() == there.weights.read_bytes()
+    for found in (here, there):
+        told = json.loads((found.folder / "search.json").read_text("utf-8"))
+        assert told["trained"]["threads"] == said.get("threads", 1)
 
 
 def test_without_ray_nothing_is_looked_at(tmp_path: Path, monkeypatch: Any) -> None:

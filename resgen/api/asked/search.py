@@ -177,8 +177,9 @@ class Searching(Leasing):
     threads: int | None = option(
         "--threads",
         THREADS,
-        "Timing: how many threads one operator uses on a processor.",
-        shown="the cores that this process really has",
+        "How many threads one operator uses on a processor.",
+        shown="training 1, so that it gives the same anywhere; timing the cores that "
+        "this process really has",
     )
     batch: int = option(
         "--batch", whole(), "Timing: how many inputs at once.", default=1
