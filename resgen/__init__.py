@@ -12,13 +12,15 @@ state_dict=...)`` an ONNX file that is proven to compute the same.
 
 from __future__ import annotations
 
+from functools import wraps
 from importlib import import_module
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 from resgen._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from resgen.api.build import build
     from resgen.api.check import check
@@ -138,9 +140,35 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
+    found = _told(lambda: getattr(import_module(_HOMES[name]), name))
+    if isfunction(found):
+        found = _telling(found)
     globals()[name] = found
     return found
+
+
+def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A public function, which names what is not installed as its command does."""
+
+    @wraps(function)
+    def telling(*given: Any, **named: Any) -> Any:
+        return _told(lambda: function(*given, **named))
+
+    telling.__module__ = __name__  # by which it is pickled
+    return telling
+
+
+def _told(call: Callable[[], Any]) -> Any:
+    """What a call gives; what an import misses in it is a MissingComponent."""
+    try:
+        return call()
+    except ModuleNotFoundError as error:
+        from resgen.machine.components import absent
+
+        missing = absent(error)
+        if missing is None:
+            raise
+        raise missing from error
 
 
 def __dir__() -> Sequence[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
+import subprocess
+import sys
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any
@@ -15,6 +18,7 @@ from options.test_group import VALUES
 import resgen
 from resgen import forms
 from resgen.cli import main
+from resgen.errors import MissingComponent
 from resgen.options.group import Group, options_of
 
 #: How a command's result is printed, where the methods of the function's result do it.
@@ -87,3 +91,48 @@ def test_a_function_takes_each_of_them_and_nothing_else(name: str) -> None:
 def test_the_words_of_every_group_are_tested() -> None:
     groups = {group for name in COMMANDS for group in groups_of(name)}
     assert {group for group in groups if options_of(group)} == set(VALUES)
+
+
+#: Called where torch is not installed; what each raises, and what that says to do.
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+import resgen
+graph = resgen.expand(resgen.load("resnet18"))
+for call in (
+    lambda: resgen.to_torch(graph),
+    lambda: resgen.to_python(graph),
+    lambda: resgen.watch(None),
+):
+    try:
+        call()
+    except Exception as error:
+        print(type(error).__name__, getattr(error, "install", error))
+"""
+
+
+def test_what_is_not_installed_is_named_as_by_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True
+    )
+    said = 'MissingComponent pip install "resgen[torch]"'
+    assert done.stdout.splitlines() == [said] * 3, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "raised"),
+    [("scipy.special", MissingComponent), ("rsegen", ModuleNotFoundError)],
+)
+def test_what_a_function_misses_amid_its_work_is_named(
+    monkeypatch: pytest.MonkeyPatch, module: str, raised: type[Exception]
+) -> None:
+    def missing() -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("resgen.api.doctor.examine", missing)
+    with pytest.raises(raised):
+        resgen.doctor()
+
+
+def test_a_function_is_itself_in_another_process() -> None:
+    assert pickle.loads(pickle.dumps(resgen.check)) is resgen.check
