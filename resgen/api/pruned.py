@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from resgen.errors import ResgenError, did_you_mean
 from resgen.graph.ir import Graph
 from resgen.proof.same_cut import prove_without
 from resgen.shrinking.choose import (
-    COARSE,
     Choice,
     Importance,
     Scores,
@@ -150,10 +148,9 @@ def chosen(
         none = np.empty(0, np.int64)
         choice, latency = Choice(none, size_without(found, none)), None
     else:
-        coarse = COARSE if asked.round is None else inf
         known = asked.measure == "taylor"
         scores = scoring(lambda gone: _cost(found, gone, before, bounds, known=known))
-        choice = choose(found, free, scores, fits, step=asked.step, coarse=coarse)
+        choice = choose(found, free, scores, fits, step=asked.step)
         latency = None
     if not fits(choice):
         raise ResgenError(

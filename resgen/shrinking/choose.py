@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, gcd, inf, lcm, sqrt
+from math import ceil, gcd, lcm, sqrt
 from typing import Final
 
 import numpy as np
@@ -31,8 +31,6 @@ FEWEST: Final = 8
 #: layers with fewer than ``NARROW``, of half as many.
 STEP: Final = 16
 NARROW: Final = 64
-#: A last step that takes more of the multiply-adds goes in parts, where it may.
-COARSE: Final = 0.05
 
 
 def magnitude(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
@@ -163,15 +161,14 @@ def choose(
     enough: Callable[[Choice], bool],
     *,
     step: int | None = None,
-    coarse: float = inf,
 ) -> Choice:
     """As few channels as make a network small enough, the least ones first.
 
     Groups are compared by their scores, so that these have to be of one scale. What
     stays of each is a multiple of ``step`` channels, or of what kernels are written
-    for, or all of it. Only of the last one to be cut it may be another number, where
-    a step takes more than the share ``coarse`` of the multiply-adds. Where nothing is
-    small enough, it is the least network.
+    for, or all of it. A step may be more than was needed, so steps of other groups come
+    back for it, the dearest first. Where nothing is small enough, it is the least
+    network.
     """
     steps = [_classes(found, group, step) for group in groups]
     leasts = [_least(found, group) for group in groups]
@@ -194,28 +191,26 @@ def choose(
         lost = np.concatenate([np.empty(0, np.int64), *gone])
         return Choice(lost, size_without(found, lost))
 
-    low, high, best = 0, every, at(numbers(every))
+    low, high, goes = 0, every, numbers(every)
+    best = at(goes)
     while low < high:
         middle = (low + high) // 2
         tried = at(numbers(middle))
         if enough(tried):
-            high, best = middle, tried
+            high, goes, best = middle, numbers(middle), tried
         else:
             low = middle + 1
-    if low == 0 or not enough(best):
+    if not enough(best):
         return best
-    # One class more makes it enough, and so one group differs by a step.
-    fewer, more = numbers(low - 1), numbers(low)
-    over = at(fewer)
-    while over.size.macs > (1 + coarse) * best.size.macs:
-        goes = [(one + other) // 2 for one, other in zip(fewer, more, strict=True)]
-        if goes == fewer:
-            break
-        tried = at(goes)
-        if enough(tried):
-            more, best = goes, tried
-        else:
-            fewer, over = goes, tried
+    cut = [number for number, gone in enumerate(goes) if gone]
+    for number in sorted(cut, key=lambda n: -scores[n][orders[n][goes[n] - 1]]):
+        while goes[number]:
+            less = [*goes]
+            less[number] = max(goes[number] - steps[number], 0)
+            tried = at(less)
+            if not enough(tried):
+                break
+            goes, best = less, tried
     return best
 
 
