@@ -94,7 +94,8 @@ def run(
 ) -> Profiled:
     """As :func:`profile`; the report goes to ``default_out`` where ``out`` is unsaid.
 
-    In it ``{}`` stands for the name of the network.
+    In it ``{}`` stands for the name of the network or, of a folder, for the folder's:
+    a network has several builds, and each its own report.
     """
     source, runtimes = vouched(source, asked.runtime)
     asked = replace(asked, runtime=runtimes)
@@ -121,7 +122,10 @@ def run(
         jobs = _jobs(asked, subject, device, place)
         folder = asked.out
         if folder is None and default_out is not None:
-            folder = Path(default_out.format(folder_name(subject.subject.name)))
+            name = subject.subject.name
+            if isinstance(source, str | Path) and Path(source).is_dir():
+                name = Path(source).resolve().name
+            folder = Path(default_out.format(folder_name(name)))
             require_folder(folder)
         if folder is not None:
             require_own(folder, DATA, PAGE)

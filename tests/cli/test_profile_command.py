@@ -79,6 +79,13 @@ def test_a_foreign_file_is_charged_by_its_names(run, here):
 
 
 @pytest.mark.slow
+def test_two_builds_of_a_network_have_two_reports(run, here):
+    assert run("build", "mine.json", "-o", "lean", "-q").exit_code == 0
+    assert run("profile", "lean", *QUICK, "--no-operators").exit_code == 0
+    assert REPORT.load(here / "build/lean-profile/report.json").subject.name == "mine"
+
+
+@pytest.mark.slow
 def test_a_runtime_that_gives_nothing_costs_the_exit_code(run, here, monkeypatch):
     find_stand_ins(monkeypatch)
     onnx_file(here / "tiny.onnx")
