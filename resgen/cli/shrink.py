@@ -59,6 +59,9 @@ def command(spec: str, *, as_json: bool, **given: Any) -> int:
     if made.folder is not None:
         folder = made.folder.folder
         export = f"resgen export {folder} --to onnx --precision int8"
-        build = f"resgen build {folder} · resgen profile {folder}"
+        # In a folder of its own, since the whole is built under the same name.
+        build = (
+            f"resgen build {folder} -o build/{folder.name} · resgen profile {folder}"
+        )
         say(f"next: {export if asked.precision == 'int8' else build}")
     return int(not made.sure)

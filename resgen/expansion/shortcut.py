@@ -292,7 +292,10 @@ class ShortcutRules:
             cause, changes = "stride", "the size changes"
             what = f"a map of {ours} to one of {theirs}"
             hint = 'use "projection", or a stride of 1'
-            mend = "give both the same strides and rounding, or the input an even size"
+            mend = (
+                "give both the same strides, paddings and rounding, "
+                "or the input an even size"
+            )
         why = f'its shortcut is "{rules.name}" but {changes}'
         if projected:
             why = f'its shortcut "{rules.name}" does not follow the branch'

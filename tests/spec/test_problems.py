@@ -264,7 +264,10 @@ def test_groups_that_do_not_divide_hide_nothing_after_them(tmp_path: Path) -> No
     [
         ({"width": 24, "shortcut": "identity"}, 'use "projection", or keep 16'),
         ({"stride": 2, "shortcut": "identity"}, 'use "projection", or a stride of 1'),
-        ({"stride": 2, "antialias": "avg_aa"}, "the same strides and rounding"),
+        (
+            {"stride": 2, "antialias": "avg_aa"},
+            "the same strides, paddings and rounding",
+        ),
         (
             {"shortcut": {"project": {"op": "pad_channels", "to": 24}, "when": True}},
             "let it give out 16 channels",
