@@ -336,8 +336,20 @@ def _candidates(key: str, param: Param, sought: Sought) -> Iterator[Any]:
             yield from _bodies(key, sought)
         case "shortcut":
             yield from builtin_files()["shortcut"]
+            yield from _projections(sought)
         case "list":
             yield from _lists(sought)
+
+
+def _projections(sought: Sought) -> Iterator[Any]:
+    """Shortcuts of the body as they are spelled out, where nothing in one is learned.
+
+    So is the zero-padding one of a network that has lost channels.
+    """
+    for part in walk(sought.body):
+        body = part.bodies[1] if part.kind == "residual" else []
+        if body and not any(x.owned or x.bodies or x.path for x in body):
+            yield {"project": [{"op": x.kind, **x.attributes} for x in body]}
 
 
 def _said(sought: Sought, *keys: str) -> list[int]:

@@ -63,6 +63,29 @@ def test_a_residual_network_comes_out_as_a_person_wrote_it() -> None:
     }
 
 
+def test_a_shortcut_that_no_preset_is_stands_in_the_stage() -> None:
+    """Zeros of which more come before: of a network that has lost channels."""
+    pad = {"op": "pad_channels", "to": 56, "before": 14}
+    project = {"project": [{"op": "max_pool", "kernel": 1, "stride": 2}, pad]}
+    spec = {
+        "resgen": 1,
+        "name": "n",
+        "input": [3, 16, 16],
+        "stem": "cifar",
+        "defaults": {"block": "basic", "ratio": "1/2", "shortcut": "zero-pad"},
+        "stages": [
+            {"width": 16, "depth": 3},
+            {"width": 32, "depth": 3},
+            {"width": 56, "depth": 3, "ratio": "4/7", "shortcut": project},
+        ],
+        "head": {"classes": 10},
+    }
+    flat = read(spec)
+    made = design(flat)
+    check(flat, made)
+    assert made == spec
+
+
 def test_what_all_norms_say_is_said_once() -> None:
     made = design(read("keras_resnet50"))
     assert made["defaults"] == {
