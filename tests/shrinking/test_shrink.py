@@ -848,6 +848,7 @@ def asked_of_a_machine(
         ({"macs": "fast"}, "no amount"),
         ({"macs": 1}, 'a share is "1x"'),
         ({"params": "1.0"}, 'a share is "1.0x"'),
+        ({"macs": 0}, "is not above 0"),
         ({"macs": "0.5x", "keep": ["layer9"]}, "layer9"),
         ({"macs": "0.5x", "round": 0}, "whole number"),
     ],

@@ -63,6 +63,8 @@ def _amount(value: Any) -> Amount:
         if not 0 < share <= 1:
             raise ValueError(f"{told(value)} is not above 0 and at most the whole")
         return Amount(share, relative=True)
+    if number == 0:
+        raise ValueError(f"{told(value)} is not above 0")
     most = number * _UNITS[unit]
     if most <= 1:  # which no network is, and somebody means a share by
         raise ValueError(f'{told(value)} is too little; a share is "{found[1]}x"')
