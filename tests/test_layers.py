@@ -117,7 +117,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 2495,
     "reports": 2925,
-    "api": 5877,
+    "api": 5879,
     "cli": 1256,
     "__main__": 50,
     "__init__": 143,

@@ -52,10 +52,10 @@ def scopes(nodes: Sequence[FileNode], modules: Mapping[str, str]) -> dict[str, s
 
 
 def _holding(paths: Iterable[str]) -> set[str]:
-    """Modules of others that are numbered, and those around a row of larger ones.
+    """Modules of others that are numbered, those around a row of larger ones, the root.
 
     >>> sorted(_holding(["stages.1.blocks.0.conv.weight"]))
-    ['stages', 'stages.1', 'stages.1.blocks']
+    ['', 'stages', 'stages.1', 'stages.1.blocks']
     """
     found = {""}
     for path in paths:
