@@ -174,10 +174,10 @@ def _cost(
     take of time: of layers that are as good as others the fast ones stay.
     """
     macs, params, _ = bounds
-    size, shares = size_without(found, gone), []
+    shares = []
     if macs is not None or params is None:
-        spent = size.macs if known else work(found, gone)
+        spent = size_without(found, gone).macs if known else work(found, gone)
         shares.append(spent / (macs or before.macs))
     if params is not None:
-        shares.append(size.params / params)
+        shares.append(size_without(found, gone).params / params)
     return sum(shares)

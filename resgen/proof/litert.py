@@ -158,11 +158,10 @@ def _both(
     """Of the reference kernels and XNNPACK's those that agree less with PyTorch."""
     with TorchSession(graph, module) as session:
         reference = Recorded.of(session, feeds)
+    exact, sigmoids = exactly(graph, lambda: module), sigmoids_of(graph)
     found = []
     for plain in (True, False):
         with LiteRtSession(file, reference=plain) as session:
-            exact = exactly(graph, lambda: module)
-            sigmoids = sigmoids_of(graph)
             found.append(compare_outputs(reference, session, exact, sigmoids))
     return max(found, key=lambda agreement: agreement.relative)
 

@@ -195,9 +195,10 @@ def choose(
     best = at(goes)
     while low < high:
         middle = (low + high) // 2
-        tried = at(numbers(middle))
+        asked = numbers(middle)
+        tried = at(asked)
         if enough(tried):
-            high, goes, best = middle, numbers(middle), tried
+            high, goes, best = middle, asked, tried
         else:
             low = middle + 1
     if not enough(best):
