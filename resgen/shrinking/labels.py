@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -168,6 +169,8 @@ def labelled(graph: Graph) -> Labelled:
         walk.run(node)
     for _, value in graph.outputs:
         walk.classes.unite(walk.values[value], FIXED)
+    for node, made in walk.learned:
+        walk.settle(node, made)
     return Labelled(
         graph,
         {name: _found(walk.classes, each) for name, each in walk.values.items()},
@@ -194,6 +197,7 @@ class _Walk:
         self.axes: dict[tuple[str, int], Labels] = {}
         self.reads: set[tuple[str, int]] = set()
         self.mixing: list[str] = []
+        self.learned: list[tuple[Node, Labels]] = []
 
     def run(self, node: Node) -> None:
         given = [self.values[name] for name in node.inputs[: node.op.read]]
@@ -212,19 +216,33 @@ class _Walk:
         self.classes.unite(x, first)
         return first.reshape(-1)
 
-    def box(self, x: Labels) -> Labels:
+    def box(self, x: Labels, first: int = 0) -> Labels:
         """The labels, made such that what is left of the value has right angles.
 
         Labels that vary along more than one axis are made equal along the first of
-        those, so that no place is left alone of its row.
+        those, so that no place is left alone of its row; ``first`` goes before others.
         """
-        found = self.classes.find(_essential(x, x)[0])
-        vary = [
-            axis for axis in range(found.ndim) if (found != found.take([0], axis)).any()
-        ]
-        for axis in vary[:-1]:
+        vary = self.vary(x)
+        for axis in sorted(vary, key=lambda each: each != first)[:-1]:
             self.classes.unite(x, x.take([0], axis))
         return x
+
+    def vary(self, x: Labels) -> list[int]:
+        """The axes along which labels differ."""
+        found = self.classes.find(_essential(x, x)[0])
+        axes = range(found.ndim)
+        return [axis for axis in axes if (found != found.take([0], axis)).any()]
+
+    def settle(self, node: Node, made: Labels) -> None:
+        """Note the axes of a parameter that is a value, when all that it meets is met.
+
+        Its channels lie along the one axis on which its labels differ in the end.
+        """
+        batch = isinstance(node.op, Parameter) and node.op.batch
+        for axis in self.vary(self.box(made)):
+            line = np.moveaxis(made, axis, 0).reshape(made.shape[axis], -1)
+            for name in node.references():
+                self.note(name, axis + batch, line[:, 0])
 
     def fixed(self, shape: Sequence[int], *given: Labels) -> Labels:
         """The labels of a value that stays as it is, and so does what it is made of."""
@@ -271,8 +289,7 @@ def _unit_norm(walk: _Walk, node: Node, x: Labels) -> Labels:
 def _softmax(walk: _Walk, node: Node, x: Labels) -> Labels:
     """What is shared out along an axis is not taken from it."""
     if isinstance(node.op, Softmax):
-        found = walk.classes.find(x)
-        if (found != found.take([0], node.op.axis)).any():
+        if node.op.axis in walk.vary(x):
             return walk.fixed(node.type.shape, x)
     return x
 
@@ -321,8 +338,7 @@ def _met(walk: _Walk, x: Labels, other: Labels) -> Labels:
     """The labels of one factor at the places of the product with another."""
     for axis, (size, wanted) in enumerate(zip(x.shape, other.shape, strict=True)):
         if size == 1 < wanted:
-            found = walk.classes.find(_essential(other, other)[0])
-            if (found != found.take([0], axis)).any():
+            if axis in walk.vary(other):
                 walk.classes.unite(x, FIXED)
                 return other
     return np.broadcast_to(x, np.broadcast_shapes(x.shape, other.shape))
@@ -338,7 +354,7 @@ def _concat(walk: _Walk, node: Node, *given: Labels) -> Labels:
     )
     made = np.concatenate([x[few] for x in given], axis)
     whole = np.broadcast_to(made, node.type.shape)
-    return walk.box(whole) if axis else whole
+    return walk.box(whole, axis) if axis else whole
 
 
 def _stack(walk: _Walk, node: Node, *given: Labels) -> Labels:
@@ -408,11 +424,10 @@ def _pad_channels(walk: _Walk, node: Node, x: Labels) -> Labels:
 
 
 def _parameter(walk: _Walk, node: Node) -> Labels:
-    stays = isinstance(node.op, Parameter) and node.op.batch
-    channels = walk.classes.new(node.type.shape[0])
-    for name in node.references():
-        walk.note(name, 1 if stays else 0, channels)
-    return along(channels, node.type.shape)
+    """Every number by itself: what it meets tells which axis is the channels'."""
+    made = walk.classes.new(prod(node.type.shape)).reshape(node.type.shape)
+    walk.learned.append((node, made))
+    return made
 
 
 #: The operators that treat each channel by itself.
