@@ -106,7 +106,7 @@ BUDGET = {
     "recovery": 5043,
     "proof": 3235,
     "calibrate": 718,
-    "shrinking": 893,
+    "shrinking": 896,
     "serve": 380,
     "kit": 1210,
     "artifact": 2815,

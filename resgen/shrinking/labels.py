@@ -288,9 +288,8 @@ def _unit_norm(walk: _Walk, node: Node, x: Labels) -> Labels:
 
 def _softmax(walk: _Walk, node: Node, x: Labels) -> Labels:
     """What is shared out along an axis is not taken from it."""
-    if isinstance(node.op, Softmax):
-        if node.op.axis in walk.vary(x):
-            return walk.fixed(node.type.shape, x)
+    if isinstance(node.op, Softmax) and node.op.axis in walk.vary(x):
+        return walk.fixed(node.type.shape, x)
     return x
 
 
@@ -337,10 +336,9 @@ def _together(walk: _Walk, node: Node, *given: Labels) -> Labels:
 def _met(walk: _Walk, x: Labels, other: Labels) -> Labels:
     """The labels of one factor at the places of the product with another."""
     for axis, (size, wanted) in enumerate(zip(x.shape, other.shape, strict=True)):
-        if size == 1 < wanted:
-            if axis in walk.vary(other):
-                walk.classes.unite(x, FIXED)
-                return other
+        if size == 1 < wanted and axis in walk.vary(other):
+            walk.classes.unite(x, FIXED)
+            return other
     return np.broadcast_to(x, np.broadcast_shapes(x.shape, other.shape))
 
 

@@ -122,6 +122,23 @@ def same_groups(graph: Any) -> None:
     assert last == {(last_map(graph), 0)}
 
 
+def test_a_stream_of_tokens_loses_channels_and_no_tokens() -> None:
+    """Its learned tokens and positions lose what the maps around them do."""
+    graph = small("deit_tiny_patch16_224")
+    found = labelled(graph)
+    free = [group for group in groups(found) if group.classes.size > 1]
+    (stream,) = (group for group in free if group.classes.size == 192)
+    assert {("cls_token", 2), ("pos_embed", 2), ("head.weight", 1)} < {*stream.axes}
+    evens = [np.ones(group.classes.size) for group in free]
+    half = 0.5 * resgen.analyse(graph).macs
+    choice = choose(found, free, evens, lambda choice: choice.size.macs <= half)
+    made = imported(cut(found, initialize(graph.parameters, 0), choice.gone)).graph
+    assert resgen.analyse(made).macs <= half
+    positions = made.parameter["pos_embed"].shape
+    assert positions[:2] == graph.parameter["pos_embed"].shape[:2]
+    assert positions[2] == made.parameter["cls_token"].shape[2] < 192
+
+
 def last_map(graph: Any) -> str:
     return next(p.name for p in reversed(graph.parameters) if len(p.shape) > 1)
 
