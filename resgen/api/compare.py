@@ -49,7 +49,7 @@ from resgen.profiling.comparison.waterfall import (
 from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.profiling.worker import Worker
 from resgen.records.comparison import Comparison
-from resgen.records.latency import Breakdown, Record, Run
+from resgen.records.profile import Breakdown, Record, Run
 from resgen.reports.comparison.terminal import lines
 from resgen.reports.forms import form_of, write
 from resgen.runtime.engines import find, require

@@ -34,9 +34,9 @@ from resgen.profiling.documents import REPORT
 from resgen.profiling.measure import Interrupted, all_failed
 from resgen.profiling.measure import profile as measure
 from resgen.profiling.sampling import Limits
-from resgen.records.latency import Record
-from resgen.reports.latency.terminal import brief, lines
+from resgen.records.profile import Record
 from resgen.reports.own import require_own
+from resgen.reports.profile.terminal import brief, lines
 from resgen.runtime.engines import find, present, require
 from resgen.words.numbers import count, scaled
 from resgen.words.progress import SILENT, Progress, Told, listening
@@ -68,7 +68,7 @@ class Profiled(Shown):
         return lines(self.record, width)
 
     def _repr_html_(self) -> str:
-        from resgen.reports.latency.html import notebook
+        from resgen.reports.profile.html import notebook
 
         return notebook(self.record)
 
@@ -202,7 +202,7 @@ def _jobs(asked: Profiling, subject: Prepared, device: str, place: Place) -> lis
 
 
 def _write(record: Record, folder: Path) -> None:
-    from resgen.reports.latency.html import render
+    from resgen.reports.profile.html import render
 
     folder.mkdir(parents=True, exist_ok=True)
     REPORT.save(record, folder / DATA)

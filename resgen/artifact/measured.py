@@ -21,7 +21,7 @@ from resgen.artifact.folder import MODEL, WEIGHTS
 from resgen.errors import ResgenError, UsageError
 from resgen.files.aside import temporary_folder
 from resgen.files.ordinary import check_file
-from resgen.records.latency import Subject
+from resgen.records.profile import Subject
 from resgen.runtime.base import ANY
 from resgen.weights.loading import Loading
 

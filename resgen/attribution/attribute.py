@@ -13,7 +13,7 @@ from typing import Final
 
 from resgen.attribution.names import Named, Names, Work
 from resgen.attribution.roofline import attainable
-from resgen.records.latency import Breakdown, Ceilings, Charge, OperatorTime
+from resgen.records.profile import Breakdown, Ceilings, Charge, OperatorTime
 
 #: The role of a kernel that changes the layout or the type of a tensor and computes
 #: nothing; its ``nodes`` are what made the tensor, until it is charged.

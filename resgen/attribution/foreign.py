@@ -28,7 +28,7 @@ from resgen.onnxfile.paths import (
     path_of_weight,
 )
 from resgen.onnxfile.stored import read_stored
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto

@@ -16,7 +16,7 @@ from resgen.graph.parts import Part as GraphPart
 from resgen.graph.parts import parts
 from resgen.ops.base import is_map
 from resgen.ops.types import TensorType
-from resgen.records.latency import Part
+from resgen.records.profile import Part
 from resgen.weights.evaluate import np_dtype
 
 

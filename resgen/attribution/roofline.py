@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.records.latency import Ceilings
+from resgen.records.profile import Ceilings
 from resgen.runtime.onnxruntime import load_onnxruntime
 from resgen.runtime.torch import load_torch
 

@@ -8,7 +8,7 @@ from math import inf
 from statistics import median
 from typing import Any, Final
 
-from resgen.records.latency import Interval
+from resgen.records.profile import Interval
 from resgen.words.numbers import count, seconds, share
 
 #: By how much predictions are off of which the share is told.

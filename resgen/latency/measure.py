@@ -41,7 +41,7 @@ from resgen.profiling.bench import Bench, Job
 from resgen.profiling.comparison.compare import Measured, measured
 from resgen.profiling.explain import reader
 from resgen.profiling.sampling import Limits, sample
-from resgen.records.latency import OperatorTime, Subject
+from resgen.records.profile import OperatorTime, Subject
 from resgen.runtime.engines import find
 from resgen.words.progress import SILENT, Progress
 

@@ -20,7 +20,7 @@ from resgen.graph.parts import parts
 from resgen.graph.precision import Name
 from resgen.latency.kernels import Kernel, Run, runs
 from resgen.latency.regression import Numbers, Regression
-from resgen.records.latency import Interval
+from resgen.records.profile import Interval
 from resgen.words.numbers import count, interval, seconds, share
 
 #: Parts that networks are dealt into: each is predicted from the others.

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from resgen.machine.gpu import SLOWDOWNS
 from resgen.machine.state import snapshot
-from resgen.records.latency import Samples
+from resgen.records.profile import Samples
 from resgen.words.numbers import share
 
 State = Mapping[str, Any]

@@ -13,7 +13,7 @@ from resgen.errors import ResgenError
 from resgen.profiling.feeds import feeds_of
 from resgen.profiling.modes import Device, Timed, timed
 from resgen.profiling.sampling import Limits
-from resgen.records.latency import Mode
+from resgen.records.profile import Mode
 from resgen.runtime.base import Array, Session
 from resgen.runtime.engines import Opening, find
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from resgen.document.files import Format
 from resgen.records import comparison
-from resgen.records.latency import FORMAT, Record
+from resgen.records.profile import FORMAT, Record
 
 REPORT: Final = Format(
     mark="resgen_report",

@@ -13,7 +13,7 @@ from resgen.attribution.graph_names import names_of_graph
 from resgen.attribution.names import Names
 from resgen.errors import ResgenError
 from resgen.profiling.bench import Bench
-from resgen.records.latency import Breakdown, Ceilings, OperatorTime
+from resgen.records.profile import Breakdown, Ceilings, OperatorTime
 
 #: Runs whose operator times are taken: enough for a steady figure of each, and of a
 #: small network as many as fit into a time that nobody notices.

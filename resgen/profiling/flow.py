@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from resgen.profiling.sampling import GROWTH, Limits, Sampled, Stopped, narrow
-from resgen.records.latency import Samples
+from resgen.records.profile import Samples
 
 #: Seconds between two looks at what got through, and looks that have to agree.
 LOOK: Final = 0.25

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from resgen.records.latency import Run
+from resgen.records.profile import Run
 
 #: The knee is the smallest batch whose throughput is this share of the best.
 KNEE: Final = 0.95

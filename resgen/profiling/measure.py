@@ -12,7 +12,7 @@ from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Job
 from resgen.profiling.knee import knees
 from resgen.profiling.worker import Worker
-from resgen.records.latency import Record, Run
+from resgen.records.profile import Record, Run
 from resgen.runtime.engines import require
 from resgen.words.numbers import share
 from resgen.words.progress import SILENT, Progress

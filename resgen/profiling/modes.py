@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from resgen.errors import ResgenError
-from resgen.records.latency import Mode
+from resgen.records.profile import Mode
 from resgen.runtime.base import Array, Session
 
 if TYPE_CHECKING:

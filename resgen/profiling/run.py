@@ -11,7 +11,7 @@ from resgen.profiling.explain import explained
 from resgen.profiling.flow import flow
 from resgen.profiling.modes import host_timed
 from resgen.profiling.sampling import Sampled, overhead, sample
-from resgen.records.latency import Run
+from resgen.records.profile import Run
 from resgen.words.numbers import share
 
 #: Drift is said where it is likelier than this to be real, and larger than that.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any, Final, Literal, TypeAlias
 
-from resgen.records.latency import Samples
+from resgen.records.profile import Samples
 
 Stopped: TypeAlias = Literal["narrow", "time", "interrupted"]
 Clock: TypeAlias = Callable[[], float]

@@ -11,7 +11,7 @@ from resgen.machine.process import Answers, Failure
 from resgen.profiling.bench import Bench, Job, described
 from resgen.profiling.modes import Timed
 from resgen.profiling.sampling import Limits, sample
-from resgen.records.latency import Breakdown, Run
+from resgen.records.profile import Breakdown, Run
 
 #: A block is over when its time is; the median of a pair is judged by other pairs.
 _BLOCK: Final = Limits(warm_up=0.0, half_width=0.0, least=1, least_seconds=0.0)

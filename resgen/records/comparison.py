@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import isclose
 from typing import Any, Final, Literal, TypeAlias
 
-from resgen.records.latency import LONGEST, Interval
+from resgen.records.profile import LONGEST, Interval
 
 FORMAT: Final = 1
 Verdict: TypeAlias = Literal["faster", "slower", "equal", "undecided"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from resgen.document.files import Format
     from resgen.records.comparison import Comparison
     from resgen.records.diagnosis import Diagnosis
-    from resgen.records.latency import Record
+    from resgen.records.profile import Record
     from resgen.reports.csv import Sheet
 
 Form: TypeAlias = Literal["html", "md", "csv", "json"]
@@ -53,40 +53,46 @@ def forms_of(results: Results) -> Forms:
     from resgen.records.diagnosis import Diagnosis
 
     if isinstance(results[0], Diagnosis):
-        from resgen.diagnosis.documents import DIAGNOSIS
-        from resgen.reports.diagnosis import csv, html, markdown, terminal
-
-        return Forms(
-            DIAGNOSIS,
-            csv.SHEETS,
-            html.render,
-            markdown.render,
-            terminal.lines,
-            html.notebook,
-        )
-    from resgen.profiling.documents import COMPARISON, REPORT
-
+        return _of_diagnoses()
     if isinstance(results[0], Comparison):
-        from resgen.reports.comparison import csv as beside
-        from resgen.reports.comparison import html as boss
-        from resgen.reports.comparison import markdown as words
-        from resgen.reports.comparison import terminal as verdict
+        return _of_comparisons()
+    return _of_profiles()
 
-        return Forms(
-            COMPARISON,
-            beside.SHEETS,
-            boss.render,
-            words.render,
-            verdict.lines,
-            boss.notebook,
-        )
-    from resgen.reports.latency import csv as rows
-    from resgen.reports.latency import html as page
-    from resgen.reports.latency import markdown as comment
-    from resgen.reports.latency import terminal as figures
+
+def _of_profiles() -> Forms:
+    from resgen.profiling.documents import REPORT
+    from resgen.reports.profile import csv, html, markdown, terminal
 
     return Forms(
-        REPORT, rows.SHEETS, page.render, comment.render, figures.lines, page.notebook
+        REPORT, csv.SHEETS, html.render, markdown.render, terminal.lines, html.notebook
+    )
+
+
+def _of_comparisons() -> Forms:
+    from resgen.profiling.documents import COMPARISON
+    from resgen.reports.comparison import csv, html, markdown, terminal
+
+    return Forms(
+        COMPARISON,
+        csv.SHEETS,
+        html.render,
+        markdown.render,
+        terminal.lines,
+        html.notebook,
+    )
+
+
+def _of_diagnoses() -> Forms:
+    from resgen.diagnosis.documents import DIAGNOSIS
+    from resgen.reports.diagnosis import csv, html, markdown, terminal
+
+    return Forms(
+        DIAGNOSIS,
+        csv.SHEETS,
+        html.render,
+        markdown.render,
+        terminal.lines,
+        html.notebook,
     )
 
 

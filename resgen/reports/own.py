@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import read_bytes, reason
+from resgen.files.ordinary import check_file, read_bytes
 
 #: What the foot of every page says.
 _FOOT: Final = b"Rendered by resgen "
@@ -26,10 +26,8 @@ def require_own(folder: Path, *names: str) -> None:
 
 
 def _is_own(path: Path) -> bool:
-    try:
-        content = read_bytes(path)
-    except OSError as error:
-        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
+    check_file(path)
+    content = read_bytes(path)
     if path.suffix == ".html":
         return _FOOT in content
     try:

@@ -20,7 +20,7 @@ from resgen.latency.choosing import Timed
 from resgen.latency.kernels import runs
 from resgen.latency.measure import Looked
 from resgen.latency.table import Conditions
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 from resgen.searching.pricing import Bounds
 
 SPACE = {

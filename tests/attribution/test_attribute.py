@@ -12,7 +12,7 @@ from resgen.attribution.graph_names import names_of_graph
 from resgen.attribution.roofline import attainable
 from resgen.graph.cost import analyse
 from resgen.graph.precision import Precision, at_precision
-from resgen.records.latency import Ceilings, OperatorTime
+from resgen.records.profile import Ceilings, OperatorTime
 
 CEILINGS = Ceilings(1e9, 1e9, 1e9, 1e9, 0.0)
 

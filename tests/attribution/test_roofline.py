@@ -9,7 +9,7 @@ import pytest
 
 from resgen.attribution import roofline
 from resgen.attribution.roofline import attainable, ceilings
-from resgen.records.latency import Ceilings
+from resgen.records.profile import Ceilings
 
 MADE_UP = Ceilings(
     compute_burst=100.0,

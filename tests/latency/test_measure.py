@@ -17,7 +17,7 @@ from resgen.latency import measure
 from resgen.latency.kernels import runs
 from resgen.latency.measure import Looked, Recorder, charged, written
 from resgen.latency.table import Conditions, Network, load
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 
 HERE = Conditions("onnxruntime", "1.30", "cpu", "a processor", 1, 1)
 

@@ -41,7 +41,7 @@ from resgen.profiling.comparison.compare import Measured, Pair, measured
 from resgen.profiling.comparison.waterfall import Waterfall, waterfall
 from resgen.profiling.statistics.decide import decide
 from resgen.records.comparison import Difference, PartTimes
-from resgen.records.latency import Subject
+from resgen.records.profile import Subject
 from resgen.runtime.engines import find, require
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.manifest import EngineManifest, vouched, write_manifest

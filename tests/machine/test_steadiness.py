@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resgen.machine import unsteady
-from resgen.records.latency import Samples
+from resgen.records.profile import Samples
 
 QUIET: dict[str, Any] = {
     "at": 100.0,

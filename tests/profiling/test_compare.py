@@ -28,7 +28,7 @@ from resgen.profiling.comparison.waterfall import (
 from resgen.profiling.statistics.decide import LEAST_PAIRS
 from resgen.proof.accuracy import Accuracy
 from resgen.proof.classes import Classes
-from resgen.records.latency import Breakdown, OperatorTime, Part, Subject
+from resgen.records.profile import Breakdown, OperatorTime, Part, Subject
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from resgen.document.files import digest
 from resgen.document.schema import schema
 from resgen.errors import ResgenError
 from resgen.profiling.documents import REPORT
-from resgen.records.latency import FORMAT, Record
+from resgen.records.profile import FORMAT, Record
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from resgen.profiling.bench import Bench, Job
 from resgen.profiling.documents import REPORT
 from resgen.profiling.measure import Interrupted, all_failed
 from resgen.profiling.sampling import Limits
-from resgen.records.latency import Run
+from resgen.records.profile import Run
 
 QUICK = Limits(seconds=0.3, warm_up=0.2, least_seconds=0.1)
 

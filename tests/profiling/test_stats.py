@@ -19,7 +19,7 @@ from resgen.profiling.statistics.stats import (
     percentile,
     summarize,
 )
-from resgen.records.latency import Samples
+from resgen.records.profile import Samples
 
 RUNS = 300
 

@@ -16,7 +16,7 @@ from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Bench, Job, peak_memory
 from resgen.profiling.sampling import Limits
 from resgen.profiling.worker import Worker
-from resgen.records.latency import Run
+from resgen.records.profile import Run
 from resgen.runtime.engines import Engine
 from resgen.runtime.null import NullSession
 

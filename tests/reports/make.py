@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from resgen.records.latency import (
+from resgen.records.profile import (
     Breakdown,
     Ceilings,
     Charge,

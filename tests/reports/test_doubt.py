@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from reports.make import breakdown, parts, record, run
 
-from resgen.records.latency import Run
-from resgen.reports.latency.markdown import render
-from resgen.reports.latency.summary import above, doubt, sentences
+from resgen.records.profile import Run
+from resgen.reports.profile.markdown import render
+from resgen.reports.profile.summary import above, doubt, sentences
 
 
 def summed(times: float) -> Run:

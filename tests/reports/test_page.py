@@ -13,8 +13,8 @@ import pytest
 from reports.looking import column, inked
 from reports.make import NASTY, RESNET152, breakdown, parts, record, run
 
-from resgen.records.latency import Breakdown, Charge, OperatorTime, Record
-from resgen.reports.latency.html import render
+from resgen.records.profile import Breakdown, Charge, OperatorTime, Record
+from resgen.reports.profile.html import render
 
 Open = Callable[..., Any]
 CHARTS = ("medians", "load", "distribution", "order", "icicle", "network", "roofline")

@@ -12,7 +12,7 @@ from reports.make import record
 
 from resgen.errors import ResgenError
 from resgen.profiling.documents import REPORT
-from resgen.reports.latency.html import render
+from resgen.reports.profile.html import render
 from resgen.reports.readers.files import read
 
 #: As resgen names them; the third has no name that leads anywhere.

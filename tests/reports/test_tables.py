@@ -12,13 +12,13 @@ from reports.make import NASTY, record
 
 from resgen.reports.comparison import tables as compared
 from resgen.reports.diagnosis import tables as diagnosed
-from resgen.reports.latency import tables as latencies
+from resgen.reports.profile import tables as profiles
 from resgen.reports.tables import Table
 from resgen.words.terminal import unmarked
 
 TABLES = {
-    "runs": latencies.runs([record(), record(name=NASTY)]),
-    "parts of a run": latencies.parts(record().runs[0]),
+    "runs": profiles.runs([record(), record(name=NASTY)]),
+    "parts of a run": profiles.parts(record().runs[0]),
     "sides": compared.facts(comparison(NASTY)),
     "parts of both": compared.parts(comparison(), blocks=True),
     "figures": diagnosed.figures([diagnosis()]),

@@ -11,9 +11,9 @@ import pytest
 from reports.make import NASTY, record, run
 
 from resgen.reports.forms import rendered
-from resgen.reports.latency.markdown import render
-from resgen.reports.latency.naming import compare, titles
-from resgen.reports.latency.summary import sentences
+from resgen.reports.profile.markdown import render
+from resgen.reports.profile.naming import compare, titles
+from resgen.reports.profile.summary import sentences
 from resgen.words.numbers import digits, flat, interval, scaled, seconds
 
 

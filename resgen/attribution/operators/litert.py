@@ -21,7 +21,7 @@ import numpy as np
 from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
 from resgen.lower.litert.write import schema_of
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 from resgen.runtime.base import Array
 from resgen.runtime.litert import LiteRtSession
 

@@ -15,7 +15,7 @@ from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder
 from resgen.onnxfile.paths import node_names
 from resgen.onnxfile.stored import read_stored
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 from resgen.runtime.base import Array, reason
 from resgen.runtime.onnxruntime import CPU, load_onnxruntime
 

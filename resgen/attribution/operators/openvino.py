@@ -14,7 +14,7 @@ from typing import Any, Final
 from resgen.attribution.attribute import CONVERSION
 from resgen.attribution.operators.typical import typical
 from resgen.errors import ResgenError
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 from resgen.runtime.base import Array, reason
 from resgen.runtime.openvino import compiled
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from resgen.attribution.attribute import CONVERSION
 from resgen.errors import ResgenError
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 
 _NODE: Final = re.compile(r"\[ONNX Layer: ([^\x1e\x1f\]]+)")
 _REFORMAT: Final = re.compile(

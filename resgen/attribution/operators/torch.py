@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.attribution.names import label
 from resgen.attribution.operators.typical import typical
-from resgen.records.latency import OperatorTime
+from resgen.records.profile import OperatorTime
 from resgen.runtime.torch import load_torch
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from resgen.errors import UsageError, did_you_mean
 from resgen.onnxfile.stored import read_stored
 
 if TYPE_CHECKING:
-    from resgen.records.latency import Breakdown, Subject
+    from resgen.records.profile import Breakdown, Subject
 
 VERDICTS: Final = ("faster", "slower", "equal", "undecided")
 #: Times, in seconds, and counts; B's are judged.

@@ -22,7 +22,7 @@ from resgen.records.comparison import (
     Shared,
     Side,
 )
-from resgen.records.latency import Record, Run, Subject
+from resgen.records.profile import Record, Run, Subject
 from resgen.runtime.engines import find
 
 NO_SESSION = (

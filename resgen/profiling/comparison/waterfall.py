@@ -21,7 +21,7 @@ from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import of_build
 from resgen.profiling.worker import Worker
 from resgen.records.comparison import Difference, PartTimes
-from resgen.records.latency import Breakdown, Subject
+from resgen.records.profile import Breakdown, Subject
 
 #: Processes of either network.
 ROUNDS: Final = 3

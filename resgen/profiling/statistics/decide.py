@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
 from resgen.profiling.statistics.stats import special
-from resgen.records.latency import Interval
+from resgen.records.profile import Interval
 
 Verdict: TypeAlias = Literal["faster", "slower", "equal", "undecided"]
 Logs: TypeAlias = NDArray[np.float64]

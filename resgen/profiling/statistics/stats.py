@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import MissingComponent
-from resgen.records.latency import Interval, Samples, Summary
+from resgen.records.profile import Interval, Samples, Summary
 
 Seconds: TypeAlias = NDArray[np.float64]
 

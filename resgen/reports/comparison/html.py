@@ -92,7 +92,7 @@ def _cards(one: Comparison) -> Iterator[str]:
             )
     if a.bytes and b.bytes:
         yield card(
-            f"{scaled(b.bytes, 'B')}",
+            scaled(b.bytes, "B"),
             f"size of {b.name}",
             f"{b.bytes / a.bytes:.2f} × the {scaled(a.bytes, 'B')} of {a.name}",
         )

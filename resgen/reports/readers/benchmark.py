@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.records.latency import Record, Run, Subject
+from resgen.records.profile import Record, Run, Subject
 from resgen.reports.readers.network import beside, charged, names_of
 
 if TYPE_CHECKING:

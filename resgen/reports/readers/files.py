@@ -11,7 +11,7 @@ from resgen.document.files import Format, read_json
 from resgen.errors import ResgenError, UsageError
 from resgen.files.ordinary import read_text, reason
 from resgen.profiling.documents import COMPARISON, REPORT
-from resgen.records.latency import Record
+from resgen.records.profile import Record
 from resgen.reports.forms import Results
 from resgen.reports.readers import benchmark, kit, trtexec
 from resgen.reports.readers.network import beside

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.records.latency import (
+from resgen.records.profile import (
     Breakdown,
     Mode,
     Record,

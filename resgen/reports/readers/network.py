@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resgen.records.latency import Breakdown, OperatorTime, Part
+from resgen.records.profile import Breakdown, OperatorTime, Part
 
 if TYPE_CHECKING:
     from resgen.attribution.names import Names

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from resgen._version import __version__
 from resgen.errors import ResgenError
-from resgen.records.latency import Record, Run, Samples, Subject
+from resgen.records.profile import Record, Run, Samples, Subject
 from resgen.reports.readers.kit import timed
 from resgen.reports.readers.network import charged, names_of
 

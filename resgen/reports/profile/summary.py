@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from resgen.records.latency import Breakdown, Record, Run
-from resgen.reports.latency.naming import compare, engine, label, precisions, titles
+from resgen.records.profile import Breakdown, Record, Run
+from resgen.reports.profile.naming import compare, engine, label, precisions, titles
 from resgen.words.numbers import interval, scaled, seconds, share
 
 #: Parts of the network that are named as those that take most of the time.

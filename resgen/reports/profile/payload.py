@@ -12,8 +12,8 @@ from typing import Any
 
 from resgen.document.files import plain
 from resgen.profiling.knee import knees
-from resgen.records.latency import Record, Run, Samples
-from resgen.reports.latency.naming import engine, label, rows_of, titles
+from resgen.records.profile import Record, Run, Samples
+from resgen.reports.profile.naming import engine, label, rows_of, titles
 
 
 def payload(records: Sequence[Record]) -> list[dict[str, Any]]:

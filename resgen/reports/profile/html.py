@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from resgen.records.latency import Record
+from resgen.records.profile import Record
 from resgen.reports import page
-from resgen.reports.latency import tables
-from resgen.reports.latency.naming import engine, in_order, percentile
-from resgen.reports.latency.payload import payload
-from resgen.reports.latency.summary import busiest, fastest, sentences
 from resgen.reports.page import again, card, items
+from resgen.reports.profile import tables
+from resgen.reports.profile.naming import engine, in_order, percentile
+from resgen.reports.profile.payload import payload
+from resgen.reports.profile.summary import busiest, fastest, sentences
 from resgen.reports.tables import pairs
 from resgen.words.numbers import flat, interval, scaled, seconds, shape, when
 
@@ -46,7 +46,7 @@ def render(records: Sequence[Record]) -> str:
         "environment": "".join(_environments(records)),
     }
     return page.render(
-        "latency",
+        "profile",
         title=f"{names}: latency",
         name=names,
         facts=_facts(records),

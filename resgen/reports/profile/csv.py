@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from resgen.records.latency import Record, Run
+from resgen.records.profile import Record, Run
 from resgen.reports.csv import Sheet
 
 _RUN: Final = ("runtime", "device", "precision", "batch", "mode")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resgen.records.latency import Breakdown, Record, Run
-from resgen.reports.latency import tables
-from resgen.reports.latency.naming import in_order, label
-from resgen.reports.latency.summary import ABOVE, above, sentences
+from resgen.records.profile import Breakdown, Record, Run
 from resgen.reports.markdown import fenced, folded, text
+from resgen.reports.profile import tables
+from resgen.reports.profile.naming import in_order, label
+from resgen.reports.profile.summary import ABOVE, above, sentences
 from resgen.reports.tables import Table
 from resgen.words.numbers import flat, seconds, share, when
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from resgen.records.latency import Record, Run, Summary
+from resgen.records.profile import Record, Run, Summary
 from resgen.words.numbers import seconds, when
 
 

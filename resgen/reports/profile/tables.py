@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resgen.records.latency import Record, Run
-from resgen.reports.latency.naming import (
+from resgen.records.profile import Record, Run
+from resgen.reports.profile.naming import (
     compare,
     engine,
     label,
@@ -13,7 +13,7 @@ from resgen.reports.latency.naming import (
     seen,
     titles,
 )
-from resgen.reports.latency.summary import doubt, fastest
+from resgen.reports.profile.summary import doubt, fastest
 from resgen.reports.tables import Cell, Table, size, time
 from resgen.words.numbers import flat, interval, share
 

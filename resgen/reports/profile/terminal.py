@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
 
-from resgen.records.latency import Record, Run
-from resgen.reports.latency import tables
-from resgen.reports.latency.naming import label
-from resgen.reports.latency.summary import ABOVE, above, doubt
+from resgen.records.profile import Record, Run
+from resgen.reports.profile import tables
+from resgen.reports.profile.naming import label
+from resgen.reports.profile.summary import ABOVE, above, doubt
 from resgen.words.numbers import count, seconds, share
 from resgen.words.terminal import TEXT, style
 
