@@ -217,7 +217,8 @@ def proof_lines(done: Verification, source: str) -> list[str]:
         return lines
     lines.append(f"on these weights ({source}) {shipped.relative:.1e}")
     if source.startswith("fresh"):
-        lines.append("fresh weights know no classes; those of a checkpoint do")
+        known = "nothing" if done.probe.top1 is None else "no classes"
+        lines.append(f"fresh weights know {known}; those of a checkpoint do")
     return lines
 
 

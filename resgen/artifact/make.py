@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from resgen._version import __version__
@@ -68,7 +69,7 @@ from resgen.runtime.torch import torch_ahead
 from resgen.spec.canonical import canonical_bytes, digest
 from resgen.weights.safetensors import write_safetensors
 from resgen.words.numbers import size
-from resgen.words.terminal import printable
+from resgen.words.terminal import TEXT, printable
 
 Say = Callable[[str, str], None]
 
@@ -288,7 +289,10 @@ def _sums(graph: Graph) -> int:
 def _graph_line(graph: Graph) -> str:
     told = f"{len(graph.nodes)} operators, {_sums(graph)} residual additions"
     outputs = shapes(graph)
-    return told if len(outputs) == 1 else f"{told}; {', '.join(spoken(outputs))}"
+    if len(outputs) == 1:
+        return told
+    # A detector has ten: as many lines as they take.
+    return "\n".join(wrap(f"{told}; {', '.join(spoken(outputs))}", TEXT))
 
 
 def _weights_line(source: Source) -> str:

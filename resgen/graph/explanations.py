@@ -299,12 +299,15 @@ READING: Final = (
 
     Correct the number; if you mean it, raise the limit that the message names.
     """),
-    _error("RG051", "A block uses itself without end", """
+    _error("RG051", "A block or a shortcut uses itself without end", """
     A block may use itself, but a condition has to end it. Here none does, or it never
     becomes false.
 
         "body": [{"use": "tree", "with": {"levels": "levels - 1"},
                   "when": "levels > 1"}]
+
+    Neither may a shortcut take its projection from itself: one that changes a built-in
+    one has a name of its own.
 
     Give the inner `use` a `when`, and let its arguments approach the end.
     """),

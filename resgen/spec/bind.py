@@ -140,10 +140,11 @@ class Binder:
                     self.problems.told += 1
                     continue
                 self.undeclared.add(name)
-                near = did_you_mean(name, self.known | POSITIONS)
-                self.problems.error(
-                    "RG032", f'"{name}" is not a name here{near}', at.place()
-                )
+                choices = sorted(self.known | POSITIONS)
+                near = did_you_mean(name, choices)
+                hint = None if near else "there are: " + listed(choices)
+                message = f'"{name}" is not a name here{near}'
+                self.problems.error("RG032", message, at.place(), hint)
         return parsed
 
     def scalar(self, at: Json, param: Param) -> Scalar | None:

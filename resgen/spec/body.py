@@ -7,7 +7,7 @@ definitions when they are first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -47,6 +47,7 @@ from resgen.spec.source import Json
 FITTING: Final = "projection"
 _BOOLEAN = Param("boolean")
 _NUMBER = Param("number")
+_SHORTCUT = Param("shortcut")
 _COUNT = Param("integer", minimum=0)
 _INDEX = Param("integer")
 
@@ -143,6 +144,9 @@ class BodyReader:
             if key in entry.signature and name in entry.signature[key].choices:
                 hint = f'write {{"op": "{operator}", "{key}": "{name}"}}'
         message = f'"{name}" is not an operator or a block{near}'
+        if name in self.library.shortcut_names():
+            message = f'"{name}" is a shortcut, not an operator or a block'
+            hint = f'a shortcut takes it by its name: "project": "{name}"'
         self.problems.error("RG020", message, at.place(), hint)
         return None
 
@@ -401,23 +405,49 @@ class BodyReader:
     # --- shortcuts --------------------------------------------------------------------
 
     def shortcut(self, at: Json) -> ShortcutValue | Text | None:
-        """A preset's name, an object of fields, or ``"$p"``."""
+        """A preset's name, an object of fields, or ``"$p"``; None was reported."""
         if isinstance(at.value, str):
             if at.value.startswith("$"):
                 return self.binder.reference(at)
             name = self._preset(at.value, at)
-            return None if name is None else ShortcutValue(at, preset=name)
-        return self.shortcut_fields(
-            at, self.binder.members(at, SHORTCUT_KEYS, "a shortcut")
-        )
+            return ShortcutValue(at, preset=name)
+        if not isinstance(at.value, dict):
+            self.problems.mistyped(at, f"expected {_SHORTCUT}")
+            return None
+        before = self.problems.told
+        members = self.shortcut_members(at, SHORTCUT_KEYS, "a shortcut")
+        if self.problems.told != before:
+            return self.refused_shortcut(at)
+        return self.shortcut_fields(at, members)
 
-    def _preset(self, name: str, at: Json) -> str | None:
+    def refused_shortcut(self, at: Json) -> ShortcutValue:
+        """What stands for a shortcut that a problem was found in."""
+        return ShortcutValue(at, project=self.refused(at))
+
+    def shortcut_members(
+        self, at: Json, known: Iterable[str], of: str
+    ) -> Mapping[str, Json]:
+        """The members of a shortcut; one that is a body is reported once."""
+        written = at.value if isinstance(at.value, dict) else {}
+        strange = (key for key in written if key in (*FORMS, "body"))
+        form = next((key for key in strange if key not in known), None)
+        if form is None:
+            return self.binder.members(at, known, of)
+        message = f'"{form}" is not a key of {of}'
+        hint = 'what a shortcut computes stands in its "project": {"project": [...]}'
+        self.problems.error("RG010", message, written[form].place(key=True), hint)
+        return {}
+
+    def _preset(self, name: str, at: Json) -> str:
         if self.library.shortcut(name) is not None:
             return name
         choices = self.library.shortcut_names()
         near = did_you_mean(name, choices)
         hint = None if near else "there are: " + listed(choices)
         message = f'"{name}" is not a shortcut{near}'
+        if name in self.operators or name in self.library.block_names():
+            message = f'"{name}" is an operator or a block, not a shortcut'
+            hint = f'a shortcut computes it as "project": ["{name}"]'
         told = self.problems.told
         self.problems.error("RG021", message, at.place(), hint)
         # Whatever was meant, the sum has the shape of its branch: with a shortcut that
@@ -432,8 +462,7 @@ class BodyReader:
         stated = members.get("project")
         if stated is not None and stated.value is not None:
             if isinstance(stated.value, str) and not stated.value.startswith("$"):
-                name = self._preset(stated.value, stated)
-                project = None if name is None else Text(name, False, stated)
+                project = Text(self._preset(stated.value, stated), False, stated)
             else:
                 project = self.body(stated)
         when: Scalar | Text | None = None

@@ -14,7 +14,7 @@ from resgen.errors import did_you_mean
 from resgen.spec.bind import POSITIONS
 from resgen.spec.body import BodyReader
 from resgen.spec.keys import SHORTCUT_KEYS
-from resgen.spec.model import Argument, Definition, Items, Scalar
+from resgen.spec.model import Argument, Definition, Items, Scalar, Text
 from resgen.spec.params import DECLARABLE, REQUIRED, Param
 from resgen.spec.places import describe
 from resgen.spec.source import Json, plain
@@ -41,7 +41,9 @@ def finish(made: Definition, reader: BodyReader, kind: str) -> None:
     own = ("block", "body") if kind == "block" else ("shortcut", *SHORTCUT_KEYS)
     before = reader.problems.told
     binder, known = reader.binder, (*HEADER, *own)
-    members = binder.members(made.at, known, f"a {kind}'s definition")
+    read = binder.members if kind == "block" else reader.shortcut_members
+    members = read(made.at, known, f"a {kind}'s definition")
+    _named(made, members.get(kind), kind, reader)
     made.unsure = made.unsure or reader.problems.told != before
     outer, binder.known = (binder.known, binder.undeclared), frozenset(made.params)
     binder.undeclared = set()
@@ -59,6 +61,8 @@ def finish(made: Definition, reader: BodyReader, kind: str) -> None:
     unread = made.unsure or reader.problems.told != before
     if kind == "shortcut":
         made.shortcut = reader.shortcut_fields(made.at, members)
+        if unread or _circular(made, reader):
+            made.shortcut = reader.refused_shortcut(made.at)
     elif "body" in members:
         made.body = reader.body(members["body"])
     elif not isinstance(made.at.value, dict) or binder.lacks(
@@ -70,6 +74,36 @@ def finish(made: Definition, reader: BodyReader, kind: str) -> None:
         made.body = reader.refused(made.at)
     made.unsure = made.unsure or bool(binder.undeclared)
     binder.known, binder.undeclared = outer
+
+
+def _named(made: Definition, at: Json | None, kind: str, reader: BodyReader) -> None:
+    """Report a name in a definition that is not the one it is known by."""
+    if at is None or at.value == made.name:
+        return
+    message = f'this defines the {kind} "{made.name}", not {describe(at.value)}'
+    hint = f'leave "{kind}" out'
+    if kind == "shortcut":
+        hint += f'; what it takes from another: "project": {describe(at.value)}'
+    reader.problems.error("RG013", message, at.place(), hint)
+
+
+def _circular(made: Definition, reader: BodyReader) -> bool:
+    """Whether a shortcut takes its projection from itself, which is reported.
+
+    Of a circle the one that is read last finds it: those on the way are read by then.
+    """
+    names = [made.name]
+    taken = made.shortcut
+    while taken is not None and isinstance(taken.project, Text):
+        names.append(taken.project.text)
+        last = reader.library.shortcut(names[-1])
+        if last is made:
+            told = " from ".join(f'"{name}"' for name in names)
+            message = f"a shortcut is taken from itself: {told}"
+            reader.problems.error("RG051", message, taken.project.at.place())
+            return True
+        taken = None if last is None else last.shortcut
+    return False
 
 
 def local_values(let: Mapping[str, Json], reader: BodyReader) -> dict[str, Argument]:

@@ -40,6 +40,18 @@ def test_outputs_are_told_by_name_and_shape(run: Run, here: Path) -> None:
     assert json.loads(told)["outputs"] == found
 
 
+def test_a_detectors_outputs_are_told_in_several_lines(run: Run, here: Path) -> None:
+    head = {"from": "stages", "use": "retina", "with": {"classes": 20}}
+    spec = json.loads((here / "mine.json").read_text("utf-8")) | {"head": head}
+    (here / "detector.json").write_text(json.dumps(spec))
+    built = run("build", "detector.json", "-o", "out").stdout
+    graph, rest = built.partition("graph ")[2].split("\npictures ")
+    assert "boxes.0 (" in graph
+    assert max(map(len, graph.splitlines())) <= 100
+    # What has no classes is not said to know none.
+    assert "fresh weights know nothing" in rest
+
+
 def test_json_has_the_fields_of_the_contract(run: Run) -> None:
     result = run("inspect", "resnet50", "--json")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -14,7 +14,9 @@ from resgen.reports.forms import rendered
 from resgen.reports.profile.markdown import render
 from resgen.reports.profile.naming import compare, titles
 from resgen.reports.profile.summary import sentences
+from resgen.reports.profile.terminal import lines
 from resgen.words.numbers import digits, flat, interval, scaled, seconds
+from resgen.words.terminal import unmarked
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -33,6 +35,15 @@ def test_runs_as_csv_are_exact() -> None:
             assert float(row["median"]) == measured.summary.median
             ends = (float(row["median_low"]), float(row["median_high"]))
             assert ends == measured.summary.median_interval
+
+
+def test_what_was_seen_is_told_in_lines_of_a_text() -> None:
+    one = record()
+    notes = ("other processes took 41 % of the cores' time", "warm-up was short") * 3
+    noted = replace(one, runs=tuple(replace(run, notes=notes) for run in one.runs))
+    shown = [*lines(noted)]
+    assert "; ".join(notes) in " ".join(line.strip() for line in shown)
+    assert max(len(unmarked(line)) for line in shown) <= 100
 
 
 def test_operators_and_samples_as_csv() -> None:

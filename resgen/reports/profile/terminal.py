@@ -23,7 +23,8 @@ _HEAD: Final = (
 def lines(record: Record, width: int = TEXT) -> Iterator[str]:
     """Figures of every run, and the parts of the first whose operators are known."""
     yield from tables.runs([record]).only(*_HEAD).lines()
-    yield from (f"  {name}: {told}" for name, told in tables.notes([record]))
+    for name, told in tables.notes([record]):
+        yield from _note(f"{name}: {told}", width)
     known = next((run for run in record.runs if run.breakdown is not None), None)
     if known is not None:
         yield from _parts(known, width)
@@ -42,10 +43,11 @@ def _parts(run: Run, width: int) -> Iterator[str]:
     if breakdown is None or not breakdown.operator_sum:
         return
     yield ""
-    yield (
-        style("where the time goes", bold=True)
-        + f"  {label(run)}: operators take {seconds(breakdown.operator_sum)} under the "
-        f"profiler, {share(breakdown.coverage, 1)} of it in a block or stage"
+    yield style("where the time goes", bold=True) + f"  {label(run)}"
+    yield from _note(
+        f"operators take {seconds(breakdown.operator_sum)} under the profiler, "
+        f"{share(breakdown.coverage, 1)} of it in a block or stage",
+        width,
     )
     found = tables.parts(run).only("part", "time", "share", "of the attainable")
     took = [row[1][1] or 0.0 for row in found.rows]
@@ -54,4 +56,9 @@ def _parts(run: Run, width: int) -> Iterator[str]:
     yield from (f"  {line}" for line in told.lines())
     reason = doubt(run) or (ABOVE if above(breakdown) else None)
     if reason:
-        yield from (f"  {line}" for line in wrap(reason, min(width, TEXT) - 2))
+        yield from _note(reason, width)
+
+
+def _note(told: str, width: int) -> Iterator[str]:
+    """A sentence beside the figures, no wider than a text."""
+    return (f"  {line}" for line in wrap(told, min(width, TEXT) - 2))
