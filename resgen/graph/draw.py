@@ -101,8 +101,8 @@ LEGEND: Final = {
 }
 
 
-def svg(graph: Graph, *, title: str | None = None) -> str:
-    """The picture as the text of an SVG file, headed by ``title`` or the name."""
+def svg(graph: Graph) -> str:
+    """The picture as the text of an SVG file, headed by the network's name."""
     found = analyse(graph)
     entry = graph.inputs[0]
     drawn = _Drawing(max(_side(entry.type), 1.0))
@@ -124,7 +124,7 @@ def svg(graph: Graph, *, title: str | None = None) -> str:
         f"{_count(found.params)} parameters · {_count(found.macs)} multiply-adds of "
         "convolutions and linear maps"
     )
-    return drawn.document(title or graph.name, facts, _description(found))
+    return drawn.document(graph.name, facts, _description(found))
 
 
 def png(drawing: str) -> bytes:

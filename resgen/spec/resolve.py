@@ -267,8 +267,8 @@ def _put_below(
     if isinstance(at.value, list | dict):  # it is copied below
         problems.spend(1 + len(at.value) / 50, value.place)
 
-    def nowhere(message: str, hint: str | None = None) -> None:
-        problems.error("RG041", message, value.place(key=value.key is not None), hint)
+    def nowhere(message: str) -> None:
+        problems.error("RG041", message, value.place(key=value.key is not None))
 
     if isinstance(at.value, list):
         index = _index(part)

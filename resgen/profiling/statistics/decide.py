@@ -118,7 +118,7 @@ def decide(
     )
 
 
-def floor(aa_ratios: Sequence[float], *, level: float = LEVEL) -> float:
+def floor(aa_ratios: Sequence[float]) -> float:
     """The least difference worth a verdict, from pairs of processes that both ran A.
 
     The outer end of their interval: the largest difference between A and itself that
@@ -127,7 +127,7 @@ def floor(aa_ratios: Sequence[float], *, level: float = LEVEL) -> float:
     """
     logs = _logs(aa_ratios)
     spread = float(logs.std(ddof=1))
-    half = float(_half_widths(spread, np.array([len(logs)]), level)[0])
+    half = float(_half_widths(spread, np.array([len(logs)]), LEVEL)[0])
     found = float(np.expm1(abs(float(logs.mean())) + half))
     return min(max(LEAST_FLOOR, found), CAPPED)
 

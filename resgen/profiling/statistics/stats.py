@@ -73,27 +73,22 @@ def summarize(samples: Samples) -> Summary:
     )
 
 
-def median_interval(
-    seconds: Seconds,
-    block: int,
-    level: float = LEVEL,
-    rng: np.random.Generator | None = None,
-) -> Interval:
+def median_interval(seconds: Seconds, block: int) -> Interval:
     """Where the median lies, by the circular block bootstrap (Politis, Romano 1992).
 
     ``block`` is from :func:`block_length`; it is held to :data:`LEAST_BLOCKS` to
     :data:`MOST_BLOCKS` blocks. Percentiles of few resampled blocks are too narrow, so
-    they are widened as a t interval is (Hesterberg 2015, "expanded percentile").
-    Without ``rng`` a fixed seed makes the figure reproducible. Below
-    :data:`LEAST_SAMPLES` samples it is their whole range.
+    they are widened as a t interval is (Hesterberg 2015, "expanded percentile"). A
+    fixed seed makes the figure reproducible. Below :data:`LEAST_SAMPLES` samples it is
+    their whole range.
     """
     n = len(seconds)
     if n < LEAST_SAMPLES:
         return float(seconds.min()), float(seconds.max())
     block = _held(block, n)
-    medians = _resampled_medians(seconds, block, rng or np.random.default_rng(0))
+    medians = _resampled_medians(seconds, block, np.random.default_rng(0))
     functions, drawn = special(), -(-n // block)
-    wide = functions.stdtrit(drawn - 1, (1 + level) / 2) * (drawn / (drawn - 1)) ** 0.5
+    wide = functions.stdtrit(drawn - 1, (1 + LEVEL) / 2) * (drawn / (drawn - 1)) ** 0.5
     tail = functions.ndtr(-wide)
     low, high = np.quantile(medians, [tail, 1 - tail])
     return float(low), float(high)
@@ -184,7 +179,7 @@ def _correlation(series: Seconds) -> tuple[float, float]:
 
 
 def percentile(
-    seconds: Seconds, share: float, level: float = LEVEL
+    seconds: Seconds, share: float
 ) -> tuple[float, Interval] | tuple[None, None]:
     """A percentile and its interval, both None where the sample is too small.
 
@@ -195,7 +190,7 @@ def percentile(
     value, n = float(np.quantile(seconds, share)), len(seconds)
     together = max(1.0, _correlation((seconds > value).astype(np.float64))[0])
     independent = int(n / together)
-    low, high = _ranks(independent, share, level)
+    low, high = _ranks(independent, share)
     if low < 1 or high > independent:
         return None, None
     order, scale = np.sort(seconds), n / independent
@@ -203,11 +198,11 @@ def percentile(
     return value, (float(order[first - 1]), float(order[last - 1]))
 
 
-def _ranks(n: int, share: float, level: float) -> tuple[int, int]:
+def _ranks(n: int, share: float) -> tuple[int, int]:
     """Ranks, from 1, of the order statistics between which a percentile lies."""
     if n == 0:
         return 0, 1
-    functions, tail = special(), (1 - level) / 2
+    functions, tail = special(), (1 - LEVEL) / 2
 
     def least(probability: float) -> int:
         """The least count that is reached with this probability."""
