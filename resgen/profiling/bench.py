@@ -72,7 +72,7 @@ class Bench:
         prepared, takes = self.job.prepared, self.engine.takes
         file = prepared.file(takes)
         if file is None:
-            raise ResgenError(*_nothing(self.engine.title, takes, prepared))
+            raise ResgenError(_nothing(self.engine.title, takes, prepared))
         opening = Opening(
             file=file,
             network=prepared.module,
@@ -160,19 +160,19 @@ def _device(name: str) -> Any:
     return found
 
 
-def _nothing(title: str, takes: str, prepared: Prepared) -> tuple[str]:
+def _nothing(title: str, takes: str, prepared: Prepared) -> str:
     """Why there is nothing that an engine could open."""
     name = prepared.subject.name
     if takes == "engine":
         return (
             f"{name} has no TensorRT engine here; `resgen export --to tensorrt` makes "
-            "a folder with one",
+            "a folder with one"
         )
     if takes not in ("onnx", "module"):
         return (
             f"{name} has nothing for {title} here; `resgen export --to {takes}` makes "
-            "a folder that it runs",
+            "a folder that it runs"
         )
     if prepared.engine is not None and prepared.model is None:
-        return (f"{title} does not run TensorRT's engine {name}",)
-    return (f"{title} runs networks of a spec, and {name} is a file",)
+        return f"{title} does not run TensorRT's engine {name}"
+    return f"{title} runs networks of a spec, and {name} is a file"

@@ -118,13 +118,10 @@ def _on_device(
     if cold:
         settings["cold"] = "L2 cache flushed before every run"
         notes = (settings["cold"],)
-    if mode == "end-to-end":
-        work = session.repeated(feeds)  # from the host's arrays to the host's arrays
-        settings["clock"] = "host"
-        return Timed(host_timed(work), host_timed, flushed, settings, notes)
-    queue = session.resident(feeds)
-    if mode == "latency":
-        work = _awaited(queue, device)
+    whole = mode == "end-to-end"  # from the host's arrays to the host's arrays
+    queue = session.repeated(feeds) if whole else session.resident(feeds)
+    if whole or mode == "latency":
+        work = queue if whole else _awaited(queue, device)
         settings["clock"] = "host"
         return Timed(host_timed(work), host_timed, flushed, settings, notes)
     if graph and not session.capturable:
