@@ -85,7 +85,7 @@ BUDGET = {
     "_version": 10,
     "interrupt": 30,
     "errors": 110,
-    "words": 185,
+    "words": 188,
     "options": 265,
     "files": 739,
     "document": 320,

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Arm, Diagnosis, Finding, Moment, Part, Run
 from resgen.spec.model import Spec
 from resgen.spec.source import Json
+from resgen.words.numbers import stamp
 from resgen.words.progress import SILENT, Progress
 
 
@@ -116,7 +116,7 @@ def diagnose(
         },
         environment=dict(environment or {}),
         command=tuple(command),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=stamp(),
         resgen=__version__,
     )
     return Done(diagnosis, interrupted, weights)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -43,6 +42,7 @@ from resgen.profiling.explain import reader
 from resgen.profiling.sampling import Limits, sample
 from resgen.records.profile import OperatorTime, Subject
 from resgen.runtime.engines import find
+from resgen.words.numbers import stamp
 from resgen.words.progress import SILENT, Progress
 
 #: Of a network as a whole, beside which its kernels are timed: a fraction of a second,
@@ -217,7 +217,7 @@ class Recorder:
             tuple(self._kernels),
             tuple(self._networks),
             held,
-            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            stamp(),
             __version__,
         )
         TABLE.save(record, self.path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 
 from resgen._version import __version__
 from resgen.machine.place import HERE, Place
@@ -14,7 +13,7 @@ from resgen.profiling.knee import knees
 from resgen.profiling.worker import Worker
 from resgen.records.profile import Record, Run
 from resgen.runtime.engines import require
-from resgen.words.numbers import share
+from resgen.words.numbers import share, stamp
 from resgen.words.progress import SILENT, Progress
 
 
@@ -55,7 +54,7 @@ def profile(
             runs=tuple(_with_knees(runs)),
             environment=place.ask(machine.environment),
             command=tuple(command),
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            created=stamp(),
             resgen=__version__,
         )
 

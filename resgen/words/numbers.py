@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from math import floor, isfinite, log10
+from time import time
 from typing import Any, Final
 
 _TIMES: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -141,6 +143,18 @@ def size(number: int) -> str:
     ('102.2 MB', '41.2 kB', '7 B')
     """
     return in_unit(number, unit_of(number, "B"), 1)
+
+
+def stamp(seconds: float | None = None) -> str:
+    """A moment as documents keep it: ISO 8601, in UTC, to the second.
+
+    ``seconds`` are since 1970; without them it is now.
+
+    >>> stamp(0.5)
+    '1970-01-01T00:00:00+00:00'
+    """
+    moment = time() if seconds is None else seconds
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds")
 
 
 def when(created: str) -> str:

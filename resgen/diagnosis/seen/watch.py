@@ -10,7 +10,6 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from math import hypot, isfinite, sqrt
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
@@ -33,6 +32,7 @@ from resgen.records.diagnosis import (
     Part,
     Run,
 )
+from resgen.words.numbers import stamp
 
 
 @runtime_checkable
@@ -95,7 +95,7 @@ class Watch:
         self.name = (
             type(model).__name__ if name is None else argument("name", text(""), name)
         )
-        self.begun = datetime.now(timezone.utc)
+        self.begun = stamp()
         #: Training steps begun so far.
         self.steps = 0
         self.moments: list[Moment] = []
@@ -180,7 +180,7 @@ class Watch:
                 "device": str(device),
             },
             command=tuple(sys.argv),
-            created=self.begun.isoformat(timespec="seconds"),
+            created=self.begun,
             resgen=__version__,
             notes=tuple(self.notes),
         )

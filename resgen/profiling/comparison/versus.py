@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +23,7 @@ from resgen.records.comparison import (
 )
 from resgen.records.profile import Record, Run, Subject
 from resgen.runtime.engines import find
+from resgen.words.numbers import stamp
 
 NO_SESSION = (
     "undecided: the two were measured in different sessions, and nobody knows what "
@@ -58,7 +58,7 @@ def recorded(
         a=sides[0],
         b=sides[1],
         command=tuple(command),
-        created=_now(),
+        created=stamp(),
         resgen=__version__,
         device=a.device,
         batch=a.batch,
@@ -80,10 +80,6 @@ def recorded(
         failed=tuple(failed),
         environment=environment,
     )
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _pair(pair: compare.Pair) -> Pair:
@@ -186,7 +182,7 @@ def of_saved(
         a=_saved_side(a, pairs[0][0]),
         b=_saved_side(b, pairs[0][1]),
         command=tuple(command),
-        created=_now(),
+        created=stamp(),
         resgen=__version__,
         runs=tuple(runs),
         why=NO_SESSION,

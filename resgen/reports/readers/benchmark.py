@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ from resgen._version import __version__
 from resgen.errors import ResgenError
 from resgen.records.profile import Record, Run, Subject
 from resgen.reports.readers.network import beside, charged, names_of
+from resgen.words.numbers import stamp
 
 if TYPE_CHECKING:
     from resgen.attribution.operators.litert import Event
@@ -80,7 +80,6 @@ def read(text: str, path: Path, network: Path | None) -> Record:
             run,
             breakdown=charged(times, names, source="benchmark_model", batch=batch),
         )
-    changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     name = path.resolve().parent.name if network is None else network.stem
     if network is not None and name in ("spec", "model"):
         name = network.resolve().parent.name
@@ -89,7 +88,7 @@ def read(text: str, path: Path, network: Path | None) -> Record:
         runs=(run,),
         environment={"source": ["benchmark_model"]},
         command=(),
-        created=changed.isoformat(timespec="seconds"),
+        created=stamp(path.stat().st_mtime),
         resgen=__version__,
     )
 

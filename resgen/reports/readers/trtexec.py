@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -20,6 +19,7 @@ from resgen.errors import ResgenError
 from resgen.records.profile import Record, Run, Samples, Subject
 from resgen.reports.readers.kit import timed
 from resgen.reports.readers.network import charged, names_of
+from resgen.words.numbers import stamp
 
 Kind: TypeAlias = Literal["times", "profile", "layers"]
 #: What a file is called in messages.
@@ -83,13 +83,12 @@ def read(files: Mapping[Kind, tuple[Path, Any]], network: Path | None) -> Record
     name = path.stem if network is None else network.stem
     if name in ("spec", "model") and network is not None:
         name = network.resolve().parent.name
-    changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     return Record(
         subject=Subject(name, "trtexec", None, None, parts=parts),
         runs=tuple(runs),
         environment={"source": [OPTIONS[kind] for kind in files]},
         command=(),
-        created=changed.isoformat(timespec="seconds"),
+        created=stamp(path.stat().st_mtime),
         resgen=__version__,
     )
 
