@@ -10,11 +10,12 @@ from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from resgen.api.asked.common import Reading, require_folder
+from resgen.api.asked.common import Reading
 from resgen.api.asked.diagnose import Diagnosing
 from resgen.api.measured import MODELS, SOURCE, Source, command, named
 from resgen.api.memory import needed, require, told
-from resgen.api.specs import folder_name, network, opened
+from resgen.api.report import report_folder
+from resgen.api.specs import network, opened
 from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import Subject
 from resgen.diagnosis.diagnose import diagnose as look
@@ -30,7 +31,6 @@ from resgen.machine import environment
 from resgen.machine.cores import free_cores
 from resgen.options.kinds import argument
 from resgen.reports.diagnosis.terminal import lines
-from resgen.reports.own import require_own
 from resgen.runtime.engines import find
 from resgen.spec.canonical import digest
 from resgen.words.numbers import count, scaled
@@ -116,12 +116,7 @@ def run(
         for text in asked.against
     ]
     _require_names(subjects)
-    folder = asked.out
-    if folder is None and default_out is not None:
-        folder = Path(default_out.format(folder_name(first.name)))
-        require_folder(folder)
-    if folder is not None:
-        require_own(folder, DATA, PAGE)
+    folder = report_folder(asked.out, default_out, first.name, (DATA, PAGE))
     dataset = gather(asked.data, first.graph, spec.preprocess, output=asked.output)
     for subject in subjects:
         dataset.require(subject.graph)

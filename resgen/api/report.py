@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resgen.api.asked.common import require_folder
 from resgen.api.asked.looking import Reporting
+from resgen.api.specs import folder_name
 from resgen.errors import UsageError
 from resgen.files.whole import write_text
 from resgen.options.kinds import argument, path, several
@@ -77,3 +79,19 @@ def report(results: str | Path | Iterable[str | Path], **options: Any) -> Report
             raise UsageError(f"{out} is one of the results, and would be overwritten")
         write_text(out, text)
     return Reported(found, form, text, out)
+
+
+def report_folder(
+    out: Path | None, default: str | None, name: str, files: Sequence[str]
+) -> Path | None:
+    """Where a report goes, if anywhere: ``out``, or ``default`` with ``name`` for {}.
+
+    What is in its way, or would be overwritten as one of its ``files`` though resgen
+    did not write it, is a ResgenError.
+    """
+    if out is None and default is not None:
+        out = Path(default.format(folder_name(name)))
+        require_folder(out)
+    if out is not None:
+        require_own(out, *files)
+    return out
