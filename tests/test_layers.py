@@ -109,7 +109,7 @@ BUDGET = {
     "shrinking": 896,
     "serve": 380,
     "kit": 1210,
-    "artifact": 2819,
+    "artifact": 2845,
     "forms": 901,
     "attribution": 1790,
     "profiling": 1976,

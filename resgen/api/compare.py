@@ -21,7 +21,8 @@ from resgen.api.measured import (
     wanted_of,
 )
 from resgen.artifact.engines import Building
-from resgen.artifact.measured import Prepared, prepared
+from resgen.artifact.prepare import prepared
+from resgen.artifact.prepared import Prepared
 from resgen.errors import ResgenError, UsageError
 from resgen.files.names import MANIFEST
 from resgen.files.whole import require_file

@@ -19,7 +19,8 @@ from resgen.options.group import Group
 from resgen.options.kinds import typed
 
 if TYPE_CHECKING:
-    from resgen.artifact.measured import Prepared, Wanted
+    from resgen.artifact.prepare import Wanted
+    from resgen.artifact.prepared import Prepared
 
 #: A spec (its file, its name in the zoo, or itself as JSON values), a folder that
 #: resgen made, an ONNX file, or an engine.
@@ -36,8 +37,8 @@ def wanted_of(
     changes: tuple[str, ...] = (),
 ) -> Wanted:
     """What a source stands for, its spec read and checked."""
-    from resgen.artifact.measured import Wanted
     from resgen.artifact.opened import open_folder
+    from resgen.artifact.prepare import Wanted
 
     source, weighing = opened(source, weighing or Weighing())
     read, name = None, named(source)

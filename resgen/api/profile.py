@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import require_folder
 from resgen.api.asked.profile import Profiling
 from resgen.api.measured import (
     SOURCE,
@@ -20,9 +19,10 @@ from resgen.api.measured import (
     vouched,
     wanted_of,
 )
-from resgen.api.specs import folder_name
+from resgen.api.report import report_folder
 from resgen.artifact.engines import Building
-from resgen.artifact.measured import Prepared, prepared
+from resgen.artifact.prepare import prepared
+from resgen.artifact.prepared import Prepared
 from resgen.errors import ResgenError
 from resgen.files.whole import write_text
 from resgen.leases.lease import leased
@@ -35,7 +35,6 @@ from resgen.profiling.measure import Interrupted, all_failed
 from resgen.profiling.measure import profile as measure
 from resgen.profiling.sampling import Limits
 from resgen.records.profile import Record
-from resgen.reports.own import require_own
 from resgen.reports.profile.terminal import brief, lines
 from resgen.runtime.engines import find, present, require
 from resgen.words.numbers import count, scaled
@@ -120,15 +119,10 @@ def run(
         for name in asked.runtime:
             carried(asked, subject, name)
         jobs = _jobs(asked, subject, device, place)
-        folder = asked.out
-        if folder is None and default_out is not None:
-            name = subject.subject.name
-            if isinstance(source, str | Path) and Path(source).is_dir():
-                name = Path(source).resolve().name
-            folder = Path(default_out.format(folder_name(name)))
-            require_folder(folder)
-        if folder is not None:
-            require_own(folder, DATA, PAGE)
+        name = subject.subject.name
+        if isinstance(source, str | Path) and Path(source).is_dir():
+            name = Path(source).resolve().name
+        folder = report_folder(asked.out, default_out, name, (DATA, PAGE))
         progress.say("network", _network_line(subject))
         progress.say("timing", _how(jobs[0]))
         interrupted = False
@@ -157,11 +151,9 @@ def run(
 
 
 def _why(name: str) -> str:
-    return (
-        "the engine cannot run here"
-        if name == "tensorrt"
-        else "the network cannot run on it"
-    )
+    if name == "tensorrt":
+        return "the engine cannot run here"
+    return "the network cannot run on it"
 
 
 def _jobs(asked: Profiling, subject: Prepared, device: str, place: Place) -> list[Job]:

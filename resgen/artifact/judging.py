@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -17,6 +15,7 @@ from resgen.artifact.source import Source
 from resgen.calibrate.lowered import Lowered
 from resgen.calibrate.samples import Samples, gather
 from resgen.errors import UsageError
+from resgen.files.aside import temporary_folder
 from resgen.graph.precision import QUANTIZED
 from resgen.lower.onnx import write
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
@@ -108,8 +107,8 @@ def slowdown(made: Made) -> float | None:
     exact = as_taken(lowered.calibrator.folded, made.source, made.wishes)
     (given,) = made.file_graph.inputs
     x = made.inputs(made.wishes.batch or 1)
-    with TemporaryDirectory(prefix="resgen-") as folder:
-        path = Path(folder) / MODEL
+    with temporary_folder() as folder:
+        path = folder / MODEL
         write(exact, lowered.weights, path, batch=made.wishes.batch)
         with (
             OnnxRuntimeSession(path) as wide,

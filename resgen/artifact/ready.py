@@ -162,7 +162,7 @@ class Made(Ready):
         exact = as_taken(folded, self.source, self.wishes)
         dtype = np_dtype(exact.inputs[0].type.dtype)
         with temporary_folder() as folder:
-            path = Path(folder) / MODEL
+            path = folder / MODEL
             write(exact, self.weights, path)
             with OnnxRuntimeSession(path) as session:
                 return session.run({n: each.astype(dtype) for n, each in feeds.items()})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from resgen.artifact.derived import Say, settle
@@ -39,9 +38,9 @@ def check_made(artifact: Artifact, made: Made, form: Form, say: Say) -> bool:
             else form.prepare(options, job)
         )
         with temporary_folder() as folder:
-            names = copied(artifact.model, Path(folder))
-            own = {name: sha256_of(Path(folder, name)) for name in names}
-            files, record = finish(replace(made, folder=Path(folder)))
+            names = copied(artifact.model, folder)
+            own = {name: sha256_of(folder / name) for name in names}
+            files, record = finish(replace(made, folder=folder))
     except (UsageError, ValueError, TypeError, AttributeError) as error:
         # No command has asked for it: it can only have been written by hand.
         why = str(error)

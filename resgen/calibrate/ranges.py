@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -141,7 +140,7 @@ def opened(
 ) -> Iterator[Opened]:
     """The graph in ONNX Runtime, giving out these of its values."""
     with temporary_folder() as folder:
-        path = Path(folder) / "model.onnx"
+        path = folder / "model.onnx"
         # Weights beside the model are mapped, and not read into memory twice.
         write(showing(graph, values), weights, path, limit=0)
         with OnnxRuntimeSession(path, optimize=optimize) as session:
@@ -154,7 +153,7 @@ def _reduced(
 ) -> Iterator[Reduced]:
     """The graph in ONNX Runtime, telling of these of its values."""
     with temporary_folder() as folder:
-        path = Path(folder) / "model.onnx"
+        path = folder / "model.onnx"
         write(showing(graph, values), weights, path, limit=0)
         reduce_outputs(path, _REDUCED)
         # Out of blocks of channels every value would have to be put before it is read.

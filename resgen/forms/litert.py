@@ -231,7 +231,7 @@ def _prove_low(made: Made, plan: Plan) -> list[str]:
     narrowest, fresh = made.lowered.narrowest, made.source.fresh
     lowered = with_statistics(made.lowered) if fresh else made.lowered
     with temporary_folder() as folder:
-        file = Path(folder) / FILE
+        file = folder / FILE
 
         def write(plan: Plan, weights: Weights) -> Path:
             with file.open("wb") as out:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from resgen._version import __version__
 from resgen.artifact.folder import MODEL
-from resgen.artifact.measured import PROBE, Prepared
+from resgen.artifact.prepared import PROBE, Prepared
 from resgen.attribution.graph_names import names_of_graph
 from resgen.errors import ResgenError
 from resgen.files.aside import temporary_folder

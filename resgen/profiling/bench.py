@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from resgen.artifact.measured import Prepared
+from resgen.artifact.prepared import Prepared
 from resgen.errors import ResgenError
 from resgen.profiling.feeds import feeds_of
 from resgen.profiling.modes import Device, Timed, timed

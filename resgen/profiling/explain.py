@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from resgen.artifact.measured import AS_BUILT
+from resgen.artifact.prepared import AS_BUILT
 from resgen.attribution import foreign, operators, roofline
 from resgen.attribution.attribute import charge
 from resgen.attribution.graph_names import names_of_graph

@@ -95,7 +95,7 @@ def verify_camera(
     pictures = list(_pictures(images, size, seed))
     prepared = [prepare(picture, preprocess, shape) for picture in pictures]
     with temporary_folder() as folder:
-        front, network = _cut(stored, ready, Path(folder))
+        front, network = _cut(stored, ready, folder)
         handed = _run(front, pictures)
         steps, share = _compare_pixels(
             [values[ready] for values in handed], prepared, preprocess

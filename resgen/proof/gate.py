@@ -120,7 +120,7 @@ def prove(
 
     with temporary_folder() as folder:
         module, reference, copy, shares, drawn = _prove_tensors(
-            choices, folded, stored, operands, inputs, seed, Path(folder)
+            choices, folded, stored, operands, inputs, seed, folder
         )
         _load(graph, module, weights)
         with _running(choices, module) as session:
@@ -138,7 +138,7 @@ def prove(
             )
         tell("comparing outputs on the weights that ship")
         if choices.shown:
-            file = stored.copy(Path(folder), {}, choices.shown)
+            file = stored.copy(folder, {}, choices.shown)
         with OnnxRuntimeSession(file, packed=False) as deployed:
             shipped = compare_outputs(
                 shipped_reference,

@@ -77,7 +77,7 @@ def prove_litert(
         {graph.inputs[0].name: batch[:size]} for size in ([fixed] if fixed else (1, 2))
     ]
     with temporary_folder() as folder, torch.no_grad():
-        copy = Path(folder) / file.name
+        copy = folder / file.name
         with copy.open("wb") as out:
             out.writelines(plan.pieces(drawn))
         leaves = Leaves(graph, module)

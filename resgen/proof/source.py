@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resgen.files.aside import temporary_folder
@@ -30,7 +29,7 @@ def loaded(text: str, weights: Mapping[str, Any]) -> torch.nn.Module:
     import torch
 
     with temporary_folder() as folder:
-        path = Path(folder) / "model.py"
+        path = folder / "model.py"
         path.write_text(text, encoding="utf-8")
         names = runpy.run_path(str(path), run_name="model")
     module: torch.nn.Module = names[class_name(text)]()

@@ -34,7 +34,7 @@ def half_layers(onnx: Path, request: EngineRequest) -> Mapping[str, Any] | None:
     if twin is None:
         return None
     with temporary_folder() as folder:
-        path = Path(folder) / "model.onnx"
+        path = folder / "model.onnx"
         package.save(twin, str(path))
         return build(path, replace(request, precision="fp16")).layers
 

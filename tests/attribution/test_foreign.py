@@ -12,7 +12,7 @@ import torch
 from small_subject import onnx_file
 
 import resgen
-from resgen.artifact.measured import Wanted, prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.attribution.attribute import charge
 from resgen.attribution.foreign import (
     names_of_layers,

@@ -11,7 +11,7 @@ import scipy.stats
 from small_subject import SPEC, find_stand_ins, measure_here, onnx_file
 
 from resgen.artifact.manifest import Calibration, Manifest, Onnx, write
-from resgen.artifact.measured import Wanted, prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.errors import ResgenError, UsageError
 from resgen.graph.precision import Precision
 from resgen.profiling.bench import Job

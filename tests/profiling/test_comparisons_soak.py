@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 from small_subject import find_stand_ins
 
-from resgen.artifact.measured import Wanted, prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import measured
 

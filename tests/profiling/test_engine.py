@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from small_subject import SPEC, onnx_file
 
 from resgen.artifact.engines import Building, engines_of, visible
-from resgen.artifact.measured import Wanted, prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.cli import main
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.machine import device

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from small_subject import SPEC, find_stand_ins, measure_here, onnx_file
 
-from resgen.artifact.measured import Wanted, prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.profiling import explain, measure
 from resgen.profiling.bench import Bench, Job

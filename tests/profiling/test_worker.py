@@ -11,7 +11,7 @@ import time
 import pytest
 from small_subject import find_stand_ins, onnx_file
 
-from resgen.artifact.measured import Wanted, prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.machine.process import Failure, Process
 from resgen.profiling.bench import Bench, Job, peak_memory
 from resgen.profiling.sampling import Limits

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_subject import SPEC, onnx_file
 
-from resgen.artifact.measured import Wanted, prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
 from resgen.profiling.bench import Bench, Job
 from resgen.runtime import engines

@@ -42,8 +42,7 @@ def profile_onnxruntime(
     that does not load or run is a :class:`~resgen.errors.ResgenError`.
     """
     runtime = load_onnxruntime("its operators cannot be timed")
-    with temporary_folder() as folder:
-        scratch = Path(folder)
+    with temporary_folder() as scratch:
         try:
             named = _named(model, scratch)
             fused, final, events = _run(

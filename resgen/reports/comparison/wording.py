@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from resgen.artifact.measured import PROBE
+from resgen.artifact.prepared import PROBE
 from resgen.records.comparison import Accuracy, Comparison, Side
 from resgen.words.numbers import count, scaled, seconds, share, share_interval
 

@@ -11,14 +11,14 @@ import pickle
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from resgen._version import __version__
 from resgen.artifact.engines import Building, engines_of
 from resgen.artifact.folder import MODEL, WEIGHTS
-from resgen.errors import ResgenError, UsageError
+from resgen.artifact.prepared import AS_BUILT, PROBE, Graphs, Prepared
+from resgen.errors import UsageError
 from resgen.files.aside import temporary_folder
 from resgen.files.ordinary import check_file
 from resgen.records.profile import Subject
@@ -26,100 +26,17 @@ from resgen.runtime.base import ANY
 from resgen.weights.loading import Loading
 
 if TYPE_CHECKING:
-    import torch
-
     from resgen.artifact.source import Source
-    from resgen.attribution.names import Names
     from resgen.calibrate.lowered import Lowered
+    from resgen.calibrate.samples import Samples
     from resgen.graph.ir import Graph
     from resgen.graph.precision import Name, Precision
     from resgen.runtime.base import Array, Shape
-    from resgen.spec.model import Preprocess, Spec
+    from resgen.spec.model import Spec
 
 NETWORK: Final = "network.pickle"
 #: Inputs that probe parameters are settled on.
 SETTLED_ON: Final = 2
-#: What weights are called that :mod:`resgen.proof.probe` drew.
-PROBE: Final = "probe"
-#: The precision of an engine of which only the file is there.
-AS_BUILT: Final = "as built"
-
-
-class Graphs(NamedTuple):
-    """A network at its precision, of which PyTorch's module is made; as its ONNX file
-    and TensorRT's engine were written from it; and how a picture becomes its input.
-    """
-
-    lowered: Graph
-    of_file: Graph
-    of_engine: Graph
-    preprocess: Preprocess
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Files to open, and what is known of them without opening any.
-
-    ``model`` is an ONNX file, ``engine`` TensorRT's; ``network`` holds the graphs of a
-    spec, with ``weights`` beside it. ``origin`` is the ONNX file that the engine
-    was built from. ``builds`` are engines of several builds, ``engine`` the first of
-    them. What is None cannot be had. ``others`` are what a form has made, by what the
-    engines that open it take, ``names`` those in an ONNX file that another tool wrote.
-    """
-
-    subject: Subject
-    precision: str
-    model: Path | None = None
-    engine: Path | None = None
-    network: Path | None = None
-    weights: Path | None = None
-    origin: Path | None = None
-    builds: tuple[Path, ...] = ()
-    others: Mapping[str, Path] = field(default_factory=dict)
-    names: Names | None = None
-
-    def file(self, takes: str) -> Path | None:
-        """What an engine that ``takes`` this opens."""
-        own = {"onnx": self.model, "module": self.network, "engine": self.engine}
-        return own[takes] if takes in own else self.others.get(takes)
-
-    def only(self, takes: str) -> Prepared:
-        """The same without large files that an engine which takes this never reads."""
-        own = {takes: self.others[takes]} if takes in self.others else {}
-        if takes == "module":
-            return replace(self, model=None, others=own)
-        return replace(self, weights=None, others=own)
-
-    def size(self, takes: str) -> int | None:
-        """Bytes of what such an engine reads, what a file keeps beside it included."""
-        file = self.weights if takes == "module" else self.file(takes)
-        if file is None:
-            return None
-        beside: tuple[Path, ...] = ()
-        if takes == "onnx":
-            from resgen.onnxfile.external import check_external
-
-            beside = check_external(file)
-        return sum(path.stat().st_size for path in (file, *beside))
-
-    @cached_property
-    def graphs(self) -> Graphs:
-        """The graphs of a network, which are not known of a file."""
-        if self.network is None:
-            raise ResgenError(f"{self.subject.name} is a file, not a network of a spec")
-        # Written by this run into a folder of its own.
-        found: Graphs = pickle.loads(self.network.read_bytes())
-        return found
-
-    def module(self) -> tuple[Graph, torch.nn.Module]:
-        """The graph and PyTorch's module of it."""
-        from resgen.lower.torch import to_torch
-        from resgen.weights.safetensors import StoredWeights
-
-        graph = self.graphs.lowered
-        stored = StoredWeights(self.weights or "")
-        arrays = {p.name: stored[p.name] for p in graph.parameters}
-        return graph, to_torch(graph, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +71,11 @@ def prepared(wanted: Wanted) -> Iterator[Prepared]:
     path = Path(wanted.source)
     with temporary_folder() as folder:
         if path.suffix == ".onnx":
-            yield _with_engine(_foreign(path, wanted), wanted, Path(folder))
+            yield _with_engine(_foreign(path, wanted), wanted, folder)
         elif path.suffix in (".engine", ".plan"):
             yield _engine(path, wanted)
         else:
-            yield _with_engine(_network(wanted, Path(folder)), wanted, Path(folder))
+            yield _with_engine(_network(wanted, folder), wanted, folder)
 
 
 def _with_engine(found: Prepared, wanted: Wanted, folder: Path) -> Prepared:
@@ -236,74 +153,36 @@ def _refuse(wanted: Wanted, path: Path) -> None:
 def _network(wanted: Wanted, folder: Path) -> Prepared:
     """A spec or a folder, written once more where the folder's own file is not it."""
     from resgen.artifact.opened import open_folder
-    from resgen.artifact.ready import as_written, calibrator_of, lowered_by
-    from resgen.artifact.request import Wishes
-    from resgen.attribution.parts import parts_of, total
-    from resgen.calibrate.samples import Samples, gather
     from resgen.graph.precision import QUANTIZED
     from resgen.lower.litert.values import NHWC
     from resgen.lower.litert.write import FILE as TFLITE
-    from resgen.lower.litert.write import derive, stored
-    from resgen.lower.onnx import write
-    from resgen.spec.canonical import digest
     from resgen.weights.safetensors import write_safetensors
 
     source, precision, made = _source(wanted)
-    graph, origin = source.graph, source.origin
-    if source.fresh:
-        weights, inputs = probes(graph)
-        source = replace(source, weights=weights)
-        samples = Samples(len(inputs), "probes", False, lambda i: inputs[i])
-    else:
-        samples = gather(None, graph, source.spec.preprocess)
-
-    def written(consumer: str, model: Path | None) -> tuple[Lowered, Graph]:
-        """The network for a consumer, its file at ``model`` if that is named."""
-        wishes = Wishes(precision and replace(precision, consumer=consumer))
-        lowered = lowered_by(calibrator_of(source, wishes, samples), wishes)
-        file_graph = as_written(lowered, source, wishes)
-        if model is not None:
-            write(file_graph, lowered.weights, model)
-        return lowered, file_graph
-
+    lowering = _Lowering.of(source, precision)
     others = dict(made)
     model, engine = others.pop("onnx", None), others.pop("engine", None)
-    lowered, file_graph = written("onnxruntime", None if model else folder / MODEL)
+    lowered, of_file = lowering.at("onnxruntime", None if model else folder / MODEL)
     model = model or folder / MODEL
     write_safetensors(folder / WEIGHTS, lowered.graph, lowered.weights)
-    of_engine, built_from = file_graph, None if engine else model
-    if lowered.wanted.name in QUANTIZED and (engine or wanted.building):
-        # Its quantisers lie elsewhere.
+    # Other engines have the quantisers elsewhere.
+    quantized = lowered.wanted.name in QUANTIZED
+    of_engine, built_from = of_file, None if engine else model
+    if quantized and (engine or wanted.building):
         if engine is None:
             built_from = folder / "tensorrt" / MODEL
             built_from.parent.mkdir()
-        _, of_engine = written("tensorrt", built_from)
+        _, of_engine = lowering.at("tensorrt", built_from)
     # What a folder has of fresh weights is not what is measured.
     if "litert" in wanted.takes and (source.fresh or "litert" not in others):
         others["litert"] = folder / TFLITE
-        own, its = lowered, file_graph
-        if lowered.wanted.name in QUANTIZED:
-            own, its = written("litert", None)
-        stored_as, half = stored(graph, its, precision and own.wanted)
+        own = lowering.at("litert") if quantized else (lowered, of_file)
         told = open_folder(Path(wanted.source)).manifest.made if made else {}
-        plan = derive(stored_as, half=half, ends=told.get("ends", NHWC))
-        with others["litert"].open("wb") as file:
-            file.writelines(plan.pieces(own.weights))
-    graphs = Graphs(lowered.graph, file_graph, of_engine, source.spec.preprocess)
+        lowering.litert(others["litert"], own, told.get("ends", NHWC))
+    graphs = Graphs(lowered.graph, of_file, of_engine, source.spec.preprocess)
     (folder / NETWORK).write_bytes(pickle.dumps(graphs))
-    parts = parts_of(graph)
-    subject = Subject(
-        name=source.spec.name,
-        kind="folder" if Path(wanted.source).is_dir() else "spec",
-        sha256=digest(source.spec),
-        input=source.spec.input,
-        params=graph.params,
-        macs=total(part.macs for part in parts if part.kind == "section"),
-        weights=PROBE if source.fresh else origin,
-        parts=parts,
-    )
     return Prepared(
-        subject,
+        _subject(wanted, source),
         lowered.wanted.name,
         model=model,
         engine=engine,
@@ -311,6 +190,69 @@ def _network(wanted: Wanted, folder: Path) -> Prepared:
         weights=folder / WEIGHTS,
         origin=built_from,
         others=others,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lowering:
+    """A network at a precision, as it is written for one consumer or another."""
+
+    source: Source
+    precision: Precision | None
+    samples: Samples
+
+    @classmethod
+    def of(cls, source: Source, precision: Precision | None) -> _Lowering:
+        """With probe parameters instead of fresh weights."""
+        from resgen.calibrate.samples import Samples, gather
+
+        if not source.fresh:
+            samples = gather(None, source.graph, source.spec.preprocess)
+            return cls(source, precision, samples)
+        weights, inputs = probes(source.graph)
+        samples = Samples(len(inputs), "probes", False, lambda i: inputs[i])
+        return cls(replace(source, weights=weights), precision, samples)
+
+    def at(self, consumer: str, model: Path | None = None) -> tuple[Lowered, Graph]:
+        """The network for a consumer, and its file's graph, a file if one is named."""
+        from resgen.artifact.ready import as_written, calibrator_of, lowered_by
+        from resgen.artifact.request import Wishes
+        from resgen.lower.onnx import write
+
+        wishes = Wishes(self.precision and replace(self.precision, consumer=consumer))
+        calibrator = calibrator_of(self.source, wishes, self.samples)
+        lowered = lowered_by(calibrator, wishes)
+        graph = as_written(lowered, self.source, wishes)
+        if model is not None:
+            write(graph, lowered.weights, model)
+        return lowered, graph
+
+    def litert(self, path: Path, own: tuple[Lowered, Graph], ends: str) -> None:
+        """Write what :meth:`at` gave as a LiteRT file with such ``ends``."""
+        from resgen.lower.litert.write import derive, stored
+
+        lowered, of_file = own
+        wanted = self.precision and lowered.wanted
+        graph, half = stored(self.source.graph, of_file, wanted)
+        with path.open("wb") as file:
+            file.writelines(derive(graph, half=half, ends=ends).pieces(lowered.weights))
+
+
+def _subject(wanted: Wanted, source: Source) -> Subject:
+    from resgen.attribution.parts import parts_of, total
+    from resgen.spec.canonical import digest
+
+    spec, graph = source.spec, source.graph
+    parts = parts_of(graph)
+    return Subject(
+        name=spec.name,
+        kind="folder" if Path(wanted.source).is_dir() else "spec",
+        sha256=digest(spec),
+        input=spec.input,
+        params=graph.params,
+        macs=total(part.macs for part in parts if part.kind == "section"),
+        weights=PROBE if source.fresh else source.origin,
+        parts=parts,
     )
 
 
