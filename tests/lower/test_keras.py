@@ -61,7 +61,8 @@ def test_an_operator_is_made_or_refused_by_name(case: Case) -> None:
     back = resgen.from_keras(model)
     for parameter in graph.parameters:
         if parameter.dtype == "float32":
-            np.testing.assert_array_equal(back[parameter.name], weights[parameter.name])
+            given = weights[parameter.name]
+            np.testing.assert_array_equal(back[parameter.name], given, strict=True)
 
 
 def network(*stem: Any, **more: Any) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def from_keras(model: Any) -> dict[str, Array]:
         held = bound.otherwise
         if bound.variable is not None:
             array = keras.ops.convert_to_numpy(bound.variable)
-            held = np.ascontiguousarray(bound.back(array), np.float32)
+            held = np.asarray(bound.back(array), np.float32, order="C")
         found[bound.name] = held
     return found
 
