@@ -8,7 +8,7 @@ gradients and the statistics of batch norms are compared as well.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -91,9 +91,11 @@ def prove_module(
     theirs.double()
     probe = max(sides.apart(x.double()) for x in feeds)
     gradients = statistics = None
+    notes = [*_apart(found, theirs, keys)]
     if batch is None:
         x = torch.randn(TRAINED, *shape, generator=generator)
-        gradients, statistics = sides.trained(x.double())
+        gradients, statistics, note = sides.trained(x.double())
+        notes += [note] if note else []
     return Imports(
         "equal",
         sum(batches),
@@ -103,7 +105,7 @@ def prove_module(
         gradients=gradients,
         statistics=statistics,
         strict=strict,
-        notes=tuple(_apart(found, theirs, keys)),
+        notes=tuple(notes),
     )
 
 
@@ -230,8 +232,6 @@ class _Sides:
                 dict(named_outputs(self.theirs(x))),
             )
         for name, tensor in wanted.items():
-            if tensor is None:
-                continue
             if not bool(tensor.isfinite().all()):
                 raise ResgenError(
                     f'the source gives out "{name}" with numbers that are not finite '
@@ -249,20 +249,47 @@ class _Sides:
             worst = max(worst, share)
         return worst
 
-    def trained(self, x: torch.Tensor) -> tuple[int, int]:
+    def trained(self, x: torch.Tensor) -> tuple[int, int, str | None]:
         """Compare a step of training; how many gradients and statistics there are.
 
-        What is random in training is what it is on average, on both sides.
+        What is random in training is what it is on average, on both sides. A module
+        may do more in training than what was read of it: draw by other means, give out
+        more, ask for targets. Then only what keeps state trains, and that is told.
         """
         import torch
 
+        held = [
+            (side, {name: tensor.clone() for name, tensor in side.named_buffers()})
+            for side in (self.ours, self.theirs)
+        ]
+        try:
+            return *self._step(x, torch.nn.Module.train), None
+        except Exception as error:  # the code is anybody's
+            why = _otherwise(error)
+        for side, buffers in held:
+            side.zero_grad(set_to_none=True)
+            for name, tensor in side.named_buffers():
+                tensor.copy_(buffers[name])
+        return *self._step(x, _train_state), (
+            f"in training the module does more than what was read of it ({why}), so "
+            "a step was compared in which only its norms do what they do in training"
+        )
+
+    def _step(
+        self, x: torch.Tensor, train: Callable[[torch.nn.Module], object]
+    ) -> tuple[int, int]:
+        """As :meth:`trained`, of modules that train as ``train`` sets them."""
+        import torch
+
         for side, module in ((self._named, self.ours), (named_outputs, self.theirs)):
-            module.train()
+            train(module)
             with _average():
                 given = dict(side(module(x)))
             generator = torch.Generator().manual_seed(0)
             total = x.new_zeros(())
             for name, _ in self.graph.outputs:
+                if name not in given:
+                    raise ResgenError(f'it gives out no "{name}"')
                 weight = torch.randn(given[name].shape, generator=generator)
                 total = total + (given[name] * weight.to(x.dtype)).sum()
             if total.requires_grad:  # something is learned
@@ -317,6 +344,22 @@ class _Sides:
         if isinstance(given, Mapping):
             return given
         return {self.graph.outputs[0][0]: given}
+
+
+def _train_state(module: torch.nn.Module) -> None:
+    """Let what holds state that a step may move, such as statistics, train alone."""
+    for part in module.modules():
+        part.training = any(True for _ in part.buffers(recurse=False))
+
+
+def _otherwise(error: Exception) -> str:
+    """What a module does otherwise in training, by what came of a step."""
+    if isinstance(error, Departure):
+        return f"a step moves {error.tensor} otherwise"
+    if isinstance(error, ResgenError):
+        return error.message
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _size(tensor: torch.Tensor) -> float:

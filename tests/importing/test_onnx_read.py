@@ -1152,19 +1152,22 @@ def test_names_of_outputs_become_those_of_a_spec(tmp_path: Path) -> None:
             helper.make_node("Relu", ["x"], ["/head/boxes:0"]),
             helper.make_node("Sigmoid", ["x"], ["head.boxes.0"]),
             helper.make_node("Tanh", ["x"], ["maps.0"]),
+            helper.make_node("Tanh", ["x"], ["28"]),
+            helper.make_node("Tanh", ["x"], ["maps.7.3"]),
         ],
         "net",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4, 8, 8))],
         [
             onnx.ValueInfoProto(name=name)
-            for name in ("/head/boxes:0", "head.boxes.0", "maps.0")
+            for name in ("/head/boxes:0", "head.boxes.0", "maps.0", "28", "maps.7.3")
         ],
     )
     path = tmp_path / "net.onnx"
     sets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
     names = [name for name, _ in read(path).graph.outputs]
-    assert names == ["head_boxes_0", "head_boxes_0_", "maps.0"]
+    plain = ["output_28", "maps_7_3"]
+    assert names == ["head_boxes_0", "head_boxes.0", "maps.0", *plain]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from resgen.errors import ResgenError
 from resgen.graph.identity import identity
 from resgen.importing.torch.read import named_outputs, read
 from resgen.lower.torch import to_torch
+from resgen.proof.compare import Departure
 from resgen.proof.same_module import prove_module
 from resgen.recovery.imported import imported
 
@@ -466,10 +467,76 @@ def test_what_only_training_does_is_kept() -> None:
     assert module.drop(torch.ones(1)) == 1
 
 
+def dropped(x: Tensor, training: bool) -> Tensor:
+    """Stochastic depth as it was written before torch had it."""
+    if not training:
+        return x
+    return x / 0.5 * (0.5 + torch.rand(len(x), 1, 1)).floor()
+
+
+def asked(m: Any, x: Tensor) -> Tensor:
+    if m.training:
+        raise ValueError("targets are needed")
+    return x
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (lambda m, y: y + dropped(y.tanh(), m.training), "a step moves"),
+        (lambda m, y: (y, y.tanh()) if m.training else y, 'it gives out no "output"'),
+        (asked, "ValueError: targets are needed"),
+    ],
+    ids=["chance", "outputs", "targets"],
+)
+def test_what_a_module_does_in_training_alone_is_told(
+    more: Callable[[Any, Tensor], Any], why: str
+) -> None:
+    module = Of(
+        lambda m, x: more(m, m.b(m.a(x))), a=nn.Conv1d(4, 4, 1), b=nn.BatchNorm1d(4)
+    )
+    found = imported(read(module, (4, 5)))
+    proof = prove_module(found, module)
+    assert (proof.gradients, proof.statistics) == (4, 2)
+    assert why in proof.notes[0]
+    # What its norms do is still compared.
+    module.b.momentum = 0.2
+    with pytest.raises(Departure, match="statistics of b"):
+        prove_module(found, module)
+
+
 def test_several_outputs_bear_their_names() -> None:
     module = Of(lambda m, x: {"a": x.relu(), "b": [x.tanh(), x.sigmoid()]})
     flat = read(module, (4,))
     assert [name for name, _ in flat.graph.outputs] == ["a", "b.0", "b.1"]
+
+
+class Pair(NamedTuple):
+    mean: Tensor
+    width: Tensor
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (lambda x: {0: x.relu(), "p-3": x.tanh()}, ["output_0", "p_3"]),
+        (lambda x: {"input": x.relu(), "a": {"b": x.tanh()}}, ["output_input", "a_b"]),
+        (lambda x: Pair(x.tanh(), x.exp()), ["mean", "width"]),
+        (lambda x: (None, x.relu()), ["output_1"]),
+        (
+            lambda x: [x.tanh(), [x.relu(), x.exp()]],
+            ["output.0", "output_1.0", "output_1.1"],
+        ),
+    ],
+    ids=["numbers", "within", "attributes", "none", "lists"],
+)
+def test_any_outputs_come_back(
+    given: Callable[[Tensor], Any], names: list[str]
+) -> None:
+    network = resgen.from_torch(
+        Of(lambda m, x: given(m.c(x)), c=nn.Conv1d(4, 4, 1)), (4, 3)
+    )
+    assert {name for name, _ in resgen.expand(network.spec).outputs} == set(names)
 
 
 def test_wrappers_are_taken_off_and_said() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from resgen.importing.onnx.handlers import HANDLERS
 from resgen.importing.onnx.scopes import scopes
 from resgen.importing.onnx.source import FileCalls, Source, owner_of, readers
 from resgen.importing.onnx.trace import FileNode, Traced, trace
+from resgen.importing.outputs import output_names
 from resgen.importing.rules import simplified
 from resgen.importing.unspoken import UNSPOKEN, Unknown
 from resgen.importing.views import Seen, Unread, View
@@ -24,8 +24,6 @@ from resgen.onnxfile.paths import deepest, module_path, path_of_weight
 from resgen.ops.base import ShapeError, Unreadable
 from resgen.spec.paths import fault
 
-#: An output's name as a spec has it, that of an item of a list included.
-_SPOKEN: Final = re.compile(r"\w+(\.\d+)?", re.ASCII)
 #: Element types that a network is read from as float32.
 _STORED: Final = {"float16": "fp16", "bfloat16": "bf16"}
 
@@ -47,11 +45,6 @@ def of_traced(traced: Traced, cut: str) -> Flat:
     flat = simplified(reader.flat())
     reader.check_spoken(flat)
     return replace(flat, notes=(*flat.notes, *reader.dropped(flat)))
-
-
-def _plain(name: str) -> str:
-    """A name that a spec can give an output: ``head/boxes:0`` is ``head_boxes_0``."""
-    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or OUTPUT
 
 
 class Reader(Source):
@@ -211,13 +204,8 @@ class Reader(Source):
         names = self.traced.outputs
         if len(names) == 1:
             return {OUTPUT: names[0]}
-        found: dict[str, str] = {}
-        for name in dict.fromkeys(names):
-            spoken = name if _SPOKEN.fullmatch(name) else _plain(name)
-            while spoken in found:
-                spoken += "_"
-            found[spoken] = name
-        return found
+        theirs = list(dict.fromkeys(names))
+        return dict(zip(output_names(theirs), theirs, strict=True))
 
     def _needed(self) -> list[FileNode]:
         """The nodes that the outputs depend on, or the node that it is cut at."""

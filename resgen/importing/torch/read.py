@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ import numpy as np
 from resgen.errors import ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
 from resgen.importing.flat import Collector, Flat, Note, Tensor
+from resgen.importing.outputs import output_names
 from resgen.importing.rules import simplified
 from resgen.importing.torch import maps, numbers, shapes  # noqa: F401  # their tables
 from resgen.importing.torch.learned import Learned, filled
@@ -128,17 +129,23 @@ def _size(size: Any) -> int:
     return int(getattr(getattr(size, "node", None), "hint", None) or size)
 
 
-def named_outputs(
-    given: Any, is_leaf: Callable[[Any], bool] | None = None
-) -> Iterator[tuple[str, Any]]:
-    """What a module gives out, by names: a dictionary's keys, or numbers of places."""
+def named_outputs(given: Any) -> Iterator[tuple[str, Any]]:
+    """What a module gives out, by names: keys and attributes, or numbers of places."""
     from torch.utils import _pytree as pytree
 
-    for path, found in pytree.tree_flatten_with_path(given, is_leaf)[0]:
-        name = ".".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path)
-        if not path or not isinstance(given, dict):
-            name = f"{OUTPUT}.{name}" if path else OUTPUT
-        yield name, found
+    leaves = pytree.tree_flatten_with_path(given)[0]
+    leaves = [(path, found) for path, found in leaves if found is not None]
+    named = (".".join(_keys(path)) for path, _ in leaves)
+    yield from zip(output_names(named), (found for _, found in leaves), strict=True)
+
+
+def _keys(path: Sequence[Any]) -> Iterator[str]:
+    """The way to what a module gives out; an item of a list has a list's name."""
+    if not path or hasattr(path[0], "idx"):
+        yield OUTPUT
+    for key in path:
+        kinds = ("key", "idx", "name")
+        yield str(next(getattr(key, kind) for kind in kinds if hasattr(key, kind)))
 
 
 def of_program(
@@ -344,25 +351,16 @@ class _Reading:
         """The outputs' names and values, as the module arranges them."""
         from torch.utils import _pytree as pytree
 
-        values = [self.made.get(node) if node is not None else None for node in given]
+        values = [self.made.get(node) for node in given]
         causes = [c for v in values if isinstance(v, Lacking) for c in v.causes]
         if causes:
             raise _unread(self.to.name, causes)
         spec = self.program.call_spec.out_spec
-        tree = pytree.tree_unflatten(values, spec) if spec else values
-        leaves = pytree.tree_leaves(
-            pytree.tree_unflatten(given, spec) if spec else given
-        )
-        for (name, found), node in zip(
-            named_outputs(tree, _is_seen), leaves, strict=True
-        ):
-            if node is None:
-                continue
+        tree = pytree.tree_unflatten(given, spec) if spec else given
+        for name, node in named_outputs(tree):
+            found = self.made.get(node)
             if not isinstance(found, View):
                 why = f"the output {name} is no tensor that depends on the input"
-                raise _unread(self.to.name, [why])
-            if name.count(".") > 1:
-                why = f"the output {name} lies in a container within another"
                 raise _unread(self.to.name, [why])
             try:
                 yield name, self.reader.standard(found)
@@ -603,10 +601,6 @@ def _tensor() -> Any:
     import torch
 
     return torch.Tensor
-
-
-def _is_seen(x: Any) -> bool:
-    return isinstance(x, (View, Const))
 
 
 def _module(node: fx.Node) -> tuple[str, str]:
