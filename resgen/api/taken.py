@@ -151,7 +151,9 @@ class Job:
             found, free, self.before, weights, self.graph, asked, data, progress
         )
         made = imported(
-            cut(found, weights, choice.gone).called(self.name), stated=self._stated
+            cut(found, weights, choice.gone).called(self.name),
+            whole=self.spec,
+            stated=self._stated,
         )
         progress.say("cut", _sizes(self.before, choice.size))
         theirs = {
@@ -200,7 +202,7 @@ class Job:
         """What the whole network's spec says of pictures and labels."""
         same = made.preprocess == self.spec.preprocess
         said = {} if same else members(made, self.spec)
-        labels = self.spec.labels
+        labels = None if self.spec.labels == made.labels else self.spec.labels
         return said | ({"labels": list(labels)} if labels else {})
 
 

@@ -7,7 +7,7 @@ line with a small slope.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -297,6 +297,13 @@ class Builder:
             self._size -= self.parameters.popitem()[1].size
         while len(self._owners) > mark.owners:
             self._owners.popitem()
+
+    def exchange(self, parameters: Mapping[str, Parameter]) -> None:
+        """Put parameters in the place of those of the same names."""
+        self.parameters.update(parameters)
+        self._size = sum(p.size for p in self.parameters.values())
+        if self._size > self.limits.parameters:
+            raise LimitExceeded(f"more than {self.limits.parameters:,} parameters")
 
     def _stride(self, x: Val, made: Outcome) -> tuple[int, ...]:
         axes = len(made.type.shape) - 1

@@ -18,6 +18,7 @@ from resgen.expansion.interpret import ANY, EMPTY, Interpreter, Run
 from resgen.expansion.lists import given_out
 from resgen.expansion.repeat import Written
 from resgen.expansion.site import OperatorDefaults, Site, joined
+from resgen.expansion.widths import widen
 from resgen.graph.cost import FURTHEST
 from resgen.graph.ir import INPUT, OUTPUT, Graph, Scope, Section
 from resgen.ops.types import TensorType
@@ -128,6 +129,12 @@ class Expansion:
             self.done.append(x)
         x = self._head(x)
         found = given_out(x, self.spec.head.at.place(), OUTPUT)
+        if self.spec.widths.values and not self.problems.errors:
+            inputs = {INPUT: shape}
+            types = widen(self.builder, inputs, self.spec.widths, self.problems)
+            found = tuple(
+                (n, replace(v, type=types.get(v.name, v.type))) for n, v in found
+            )
         apart = x.train_only if isinstance(x, Many) else frozenset()
         self._check_labels([value for name, value in found if name not in apart])
         return self.builder.graph(shape, tuple((n, v.name) for n, v in found), apart)

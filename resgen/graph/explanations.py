@@ -133,6 +133,17 @@ READING: Final = (
 
         "let": {"width": 1}, ... "out": "divisible(32 * width, 8)"
     """),
+    _error("RG018", "Nothing that has a width", """
+    `widths` gives operators channels of their own by their paths, which are those of
+    their parameters: convolutions, linear maps and `pad_channels`. No operator has this
+    path, or the one that has it gives out as many channels as enter it: a norm, or a
+    convolution of each channel by itself, which follows what it reads.
+
+        "widths": {"layer1.0.conv1": 48}
+
+    The path is a parameter's name without its last part: `layer1.0.conv1` has the
+    parameter `layer1.0.conv1.weight`.
+    """),
     Explanation.of("RG016", "warning", "Pictures arrive otherwise than meant", """
     What `preprocess` says of pictures does not go together: they are made smaller than
     the input, so its rim is black, or `mean` speaks of values up to 255 where `scale`

@@ -20,6 +20,7 @@ from resgen.recovery.factor import size
 from resgen.recovery.match import match, parameters
 from resgen.recovery.names import by_paths, by_structure
 from resgen.recovery.recover import design
+from resgen.recovery.widths import in_widths
 from resgen.spec.model import Spec
 from resgen.spec.source import plain
 from resgen.weights.evaluate import Weights
@@ -52,12 +53,15 @@ def imported(
     flat: Flat,
     *,
     structure: bool = True,
+    whole: Spec | None = None,
     stated: Callable[[Spec], Mapping[str, Any]] = lambda spec: {},
 ) -> Imported:
     """The spec of a network that was read, with its design recovered where it can be.
 
-    Without ``structure`` it is a plain list of operators. ``stated`` is given the spec,
-    and gives what is known from elsewhere of pictures and labels, as members of it.
+    Without ``structure`` it is a plain list of operators. What is left of a ``whole``
+    network may be told by that one's spec and a map of widths. ``stated`` is given the
+    spec, and gives what is known from elsewhere of pictures and labels, as members of
+    it.
     """
     for name, array in flat.weights.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -65,7 +69,12 @@ def imported(
             raise ResgenError(f'"{source}" holds numbers that are not finite')
     nodes = flat.graph.nodes
     called = f"spec of {nodes[0].origin.place.file if nodes else flat.graph.name}"
-    flat, document = _designed(flat) if structure else (flat, flat_spec(flat))
+    told = None if whole is None else in_widths(whole, flat.graph)
+    made, document = _designed(flat) if structure else (flat, flat_spec(flat))
+    if whole is None or told is None or _tells(document, told, len(whole.stages)):
+        flat = made
+    else:
+        document = told
     spec = load(document, limits=LIMITS, called=called)
     inherited = spec.members.get("preprocess")
     bare = spec
@@ -104,6 +113,15 @@ def _assumed(read: Graph, graph: Graph, document: Mapping[str, Any]) -> Iterator
     if theirs != ours:
         why = f"a spec gives out by name: {', '.join(ours)}"
         yield Note("reordered", f"outputs {', '.join(theirs)}", why)
+
+
+def _tells(design: Mapping[str, Any], widths: Mapping[str, Any], stages: int) -> bool:
+    """Whether a design says more of a network than a map of widths on the whole's.
+
+    It has as many stages, and is no longer.
+    """
+    kept = "extends" in design or len(design["stages"]) >= stages
+    return kept and size(design) <= size(widths)
 
 
 class _Way(NamedTuple):

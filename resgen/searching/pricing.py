@@ -205,6 +205,8 @@ class Pricer:
 
         A price is exact, but not all that :func:`resgen.examine` finds is looked for.
         """
+        if isinstance(tree.value, dict) and "widths" in tree.value:
+            return self.whole(tree)  # which says of paths what blocks do not know
         problems = Problems()
         if len(self.made) >= MOST_MADE:
             self.made = Made()

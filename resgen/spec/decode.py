@@ -19,7 +19,7 @@ from resgen.spec.bind import POSITIONS
 from resgen.spec.definition import local_values
 from resgen.spec.keys import FORMS
 from resgen.spec.library import Library
-from resgen.spec.model import Argument, Body, Names, Spec, Template
+from resgen.spec.model import Argument, Body, Names, Spec, Template, Widths
 from resgen.spec.params import Param, Vocabulary
 from resgen.spec.picture import labels, preprocess
 from resgen.spec.places import describe
@@ -41,6 +41,7 @@ KEYS: Final = (
     "names",
     "blocks",
     "shortcuts",
+    "widths",
     "preprocess",
     "labels",
     "doc",
@@ -163,6 +164,7 @@ class _Decoder:
             head=head,
             let=let,
             names=self._names(),
+            widths=self._widths(),
             operators=stages.operator_defaults,
             precision=stages.precision,
             preprocess=preprocess(self.members.get("preprocess"), shape, self.binder),
@@ -254,6 +256,16 @@ class _Decoder:
                 or Template((), usual)
             )
         return Names(**made)
+
+    def _widths(self) -> Widths:
+        at = self.members.get("widths")
+        param = Param("channels")
+        made = {}
+        for path, item in self.binder.object(at, '"widths"').items():
+            width = None if item.value is None else self.binder.constant(item, param)
+            if width is not None:
+                made[path] = int(width), item
+        return Widths(made, self.at if at is None else at)
 
     # --- stem and head ----------------------------------------------------------------
 

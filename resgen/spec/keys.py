@@ -53,6 +53,7 @@ KEY_DOCS: Final = {
     "resolution": "Height and width of the input, in pixels.",
     "rounding": "How scaled widths are rounded: divisible, nearest or whole.",
     "set": "Changes of single places, by JSON Pointer.",
+    "widths": "Channels of single operators by path; what reads them follows.",
     "block": "What the stage repeats.",
     "depth": "How many times; in `scale`, a factor of that.",
     "entry": "What comes before the blocks; a bare block takes the stage's keys.",

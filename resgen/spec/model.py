@@ -300,6 +300,14 @@ class Names:
     exit: Template
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Widths:
+    """Channels of single operators by their paths, each with where it is said."""
+
+    values: Mapping[str, tuple[int, Json]]
+    at: Json
+
+
 #: How pictures are resized, by the names of Pillow's filters.
 Interpolation: TypeAlias = Literal["bilinear", "bicubic", "lanczos", "nearest"]
 INTERPOLATIONS: Final[tuple[Interpolation, ...]] = get_args(Interpolation)
@@ -347,6 +355,7 @@ class Spec:
     head: Body
     let: Mapping[str, Argument]
     names: Names
+    widths: Widths
     operators: Mapping[str, Mapping[str, Argument]]
     precision: Argument | None
     preprocess: Preprocess

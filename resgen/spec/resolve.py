@@ -24,7 +24,9 @@ from resgen.spec.source import Json, Problems, Source, from_plain, pointer_of, r
 #: Keys whose values are bodies, replaced whole.
 BODIES: Final = frozenset(("stem", "head", "body", "entry", "exit", "residual"))
 #: Objects that `set` may begin, where the spec has none yet.
-OPTIONAL: Final = ("defaults", "let", "names", "preprocess", "blocks", "shortcuts")
+OPTIONAL: Final = (
+    *("defaults", "let", "names", "preprocess", "blocks", "shortcuts", "widths"),
+)
 #: How many specs may stand behind one another.
 MAX_CHAIN: Final = 16
 

@@ -98,6 +98,7 @@ class _Generator:
 
     def _members(self) -> dict[str, Schema]:
         size = self.spellings.argument(Param("integer", minimum=1, maximum=MAX_INPUT))
+        width = self.spellings.argument(Param("channels"))
         picture = self.spellings.arguments(PICTURE)
         by_channel = {"mean": list_of(NUMBER), "std": list_of(NUMBER)}
         named = any_of(TEXT, list_of(TEXT))
@@ -122,6 +123,7 @@ class _Generator:
             "names": closed(dict.fromkeys(NAMES, TEXT)),
             "blocks": {"type": "object", "additionalProperties": ref("block")},
             "shortcuts": {"type": "object", "additionalProperties": ref("preset")},
+            "widths": {"type": "object", "additionalProperties": any_of(width, NULL)},
             "preprocess": closed({**picture, **by_channel}),
             "labels": any_of(TEXT, list_of(named), by_number),
             "doc": TEXT,

@@ -55,6 +55,7 @@ _EXAMPLES: Final[dict[Where, dict[str, str]]] = {
         "resolution": '{"extends": "resnet50", "scale": {"resolution": 256}}',
         "rounding": '{"extends": "resnet50", '
         '"scale": {"width": 0.9, "rounding": "nearest"}}',
+        "widths": '{"extends": "resnet20_cifar", "widths": {"layer1.0.conv1": 12}}',
         "set": '{"set": {"/stages/0/depth": 2}}',
         "doc": '{"doc": "What this network is for."}',
     },

@@ -277,6 +277,33 @@ def test_a_smaller_network_is_a_spec_with_weights_that_loads_and_builds(
         assert stage["width"] % 8 == 0
 
 
+def test_what_no_list_of_widths_tells_is_the_whole_with_a_map_of_widths(
+    tmp_path: Path,
+) -> None:
+    """By fire modules a list of values would be longer than the zoo's name and a map.
+
+    A spec of bodies, which are read back as no stages, repeats itself instead.
+    """
+    found = resgen.shrink("squeezenet1_1", set=["/input=[3, 32, 32]"], macs=0.5,
+                          importance="random", out=tmp_path / "a")  # fmt: skip
+    spec = json.loads(found.folder.spec.read_text())
+    assert spec.keys() == {"resgen", "name", "extends", "input", "widths"}
+    built = resgen.build(tmp_path / "a", tmp_path / "b")
+    assert built.manifest.verified["verdict"] == "equal"
+
+    def body(*widths: int) -> list[Any]:
+        return [{"op": "conv", "as": f"conv{n}", "out": width, "kernel": 3}
+                for n, width in enumerate(widths)]  # fmt: skip
+
+    own = {**SMALL, "stages": [{"body": body(32, 48)}, {"body": body(64)}]}
+    left = resgen.shrink(own, tmp_path / "c", params=0.5, importance="random")
+    told = json.loads(left.folder.spec.read_text())
+    assert told["stages"] == own["stages"]
+    assert told["widths"].keys() < {f"layer{n}.conv{m}" for n in (1, 2) for m in (0, 1)}
+    for path, width in told["widths"].items():
+        assert left.weights[f"{path}.weight"].shape[0] == width
+
+
 def test_zeros_of_a_shortcut_go_by_themselves_and_where_others_begin_is_said() -> None:
     """Of the 16 new channels, 8 on each side, those before go."""
     graph = graph_of("resnet20_cifar")

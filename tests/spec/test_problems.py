@@ -47,6 +47,7 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("RG011", {"defaults": '{"conv": {"init": {"std": 0}}}'}, '{"std": 0}', '"type"'),
     ("RG013", {"defaults": '{"act": "sliu"}'}, '"sliu"', 'did you mean "silu"?'),
     ("RG014", {"resgen": "2"}, "2,", "version 2 is not known"),
+    ("RG018", {"widths": '{"layer1.0.conv": 12}'}, '"layer1.0.conv"', "the path"),
     ("RG017", {"extends": '"densenet121"', "scale": '{"width": 2}'}, '"width"',
      "no stage"),
     ("RG020", {"stem": '"imagnet"'}, '"imagnet"', 'did you mean "imagenet"?'),
