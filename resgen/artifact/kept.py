@@ -1,4 +1,4 @@
-"""Inputs and outputs of a kit in a folder, held against the network that it is of."""
+"""Inputs and outputs of a kit: those of a file, and a folder's held against it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ import numpy as np
 
 from resgen.artifact.ready import Feeds, Ready
 from resgen.errors import UsageError
-from resgen.kit.write import EXPECTED, INPUTS, read_arrays
+from resgen.kit.write import EXPECTED, INPUTS, Trial, read_arrays
 from resgen.proof.compare import Departure
 from resgen.proof.reach import apart
+
+
+def trial_of(ready: Ready, inputs: Feeds, expected: Feeds) -> Trial:
+    """What a kit of the file holds beside it."""
+    return Trial(
+        name=ready.name,
+        precision=ready.precisions[-1],
+        inputs=inputs,
+        expected=expected,
+        tolerance=ready.tolerance,
+        metadata={"onnx_sha256": ready.identity.sha256},
+    )
 
 
 def read_kept(kit: Path) -> tuple[Feeds, Feeds]:

@@ -168,7 +168,7 @@ def _plan(
 
 def _kit(made: Made, plan: Plan, kept: Ready | None) -> dict[str, str]:
     """Write a kit, with the inputs and outputs of one that is ``kept``."""
-    from resgen.artifact.kept import check_kept, read_kept
+    from resgen.artifact.kept import check_kept, read_kept, trial_of
     from resgen.files.hashed import sha256_of
     from resgen.kit.litert import write_litert_kit
 
@@ -182,16 +182,12 @@ def _kit(made: Made, plan: Plan, kept: Ready | None) -> dict[str, str]:
             for each in (arrays.items() for arrays in read_kept(kept.folder / KIT))
         )
         check_kept(kept, batch, inputs, expected)
-    written = write_litert_kit(
-        made.folder / FILE,
-        made.folder / KIT,
-        precision=made.precisions[-1],
-        inputs={n: array.transpose(ends[n].order) for n, array in inputs.items()},
-        expected={n: array.transpose(ends[n].order) for n, array in expected.items()},
-        tolerance=made.tolerance,
-        name=made.name,
-        metadata={"onnx_sha256": made.identity.sha256},
+    trial = trial_of(
+        made,
+        {n: array.transpose(ends[n].order) for n, array in inputs.items()},
+        {n: array.transpose(ends[n].order) for n, array in expected.items()},
     )
+    written = write_litert_kit(made.folder / FILE, made.folder / KIT, trial)
     return {
         path.relative_to(made.folder).as_posix(): sha256_of(path) for path in written
     }

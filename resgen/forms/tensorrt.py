@@ -328,7 +328,7 @@ def _kit(
     ready: Ready, options: Options, targets: Sequence[str], kept: Ready | None = None
 ) -> dict[str, str]:
     """Write a kit, with the inputs and outputs of one that is ``kept``."""
-    from resgen.artifact.kept import check_kept, read_kept
+    from resgen.artifact.kept import check_kept, read_kept, trial_of
     from resgen.files.hashed import sha256_of
     from resgen.kit.write import write_kit
     from resgen.onnxfile.ends import ends_of
@@ -346,16 +346,11 @@ def _kit(
     written = write_kit(
         ready.model,
         ready.folder / KIT,
+        trial_of(ready, inputs, expected),
         target=", ".join(targets),
-        precision=ready.precisions[-1],
         profiles=profiles,
-        inputs=inputs,
-        expected=expected,
-        tolerance=ready.tolerance,
-        name=ready.name,
         workspace=options.workspace,
         level=options.optimization_level,
-        metadata={"onnx_sha256": ready.identity.sha256},
     )
     return {
         path.relative_to(ready.folder).as_posix(): sha256_of(path) for path in written

@@ -20,10 +20,11 @@ SCRIPTS: Final[Mapping[str, tuple[str, ...]]] = {
     "build_and_time.py": (
         "kit/script/files", "kit/script/board", "kit/script/engine", "kit/script/cuda",
         "kit/script/tensors", "proof/reach", "kit/script/compare", "kit/script/measure",
-        "kit/script/main",
+        "kit/script/command", "kit/script/main",
     ),
     "check_and_time.py": (
-        "kit/script/files", "proof/reach", "kit/script/compare", "kit/script/litert",
+        "kit/script/files", "proof/reach", "kit/script/compare", "kit/script/command",
+        "kit/script/litert",
     ),
 }  # fmt: skip
 

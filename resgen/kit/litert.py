@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from resgen._version import __version__
-from resgen.kit.write import EXPECTED, INPUTS, write_folder
+from resgen.kit.write import Trial, write_folder
 from resgen.runtime.base import Array
 
 SCRIPT: Final = "check_and_time.py"
@@ -35,41 +34,22 @@ times the file and each of its operators and does not check the outputs:
 """
 
 
-def write_litert_kit(
-    file: Path,
-    out: Path,
-    *,
-    precision: str,
-    inputs: Mapping[str, Array],
-    expected: Mapping[str, Array],
-    tolerance: float,
-    name: str,
-    metadata: Mapping[str, Any],
-) -> tuple[Path, ...]:
+def write_litert_kit(file: Path, out: Path, trial: Trial) -> tuple[Path, ...]:
     """Write the folder ``out``, which is not there yet; returns its files.
 
-    ``inputs`` and ``expected`` have the order of axes that the file has. ``tolerance``
-    is how far outputs may be off, as a share of their range.
+    The trial's inputs and outputs have the order of axes that the file has.
     """
-    line = benchmark_line(file.name, inputs)
-    kit = {
-        "resgen_kit": 1,
-        "resgen": __version__,
-        "name": name,
-        "precision": precision,
-        "model": file.name,
-        "inputs": INPUTS,
-        "expected": EXPECTED,
-        "tolerances": dict.fromkeys(expected, tolerance),
-        "benchmark": line,
-        "metadata": dict(metadata),
-    }
+    line = benchmark_line(file.name, trial.inputs)
     readme = _README.format(
-        name=name, precision=precision, script=SCRIPT, model=file.name, place=_PLACE,
+        name=trial.name,
+        precision=trial.precision,
+        script=SCRIPT,
+        model=file.name,
+        place=_PLACE,
         line=line,
-    )  # fmt: skip
-    arrays = {INPUTS: inputs, EXPECTED: expected}
-    return write_folder(out, kit, {file.name: file}, arrays, SCRIPT, readme)
+    )
+    kit = {"model": file.name, "benchmark": line}
+    return write_folder(out, trial, kit, {file.name: file}, SCRIPT, readme)
 
 
 def benchmark_line(model: str, inputs: Mapping[str, Array]) -> str:

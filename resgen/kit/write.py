@@ -6,6 +6,7 @@ import json
 import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,45 +43,48 @@ or, to build and time without checking the outputs,
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a network is checked by where it runs, whatever runs it.
+
+    ``expected`` is what it gives for ``inputs``, by name and with the batch, and
+    ``tolerance`` how far outputs may be off, as a share of their range. ``metadata`` is
+    kept in ``kit.json`` as it is.
+    """
+
+    name: str
+    precision: str
+    inputs: Mapping[str, Array]
+    expected: Mapping[str, Array]
+    tolerance: float
+    metadata: Mapping[str, Any]
+
+
 def write_kit(
     onnx: Path,
     out: Path,
+    trial: Trial,
     *,
     target: str,
-    precision: str,
     profiles: Sequence[Profile],
-    inputs: Mapping[str, Array],
-    expected: Mapping[str, Array],
-    tolerance: float,
-    name: str,
-    metadata: Mapping[str, Any],
     workspace: int | None = None,
     level: int | None = None,
 ) -> tuple[Path, ...]:
     """Write the folder ``out``, which is not there yet; returns its files.
 
     ``target`` names compute capabilities (``sm_87``, or ``sm_87, sm_90``).
-    ``expected`` is what the network gives for ``inputs``, and ``tolerance`` how far an
-    engine may be off, as a share of an output's range.
-    ``profiles`` are empty where sizes are fixed. ``metadata`` is kept in ``kit.json``
-    as it is. ``workspace`` (in bytes) and the optimisation ``level`` are TensorRT's own
-    where they are None.
+    ``profiles`` are empty where sizes are fixed. ``workspace`` (in bytes) and the
+    optimisation ``level`` are TensorRT's own where they are None.
 
     An engine of an fp32 file computes without TF32, whose ten bits would not pass for
     float32. Inputs that no profile takes are a :class:`~resgen.errors.UsageError`.
     """
-    tf32 = precision != "fp32"
+    tf32 = trial.precision != "fp32"
     line = trtexec_line(profiles, tf32=tf32, workspace=workspace, level=level)
     kit = {
-        "resgen_kit": 1,
-        "resgen": __version__,
-        "name": name,
         "target": target,
-        "precision": precision,
         "onnx": MODEL,
-        "inputs": INPUTS,
-        "expected": EXPECTED,
-        "test_profile": _profile_of(inputs, profiles),
+        "test_profile": _profile_of(trial.inputs, profiles),
         "profiles": [
             {
                 key: dict(zip(("min", "opt", "max"), map(list, sizes), strict=True))
@@ -91,34 +95,49 @@ def write_kit(
         "tf32": tf32,
         "workspace": workspace,
         "level": level,
-        "tolerances": dict.fromkeys(expected, tolerance),
         "trtexec": line,
-        "metadata": dict(metadata),
     }
     readme = _README.format(
-        name=name, precision=precision, target=target, script=SCRIPT, trtexec=line
+        name=trial.name,
+        precision=trial.precision,
+        target=target,
+        script=SCRIPT,
+        trtexec=line,
     )
     sources = {MODEL: onnx, **named_files(onnx)}
-    arrays = {INPUTS: inputs, EXPECTED: expected}
-    return write_folder(out, kit, sources, arrays, SCRIPT, readme)
+    return write_folder(out, trial, kit, sources, SCRIPT, readme)
 
 
 def write_folder(
     out: Path,
-    kit: Mapping[str, Any],
+    trial: Trial,
+    more: Mapping[str, Any],
     sources: Mapping[str, Path],
-    arrays: Mapping[str, Mapping[str, Array]],
     script: str,
     readme: str,
 ) -> tuple[Path, ...]:
-    """Write any kit: files, arrays, the script and what to do, and ``kit.json``."""
+    """Write any kit: its files, the script and what to do, and ``kit.json``.
+
+    ``more`` is what that says beside what it says of every trial.
+    """
     out.mkdir()
     files = {file: _copy(path, out / file) for file, path in sources.items()}
-    for file, each in arrays.items():
-        files[file] = _write_arrays(out / file, each)
+    files[INPUTS] = _write_arrays(out / INPUTS, trial.inputs)
+    files[EXPECTED] = _write_arrays(out / EXPECTED, trial.expected)
     files[script] = _write(out / script, assemble(script).encode())
     files[README] = _write(out / README, readme.encode())
-    told = {**kit, "files": plain(files)}
+    told = {
+        "resgen_kit": 1,
+        "resgen": __version__,
+        "name": trial.name,
+        "precision": trial.precision,
+        "inputs": INPUTS,
+        "expected": EXPECTED,
+        "tolerances": dict.fromkeys(trial.expected, trial.tolerance),
+        **more,
+        "metadata": dict(trial.metadata),
+        "files": plain(files),
+    }
     text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
     _write(out / KIT, text.encode())
     # Whoever may read it may run it.

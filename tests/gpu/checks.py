@@ -213,7 +213,7 @@ def run_kit(folder, *arguments):
 
 def tensorrt_kit(name, flavor):
     """What somebody does who carries a kit to a device."""
-    from resgen.kit.write import write_kit
+    from resgen.kit.write import Trial, write_kit
 
     module_name = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}[flavor]
     if importlib.util.find_spec(module_name) is None:
@@ -228,14 +228,16 @@ def tensorrt_kit(name, flavor):
         write_kit(
             file,
             kit,
+            Trial(
+                name=name,
+                precision="fp32",
+                inputs={"input": x},
+                expected={"output": y},
+                tolerance=TOLERANCES["fp32"],
+                metadata={},
+            ),
             target=f"sm_{major}{minor}",
-            precision="fp32",
             profiles=[{"input": sizes}],
-            inputs={"input": x},
-            expected={"output": y},
-            tolerance=TOLERANCES["fp32"],
-            name=name,
-            metadata={},
         )
         return run_kit(kit, "--flavor", flavor, "--runs", str(RUNS))
 

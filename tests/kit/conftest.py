@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hand_graph import Builder
 
-from resgen.kit.write import write_kit
+from resgen.kit.write import Trial, write_kit
 from resgen.lower.onnx import write
 from resgen.ops.global_pool import GlobalPool
 
@@ -37,18 +38,18 @@ def make_kit(model, tmp_path):
 
     def make(out="kit", onnx=model, **changes) -> Path:
         x = np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
-        arguments = {
-            "target": "sm_87",
-            "precision": "fp16",
-            "profiles": [PROFILE],
-            "inputs": {"input": x},
-            "expected": {"output": x.mean((2, 3))},
-            "tolerance": 1e-5,
-            "name": "mean",
-            "metadata": {"spec": "abc"},
-            **changes,
-        }
-        write_kit(onnx, tmp_path / out, **arguments)
+        trial = Trial(
+            name="mean",
+            precision="fp16",
+            inputs={"input": x},
+            expected={"output": x.mean((2, 3))},
+            tolerance=1e-5,
+            metadata={"spec": "abc"},
+        )
+        its = {field.name for field in fields(Trial)} & changes.keys()
+        trial = replace(trial, **{name: changes.pop(name) for name in its})
+        others = {"target": "sm_87", "profiles": [PROFILE], **changes}
+        write_kit(onnx, tmp_path / out, trial, **others)
         return tmp_path / out
 
     return make

@@ -13,7 +13,7 @@ import pytest
 from hand_graph import Builder, random_weights
 
 from resgen.errors import UsageError
-from resgen.kit.write import write_kit
+from resgen.kit.write import Trial, write_kit
 from resgen.lower.onnx import write
 from resgen.ops.conv import Conv
 
@@ -107,14 +107,16 @@ def test_the_files_are_returned(model, tmp_path):
     files = write_kit(
         model,
         tmp_path / "kit",
+        Trial(
+            name="mean",
+            precision="fp32",
+            inputs={"input": x},
+            expected={"output": x.mean((2, 3))},
+            tolerance=1e-4,
+            metadata={},
+        ),
         target="sm_90",
-        precision="fp32",
         profiles=[SIZES],
-        inputs={"input": x},
-        expected={"output": x.mean((2, 3))},
-        tolerance=1e-4,
-        name="mean",
-        metadata={},
     )
     assert all(path.is_file() for path in files)
     assert {path.name for path in files} == {p.name for p in files[0].parent.iterdir()}

@@ -50,3 +50,11 @@ def compare(
             ok=share <= tolerances[name],
         )
     return rows
+
+
+def row_line(row: Mapping[str, Any]) -> str:
+    """Of a row of ``outputs``, for a person."""
+    share = row.get("share_of_range")
+    off = "not to be compared" if share is None else f"{share:.1e} of its range off"
+    return (f"check    {row['name']}: {off} (allowed {row['tolerance']:.0e})"
+            f"  {'ok' if row['ok'] else 'DIFFERS'}")  # fmt: skip

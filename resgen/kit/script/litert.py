@@ -44,7 +44,8 @@ from typing import Any
 
 import numpy as np
 
-from resgen.kit.script.compare import compare
+from resgen.kit.script.command import exit_code, options_of
+from resgen.kit.script.compare import compare, row_line
 from resgen.kit.script.files import (
     Stop,
     read_arrays,
@@ -90,10 +91,7 @@ def run_kit(
     rows = compare(outputs_of(runner), expected, kit["tolerances"])
     result["outputs"] = rows
     for row in rows:
-        share = row.get("share_of_range")
-        off = "not to be compared" if share is None else f"{share:.1e} of its range off"
-        say(f"check    {row['name']}: {off} (allowed {row['tolerance']:.0e})"
-            f"  {'ok' if row['ok'] else 'DIFFERS'}")  # fmt: skip
+        say(row_line(row))
     if all(row["ok"] for row in rows):
         before = state(Path("/"))
         samples = timed(runner.invoke, runs, warm_up, origin)
@@ -214,24 +212,13 @@ def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> 
     """The command line; the kit is the folder in which this file lies."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--runs", type=int, default=200, help="timed runs")
-    parser.add_argument(
-        "--warm-up", type=float, default=1.0, help="seconds before them"
-    )
-    options = parser.parse_args(arguments)
-    if options.runs < 1 or options.threads < 1:
-        parser.error("--runs and --threads take numbers from 1")
-    if not 0 <= options.warm_up < float("inf"):
-        parser.error("--warm-up takes seconds from 0")
-    try:
-        return run_kit(folder or Path(__file__).resolve().parent, options.threads,
-                       options.runs, options.warm_up, write_line)  # fmt: skip
-    except Stop as stop:
-        sys.stderr.write(f"check_and_time: {stop}\n")
-        return stop.code
-    except KeyboardInterrupt:
-        sys.stderr.write("check_and_time: interrupted\n")
-        return 130
+    options = options_of(parser, arguments)
+    if options.threads < 1:
+        parser.error("--threads takes a number from 1")
+    place = folder or Path(__file__).resolve().parent
+    return exit_code("check_and_time", lambda: run_kit(
+        place, options.threads, options.runs, options.warm_up, write_line
+    ))  # fmt: skip
 
 
 if __name__ == "__main__":

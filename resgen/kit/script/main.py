@@ -55,7 +55,8 @@ from typing import Any
 import numpy as np
 
 from resgen.kit.script.board import read_board
-from resgen.kit.script.compare import compare
+from resgen.kit.script.command import exit_code, options_of
+from resgen.kit.script.compare import compare, row_line
 from resgen.kit.script.cuda import Cuda, cudart_files, find_cuda, read_nvml
 from resgen.kit.script.engine import (
     FLAVORS,
@@ -79,7 +80,7 @@ from resgen.kit.script.measure import (
     outputs_of,
     samples,
 )
-from resgen.kit.script.tensors import bound
+from resgen.kit.script.tensors import Bound, bound
 
 ENGINE = "model.engine"
 RESULT = "result.json"
@@ -137,25 +138,13 @@ def run_kit(
         rows = compare(outputs_of(run), expected, kit["tolerances"])
         result.update(outputs=rows, layers=inspect_layers(trt, engine, run.context))
     for row in rows:
-        share = row.get("share_of_range")
-        off = "not to be compared" if share is None else f"{share:.1e} of its range off"
-        say(f"check    {row['name']}: {off} (allowed {row['tolerance']:.0e})"
-            f"  {'ok' if row['ok'] else 'DIFFERS'}")  # fmt: skip
+        say(row_line(row))
     if all(row["ok"] for row in rows):
         for index, full in enumerate(timed_inputs(kit["profiles"], feeds)):
             shapes = {name: list(array.shape) for name, array in full.items()}
-            timing: dict[str, Any] = {"profile": index, "inputs": shapes}
             with bound(trt, cuda, engine, full, index, said) as run:
-                timing["clocks_before"] = read_nvml(cuda.bus())["clocks"]
-                run.compute()
-                run.wait()
-                with graphed(run) as launch:
-                    timing["cuda_graph"] = launch is not None
-                    work = launch or run.compute
-                    timing["compute"] = samples(run, work, runs, warm_up, origin)
-                work = run.end_to_end
-                timing["end_to_end"] = samples(run, work, runs, warm_up, origin)
-                timing["clocks_after"] = read_nvml(cuda.bus())["clocks"]
+                timing = {"profile": index, "inputs": shapes,
+                          **timed(cuda, run, runs, warm_up, origin)}  # fmt: skip
                 layers = layer_times(trt, run)
             result["timings"].append(timing)
             result["layer_times"].append({"profile": index, "layers": layers})
@@ -166,6 +155,21 @@ def run_kit(
     write_json(folder / RESULT, result)
     say(f"wrote    {RESULT}")
     return 0 if result["status"] == "ok" else 1
+
+
+def timed(
+    cuda: Cuda, run: Bound, runs: int, warm_up: float, origin: float
+) -> dict[str, Any]:
+    """What a row of ``timings`` says of the network in this run."""
+    row: dict[str, Any] = {"clocks_before": read_nvml(cuda.bus())["clocks"]}
+    run.compute()
+    run.wait()
+    with graphed(run) as launch:
+        row["cuda_graph"] = launch is not None
+        row["compute"] = samples(run, launch or run.compute, runs, warm_up, origin)
+    row["end_to_end"] = samples(run, run.end_to_end, runs, warm_up, origin)
+    row["clocks_after"] = read_nvml(cuda.bus())["clocks"]
+    return row
 
 
 def describe_machine(
@@ -214,26 +218,15 @@ def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> 
     """The command line; the kit is the folder in which this file lies."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--flavor", choices=sorted(FLAVORS), help="which TensorRT")
-    parser.add_argument("--runs", type=int, default=200, help="timed runs")
-    parser.add_argument(
-        "--warm-up", type=float, default=1.0, help="seconds before them"
-    )
-    options = parser.parse_args(arguments)
-    if options.runs < 1:
-        parser.error("--runs takes a number from 1")
-    if not 0 <= options.warm_up < float("inf"):
-        parser.error("--warm-up takes seconds from 0")
-    try:
+    options = options_of(parser, arguments)
+
+    def work() -> int:
         trt = load_tensorrt(options.flavor)
         cuda, why = find_cuda(cudart_files())
         return run_kit(folder or Path(__file__).resolve().parent, trt, cuda, why,
                        options.runs, options.warm_up, write_line)  # fmt: skip
-    except Stop as stop:
-        sys.stderr.write(f"build_and_time: {stop}\n")
-        return stop.code
-    except KeyboardInterrupt:
-        sys.stderr.write("build_and_time: interrupted\n")
-        return 130
+
+    return exit_code("build_and_time", work)
 
 
 if __name__ == "__main__":
