@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -92,7 +96,8 @@ class LiteRtSession(Session):
                 self._runs.resize_tensor_input(
                     index, [feeds[name].shape[axis] for axis in order]
                 )
-            self._runs.allocate_tensors()
+            with _ungreeted():
+                self._runs.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ResgenError(f"{self.name} does not run: {reason(error)}") from error
         given = self.stored(feeds)
@@ -135,6 +140,32 @@ class LiteRtSession(Session):
         numbers = np.rint(array.astype(np.float32, copy=False) / scale) + point
         codes: Array = numbers.clip(least, greatest).astype(kind)
         return codes
+
+
+#: What the first network that is made ready writes on standard error, whatever is set.
+_GREETING: Final = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
+_GREETS = Lock()
+
+
+@contextmanager
+def _ungreeted() -> Iterator[None]:
+    """Standard error without LiteRT's greeting; what else is written comes after."""
+    with _GREETS, ExitStack() as held:
+        try:
+            kept = os.dup(2)
+            held.callback(os.close, kept)
+            taken = held.enter_context(TemporaryFile())
+        except OSError:  # it is closed, or there is no room: the greeting stays
+            yield
+            return
+        os.dup2(taken.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            taken.seek(0)
+            with suppress(OSError):  # nobody reads it
+                os.write(2, taken.read().replace(_GREETING, b""))
 
 
 #: The tensor of an end, and the order of its axes.

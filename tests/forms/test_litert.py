@@ -88,6 +88,22 @@ def test_the_lines_of_the_documentation_classify_a_photograph(tmp_path: Path) ->
         assert float(score) == pytest.approx(float(scores[0][best]), abs=1e-5)
 
 
+def test_an_engine_adds_nothing_to_what_is_told(tmp_path: Path) -> None:
+    resgen.export(SPEC, tmp_path / "out", to="litert", verify=False)
+    code = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from resgen.runtime.litert import LiteRtSession\n"
+        "session = LiteRtSession(Path(sys.argv[1]))\n"
+        "session.run({'input': np.zeros((1, 3, 16, 16), 'f4')})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "out/model.tflite"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_what_cannot_be_written_is_told_all_at_once(tmp_path: Path) -> None:
     pool = {"op": "max_pool", "kernel": 3, "dilation": 2, "padding": 2}
     spec = {
