@@ -27,7 +27,7 @@ from resgen.artifact.shrunk import (
 from resgen.artifact.source import Source, from_spec
 from resgen.diagnosis.data.learned import Known, known
 from resgen.document.files import plain
-from resgen.errors import UsageError
+from resgen.errors import ResgenError, UsageError
 from resgen.expansion.network import expand
 from resgen.files.place import require_place
 from resgen.graph.analysis import Analysis
@@ -232,6 +232,9 @@ def run(
     if data is not None:
         progress.say("data", data_line(data))
     cost = analyse(whole[0])
+    if not cost.macs:
+        message = f"{spec.name} has no convolution and no linear map to take channels of"
+        raise ResgenError(message)
     before = Size(cost.macs, cost.params, cost.peak_activation_bytes)
     require_parts(whole[0], asked)
     seen = None if data is None else right(data, *whole)

@@ -51,7 +51,7 @@ class Wishes:
         """Those that the operators of a network will have."""
         if self.precision is None:
             return {"fp32"}
-        return {*precisions(graph, self.precision).values()}
+        return {*precisions(graph, self.precision).values()} or {"fp32"}
 
     def exact(self, graph: Graph) -> bool:
         """Whether the file is to compute what the network does, up to rounding."""

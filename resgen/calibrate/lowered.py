@@ -128,7 +128,7 @@ class Lowered:
     def narrowest(self) -> str:
         """The narrowest precision that any operator has."""
         each = set(precisions(self.calibrator.folded, self.wanted).values())
-        return max(each, key=NAMES.index)
+        return max(each, key=NAMES.index, default="fp32")
 
     def measured(self, deployed: Session | None = None) -> Accuracy:
         """What the precision costs, over the samples."""

@@ -178,13 +178,13 @@ def _both_steps(
     batch = random.standard_normal(shape, np.float32)
     wanted = _torch_step(graph, weights, batch, "float64")
     moved = batch * (1 + STIRRED * random.standard_normal(shape))
+    others = (
+        _torch_step(graph, weights, batch, "float32"),
+        _torch_step(graph, weights, moved, "float64"),
+    )
     noise = max(
-        apart(other[name], array)[1]
-        for other in (
-            _torch_step(graph, weights, batch, "float32"),
-            _torch_step(graph, weights, moved, "float64"),
-        )
-        for name, array in wanted.items()
+        (apart(o[name], array)[1] for o in others for name, array in wanted.items()),
+        default=0.0,
     )
     if noise > UNTOLD:
         return None
@@ -225,7 +225,8 @@ def _torch_step(
     found = module(torch.from_numpy(batch.astype(dtype)))
     named = found if isinstance(found, Mapping) else {OUTPUT: found}
     total = torch.stack([each.square().mean() for each in named.values()]).sum()
-    torch.autograd.backward(total)
+    if total.requires_grad:  # something is learned
+        torch.autograd.backward(total)
     step = {
         f"the gradient of {name}": held.grad.numpy()
         for name, held in module.named_parameters()
@@ -254,7 +255,8 @@ def _keras_step(graph: Graph, weights: Weights, batch: Array) -> dict[str, Array
     found = model(_last(batch), training=True)
     named = found if isinstance(found, Mapping) else {OUTPUT: found}
     total = torch.stack([each.square().mean() for each in named.values()]).sum()
-    torch.autograd.backward(total)
+    if total.requires_grad:  # something is learned
+        torch.autograd.backward(total)
     step = {}
     for bound in bindings(model):
         if bound.variable is None:

@@ -82,7 +82,9 @@ def find(
     Several that fit equally, or none, are a :class:`ResgenError` that names what is
     there.
     """
-    if not (sets := list(_sets(saved))):
+    # What learns nothing is saved without a tensor.
+    nothing = not parameters and saved == {}
+    if not (sets := [("", {})] if nothing else list(_sets(saved))):
         inner = saved.values() if isinstance(saved, Mapping) else ()
         optimizer = any(
             isinstance(m, Mapping) and "param_groups" in m for m in (saved, *inner)

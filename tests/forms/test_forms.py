@@ -279,3 +279,24 @@ def test_quantisers_that_would_lie_elsewhere_are_refused(tmp_path):
     (found,) = session.run(None, {"input": x})
     with torch.no_grad():
         np.testing.assert_allclose(found, model(torch.from_numpy(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("to", "needs"),
+    [("onnx", "torch"), ("python", "torch"), ("keras", "keras"),
+     ("litert", "ai_edge_litert")],
+)  # fmt: skip
+def test_a_network_that_computes_and_learns_nothing_is_one(to, needs, tmp_path):
+    """What is taken over the operators and parameters of a network may be of none."""
+    pytest.importorskip(needs)
+    spec = {"resgen": 1, "name": "nothing", "input": [3, 8, 8], "stem": [],
+            "stages": [], "head": []}  # fmt: skip
+    whole = resgen.export(spec, tmp_path / "whole", to=to)
+    assert resgen.verify(whole.folder)
+    weights = tmp_path / "whole/weights.safetensors"
+    again = resgen.export(spec, tmp_path / "again", to=to, weights=weights)
+    assert (again.folder / "spec.json").read_bytes() == (
+        whole.folder / "spec.json"
+    ).read_bytes()
+    with pytest.raises(ResgenError, match="no convolution and no linear map"):
+        resgen.shrink(spec, macs="0.5x")

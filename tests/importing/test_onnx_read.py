@@ -689,6 +689,18 @@ def test_a_file_that_gives_nothing_out_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
+def test_an_output_that_no_node_computes_is_refused_by_its_own_name(
+    tmp_path: Path,
+) -> None:
+    path = made(tmp_path / "net.onnx", [helper.make_node("Identity", ["x"], ["y"])], {})
+    with pytest.raises(ResgenError, match='output "y" is the input as it is'):
+        read(path)
+    weights = {"y": np.ones(4, np.float32)}
+    path = made(tmp_path / "own.onnx", [helper.make_node("Relu", ["x"], ["h"])], weights)
+    with pytest.raises(ResgenError, match='output "y" does not depend on the input'):
+        read(path)
+
+
 def test_sizes_left_open_are_asked_for(tmp_path: Path) -> None:
     nodes = [helper.make_node("GlobalAveragePool", ["x"], ["y"])]
     path = made(tmp_path / "net.onnx", nodes, {}, shape=("n", 4, "h", "w"))

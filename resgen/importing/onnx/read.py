@@ -82,17 +82,22 @@ class Reader(Source):
             seen = self.seen.get(tensor)
             if not isinstance(seen, View):
                 raise ResgenError(
-                    f'{self.traced.path}: the output "{name}" does not depend on the '
+                    f'{self.traced.path}: the output "{tensor}" does not depend on the '
                     "input"
                 )
             try:
                 value = self.calls.standard(seen)
             except Unread as error:
                 raise ResgenError(
-                    f'{self.traced.path}: the output "{name}" cannot be given out: '
+                    f'{self.traced.path}: the output "{tensor}" cannot be given out: '
                     f"{error}"
                 ) from error
             rank = self.calls.to.types[value].rank
+            if value == INPUT and tensor != self.traced.input:
+                raise ResgenError(
+                    f'{self.traced.path}: the output "{tensor}" is the input as it is',
+                    hint="leave that output out of the file",
+                )
             self.calls.to.tensors[value] = Tensor(tensor, tuple(range(rank)))
             outputs.append((name, value))
         flat = self.calls.to.flat(outputs)
