@@ -233,7 +233,7 @@ def run(
         progress.say("data", data_line(data))
     cost = analyse(whole[0])
     if not cost.macs:
-        message = f"{spec.name} has no convolution and no linear map to take channels of"
+        message = f"{spec.name} has no convolution and no linear map to cut"
         raise ResgenError(message)
     before = Size(cost.macs, cost.params, cost.peak_activation_bytes)
     require_parts(whole[0], asked)

@@ -695,8 +695,8 @@ def test_an_output_that_no_node_computes_is_refused_by_its_own_name(
     path = made(tmp_path / "net.onnx", [helper.make_node("Identity", ["x"], ["y"])], {})
     with pytest.raises(ResgenError, match='output "y" is the input as it is'):
         read(path)
-    weights = {"y": np.ones(4, np.float32)}
-    path = made(tmp_path / "own.onnx", [helper.make_node("Relu", ["x"], ["h"])], weights)
+    nodes, weights = [helper.make_node("Relu", ["x"], ["h"])], {"y": np.ones(4, "f4")}
+    path = made(tmp_path / "own.onnx", nodes, weights)
     with pytest.raises(ResgenError, match='output "y" does not depend on the input'):
         read(path)
 
