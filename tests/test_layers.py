@@ -111,7 +111,7 @@ BUDGET = {
     "kit": 1205,
     "artifact": 2852,
     "forms": 896,
-    "attribution": 1790,
+    "attribution": 1796,
     "profiling": 1976,
     "latency": 1078,
     "diagnosis": 3035,

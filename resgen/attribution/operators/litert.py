@@ -190,31 +190,36 @@ class _Event(ctypes.Structure):
     )  # fmt: skip
 
 
+_NAMES: Final = ("libLiteRt.so", "libLiteRt.dylib", "libLiteRt.dll")
+_SIZE = ctypes.c_size_t
+
+
 class _Library:
     """Calls of ``libLiteRt``, whose errors are a ResgenError."""
 
-    def __init__(self) -> None:
+    def __init__(self, stack: ExitStack) -> None:
         folder = resources.files("ai_edge_litert")
         (file,) = (each for each in folder.iterdir() if each.name in _NAMES)
         self._library = ctypes.CDLL(str(file))
+        self._stack = stack
 
     def __call__(self, name: str, *arguments: Any) -> None:
         status = getattr(self._library, f"LiteRt{name}")(*arguments)
         if status:
             raise ResgenError(f"LiteRT's {name} failed with {status}")
 
-    def made(self, name: str, *arguments: Any) -> ctypes.c_void_p:
+    def got(self, name: str, *arguments: Any) -> ctypes.c_void_p:
         """What a call gives through its last argument."""
         found = ctypes.c_void_p()
         self(name, *arguments, ctypes.byref(found))
         return found
 
-    def destroy(self, kind: str, handle: ctypes.c_void_p) -> None:
-        """Give an object back; the library says nothing of that."""
-        getattr(self._library, f"LiteRtDestroy{kind}")(handle)
-
-
-_NAMES: Final = ("libLiteRt.so", "libLiteRt.dylib", "libLiteRt.dll")
+    def made(self, kind: str, name: str, *arguments: Any) -> ctypes.c_void_p:
+        """An object of this kind, which is given back when the stack is left."""
+        found = self.got(name, *arguments)
+        # The library says nothing of how that went.
+        self._stack.callback(getattr(self._library, f"LiteRtDestroy{kind}"), found)
+        return found
 
 
 @contextmanager
@@ -222,93 +227,104 @@ def _compiled(
     model: Path, given: Sequence[Array], threads: int
 ) -> Iterator[Callable[[], list[Event]]]:
     """A call that runs the file on these inputs once, and tells what ran."""
-    size = ctypes.c_size_t
-    call = _Library()
     with ExitStack() as stack:
+        compiled = _Compiled(_Library(stack), model, threads, len(given[0]))
+        yield compiled.on(given)
 
-        def made(kind: str, name: str, *arguments: Any) -> ctypes.c_void_p:
-            found = call.made(name, *arguments)
-            stack.callback(call.destroy, kind, found)
-            return found
 
+class _Compiled:
+    """A file that the library has compiled, for a batch of this size."""
+
+    def __init__(self, call: _Library, model: Path, threads: int, batch: int) -> None:
+        self._call = call
+        self._batch = batch
         # It owns the options that are added to it, but nothing of what they say.
-        kept = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
-        environment = made("Environment", "CreateEnvironment", 0, None)
-        file = made("Model", "CreateModelFromFile", environment, str(model).encode())
-        options = made("Options", "CreateOptions")
-        call("SetOptionsHardwareAccelerators", options, _CPU)
+        self._kept = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
+        self._environment = call.made("Environment", "CreateEnvironment", 0, None)
+        path = str(model).encode()
+        file = call.made("Model", "CreateModelFromFile", self._environment, path)
+        self._model = call.made(
+            "CompiledModel", "CreateCompiledModel", self._environment, file,
+            self._options(threads),
+        )  # fmt: skip
+        self._signature = call.got("GetModelSignature", file, _SIZE(0))
+
+    def on(self, given: Sequence[Array]) -> Callable[[], list[Event]]:
+        """A call that runs it on these inputs, in the order of its signature."""
+        for i, array in enumerate(given):
+            sizes = (ctypes.c_int * array.ndim)(*array.shape)
+            self._call(
+                "CompiledModelResizeInputTensor", self._model, _SIZE(0), _SIZE(i),
+                sizes, _SIZE(array.ndim),
+            )  # fmt: skip
+        inputs, outputs = self._buffers("Input"), self._buffers("Output")
+        for array, buffer in zip(given, inputs, strict=True):
+            place = ctypes.c_void_p()
+            self._call("LockTensorBuffer", buffer, ctypes.byref(place), _WRITE)
+            ctypes.memmove(place, array.tobytes(), array.nbytes)
+            self._call("UnlockTensorBuffer", buffer)
+        ends = [
+            argument
+            for each in (inputs, outputs)
+            for argument in (_SIZE(len(each)), (ctypes.c_void_p * len(each))(*each))
+        ]
+        profiler = self._call.got("CompiledModelGetProfiler", self._model)
+        return lambda: self._run(profiler, ends)
+
+    def _options(self, threads: int) -> ctypes.c_void_p:
+        options = self._call.made("Options", "CreateOptions")
+        self._call("SetOptionsHardwareAccelerators", options, _CPU)
         told = {
             b"runtime_options_string": b"enable_profiling = true\n",
             b"cpu_options_string": f"num_threads = {threads}\n".encode(),
         }
         for kind, text in told.items():
-            call("AddOpaqueOptions", options,
-                 call.made("CreateOpaqueOptions", kind, text, kept))  # fmt: skip
-        compiled = made(
-            "CompiledModel", "CreateCompiledModel", environment, file, options
-        )
-        signature = call.made("GetModelSignature", file, size(0))
-        for i, array in enumerate(given):
-            sizes = (ctypes.c_int * array.ndim)(*array.shape)
-            call("CompiledModelResizeInputTensor", compiled, size(0), size(i), sizes,
-                 size(array.ndim))  # fmt: skip
+            opaque = self._call.got("CreateOpaqueOptions", kind, text, self._kept)
+            self._call("AddOpaqueOptions", options, opaque)
+        return options
 
-        def buffers(end: str) -> list[ctypes.c_void_p]:
-            count = size()
-            call(f"GetNumSignature{end}s", signature, ctypes.byref(count))
-            if end == "Output":  # their sizes follow from the inputs'
-                layouts = (_Layout * count.value)()
-                call("GetCompiledModelOutputTensorLayouts", compiled, size(0), count,
-                     layouts, ctypes.c_bool(True))  # fmt: skip
-            found = []
-            for i in map(size, range(count.value)):
-                tensor = call.made(f"GetSignature{end}TensorByIndex", signature, i)
-                kind = _Type()
-                call("GetRankedTensorType", tensor, ctypes.byref(kind))
-                if kind.layout.sizes[0] < 0:
-                    kind.layout.sizes[0] = len(given[0])
-                needs = call.made(
-                    f"GetCompiledModel{end}BufferRequirements", compiled, size(0), i
-                )
-                found.append(
-                    made("TensorBuffer", "CreateManagedTensorBufferFromRequirements",
-                         environment, ctypes.byref(kind), needs)
-                )  # fmt: skip
-            return found
+    def _buffers(self, end: str) -> list[ctypes.c_void_p]:
+        """Memory for all inputs, or for all outputs."""
+        call, count = self._call, _SIZE()
+        call(f"GetNumSignature{end}s", self._signature, ctypes.byref(count))
+        if end == "Output":  # their sizes follow from the inputs'
+            layouts = (_Layout * count.value)()
+            call("GetCompiledModelOutputTensorLayouts", self._model, _SIZE(0), count,
+                 layouts, ctypes.c_bool(True))  # fmt: skip
+        found = []
+        for i in map(_SIZE, range(count.value)):
+            tensor = call.got(f"GetSignature{end}TensorByIndex", self._signature, i)
+            kind = _Type()
+            call("GetRankedTensorType", tensor, ctypes.byref(kind))
+            if kind.layout.sizes[0] < 0:
+                kind.layout.sizes[0] = self._batch
+            needs = call.got(
+                f"GetCompiledModel{end}BufferRequirements", self._model, _SIZE(0), i
+            )
+            found.append(
+                call.made("TensorBuffer", "CreateManagedTensorBufferFromRequirements",
+                          self._environment, ctypes.byref(kind), needs)
+            )  # fmt: skip
+        return found
 
-        inputs, outputs = buffers("Input"), buffers("Output")
-        for array, buffer in zip(given, inputs, strict=True):
-            place = ctypes.c_void_p()
-            call("LockTensorBuffer", buffer, ctypes.byref(place), _WRITE)
-            ctypes.memmove(place, array.tobytes(), array.nbytes)
-            call("UnlockTensorBuffer", buffer)
-        profiler = call.made("CompiledModelGetProfiler", compiled)
-        ends = [
-            argument
-            for each in (inputs, outputs)
-            for argument in (size(len(each)), (ctypes.c_void_p * len(each))(*each))
+    def _run(self, profiler: ctypes.c_void_p, ends: Sequence[Any]) -> list[Event]:
+        call, count = self._call, ctypes.c_int()
+        call("ResetProfiler", profiler)
+        call("StartProfiler", profiler)
+        call("RunCompiledModel", self._model, _SIZE(0), *ends)
+        call("StopProfiler", profiler)
+        call("GetNumProfilerEvents", profiler, ctypes.byref(count))
+        events = (_Event * count.value)()
+        call("GetProfilerEvents", profiler, count, events)
+        return [
+            Event(
+                event.tag.decode(),
+                event.microseconds / 1e6,
+                event.number if event.kind == _OPERATOR else None,
+            )
+            for event in events
+            if event.kind in (_OPERATOR, _KERNEL)
         ]
-
-        def run() -> list[Event]:
-            call("ResetProfiler", profiler)
-            call("StartProfiler", profiler)
-            call("RunCompiledModel", compiled, size(0), *ends)
-            call("StopProfiler", profiler)
-            count = ctypes.c_int()
-            call("GetNumProfilerEvents", profiler, ctypes.byref(count))
-            events = (_Event * count.value)()
-            call("GetProfilerEvents", profiler, count, events)
-            return [
-                Event(
-                    event.tag.decode(),
-                    event.microseconds / 1e6,
-                    event.number if event.kind == _OPERATOR else None,
-                )
-                for event in events
-                if event.kind in (_OPERATOR, _KERNEL)
-            ]
-
-        yield run
 
 
 # --- parts ----------------------------------------------------------------------------
