@@ -9,7 +9,15 @@ those what they are. All of it is linear in the number of operators.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fractions import Fraction
@@ -72,6 +80,14 @@ class _Unit:
         words, kind = self.words(node), node.op.name
         numbered = self.local(node.name).rpartition(".")[2].isdigit()
         return f"{words} {kind}".strip() if numbered else words
+
+    def called(self, node: Node) -> tuple[str, str]:
+        """The first name of an operator, and its kind, as it is listed with others."""
+        return self.words(node).partition(".")[0], node.op.name
+
+    def owner(self, node: Node) -> str:
+        """Whose parameters an operator has."""
+        return self.local(node.owner) if node.owner != node.name else "its own"
 
     def read(self, node: Node) -> tuple[str, ...]:
         """What an operator reads, by names that blocks have in common."""
@@ -162,47 +178,51 @@ def _one(value: Any) -> Any:
 
 def _of_operators(a: Graph, b: Graph, units: Iterable[Units]) -> Iterator[_Found]:
     paired: list[tuple[Units, Pair]] = []
-    alone: list[tuple[Units, Node, str]] = []
-    for each in units:
-        pairs, removed, added = _pairs(*each)
-        made_by = [unit.part.definition or "unnamed" for unit in each]
+    alone: list[_Found] = []
+    for one, other in units:
+        pairs, removed, added = _pairs(one, other)
+        made_by = [unit.part.definition or "unnamed" for unit in (one, other)]
         if (removed or added) and made_by[0] != made_by[1]:
             # Whatever operators of such blocks have in common is chance.
-            yield _Found(each[0].part, "", "block", *made_by)
+            yield _Found(one.part, "", "block", *made_by)
             continue
-        paired += [(each, pair) for pair in pairs]
-        alone += [(each, node, "removed") for node in removed]
-        alone += [(each, node, "added") for node in added]
-    for (one, other), node, attribute in alone:
-        unit, gone = (one, True) if attribute == "removed" else (other, False)
-        told = (unit.words(node).partition(".")[0], node.op.name)
-        yield _Found(one.part, "", attribute, *((told, None) if gone else (None, told)))
+        paired += [((one, other), pair) for pair in pairs]
+        fewer, more = map(one.called, removed), map(other.called, added)
+        alone += [_Found(one.part, "", "removed", each, None) for each in fewer]
+        alone += [_Found(one.part, "", "added", None, each) for each in more]
+    yield from alone
     same = {i.name: j.name for i, j in zip(a.inputs, b.inputs, strict=False)}
     same |= {n.name: m.name for _, (n, m) in paired}
     known = set(same.values())
     for (one, other), (n, m) in paired:
         name = one.label(n)
-        old, new = (
-            {k: _one(v) for k, v in node.op.effective(of.types[node.inputs[0]]).items()}
-            for of, node in ((a, n), (b, m))
-        )
+        old, new = _attributes(a, n), _attributes(b, m)
         for key in old | new:
             if old.get(key) != new.get(key):
                 yield _Found(one.part, name, key, old.get(key), new.get(key))
-        # Where one is not paired it is told of, and what reads it follows.
-        if same.keys() >= set(n.inputs) and known.issuperset(m.inputs):
-            read, reads = [same[value] for value in n.inputs], list(m.inputs)
-            if n.op.commutative:
-                read, reads = sorted(read), sorted(reads)
-            if read != reads:
-                yield _Found(one.part, name, "reads", one.read(n), other.read(m))
-        if n.operands and same.get(n.owner, n.owner) != m.owner:
-            owners = [
-                unit.local(node.owner) if node.owner != node.name else "its own"
-                for unit, node in ((one, n), (other, m))
-            ]
-            if owners[0] != owners[1]:
-                yield _Found(one.part, name, "parameters", *owners)
+        if _reads_others(n, m, same, known):
+            yield _Found(one.part, name, "reads", one.read(n), other.read(m))
+        owners = one.owner(n), other.owner(m)
+        others = n.operands and same.get(n.owner, n.owner) != m.owner
+        if others and owners[0] != owners[1]:
+            yield _Found(one.part, name, "parameters", *owners)
+
+
+def _attributes(graph: Graph, node: Node) -> dict[str, Any]:
+    effective = node.op.effective(graph.types[node.inputs[0]])
+    return {key: _one(value) for key, value in effective.items()}
+
+
+def _reads_others(n: Node, m: Node, same: Mapping[str, str], known: Set[str]) -> bool:
+    """Whether two operators that belong together read values that do not.
+
+    ``same`` leads from values of the one network to those of the other, ``known``.
+    Where one is not paired it is told of, and what reads it follows.
+    """
+    if not (same.keys() >= set(n.inputs) and known >= set(m.inputs)):
+        return False
+    read, reads = [same[value] for value in n.inputs], list(m.inputs)
+    return sorted(read) != sorted(reads) if n.op.commutative else read != reads
 
 
 def _pairs(one: _Unit, other: _Unit) -> tuple[list[Pair], list[Node], list[Node]]:
