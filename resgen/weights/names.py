@@ -121,36 +121,41 @@ def _chosen(
     saved: object,
 ) -> Found:
     averaged = [f for f in found if f.averaged]
-    plain = [f for f in found if not f.averaged]
     if how.ema and not averaged and how.key is None:
         raise ResgenError(
             f"{origin} holds no averaged weights; it holds {contents(saved)}",
             hint="leave out ema if these are the averaged ones",
         )
+    plain = [f for f in found if not f.averaged]
     pool = averaged if how.ema and averaged else plain
     # A file may hold nothing but the average.
     if not any(f.known for f in pool):
         pool = found
     best = max(pool, key=lambda f: (f.fits, f.known, len(f.values)))
     needed = sum(not counts_batches(name) for name in wanted)
-    whole = [f for f in pool if f.fits == best.fits >= needed > 0]
-    if others := [f for f in whole if not _same(f, best)]:
-        each = [best, *others]
-        by_key = len({f.path for f in each}) > 1
-        one = best if by_key else max(each, key=lambda f: len(f.prefix))
-        option = ("key", one.path or "/") if by_key else ("prefix", one.prefix)
-        raise ResgenError(
-            f"{origin} holds {len(each)} sets of weights that fit the network: "
-            f"{_listed([f.said for f in each])}",
-            hint=f'{option[0]}="{option[1]}" takes {one.said}',
-        )
-    if not (how.ema or best.averaged) and any(f.fits >= needed > 0 for f in averaged):
+    whole = [f for f in found if f.fits >= needed > 0]
+    alike = [f for f in pool if f.fits == best.fits >= needed > 0]
+    if others := [f for f in alike if not _same(f, best)]:
+        raise _ambiguous(origin, [best, *others])
+    if not (how.ema or best.averaged) and any(f.averaged for f in whole):
         logger.warning("%s also holds a moving average, which ema takes", origin)
     # Names of other whole sets in the same mapping are not extra ones of this.
-    others = [f for f in found if f.path == best.path and f.fits >= needed > 0]
-    theirs = {f.prefix + name for f in others if f is not best for name in wanted}
+    beside = [f for f in whole if f.path == best.path and f is not best]
+    theirs = {f.prefix + name for f in beside for name in wanted}
     values = {name: v for name, v in best.values.items() if name not in theirs}
     return replace(best, values=values)
+
+
+def _ambiguous(origin: str, each: Sequence[Found]) -> ResgenError:
+    """Several sets fit: the first is the one that is likely meant."""
+    by_key = len({f.path for f in each}) > 1
+    one = each[0] if by_key else max(each, key=lambda f: len(f.prefix))
+    said = f'key="{one.path or "/"}"' if by_key else f'prefix="{one.prefix}"'
+    return ResgenError(
+        f"{origin} holds {len(each)} sets of weights that fit the network: "
+        f"{_listed([f.said for f in each])}",
+        hint=f"{said} takes {one.said}",
+    )
 
 
 def counts_batches(name: str) -> bool:
