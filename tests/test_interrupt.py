@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
+
+from resgen.cli import main
 
 #: A program that sends itself a signal when a module is imported, as native code takes
 #: it: numpy turns a KeyboardInterrupt into an ImportError.
@@ -93,6 +98,55 @@ def test_an_output_that_is_closed_is_an_error(command: list[str]) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == "resgen: standard output is closed (exit 1).\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EPIPE, ""),
+        (errno.ENOSPC, "resgen: cannot write standard output: no space left on device"),
+    ],
+)
+def test_an_output_that_takes_no_more_ends_a_command(
+    number: int,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is no fault of the folder that is being written, which does not appear."""
+    echo, shown = click.echo, 0
+
+    def full(text: str, *, err: bool = False, **more: Any) -> None:
+        nonlocal shown
+        shown += not err
+        if not err and shown > 4:  # the folder was begun
+            raise OSError(number, os.strerror(number))
+        echo(text, err=err, **more)
+
+    monkeypatch.setattr(click, "echo", full)
+    where = str(tmp_path / "made")
+    with pytest.raises(SystemExit) as ended:
+        main(["build", "resnet20_cifar", "--no-verify", "-o", where])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (told and f"{told} (exit 1).\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_message_that_nothing_takes_ends_no_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deaf(text: str, *, err: bool = False, **more: Any) -> None:
+        if err:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(click, "echo", deaf)
+    where = tmp_path / "made"
+    command = ["build", "resnet20_cifar", "--no-verify", "--json", "-o", str(where)]
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 0
+    assert (where / "model.onnx").is_file()
 
 
 def test_no_file_becomes_a_stream_that_was_closed(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ BUDGET = {
     "searching": 2497,
     "reports": 2929,
     "api": 5884,
-    "cli": 1256,
+    "cli": 1272,
     "__main__": 50,
     "__init__": 143,
 }

@@ -10,7 +10,7 @@ import click
 
 from resgen import interrupt
 from resgen.cli._problems import show, typed
-from resgen.cli._text import say
+from resgen.cli._text import CLOSED, say
 from resgen.errors import ResgenError, SpecError, did_you_mean
 from resgen.files.ordinary import reason
 from resgen.options.group import Refused
@@ -66,7 +66,7 @@ def report(failure: BaseException) -> int:
                 raise failure
             return report(missing)
         case OSError(errno=errno.EBADF, filename=None):
-            return _fail("standard output is closed", 1)
+            return _fail(CLOSED, 1)
         case OSError():
             at = "" if failure.filename is None else f"{failure.filename}: "
             return _fail(at + reason(failure), 1)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from resgen.errors import ResgenError
+from resgen.files.ordinary import reason
 from resgen.words.terminal import in_json, painted
+
+CLOSED: Final = "standard output is closed"
 
 
 def no_color() -> bool:
@@ -22,9 +27,25 @@ def say(text: str = "", *, err: bool = False) -> None:
     """Write lines to stdout, or stderr; colours only to a terminal that wants them.
 
     All that the command line shows passes here: what a terminal would obey is shown as
-    an escape, whoever put it into a name.
+    an escape, whoever put it into a name. Where stdout cannot be written the command
+    ends there; a message that stderr cannot take is lost.
+
+    :raises ResgenError: when stdout is closed or has no room
+    :raises SystemExit: when nobody reads it any more, as `head` after its lines
     """
-    click.echo(painted(text), err=err, color=False if no_color() else None)
+    try:
+        click.echo(painted(text), err=err, color=False if no_color() else None)
+    except OSError as error:
+        if err:
+            return
+        match error.errno:
+            case errno.EPIPE:
+                raise SystemExit(1) from error
+            case errno.EBADF:
+                raise ResgenError(CLOSED) from error
+            case _:
+                message = f"cannot write standard output: {reason(error)}"
+                raise ResgenError(message) from error
 
 
 def say_json(value: Any, *, indent: int = 2) -> None:
