@@ -168,6 +168,10 @@ class Calls(Views):
             return x
         return self.unary(Scale(by=by), x, fold=lambda a: a * np.asarray(by, a.dtype))
 
+    def absolute(self, x: Seen) -> Seen:
+        """Without its sign: the larger of a number and its negative."""
+        return self.merge("maximum", [x, self.scaled(x, -1)])
+
     def prelu(self, x: Seen, slope: Const, *, path: str | None = None) -> Seen:
         """With a learned slope of what is negative, in axes of the tensor's order."""
         if slope.array.size == 1:

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from resgen.importing.calls import Calls
+from resgen.importing.unspoken import Padded
 from resgen.importing.views import BATCH, Const, Seen, Unread, View, between, broadcast
 from resgen.ops.base import plain_axes
 from resgen.ops.pad import Pad
@@ -43,6 +44,28 @@ def surrounded(r: Calls, x: Seen, grown: Sides, number: float) -> Seen:
                 filled = Const(np.full(shape, number, np.float32))
                 parts.insert(at * len(parts), filled)
         x = r.concat(parts, axis)
+    return x
+
+
+def edged(r: Calls, x: Seen, grown: Sides, mode: str, number: float = 0.0) -> View:
+    """What lies at the edges around axes of a tensor, as ONNX calls the ``mode``."""
+    if isinstance(x, Const):
+        raise Unread(f"it pads by {mode} what no input changes")
+    if 0 in grown:
+        raise Unread("padding of the batch")
+    sides = [grown.get(axis, (0, 0)) for axis in range(1, len(x.axes))]
+    begin, end = zip(*sides, strict=True)
+    op = Padded(begin=begin, end=end, mode=mode, value=number)
+    return r.seen(r.emit(op, [r.standard(x)]))
+
+
+def wrapped(r: Calls, x: Seen, grown: Sides) -> Seen:
+    """The other end of each axis before and after it, as on a ring."""
+    for axis, (begin, end) in grown.items():
+        size = r.shape(x)[axis]
+        sides = [r.slice(x, axis, size - begin, begin)] if begin else []
+        sides += [x, r.slice(x, axis, 0, end)] if end else [x]
+        x = r.concat(sides, axis)
     return x
 
 

@@ -44,7 +44,7 @@ from resgen.ops.upsample import Upsample
 #: The least values of activations, and of functions as ONNX calls them.
 _LEAST: Final = {
     **dict.fromkeys(("tanh", "hardtanh", "Cos", "Erf", "Sign", "Sin"), -1.0),
-    **dict.fromkeys(("relu", "relu6", "softplus", "exp", "Abs"), 0.0),
+    **dict.fromkeys(("relu", "relu6", "softplus", "exp"), 0.0),
     **dict.fromkeys(("sigmoid", "hardsigmoid"), 0.0),
 }
 #: Operators whose values are zero or more where those are that they read.

@@ -11,7 +11,7 @@ from resgen.spec.params import Param
 
 #: Functions of one number that the language has no word for, as ONNX calls them.
 CURVES: Final = (
-    "Abs", "Ceil", "Cos", "Erf", "Floor", "Log", "Round", "Sign", "Sin",
+    "Ceil", "Cos", "Erf", "Floor", "Log", "Round", "Sign", "Sin",
 )  # fmt: skip
 
 

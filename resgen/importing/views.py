@@ -358,8 +358,13 @@ class Views:
     def single(self, x: View, axis: int) -> tuple[View, int]:
         """The tensor with one axis of its value for one of its own, and which that is.
 
-        What of it runs through several is merged, and an axis of size 1 is made.
+        What of it runs through several is merged, and an axis of size 1 is made. Of a
+        batch of one nobody knows which of two axes it was merged with: the one before.
         """
+        if BATCH in x.axes[axis] and len(x.axes[axis]) > 1 and self.batch == 1 and axis:
+            held = [tuple(a for a in own if a != BATCH) for own in x.axes]
+            held[axis - 1] += (BATCH,)
+            x = View(x.value, tuple(held))
         axes = x.axes[axis]
         if len(axes) == 1 and axes != (BATCH,):
             return x, axes[0]

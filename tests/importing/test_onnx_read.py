@@ -123,6 +123,26 @@ def test_attention_that_is_spelled_out_is_one_operator(tmp_path: Path) -> None:
     assert not {"matmul", "unflatten"} & found.keys()
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_attention_of_torch_is_read_whichever_axis_its_batch_is(
+    batch_first: bool, tmp_path: Path
+) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 2, 2)
+            self.attend = nn.MultiheadAttention(8, 2, batch_first=batch_first)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            rows = self.conv(x).flatten(2).permute(first)
+            found = rows.abs() - self.attend(rows, rows, rows)[0]
+            return found.permute(torch.tensor(first).argsort().tolist())
+
+    first = (0, 2, 1) if batch_first else (2, 0, 1)
+    path = exported(Net(), tmp_path / "net.onnx", 3, 6, 4)
+    assert_equal(path, read(path))
+
+
 @pytest.mark.parametrize("merged", [False, True])
 def test_attention_that_sees_no_later_position_is_read(
     merged: bool, tmp_path: Path

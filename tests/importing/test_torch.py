@@ -392,6 +392,49 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (280, 2, 3),
     ),
+    "edges around a map": (
+        lambda: nn.Sequential(
+            nn.ReflectionPad2d((2, 1, 0, 3)),
+            nn.Conv2d(4, 4, 3),
+            nn.ReplicationPad2d(1),
+            nn.ReLU(),
+            nn.CircularPad2d((1, 0, 2, 1)),
+            nn.Conv2d(4, 2, 3, padding=1, padding_mode="reflect"),
+        ),
+        (4, 6, 5),
+    ),
+    "gates of halves": (
+        lambda: Of(lambda m, x: F.glu(x, 1) + F.glu(x, 2).mean((1, 2))[:, None, None]),
+        (4, 6, 5),
+    ),
+    "curves": (
+        lambda: Of(
+            lambda m, x: torch.cat(
+                [
+                    *(x.abs(), F.softsign(x), F.logsigmoid(x), F.softshrink(x, 0.3)),
+                    *(F.rrelu(x), F.elu(x, 0.3), F.softplus(x, 2), x.tile(2, 1)),
+                    torch.addcdiv(x, x, x.exp(), value=0.5),
+                ],
+                1,
+            )
+        ),
+        (4, 6),
+    ),
+    "sizes of rows": (
+        lambda: Of(
+            lambda m, x: torch.cat(
+                [
+                    F.cosine_similarity(x[:, :2], x[:, 2:], 2),
+                    F.normalize(x, p=1.0, dim=2)[..., 0],
+                    x.min(2)[0],
+                    torch.min(x, -x)[..., 1],
+                    torch.einsum("bcp->bp", x),
+                ],
+                1,
+            )
+        ),
+        (4, 6),
+    ),
     "a shared layer": (lambda: Of(lambda m, x: m.a(m.a(x)), a=nn.Linear(4, 4)), (4,)),
     "standardised weights": (
         lambda: Of(
@@ -713,6 +756,7 @@ def test_all_that_has_no_spelling_is_told_at_once() -> None:
         (lambda: Of(lambda m, x: x[:, :2].mul_(2).sum(1) + x[:, 0]), "read elsewhere"),
         (lambda: Of(lambda m, x: x - x.mean(0)), "batch"),
         (lambda: Of(lambda m, x: None), "gives out no tensor"),
+        (lambda: Of(lambda m, x: (x, len(x))), "output.1 is no tensor"),
     ],
 )
 def test_what_cannot_be_read_is_one_error(

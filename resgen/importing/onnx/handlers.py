@@ -16,8 +16,8 @@ import numpy as np
 
 from resgen.importing.onnx.quantized import QUANTIZED
 from resgen.importing.onnx.source import owner_of, readers
-from resgen.importing.pads import surrounded, trimmed
-from resgen.importing.unspoken import CURVES, Curve, Padded, Take
+from resgen.importing.pads import edged, surrounded, trimmed, wrapped
+from resgen.importing.unspoken import CURVES, Curve, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
 from resgen.ops.base import Unreadable
 from resgen.ops.pad import sides_of
@@ -241,15 +241,9 @@ def _pad(reader: Source, node: FileNode) -> Seen:
         number = (number - scale.point) * scale.scale
     if not grown or (mode == "constant" and number > _NEVER):
         return surrounded(calls, x, grown, number)
-    if isinstance(x, Const):
-        raise Unread(f"it pads by {mode} what no input changes")
-    if mode not in ("constant", "edge", "reflect"):
-        raise Unread(f"it pads by {mode}")
-    begin, end = zip(
-        *(grown.get(at, (0, 0)) for at in range(1, len(x.axes))), strict=True
-    )
-    op = Padded(begin=begin, end=end, mode=mode, value=number)
-    return calls.seen(calls.emit(op, [calls.standard(x)]))
+    if mode == "wrap":
+        return wrapped(calls, x, grown)
+    return edged(calls, x, grown, mode, number)
 
 
 def _resize(reader: Source, node: FileNode) -> Seen:
@@ -343,6 +337,10 @@ def _neg(reader: Source, node: FileNode) -> Seen:
 
 def _curve(reader: Source, node: FileNode) -> Seen:
     return reader.calls.unary(Curve(of=node.op_type), reader.value(node))
+
+
+def _absolute(reader: Source, node: FileNode) -> Seen:
+    return reader.calls.absolute(reader.value(node))
 
 
 def _prelu(reader: Source, node: FileNode) -> Seen:
@@ -495,6 +493,6 @@ HANDLERS: Final[dict[str, Handler]] = {
     "ReduceSumSquare": partial(_reduce, "square"),
     "ReduceL2": partial(_reduce, "length"), "LpNormalization": _unit,
     "Attention": _attention,
-    **dict.fromkeys(CURVES, _curve),
+    "Abs": _absolute, **dict.fromkeys(CURVES, _curve),
     **QUANTIZED,
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 from math import comb, isclose, prod
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from resgen.importing.pads import Sides, padded, surrounded, trimmed
+from resgen.importing.pads import Sides, edged, padded, surrounded, trimmed, wrapped
 from resgen.importing.torch.reader import Reader, bound, constant, handles, value
 from resgen.importing.views import Const, Seen, Unread, View
 from resgen.ops.adaptive_avg_pool import AdaptiveAvgPool
@@ -53,17 +53,15 @@ def held(x: Seen | None, what: str) -> Const:
 
 @handles("conv1d", "conv2d", "conv3d")
 def conv(
-    r: Reader, x: Seen | Padded, weight: Seen, bias: Seen | None, stride: Any,
+    r: Reader, x: Seen, weight: Seen, bias: Seen | None, stride: Any,
     padding: Any, dilation: Any, groups: int,
 ) -> Seen:  # fmt: skip
     kernel, shift = held(weight, "weight"), constant(bias, "bias")
     out, _, *sizes = kernel.array.shape
-    if isinstance(x, Padded) or not kernel.sources:
+    if not kernel.sources:
         blurred = blur(r, x, kernel, stride, padding, groups)
         if blurred is not None:
             return blurred
-    if isinstance(x, Padded):
-        raise Unread(f"padding by {x.mode}")
     if padding == "valid":
         padding = 0
     elif padding == "same":
@@ -88,17 +86,8 @@ def conv(
     return r.spatial(op, x, numbers, path=r.owner(kernel))
 
 
-@dataclass(frozen=True, slots=True)
-class Padded:
-    """A map with more than zeros around it, which only filters take."""
-
-    x: Seen
-    pads: tuple[int, ...]
-    mode: str
-
-
 def blur(
-    r: Reader, x: Seen | Padded, kernel: Const, stride: Any, padding: Any, groups: int
+    r: Reader, x: Seen, kernel: Const, stride: Any, padding: Any, groups: int
 ) -> View | None:
     """A convolution as a binomial filter of each channel, if it is one."""
     size = kernel.array.shape[-1]
@@ -115,21 +104,11 @@ def blur(
         return None
     strides = many(stride, [size] * rank)
     usual = [(s - 1 + size - 1) // 2 for s in strides]
-    if isinstance(x, Padded):
-        given, mode = list(x.pads), x.mode
-        if any(many(padding, usual)):
-            return None
-        source = x.x
-    else:
-        given, mode, source = (
-            [n for n in many(padding, usual) for _ in "be"],
-            "zeros",
-            x,
-        )
+    given = [n for n in many(padding, usual) for _ in "be"]
     if given != [n for n in reversed(usual) for _ in "be"]:
         return None
-    op = BlurPool(kernel=size, stride=even(strides), padding_mode=mode)
-    return r.spatial(op, source)
+    op = BlurPool(kernel=size, stride=even(strides), padding_mode="zeros")
+    return r.spatial(op, x)
 
 
 #: What Brock et al. 2021 multiply standardised weights by, for each activation, so
@@ -505,10 +484,10 @@ def pad(
     x, grown = trimmed(r, x, by_axis)
     if not grown:
         return x
-    if mode in ("reflect", "replicate"):
-        return Padded(x, tuple(pad), mode)
+    if mode == "circular":
+        return wrapped(r, x, grown)
     if mode != "constant":
-        raise Unread(f"padding by {mode}")
+        return edged(r, x, grown, "edge" if mode == "replicate" else mode)
     number = float(value or 0)
     if number or isinstance(x, Const):
         return surrounded(r, x, grown, number)

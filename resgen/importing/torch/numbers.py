@@ -54,16 +54,43 @@ def leaky_relu(r: Reader, x: Seen, negative_slope: float) -> Seen:
 def elu(
     r: Reader, x: Seen, alpha: float, scale: float = 1, input_scale: float = 1
 ) -> Seen:
-    if (alpha, scale, input_scale) != (1, 1, 1):
+    if (scale, input_scale) != (1, 1) or (r.called == "celu" and alpha != 1):
         raise Unread(f"an exponential unit of alpha {alpha}, scale {scale}")
-    return act(r, x, "elu")
+    if alpha == 1:
+        return act(r, x, "elu")
+    below = r.scaled(bounded(r, act(r, x, "elu"), None, 0.0), alpha)
+    return r.merge("add", [act(r, x, "relu"), below])
+
+
+@handles("glu")
+def glu(r: Reader, x: Seen, dim: int) -> Seen:
+    axis = dim % len(r.shape(x))
+    half = r.shape(x)[axis] // 2
+    gate = act(r, r.slice(x, axis, half, half), "sigmoid")
+    return r.merge("multiply", [r.slice(x, axis, 0, half), gate])
+
+
+@handles("log_sigmoid")
+def log_sigmoid(r: Reader, x: Seen) -> Seen:
+    return r.scaled(act(r, r.scaled(x, -1), "softplus"), -1)
+
+
+@handles("softshrink")
+def softshrink(r: Reader, x: Seen, lambd: float) -> Seen:
+    return sub(r, x, bounded(r, x, -lambd, lambd))
+
+
+@handles("rrelu")
+def rrelu(r: Reader, x: Seen, lower: float, upper: float, training: bool,
+          **_: Any) -> Seen:  # fmt: skip
+    if training:
+        raise Unread("slopes by chance")
+    return leaky_relu(r, x, (lower + upper) / 2)
 
 
 @handles("softplus")
 def softplus(r: Reader, x: Seen, beta: float, threshold: float) -> Seen:
-    if beta != 1:
-        raise Unread(f"softplus of beta {beta}")
-    return act(r, x, "softplus")
+    return r.scaled(act(r, r.scaled(x, beta), "softplus"), 1 / beta)
 
 
 @handles("prelu", "_prelu_kernel")
@@ -159,6 +186,11 @@ def neg(r: Reader, x: Seen) -> Seen:
     return r.scaled(x, -1)
 
 
+@handles("abs", "absolute")
+def absolute(r: Reader, x: Seen) -> Seen:
+    return r.absolute(x)
+
+
 @handles("pow")
 def pow_(r: Reader, x: Number, exponent: Number) -> Seen:
     fixed = seen(exponent)
@@ -182,7 +214,7 @@ def rsqrt(r: Reader, x: Seen) -> Seen:
     return r.power(x, -0.5)
 
 
-@handles("maximum", "max.other")
+@handles("maximum")
 def maximum(r: Reader, x: Seen, other: Seen) -> Seen:
     return r.merge("maximum", [x, other])
 
@@ -196,6 +228,11 @@ def minimum(r: Reader, x: Seen, other: Seen) -> Seen:
 def addcmul(r: Reader, x: Seen, tensor1: Seen, tensor2: Seen, value: float = 1) -> Seen:
     product = r.merge("multiply", [tensor1, tensor2])
     return r.merge("add", [x, r.scaled(product, value)])
+
+
+@handles("addcdiv")
+def addcdiv(r: Reader, x: Seen, tensor1: Seen, tensor2: Seen, value: float = 1) -> Seen:
+    return r.merge("add", [x, r.scaled(div(r, tensor1, tensor2), value)])
 
 
 @handles("lerp")
@@ -253,6 +290,14 @@ def amin(r: Reader, x: Seen, dim: Any, keepdim: bool) -> Seen:
     return r.scaled(most, -1)
 
 
+@handles("min")
+def min_(r: Reader, x: Seen, dim: Any = None, keepdim: bool = False,
+         other: Any = None) -> Any:  # fmt: skip
+    if other is not None:
+        return r.merge("minimum", [x, other])
+    return [amin(r, x, dim, keepdim), None]
+
+
 @handles("var", "var_mean", "std", "std_mean")
 def var(r: Reader, x: Seen, dim: Any = None, keepdim: bool = False,
         correction: Any = None, unbiased: bool = True) -> Any:  # fmt: skip
@@ -273,10 +318,21 @@ def var(r: Reader, x: Seen, dim: Any = None, keepdim: bool = False,
 @handles("linalg_vector_norm", "norm", "frobenius_norm")
 def vector_norm(r: Reader, x: Seen, dim: Any = None, keepdim: bool = False,
                 order: Any = 2, p: Any = 2, **_: Any) -> Seen:  # fmt: skip
+    if (order, p) in ((1, 2), (2, 1)):
+        return r.reduce("sum", r.absolute(x), axes(r, x, dim), keepdim)
     if order != 2 or p not in (2, None):
-        raise Unread("a norm that is no root of a sum of squares")
+        raise Unread("a norm that is no root of a sum of squares, and no sum of sizes")
     squares = r.reduce("sum", r.power(x, 2), axes(r, x, dim), keepdim)
     return r.power(squares, 0.5)
+
+
+@handles("cosine_similarity")
+def cosine_similarity(r: Reader, x1: Seen, x2: Seen, dim: int, eps: float) -> Seen:
+    cosine = r.reduce("sum", r.merge("multiply", [x1, x2]), axes(r, x1, dim), False)
+    for x in (x1, x2):
+        length = bounded(r, vector_norm(r, x, dim), eps, None)
+        cosine = r.merge("multiply", [cosine, r.power(length, -1)])
+    return cosine
 
 
 @handles("softmax", "_softmax", "log_softmax", "_log_softmax")
@@ -344,6 +400,11 @@ def einsum(r: Reader, equation: str, tensors: Sequence[Seen], **_: Any) -> Seen:
     """Of two tensors: what they share is multiplied, what is not kept is summed."""
     sides, result = equation.replace(" ", "").split("->")
     names = sides.split(",")
+    if len(names) == 1 and sides.isalpha() and len({*sides}) == len(sides):
+        gone = [at for at, name in enumerate(sides) if name not in result]
+        kept = r.reduce("sum", tensors[0], gone, False) if gone else tensors[0]
+        rest = [name for name in sides if name in result]
+        return r.permute(kept, [rest.index(name) for name in result])
     if len(names) != 2 or "." in equation:
         raise Unread(f"the sum {equation}")
     a, b = names

@@ -15,12 +15,14 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.graph.ir import INPUT, OUTPUT
+from resgen.importing.calls import COPIES
 from resgen.importing.flat import Collector, Flat, Note, Tensor
 from resgen.importing.outputs import output_names
 from resgen.importing.rules import simplified
 from resgen.importing.torch import maps, numbers, shapes  # noqa: F401  # their tables
 from resgen.importing.torch.learned import Learned, filled
 from resgen.importing.torch.reader import ALIASES, HANDLERS, Reader, aten, bound
+from resgen.importing.unspoken import UNSPOKEN
 from resgen.importing.views import BATCH, Const, Unread, View
 from resgen.words.numbers import count
 
@@ -324,7 +326,12 @@ class _Reading:
         found = list(self.outputs(outputs))
         if not found:
             raise ResgenError(f"{self.to.name} gives out no tensor")
-        return simplified(self.to.flat(found), named=True)
+        flat = simplified(self.to.flat(found), named=True)
+        left = [n.name for n in flat.graph.nodes if isinstance(n.op, UNSPOKEN)]
+        if left:
+            why = f"edges of more than {COPIES} positions are repeated or mirrored"
+            raise _unread(self.to.name, [f"{name}: {why}" for name in left])
+        return flat
 
     # --- what goes in and out ---------------------------------------------------------
 

@@ -117,6 +117,11 @@ def expand_as(r: Reader, x: Seen, other: Seen) -> Seen:
     return expand(r, x, r.shape(other))
 
 
+@handles("tile")
+def tile(r: Reader, x: Seen, dims: Sequence[int]) -> Seen:
+    return repeat(r, x, (*(1,) * (len(r.shape(x)) - len(dims)), *dims))
+
+
 @handles("repeat")
 def repeat(r: Reader, x: Seen, repeats: Sequence[int]) -> Seen:
     shape = r.shape(x)
