@@ -15,7 +15,7 @@ from resgen.api.import_ import from_torch
 from resgen.api.pruned import require_parts
 from resgen.api.specs import SPEC, folder_name, opened, read_spec
 from resgen.api.taken import Job
-from resgen.api.tuned import data_line, right
+from resgen.api.tuned import data_line, device_of, right
 from resgen.artifact.described import DescribedFolder
 from resgen.artifact.manifest import FRESH
 from resgen.artifact.shrunk import (
@@ -228,6 +228,8 @@ def run(
     if graph.training is not None:
         progress.say("graph", "what only training has (auxiliary heads) is left out")
     whole = graph.inference, given.weights
+    require_parts(whole[0], asked)
+    device = "cpu" if asked.finetune is None else device_of(asked)
     data = _data(asked, whole[0], given)
     if data is not None:
         progress.say("data", data_line(data))
@@ -236,9 +238,8 @@ def run(
         message = f"{spec.name} has no convolution and no linear map to cut"
         raise ResgenError(message)
     before = Size(cost.macs, cost.params, cost.peak_activation_bytes)
-    require_parts(whole[0], asked)
     seen = None if data is None else right(data, *whole)
-    job = Job(given.spec, *whole, before, name, data, seen, progress)
+    job = Job(given.spec, *whole, before, name, data, seen, device, progress)
     whereto = out.resolve()  # "." has no name
     beside = whereto.with_name(f"{whereto.name}-unfinished")
     taken = [job.taken(asked.part(1, before), beside)]

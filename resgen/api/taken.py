@@ -103,7 +103,8 @@ class Taken:
 class Job:
     """A whole network that is to be made smaller, as :class:`Shrinking` asks.
 
-    With ``data`` there is how much of them it tells ``right``.
+    With ``data`` there is how much of them it tells ``right``; what is left is trained
+    on ``device``.
     """
 
     spec: Spec
@@ -113,6 +114,7 @@ class Job:
     name: str
     data: Known | None
     right: Right | None
+    device: str
     progress: Progress
 
     def taken(
@@ -178,7 +180,7 @@ class Job:
             if asked.finetune is not None:
                 whole = self.graph, self.weights
                 learned, tuning, states = tuned(
-                    made, whole, data, asked, folder, progress
+                    made, whole, data, asked, self.device, folder, progress
                 )
                 made = replace(made, weights=learned)
                 accuracy = replace(accuracy, tuned=right(data, made.graph, learned))

@@ -16,6 +16,7 @@ from resgen.graph.ir import Graph
 from resgen.machine.cores import available_cores
 from resgen.proof.accuracy import wilson
 from resgen.recovery.imported import Imported
+from resgen.runtime.torch import load_cuda, load_torch
 from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count
 from resgen.words.progress import Progress
@@ -57,20 +58,45 @@ def right(data: Known, graph: Graph, weights: Weights) -> Right:
     return Right(seen.correct, wilson(seen.correct, seen.count))
 
 
+def device_of(asked: Shrinking) -> str:
+    """Where what is left is trained: ``cuda:0`` where PyTorch sees a GPU.
+
+    One that is asked for and is not there is a
+    :class:`~resgen.errors.MissingDevice`.
+    """
+    if asked.device is None:
+        torch = load_torch("nothing can be trained")
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if asked.device != "cpu":
+        load_cuda(asked.device, "nothing is trained there")
+    return asked.device
+
+
+def mixes(device: str) -> bool:
+    """Whether a device computes bfloat16 itself: GPUs since compute capability 8.0."""
+    if device == "cpu":
+        return False
+    torch, number = load_cuda(device, "nothing is trained there")
+    return bool(torch.cuda.get_device_capability(number) >= (8, 0))
+
+
 def tuned(
     made: Imported,
     whole: tuple[Graph, Weights],
     data: Known,
     asked: Shrinking,
+    device: str,
     folder: Path,
     progress: Progress,
 ) -> tuple[Weights, Tuning, States | None]:
     """The weights that a network has learned, how, and the files to resume from.
 
     These lie in ``folder`` until they are discarded. An iteration that was not reached
-    before an interruption is begun there.
+    before an interruption is begun there. Training is taken up on any device, on as
+    many threads as before.
     """
     from resgen.diagnosis.training.options import Options, Trainee
+    from resgen.diagnosis.training.state import saved_threads
     from resgen.diagnosis.training.train import train
     from resgen.lower.torch import to_torch
     from resgen.weights.checkpoint import from_state_dict
@@ -78,14 +104,20 @@ def tuned(
     dataset = data.dataset
     batch = min(TRAINED, len(dataset.trained_on))
     epochs = asked.finetune or 0
+    resume = asked.resume and (asked.iterations == 1 or folder.is_dir())
     options = Options(
         steps=epochs * (len(dataset.trained_on) // batch),
         seeds=(asked.seed,),
         batch=batch,
         rate=asked.lr,
-        threads=available_cores(),
+        threads=(saved_threads(folder) if resume else None) or available_cores(),
         annealed=True,
+        device=device,
+        mixed=mixes(device),
     )
+    if device != "cpu":
+        said = "with bfloat16 beside float32" if options.mixed else "in float32"
+        progress.say("training", f"on {device}, {said}")
     teacher = to_torch(*whole).eval() if asked.distill else None
     trainee = Trainee(made.spec.name, made.graph, (), made.weights, teacher)
     with threads(options.threads):
@@ -94,7 +126,7 @@ def tuned(
             dataset,
             options,
             folder=folder,
-            resume=asked.resume and (asked.iterations == 1 or folder.is_dir()),
+            resume=resume,
             progress=progress,
         )
     (learner,), ((run,),) = done.learners, done.runs
@@ -117,5 +149,7 @@ def tuned(
         asked.seed,
         asked.distill,
         asked.iterations,
+        device,
+        options.mixed,
     )
     return from_state_dict(learner.module.state_dict()), tuning, done.states

@@ -64,7 +64,8 @@ class Tuning:
 
     ``seed`` gives the order of inputs; ``distilled`` tells that it has learned the
     whole network's scores as well. Of several ``iterations``, in each of which channels
-    went before, it is one.
+    went before, it is one. It ran on a ``device``, and ``mixed`` tells that sums were
+    in bfloat16 there.
     """
 
     epochs: int
@@ -74,6 +75,8 @@ class Tuning:
     seed: int
     distilled: bool
     iterations: int = 1
+    device: str = "cpu"
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

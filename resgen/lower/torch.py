@@ -84,8 +84,13 @@ def to_torch(
 def scores_of(
     module: torch.nn.Module, images: np.ndarray[Any, Any], output: str
 ) -> torch.Tensor:
-    """What a network gives out for a batch, by this output where it names several."""
-    made = module(torch.from_numpy(images))
+    """What a network gives out for a batch, by this output where it names several.
+
+    It is computed where the network is.
+    """
+    held = next(module.parameters(), None)
+    given = torch.from_numpy(images)
+    made = module(given if held is None else given.to(held.device))
     scores: torch.Tensor = made[output] if isinstance(made, Mapping) else made
     return scores
 

@@ -109,6 +109,35 @@ def event_times(torch, work):
     return times
 
 
+# --- training -------------------------------------------------------------------------
+
+
+def trained(name):
+    """A few steps with bfloat16 on the GPU, the others in float32 on the CPU."""
+    cuda()
+    import resgen
+    from resgen.diagnosis.data.gather import gather
+    from resgen.diagnosis.training.options import Options, Trainee
+    from resgen.diagnosis.training.train import train
+
+    if importlib.util.find_spec("sklearn") is None:
+        raise Skip("scikit-learn, which has the digits, is not installed")
+    spec = resgen.load(name)
+    graph = resgen.expand(spec)
+    data = gather("digits", graph, spec.preprocess)
+    data.held_back = data.held_back[:BATCH]
+    trainees = [Trainee(name, graph, ())]
+    plain = Options(steps=6, batch=BATCH, rate=0.02)
+    mixed = Options(steps=6, batch=BATCH, rate=0.02, device=DEVICE, mixed=True)
+    wanted = train(trainees, data, plain).runs[0][0].losses
+    with tempfile.TemporaryDirectory() as folder:
+        train(trainees, data, mixed, folder=Path(folder), until=4)
+        found = train(trainees, data, plain, folder=Path(folder), resume=True)
+    # As a share of what is lost, not of how much it changes in a few steps.
+    losses = [0, *found.runs[0][0].losses]
+    return distance(np.array(losses), np.array([0, *wanted]), "bf16")
+
+
 # --- PyTorch --------------------------------------------------------------------------
 
 
@@ -394,6 +423,7 @@ CHECKS = {
     for more in options
     for name in NETWORKS
 }  # fmt: skip
+CHECKS["trained-resnet20_cifar"] = partial(trained, "resnet20_cifar")
 
 
 def run(name):

@@ -189,6 +189,7 @@ VALUES: dict[type[Group], dict[str, st.SearchStrategy[Any]]] = {
         "iterations": st.integers(1, 9),
         "distill": st.booleans(),
         "lr": st.floats(1e-6, 1e3),
+        "device": st.sampled_from(["cpu", "cuda:1"]),
         "seed": st.integers(0, 99),
         "resume": st.booleans(),
         "round": st.integers(1, 64),

@@ -876,6 +876,8 @@ def asked_of_a_machine(
         ({"macs": 0.5, "threads": 2}, "for a bound of latency"),
         ({"macs": 0.5, "precision": "int8"}, "for a bound of latency"),
         ({"data": "digits", "distill": True}, "for training"),
+        ({"data": "digits", "device": "cpu"}, "for training"),
+        ({"data": "digits", "finetune": 1, "device": "cuda"}, "sees no GPU"),
         ({"importance": "taylor"}, "a matter of data"),
         ({"macs": 0.5, "iterations": 3}, "for training"),
         (
@@ -898,8 +900,12 @@ def asked_of_a_machine(
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_left(
-    asked: dict[str, Any], said: str, tmp_path: Path
+    asked: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises((resgen.ResgenError, UsageError), match=said):
         resgen.shrink(SMALL, tmp_path / "a", **asked)
     assert not (tmp_path / "a").exists()

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from resgen.api.asked.common import Leasing, Making, Reading, out
+from resgen.api.asked.common import DEVICE, Leasing, Making, Reading, out
 from resgen.options.group import option
 from resgen.options.kinds import (
     FLAG,
@@ -192,6 +192,13 @@ class Shrinking(Making, Reading, Leasing):
         "Training: the learning rate that it begins with (SGD, momentum 0.9).",
         default=0.02,
     )
+    device: str | None = option(
+        "--device",
+        DEVICE,
+        "Training: what it runs on. A GPU that has bfloat16 multiplies in it; weights, "
+        "their momentum and the loss stay float32.",
+        shown="cuda where PyTorch sees one, else cpu",
+    )
     seed: int = option(
         "--seed",
         whole(0),
@@ -248,7 +255,7 @@ class Shrinking(Making, Reading, Leasing):
                 raise self.refused(f"{{{name}}} is for a bound of {{latency}}")
         if self.finetune is None:
             for name, _, _ in self.given():
-                if name in ("distill", "iterations", "lr", "resume"):
+                if name in ("device", "distill", "iterations", "lr", "resume"):
                     raise self.refused(
                         f"{{{name}}} is for training", hint="add {finetune} EPOCHS"
                     )

@@ -38,7 +38,9 @@ class Learner:
         given = trainee.weights
         # A module shares arrays that it is given.
         own = None if given is None else {n: a.copy() for n, a in given.items()}
-        self.module = to_torch(trainee.graph, own, seed=seed)
+        self.module = to_torch(trainee.graph, own, seed=seed).to(options.device)
+        if trainee.teacher is not None:
+            trainee.teacher.to(options.device)
         self.optimizer = sgd(self.module, options.rate)
         self.losses: list[float | None] = []
         self.evaluations: list[Evaluation] = []
@@ -110,7 +112,12 @@ class Learner:
         output = self._dataset.scores.name
         seen = Observer(self.module, self.trainee.paths) if recorded else None
         with seen or nullcontext():
-            loss = loss_of(self.module, batch, output, self.trainee.teacher)
+            with torch.autocast(
+                self._options.device.partition(":")[0],
+                torch.bfloat16,
+                enabled=self._options.mixed,
+            ):
+                loss = loss_of(self.module, batch, output, self.trainee.teacher)
             loss.backward()  # type: ignore[no-untyped-call]
         return loss.item(), None if seen is None else seen.measures()
 
@@ -130,14 +137,15 @@ def loss_of(
 ) -> torch.Tensor:
     """The mean cross-entropy of a batch by this output of the network.
 
-    With a ``teacher`` a part of it is the divergence from its softened scores.
+    With a ``teacher`` a part of it is the divergence from its softened scores. It is
+    float32, whatever the scores are computed in.
     """
-    scores = scores_of(module, batch.images, output)
-    loss = cross_entropy(scores, torch.from_numpy(batch.labels))
+    scores = scores_of(module, batch.images, output).float()
+    loss = cross_entropy(scores, torch.from_numpy(batch.labels).to(scores.device))
     if teacher is None:
         return loss
     with torch.no_grad():
-        wanted = scores_of(teacher, batch.images, output)
+        wanted = scores_of(teacher, batch.images, output).float()
     soft, softer = (log_softmax(each / TEMPERATURE, 1) for each in (scores, wanted))
     apart = kl_div(soft, softer, reduction="batchmean", log_target=True)
     # Gradients of softened scores are smaller by the square.
@@ -181,10 +189,10 @@ def judge(
     right = []
     for batch in dataset.tested(size):
         scores = scores_of(module, batch.images, dataset.scores.name)
-        labels = torch.from_numpy(batch.labels)
+        labels = torch.from_numpy(batch.labels).to(scores.device)
         total += float(cross_entropy(scores, labels, reduction="sum"))
         told = (scores.argmax(1) == labels) & scores.isfinite().all(1)
-        right.append(told.numpy())
+        right.append(told.cpu().numpy())
     module.train()
     whole = np.concatenate(right)
     return finite(total / len(whole)), whole

@@ -46,7 +46,9 @@ class Options:
     It is constant, or ``annealed``: it falls to 0 along half a cosine (Loshchilov and
     Hutter 2017).
     ``steps`` are those of training. ``threads`` are those of one operator, which decide
-    the order of sums, and so their last digits.
+    the order of sums, and so their last digits. ``device`` is where they train
+    (``cuda:0``), with ``mixed`` in bfloat16 where that is safe for a sum (autocast):
+    weights, their momentum and the loss stay float32, and so does what is evaluated.
     """
 
     steps: int = 0
@@ -55,6 +57,8 @@ class Options:
     rate: float = 0.05
     threads: int = 1
     annealed: bool = False
+    device: str = "cpu"
+    mixed: bool = False
 
     def rate_at(self, done: int) -> float:
         """The learning rate of the step after so many."""

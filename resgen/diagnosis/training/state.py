@@ -249,7 +249,8 @@ def _load(learner: Learner, tensors: Mapping[str, torch.Tensor]) -> None:
     for name, parameter in learner.module.named_parameters():
         held = tensors.get(_MOMENTUM + name)
         if held is not None:
-            learner.optimizer.state[parameter]["momentum_buffer"] = held
+            buffer = held.to(parameter.device)
+            learner.optimizer.state[parameter]["momentum_buffer"] = buffer
 
 
 def _unknown(path: Path, why: str) -> ResgenError:

@@ -79,7 +79,8 @@ def train(
     interrupted = False
     try:
         # What the caller draws from torch's random numbers is left as it was.
-        with torch.random.fork_rng(devices=[]):
+        used = [options.device] if options.device != "cpu" else []
+        with torch.random.fork_rng(devices=used):
             _take_turns(learners, options, until or options.steps, states, progress)
     except KeyboardInterrupt:
         interrupted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,27 @@ def test_losses_are_those_of_a_plain_loop(trainee: Trainee, data: Dataset) -> No
     assert run.evaluations[-1].loss == pytest.approx(wanted.item(), rel=1e-5)
     told = scores.argmax(1).numpy() == labels
     assert run.evaluations[-1].correct == told.sum()
+
+
+def test_with_bfloat16_it_learns_as_in_float32(
+    trainee: Trainee, brief: Dataset, tmp_path: Path
+) -> None:
+    """A bfloat16 has 8 bits: a loss is off by some of its 256th parts.
+
+    What was begun so can be taken up in float32: weights and momentum are.
+    """
+    plain = Options(12, (3,), 32, 0.02)
+    mixed = replace(plain, mixed=True)
+    ((run,),) = train([trainee], brief, plain).runs
+    begun = train([trainee], brief, mixed, folder=tmp_path, until=6)
+    ((half,),) = begun.runs
+    assert half.losses[0] != run.losses[0]
+    np.testing.assert_allclose(half.losses, run.losses[:6], rtol=4 / 256)
+    parameters = begun.learners[0].module.parameters()
+    assert {p.dtype for p in parameters} == {torch.float32}
+    ((last,),) = train([trainee], brief, plain, folder=tmp_path, resume=True).runs
+    assert last.losses[:6] == half.losses
+    np.testing.assert_allclose(last.losses, run.losses, rtol=8 / 256)
 
 
 @pytest.mark.slow
