@@ -177,11 +177,11 @@ def _measured(made: Made) -> Accuracy:
         return lowered.measured(session)
 
 
-def probe_weights(lowered: Lowered) -> Weights:
+def probe_weights(lowered: Lowered, seed: int = 0) -> Weights:
     """Parameters in which every part of the network shows, with scales to suit."""
     calibrator = lowered.calibrator
     first = next(calibrator.samples.batches(min(PROBED, calibrator.samples.count)))
-    drawn = dict(draw(calibrator.graph, 0))
+    drawn = dict(draw(calibrator.graph, seed))
     probed(calibrator.graph, drawn, first)
     few = Samples(len(first), "probes", False, lambda i: first[i])
     probing = Calibrator(calibrator.graph, drawn, few)
