@@ -19,20 +19,6 @@ Make = Callable[[dict[str, str]], Path]
 CPU = "sys/devices/system/cpu"
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Make:
-    """A root with these files, by paths."""
-
-    def make(files: dict[str, str]) -> Path:
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-        return tmp_path
-
-    return make
-
-
 SERVER = {
     "proc/cpuinfo": (
         "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Gold 6430\n"

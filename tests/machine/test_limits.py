@@ -14,20 +14,6 @@ from resgen.machine.limits import memory_limit, numbers, quota, throttled
 Make = Callable[[dict[str, str]], Path]
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Make:
-    """A root with these files, by paths."""
-
-    def make(files: dict[str, str]) -> Path:
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-        return tmp_path
-
-    return make
-
-
 def affinity(cores: str) -> dict[str, str]:
     return {"proc/self/status": f"Name:\tpython\nCpus_allowed_list:\t{cores}\n"}
 

@@ -20,20 +20,6 @@ CPU = "sys/devices/system/cpu"
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Make:
-    """A root with these files, by paths."""
-
-    def make(files: dict[str, str]) -> Path:
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-        return tmp_path
-
-    return make
-
-
 FILES = {
     "proc/self/status": "Cpus_allowed_list:\t0,2\n",
     # user nice system idle iowait irq softirq steal guest guest_nice

@@ -18,6 +18,14 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx_faults import (
+    attribute,
+    change_numbers,
+    drop_bias,
+    move_pad,
+    nodes,
+    pick,
+)
 
 from resgen.artifact.judged import probe_weights
 from resgen.calibrate.lowered import Calibrator
@@ -202,18 +210,6 @@ def copied(model):
 # --- faults: each changes the model and says whether it could -------------------------
 
 
-def nodes(model, *kinds):
-    return [node for node in model.graph.node if node.op_type in kinds]
-
-
-def pick(draw, choices):
-    return choices[draw.integers(len(choices))] if choices else None
-
-
-def attribute(node, name):
-    return next((a for a in node.attribute if a.name == name), None)
-
-
 def put(tensor, array):
     tensor.CopyFrom(numpy_helper.from_array(np.array(array, order="C"), tensor.name))
 
@@ -289,22 +285,6 @@ def read_another_parameter(model, draw):
     return True
 
 
-def change_numbers(kinds, name, change):
-    def fault(model, draw):
-        node = pick(draw, [n for n in nodes(model, *kinds) if attribute(n, name)])
-        if node is None:
-            return False
-        old = helper.get_attribute_value(attribute(node, name))
-        new = change(list(old) if not isinstance(old, int | float) else old, draw)
-        if new is None or new == old:
-            return False
-        node.attribute.remove(attribute(node, name))
-        node.attribute.append(helper.make_attribute(name, new))
-        return True
-
-    return fault
-
-
 def add_attribute(kinds, name, values):
     def fault(model, draw):
         node = pick(draw, [n for n in nodes(model, *kinds) if not attribute(n, name)])
@@ -314,16 +294,6 @@ def add_attribute(kinds, name, values):
         return True
 
     return fault
-
-
-def move_pad(pads, draw):
-    half = len(pads) // 2
-    axis = int(draw.integers(half))
-    if not pads[axis]:
-        return None
-    pads[axis] -= 1
-    pads[axis + half] += 1
-    return pads
 
 
 def another_order(order, draw):
@@ -429,14 +399,6 @@ def no_zero_point(model, draw):
     return True
 
 
-def no_bias(model, draw):
-    node = pick(draw, [n for n in nodes(model, "Conv", "Gemm") if len(n.input) > 2])
-    if node is None:
-        return False
-    del node.input[2]
-    return True
-
-
 def is_matrix(tensor):
     return len(tensor.dims) > 1
 
@@ -467,7 +429,7 @@ KINDS: dict[str, tuple[int, Callable]] = {
     "scales swapped": (10, swap_scales),
     "another parameter": (20, read_another_parameter),
     "zero point left out": (8, no_zero_point),
-    "bias left out": (8, no_bias),
+    "bias left out": (8, drop_bias),
     "pad moved": (8, change_numbers(WINDOWS, "pads", move_pad)),
     "pad left out": (6, change_numbers(WINDOWS, "pads", lambda p, _: [0] * len(p))),
     "stride": (6, change_numbers(WINDOWS, "strides", lambda s, _: [3 - s[0]] * 2)),

@@ -19,8 +19,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnx_faults import (
+    attribute,
+    change_numbers,
+    drop_bias,
+    move_pad,
+    nodes,
+    pick,
+    set_attribute,
+)
 
 from resgen.errors import ResgenError
 from resgen.expansion.expand import expand
@@ -242,25 +251,6 @@ def in_float64(model, parameters, x):
 # --- faults: each changes the model and says whether it could -------------------------
 
 
-def nodes(model, *kinds):
-    return [node for node in model.graph.node if node.op_type in kinds]
-
-
-def attribute(node, name):
-    return next((a for a in node.attribute if a.name == name), None)
-
-
-def set_attribute(node, name, value):
-    old = attribute(node, name)
-    if old is not None:
-        node.attribute.remove(old)
-    node.attribute.append(helper.make_attribute(name, value))
-
-
-def pick(draw, choices):
-    return choices[draw.integers(len(choices))] if choices else None
-
-
 def initializers(model, *, rank):
     """Weights (rank 2 and up) or vectors; not the constants of operators."""
     return [
@@ -319,40 +309,6 @@ def swap_weights(model, draw):
         return False
     first.name, second.name = second.name, first.name
     return True
-
-
-def drop_bias(model, draw):
-    node = pick(draw, [n for n in nodes(model, "Conv", "Gemm") if len(n.input) == 3])
-    if node is None:
-        return False
-    del node.input[2]
-    return True
-
-
-def change_numbers(kinds, name, change) -> Callable:
-    def fault(model, draw):
-        able = [n for n in nodes(model, *kinds) if attribute(n, name) is not None]
-        node = pick(draw, able)
-        if node is None:
-            return False
-        old = helper.get_attribute_value(attribute(node, name))
-        new = change(list(old) if not isinstance(old, int | float) else old, draw)
-        if new is None or new == old:
-            return False
-        set_attribute(node, name, new)
-        return True
-
-    return fault
-
-
-def move_pad(pads, draw):
-    half = len(pads) // 2
-    axis = int(draw.integers(half))
-    if not pads[axis]:
-        return None
-    pads[axis] -= 1
-    pads[axis + half] += 1
-    return pads
 
 
 def other_pool(model, draw):

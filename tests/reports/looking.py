@@ -1,7 +1,8 @@
-"""What a page in a browser shows."""
+"""What a page in a browser shows, and a text."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 
@@ -21,3 +22,11 @@ def inked(page: Any, chart: str) -> int:
         }""",
         chart,
     )
+
+
+def assert_sound_tables(markdown: str) -> None:
+    """Every row of a table has as many cells as the one before it."""
+    for line, after in pairwise(markdown.splitlines()):
+        if line.startswith("|") and after.startswith("|"):
+            bars = [each.replace("\\|", "").count("|") for each in (line, after)]
+            assert bars[0] == bars[1], line

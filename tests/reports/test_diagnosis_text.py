@@ -6,12 +6,12 @@ import csv
 import io
 import json
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
 import pytest
 from reports.diagnosed import STEPS, arm, broken, diagnosis
+from reports.looking import assert_sound_tables
 from reports.make import NASTY, record
 
 from resgen.diagnosis.documents import DATA, DIAGNOSIS
@@ -99,11 +99,7 @@ def test_markdown_has_sound_tables_and_obeys_no_name() -> None:
     text = rendered([diagnosis(arm(NASTY, plain=True)), diagnosis()], "md")
     assert "<img" not in text
     assert "</script" not in text
-    lines = text.splitlines()
-    for line, after in pairwise(lines):
-        if line.startswith("|") and after.startswith("|"):
-            bars = [each.replace("\\|", "").count("|") for each in (line, after)]
-            assert bars[0] == bars[1], line
+    assert_sound_tables(text)
     assert "- **RG402** the gradient explodes" in text
     assert "mend: give the blocks a shortcut" in text
 

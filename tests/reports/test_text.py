@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
+from reports.looking import assert_sound_tables
 from reports.make import NASTY, record, run
 
 from resgen.reports.forms import rendered
@@ -102,11 +102,7 @@ def test_markdown_has_sound_tables_and_obeys_no_name() -> None:
     text = render([record(name=NASTY), record(created="2026-11-25T00:00:00+00:00")])
     assert "<img" not in text
     assert "</script" not in text
-    lines = text.splitlines()
-    for line, after in pairwise(lines):
-        if line.startswith("|") and after.startswith("|"):
-            bars = [each.replace("\\|", "").count("|") for each in (line, after)]
-            assert bars[0] == bars[1], line
+    assert_sound_tables(text)
     assert "unsteady" in text
     assert "out of memory at batch 32" in text
     assert "no verdict" in text
