@@ -36,6 +36,9 @@ from resgen.weights.evaluate import Weights
 from resgen.words.numbers import count
 from resgen.words.progress import Progress
 
+#: What a network costs without some classes.
+Cost = Callable[[Labels], float]
+
 
 def blocks(
     graph: Graph,
@@ -123,12 +126,10 @@ def chosen(
     def fits(choice: Choice) -> bool:
         return all(share <= 1 for share in shares(choice.size))
 
-    def scoring(cost: Callable[[Labels], float]) -> Sequence[Scores]:
-        return per_cost(found, free, losses, cost)
-
-    if asked.measure == "taylor" and data is not None:
+    known = asked.measure == "taylor"
+    if known and data is not None:
         output = data.dataset.scores.name
-        losses = worth = taylor(found, free, weights, batches(data), output)
+        worth: Sequence[Scores] = taylor(found, free, weights, batches(data), output)
     else:
         measures: Mapping[str, Importance] = {
             "magnitude": magnitude,
@@ -137,47 +138,69 @@ def chosen(
         }
         score = measures[asked.measure]
         worth = [score(found, group, weights) for group in free]
-        losses = as_losses(found, free, worth)
+
+    def scoring(time: Cost, spent: Cost) -> Sequence[Scores]:
+        """Losses by what is spent, of a network that takes so much time."""
+        losses = worth if known else as_losses(found, free, worth, time)
+        return per_cost(found, free, losses, spent)
+
+    def bounded(spent: Cost) -> Cost:
+        return _cost(found, before, bounds, spent)
+
+    def counted(gone: Labels) -> float:
+        return size_without(found, gone).macs
 
     if asked.latency is not None:
         from resgen.api.paced import paced
 
-        met = paced(found, free, weights, whole, asked, scoring, fits, progress)
-        choice, latency = met.choice, met.latency
-    elif not shares(before):
+        met = paced(found, free, whole, asked, lambda t: scoring(t, t), fits, progress)
+        return worth, _fitting(met.choice, fits), met.latency
+    if not shares(before):
         none = np.empty(0, np.int64)
-        choice, latency = Choice(none, size_without(found, none)), None
+        choice = Choice(none, size_without(found, none))
+    elif asked.table is not None:
+        from resgen.api.timed import timed
+
+        choice = timed(
+            found, free, asked, lambda t: scoring(t, bounded(t)), fits, progress
+        )
     else:
-        known = asked.measure == "taylor"
-        scores = scoring(lambda gone: _cost(found, gone, before, bounds, known=known))
+        guessed = partial(work, found)
+        scores = scoring(guessed, bounded(counted if known else guessed))
         choice = choose(found, free, scores, fits, step=asked.step)
-        latency = None
+    return worth, _fitting(choice, fits), None
+
+
+def _fitting(choice: Choice, fits: Callable[[Choice], bool]) -> Choice:
+    """A choice that fits; others are refused."""
     if not fits(choice):
         raise ResgenError(
             f"the network cannot be made as small: {choice.size} is the least",
             hint="ask for more, or keep less of it",
         )
-    return worth, choice, latency
+    return choice
 
 
 def _cost(
     found: Labelled,
-    gone: Labels,
     before: Size,
     bounds: Sequence[float | None],
-    *,
-    known: bool,
-) -> float:
-    """What a network takes of bounds on sums, or of multiply-adds where none is one.
+    spent: Cost,
+) -> Cost:
+    """What a network takes of bounds on sums; without one, of multiply-adds.
 
-    Where what channels are worth is not ``known`` by data, multiply-adds are what they
-    take of time: of layers that are as good as others the fast ones stay.
+    What is ``spent`` stands for these: of layers that are as good as others the fast
+    ones stay.
     """
     macs, params, _ = bounds
-    shares = []
-    if macs is not None or params is None:
-        spent = size_without(found, gone).macs if known else work(found, gone)
-        shares.append(spent / (macs or before.macs))
-    if params is not None:
-        shares.append(size_without(found, gone).params / params)
-    return sum(shares)
+    whole = spent(np.empty(0, np.int64)) * (macs or before.macs) / before.macs
+
+    def cost(gone: Labels) -> float:
+        shares = []
+        if macs is not None or params is None:
+            shares.append(spent(gone) / whole)
+        if params is not None:
+            shares.append(size_without(found, gone).params / params)
+        return sum(shares)
+
+    return cost

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, gcd, lcm, sqrt
 from typing import Final
@@ -14,7 +14,6 @@ from resgen.ops.norm import Norm
 from resgen.shrinking.cut import Size, size_without
 from resgen.shrinking.groups import Group
 from resgen.shrinking.labels import Labelled, Labels
-from resgen.shrinking.work import work
 from resgen.weights.evaluate import Array
 
 Scores = NDArray[np.float64]
@@ -31,6 +30,9 @@ FEWEST: Final = 8
 #: layers with fewer than ``NARROW``, of half as many.
 STEP: Final = 16
 NARROW: Final = 64
+#: Channels that a layer is narrower by where its kernels do not like multiples: it is a
+#: multiple of nothing that they compute at once.
+PAIR: Final = 2
 
 
 def magnitude(found: Labelled, group: Group, weights: Mapping[str, Array]) -> Scores:
@@ -96,6 +98,7 @@ def as_losses(
     found: Labelled,
     groups: Sequence[Group],
     scores: Sequence[Scores],
+    time: Callable[[Labels], float],
 ) -> list[Scores]:
     """Scores that compare the channels of one group, as losses that compare all.
 
@@ -104,11 +107,12 @@ def as_losses(
     the more the fewer are left: by the logarithm of a layer's width, as a network's
     accuracy goes about with it. By multiply-adds alone, only what is slow would go, and
     a small MobileNet is a point behind on digits; by time alone nothing slow would.
+    ``time`` is that of the network without some classes.
     """
     macs = _saved(found, groups, lambda gone: size_without(found, gone).macs)
-    time = _saved(found, groups, lambda gone: work(found, gone))
+    times = _saved(found, groups, time)
     made = []
-    for each, saved, spared in zip(scores, macs, time, strict=True):
+    for each, saved, spared in zip(scores, macs, times, strict=True):
         left = each.size - np.argsort(np.argsort(each, kind="stable"))
         made.append(each * sqrt(saved * spared) * each.size / left)
     return made
@@ -136,12 +140,13 @@ def _saved(
 ) -> Iterator[float]:
     """What a class of each group costs.
 
-    It is its share of what the network is less without as many channels of its group as
-    kernels compute at once.
+    It is its share of what the network is less without half of its group, or as many
+    channels as kernels compute at once: of fewer, a table of times tells too little.
     """
     whole = cost(np.empty(0, np.int64))
     for group in groups:
-        unit = min(_classes(found, group, STEP), group.classes.size - 1)
+        count = group.classes.size
+        unit = min(max(_classes(found, group, STEP), count // 2), count - 1)
         saved = (whole - cost(group.classes[:unit])) / unit
         yield max(saved, 1e-9 * whole)
 
@@ -161,16 +166,21 @@ def choose(
     enough: Callable[[Choice], bool],
     *,
     step: int | None = None,
+    odd: Collection[int] = (),
 ) -> Choice:
     """As few channels as make a network small enough, the least ones first.
 
     Groups are compared by their scores, so that these have to be of one scale. What
     stays of each is a multiple of ``step`` channels, or of what kernels are written
-    for, or all of it. A step may be more than was needed, so steps of other groups come
-    back for it, the dearest first. Where nothing is small enough, it is the least
-    network.
+    for, or all of it; of groups that are ``odd``, by their number, a :data:`PAIR`
+    fewer. A step may be more than was needed, so steps of other groups come back for
+    it, the dearest first. Where nothing is small enough, it is the least network.
     """
     steps = [_classes(found, group, step) for group in groups]
+    fewer = [
+        _classes(found, group, PAIR) if number in odd else 0
+        for number, group in enumerate(groups)
+    ]
     leasts = [_least(found, group) for group in groups]
     orders = [np.argsort(each, kind="stable") for each in scores]
     places = _places(scores)
@@ -179,8 +189,8 @@ def choose(
     def numbers(count: int) -> list[int]:
         """How many of each go, of so many of all classes, as far as these may."""
         return [
-            _number(place < count, unit, least)
-            for place, unit, least in zip(places, steps, leasts, strict=True)
+            _number(place < count, *each)
+            for place, *each in zip(places, steps, fewer, leasts, strict=True)
         ]
 
     def at(goes: Sequence[int]) -> Choice:
@@ -205,14 +215,37 @@ def choose(
         return best
     cut = [number for number, gone in enumerate(goes) if gone]
     for number in sorted(cut, key=lambda n: -scores[n][orders[n][goes[n] - 1]]):
-        while goes[number]:
+        least = _spared(len(scores[number]), steps[number], fewer[number])
+        while goes[number] > least:
             less = [*goes]
-            less[number] = max(goes[number] - steps[number], 0)
+            less[number] = max(goes[number] - steps[number], least)
             tried = at(less)
             if not enough(tried):
                 break
             goes, best = less, tried
     return best
+
+
+def pairs(
+    found: Labelled,
+    groups: Sequence[Group],
+    scores: Sequence[Scores],
+    choice: Choice,
+    step: int | None,
+) -> dict[int, Labels]:
+    """The classes that go besides where a group is odd, by its number.
+
+    Those of groups of which a multiple stays, and enough without a pair.
+    """
+    made = {}
+    for number, (group, each) in enumerate(zip(groups, scores, strict=True)):
+        unit, pair = (_classes(found, group, channels) for channels in (step, PAIR))
+        ranked = group.classes[np.argsort(each, kind="stable")]
+        left = ranked[~np.isin(ranked, choice.gone)]
+        enough = left.size - pair >= _least(found, group)
+        if enough and pair < unit and left.size % unit == 0:
+            made[number] = left[:pair]
+    return made
 
 
 def _places(scores: Sequence[Scores]) -> list[Labels]:
@@ -253,8 +286,15 @@ def _least(found: Labelled, group: Group) -> int:
     return max(ceil(count * LEAST), min(ceil(FEWEST / each), ceil(count / 2)))
 
 
-def _number(below: NDArray[np.bool_], unit: int, least: int) -> int:
+def _number(below: NDArray[np.bool_], unit: int, fewer: int, least: int) -> int:
     """How many of a group go, of those that are worth too little."""
     count = below.size
     left = max(count - int(below.sum()), least)
-    return count - min(count, -(-left // unit) * unit)
+    return max(
+        _spared(count, unit, fewer), count + fewer - -(-(left + fewer) // unit) * unit
+    )
+
+
+def _spared(count: int, unit: int, fewer: int) -> int:
+    """How many of a group go at least."""
+    return 0 if count % unit else fewer

@@ -4,7 +4,8 @@ python tests/bench/shrink.py accuracy [NETWORK]... [--seed N]... [--record FILE]
     trains networks on scikit-learn's digits, takes channels away by each, and trains
     what is left alike;
 python tests/bench/shrink.py latency [NETWORK]... [--record FILE]
-    compares in ONNX Runtime what either leaves, in float32 and in int8;
+    compares in ONNX Runtime what either leaves, in float32 and in int8, and ours once
+    more by a table of times of this machine;
 python tests/bench/shrink.py asks [NETWORK]... [--record FILE]
     asks for latencies, and measures anew whether they are reached.
 
@@ -208,10 +209,12 @@ def right(module: nn.Module, images: Any, targets: Any) -> float:
     return float((scores.argmax(1).numpy() == targets[digits.TRAINED :]).mean())
 
 
-def latency(name: str, round_to: int | None) -> Iterator[dict[str, Any]]:
+def latency(name: str, round_to: int | None, tables: Path) -> Iterator[dict[str, Any]]:
     """What either leaves, in ONNX Runtime on one thread at batch 1.
 
-    ``round_to`` is Torch-Pruning's.
+    ``round_to`` is Torch-Pruning's. Ours chooses channels once without times, and once
+    by times of kernels on this machine, in the precision that is compared, which it
+    keeps among the ``tables``.
     """
     spec = resgen.load(name)
     graph = resgen.expand(spec).inference
@@ -221,16 +224,24 @@ def latency(name: str, round_to: int | None) -> Iterator[dict[str, Any]]:
         module = pruned(whole, torch.zeros(1, *shape), SHARE, "magnitude", [], round_to)
         theirs = Path(folder, "theirs")
         read = resgen.import_(module, theirs, input=shape, verify=False)
-        home = Path(folder, "ours")
-        small = resgen.shrink(
-            spec, home, state_dict=whole.state_dict(), macs=SHARE, verify=False
-        )
-        for precision in ("fp32", "int8"):
+        for precision, timed in product(("fp32", "int8"), (False, True)):
+            table = tables / f"{name}-{precision}.json"
+            home = Path(folder, f"{precision}-{timed}")
+            by: dict[str, Any] = {"table": table, "precision": precision, "threads": 1}
+            small = resgen.shrink(
+                spec,
+                home,
+                state_dict=whole.state_dict(),
+                macs=SHARE,
+                verify=False,
+                **(by if timed else {}),
+            )
             found = resgen.compare(
                 theirs, home, precision=precision, threads=1, time=20
             ).record
             yield {
                 "precision": precision,
+                "timed": timed,
                 "macs": [each.macs / macs for each in (small.analysis, read.analysis)],
                 "ratio": found.ratio,
                 "interval": found.interval,
@@ -280,7 +291,8 @@ def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
         low, high = row["interval"]
         mine, other = row["macs"]
         yield (
-            f"{row['network']} in {row['precision']}: resgen ({mine:.2f} of the MACs) "
+            f"{row['network']} in {row['precision']}: resgen "
+            f"{'with' if row['timed'] else 'without'} a table ({mine:.2f} of the MACs) "
             f"takes {row['ratio']:.2f} ({low:.2f} to {high:.2f}) of Torch-Pruning's "
             f"with round_to={row['round_to']} ({other:.2f}): {row['verdict']}"
         )
@@ -378,11 +390,11 @@ def main() -> None:
         if given.record is not None:
             tables_of = given.record.with_suffix(".tables")
             tables_of.mkdir(parents=True, exist_ok=True)
-        how: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
+        ways: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
             "accuracy": accuracy,
-            "latency": latency,
+            "latency": partial(latency, tables=tables_of),
             "asks": partial(asks, tables=tables_of),
-        }[given.what]
+        }
         names = given.networks or WHAT[given.what]
         for part in parts(given.what, names, given.seed or list(SEEDS)):
             if any(part.items() <= row.items() for row in rows):
@@ -390,7 +402,7 @@ def main() -> None:
             if monotonic() - begin > 60 * given.minutes:
                 break
             _, name, value = part.values()
-            found = [part | row for row in how(name, value)]
+            found = [part | row for row in ways[given.what](name, value)]
             rows += found
             lines = [json.dumps(row) + "\n" for row in found]
             sys.stderr.writelines(lines)

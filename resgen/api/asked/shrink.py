@@ -98,7 +98,7 @@ def _time(value: Any) -> Time:
     return Time(number, relative)
 
 
-#: Options that only a bound of latency needs.
+#: Options that only what is timed needs.
 PACED: Final = ("on", "runtime", "precision", "threads", "table")
 TIME: Final = Kind("TIME|SHAREx", _time, _time, str)
 AMOUNT: Final = Kind("N|SHAREx", _amount, _amount, str)
@@ -135,27 +135,27 @@ class Shrinking(Making, Reading, Leasing):
     runtime: str = option(
         "--runtime",
         choice("onnxruntime", "openvino", "litert"),
-        "Latency: what runs both.",
+        "Timing: what runs it.",
         default="onnxruntime",
     )
     precision: Any = option(
         "--precision",
         choice("fp32", "int8"),
-        "Latency: the form that is timed, as `resgen export` would write it.",
+        "Timing: the form that is timed, as `resgen export` would write it.",
         default="fp32",
     )
     threads: int | None = option(
         "--threads",
         THREADS,
-        "Latency: how many threads one operator uses.",
+        "Timing: how many threads one operator uses.",
         shown="the cores that this process really has",
     )
     table: Path | None = option(
         "--table",
         path("FILE"),
-        "Latency: the times of `resgen measure blocks` to choose by; what is timed is "
-        "added.",
-        shown="a few cuts are timed",
+        "Times of `resgen measure blocks` to choose by, whatever has a bound; what is "
+        "timed is added. It may be a new file.",
+        shown="none; for a latency, that of a few cuts",
     )
     data: str | None = option(
         "--data",
@@ -250,9 +250,15 @@ class Shrinking(Making, Reading, Leasing):
             )
         if self.finetune is not None and self.data is None:
             raise self.refused("{finetune} is on data", hint="name some in {data}")
-        for name, _, _ in self.given():
-            if self.latency is None and name in PACED:
-                raise self.refused(f"{{{name}}} is for a bound of {{latency}}")
+        if self.table is not None:
+            if self.latency is None and self.budget == (None,) * 3:
+                raise self.refused("{table} leads to a bound", hint="add {macs} 0.5x")
+        elif self.latency is None:
+            for name, _, _ in self.given():
+                if name in PACED:
+                    raise self.refused(
+                        f"{{{name}}} is for a bound of {{latency}}, or for a {{table}}"
+                    )
         if self.finetune is None:
             for name, _, _ in self.given():
                 if name in ("device", "distill", "iterations", "lr", "resume"):
