@@ -17,7 +17,8 @@ from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.latency.variants import narrowed, sized
 from resgen.searching.mistakes import require_networks
-from resgen.searching.pricing import Bounds, Pricer, Refusal
+from resgen.searching.price import Bounds, Refusal
+from resgen.searching.pricing import Pricer
 from resgen.searching.reading import is_space
 from resgen.searching.reading import load as load_space
 from resgen.searching.space import Genes, Space

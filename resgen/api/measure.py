@@ -97,7 +97,6 @@ def run(
 ) -> Measured:
     """As :func:`measure`; without specs of the zoo."""
     from resgen.api import drawn
-    from resgen.api.search import bounds_of
     from resgen.latency.measure import Recorder, conditions
     from resgen.leases.lease import leased
 
@@ -108,7 +107,7 @@ def run(
         how = asked.runtime, asked.threads, asked.batch
         told = place.ask(conditions, *how, precision=asked.precision)
         recorder = Recorder(path, told, place)
-        bounds = drawn.USUAL if asked.budget is None else bounds_of(asked.budget)
+        bounds = asked.budget or drawn.USUAL
         session = _Session(recorder, 60 * asked.minutes, progress)
         try:
             checks = session.run(drawn.graphs(specs, bounds))

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from resgen._version import __version__
-from resgen.api.asked.search import Budget, Searching
+from resgen.api.asked.search import Searching
 from resgen.api.named import Named
 from resgen.api.raced import Timing, genes_of, predicting
 from resgen.api.trained import taught, weights
@@ -24,7 +24,8 @@ from resgen.options.kinds import argument, typed
 from resgen.searching.journal import Journal
 from resgen.searching.mistakes import require_networks
 from resgen.searching.outcome import OUTCOME, Outcome
-from resgen.searching.pricing import Bounds, Price, Pricer
+from resgen.searching.price import Bounds, Price
+from resgen.searching.pricing import Pricer
 from resgen.searching.reading import load
 from resgen.searching.space import Counted, Genes, Space
 from resgen.searching.training import Lesson
@@ -133,7 +134,7 @@ def run(
     counted = space.count()
     progress.say("space", str(counted))
     require_networks(space)
-    bounds = bounds_of(asked.budget)
+    bounds = asked.bounds
     folder = asked.out or Path("searched", space.name)
     timing = _timing(space, asked, progress)
     lesson = taught(space, asked, progress)
@@ -168,22 +169,13 @@ def run(
     return Searched(folder, outcome, time.perf_counter() - begin, kept)
 
 
-def bounds_of(budget: Budget | None) -> Bounds:
-    """What a budget bounds; nothing without one."""
-    if budget is None:
-        return Bounds()
-    return Bounds(
-        **{field.name: getattr(budget, field.name) for field in fields(Bounds)}
-    )
-
-
 def _timing(space: Space, asked: Searching, progress: Progress) -> Timing | None:
     """What times candidates, where it is asked for and can be."""
     if asked.measure:
         try:
             return Timing(space, asked, progress)
         except MissingComponent as missing:
-            if asked.budget is not None and asked.budget.latency is not None:
+            if asked.bounds.latency is not None:
                 raise
             progress.say("timing", f"left out: {missing.message}")
     predicting(asked, None)
@@ -259,7 +251,7 @@ def _outcome(
     progress: Progress,
 ) -> Outcome:
     """What is named, and how it was found."""
-    arms, bounds = plan.arms(), bounds_of(asked.budget)
+    arms, bounds = plan.arms(), asked.bounds
     trials = best(journal, arms, plan.sampler, CONTROL)
     if not trials:
         raise _nothing(space, plan, journal)

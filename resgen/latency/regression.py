@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Final
+from functools import cache, cached_property
+from math import log2
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def sizes(kernel: Kernel) -> tuple[float, ...]:
         (kernel.others, 1.0),
     )
     return (
-        *(float(np.log2(size)) / length for size, length in logarithms),
+        *(log2(size) / length for size, length in logarithms),
         *(flag / length for flag, length in flags),
     )
 
@@ -105,6 +106,15 @@ def family(kernel: Kernel) -> str:
     return "product" if first in {"linear", "matmul"} else "others"
 
 
+class _Around(NamedTuple):
+    """Points near to one of a family, from their ``centre``, and how each pulls."""
+
+    centre: Numbers
+    points: Numbers
+    kinds: Places
+    pulls: Numbers
+
+
 @dataclass(frozen=True)
 class Fit:
     """The regression of one family of kernels.
@@ -119,7 +129,7 @@ class Fit:
     told: Numbers
     noise: Numbers
     places: Mapping[str, int]
-    _pulls: dict[int, tuple[Places, Numbers, Numbers]] = field(default_factory=dict)
+    _known: dict[int, _Around] = field(default_factory=dict)
 
     def seconds(self, kernels: Sequence[Kernel]) -> Numbers:
         """What kernels take."""
@@ -135,36 +145,42 @@ class Fit:
 
     def _told(self, points: Numbers, kinds: Places) -> Numbers:
         """The logarithms at some points, each by what is around the nearest of ours."""
-        near = _same(kinds, self.kinds) * _matern(points, self.points, self.length)
-        nearest = near.argmax(1)
-        made: Numbers = np.empty(len(points))
-        for at in np.unique(nearest).tolist():
-            if at not in self._pulls:
-                self._pulls[at] = self._around(at)
-            chosen, centre, pulls = self._pulls[at]
-            asked = nearest == at
-            alike = _alike(
-                points[asked] - centre, self.points[chosen] - centre,
-                kinds[asked], self.kinds[chosen], self.length,
-            )  # fmt: skip
-            made[asked] = alike @ pulls
-        return made
+        around = [self._around(at) for at in self._like(points, kinds).argmax(1)]
+        near = _Around(*(np.stack(each) for each in zip(*around, strict=True)))
+        alike = _alike(
+            (points - near.centre)[:, None], near.points,
+            kinds[:, None], near.kinds, self.length,
+        )  # fmt: skip
+        told: Numbers = (alike[:, 0] * near.pulls).sum(1)
+        return told
 
-    def _around(self, at: int) -> tuple[Places, Numbers, Numbers]:
-        """Those that are most alike to one, their centre, and how each of them pulls.
+    def _like(self, points: Numbers, kinds: Places) -> Numbers:
+        """How alike ours are to some points, but for what all have in common."""
+        near = _matern(points, self.points, self.length, self._lengths)
+        near *= _same(kinds, self.kinds)
+        return near
+
+    @cached_property
+    def _lengths(self) -> Numbers:
+        return _lengths(self.points)
+
+    def _around(self, at: int) -> _Around:
+        """Those that are most alike to one, and how each of them pulls.
 
         Kernels that have the same one nearest to them are told by the same ones, so
         that this is solved once for all of them.
         """
-        near = _same(self.kinds[[at]], self.kinds)
-        near = near * _matern(self.points[[at]], self.points, self.length)
-        count = min(NEAREST, len(self.points))
-        chosen: Places = np.argpartition(-near[0], count - 1)[:count]
-        centre: Numbers = self.points[chosen].mean(0)
-        theirs, kinds = self.points[chosen] - centre, self.kinds[chosen]
-        among = _alike(theirs, theirs, kinds, kinds, self.length)
-        among += np.diag(self.noise[chosen])
-        return chosen, centre, np.asarray(np.linalg.solve(among, self.told[chosen]))
+        if at not in self._known:
+            near = self._like(self.points[[at]], self.kinds[[at]])[0]
+            count = min(NEAREST, len(self.points))
+            chosen: Places = np.argpartition(-near, count - 1)[:count]
+            centre: Numbers = self.points[chosen].mean(0)
+            theirs, kinds = self.points[chosen] - centre, self.kinds[chosen]
+            among = _alike(theirs, theirs, kinds, kinds, self.length)
+            among += np.diag(self.noise[chosen])
+            pulls: Numbers = np.asarray(np.linalg.solve(among, self.told[chosen]))
+            self._known[at] = _Around(centre, theirs, kinds, pulls)
+        return self._known[at]
 
 
 def fit(kernels: Sequence[Kernel], seconds: Numbers) -> Fit:
@@ -180,13 +196,13 @@ def fit(kernels: Sequence[Kernel], seconds: Numbers) -> Fit:
     some = np.random.default_rng(0).permutation(len(told))[:TRIED]
     few = points[some] - points[some].mean(0)
 
-    def missed(length: float, noise: float) -> float:
+    tried = []
+    for length in LENGTHS:
         alike = _alike(few, few, kinds[some], kinds[some], length)
-        return _missed(alike + np.diag(noise**2 + ticks[some]), told[some])
-
-    _, length, noise = min(
-        (missed(length, noise), length, noise) for length in LENGTHS for noise in NOISES
-    )
+        for noise in NOISES:
+            covariance = alike + np.diag(noise**2 + ticks[some])
+            tried.append((_missed(covariance, told[some]), length, noise))
+    _, length, noise = min(tried)
     return Fit(length, points, kinds, told, noise**2 + ticks, places)
 
 
@@ -262,15 +278,26 @@ def _alike(
     return made + (ALL - KINDS * SHARED)
 
 
-def _matern(one: Numbers, two: Numbers, length: float) -> Numbers:
+def _matern(
+    one: Numbers, two: Numbers, length: float, lengths: Numbers | None = None
+) -> Numbers:
     """How alike points are: times bend where blocks and caches end.
 
-    Matern's class with 3/2 (Rasmussen and Williams 2006, 4.17).
+    Matern's class with 3/2 (Rasmussen and Williams 2006, 4.17). ``lengths`` are those
+    of the points of ``two``, squared, where they are known.
     """
-    lengths = (
-        np.square(one).sum(-1)[..., :, None] + np.square(two).sum(-1)[..., None, :]
-    )
-    apart = lengths - 2 * one @ np.swapaxes(two, -1, -2)
-    far = np.sqrt(3 * np.maximum(apart, 0.0)) / length
-    made: Numbers = (1 + far) * np.exp(-far)
-    return made
+    far = -2 * one @ np.swapaxes(two, -1, -2)
+    far += _lengths(one)[..., :, None]
+    far += (_lengths(two) if lengths is None else lengths)[..., None, :]
+    np.maximum(far, 0.0, out=far)
+    far *= 3 / length**2
+    np.sqrt(far, out=far)
+    near: Numbers = np.exp(-far)
+    near *= 1 + far
+    return near
+
+
+def _lengths(points: Numbers) -> Numbers:
+    """The lengths of points, squared."""
+    found: Numbers = np.einsum("...i,...i->...", points, points)
+    return found

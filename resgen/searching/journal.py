@@ -23,7 +23,7 @@ from resgen.errors import ResgenError
 from resgen.files.lock import lock, unlock
 from resgen.files.ordinary import reason
 from resgen.searching.halving import Reached
-from resgen.searching.pricing import Price
+from resgen.searching.price import Price
 from resgen.words.numbers import flat
 
 #: The key of the first line, and the version of what follows.

@@ -9,7 +9,8 @@ from random import Random
 from typing import Final
 
 from resgen.errors import Place, Problem, SpecError
-from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
+from resgen.searching.price import Bounds, Price, Refusal
+from resgen.searching.pricing import Pricer
 from resgen.searching.space import Genes, Space
 from resgen.searching.work import priced
 from resgen.spec.places import Json, Problems

@@ -9,7 +9,7 @@ from typing import Any, Final
 from resgen.document.files import Format
 from resgen.latency.table import Conditions
 from resgen.searching.halving import Climbed, Reached
-from resgen.searching.pricing import Bounds, Price
+from resgen.searching.price import Bounds, Price
 from resgen.searching.verdict import AgainstChance
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 from resgen.graph.ir import Graph
-from resgen.searching.pricing import Price
+from resgen.searching.price import Price
 from resgen.spec.model import Spec
 
 

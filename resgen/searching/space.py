@@ -387,9 +387,7 @@ def _value(at: Json | None, names: Mapping[str, Any]) -> Any:
     if isinstance(at.value, str):
         try:
             expr = parse(at.value)
-            for name in expr.names:
-                names[name]
-            return expr.evaluate(names)
+            return expr.evaluate({name: names[name] for name in expr.names})
         except (ExprError, KeyError):
             return at.value
     return at.value

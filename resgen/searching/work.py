@@ -16,7 +16,8 @@ from resgen.latency.table import load as load_table
 from resgen.machine import process
 from resgen.searching.journal import Batch, Heading, Journal, Piece, Trial
 from resgen.searching.outcome import Fault
-from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
+from resgen.searching.price import Bounds, Price, Refusal
+from resgen.searching.pricing import Pricer
 from resgen.searching.reading import load
 from resgen.searching.samplers import sampler
 from resgen.searching.scores import PRICED, scorer

@@ -94,7 +94,8 @@ def _power(a: Any, b: Any, offset: int) -> Any:
         raise ExprError(f"the exponent is larger than {MAX_EXPONENT}", offset)
     try:
         if type(b) is int and type(a) is not float:
-            return bounded(Fraction(a) ** b, offset)
+            exact = a if type(a) is Fraction or b >= 0 else Fraction(a)
+            return bounded(exact**b, offset)
         if a < 0 and b != math.floor(b):
             raise ExprError("a root of a negative number", offset)
         return bounded(float(a) ** float(b), offset)

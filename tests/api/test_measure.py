@@ -21,7 +21,7 @@ from resgen.latency.kernels import runs
 from resgen.latency.measure import Looked
 from resgen.latency.table import Conditions
 from resgen.records.profile import OperatorTime
-from resgen.searching.pricing import Bounds
+from resgen.searching.price import Bounds
 
 SPACE = {
     "base": "resnet20_cifar",

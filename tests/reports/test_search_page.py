@@ -10,7 +10,7 @@ import pytest
 from resgen.reports.search import render
 from resgen.searching.journal import Trial
 from resgen.searching.outcome import Beside, Found, Outcome
-from resgen.searching.pricing import Bounds, Price
+from resgen.searching.price import Bounds, Price
 from resgen.searching.verdict import against_chance
 
 

@@ -10,7 +10,8 @@ from latency.test_table import network, table
 
 import resgen
 from resgen.latency.table import Table
-from resgen.searching.pricing import Bounds, Price, Pricer, Refusal
+from resgen.searching.price import Bounds, Price, Refusal
+from resgen.searching.pricing import Pricer
 from resgen.searching.reading import load
 from resgen.spec.source import plain
 from resgen.spec.zoo import names

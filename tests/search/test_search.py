@@ -33,7 +33,7 @@ from resgen.latency.choosing import Timed
 from resgen.latency.table import TABLE, Conditions, Record
 from resgen.searching import cluster, samplers, scores
 from resgen.searching.journal import Journal, Trial
-from resgen.searching.pricing import Bounds
+from resgen.searching.price import Bounds
 from resgen.searching.reading import load
 from resgen.searching.samplers import RandomSampler
 from resgen.searching.space import Genes

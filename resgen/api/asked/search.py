@@ -24,6 +24,7 @@ from resgen.options.kinds import (
     told,
     whole,
 )
+from resgen.searching.price import Bounds
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 #: What a time holds for, which is measured or of a table.
@@ -33,25 +34,13 @@ SCORES: Final = choice("params", "macs", "zen", "health")
 SAMPLERS: Final = choice("evolution", "random", "grid", "optuna")
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The most that a network may cost: latency in seconds, memory in bytes."""
-
-    latency: float | None = None
-    params: float | None = None
-    macs: float | None = None
-    memory: float | None = None
-
-    def __str__(self) -> str:
-        said = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if getattr(self, field.name) is not None
-        }
-        return ",".join(
-            f"{name}={DURATION.write(value) if name == 'latency' else _plain(value)}"
-            for name, value in said.items()
-        )
+def _written(bounds: Bounds) -> str:
+    said = {field.name: getattr(bounds, field.name) for field in fields(Bounds)}
+    return ",".join(
+        f"{name}={DURATION.write(most) if name == 'latency' else _plain(most)}"
+        for name, most in said.items()
+        if most is not None
+    )
 
 
 def _plain(value: float) -> str:
@@ -66,8 +55,8 @@ def _count(value: Any) -> float:
     return float(Decimal(found[1]) * _UNITS[found[2]])
 
 
-def _budget(value: Any) -> Budget:
-    if isinstance(value, Budget):
+def _budget(value: Any) -> Bounds:
+    if isinstance(value, Bounds):
         return value
     parts: Mapping[Any, Any]
     if isinstance(value, str):
@@ -79,7 +68,7 @@ def _budget(value: Any) -> Budget:
         parts = value
     else:
         raise ValueError(f'{told(value)} is no budget such as "latency=8ms,params=10M"')
-    known = [field.name for field in fields(Budget)]
+    known = [field.name for field in fields(Bounds)]
     found = {}
     for name, most in parts.items():
         if name not in known:
@@ -88,10 +77,10 @@ def _budget(value: Any) -> Budget:
         found[name] = DURATION.check(most) if name == "latency" else _count(most)
     if not found:
         raise ValueError("nothing has a bound")
-    return Budget(**found)
+    return Bounds(**found)
 
 
-BUDGET: Final = Kind("NAME=MOST,...", _budget, _budget, str)
+BUDGET: Final = Kind("NAME=MOST,...", _budget, _budget, _written)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,10 +185,15 @@ class Searching(Leasing):
     out: Path | None = out("The folder to make, or to go on with.", "searched/NAME")
 
     @property
+    def bounds(self) -> Bounds:
+        """What the budget bounds; nothing without one."""
+        found: Bounds = self.budget or Bounds()
+        return found
+
+    @property
     def blind(self) -> bool:
         """Whether there is a bound of latency, and no table tells what is over it."""
-        bounded = self.budget is not None and self.budget.latency is not None
-        return bounded and self.table is None
+        return self.bounds.latency is not None and self.table is None
 
     def usual(self, size: int) -> str:
         """How candidates of so large a space are chosen unless something is said."""
