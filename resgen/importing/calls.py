@@ -480,6 +480,22 @@ class Calls(Views):
         op = Norm(type=kind, eps=eps, affine="weight" in numbers)
         return replace(x, value=self.emit(op, [x.value], numbers, path=path))
 
+    def norm_from(
+        self, x: Seen, first: int, eps: float, scale: Const | None, shift: Const | None
+    ) -> Seen:
+        """A norm over the axes from ``first`` on: all, or positions of a channel."""
+        kinds: dict[int, Op] = {
+            1: Norm(type="group", groups=1, eps=eps, affine=False),
+            2: Norm(type="instance", eps=eps, affine=False),
+        }
+        if first not in kinds:
+            raise Unread("a norm over some of several axes of positions")
+        made: Seen = self.spatial(kinds[first], x)
+        for kind, number in (("multiply", scale), ("add", shift)):
+            if number is not None:
+                made = self.merge(kind, [made, number])
+        return made
+
     # --- products of matrices ---------------------------------------------------------
 
     def along(self, x: Seen, matrices: Mapping[int, Array]) -> Seen:

@@ -293,6 +293,16 @@ class Patches(nn.Module):
         return self.norm(parts.reshape(-1, 4, 4, 6))
 
 
+def test_norms_over_several_axes_are_read(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.LayerNorm((4, 3, 5)), nn.ReLU(), nn.LayerNorm((3, 5)))
+    for held in net.parameters():
+        nn.init.uniform_(held, 0.5, 1.5)
+    path = exported(net, tmp_path / "net.onnx", 4, 3, 5)
+    flat = read(path)
+    assert_equal(path, flat)
+    assert (kinds(flat)["group"], kinds(flat)["instance"]) == (1, 1)
+
+
 def test_a_group_norm_is_one_whatever_its_positions_were(tmp_path: Path) -> None:
     path = exported(Patches(), tmp_path / "net.onnx", 4, 6, 4)
     flat = read(path)

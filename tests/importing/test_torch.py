@@ -392,6 +392,15 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (280, 2, 3),
     ),
+    "norms over several axes": (
+        lambda: nn.Sequential(
+            nn.LayerNorm((4, 6, 5)),
+            nn.ReLU(),
+            nn.LayerNorm((6, 5)),
+            nn.LayerNorm((6, 5), elementwise_affine=False),
+        ),
+        (4, 6, 5),
+    ),
     "edges around a map": (
         lambda: nn.Sequential(
             nn.ReflectionPad2d((2, 1, 0, 3)),
@@ -757,6 +766,7 @@ def test_all_that_has_no_spelling_is_told_at_once() -> None:
         (lambda: Of(lambda m, x: x - x.mean(0)), "batch"),
         (lambda: Of(lambda m, x: None), "gives out no tensor"),
         (lambda: Of(lambda m, x: (x, len(x))), "output.1 is no tensor"),
+        (lambda: Of(lambda m, x: x.to(torch.uint8) / 255), "numbers of type uint8"),
     ],
 )
 def test_what_cannot_be_read_is_one_error(

@@ -20,6 +20,7 @@ from resgen.importing.pads import edged, surrounded, trimmed, wrapped
 from resgen.importing.unspoken import CURVES, Curve, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
 from resgen.ops.base import Unreadable
+from resgen.ops.norm import EPS, Norm
 from resgen.ops.pad import sides_of
 from resgen.ops.types import TensorType
 from resgen.ops.unit_norm import UnitNorm
@@ -343,6 +344,16 @@ def _absolute(reader: Source, node: FileNode) -> Seen:
     return reader.calls.absolute(reader.value(node))
 
 
+def _layer_norm(reader: Source, node: FileNode) -> Seen:
+    rank = len(reader.calls.shape(reader.value(node)))
+    first = node.attributes.get("axis", -1) % rank
+    scale, shift = (reader.given(node, at) for at in (1, 2))
+    if first == rank - 1 or isinstance(scale, View) or isinstance(shift, View):
+        return reader.operator(Norm, node)
+    eps = node.attributes.get("epsilon", EPS)
+    return reader.calls.norm_from(reader.value(node), first, eps, scale, shift)
+
+
 def _prelu(reader: Source, node: FileNode) -> Seen:
     slope = reader.value(node, 1)
     if not isinstance(slope, Const):
@@ -487,7 +498,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "Min": partial(_merge, "minimum"), "Mean": _mean, "Sub": _sub, "Div": _div,
     "Pow": _pow, "Sqrt": partial(_power, 0.5), "Reciprocal": partial(_power, -1.0),
     "Neg": _neg, "MatMul": _matmul, "Gemm": _gemm, "Softmax": _softmax,
-    "LogSoftmax": _softmax, "PRelu": _prelu,
+    "LogSoftmax": _softmax, "PRelu": _prelu, "LayerNormalization": _layer_norm,
     "ReduceMean": partial(_reduce, "mean"), "ReduceSum": partial(_reduce, "sum"),
     "ReduceMax": partial(_reduce, "max"), "ReduceMin": partial(_reduce, "min"),
     "ReduceSumSquare": partial(_reduce, "square"),

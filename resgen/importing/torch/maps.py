@@ -258,12 +258,10 @@ def layer_norm(
     if len(normalized_shape) == 1 and (scale is None) == (shift is None):
         numbers = affine(scale, shift, normalized_shape[0])
         return r.layer_norm(x, numbers, eps, path=path)
-    if len(normalized_shape) == 1:
-        made: Seen = r.layer_norm(x, {}, eps)
-    elif len(normalized_shape) == len(r.shape(x)) - 1:
-        made = r.spatial(Norm(type="group", groups=1, eps=eps, affine=False), x)
-    else:
-        raise Unread("a norm over some of several axes")
+    if len(normalized_shape) > 1:
+        first = len(r.shape(x)) - len(normalized_shape)
+        return r.norm_from(x, first, eps, scale, shift)
+    made: Seen = r.layer_norm(x, {}, eps)
     for kind, number in (("multiply", scale), ("add", shift)):
         if number is not None:
             made = r.merge(kind, [made, number])

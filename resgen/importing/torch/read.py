@@ -428,6 +428,9 @@ class _Reading:
             return self.inlined(node)
         if name in CASTS and node.meta["val"].dtype.is_floating_point:
             return self.made[node.all_input_nodes[0]]  # all of ours are float32
+        if name in CASTS and not plain:
+            kind = str(node.meta["val"].dtype).partition(".")[2]
+            raise Unread(f"it makes numbers of type {kind}")
         if (plain and name not in KEPT) or name in LIKE:
             return self.computed(node)
         if name not in HANDLERS:
@@ -625,5 +628,6 @@ def _unread(name: str, causes: Sequence[str]) -> ResgenError:
     found = list(dict.fromkeys(causes))
     shown = "".join(f"\n  {cause}" for cause in found)
     return ResgenError(
-        f"{name} has {count(len(found), 'operator')} that cannot be read:{shown}"
+        f"{name} has {count(len(found), 'operator')} that cannot be read:{shown}",
+        hint="read a part of the module without them, or write them with others",
     )
