@@ -102,7 +102,7 @@ BUDGET = {
     "leases": 867,
     "runtime": 1209,
     "pictures": 535,
-    "importing": 6334,
+    "importing": 6359,
     "recovery": 5096,
     "proof": 3268,
     "calibrate": 718,
