@@ -87,7 +87,7 @@ BUDGET = {
     "errors": 110,
     "words": 188,
     "options": 265,
-    "files": 739,
+    "files": 753,
     "document": 320,
     "records": 400,
     "spec": 4413,
@@ -102,7 +102,7 @@ BUDGET = {
     "leases": 867,
     "runtime": 1209,
     "pictures": 535,
-    "importing": 6359,
+    "importing": 6360,
     "recovery": 5096,
     "proof": 3268,
     "calibrate": 718,
@@ -187,6 +187,8 @@ def breaches(name: str, source: str) -> list[str]:
                 found.append(f"{where}: not a layer")
             elif LAYERS.index(theirs) > LAYERS.index(own):
                 found.append(f"{where}: against the direction of the layers")
+        elif root == "onnxruntime" and name != "machine/components.py":
+            found.append(f"{where}: load_onnxruntime switches its telemetry off")
         elif own in LIGHT and root in HEAVY | {"numpy"}:
             found.append(f"{where}: this layer needs no arrays")
         elif own in LIGHT and root == "networkx" and name != "graph/views.py":
@@ -233,6 +235,7 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     ("name", "source"),
     [
         ("errors.py", "import resgen.spec.model"),
+        ("importing/onnx/trace.py", "def f(): from onnxruntime.capi import x"),
         ("errors.py", "from resgen import spec"),
         ("spec/zoo.py", "def f():\n    from resgen.graph.ir import Graph"),
         ("spec/zoo.py", "import resgen"),

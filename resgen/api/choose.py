@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -323,7 +324,7 @@ class Cache:
 
     def time(self, count: Counted, graph: Graph, limits: Limits) -> Timed | Failure:
         """Time a network, in a process of its own, and keep what it took."""
-        from resgen.files.whole import write_text
+        from resgen.files.whole import make_folder, write_text
         from resgen.latency.measure import timed
 
         found = self._place.time(timed, graph, self._here, limits)
@@ -333,8 +334,9 @@ class Cache:
                 name: [timing.median, timing.p95, list(timing.notes)]
                 for name, timing in self._known.items()
             }
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._path, json.dumps(rows))
+            with suppress(ResgenError):  # of a cache that cannot be written it is told
+                make_folder(self._path.parent)
+                write_text(self._path, json.dumps(rows))
         return found
 
 

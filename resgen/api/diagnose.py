@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,8 +21,7 @@ from resgen.diagnosis.plain import without_shortcuts
 from resgen.diagnosis.training.options import Options
 from resgen.errors import ResgenError, UsageError
 from resgen.expansion.network import expand
-from resgen.files.ordinary import reason
-from resgen.files.whole import write_text
+from resgen.files.whole import make_folder, write_text
 from resgen.graph.cost import analyse
 from resgen.machine import environment
 from resgen.machine.cores import free_cores
@@ -138,7 +134,7 @@ def run(
         rate=asked.lr,
         threads=_thread_count(asked, folder),
     )
-    with _writable(folder), told(batch):
+    with told(batch):
         done = look(
             subjects,
             dataset,
@@ -234,31 +230,9 @@ def _how(asked: Diagnosing) -> str:
     return f"{seeds}, learning rate {asked.lr:g}{training}"
 
 
-@contextmanager
-def _writable(out: Path | None) -> Iterator[None]:
-    """A folder that takes files, made beforehand; if none came of it, it goes again."""
-    if out is None:
-        yield
-        return
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError(EACCES, os.strerror(EACCES))
-    except OSError as error:
-        hint = "name another folder with -o"
-        why = f"cannot write to {out}: {reason(error)}"
-        raise ResgenError(why, hint=hint) from error
-    try:
-        yield
-    finally:
-        for folder in made:
-            with suppress(OSError):
-                folder.rmdir()  # only if it is empty
-
-
 def _write(diagnosis: Diagnosis, out: Path) -> None:
     from resgen.reports.diagnosis.html import render
 
+    make_folder(out)
     DIAGNOSIS.save(diagnosis, out / DATA)
     write_text(out / PAGE, render([diagnosis]))

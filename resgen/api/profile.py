@@ -24,7 +24,7 @@ from resgen.artifact.engines import Building
 from resgen.artifact.prepare import prepared
 from resgen.artifact.prepared import Prepared
 from resgen.errors import ResgenError
-from resgen.files.whole import write_text
+from resgen.files.whole import make_folder, write_text
 from resgen.leases.lease import leased
 from resgen.machine.cores import available_cores
 from resgen.machine.place import Place
@@ -196,7 +196,7 @@ def _jobs(asked: Profiling, subject: Prepared, device: str, place: Place) -> lis
 def _write(record: Record, folder: Path) -> None:
     from resgen.reports.profile.html import render
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     REPORT.save(record, folder / DATA)
     write_text(folder / PAGE, render([record]))
 

@@ -11,7 +11,7 @@ from resgen.api.asked.common import require_folder
 from resgen.api.asked.looking import Reporting
 from resgen.api.specs import folder_name
 from resgen.errors import UsageError
-from resgen.files.whole import write_text
+from resgen.files.whole import require_writable, write_text
 from resgen.options.kinds import argument, path, several
 from resgen.reports.forms import Form, Results, form_of, forms_of, rendered
 from resgen.reports.own import require_own
@@ -94,4 +94,5 @@ def report_folder(
         require_folder(out)
     if out is not None:
         require_own(out, *files)
+        require_writable(out / files[0])
     return out

@@ -27,7 +27,7 @@ from resgen.files.aside import OLD, folder_aside
 from resgen.files.exchange import exchange
 from resgen.files.ordinary import reason
 from resgen.files.ownership import Contents, briefly, contents, listed, parents
-from resgen.files.whole import flush, unwritable
+from resgen.files.whole import flush, require_writable, unwritable
 
 #: Others' files that come along at most: more of them are a home, not an output.
 MOST: Final = 100_000
@@ -90,9 +90,11 @@ def require_place(
                 "replaced",
                 hint="name another folder",
             )
-        return place, _check(place, target, names, force=force)
+        found = _check(place, target, names, force=force)
     except OSError as error:
         raise unwritable(target, error) from error
+    require_writable(target)
+    return place, found
 
 
 # --- parts ----------------------------------------------------------------------------

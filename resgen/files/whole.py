@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from resgen.errors import ResgenError
 from resgen.files.aside import new_name, sweep, temporary_folder
@@ -70,6 +71,20 @@ def require_file(path: Path) -> None:
         raise ResgenError(f"{path} is a folder", hint="name a file")
     if not path.parent.is_dir():
         raise ResgenError(f"the folder of {path} does not exist")
+    if not _is_special(path):
+        require_writable(path)
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a place that the system lets nobody write at, as far as it exists."""
+    above = Path(os.path.realpath(path)).parent
+    while not above.exists():
+        above = above.parent
+    try:
+        with TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def make_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import resgen
 from resgen.api.catalogue import counted
 from resgen.api.catalogue.published import Published
-from resgen.words.progress import SILENT
+from resgen.words.progress import SILENT, Lines
 
 KNOWN = {
     f"resnet18@{size}": Published("resnet18", "own", size, 70.0, "a test", True)
@@ -48,3 +48,15 @@ def test_networks_are_counted_once_and_again_by_other_code(
     file.write_text("[]")
     assert counted.counted(KNOWN, SILENT) == both
     assert len(asked) == 6
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_not_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RESGEN_CACHE", str(tmp_path / "file"))
+    told: list[str] = []
+    found = counted.counted({"resnet18@64": KNOWN["resnet18@64"]}, Lines(told.append))
+    assert found["resnet18@64"].params == 11_689_512
+    (line,) = (line for line in told if "cache" in line)
+    assert "nothing is kept for the next time: cannot write" in line

@@ -344,7 +344,7 @@ def test_guessing_is_among_the_classes_of_the_network(run: Run, small: Path) -> 
         (["small.json", "--data", "small.json"], 1, "neither a folder nor an .npz"),
         (["small.json", "--output", "outptu"], 2, 'did you mean "output"?'),
         (["small.json", "-o", "small.json"], 1, "small.json is a file"),
-        (["small.json", "-o", "small.json/x"], 1, "cannot write to small.json/x"),
+        (["small.json", "-o", "small.json/x"], 1, "cannot write small.json/x"),
         (["small.json", "--resume"], 2, "add --train STEPS"),
         (["small.json", "--train", "5", "--resume"], 1, "no training to resume"),
         (["small.json", "--lr", "nan"], 2, '"nan" is not a number above 0'),

@@ -137,6 +137,7 @@ def test_an_engine_without_its_gpu_is_at_fault_first_and_missing_then(run, here)
         (["--no-cuda-graph"], 2, "is for --mode compute"),
         (["--mode", "throughput", "--rate", "30"], 2, "no time between requests"),
         (["-o", "mine.json"], 1, "is a file"),
+        (["-o", "mine.json/x"], 1, "cannot write mine.json/x"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_it_is_tried(

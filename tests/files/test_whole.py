@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from resgen.errors import ResgenError
-from resgen.files.whole import copy, make_folder, whole, write_text
+from resgen.files.whole import (
+    copy,
+    make_folder,
+    require_file,
+    require_writable,
+    whole,
+    write_text,
+)
 
 
 def test_a_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -117,3 +124,15 @@ def test_a_folder_is_not_made_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     with pytest.raises(ResgenError, match="x is a file"):
         make_folder(tmp_path / "x")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="nobody can write there")
+def test_what_nobody_can_write_is_refused_before_work(tmp_path: Path) -> None:
+    require_writable(tmp_path / "a/b/c")
+    require_file(tmp_path / "c")
+    require_file(Path("/dev/null"))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ResgenError, match="cannot write /proc/a/b: "):
+        require_writable(Path("/proc/a/b"))
+    with pytest.raises(ResgenError, match="cannot write /proc/b: "):
+        require_file(Path("/proc/b"))

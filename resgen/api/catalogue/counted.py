@@ -12,7 +12,8 @@ from typing import Final
 from resgen.api.asked.common import Reading
 from resgen.api.catalogue.published import Published
 from resgen.api.specs import network
-from resgen.files.whole import write_text
+from resgen.errors import ResgenError
+from resgen.files.whole import make_folder, write_text
 from resgen.graph.ir import Graph
 from resgen.latency.kernels import Kernel, identity, runs
 from resgen.spec import zoo
@@ -66,7 +67,11 @@ def counted(known: Mapping[str, Published], progress: Progress) -> dict[str, Cou
         progress.advance("networks", number, len(missing))
         there[key] = Counted.of(at_size(known[key]))
     if missing:
-        _write(path, version, there)
+        try:
+            _write(path, version, there)
+        except ResgenError as error:
+            told = f"nothing is kept for the next time: {error.message}"
+            progress.say("cache", f"{told}; RESGEN_CACHE names another folder")
     return {key: there[key] for key in known}
 
 
@@ -103,7 +108,7 @@ def _write(path: Path, version: str, counts: Mapping[str, Counted]) -> None:
     for key, each in counts.items():
         places = [kernels.setdefault(k, len(kernels)) for k in each.kernels]
         networks[key] = (each.sha256, each.params, places)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     rows = [astuple(kernel) for kernel in kernels]
     found = {"version": version, "kernels": rows, "networks": networks}
     write_text(path, json.dumps(found))

@@ -22,7 +22,7 @@ from resgen.importing.views import plain
 from resgen.onnxfile.external import data_files
 from resgen.onnxfile.paths import SCOPES, node_names
 from resgen.onnxfile.stored import StoredModel, read_stored
-from resgen.runtime.onnxruntime import OnnxRuntimeSession
+from resgen.runtime.onnxruntime import OnnxRuntimeSession, load_onnxruntime
 from resgen.weights.evaluate import Array
 
 if TYPE_CHECKING:
@@ -349,9 +349,9 @@ def _run(
 
 def _runnable(graph: GraphProto) -> Iterator[NodeProto]:
     """The nodes that need none of a domain that ONNX Runtime does not know."""
-    from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
-
-    domains = {*_STANDARD, *(schema.domain for schema in get_all_operator_schema())}
+    runtime = load_onnxruntime("the file cannot be run")
+    schemas = runtime.capi.onnxruntime_pybind11_state.get_all_operator_schema()
+    domains = {*_STANDARD, *(schema.domain for schema in schemas)}
     lost: set[str] = set()
     for node in graph.node:
         if node.domain in domains and lost.isdisjoint(_read(node)):
