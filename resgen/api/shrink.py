@@ -35,6 +35,7 @@ from resgen.graph.cost import analyse
 from resgen.graph.ir import Graph
 from resgen.options.kinds import argument
 from resgen.recovery.imported import imported
+from resgen.reports.shrunk import PAGE, render
 from resgen.runtime.torch import load_torch
 from resgen.shrinking.cut import Size, cut
 from resgen.shrinking.labels import labelled
@@ -258,8 +259,6 @@ def run(
         told = replace(told, names=_of_module(told.names, whole[0], own))
     page = None
     if asked.report:
-        from resgen.reports.shrunk import PAGE, render
-
         page = PAGE, render(made.spec.name, spec.name, told)
     folder = None
     if written:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -48,7 +49,7 @@ def command(spec: str, *, as_json: bool, **given: Any) -> int:
     read, graph, warnings = network(spec, asked)
     summarize(warnings, spec)
     with Progress(_THEN, err=as_json) as progress:
-        from resgen.api.shrink import run
+        from resgen.api.shrink import PAGE, run
 
         made = run(read, graph, asked, progress=progress)
     if as_json:
@@ -63,5 +64,10 @@ def command(spec: str, *, as_json: bool, **given: Any) -> int:
         build = (
             f"resgen build {folder} -o build/{folder.name} · resgen profile {folder}"
         )
-        say(f"next: {export if asked.precision == 'int8' else build}")
+        then = export if asked.precision == "int8" else build
+        if asked.report:
+            then = f"open {shlex.quote(f'{folder}/{PAGE}')} · {then}"
+        else:
+            then += " · --report shows what each layer lost, on a page"
+        say(f"next: {then}")
     return int(not made.sure)

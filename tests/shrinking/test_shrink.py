@@ -375,7 +375,10 @@ def test_blocks_go_whole_and_the_spec_is_shallower(
     assert record.after.macs == resgen.analyse(made.graph).macs < record.before.macs
 
 
-def test_a_page_shows_widths_before_and_after(tmp_path: Path) -> None:
+def test_a_page_shows_widths_before_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     made = resgen.shrink(SMALL, tmp_path / "a", macs=0.5, report=True)
     record = made.folder.record
     assert "report.html" in record.files
@@ -391,7 +394,11 @@ def test_a_page_shows_widths_before_and_after(tmp_path: Path) -> None:
         assert sorted(layer.losses) == [*layer.losses]
         cells = "".join(f"[^<]*</td><td[^>]*>{n}" for n in (layer.before, layer.after))
         assert re.search(layer.name + cells, text)
-    resgen.shrink(SMALL, tmp_path / "a", macs=0.5)
+    Path("whole.json").write_text(json.dumps(SMALL))
+    words = ["shrink", "whole.json", "--no-verify", "-o", "a"]
+    told = CliRunner().invoke(main, [*words, "--report"]).stdout
+    assert "next: open a/report.html · " in told
+    assert " · --report shows " in CliRunner().invoke(main, words).stdout
     assert not (tmp_path / "a" / "report.html").exists()
 
 
