@@ -154,7 +154,7 @@ class Job:
         )
         made = imported(
             cut(found, weights, choice.gone).called(self.name),
-            whole=self.spec,
+            whole=(self.spec, self.graph),
             stated=self._stated,
         )
         progress.say("cut", _sizes(self.before, choice.size))

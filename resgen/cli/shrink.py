@@ -49,7 +49,8 @@ def command(spec: str, *, as_json: bool, **given: Any) -> int:
     read, graph, warnings = network(spec, asked)
     summarize(warnings, spec)
     with Progress(_THEN, err=as_json) as progress:
-        from resgen.api.shrink import PAGE, run
+        from resgen.api.shrink import run
+        from resgen.reports.shrunk import PAGE
 
         made = run(read, graph, asked, progress=progress)
     if as_json:

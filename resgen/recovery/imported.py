@@ -53,15 +53,15 @@ def imported(
     flat: Flat,
     *,
     structure: bool = True,
-    whole: Spec | None = None,
+    whole: tuple[Spec, Graph] | None = None,
     stated: Callable[[Spec], Mapping[str, Any]] = lambda spec: {},
 ) -> Imported:
     """The spec of a network that was read, with its design recovered where it can be.
 
     Without ``structure`` it is a plain list of operators. What is left of a ``whole``
-    network may be told by that one's spec and a map of widths. ``stated`` is given the
-    spec, and gives what is known from elsewhere of pictures and labels, as members of
-    it.
+    network, given with its graph, may be told by that one and a map of widths.
+    ``stated`` is given the spec, and gives what is known from elsewhere of pictures and
+    labels, as members of it.
     """
     for name, array in flat.weights.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -69,9 +69,9 @@ def imported(
             raise ResgenError(f'"{source}" holds numbers that are not finite')
     nodes = flat.graph.nodes
     called = f"spec of {nodes[0].origin.place.file if nodes else flat.graph.name}"
-    told = None if whole is None else in_widths(whole, flat.graph)
+    told = None if whole is None else in_widths(*whole, flat.graph)
     made, document = _designed(flat) if structure else (flat, flat_spec(flat))
-    if whole is None or told is None or _tells(document, told, len(whole.stages)):
+    if whole is None or told is None or _tells(document, told, len(whole[0].stages)):
         flat = made
     else:
         document = told

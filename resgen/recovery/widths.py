@@ -7,55 +7,58 @@ from typing import Any, Final
 
 from resgen.expansion.network import examine
 from resgen.expansion.widths import path_of, says_channels
+from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
-from resgen.recovery.recover import met
+from resgen.ops import VOCABULARY
+from resgen.recovery.recover import named
 from resgen.spec import zoo
+from resgen.spec.load import load
 from resgen.spec.model import Spec
-from resgen.spec.source import plain
+from resgen.spec.source import Problems, plain
 
 #: Members that say nothing of what is computed.
 _BESIDE: Final = ("name", "doc", "$schema", "preprocess", "labels")
 
 
-def in_widths(whole: Spec, graph: Graph) -> dict[str, Any] | None:
+def in_widths(whole: Spec, before: Graph, graph: Graph) -> dict[str, Any] | None:
     """The graph as a spec with a map of widths; None where that does not make it.
 
-    The spec extends the whole where this is a network of the zoo, which is there
-    wherever it is read; any other one it repeats.
+    ``before`` is the graph of the ``whole``. The spec extends it where it is a network
+    of the zoo, which is there wherever it is read; any other one it repeats.
     """
+    made = {path_of(node): node.type.channels for node in graph.nodes}
+    widths = {
+        path_of(node): made.get(path_of(node))
+        for node in before.nodes
+        if says_channels(node, before.types[node.inputs[0]])
+        and made.get(path_of(node)) != node.type.channels
+    }
+    if None in widths.values():  # whole blocks are gone
+        return None
     for parent in _parents(whole):
         document = {"resgen": 1, "name": graph.name, **parent}
-        found = examine(document).graph
-        if found is None or found.training is not None:
-            return None
-        widths = _widths(found, graph)
         if widths:
             document["widths"] = {**document.get("widths", {}), **widths}
-        if met(graph, document):
+        found = examine(document).graph
+        if (
+            found is not None
+            and found.training is None
+            and named(found) == named(graph)
+            and identity(found) == identity(graph)
+        ):
             return document
     return None
 
 
 def _parents(whole: Spec) -> Iterator[dict[str, Any]]:
     """What to say of a network beside its widths, the shortest first."""
-    if whole.name in zoo.names():
-        shape = list(whole.input)
-        same = examine(whole.name).spec
-        own = {} if same is None or same.input == whole.input else {"input": shape}
-        yield {"extends": whole.name, **own}
+    file = zoo.names().get(whole.name)
+    if file is not None:
+        known = load(file, VOCABULARY, Problems())
+        same = known is not None and known.input == whole.input
+        yield {"extends": whole.name} | ({} if same else {"input": [*whole.input]})
     yield {
         key: plain(at)
         for key, at in whole.members.items()
         if key not in _BESIDE and at.value is not None
-    }
-
-
-def _widths(whole: Graph, graph: Graph) -> dict[str, int]:
-    """The channels of operators that have another number of them in the whole."""
-    made = {path_of(node): node.type.channels for node in graph.nodes}
-    return {
-        path: made[path]
-        for node in whole.nodes
-        if says_channels(node, whole.types[node.inputs[0]])
-        if (path := path_of(node)) in made and made[path] != node.type.channels
     }
