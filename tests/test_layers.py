@@ -103,7 +103,7 @@ BUDGET = {
     "runtime": 1209,
     "pictures": 535,
     "importing": 6360,
-    "recovery": 5096,
+    "recovery": 5102,
     "proof": 3268,
     "calibrate": 718,
     "shrinking": 924,
@@ -118,7 +118,7 @@ BUDGET = {
     "searching": 2547,
     "reports": 2929,
     "api": 6035,
-    "cli": 1272,
+    "cli": 1279,
     "__main__": 50,
     "__init__": 143,
 }
