@@ -87,7 +87,7 @@ BUDGET = {
     "errors": 110,
     "words": 188,
     "options": 265,
-    "files": 753,
+    "files": 755,
     "document": 320,
     "records": 400,
     "spec": 4413,

@@ -14,7 +14,7 @@ from resgen.document.files import read_json
 from resgen.errors import ResgenError
 from resgen.expansion.network import expand, load
 from resgen.files.hashed import Entry, sha256_of
-from resgen.files.ordinary import reason
+from resgen.files.ordinary import unreadable
 from resgen.graph.ir import Graph
 from resgen.spec.model import Spec
 
@@ -75,7 +75,7 @@ def check_files(
         except FileNotFoundError:
             raise ResgenError(f"{path} is missing", hint=gone) from None
         except OSError as error:
-            raise ResgenError(f"cannot read {path}: {reason(error)}") from None
+            raise unreadable(path, error) from None
         if found != entry.sha256:
             raise ResgenError(
                 f"{path} is not the file that was {made}: its SHA-256 differs",

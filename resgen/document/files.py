@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 from resgen._version import __version__
 from resgen.document.decoding import Misfit, decode
 from resgen.errors import ResgenError
-from resgen.files.ordinary import read_text, reason, why_no_json
+from resgen.files.ordinary import read_text, unreadable, why_no_json
 from resgen.files.whole import write_text
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ def read_json(path: Path) -> Any:
         text = read_text(path)
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
-        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
+        raise unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise ResgenError(f"{path} is not JSON: {why_no_json(error)}") from error
 

@@ -55,7 +55,12 @@ def check_file(path: str | Path) -> None:
     except FileNotFoundError as error:
         raise ResgenError(f"{path} does not exist") from error
     except OSError as error:
-        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: str | Path, error: OSError) -> ResgenError:
+    """What a person is told of a file or folder that cannot be read."""
+    return ResgenError(f"cannot read {path}: {reason(error)}")
 
 
 def read_bytes(path: str | Path) -> bytes:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import open_file, reason
+from resgen.files.ordinary import open_file, unreadable
 from resgen.onnxfile.location import place_of
 from resgen.onnxfile.protobuf import Damaged, fields, part
 
@@ -184,4 +184,4 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return open_file(path)
     except OSError as error:
-        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
+        raise unreadable(path, error) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import read_bytes, reason, why_no_json
+from resgen.files.ordinary import read_bytes, unreadable, why_no_json
 from resgen.pictures.words import takes_pictures, told
 from resgen.spec.model import INTERPOLATIONS, Preprocess, Spec
 from resgen.words.numbers import shape as sizes
@@ -126,7 +126,7 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(read_bytes(path).decode("utf-8-sig"))
     except OSError as error:
-        raise ResgenError(f"{path} cannot be read: {reason(error)}") from error
+        raise unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise ResgenError(f"{path} is not JSON: {why_no_json(error)}") from error
 

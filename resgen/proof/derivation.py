@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resgen.errors import ResgenError
 from resgen.files.compared import ComparedFile, Differs
-from resgen.files.ordinary import reason
+from resgen.files.ordinary import unreadable
 from resgen.graph.ir import Graph
 from resgen.onnxfile.differences import Difference, Explained, structure
 from resgen.onnxfile.stored import StoredModel, StoredTensor, read_stored
@@ -45,7 +44,7 @@ def differences(plan: Plan, weights: Weights, file: Path) -> list[Difference]:
         named = list(_named(plan, weights, read_stored(file)))
         return named or [_unaccounted(differs)]
     except OSError as error:
-        raise ResgenError(f"cannot read {error.filename}: {reason(error)}") from error
+        raise unreadable(error.filename, error) from error
     return []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from resgen.errors import ResgenError
-from resgen.files.ordinary import open_file, reason, why_no_json
+from resgen.files.ordinary import open_file, unreadable, why_no_json
 
 #: Far more than names of classes take, in bytes.
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -33,7 +33,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ResgenError(f"{path} cannot be read: {reason(error)}") from error
+        raise unreadable(path, error) from error
     if len(data) > MAX_BYTES:
         raise ResgenError(f"{path} is larger than {MAX_BYTES // 2**20} MiB")
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")

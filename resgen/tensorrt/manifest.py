@@ -15,7 +15,7 @@ from typing import Any, Final
 from resgen.document.files import Format
 from resgen.errors import MissingComponent, MissingDevice, ResgenError
 from resgen.files.hashed import Entry, sha256_of
-from resgen.files.ordinary import reason
+from resgen.files.ordinary import unreadable
 from resgen.machine.device import Device, required
 from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
@@ -127,7 +127,7 @@ def vouched(engine: Path) -> EngineManifest:
                 hint=rebuild(content),
             )
     except OSError as error:
-        raise ResgenError(f"cannot read {engine}: {reason(error)}") from None
+        raise unreadable(engine, error) from None
     return content
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from resgen.errors import ResgenError
 from resgen.files.hashed import HashedFile, Sink
-from resgen.files.ordinary import check_file, reason
+from resgen.files.ordinary import check_file, unreadable
 from resgen.graph.ir import Graph
 from resgen.weights.evaluate import Array, Weights, np_dtype
 
@@ -58,7 +58,7 @@ class StoredWeights(Mapping[str, Array]):
                 length = int.from_bytes(file.read(8), "little")
                 self._header: dict[str, Any] = json.loads(file.read(length))
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise unreadable(self.path, error) from error
         except SafetensorError as error:
             raise ResgenError(
                 f"{path} is not a whole safetensors file: {error}",
@@ -79,7 +79,7 @@ class StoredWeights(Mapping[str, Array]):
         try:
             stored: Array = np.fromfile(self.path, _READ[said], count, offset=start)
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise unreadable(self.path, error) from error
         if said in _BITS:
             stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
             stored = stored.view(np_dtype(_BITS[said]))
@@ -100,9 +100,6 @@ class StoredWeights(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._header)
-
-    def _unreadable(self, error: OSError) -> ResgenError:
-        return ResgenError(f"cannot read {self.path}: {reason(error)}")
 
 
 def write_safetensors(path: str | Path, graph: Graph, weights: Weights) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from resgen.diagnosis.data.dataset import Examples
 from resgen.errors import MissingComponent, ResgenError
+from resgen.files.ordinary import unreadable
 from resgen.graph.ir import Graph
 from resgen.graph.outputs import Scores
 from resgen.pictures.find import PICTURES
@@ -177,8 +178,7 @@ def _classes(path: Path) -> list[Path]:
             hint='data are a folder, an .npz file or the word "digits"',
         ) from error
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise ResgenError(f"cannot read {path}: {why}") from error
+        raise unreadable(path, error) from error
     found = [p for p in inside if p.is_dir()]
     if not inside:
         raise ResgenError(f"{path} is empty", hint=f"wanted is {_LAYOUT}")

@@ -32,7 +32,7 @@ from resgen.diagnosis.training.options import (
 from resgen.document.decoding import Misfit, decode
 from resgen.document.files import plain
 from resgen.errors import ResgenError, UsageError
-from resgen.files.ordinary import reason
+from resgen.files.ordinary import unreadable
 from resgen.files.whole import make_folder, unwritable, whole
 from resgen.graph.ir import Graph
 from resgen.records.diagnosis import Run
@@ -155,7 +155,7 @@ class States:
             run = decode(Run, content["run"])
             settings = content["settings"]
         except OSError as error:
-            raise ResgenError(f"cannot read {path}: {reason(error)}") from error
+            raise unreadable(path, error) from error
         except (SafetensorError, ValueError, KeyError, TypeError, Misfit) as error:
             raise _unknown(path, str(error)) from error
         wanted = self._settings[learner.trainee.name]

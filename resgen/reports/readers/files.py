@@ -9,7 +9,7 @@ from typing import Any, Final
 from resgen.diagnosis.documents import DATA, DIAGNOSIS
 from resgen.document.files import Format, read_json
 from resgen.errors import ResgenError, UsageError
-from resgen.files.ordinary import read_text, reason
+from resgen.files.ordinary import read_text, unreadable
 from resgen.profiling.documents import COMPARISON, REPORT
 from resgen.records.profile import Record
 from resgen.reports.forms import Results
@@ -51,7 +51,7 @@ def _read(path: Path) -> Any:
     try:
         return read_text(path)
     except OSError as error:
-        raise ResgenError(f"cannot read {path}: {reason(error)}") from error
+        raise unreadable(path, error) from error
     except ValueError as error:
         raise ResgenError(f"{path} is no text: {error}") from error
 
