@@ -80,6 +80,10 @@ def _multiply(
     at: Json,
     problems: Problems,
 ) -> None:
+    single = members.get("widths") if key == "width" else None
+    if single is not None and isinstance(single.value, dict):
+        value = {path: _product(at, factor, form) for path, at in single.value.items()}
+        members["widths"] = replace(single, value=value)
     let = members.get("let")
     if let is not None and isinstance(let.value, dict) and key in let.value:
         own = let.value[key]

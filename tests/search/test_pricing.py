@@ -52,6 +52,14 @@ SPACES: dict[str, dict[str, Any]] = {
             "/input": [[3, 64, 64]],
         },
     },
+    "single operators": {
+        "base": "resnet18",
+        "vary": {
+            "/widths/layer1.0.conv1": [16, 48],
+            "/stages/3/width": [256, 512],
+            "/input": [[3, 64, 64]],
+        },
+    },
     "attention, a stem, dilation": {
         "base": "resnet18",
         "vary": {

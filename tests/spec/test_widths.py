@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +94,17 @@ def test_it_is_said_on_the_command_line_and_undone_by_a_child() -> None:
     parent = widened({"layer1.0.conv1": 12})
     again = resgen.load(parent, ["/widths/layer1.0.conv1=null"])
     assert identity(resgen.expand(again)) == identity(graph("resnet20_cifar"))
+
+
+def test_a_child_that_is_wider_has_them_wider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("narrow.json").write_text(json.dumps(widened({"layer1.0.conv1": 12})))
+    child = {"resgen": 1, "extends": "narrow.json", "scale": {"width": 2}}
+    made = graph(child)
+    assert made.types["layer1.0.conv1"].channels == 24
+    assert made.types["layer1.0.conv2"].channels == 32
 
 
 def test_the_canonical_form_has_it() -> None:
