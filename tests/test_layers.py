@@ -90,7 +90,7 @@ BUDGET = {
     "files": 755,
     "document": 320,
     "records": 400,
-    "spec": 4413,
+    "spec": 4417,
     "ops": 4765,
     "graph": 3349,
     "expansion": 2205,
