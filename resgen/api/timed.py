@@ -21,7 +21,7 @@ from resgen.latency.table import Conditions, Table
 from resgen.leases.lease import leased
 from resgen.machine.place import Place
 from resgen.machine.process import Failure
-from resgen.shrinking.choose import Choice, Scores, choose, pairs
+from resgen.shrinking.choose import PAIR, Choice, Scores, choose, pairs
 from resgen.shrinking.cut import Size, cut, size_without
 from resgen.shrinking.groups import Group
 from resgen.shrinking.labels import Labelled, Labels
@@ -36,7 +36,7 @@ TIMED: Final = 3
 TRYING: Final = 60.0
 OVER: Final = 3
 #: By what share kernels have to be faster in another size: a table is as rough.
-NOISE: Final = 0.05
+NOISE: Final = 0.1
 
 #: Gives scores from the time of the network without some classes.
 Scoring = Callable[[Callable[[Labels], float]], Sequence[Scores]]
@@ -163,7 +163,9 @@ class Cuts:
                 break
         self.odd = odd
         if odd:
-            told = f"{count(len(odd), 'group')} of {len(self.free)} a pair of channels"
+            told = (
+                f"{len(odd)} of {count(len(self.free), 'group')} keep {PAIR} channels"
+            )
             self.progress.say("sizes", f"{told} fewer than a multiple, which is faster")
 
     def _faster(self, these: Counter[Kernel], those: Counter[Kernel]) -> bool:
