@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from onnx_model import to_model
 
 from resgen.errors import Place
 from resgen.graph.ir import Graph, Input, Node, Origin, Parameter, Scope, Section
-from resgen.lower.onnx import to_model
 from resgen.lower.torch import to_torch
 from resgen.ops.base import Op
 from resgen.ops.types import TensorType

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from onnx_model import to_model
 from torch import nn
 
 from resgen.graph.ir import INPUT
 from resgen.importing.flat import Flat
-from resgen.lower.onnx import to_model
 
 Array = np.ndarray[Any, Any]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from onnx_model import to_model
 from torch import nn
 
 import resgen
@@ -18,7 +19,6 @@ from resgen.graph.cost import node_costs
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.lower.onnx import to_model
 from resgen.weights.checkpoint import from_state_dict
 
 #: How far outputs may differ, as a share of the peer's output range: in float64, which

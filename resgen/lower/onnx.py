@@ -71,26 +71,6 @@ class Written:
     files: tuple[File, ...]
 
 
-def to_model(
-    graph: Graph,
-    weights: Weights,
-    *,
-    opset: int | None = None,
-    batch: int | None = None,
-    dynamic: bool = False,
-    metadata: Mapping[str, str] | None = None,
-) -> ModelProto:
-    """The whole model in memory; :func:`write` takes far less of it."""
-    plan = derive(
-        graph, opset=opset, batch=batch, dynamic=dynamic, metadata=metadata or {}
-    )
-    for initializer, (_, operand) in zip(plan.initializers, plan.operands, strict=True):
-        tensor = initializer.proto()
-        tensor.raw_data = evaluate(operand, weights).tobytes()
-        plan.model.graph.initializer.append(tensor)
-    return plan.model
-
-
 def write(
     graph: Graph,
     weights: Weights,

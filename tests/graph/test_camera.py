@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx_model import to_model
 from PIL import Image
 from small_subject import SPEC
 
@@ -17,7 +18,6 @@ from resgen.errors import UsageError
 from resgen.graph.ir import Graph
 from resgen.graph.passes.camera import READY, camera
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.onnx import to_model
 from resgen.lower.torch import to_torch
 from resgen.pictures.find import photographs
 from resgen.pictures.preprocess import prepare, read

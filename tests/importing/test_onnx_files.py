@@ -11,10 +11,10 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx_model import to_model
 
 from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read
-from resgen.lower.onnx import to_model
 from resgen.recovery import imported as importing
 from resgen.recovery.imported import Imported, imported
 

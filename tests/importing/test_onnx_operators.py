@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 import pytest
 from one_node import one_node, random_inputs, random_weights, run_onnx
+from onnx_model import to_model
 from opsets import newest_run_here
 
 from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
 from resgen.importing.onnx.read import read
-from resgen.lower.onnx import OLDEST_OPSET, to_model
+from resgen.lower.onnx import OLDEST_OPSET
 from resgen.ops import OPERATORS
 from resgen.ops.act import Act
 from resgen.ops.adaptive import AdaptivePool

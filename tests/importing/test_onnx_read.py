@@ -14,6 +14,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import Array, assert_equal, exported, run
+from onnx_model import to_model
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,7 +25,6 @@ from resgen.graph.ir import INPUT
 from resgen.importing.flat import Collector, Flat
 from resgen.importing.onnx.read import read
 from resgen.importing.rules import simplified
-from resgen.lower.onnx import to_model
 from resgen.ops.act import Act
 from resgen.ops.add import Add
 from resgen.ops.flatten import Flatten

@@ -11,13 +11,13 @@ import pytest
 import torch
 from hand_graph import random_weights
 from hypothesis import HealthCheck, Phase, given, settings
+from onnx_model import to_model
 from strategies import specs
 
 from resgen.expansion.network import examine
 from resgen.graph.ir import Graph
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.lower.onnx import to_model
 from resgen.lower.torch import to_torch
 
 #: Largest difference that is allowed, as a share of the output's range.

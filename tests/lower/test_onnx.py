@@ -10,13 +10,14 @@ import onnxruntime
 import pytest
 import torch
 from hand_graph import Builder, random_weights
+from onnx_model import to_model
 from opsets import newest_run_here
 from torch import nn
 
 from resgen.errors import UsageError
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
-from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET, to_model, write
+from resgen.lower.onnx import NEWEST_OPSET, OLDEST_OPSET, write
 from resgen.onnxfile.protobuf import varint
 from resgen.onnxfile.write import PAGE
 from resgen.ops.act import Act

@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 import torch
 from one_node import assert_close, one_node, run_onnx, run_torch
+from onnx_model import to_model
 from torch.nn import functional
 
-from resgen.lower.onnx import to_model
 from resgen.ops.avg_pool import AvgPool
 from resgen.ops.base import Op, ShapeError
 from resgen.ops.blur_pool import BlurPool

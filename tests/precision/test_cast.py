@@ -8,13 +8,14 @@ import onnx
 import pytest
 import torch
 from hand_graph import Builder, random_weights
+from onnx_model import to_model
 
 import resgen
 from resgen.errors import ResgenError
 from resgen.graph.passes import apply
 from resgen.graph.passes.fold_norm import fold_norm
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.onnx import to_model, write
+from resgen.lower.onnx import write
 from resgen.lower.torch import to_torch
 from resgen.ops.act import Act
 from resgen.ops.conv import Conv

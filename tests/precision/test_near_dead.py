@@ -7,11 +7,12 @@ import onnx
 import pytest
 from digits import digits as trained
 from onnx import numpy_helper
+from onnx_model import to_model
 
 from resgen.artifact.folder import MODEL
 from resgen.calibrate.lowered import Calibrator
 from resgen.graph.precision import Precision
-from resgen.lower.onnx import to_model, write
+from resgen.lower.onnx import write
 from resgen.onnxfile.stored import read_stored
 from resgen.proof.compare import Departure
 from resgen.proof.scales import check_scales

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from hand_graph import Builder
+from onnx_model import to_model
 
 import resgen
 from resgen.calibrate.lowered import Calibrator
@@ -19,7 +20,7 @@ from resgen.graph.ir import Graph, Node
 from resgen.graph.passes import apply
 from resgen.graph.passes.integer_bias import integer_bias
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.onnx import to_model, write
+from resgen.lower.onnx import write
 from resgen.lower.torch import to_torch
 from resgen.ops.act import Act
 from resgen.ops.conv import Conv

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx_model import to_model
 
 import resgen
 from resgen.calibrate.lowered import Calibrator
@@ -15,7 +16,7 @@ from resgen.calibrate.samples import Samples
 from resgen.graph.passes import apply
 from resgen.graph.passes.split_silu import split_silu
 from resgen.graph.precision import Precision, at_precision
-from resgen.lower.onnx import to_model, write
+from resgen.lower.onnx import write
 from resgen.lower.torch import to_torch
 from resgen.weights.initialize import initialize
 
