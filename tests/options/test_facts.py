@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "resgen"
 #: Where options are declared, or are those of other programs: a kit's own script, what
 #: it calls, and what trtexec wrote.
 KNOWING = ("options", "api", "cli", "kit", "reports/readers", "attribution/operators")
+OPTION = re.compile(r"(?<![\w-])(--[a-z]|-o\b)")
 #: A whole command, of resgen or of another program, is a mend that works.
 COMMAND = re.compile(
     r"\b(?:resgen (?:build|export|check|compare|diagnose|profile)|pip install"
@@ -48,8 +49,11 @@ def test_only_options_api_and_command_line_name_options() -> None:
         name = file.relative_to(PACKAGE).as_posix()
         if name in NAMED or name.startswith(KNOWING):
             continue
-        for text in texts(ast.parse(file.read_text("utf-8"))):
+        source = file.read_text("utf-8")
+        if not OPTION.search(source):  # most need no parsing
+            continue
+        for text in texts(ast.parse(source)):
             said = COMMAND.sub("", text.value) if isinstance(text.value, str) else ""
-            if re.search(r"(?<![\w-])(--[a-z]|-o\b)", said):
+            if OPTION.search(said):
                 found.append(f"{name}:{text.lineno}: {text.value}")
     assert not found, "\n".join(found)
