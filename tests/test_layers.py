@@ -98,7 +98,7 @@ BUDGET = {
     "onnxfile": 930,
     "lower": 6692,
     "machine": 1512,
-    "tensorrt": 1430,
+    "tensorrt": 1417,
     "leases": 867,
     "runtime": 1209,
     "pictures": 535,

@@ -23,10 +23,10 @@ from resgen.graph.passes.camera import camera
 from resgen.graph.passes.inference import for_inference
 from resgen.graph.precision import NAMES, Precision, as_shipped, at_precision
 from resgen.lower.onnx import Written, write
+from resgen.onnxfile.fingerprint import Fingerprint, fingerprint
 from resgen.runtime.base import Array
 from resgen.runtime.onnxruntime import OnnxRuntimeSession
 from resgen.tensorrt.build import Locate, nowhere
-from resgen.tensorrt.files import Fingerprint, fingerprint
 from resgen.weights.evaluate import Weights, np_dtype
 from resgen.weights.safetensors import StoredWeights
 

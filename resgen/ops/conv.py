@@ -25,9 +25,9 @@ from resgen.ops.base import (
     spacing,
     spatial_suffix,
 )
-from resgen.ops.files import windows
 from resgen.ops.initial import Init, fan_out, initializer, weight_and_bias
 from resgen.ops.linear import Linear
+from resgen.ops.onnx_windows import windows
 from resgen.ops.types import (
     Apply,
     Constant,

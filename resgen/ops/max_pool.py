@@ -19,8 +19,8 @@ from resgen.ops.base import (
     spacing,
     spatial_suffix,
 )
-from resgen.ops.files import raw_windows
 from resgen.ops.global_pool import GlobalPool
+from resgen.ops.onnx_windows import raw_windows
 from resgen.ops.pad import Pad
 from resgen.ops.pad_same import open_pads
 from resgen.ops.pooling import Pooling, fitting, kernel_of, whole

@@ -15,7 +15,7 @@ from resgen.ops.base import (
     per_axis,
     spatial_suffix,
 )
-from resgen.ops.files import Windows
+from resgen.ops.onnx_windows import Windows
 from resgen.ops.pad_same import lacking
 from resgen.ops.types import TensorType
 

@@ -24,7 +24,7 @@ from resgen.files.aside import folder_aside
 from resgen.files.lock import held
 from resgen.files.ordinary import reason
 from resgen.machine.device import Device
-from resgen.tensorrt.files import Fingerprint
+from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.tensorrt.manifest import EngineManifest, vouched
 from resgen.tensorrt.request import EngineRequest
 

@@ -12,10 +12,10 @@ from resgen.files.hashed import Entry, HashedFile
 from resgen.files.whole import copy, make_folder, whole, write_bytes
 from resgen.machine.device import present
 from resgen.onnxfile.external import check_external
+from resgen.onnxfile.fingerprint import Fingerprint, fingerprint
 from resgen.onnxfile.placed import check_placed
 from resgen.tensorrt.build import Locate, build, nowhere
 from resgen.tensorrt.cache import ENGINE, name_of, obtain, timing_cache
-from resgen.tensorrt.files import Fingerprint, fingerprint
 from resgen.tensorrt.flavor import version_of
 from resgen.tensorrt.listening import Progress
 from resgen.tensorrt.manifest import (

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.document.files import plain
-from resgen.tensorrt.files import Fingerprint
+from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.tensorrt.manifest import EngineManifest, manifest_of, spans_of
 from resgen.tensorrt.profiles import Profile
 from resgen.tensorrt.request import EngineRequest

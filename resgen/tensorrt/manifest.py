@@ -17,7 +17,7 @@ from resgen.errors import MissingComponent, MissingDevice, ResgenError
 from resgen.files.hashed import Entry, sha256_of
 from resgen.files.ordinary import unreadable
 from resgen.machine.device import Device, required
-from resgen.tensorrt.files import Fingerprint
+from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS, Flavor, installed, load, version_of
 
 FORMAT: Final = 2

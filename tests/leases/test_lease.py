@@ -36,6 +36,7 @@ from resgen.leases.link import ConnectionLost
 from resgen.machine import environment, snapshot
 from resgen.machine.cores import available_cores
 from resgen.machine.steadiness import glance
+from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.profiling.bench import Job
 from resgen.profiling.comparison.compare import Measured, Pair, measured
 from resgen.profiling.comparison.waterfall import Waterfall, waterfall
@@ -43,7 +44,6 @@ from resgen.profiling.statistics.decide import decide
 from resgen.records.comparison import Difference, PartTimes
 from resgen.records.profile import Subject
 from resgen.runtime.engines import find, require
-from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.manifest import EngineManifest, vouched, write_manifest
 from resgen.words.progress import Progress
 

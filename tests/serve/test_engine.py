@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 import resgen
 from resgen.errors import ResgenError, UsageError
 from resgen.files.hashed import Entry
-from resgen.tensorrt.files import Fingerprint
+from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.tensorrt.manifest import EngineManifest, spans_of, write_manifest
 from resgen.tensorrt.profiles import parse_profile, resolve
 

@@ -23,10 +23,10 @@ from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageErr
 from resgen.graph.precision import Precision, at_precision
 from resgen.lower.onnx import write
 from resgen.machine.device import Device
+from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.tensorrt import export as exporting
 from resgen.tensorrt import manifest as vouching
 from resgen.tensorrt.export import export_engine
-from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 from resgen.tensorrt.manifest import check_here, vouched
 from resgen.tensorrt.profiles import parse_profile

@@ -8,8 +8,8 @@ import pytest
 from resgen.errors import MissingDevice, ResgenError
 from resgen.files.hashed import Entry
 from resgen.machine.device import Device
+from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.serve.spans import spans
-from resgen.tensorrt.files import Fingerprint
 from resgen.tensorrt.manifest import (
     EngineManifest,
     Span,

@@ -18,8 +18,8 @@ import onnx  # noqa: F401
 import tensorrt_rtx  # noqa: F401
 from clock import report
 
+from resgen.onnxfile.fingerprint import fingerprint
 from resgen.tensorrt.export import EngineExported, export_engine
-from resgen.tensorrt.files import fingerprint
 from resgen.tensorrt.flavor import FLAVORS
 from resgen.tensorrt.request import EngineRequest
 

@@ -1,4 +1,4 @@
-"""Files that engines come from, hashed."""
+"""What an ONNX file is, told by hashes: its own, and those of its data files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operators with windows share that read ONNX files: paddings of any kind."""
+"""Windows as ONNX files have them, with paddings of any kind, read by operators."""
 
 from __future__ import annotations
 
