@@ -21,7 +21,7 @@ from resgen.api.measured import (
     wanted_of,
 )
 from resgen.artifact.engines import Building
-from resgen.artifact.prepare import prepared
+from resgen.artifact.prepare import Wanted, prepared
 from resgen.artifact.prepared import Prepared
 from resgen.errors import ResgenError, UsageError
 from resgen.files.names import MANIFEST
@@ -33,7 +33,7 @@ from resgen.machine.place import Place
 from resgen.machine.process import Process
 from resgen.options.kinds import argument
 from resgen.profiling.bench import Job
-from resgen.profiling.comparison.compare import BUILDS, Measured, measured
+from resgen.profiling.comparison.compare import BUILDS, Measured, among, measured
 from resgen.profiling.comparison.conditions import (
     Condition,
     Metrics,
@@ -130,18 +130,15 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
         of_a = (*(of_a or usual), *(of_b or usual))
     asked = replace(asked, runtime=of_a)
     device = device_of(asked.device, asked.runtime)
-    takes = {find(name).takes for name in asked.runtime}
-    wanted = [replace(wanted_of(each, asked), takes=takes) for each in (a, b)]
-    if "tensorrt" in asked.runtime and asked.on is None:
-        building = Building((asked.batch,), asked.shapes, BUILDS)
-        wanted = [replace(one, building=building) for one in wanted]
+    wanted = [_wanted(each, asked) for each in (a, b)]
     with ExitStack() as stack:
         place = stack.enter_context(leased(asked.on, device, progress))
         for name in asked.runtime:
             place.ask(require, name, device, CANNOT)
         subjects = [stack.enter_context(prepared(each)) for each in wanted]
         require_parts(asked.part, [each.subject for each in subjects])
-        jobs = _distinct(_jobs(asked, subjects, device, place))
+        first, second = _jobs(asked, subjects, device, place)
+        jobs = _distinct((first, second))
         for job in jobs:
             carried(asked, job.prepared, job.runtime)
         progress.say("comparing", _how(*jobs))
@@ -172,6 +169,35 @@ def _found(a: Source, b: Source, asked: Comparing, progress: Progress) -> Compar
         )
 
 
+def beside(
+    sources: Sequence[Source],
+    pairs: Sequence[tuple[int, int]],
+    asked: Comparing,
+    place: Place,
+    progress: Progress,
+) -> tuple[Measured, ...]:
+    """Several networks beside each other in one loop, on a device that is held.
+
+    ``pairs`` are the places of A and B among the ``sources``, of one engine; each is
+    given the time that is ``asked`` for.
+    """
+    device = device_of(asked.device, asked.runtime)
+    with ExitStack() as stack:
+        found = [stack.enter_context(prepared(_wanted(s, asked))) for s in sources]
+        jobs = tuple(job.lean for job in _jobs(asked, found, device, place))
+        return place.time(among, jobs, tuple(pairs), asked.time, progress=progress)
+
+
+def _wanted(source: Source, asked: Comparing) -> Wanted:
+    """The form of a network that is measured."""
+    takes = {find(name).takes for name in asked.runtime}
+    wanted = replace(wanted_of(source, asked), takes=takes)
+    if "tensorrt" in asked.runtime and asked.on is None:
+        building = Building((asked.batch,), asked.shapes, BUILDS)
+        return replace(wanted, building=building)
+    return wanted
+
+
 def _folder(source: Source) -> Path | None:
     path = Path(named(source))
     there = isinstance(source, str | Path) and (path / MANIFEST).is_file()
@@ -190,13 +216,15 @@ def _is_report(source: Source) -> bool:
 
 def _jobs(
     asked: Comparing, subjects: Sequence[Prepared], device: str, place: Place
-) -> tuple[Job, Job]:
+) -> list[Job]:
+    """One for each; of two runtimes the last runs the last one."""
     runtimes = asked.runtime or (default_runtime(subjects[0], device, place),)
     if not asked.runtime:
         device = device_of(asked.device, runtimes)
         place.ask(require, runtimes[0], device, CANNOT)
     threads = asked.threads or place.ask(available_cores)
-    first, second = (
+    each = [*[runtimes[0]] * (len(subjects) - 1), runtimes[-1]]
+    return [
         Job(
             prepared=subject,
             runtime=runtime,
@@ -206,9 +234,8 @@ def _jobs(
             mode=asked.mode,
             shapes=asked.shapes,
         )
-        for subject, runtime in zip(subjects, (runtimes[0], runtimes[-1]), strict=True)
-    )
-    return first, second
+        for subject, runtime in zip(subjects, each, strict=True)
+    ]
 
 
 def _distinct(jobs: tuple[Job, Job]) -> tuple[Job, Job]:

@@ -81,7 +81,7 @@ class Named:
         self.winners = best[: self.asked.winners]
 
     def time(self, timing: Timing, latency: float | None) -> None:
-        """What they take, unless they were chosen by that, and the best beside others.
+        """What they take, unless they were chosen by that, and each beside each other.
 
         Under a bound an unsteady machine promises nothing.
         """
@@ -95,7 +95,7 @@ class Named:
         else:
             notes = self.winners[0].notes
             self.doubts += [f"while it was timed, {note}" for note in notes]
-        self.beside = tuple(timing.beside(self.winners[0], self.all[1:]))
+        self.beside = tuple(timing.beside(self.all))
 
     def _told(self, trials: Iterable[Trial]) -> list[Found]:
         return [told(self.space, each) for each in trials]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations
 from math import inf, log
 from typing import Final
 
+from resgen.api.asked.compare import Comparing
 from resgen.api.asked.search import CONDITIONS, Searching
 from resgen.api.catalogue.counted import Counted
 from resgen.api.choose import AGAIN, FIRST, Cache
-from resgen.api.compare import compare
+from resgen.api.compare import beside
 from resgen.errors import ResgenError
 from resgen.graph.ir import Graph
 from resgen.latency.choosing import Candidate, Search, Timed, settle
@@ -27,12 +30,12 @@ from resgen.searching.journal import Trial
 from resgen.searching.outcome import Beside, Found
 from resgen.searching.space import Genes, Space
 from resgen.spec.source import plain
-from resgen.words.numbers import seconds
+from resgen.words.numbers import count, seconds
 from resgen.words.progress import Progress
 
 #: Candidates that may be timed, of the best at each size.
 TIMED: Final = 48
-#: Seconds that two networks are measured beside each other.
+#: Seconds for which two networks are measured beside each other.
 BESIDE: Final = 20.0
 
 
@@ -97,7 +100,8 @@ class Timing:
         with leased(asked.on, asked.device, progress) as place:
             self.conditions = self._conditions(place)
         self.table = predicting(asked, self.conditions)
-        self.until = time.monotonic() + 60 * asked.minutes
+        self._left = 60 * asked.minutes
+        self._until = 0.0
         self.fastest: tuple[float, str, tuple[str, ...]] | None = None
         self._known: dict[Genes, Counted | None] = {}
 
@@ -109,10 +113,20 @@ class Timing:
         The best first, and whether it is sure that these are the best that answer in
         time; without a bound of latency they are the best ones, timed.
         """
-        self.until = time.monotonic() + 60 * self.asked.minutes
-        with leased(self.asked.on, self.asked.device, self.progress) as place:
+        with self._held() as place:
             self._cache = Cache(self._conditions(place), place)
             return [self._best(trials, latency, number) for trials, number in arms]
+
+    @contextmanager
+    def _held(self) -> Iterator[Place]:
+        """The device, for the minutes that are left: what is waited for it is none."""
+        with leased(self.asked.on, self.asked.device, self.progress) as place:
+            begin = time.monotonic()
+            self._until = begin + self._left
+            try:
+                yield place
+            finally:
+                self._left -= time.monotonic() - begin
 
     def _conditions(self, place: Place) -> Conditions:
         asked = self.asked
@@ -140,9 +154,22 @@ class Timing:
             return [], True
         if self.fastest is None:
             self._time(pool[search.nearest().key], FIRST)
+        sure = time.monotonic() < self._until
+        self._fill(search, pool, number)
         within = [each for each in search.candidates if search.meets(each)][:number]
         found = [self._told(pool[each.key], search.timed[each.key]) for each in within]
-        return found, time.monotonic() < self.until
+        return found, sure
+
+    def _fill(self, search: Search, pool: Mapping[str, Trial], number: int) -> None:
+        """Time the next best ones behind the best until so many answer in time."""
+        for each in search.candidates:
+            enough = sum(map(search.meets, search.candidates)) >= number
+            if enough or time.monotonic() > self._until:
+                return
+            likely = search.predicted[each.key] <= search.budget
+            if each.key not in search.timed and likely:
+                timed = self._time(pool[each.key], AGAIN)
+                search.note(each.key, timed or Timed(inf, inf))
 
     def _settled(
         self, pool: Mapping[str, Trial], latency: float, known: Mapping[str, Timed]
@@ -169,7 +196,7 @@ class Timing:
             search,
             lambda each: timed(each, FIRST),
             again=lambda each: timed(each, AGAIN),
-            enough=lambda: time.monotonic() > self.until,
+            enough=lambda: time.monotonic() > self._until,
         )
         return search
 
@@ -209,27 +236,34 @@ class Timing:
         self.fastest = here if self.fastest is None else min(self.fastest, here)
         return found
 
-    def beside(self, winner: Found, others: Sequence[Found]) -> Iterator[Beside]:
-        """The best one measured beside others, in turns."""
-        mine = plain(self.space.tree(genes_of(self.space, winner)))
-        for other in others:
-            if other.set == winner.set:
-                continue
-            if time.monotonic() > self.until:
+    def beside(self, found: Sequence[Found]) -> Iterator[Beside]:
+        """Each measured beside each other, the best first, as many as the minutes let.
+
+        All in one loop and one lease.
+        """
+        trees = [plain(self.space.tree(genes_of(self.space, each))) for each in found]
+        asked = Comparing.of({
+            "runtime": self.asked.runtime,
+            "device": self.asked.device,
+            "threads": self.asked.threads,
+            "batch": self.asked.batch,
+            "time": BESIDE,
+        })  # fmt: skip
+        with self._held() as place:
+            most = int((self._until - time.monotonic()) // BESIDE)
+            pairs = [*combinations(range(len(found)), 2)]
+            if len(pairs) > most:
+                left = f"{len(pairs) - max(most, 0)} of {count(len(pairs), 'pair')}"
+                self.progress.say("beside", f"left out, the minutes are up: {left}")
+            if most < 1 or not pairs:
                 return
-            record = compare(
-                plain(self.space.tree(genes_of(self.space, other))),
-                mine,
-                runtime=self.asked.runtime,
-                device=self.asked.device,
-                on=self.asked.on,
-                threads=self.asked.threads,
-                batch=self.asked.batch,
-                time=BESIDE,
-            ).record
-            told = f"{winner.name} is {record.verdict} beside {other.name}"
-            self.progress.say("beside", told)
-            yield Beside(other.name, record.verdict, record.ratio, record.interval)
+            turned = [(than, one) for one, than in pairs[:most]]
+            measured = beside(trees, turned, asked, place, self.progress)
+        for (than, one), each in zip(turned, measured, strict=True):
+            mine, other, decision = found[one].name, found[than].name, each.decision
+            verdict, ratio = decision.verdict, decision.ratio
+            self.progress.say("beside", f"{mine} is {verdict} beside {other}")
+            yield Beside(other, verdict, ratio, decision.interval, mine)
 
     def nothing(self, latency: float) -> ResgenError:
         """Why nothing answers in time, and what is nearest."""

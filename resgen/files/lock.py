@@ -17,6 +17,10 @@ from resgen.files.whole import make_folder, unwritable
 _BYTE: Final = 1 << 40
 #: Seconds between two tries on Windows, which does not wait by itself.
 _PAUSE: Final = 0.05
+#: Seconds between two tries where it is said how long is waited.
+_LOOK: Final = 0.1
+#: Seconds of waiting after which it is said again; then twice as many each time.
+_AGAIN: Final = 60.0
 
 
 def lock(file: int, *, wait: bool = True) -> bool:
@@ -82,15 +86,20 @@ def claimed(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def held(file: int, waiting: Callable[[], None]) -> Iterator[None]:
+def held(file: int, waiting: Callable[[float], None]) -> Iterator[None]:
     """Hold what an open file stands for, by its number, and close it at the end.
 
-    ``waiting`` is called before a wait for it.
+    It is waited for, however long that takes. ``waiting`` is called with the seconds so
+    far: 0 before a wait, then after a minute, two, four and so on.
     """
+    begin, due = time.monotonic(), 0.0
     try:
-        if not lock(file, wait=False):
-            waiting()
-            lock(file)
+        while not lock(file, wait=False):
+            waited = time.monotonic() - begin
+            if waited >= due:
+                waiting(waited if due else 0.0)
+                due = max(2 * due, _AGAIN)
+            time.sleep(_LOOK)
         yield
     finally:
         os.close(file)

@@ -262,7 +262,8 @@ def sign(number: int) -> None:
     with suppress(OSError):  # another's file that may only be read
         os.ftruncate(number, 0)
         os.lseek(number, 0, os.SEEK_SET)
-        os.write(number, f"{getpass.getuser()} since {since}\n".encode())
+        holder = f"{getpass.getuser()} (process {os.getpid()}) since {since}\n"
+        os.write(number, holder.encode())
 
 
 def main() -> None:

@@ -47,7 +47,8 @@ def leased(
 ) -> Iterator[Place]:
     """A place where a device is ours alone; without an address it is this machine.
 
-    There, what others time on it is waited for: two at once would time each other.
+    There, what others time on it is waited for, however long that takes: two at once
+    would time each other.
 
     ``device`` is ``cpu`` or ``cuda:N``. Raises ResgenError where the host cannot be
     reached, lacks something (exit code 3), or has the device leased to another. A
@@ -87,9 +88,10 @@ def _alone(device: str, progress: Progress) -> Iterator[None]:
         yield
         return
 
-    def waiting() -> None:
+    def waiting(waited: float) -> None:
         holder = " ".join(hosts.holder_of(number).split())
         told = f"{device} is held by {holder}: waiting until it is free"
+        told += f", for {count(round(waited / 60), 'minute')} so far" if waited else ""
         progress.say("lease", told)
 
     with ExitStack() as stack:

@@ -83,14 +83,11 @@ def sentences(outcome: Outcome) -> Iterator[str]:
     if outcome.trained is not None:
         yield from _learned(outcome, outcome.trained)
     for each in outcome.beside:
-        if each.ratio is None or each.interval is None:
-            yield f"beside {each.than} its time is {each.verdict}"
-            continue
-        least, most = each.interval
-        yield (
-            f"beside {each.than} it is {each.verdict}: {each.ratio:.3f}x "
-            f"({least:.3f} to {most:.3f})"
-        )
+        said = f"beside {each.than} {each.name or 'the best'} is {each.verdict}"
+        if each.ratio is not None and each.interval is not None:
+            least, most = each.interval
+            said += f": {each.ratio:.3f}x ({least:.3f} to {most:.3f})"
+        yield said
     if outcome.conditions is not None:
         yield f"{outcome.conditions}; ~ is predicted, the rest was measured"
     for doubt in outcome.doubts:

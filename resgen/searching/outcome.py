@@ -32,16 +32,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The best one measured beside another network, ``than``.
+    """The network ``name`` measured beside another one, ``than``.
 
-    ``verdict`` is faster, slower, equal or undecided, ``ratio`` its time over that of
-    the other, in an ``interval`` at 99 %.
+    In an older file, which does not say, it is the best one. ``verdict`` is faster,
+    slower, equal or undecided, ``ratio`` its time over that of the other, in an
+    ``interval`` at 99 %.
     """
 
     than: str
     verdict: str
     ratio: float | None
     interval: tuple[float, float] | None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

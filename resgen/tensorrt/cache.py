@@ -70,13 +70,13 @@ def obtain(
     build: Callable[[Path], EngineManifest],
     *,
     rebuild: bool,
-    waiting: Callable[[], None],
+    waiting: Callable[[float], None],
 ) -> Iterator[tuple[Path, EngineManifest, bool]]:
     """The engine of that name, its manifest, and whether it was built just now.
 
     It is built if it is not there or damaged: ``build`` writes both into a folder.
     Nobody else replaces the entry within the block. ``waiting`` is called before a wait
-    for somebody who builds the same.
+    for somebody who builds the same, and now and then with the seconds that it took.
     """
     root = cache_folder() / "engines"
     entry = root / name

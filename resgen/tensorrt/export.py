@@ -122,7 +122,9 @@ def export_engine(
             name_of(onnx_is, request, version, device),
             make,
             rebuild=rebuild,
-            waiting=lambda: say("engine", "waiting for another build of the same one"),
+            waiting=lambda _: say(
+                "engine", "waiting for another build of the same one"
+            ),
         ) as (kept, manifest, fresh),
         whole(engine) as aside,
     ):

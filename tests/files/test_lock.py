@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from resgen.files import lock as locks
 from resgen.files.lock import claimed, held, lock, unlock
 
 HOLD = """\
@@ -41,8 +43,30 @@ def test_a_process_that_is_killed_holds_nothing(tmp_path: Path) -> None:
             assert not mine
         other.kill()
         waited: list[str] = []
-        with held(os.open(path, os.O_RDWR), lambda: waited.append("waited")):
+        with held(os.open(path, os.O_RDWR), lambda _: waited.append("waited")):
             pass
+
+
+def test_it_is_told_how_long_is_waited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, then after a minute (here a hundredth of a second), two, four ..."""
+    monkeypatch.setattr(locks, "_LOOK", 0.002)
+    monkeypatch.setattr(locks, "_AGAIN", 0.01)
+    path, waited = tmp_path / "work.lock", []
+
+    def waiting(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            stack.close()
+
+    with ExitStack() as stack:
+        stack.enter_context(claimed(path))
+        with held(os.open(path, os.O_RDWR), waiting):
+            first, second, third = waited
+    assert first == 0
+    assert second >= 0.01
+    assert third >= 0.02
 
 
 class Bytes:

@@ -159,7 +159,7 @@ def test_a_device_of_this_machine_is_waited_for() -> None:
     with leased(None, progress=heard), leased(None, progress=heard):
         assert given_back.is_set()
     (line,) = heard.lines
-    holder = rf"{getuser()} since \d{{4}}-.+"
+    holder = rf"{getuser()} \(process {os.getpid()}\) since \d{{4}}-.+"
     assert re.fullmatch(rf"cpu is held by {holder}: waiting until it is free", line)
 
 

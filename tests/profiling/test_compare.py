@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,32 @@ def test_what_is_open_gets_all_of_the_time(monkeypatch, jobs):
     assert len(found.alike) == pytest.approx(0.75 * len(found.pairs), abs=2)
 
 
+def test_several_are_compared_in_one_loop(monkeypatch, jobs):
+    """No pair has a minute of the machine that the others have nothing of."""
+    turns = []
+
+    def add(contest, seconds, *, same):
+        a, b = (int(j.prepared.subject.name[2:]) for j in (contest.a, contest.b))
+        turns.append((a, b))
+        ratio = next(alike) if same else b / a
+        pair = Pair(1e-3, 1e-3 * ratio, ((1e-3,), (1e-3 * ratio,)))
+        (contest.alike if same else contest.pairs).append(pair)
+
+    alike = cycle(ALIKE)
+    monkeypatch.setattr(compare._Contest, "_add", add)
+    one, two, three = compare.among(
+        tuple(jobs(4, 5, 6)), ((0, 1), (0, 2), (2, 1)), seconds=100, seed=0
+    )
+    assert [round(each.decision.ratio, 2) for each in (one, two, three)] == [
+        1.25, 1.5, 0.83
+    ]  # fmt: skip
+    assert three.decision.verdict == "faster"
+    assert turns == [(4, 5), (4, 6), (6, 5)] * compare.STEPS
+
+
 def test_a_machine_that_is_not_fit_calls_nothing_equal(monkeypatch, jobs):
     Ratios(monkeypatch, [0.9, 1.1] * 200, [0.7, 1.4] * 200)
-    found = measured(*jobs(4, 4), seconds=0.001, seed=0)
+    found = measured(*jobs(4, 4), seconds=0, seed=0)
     assert found.decision.floor > MOST_FLOOR
     assert found.decision.verdict == "undecided"
     assert "too much to call anything equal" in found.notes[0]

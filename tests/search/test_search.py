@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import combinations, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ from resgen.graph.ir import Graph
 from resgen.latency import measure
 from resgen.latency.choosing import Timed
 from resgen.latency.table import TABLE, Conditions, Record
+from resgen.machine.place import HERE, Place
 from resgen.searching import cluster, samplers, scores
 from resgen.searching.journal import Journal, Trial
 from resgen.searching.price import Bounds
@@ -214,7 +216,7 @@ def test_a_space_without_a_network_is_refused_at_its_line(tmp_path: Path) -> Non
 class Machine:
     """One that does 10 G multiply-adds a second, but for a network that it is slow on.
 
-    A compare says undecided.
+    Those beside each other are undecided.
     """
 
     def __init__(self) -> None:
@@ -230,12 +232,14 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     made = Machine()
-    record = SimpleNamespace(verdict="undecided", ratio=1.01, interval=(0.9, 1.1))
+
+    def undecided(_: Any, pairs: Sequence[Any], *__: Any) -> list[Any]:
+        said = SimpleNamespace(verdict="undecided", ratio=1.01, interval=(0.9, 1.1))
+        return [SimpleNamespace(decision=said) for _ in pairs]
+
     monkeypatch.setattr(raced, "TIMED", 8)
     monkeypatch.setattr(measure, "timed", made)
-    monkeypatch.setattr(
-        raced, "compare", lambda *_, **__: SimpleNamespace(record=record)
-    )
+    monkeypatch.setattr(raced, "beside", undecided)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return made
 
@@ -251,6 +255,10 @@ def test_a_latency_is_promised_by_a_measurement(
     assert best.latency[1] <= 2e-3
     assert best.latency[0] == pytest.approx(best.price.macs / 10e9)
     assert found.outcome.conditions is not None
+    named = found.outcome.winners
+    assert [(each.name, each.than) for each in found.outcome.beside] == [
+        (one.name, than.name) for one, than in combinations(named, 2)
+    ]
     assert {each.verdict for each in found.outcome.beside} == {"undecided"}
     machine.notes = ("another program runs",)
     (tmp_path / "cache").rename(tmp_path / "gone")
@@ -261,6 +269,26 @@ def test_a_latency_is_promised_by_a_measurement(
         resgen.search(
             SPACE, **{**asked, "budget": "latency=1us"}, out=tmp_path / "found"
         )
+
+
+def test_minutes_begin_when_the_device_is_held(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    @contextmanager
+    def waited_for(*_: Any) -> Iterator[Place]:
+        nonlocal now
+        now += 3600.0
+        yield HERE
+
+    monkeypatch.setattr(raced, "leased", waited_for)
+    monkeypatch.setattr(raced, "time", SimpleNamespace(monotonic=lambda: now))
+    found = resgen.search(
+        SMALL, budget="latency=1s", threads=1, minutes=1, out=tmp_path / "found"
+    )
+    assert found.sure
+    assert found.outcome.beside
 
 
 @pytest.mark.parametrize("budget", [None, "latency=1s"])

@@ -32,6 +32,8 @@ from resgen.words.progress import SILENT, Progress
 #: Pairs that both ran A. Fewer leave the floor to chance: of four pairs it is more than
 #: twice the noise between pairs, of six a third more.
 LEAST_FLOOR_PAIRS: Final = 6
+#: Pairs of either kind, by turns: so many are always taken.
+STEPS: Final = LEAST_PAIRS + LEAST_FLOOR_PAIRS
 #: Above this floor "equal" would say nothing: the machine was not fit for a verdict.
 MOST_FLOOR: Final = 0.1
 #: Seconds that the two processes of a pair are measured for: at least, and at most.
@@ -96,23 +98,41 @@ def measured(
     A process that fails is a ResgenError that says whose it was. ``seed`` draws the
     order of turns (anew each time unless given).
     """
+    (found,) = among((a, b), ((0, 1),), seconds, seed=seed, progress=progress)
+    return found
+
+
+def among(
+    jobs: tuple[Job, ...],
+    pairs: tuple[tuple[int, int], ...],
+    seconds: float,
+    *,
+    seed: int | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Measured, ...]:
+    """As :func:`measured`, of several ``pairs`` (the places of A and B among the jobs).
+
+    All are measured in one loop, a pair of processes of each in turn, so that none of
+    them has the machine at a better time; each is granted so many ``seconds``.
+    """
     from resgen import machine
 
-    contest = _Contest(a, b, seconds, np.random.default_rng(seed), progress)
-    before = machine.snapshot(a.device)
-    contest.take(LEAST_PAIRS, LEAST_FLOOR_PAIRS)
-    decision = contest.decided()
-    if decision.verdict == "undecided" and contest.left > 0:
-        contest.take_until_time_is_up()
-        decision = contest.decided()
-    seen = machine.unsteady(before, machine.snapshot(a.device))
-    if decision.floor > MOST_FLOOR:
-        unfit = f"A differed from itself by up to {share(decision.floor, 1, 0)}"
-        seen = (f"{unfit}: too much to call anything equal", *seen)
-    seen = (*seen, *_built(a, b))
-    return Measured(
-        tuple(contest.pairs), tuple(contest.alike), decision, contest.gone, seen
-    )
+    device, rng = jobs[0].device, np.random.default_rng(seed)
+    contests = [_Contest(jobs[a], jobs[b], seconds, rng) for a, b in pairs]
+    before = machine.snapshot(device)
+    for number in range(STEPS):
+        for place, contest in enumerate(contests):
+            done = number * len(contests) + place
+            progress.advance("comparing", done, STEPS * len(contests))
+            contest.step((contest.left / (STEPS - number)) - contest.opening)
+    going = [each for each in contests if each.decided().verdict == "undecided"]
+    while going := [each for each in going if each.left > 0]:
+        for contest in going:
+            gone, granted = round(contest.gone), round(contest.seconds)
+            progress.advance("comparing", gone, granted)
+            contest.step(contest.left - contest.opening)
+    seen = machine.unsteady(before, machine.snapshot(device))
+    return tuple(contest.measured(seen) for contest in contests)
 
 
 @dataclass(slots=True)
@@ -123,16 +143,15 @@ class _Contest:
     b: Job
     seconds: float
     rng: np.random.Generator
-    progress: Progress
     pairs: list[Pair] = field(default_factory=list)
     alike: list[Pair] = field(default_factory=list)
-    begin: float = field(default_factory=time.perf_counter)
+    spent: float = 0.0  # seconds, of this contest alone
     opening: float = 0.0  # seconds that two processes take to be ready
 
     @property
     def gone(self) -> float:
-        """Seconds since the beginning."""
-        return time.perf_counter() - self.begin
+        """Seconds of those that were granted."""
+        return self.spent
 
     @property
     def left(self) -> float:
@@ -154,22 +173,19 @@ class _Contest:
             return replace(found, verdict="undecided")
         return found
 
-    def take(self, pairs: int, alike: int) -> None:
-        """Pairs until there are so many of either kind, in the time that is left."""
-        total = pairs + alike
-        while len(self.pairs) < pairs or len(self.alike) < alike:
-            done = len(self.pairs) + len(self.alike)
-            self.progress.advance("comparing", done, total)
-            same = len(self.alike) * pairs < len(self.pairs) * alike
-            share = self.left / (total - done) - self.opening
-            self._add(min(max(share, SHORTEST), LONGEST), same=same)
+    def measured(self, seen: tuple[str, ...]) -> Measured:
+        """What came of it, on a machine of which so much was ``seen``."""
+        decision = self.decided()
+        if decision.floor > MOST_FLOOR:
+            unfit = f"A differed from itself by up to {share(decision.floor, 1, 0)}"
+            seen = (f"{unfit}: too much to call anything equal", *seen)
+        seen = (*seen, *_built(self.a, self.b))
+        return Measured(tuple(self.pairs), tuple(self.alike), decision, self.gone, seen)
 
-    def take_until_time_is_up(self) -> None:
-        """As many more as fit, as long as those before them."""
-        while self.left > 0:
-            self.progress.advance("comparing", round(self.gone), round(self.seconds))
-            same = len(self.alike) * LEAST_PAIRS < len(self.pairs) * LEAST_FLOOR_PAIRS
-            self._add(min(max(self.left - self.opening, SHORTEST), LONGEST), same=same)
+    def step(self, seconds: float) -> None:
+        """One pair more, of A and B or of A twice, for so long as bounds allow."""
+        same = len(self.alike) * LEAST_PAIRS < len(self.pairs) * LEAST_FLOOR_PAIRS
+        self._add(min(max(seconds, SHORTEST), LONGEST), same=same)
 
     def _add(self, seconds: float, *, same: bool) -> None:
         begin = time.perf_counter()
@@ -189,6 +205,7 @@ class _Contest:
             self.opening = max(self.opening, time.perf_counter() - begin)
             pair = _in_turns(sides, seconds, self.rng)
         (self.alike if same else self.pairs).append(pair)
+        self.spent += time.perf_counter() - begin
 
 
 def of_build(job: Job, number: int) -> Job:
