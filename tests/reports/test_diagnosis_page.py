@@ -234,6 +234,14 @@ def test_what_is_printed_is_light_and_whole(opened: Open) -> None:
     assert page.pdf().startswith(b"%PDF")
 
 
+def test_findings_stand_in_the_page_below_the_name_of_their_network() -> None:
+    text = render([diagnosis(arm("deep", plain=True), arm("residual"))])
+    body = text.partition("<script")[0]
+    assert re.findall(r'class="finding"><p><b>(\w+)', body) == ["RG402", "RG403"]
+    assert "give the blocks a shortcut" in body
+    assert re.findall("<h3>(.*?)</h3>", body) == ["deep, plain"]
+
+
 def test_the_page_refers_to_nothing_outside() -> None:
     text = render([diagnosis()])
     assert not re.search(r"""(?:src|href)\s*=\s*["']?\s*(?:https?:)?//""", text)
