@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import combinations_with_replacement
 from pathlib import Path
 from random import Random
@@ -12,6 +13,8 @@ import pytest
 
 import resgen
 from resgen.searching.mistakes import require_networks
+from resgen.searching.price import Bounds, Price
+from resgen.searching.pricing import Pricer
 from resgen.searching.reading import load
 from resgen.searching.space import Space
 from resgen.spec.places import Problems
@@ -166,6 +169,21 @@ def test_blocks_of_ones_own_and_shortcuts_vary() -> None:
         for n in range(found.size)
     }
     assert len(costs) >= 3
+
+
+def test_the_spaces_that_the_page_shows_are_spaces() -> None:
+    """Candidates of each are networks, and what varies makes them different."""
+    page = Path(__file__).resolve().parents[2] / ".docs" / "pages" / "search.md"
+    blocks = re.findall(r"^```js\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
+    shown = [json.loads(block) for block in blocks]
+    shown[0]["base"] = "resnet50"  # a file that its reader has beside the space
+    for told in shown:
+        found, random, pricer = load(told), Random(0), Pricer(Bounds())
+        prices = [pricer.price(found.tree(found.draw(random))) for _ in range(8)]
+        assert len({each.macs for each in prices if isinstance(each, Price)}) >= 4
+    assert shown[1]["base"] == "regnetx_002"
+    assert "blocks" in shown[2]["base"]
+    assert "zip" in shown[2]
 
 
 WRONG = """{
