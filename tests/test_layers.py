@@ -87,7 +87,7 @@ BUDGET = {
     "errors": 110,
     "words": 188,
     "options": 265,
-    "files": 761,
+    "files": 771,
     "document": 320,
     "records": 400,
     "spec": 4417,

@@ -301,7 +301,7 @@ class Cache:
 
     def __init__(self, here: Conditions, place: Place) -> None:
         from resgen.document.files import digest, plain
-        from resgen.tensorrt.cache import cache_folder
+        from resgen.files.cache import cache_folder
 
         self._here = here
         self._place = place

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from resgen.document.decoding import Misfit, decode
 from resgen.errors import MissingDevice, ResgenError, UsageError
+from resgen.files.cache import cache_folder
 from resgen.files.lock import held
 from resgen.files.ordinary import reason
 from resgen.files.whole import write_text
@@ -22,7 +23,6 @@ from resgen.leases.packed import Packed, package
 from resgen.machine.place import HERE, Given, Place
 from resgen.machine.process import Failure
 from resgen.machine.steadiness import glance
-from resgen.tensorrt.cache import cache_folder
 from resgen.words.numbers import count
 from resgen.words.progress import SILENT, Progress
 

@@ -21,6 +21,7 @@ from typing import Final
 from resgen._version import __version__
 from resgen.errors import ResgenError
 from resgen.files.aside import folder_aside
+from resgen.files.cache import cache_folder
 from resgen.files.lock import held
 from resgen.files.ordinary import reason
 from resgen.machine.device import Device
@@ -29,18 +30,6 @@ from resgen.tensorrt.manifest import EngineManifest, vouched
 from resgen.tensorrt.request import EngineRequest
 
 ENGINE: Final = "model.engine"
-
-
-def cache_folder() -> Path:
-    """Where engines are kept: ``RESGEN_CACHE``, or resgen's part of the user's cache.
-
-    That is ``XDG_CACHE_HOME``, or ``~/.cache`` where it is not set.
-    """
-    own = os.environ.get("RESGEN_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "resgen"
 
 
 def name_of(

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from resgen.errors import ResgenError
+from resgen.files.cache import cache_folder
 from resgen.files.whole import make_folder, write_bytes
 from resgen.tensorrt.api import CompilesWhereItRuns, ICudaEngine, TensorRT
-from resgen.tensorrt.cache import cache_folder
 
 _DIGEST = hashlib.sha256().digest_size
 

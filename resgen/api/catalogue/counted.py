@@ -13,11 +13,11 @@ from resgen.api.asked.common import Reading
 from resgen.api.catalogue.published import Published
 from resgen.api.specs import network
 from resgen.errors import ResgenError
+from resgen.files.cache import cache_folder
 from resgen.files.whole import make_folder, write_text
 from resgen.graph.ir import Graph
 from resgen.latency.kernels import Kernel, identity, runs
 from resgen.spec import zoo
-from resgen.tensorrt.cache import cache_folder
 from resgen.words.progress import Progress
 
 _PACKAGE: Final = Path(__file__).resolve().parents[2]
