@@ -47,10 +47,12 @@ def test_it_is_what_timm_makes(tmp_path, peers, interpolation, share):
             "image_mean": CFG["mean"], "image_std": CFG["std"], "resample": 2,
             "size": {"shortest_edge": 1000}, "crop_size": {"height": 950, "width": 950},
         },
+        {"image_mean": CFG["mean"], "image_std": CFG["std"], "size": 1000,
+         "crop_size": 950},
         {**CFG, "crop_pct": None, "resize_size": [1000], "crop_size": [950],
          "interpolation": "InterpolationMode.BILINEAR"},
     ],
-    ids=["flat", "timm", "processor", "sizes", "torchvision"],
+    ids=["flat", "timm", "processor", "sizes", "numbers", "torchvision"],
 )  # fmt: skip
 def test_every_way_of_writing_it(tmp_path, said):
     (tmp_path / "a.json").write_text(json.dumps(said), "utf-8-sig")
