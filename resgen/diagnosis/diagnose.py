@@ -192,7 +192,7 @@ def _swept(
     progress: Progress,
 ) -> list[Arm]:
     """The same with the learning rates that they bear."""
-    from resgen.diagnosis.training.range_test import range_test
+    from resgen.diagnosis.training.rates import range_test
 
     swept = (range_test(x, dataset, batch=batch, progress=progress) for x in trainees)
     return [

@@ -12,7 +12,7 @@ from diagnosis.hearing import Hearing
 import resgen
 from resgen.diagnosis.data.dataset import Dataset
 from resgen.diagnosis.training.options import Trainee
-from resgen.diagnosis.training.range_test import (
+from resgen.diagnosis.training.rates import (
     LEAST,
     MOST,
     STEPS,
@@ -47,7 +47,7 @@ def test_rates_grow_by_the_same_factor(trainee: Trainee, data: Dataset) -> None:
 def test_it_ends_where_the_loss_is_beyond_return(
     trainee: Trainee, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resgen.diagnosis.training.range_test.MOST", 1e6)
+    monkeypatch.setattr("resgen.diagnosis.training.rates.MOST", 1e6)
     found = range_test(trainee, data, batch=32)
     assert len(found.rates) < STEPS
     assert found.limit == found.rates[-1]
