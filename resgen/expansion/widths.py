@@ -105,7 +105,11 @@ class _Run:
             self.problems.error("RG050", f"{node.name}: {error}", at)
             return node
         if op is not node.op or made.type != node.type:
-            node = replace(node, op=op, type=made.type)
+            stated = self.widths.values.get(path_of(node))
+            origin = node.origin
+            if stated is not None:  # what is wrong with it is said of its width
+                origin = replace(origin, place=stated[1].place())
+            node = replace(node, op=op, type=made.type, origin=origin)
         self.types[node.name] = node.type
         own = self._says(node)
         first = node.inputs[0]

@@ -76,9 +76,10 @@ def imported(
     else:
         document = told
     spec = load(document, limits=LIMITS, called=called)
-    inherited = spec.members.get("preprocess")
+    # What a parent says of pictures is no word of the source's, unless it is the whole.
+    inherited = None if document is told else spec.members.get("preprocess")
     bare = spec
-    if inherited is not None:  # which is no word of the source's
+    if inherited is not None:
         bare = load({**document, "preprocess": None}, limits=LIMITS, called=called)
     if known := dict(stated(bare)):
         if inherited is not None and "preprocess" in known:

@@ -121,7 +121,12 @@ def _without_norm(spec: dict[str, Any]) -> dict[str, Any]:
 def met(graph: Graph, spec: Mapping[str, Any], *, names: bool = True) -> bool:
     """Whether a spec is of this network, under the same names unless others will do."""
     made = examine(spec).graph
-    if made is None or (names and named(made) != named(graph)):
+    return made is not None and same(graph, made, names=names)
+
+
+def same(graph: Graph, made: Graph, *, names: bool = True) -> bool:
+    """Whether two graphs are of one network, as :func:`met` has it."""
+    if names and named(made) != named(graph):
         return False
     return identity(made) == identity(graph)
 

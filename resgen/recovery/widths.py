@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from resgen.expansion.network import examine
 from resgen.expansion.widths import path_of, says_channels
-from resgen.graph.identity import identity
 from resgen.graph.ir import Graph
 from resgen.ops import VOCABULARY
-from resgen.recovery.recover import named
+from resgen.recovery.recover import same
 from resgen.spec import zoo
 from resgen.spec.load import load
 from resgen.spec.model import Spec
-from resgen.spec.source import Problems, plain
+from resgen.spec.source import Problems, plain, pointer_of
 
 #: Members that say nothing of what is computed.
 _BESIDE: Final = ("name", "doc", "$schema", "preprocess", "labels")
@@ -24,7 +23,8 @@ def in_widths(whole: Spec, before: Graph, graph: Graph) -> dict[str, Any] | None
     """The graph as a spec with a map of widths; None where that does not make it.
 
     ``before`` is the graph of the ``whole``. The spec extends it where it is a network
-    of the zoo, which is there wherever it is read; any other one it repeats.
+    of the zoo, which is there wherever it is read; any other one it repeats. Outputs of
+    training alone are left out.
     """
     made = {path_of(node): node.type.channels for node in graph.nodes}
     widths = {
@@ -40,12 +40,12 @@ def in_widths(whole: Spec, before: Graph, graph: Graph) -> dict[str, Any] | None
         if widths:
             document["widths"] = {**document.get("widths", {}), **widths}
         found = examine(document).graph
-        if (
-            found is not None
-            and found.training is None
-            and named(found) == named(graph)
-            and identity(found) == identity(graph)
-        ):
+        if found is not None and found.training is not None:
+            more = dict(found.training.outputs).keys() - dict(found.outputs).keys()
+            places = (pointer_of("head", "outputs", name) for name in sorted(more))
+            document["set"] = dict.fromkeys(places)
+            found = examine(document).graph
+        if found is not None and found.training is None and same(graph, found):
             return document
     return None
 

@@ -284,10 +284,12 @@ def test_what_no_list_of_widths_tells_is_the_whole_with_a_map_of_widths(
 
     A spec of bodies, which are read back as no stages, repeats itself instead.
     """
-    found = resgen.shrink("squeezenet1_1", set=["/input=[3, 32, 32]"], macs=0.5,
-                          importance="random", out=tmp_path / "a")  # fmt: skip
+    pictures = ["/input=[3, 32, 32]", "/preprocess/resize=40"]
+    whole = resgen.load("squeezenet1_1", pictures)
+    found = resgen.shrink(whole, tmp_path / "a", macs=0.5, importance="random")
     spec = json.loads(found.folder.spec.read_text())
-    assert spec.keys() == {"resgen", "name", "extends", "input", "widths"}
+    assert spec.keys() == {"resgen", "name", "extends", "input", "widths", "preprocess"}
+    assert spec["preprocess"] == {"resize": 40}
     built = resgen.build(tmp_path / "a", tmp_path / "b")
     assert built.manifest.verified["verdict"] == "equal"
 

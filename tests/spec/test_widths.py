@@ -138,3 +138,8 @@ def test_what_cannot_be_is_told_at_its_place(
     found = [(e.code, e.place.pointer) for e in errors]
     assert (code, f"/widths{at}") in found
     assert any(said in e.message for e in errors), [e.message for e in errors]
+
+
+def test_what_a_width_is_warned_of_is_told_at_the_map() -> None:
+    (problem,) = examine(widened({"layer1.0.conv1": 12})).problems
+    assert (problem.code, problem.place.pointer) == ("RG210", "/widths/layer1.0.conv1")
