@@ -113,7 +113,7 @@ BUDGET = {
     "forms": 896,
     "attribution": 1796,
     "profiling": 1985,
-    "latency": 1095,
+    "latency": 1136,
     "diagnosis": 3035,
     "searching": 2548,
     "reports": 2929,

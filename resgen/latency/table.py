@@ -20,6 +20,7 @@ from resgen.graph.parts import parts
 from resgen.graph.precision import Name
 from resgen.latency.kernels import Kernel, Run, runs
 from resgen.latency.regression import Numbers, Regression
+from resgen.latency.tilt import Tilt
 from resgen.records.profile import Interval
 from resgen.words.numbers import count, interval, seconds, share
 
@@ -210,7 +211,11 @@ class Table:
         held = self.record.held_out
         if len(held) < LEAST:
             return None
-        doubts = [abs(each.names) / (DOUBT + 1 - each.known) for each in held]
+        left = self._tilt.left([each.names for each in held]).tolist()
+        doubts = [
+            abs(off) / (DOUBT + 1 - each.known)
+            for off, each in zip(left, held, strict=True)
+        ]
         widest = float(np.quantile(doubts, CONFIDENCE)) * (DOUBT + 1 - known)
         return total * float(np.exp(-widest)), total * float(np.exp(widest))
 
@@ -221,13 +226,19 @@ class Table:
         or of another size, by all others. None where these are too few to tell.
         """
         held, first = self.record.held_out, self._first
-        if variants:
-            told = [h.others for at, h in enumerate(held) if at not in first]
-        else:
-            told = [h.names for at, h in enumerate(held) if at in first]
+        left = self._tilt.left([h.others if variants else h.names for h in held])
+        told = [o for at, o in enumerate(left.tolist()) if (at in first) != variants]
         if len(told) < LEAST:
             return None
         return float(np.mean(np.abs(np.exp(told) - 1) <= off))
+
+    @cached_property
+    def _tilt(self) -> Tilt:
+        """How predictions go with the time that a network takes."""
+        held = self.record.held_out
+        took = [network.seconds for network in self.record.networks]
+        enough = len(held) if len(held) >= LEAST else 0
+        return Tilt(took[:enough], [each.names for each in held[:enough]])
 
     @cached_property
     def _first(self) -> frozenset[int]:
@@ -240,23 +251,28 @@ class Table:
         return frozenset(first.values() if len(first) >= LEAST else range(len(names)))
 
     def seconds_of(self, kernels: Sequence[Kernel]) -> list[float]:
-        """What each takes within a network."""
+        """What each takes within a network of usual size; see :meth:`whole`."""
         told = self._told
         new = dict.fromkeys(kernel for kernel in kernels if kernel not in told)
         if new:
             told.update(self._regression.seconds(new))
         return [told[kernel] for kernel in kernels]
 
+    def whole(self, kernels: float) -> float:
+        """What a network takes whose kernels are told to take so much."""
+        return self._tilt.seconds(kernels)
+
     def seconds(self, graph: Graph) -> float:
         """What a network takes."""
-        return sum(self.seconds_of([run.kernel for run in runs(graph)]))
+        return self.told([run.kernel for run in runs(graph)])[0]
 
     def predict(self, graph: Graph) -> Prediction:
         """What a network takes and where, with an interval."""
         ran = runs(graph)
         kernels = [run.kernel for run in ran]
-        spent = self.seconds_of(kernels)
-        total, known = sum(spent), self._known(kernels, spent)
+        told = self.seconds_of(kernels)
+        total, known = self.whole(sum(told)), self._known(kernels, told)
+        spent = [total * took / sum(told) for took in told]
         kinds = dict.fromkeys(kernel.kind for kernel in kernels)
         return Prediction(
             self.conditions,
@@ -270,7 +286,7 @@ class Table:
     def told(self, kernels: Sequence[Kernel]) -> tuple[float, float]:
         """What a network of these takes, and the share of it that was measured."""
         spent = self.seconds_of(kernels)
-        return sum(spent), self._known(kernels, spent)
+        return self.whole(sum(spent)), self._known(kernels, spent)
 
     def _known(self, kernels: Sequence[Kernel], spent: Sequence[float]) -> float:
         met = sum(s for s, k in zip(spent, kernels, strict=True) if k in self._times)

@@ -359,7 +359,8 @@ class Counting(Expansion):
         if self.bounds.latency is not None and self.table and part.times:
             self.seconds += part.times.least(self.table) * times
         if self.bounded:
-            so_far = Price(self.params, self.macs, part.alone, self.seconds)
+            spent = self.table.whole(self.seconds) if self.table else self.seconds
+            so_far = Price(self.params, self.macs, part.alone, spent)
             bound = so_far.over(self.bounds)
             if bound is not None:
                 raise Broken(bound)

@@ -151,7 +151,7 @@ def seconds(graph: Graph, table: Table) -> float | None:
         maps, others = readers.get(node.inputs[0], UNREAD)
         readers[node.inputs[0]] = maps or times.reads[0], others or times.reads[1]
     _ask([(times, by) for times, by, _ in ran if by not in times.told], table)
-    return sum(times.told[by] * number for times, by, number in ran)
+    return table.whole(sum(times.told[by] * number for times, by, number in ran))
 
 
 def _ask(missing: Sequence[tuple[Times, Readers]], table: Table) -> None:
