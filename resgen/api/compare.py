@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.api.asked.compare import Comparing
-from resgen.api.measured import (
+from resgen.api.sources import (
     SOURCE,
     Source,
     carried,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resgen.api.asked.common import Reading
 from resgen.api.asked.diagnose import Diagnosing
-from resgen.api.measured import MODELS, SOURCE, Source, command, named
 from resgen.api.memory import needed, require, told
 from resgen.api.report import report_folder
+from resgen.api.sources import MODELS, SOURCE, Source, command, named
 from resgen.api.specs import network, opened
 from resgen.diagnosis.data.gather import gather
 from resgen.diagnosis.diagnose import Subject

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from resgen import forms
 from resgen.api.asked.looking import Predicting
-from resgen.api.measured import device_of
+from resgen.api.sources import device_of
 from resgen.artifact.opened import Artifact
 from resgen.artifact.predict import Predicted
 from resgen.artifact.predict import predict as answer

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from resgen.api.asked.profile import Profiling
-from resgen.api.measured import (
+from resgen.api.report import report_folder
+from resgen.api.sources import (
     SOURCE,
     Source,
     carried,
@@ -19,7 +20,6 @@ from resgen.api.measured import (
     vouched,
     wanted_of,
 )
-from resgen.api.report import report_folder
 from resgen.artifact.engines import Building
 from resgen.artifact.prepare import prepared
 from resgen.artifact.prepared import Prepared
@@ -31,8 +31,8 @@ from resgen.machine.place import Place
 from resgen.options.kinds import argument
 from resgen.profiling.bench import Job
 from resgen.profiling.documents import REPORT
-from resgen.profiling.measure import Interrupted, all_failed
-from resgen.profiling.measure import profile as measure
+from resgen.profiling.profile import Interrupted, all_failed
+from resgen.profiling.profile import profile as measure
 from resgen.profiling.sampling import Limits
 from resgen.records.profile import Record
 from resgen.reports.profile.terminal import brief, lines

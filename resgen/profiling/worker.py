@@ -29,7 +29,7 @@ class Worker(process.Worker):
         self._job: Job | None = None
 
     def measure(self, job: Job) -> Run:
-        """A whole run; see :mod:`resgen.profiling.measure`."""
+        """A whole run; see :mod:`resgen.profiling.profile`."""
         from resgen.profiling.run import run
 
         self._job = job

@@ -22,7 +22,7 @@ from small_subject import SPEC, onnx_file
 
 import resgen
 from resgen.api.asked.profile import Profiling
-from resgen.api.measured import carried
+from resgen.api.sources import carried
 from resgen.artifact.prepared import Prepared
 from resgen.document.files import plain
 from resgen.errors import ResgenError, UsageError

@@ -1,4 +1,4 @@
-"""What is measured: a SOURCE opened, and the runtime and device where none is named."""
+"""SOURCE of the command line: what is measured, and on what where nobody says."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageErr
 from resgen.profiling import explain, measure
 from resgen.profiling.bench import Bench, Job
 from resgen.profiling.documents import REPORT
-from resgen.profiling.measure import Interrupted, all_failed
+from resgen.profiling.profile import Interrupted, all_failed
 from resgen.profiling.sampling import Limits
 from resgen.records.profile import Run
 
