@@ -286,19 +286,22 @@ def test_what_no_list_of_widths_tells_is_the_whole_with_a_map_of_widths(
     """
     pictures = ["/input=[3, 32, 32]", "/preprocess/resize=40"]
     whole = resgen.load("squeezenet1_1", pictures)
-    found = resgen.shrink(whole, tmp_path / "a", macs=0.5, importance="random")
+    half: dict[str, Any] = {"importance": "random", "verify": False}
+    found = resgen.shrink(whole, tmp_path / "a", macs=0.5, **half)
     spec = json.loads(found.folder.spec.read_text())
     assert spec.keys() == {"resgen", "name", "extends", "input", "widths", "preprocess"}
     assert spec["preprocess"] == {"resize": 40}
-    built = resgen.build(tmp_path / "a", tmp_path / "b")
-    assert built.manifest.verified["verdict"] == "equal"
+    loaded = graph_of(found.folder.spec)
+    assert {p.name: p.shape for p in loaded.parameters} == {
+        name: array.shape for name, array in found.weights.items()
+    }
 
     def body(*widths: int) -> list[Any]:
         return [{"op": "conv", "as": f"conv{n}", "out": width, "kernel": 3}
                 for n, width in enumerate(widths)]  # fmt: skip
 
     own = {**SMALL, "stages": [{"body": body(32, 48)}, {"body": body(64)}]}
-    left = resgen.shrink(own, tmp_path / "c", params=0.5, importance="random")
+    left = resgen.shrink(own, tmp_path / "c", params=0.5, **half)
     told = json.loads(left.folder.spec.read_text())
     assert told["stages"] == own["stages"]
     assert told["widths"].keys() < {f"layer{n}.conv{m}" for n in (1, 2) for m in (0, 1)}
@@ -634,6 +637,8 @@ def test_what_is_left_is_trained_and_taken_up_again_to_the_same_numbers(
     assert not (tmp_path / "b").exists()
     with pytest.raises(resgen.ResgenError, match="learning rate"):
         resgen.shrink(SPEC, tmp_path / "b", resume=True, lr=0.5, **asked)
+    # On a machine of more cores it goes on with as many threads as before.
+    monkeypatch.setattr(tuned, "available_cores", lambda: 2)
     again = resgen.shrink(SPEC, tmp_path / "b", resume=True, **asked)
     for name, array in whole.weights.items():
         np.testing.assert_array_equal(array, again.weights[name])
