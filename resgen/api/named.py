@@ -95,7 +95,10 @@ class Named:
         else:
             notes = self.winners[0].notes
             self.doubts += [f"while it was timed, {note}" for note in notes]
-        self.beside = tuple(timing.beside(self.all))
+        best, *others = self.all
+        # Whether the search was worth its while is asked first.
+        others.sort(key=lambda each: each not in self.by_chance)
+        self.beside = tuple(timing.beside([best, *others]))
 
     def _told(self, trials: Iterable[Trial]) -> list[Found]:
         return [told(self.space, each) for each in trials]

@@ -54,6 +54,12 @@ class OnRay:
                 address=address, log_to_driver=False, logging_level="error", **own
             )
         except Exception as error:
+            if address == LOCAL:
+                raise ResgenError(
+                    f"Ray does not start on this machine: {reason(error)}",
+                    hint="search again when it is less busy: it goes on where it was; "
+                    "without a cluster trials train in this process",
+                ) from error
             raise ResgenError(
                 f"Ray does not reach a cluster at {address}: {reason(error)}",
                 hint="`ray status` on its head shows whether one runs",

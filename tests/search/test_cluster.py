@@ -60,6 +60,24 @@ def test_more_threads_than_any_machine_has_are_not_waited_for(monkeypatch):
         pass
 
 
+@pytest.mark.parametrize(
+    ("address", "told", "hint"),
+    [
+        ("local", "does not start on this machine: it is busy", "less busy"),
+        ("ray://head:10001", "cluster at ray://head:10001: it is busy", "ray status"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told(monkeypatch, address, told, hint):
+    def busy(**_):
+        raise ConnectionError("it is busy")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=busy))
+    with pytest.raises(ResgenError) as error:
+        OnRay(Lesson("{}", None, "", 3), address)
+    assert told in error.value.message
+    assert hint in error.value.hint
+
+
 def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingComponent, match="Ray is not installed") as missing:

@@ -291,6 +291,20 @@ def test_minutes_begin_when_the_device_is_held(
     assert found.outcome.beside
 
 
+def test_the_best_of_chance_is_measured_beside_the_best_first(
+    machine: Machine, tmp_path: Path
+) -> None:
+    found = resgen.search(
+        SPACE, sampler="evolution", budget="macs=20M", trials=100, processes=1,
+        threads=1, out=tmp_path / "found",
+    ).outcome  # fmt: skip
+    assert found.by_chance is not None
+    assert found.by_chance.name != found.winners[0].name
+    first = found.beside[0]
+    assert (first.name, first.than) == (found.winners[0].name, found.by_chance.name)
+    assert len(found.beside) == 6
+
+
 @pytest.mark.parametrize("budget", [None, "latency=1s"])
 def test_the_best_that_was_looked_at_is_named_though_chance_found_it(
     machine: Machine,
