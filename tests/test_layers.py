@@ -115,7 +115,7 @@ BUDGET = {
     "profiling": 1985,
     "latency": 1136,
     "diagnosis": 3035,
-    "searching": 2549,
+    "searching": 2555,
     "reports": 2929,
     "api": 6055,
     "cli": 1279,
