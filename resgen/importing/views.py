@@ -320,6 +320,8 @@ class Views:
         Each group is merged, ``()`` is an axis of size 1; what no group has is of size
         1 and left out.
         """
+        if not order:
+            raise Unread("it makes one number for each of the batch, without an axis")
         shape = self.to.types[x.value].shape
         wanted = [axis for group in order for axis in group]
         if BATCH in wanted:

@@ -9,6 +9,7 @@ norm keeps.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,8 @@ def prove_training(graph: Graph) -> float | None:
         wanted, found, allowed = steps
         over = {}
         for name, array in found.items():
+            if name not in wanted:
+                continue
             share = apart(array, wanted[name])[1]
             if share <= allowed:
                 worst = max(worst, share)
@@ -233,16 +236,21 @@ def _torch_step(
         if held.grad is not None
     }
     state = {k: v.numpy() for k, v in module.state_dict().items()}
+    counts: dict[str, list[int]] = defaultdict(list)
+    kept: dict[str, float] = {}
     for node in graph.nodes:
-        if not (isinstance(node.op, Norm) and node.op.type == "batch"):
-            continue
-        path = node.owner or node.name
+        if isinstance(node.op, Norm) and node.op.type == "batch":
+            path = node.owner or node.name
+            kept[path] = 1 - float(node.op.momentum)
+            counts[path] += [len(batch) * graph.types[node.inputs[0]].positions]
+    for path, uses in counts.items():
         step[f"{path}.running_mean"] = state[f"{path}.running_mean"]
-        # PyTorch keeps the variance over one number fewer than Keras does.
-        count = len(batch) * graph.types[node.inputs[0]].positions
-        name, kept = f"{path}.running_var", 1 - float(node.op.momentum)
-        old = kept * np.asarray(weights[name], np.float64)
-        step[name] = old + (state[name] - old) * (count - 1) / count
+        # PyTorch keeps the variance over one number fewer than Keras does: of a norm
+        # that is used on maps of several sizes nobody knows how much that is.
+        count, name = uses[0], f"{path}.running_var"
+        if len({*uses}) == 1:
+            old = kept[path] ** len(uses) * np.asarray(weights[name], np.float64)
+            step[name] = old + (state[name] - old) * (count - 1) / count
     return step
 
 

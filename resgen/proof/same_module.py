@@ -249,12 +249,14 @@ class _Sides:
             worst = max(worst, share)
         return worst
 
-    def trained(self, x: torch.Tensor) -> tuple[int, int, str | None]:
+    def trained(self, x: torch.Tensor) -> tuple[int | None, int | None, str | None]:
         """Compare a step of training; how many gradients and statistics there are.
 
         What is random in training is what it is on average, on both sides. A module
         may do more in training than what was read of it: draw by other means, give out
-        more, ask for targets. Then only what keeps state trains, and that is told.
+        more, ask for targets. Then only what keeps state trains, and that is told. One
+        that cannot do that either, as it writes over what its gradient needs, is not
+        compared in training.
         """
         import torch
 
@@ -264,13 +266,19 @@ class _Sides:
         ]
         try:
             return *self._step(x, torch.nn.Module.train), None
-        except Exception as error:  # the code is anybody's
+        except ResgenError as error:
             why = _otherwise(error)
         for side, buffers in held:
             side.zero_grad(set_to_none=True)
             for name, tensor in side.named_buffers():
                 tensor.copy_(buffers[name])
-        return *self._step(x, _train_state), (
+        try:
+            counts = self._step(x, _train_state)
+        except Departure:
+            raise
+        except ResgenError as error:
+            return None, None, f"the module takes no step of training: {error.message}"
+        return *counts, (
             f"in training the module does more than what was read of it ({why}), so "
             "a step was compared in which only its norms do what they do in training"
         )
@@ -279,21 +287,17 @@ class _Sides:
         self, x: torch.Tensor, train: Callable[[torch.nn.Module], object]
     ) -> tuple[int, int]:
         """As :meth:`trained`, of modules that train as ``train`` sets them."""
-        import torch
-
-        for side, module in ((self._named, self.ours), (named_outputs, self.theirs)):
-            train(module)
-            with _average():
-                given = dict(side(module(x)))
-            generator = torch.Generator().manual_seed(0)
-            total = x.new_zeros(())
-            for name, _ in self.graph.outputs:
-                if name not in given:
-                    raise ResgenError(f'it gives out no "{name}"')
-                weight = torch.randn(given[name].shape, generator=generator)
-                total = total + (given[name] * weight.to(x.dtype)).sum()
-            if total.requires_grad:  # something is learned
-                total.backward()  # type: ignore[no-untyped-call]
+        train(self.ours)
+        self._backward(dict(self._named(self._averaged(self.ours, x))))
+        train(self.theirs)
+        try:
+            self._backward(dict(named_outputs(self._averaged(self.theirs, x))))
+        except ResgenError:
+            raise
+        except Exception as error:  # the code is anybody's
+            first = str(error).strip().partition("\n")[0]
+            kind = type(error).__name__
+            raise ResgenError(f"{kind}: {first}" if first else kind) from error
         theirs = dict(self.theirs.named_parameters(remove_duplicate=False))
         held = dict(self.theirs.named_buffers())
         gradients = {
@@ -310,6 +314,24 @@ class _Sides:
             self._alike("gradient", gradients),
             self._alike("statistics", statistics),
         )
+
+    def _averaged(self, module: torch.nn.Module, x: torch.Tensor) -> Any:
+        with _average():
+            return module(x)
+
+    def _backward(self, given: Mapping[str, torch.Tensor]) -> None:
+        """Give every parameter the gradient of some weighted sum of the outputs."""
+        import torch
+
+        generator = torch.Generator().manual_seed(0)
+        total = torch.zeros((), dtype=torch.float64)
+        for name, _ in self.graph.outputs:
+            if name not in given:
+                raise ResgenError(f'it gives out no "{name}"')
+            weight = torch.randn(given[name].shape, generator=generator)
+            total = total + (given[name] * weight.double()).sum()
+        if total.requires_grad:  # something is learned
+            total.backward()  # type: ignore[no-untyped-call]
 
     def _alike(
         self,
@@ -352,14 +374,11 @@ def _train_state(module: torch.nn.Module) -> None:
         part.training = any(True for _ in part.buffers(recurse=False))
 
 
-def _otherwise(error: Exception) -> str:
+def _otherwise(error: ResgenError) -> str:
     """What a module does otherwise in training, by what came of a step."""
     if isinstance(error, Departure):
         return f"a step moves {error.tensor} otherwise"
-    if isinstance(error, ResgenError):
-        return error.message
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return error.message
 
 
 def _size(tensor: torch.Tensor) -> float:

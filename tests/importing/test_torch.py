@@ -392,6 +392,20 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (280, 2, 3),
     ),
+    "numbers beside parts": (
+        lambda: Of(
+            lambda m, x: (
+                lambda y, g: m.g * (y * g / (g.mean(-1, True) + 1e-6)) + m.b + y
+            )(
+                m.c(x.permute(0, 2, 3, 1)),
+                torch.norm(m.c(x.permute(0, 2, 3, 1)), p=2, dim=(1, 2), keepdim=True),
+            ).permute(0, 3, 1, 2),
+            c=nn.Linear(4, 4),
+            g=parameter(1, 1, 1, 4),
+            b=parameter(1, 1, 1, 4),
+        ),
+        (4, 6, 5),
+    ),
     "norms over several axes": (
         lambda: nn.Sequential(
             nn.LayerNorm((4, 6, 5)),
@@ -555,6 +569,44 @@ def test_what_a_module_does_in_training_alone_is_told(
     module.b.momentum = 0.2
     with pytest.raises(Departure, match="statistics of b"):
         prove_module(found, module)
+
+
+def written(m: Any, x: Tensor) -> Tensor:
+    y = m.a(x)
+    y[:, :2] += y[:, 2:]
+    y[:, 1, 2:4] = 0.5
+    y[:, 3] *= x[:, 0]
+    y[..., 0].zero_()
+    return y * 2
+
+
+def viewed(m: Any, x: Tensor) -> Tensor:
+    y = m.a(x)
+    y.view(-1, 20).mul_(2)
+    return y
+
+
+def test_what_is_written_into_parts_of_a_tensor_is_read() -> None:
+    module = Of(written, a=nn.Conv1d(4, 4, 1))
+    found = read(module, (4, 5))
+    x = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        mine = to_torch(found.graph, found.weights).eval()(x)
+        torch.testing.assert_close(mine, module(x))
+    with pytest.raises(ResgenError, match=r"mul_.*no range of positions"):
+        read(Of(viewed, a=nn.Conv1d(4, 4, 1)), (4, 5))
+
+
+def test_a_module_that_takes_no_step_of_training_is_read() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        y: Tensor = m.a(x)
+        y += m.b(y)  # over what the gradient of b needs
+        return y
+
+    module = Of(forward, a=nn.Conv1d(4, 4, 1), b=nn.Conv1d(4, 4, 1))
+    proof = prove_module(imported(read(module, (4, 5))), module)
+    assert proof.gradients is None
+    assert "takes no step of training: RuntimeError" in proof.notes[0]
 
 
 def test_several_outputs_bear_their_names() -> None:
@@ -762,7 +814,11 @@ def test_all_that_has_no_spelling_is_told_at_once() -> None:
             "on torch's device meta",
         ),
         (lambda: nn.Linear(5, 2), "torch.export cannot capture Linear"),
-        (lambda: Of(lambda m, x: x[:, :2].mul_(2).sum(1) + x[:, 0]), "read elsewhere"),
+        (
+            lambda: Of(lambda m, x: (lambda y: (y[:, :2], y.relu_())[0])(x * 2)),
+            "read elsewhere",
+        ),
+        (lambda: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)), "one number for each"),
         (lambda: Of(lambda m, x: x - x.mean(0)), "batch"),
         (lambda: Of(lambda m, x: None), "gives out no tensor"),
         (lambda: Of(lambda m, x: (x, len(x))), "output.1 is no tensor"),

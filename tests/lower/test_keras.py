@@ -77,16 +77,27 @@ def network(*stem: Any, **more: Any) -> dict[str, Any]:
     }
 
 
+#: One layer that is used on maps of one size, and on maps of several.
+TWICE = [
+    {"op": op, **said, "as": f"twice.{op}", **share}
+    for share in ({}, {"share": True})
+    for op, said in (("conv", {"out": 8, "kernel": 3}), ("norm", {}))
+]
+SIZES = [*TWICE[:2], {"op": "max_pool", "kernel": 2}, *TWICE[2:]]
+
+
 @pytest.mark.parametrize(
     "stem",
     [
+        TWICE,
+        SIZES,
         ["norm", "act"],
         [{"op": "conv", "out": 8, "kernel": 3, "groups": 8}, "norm"],
         [{"op": "conv", "out": 8, "kernel": 3, "standardize": True}],
         [{"op": "act", "type": "prelu"}, {"op": "norm", "type": "layer"}],
         [{"op": "max_pool", "kernel": 3, "stride": 2, "padding": 1}],
     ],
-    ids=["plain", "depthwise", "standardised", "prelu", "pool"],
+    ids=["twice", "sizes", "plain", "depthwise", "standardised", "prelu", "pool"],
 )
 def test_a_step_of_training_is_pytorchs(stem: list[Any]) -> None:
     from resgen.proof.keras import prove_training

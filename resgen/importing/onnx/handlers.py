@@ -17,6 +17,7 @@ import numpy as np
 from resgen.importing.onnx.quantized import QUANTIZED
 from resgen.importing.onnx.source import owner_of, readers
 from resgen.importing.pads import edged, surrounded, trimmed, wrapped
+from resgen.importing.sums import summed
 from resgen.importing.unspoken import CURVES, Curve, Take
 from resgen.importing.views import Const, Seen, Unread, View, broadcast, plain
 from resgen.ops.base import Unreadable
@@ -375,6 +376,11 @@ def _matmul(reader: Source, node: FileNode) -> Seen:
     return reader.calls.reshape(y, reader.shape(node)) if any(vectors) else y
 
 
+def _einsum(reader: Source, node: FileNode) -> Seen:
+    tensors = [reader.value(node, at) for at in range(len(node.inputs))]
+    return summed(reader.calls, node.attributes["equation"], tensors)
+
+
 def _gemm(reader: Source, node: FileNode) -> Seen:
     """As a linear map where its matrix is constant, else as a product."""
     from resgen.ops.linear import Linear
@@ -498,6 +504,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "Min": partial(_merge, "minimum"), "Mean": _mean, "Sub": _sub, "Div": _div,
     "Pow": _pow, "Sqrt": partial(_power, 0.5), "Reciprocal": partial(_power, -1.0),
     "Neg": _neg, "MatMul": _matmul, "Gemm": _gemm, "Softmax": _softmax,
+    "Einsum": _einsum,
     "LogSoftmax": _softmax, "PRelu": _prelu, "LayerNormalization": _layer_norm,
     "ReduceMean": partial(_reduce, "mean"), "ReduceSum": partial(_reduce, "sum"),
     "ReduceMax": partial(_reduce, "max"), "ReduceMin": partial(_reduce, "min"),

@@ -219,10 +219,13 @@ class Net:
         names = {INPUT: INPUT}
         numbered = (part.path for part in self.parts.values() if part.arrays)
         owners = {path for path in numbered if path}
+        around = {p[:at] for p in owners for at, sign in enumerate(p) if sign == "."}
         for part in self._ordered():
             path = part.path
             if path and not part.arrays:  # what has numbers keeps its name
                 path = outside(path, owners)
+            elif path in around:  # unless they are a module's that has parts besides
+                path = f"{path}.{part.op.name}"
             names[part.value] = to.add(
                 part.op,
                 [INPUT] if part.op.read == 0 else [names[v] for v in part.inputs],

@@ -382,15 +382,15 @@ class _Reading:
         given = {at: self.made.get(at) for at in node.all_input_nodes}
         causes = {c for v in given.values() if isinstance(v, Lacking) for c in v.causes}
         if causes:
-            return Lacking(tuple(sorted(causes)))
+            return self.lacking(node, tuple(sorted(causes)))
         try:
             if name == "getitem":
                 return self.item(node)
-            if self.overwrites(node):
-                raise Unread("it writes into a part of a tensor that is read elsewhere")
-            if name == "copy" and isinstance(self.made[node.all_input_nodes[0]], View):
-                return self.written(node)
-            found = self.handled(node, name)
+            writes = self.writes(node)
+            found = self.new(node, name) if writes else None
+            found = self.handled(node, name) if found is None else found
+            if writes:
+                self.write(node, found)
             if name != "clone":  # which is made to be written into
                 found = self.known(found)
             self.check(node, name, found)
@@ -398,7 +398,7 @@ class _Reading:
             message = getattr(error, "message", None) or str(error)
             message = message.strip().partition("\n")[0]
             path = self.reader.scope or "the module"
-            return Lacking((f"{path}: {node.target}: {message}",))
+            return self.lacking(node, (f"{path}: {node.target}: {message}",))
         if isinstance(found, View) and (val := node.meta.get("val")) is not None:
             self.place(found, node.name, len(val.shape))
         return found
@@ -519,45 +519,82 @@ class _Reading:
         whole = self.made[of]
         return whole.take(at) if isinstance(whole, shapes.Parts) else whole[at]
 
-    def overwrites(self, node: fx.Node) -> bool:
-        """Whether it changes a value of which something else sees a part later."""
+    def lacking(self, node: fx.Node, causes: tuple[str, ...]) -> Lacking:
+        """What cannot be read; what it writes into cannot be either, from there on."""
+        found = Lacking(causes)
+        if self.writes(node):
+            for member in (self.root(node), *self.views(node)):
+                self.made[member] = found
+        return found
+
+    def writes(self, node: fx.Node) -> bool:
+        """Whether it changes a value that it is given, in its memory."""
         schema = getattr(node.target, "_schema", None)
         if schema is None or not schema.is_mutable or not node.all_input_nodes:
             return False
-        changed = root = node.all_input_nodes[0]
-        if isinstance(self.made.get(changed), Const):
-            return False
+        return not isinstance(self.made.get(node.all_input_nodes[0]), Const)
+
+    def root(self, node: fx.Node) -> fx.Node:
+        """The tensor in whose memory a node writes."""
+        root = node.all_input_nodes[0]
         while aten(root) in ALIASES and root.all_input_nodes:
             root = root.all_input_nodes[0]
-        whole = root if aten(node) == "copy" else None  # what is read later is changed
-        family, left = {root}, [root]
+        return root
+
+    def views(self, node: fx.Node) -> set[fx.Node]:
+        """What sees a part of the memory in which a node writes, made before that."""
+        found: set[fx.Node] = set()
+        left = [self.root(node)]
         while left:
             views = {user for user in left.pop().users if aten(user) in ALIASES}
-            left += views - family
-            family |= views
-        here = self.places[node]
-        return any(
-            self.places[user] > here
-            for member in family - {whole}
-            for user in member.users
-        )
+            views = {user for user in views if self.places[user] < self.places[node]}
+            left += views - found
+            found |= views
+        return found
 
-    def written(self, node: fx.Node) -> Any:
-        """What is copied into a part of a tensor, which has it from there on."""
-        part, new = node.all_input_nodes
+    def new(self, node: fx.Node, name: str) -> Any:
+        """What is written that no operator computes of what was there."""
+        part, *more = (self.made[given] for given in node.all_input_nodes)
+        if name == "copy":
+            return more[0]
+        if name not in ("fill", "zero"):
+            return None
+        value = bound(node)["value"] if name == "fill" else 0.0
+        value = more[0].scalar if more and isinstance(more[0], Const) else value
+        if not isinstance(value, int | float):
+            raise Unread("a part that is filled with what is no fixed number")
+        return Const(np.full((1, *self.reader.shape(part)[1:]), value, np.float32))
+
+    def write(self, node: fx.Node, new: Any) -> None:
+        """Let the tensor in whose memory a node writes have that from there on."""
+        root, changed = self.root(node), node.all_input_nodes[0]
+        after = self.places[node]
+        if any(
+            self.places[user] > after
+            for member in self.views(node) - {root, changed}
+            for user in member.users
+        ):
+            raise Unread("it writes into a part of a tensor that is read elsewhere")
         steps: list[tuple[int, int, int]] = []
-        root = part
-        while aten(root) in ALIASES:
-            if aten(root) != "slice":
-                raise Unread("a copy into a part that is no range of positions")
-            given, root = bound(root), root.all_input_nodes[0]
-            size = root.meta["val"].shape[given["dim"]]
-            first, last, step = slice(given["start"], given["end"]).indices(size)
-            if given["step"] != step:
-                raise Unread("a copy into a part that is no range of positions")
-            steps.insert(0, (given["dim"] % len(root.meta["val"].shape), first, last))
-        self.made[root] = self.replaced(self.made[root], steps, self.made[new])
-        return self.made[new]
+        part = changed
+        while part is not root:
+            given, whole = bound(part), part.all_input_nodes[0]
+            kind, sizes = aten(part), whole.meta["val"].shape
+            axis = given.get("dim", 0) % len(sizes)
+            if kind == "slice" and given["step"] == 1:
+                ends = slice(given["start"], given["end"]).indices(sizes[axis])
+                steps.insert(0, (axis, *ends[:2]))
+            elif kind == "select":
+                at = given["index"] % sizes[axis]
+                inner = [(a + (a >= axis), *ends) for a, *ends in steps]
+                steps = [(axis, at, at + 1), *inner]
+                own = list(self.reader.shape(new))
+                new = self.reader.reshape(new, (*own[:axis], 1, *own[axis:]))
+            else:
+                raise Unread("it writes into a part that is no range of positions")
+            part = whole
+        self.made[changed] = new
+        self.made[root] = self.replaced(self.made[root], steps, new)
 
     def replaced(self, x: Any, steps: Sequence[tuple[int, int, int]], new: Any) -> Any:
         """A tensor with new numbers in the part that the ranges lead to."""
