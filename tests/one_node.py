@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from onnx_model import to_model
+from in_memory import to_model
 
 from resgen.errors import Place
 from resgen.graph.ir import Graph, Input, Node, Origin, Parameter, Scope, Section

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from onnx_model import to_model
+from in_memory import to_model
 from torch import nn
 
 from resgen.graph.ir import INPUT

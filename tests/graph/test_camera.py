@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from onnx_model import to_model
+from in_memory import to_model
 from PIL import Image
 from small_subject import SPEC
 

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from in_memory import to_model
 from onnx import TensorProto, helper, numpy_helper
-from onnx_model import to_model
 
 from resgen.importing.flat import Flat
 from resgen.importing.onnx.read import read

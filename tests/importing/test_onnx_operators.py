@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import onnx
 import pytest
+from in_memory import to_model
 from one_node import one_node, random_inputs, random_weights, run_onnx
-from onnx_model import to_model
 from opsets import newest_run_here
 
 from resgen.graph.identity import identity

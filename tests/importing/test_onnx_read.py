@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from in_memory import to_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import Array, assert_equal, exported, run
-from onnx_model import to_model
 from torch import nn
 from torch.nn import functional as F
 

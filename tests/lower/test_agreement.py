@@ -11,7 +11,7 @@ import pytest
 import torch
 from hand_graph import random_weights
 from hypothesis import HealthCheck, Phase, given, settings
-from onnx_model import to_model
+from in_memory import to_model
 from strategies import specs
 
 from resgen.expansion.network import examine

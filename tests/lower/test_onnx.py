@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 from hand_graph import Builder, random_weights
-from onnx_model import to_model
+from in_memory import to_model
 from opsets import newest_run_here
 from torch import nn
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from in_memory import to_model
 from one_node import assert_close, one_node, run_onnx, run_torch
-from onnx_model import to_model
 from torch.nn import functional
 
 from resgen.ops.avg_pool import AvgPool

@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 from hand_graph import Builder, random_weights
-from onnx_model import to_model
+from in_memory import to_model
 
 import resgen
 from resgen.errors import ResgenError

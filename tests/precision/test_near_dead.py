@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from digits import digits as trained
+from in_memory import to_model
 from onnx import numpy_helper
-from onnx_model import to_model
 
 from resgen.artifact.folder import MODEL
 from resgen.calibrate.lowered import Calibrator

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from hand_graph import Builder
-from onnx_model import to_model
+from in_memory import to_model
 
 import resgen
 from resgen.calibrate.lowered import Calibrator

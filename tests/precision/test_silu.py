@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx_model import to_model
+from in_memory import to_model
 
 import resgen
 from resgen.calibrate.lowered import Calibrator
