@@ -220,7 +220,10 @@ def _chosen(budget: float, asked: Choosing, place: Place, progress: Progress) ->
     ]
     predicted = margin = None
     if times is not None:
-        predicted = {key: times.told(each.kernels)[0] for key, each in counts.items()}
+        predicted = {
+            key: times.whole(sum(times.seconds_of(each.kernels)))
+            for key, each in counts.items()
+        }
         margin = times.margin
     cache = Cache(here, place)
     before = {} if asked.fresh else cache.read(counts)

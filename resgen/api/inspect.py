@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: A count of more digits is written as a power of ten: JSON readers refuse it.
 _DIGITS: Final = 300
+#: The share of a predicted latency from which on it is told what it is unlike.
+TOLD: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +262,15 @@ def _timed(found: Prediction, width: int) -> Iterator[str]:
         cut = fitted(line, width)
         yield style(cut, dim=True) if number == 0 else cut
     yield from wrap(f"predicted for {found.conditions}", width)
+    if found.unlike >= TOLD:
+        told = (
+            f"{share(found.unlike, 1, 0)} of it is like nothing in the table, most at "
+            f"{', '.join(found.places)}: `resgen measure blocks SPEC -o TABLE` times it"
+        )
+        yield from wrap(told, width)
     if found.unknown:
         told = f"no kernel of these kinds was timed: {', '.join(found.unknown)}"
-        yield from wrap(f"{told}; the interval tells nothing of them", width)
+        yield from wrap(f"{told}; the interval lets them take up to 10 times", width)
 
 
 def _side_by_side(variants: Sequence[Variant], width: int) -> Iterator[str]:

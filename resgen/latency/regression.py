@@ -131,6 +131,13 @@ class Fit:
     places: Mapping[str, int]
     _known: dict[int, _Around] = field(default_factory=dict)
 
+    def alike(self, kernels: Sequence[Kernel]) -> Numbers:
+        """How much the nearest of ours tells of each: 1 for one that is ours, to 0."""
+        kinds = np.array([self.places.get(k.kind, -1) for k in kernels])
+        near = _matern(_sizes(kernels), self.points, self.length)
+        found: Numbers = (_same(kinds, self.kinds) * near).max(1)
+        return found
+
     def seconds(self, kernels: Sequence[Kernel]) -> Numbers:
         """What kernels take."""
         points = _sizes(kernels)
@@ -235,6 +242,19 @@ class Regression:
         for name, each in asked.items():
             told = self._fit(name).seconds(each)
             found.update(zip(each, told.tolist(), strict=True))
+        return found
+
+    def alike(self, kernels: Iterable[Kernel]) -> dict[Kernel, float]:
+        """How much what was measured tells of each: from 1 to 0, of a new family."""
+        found = dict.fromkeys(kernels, 0.0)
+        asked: defaultdict[str, list[Kernel]] = defaultdict(list)
+        for kernel in found:
+            if kernel in self._measured:
+                found[kernel] = 1.0
+            elif family(kernel) in self._families:
+                asked[family(kernel)].append(kernel)
+        for name, each in asked.items():
+            found.update(zip(each, self._fit(name).alike(each).tolist(), strict=True))
         return found
 
     def knows(self, kind: str) -> bool:

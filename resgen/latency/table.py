@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, log
@@ -30,8 +30,14 @@ FOLDS: Final = 10
 CONFIDENCE: Final = 0.95
 #: Networks that are needed before anything is said of how well others are predicted.
 LEAST: Final = 10
-#: How far what was measured may be off, over how far what was not.
-DOUBT: Final = 0.25
+#: How far what was measured may be off, over how far what is like nothing measured.
+DOUBT: Final = 0.1
+#: Kernels that are told by less than this are unlike what was measured.
+UNLIKE: Final = 0.5
+#: By what factor kernels may be off at most of whose kind none was measured, which may
+#: also take next to nothing; and how many places are named of what is unlike the rest.
+STRANGE: Final = 10.0
+NAMED: Final = 3
 #: By how much predictions are off of which the share is told.
 TOLD: Final = (0.05, 0.1, 0.2)
 #: Rounds of the robust fit of whole networks, and what counts as no error in it.
@@ -94,8 +100,8 @@ class Held:
 
     Logarithms of the predicted time over the one that it took: predicted from networks
     of other ``names``, and from all ``others``, the same at other widths and sizes
-    among them. ``known`` is the share of the former prediction that kernels take which
-    other networks have as well.
+    among them. ``known`` is how much other networks tell of its kernels: 1 of those
+    that they have as well, the less the less alike theirs are, by the share of time.
     """
 
     names: float
@@ -145,10 +151,12 @@ class Prediction:
     """What a network is predicted to take, in seconds a batch.
 
     ``interval`` held for 95 % of the networks of the table, each predicted from the
-    others; None where these are too few. It is the narrower the more was measured
-    (normalised conformal prediction, Papadopoulos et al. 2011). ``measured`` is the
-    share of the time that kernels take which were measured as they are, ``unknown`` the
-    kinds of kernel of which none was: for these the interval tells nothing.
+    others; None where these are too few. It is the narrower the more alike what was
+    measured is (normalised conformal prediction, Papadopoulos et al. 2011).
+    ``measured`` is the share of the time that kernels take which were measured as they
+    are, ``unlike`` of those that are like nothing measured; ``places`` are nodes of
+    these, the longest first. Of kinds that are ``unknown`` no kernel was measured: the
+    interval lets them take nothing, or ten times what is said.
     """
 
     conditions: Conditions
@@ -156,6 +164,8 @@ class Prediction:
     interval: Interval | None
     parts: tuple[Charged, ...]
     measured: float
+    unlike: float
+    places: tuple[str, ...]
     unknown: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,8 +216,13 @@ class Table:
         if self.conditions != conditions:
             raise ResgenError(f"{called} is of {self.conditions}, not of {conditions}")
 
-    def _around(self, total: float, known: float) -> Interval | None:
-        """The interval of a prediction of which so large a share was measured."""
+    def _around(
+        self, total: float, known: float, strange: float = 0.0
+    ) -> Interval | None:
+        """The interval of a prediction of which so much is known.
+
+        ``strange`` is the share of kinds of which none was measured.
+        """
         held = self.record.held_out
         if len(held) < LEAST:
             return None
@@ -217,7 +232,8 @@ class Table:
             for off, each in zip(left, held, strict=True)
         ]
         widest = float(np.quantile(doubts, CONFIDENCE)) * (DOUBT + 1 - known)
-        return total * float(np.exp(-widest)), total * float(np.exp(widest))
+        low, high = 1 - strange, 1 + (STRANGE - 1) * strange
+        return low * total * exp(-widest), high * total * exp(widest)
 
     def close(self, off: float = 0.1, *, variants: bool = False) -> float | None:
         """The share of networks that others predict within so much.
@@ -264,33 +280,45 @@ class Table:
 
     def seconds(self, graph: Graph) -> float:
         """What a network takes."""
-        return self.told([run.kernel for run in runs(graph)])[0]
+        return self.whole(sum(self.seconds_of([run.kernel for run in runs(graph)])))
 
     def predict(self, graph: Graph) -> Prediction:
         """What a network takes and where, with an interval."""
         ran = runs(graph)
         kernels = [run.kernel for run in ran]
         told = self.seconds_of(kernels)
-        total, known = self.whole(sum(told)), self._known(kernels, told)
+        total, alike = self.whole(sum(told)), self._regression.alike(kernels)
         spent = [total * took / sum(told) for took in told]
         kinds = dict.fromkeys(kernel.kind for kernel in kernels)
+        unknown = tuple(kind for kind in kinds if not self._regression.knows(kind))
+
+        def part(chosen: Callable[[Kernel], bool]) -> float:
+            met = (s for s, k in zip(spent, kernels, strict=True) if chosen(k))
+            return sum(met) / total if total else 0.0
+
+        far = [at for at, kernel in enumerate(kernels) if alike[kernel] < UNLIKE]
+        far.sort(key=lambda at: -spent[at])
         return Prediction(
             self.conditions,
             total,
-            self._around(total, known),
+            self._around(
+                total, self._known(kernels, told), part(lambda k: k.kind in unknown)
+            ),
             tuple(_charged(graph, ran, spent)),
-            known,
-            tuple(kind for kind in kinds if not self._regression.knows(kind)),
+            part(lambda kernel: kernel in self._times),
+            part(lambda kernel: alike[kernel] < UNLIKE),
+            tuple(ran[at].nodes[0].name for at in far[:NAMED]),
+            unknown,
         )
 
     def told(self, kernels: Sequence[Kernel]) -> tuple[float, float]:
-        """What a network of these takes, and the share of it that was measured."""
+        """What a network of these takes, and how much of it is known."""
         spent = self.seconds_of(kernels)
         return self.whole(sum(spent)), self._known(kernels, spent)
 
     def _known(self, kernels: Sequence[Kernel], spent: Sequence[float]) -> float:
-        met = sum(s for s, k in zip(spent, kernels, strict=True) if k in self._times)
-        total = sum(spent)
+        alike, total = self._regression.alike(kernels), sum(spent)
+        met = sum(s * alike[k] for s, k in zip(spent, kernels, strict=True))
         return met / total if total else 0.0
 
     def _held_out(self) -> Iterator[str]:

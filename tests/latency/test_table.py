@@ -190,14 +190,16 @@ def test_a_network_is_told_by_others_and_not_by_itself_at_another_width() -> Non
         assert np.exp(each.others) == pytest.approx(1.0, rel=0.1)
 
 
-def test_an_interval_is_narrower_where_more_was_measured(record: Record) -> None:
-    seen, unseen = network(16, 40), network(52, 40)
+def test_an_interval_is_narrower_the_more_alike_is_what_was_measured(
+    record: Record,
+) -> None:
     wide = []
-    for graph in (seen, unseen):
+    for graph in (network(16, 40), network(52, 40), network(400, 40)):
         found = Table(record).predict(graph)
         assert found.interval is not None
         wide.append(np.log(found.interval[1] / found.interval[0]))
-    assert wide[0] < wide[1] / 2
+    seen, alike, unlike = wide
+    assert seen < alike < unlike / 2
 
 
 def test_networks_as_they_are_and_variants_of_them_are_told_apart(
@@ -229,6 +231,26 @@ def test_kernels_of_other_kinds_are_named(record: Record) -> None:
     graph = resgen.expand(resgen.load("mobilenetv2_050"))
     found = Table(record).predict(graph)
     assert "conv depthwise" in found.unknown
+
+
+def test_what_is_like_nothing_timed_is_told_and_has_an_interval_that_holds(
+    record: Record, tmp_path: Path
+) -> None:
+    whole = Table(record)
+    graph = resgen.expand(resgen.load("mobilenetv2_050"))
+    found = whole.predict(graph)
+    took = 1.05 * sum(truth(run.kernel) for run in runs(graph))
+    assert found.interval is not None
+    assert found.interval[0] < took < found.interval[1]
+    assert found.unlike > 0.5
+    nodes = {node.name for run in runs(graph) for node in run.nodes}
+    assert found.places
+    assert nodes.issuperset(found.places)
+    assert whole.predict(network(28, 32)).unlike == 0
+    path = tmp_path / "table.json"
+    TABLE.save(record, path)
+    said = str(resgen.inspect("mobilenetv2_050", latency=path))
+    assert "of it is like nothing in the table, most at" in said
 
 
 def test_a_table_is_a_file(record: Record, tmp_path: Path) -> None:
