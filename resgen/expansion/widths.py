@@ -40,7 +40,9 @@ def widen(
     other side stays as it is, groups that do not divide), are problems of the map.
     """
     run = _Run(builder, widths, problems, dict(inputs))
-    run.check_paths()
+    run.check()
+    if problems.errors:
+        return run.types
     for number, node in enumerate(builder.nodes):
         problems.spend(_COST, widths.at.place)
         builder.nodes[number] = run.followed(node)
@@ -72,12 +74,15 @@ class _Run:
         self.makers: dict[str, str] = {}
         self.parameters: dict[str, Parameter] = {}
 
-    def check_paths(self) -> None:
-        """Report the paths of the map at which nothing says its channels."""
+    def check(self) -> None:
+        """Report what of the map no operator can have: all of it in one run."""
         known = {path_of(node): node for node in self.builder.nodes}
         wide = [path for path, node in known.items() if self._says(node)]
-        for path, (_, at) in self.widths.values.items():
+        for path, (width, at) in self.widths.values.items():
             node = known.get(path)
+            if width < 1:
+                message = f"{width} channels are too few: expected at least 1"
+                self.problems.error("RG013", message, at.place())
             if node is None:
                 near = did_you_mean(path, wide)
                 message = f'the network has no operator of the path "{path}"{near}'

@@ -259,7 +259,7 @@ class _Decoder:
 
     def _widths(self) -> Widths:
         at = self.members.get("widths")
-        param = Param("channels")
+        param = Param("integer")
         made = {}
         for path, item in self.binder.object(at, '"widths"').items():
             width = None if item.value is None else self.binder.constant(item, param)

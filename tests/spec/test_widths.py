@@ -118,7 +118,8 @@ def test_the_canonical_form_has_it() -> None:
     [
         ({"layer1.0.conv9": 12}, "RG018", "/layer1.0.conv9", 'mean "layer1.0.conv'),
         ({"layer1.0.bn1": 12}, "RG018", "/layer1.0.bn1", "channels that enter it"),
-        ({"layer1.0.conv1": 0}, "RG013", "/layer1.0.conv1", "too small"),
+        ({"conv2": 8, "layer1.0.conv1": 0}, "RG013", "/layer1.0.conv1", "at least 1"),
+        ({"conv2": 8, "layer1.0.conv1": 0}, "RG018", "/conv2", "at least 1"),
         ({"layer1.0.conv1": "a"}, "RG012", "/layer1.0.conv1", "names"),
         ({"layer1.0.conv1": [1]}, "RG012", "/layer1.0.conv1", "not a list"),
         (3, "RG012", "", "expected an object"),
