@@ -12,10 +12,11 @@ from small_subject import SPEC, find_stand_ins, measure_here, onnx_file
 
 from resgen.artifact.prepare import Wanted, prepared
 from resgen.errors import MissingComponent, MissingDevice, ResgenError, UsageError
-from resgen.profiling import explain, measure
+from resgen.profiling import explain
 from resgen.profiling.bench import Bench, Job
 from resgen.profiling.documents import REPORT
 from resgen.profiling.profile import Interrupted, all_failed
+from resgen.profiling.profile import profile as profile_of
 from resgen.profiling.sampling import Limits
 from resgen.records.profile import Run
 
@@ -30,7 +31,7 @@ def profile(subject, *runtimes, batches=(1,), **more):
         for runtime in runtimes
         for batch in batches
     ]
-    return measure.profile(jobs, **said)
+    return profile_of(jobs, **said)
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_an_interrupt_hands_over_what_was_measured(tiny, monkeypatch):
             return answer
         raise answer
 
-    monkeypatch.setattr(measure, "_measured", measured)
+    monkeypatch.setattr("resgen.profiling.profile._measured", measured)
     with pytest.raises(Interrupted) as stop:
         profile(tiny, "null", batches=(1, 2, 3))
     assert len(stop.value.record.runs) == 2
