@@ -129,7 +129,7 @@ def _suggest(problem: Problem) -> Problem:
     from resgen.spec import zoo
 
     name = path.stem
-    beside = {p.stem: str(p) for p in path.parent.glob("*.json")}
+    beside = {p.stem: str(p) for p in path.parent.glob("*.json") if p.is_file()}
     choices = {**{known: known for known in zoo.names()}, **beside}
     near = closest(name, choices)
     if near is None:

@@ -55,6 +55,8 @@ def read(path: Path, problems: Problems, *, shown: str) -> Json | None:
         why = "is a directory; name a JSON file in it"
     except FileNotFoundError:
         why = "there is no such file"
+        if path.is_symlink():
+            why = f"it is a link to {path.readlink()}, which is not there"
     except (OSError, ValueError) as error:
         why = f"cannot be read: {getattr(error, 'strerror', None) or error}"
     else:

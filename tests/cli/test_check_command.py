@@ -287,6 +287,7 @@ def test_files_that_are_no_specs(
     ("spec", "says"),
     [
         ("missing.json", "no such file"),
+        ("link.json", "it is a link to nowhere, which is not there"),
         ("min.json", "did you mean mine.json?"),
         ("resnet5O", 'did you mean "resnet50"?'),
         ("folder", "is a directory"),
@@ -297,10 +298,12 @@ def test_files_that_are_no_specs(
 )
 def test_specs_that_are_not_there(run: Run, here: Path, spec: str, says: str) -> None:
     (here / "folder").mkdir()
+    (here / "link.json").symlink_to("nowhere")
     result = run("check", spec)
     assert result.exit_code == 1
     assert LINE.search(result.stdout)
     assert says in result.stdout.lower() or says in result.stdout
+    assert "did you mean link.json" not in result.stdout
 
 
 @pytest.mark.skipif(

@@ -320,10 +320,13 @@ def test_a_large_wrong_file_is_refused_with_few_words(text: str) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     large = tmp_path / "large.json"
     large.write_bytes(b" " * (4 * 2**20 + 1))
+    link = tmp_path / "link.json"
+    link.symlink_to("nowhere.json")
     cases = {
         tmp_path: "directory",
         tmp_path / "absent.json": "no such file",
         large / "x": "cannot be read",
+        link: "it is a link to nowhere.json, which is not there",
         large: "4 MiB",
         Path("a\0b"): "cannot be read",
     }
