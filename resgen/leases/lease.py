@@ -221,8 +221,9 @@ class _Lease(Place):
             case 2:
                 return UsageError(failure.message, hint=hint)
             case 3:
-                # Its further lines tell of this machine.
-                install = f"{hint.splitlines()[0]}      on the host" if hint else None
+                # Further lines tell of this machine; what is no sentence is a command.
+                first = hint.splitlines()[0] if hint else None
+                install = first if not first or "`" in first else _there(first)
                 return MissingDevice(message, hint=install)
             case _:
                 return ResgenError(message, hint=hint)
@@ -279,8 +280,7 @@ class _Lease(Place):
         python = self._address.python
         raise MissingDevice(
             f"{python} of {self._address} has no {module}, which resgen needs there",
-            hint=f"{python} -m pip install "
-            '"resgen[onnxruntime,profile]"      on the host',
+            hint=_there(f'{python} -m pip install "resgen[onnxruntime,profile]"'),
         )
 
     def _push(self, link: Link, files: Mapping[str, Path | bytes]) -> None:
@@ -303,6 +303,11 @@ class _Lease(Place):
         if found["kind"] != "done":
             raise self._error(found)
         return found["value"]
+
+
+def _there(command: str) -> str:
+    """A command that is to be run on the host."""
+    return f"{command}      on the host"
 
 
 class _Question:

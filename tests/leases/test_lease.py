@@ -129,6 +129,11 @@ def test_facts_are_the_hosts_and_so_are_its_refusals(host: Server) -> None:
             place.ask(require, "onnxruntime", "tpu", "it cannot run")
         with pytest.raises(UsageError, match='there is no runtime "no such engine"'):
             place.ask(conditions, "no such engine", 1)
+        with pytest.raises(ResgenError) as lacking:
+            place.ask(require, "onnxruntime", "cuda:9", "it cannot run")
+    assert lacking.value.message.startswith("on 127.0.0.1: ")
+    # A sentence is told as it is: only a command bears the place.
+    assert "on the host" not in (lacking.value.hint or "")
 
 
 def test_a_lease_that_another_holds_is_named(host: Server) -> None:
