@@ -99,7 +99,7 @@ BUDGET = {
     "lower": 6692,
     "machine": 1512,
     "tensorrt": 1417,
-    "leases": 869,
+    "leases": 871,
     "runtime": 1209,
     "pictures": 535,
     "importing": 6411,
