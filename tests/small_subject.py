@@ -100,5 +100,5 @@ class Here:
 def measure_here(monkeypatch) -> None:
     """Let this process measure, and no other start."""
     find_stand_ins(monkeypatch)
-    for module in ("measure", "comparison.compare", "comparison.waterfall"):
+    for module in ("profile", "comparison.compare", "comparison.waterfall"):
         monkeypatch.setattr(f"resgen.profiling.{module}.Process", Here)
