@@ -54,6 +54,8 @@ def module_path(name: str) -> str:
 
     >>> module_path("resnet50/conv2_block1_1_conv/Conv2D")
     'resnet50.conv2.block1.1_conv'
+    >>> module_path("res3b_branch2a/Conv")
+    'res3.1.branch2a'
     """
     found: list[str] = []
     for part in _split(name.strip("/").rpartition("/")[0]).split("/"):
