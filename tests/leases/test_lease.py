@@ -38,7 +38,7 @@ from resgen.machine.cores import available_cores
 from resgen.machine.steadiness import glance
 from resgen.onnxfile.fingerprint import Fingerprint
 from resgen.profiling.bench import Job
-from resgen.profiling.comparison.compare import Measured, Pair, measured
+from resgen.profiling.comparison.compare import Measured, Pair, among, measured
 from resgen.profiling.comparison.waterfall import Waterfall, waterfall
 from resgen.profiling.statistics.decide import decide
 from resgen.records.comparison import Difference, PartTimes
@@ -379,7 +379,8 @@ def test_all_answers_come_back_as_they_were() -> None:
         (Difference("stem", 1e-3, 1e-4, "why", (("stem.0", 1e-3),)),),
         (PartTimes("stem", "section", 1.0, 2.0, 0.1, (1, None)),),
     )
-    for function, answer in ((measured, compared), (waterfall, fall)):
+    answers = (measured, compared), (among, (compared,) * 2), (waterfall, fall)
+    for function, answer in answers:
         question = lease._Question(function, (), {})
         assert question.decoded(plain(answer)) == answer
 
