@@ -25,6 +25,7 @@ from resgen.machine.place import Place
 from resgen.machine.process import Failure
 from resgen.profiling.sampling import Limits
 from resgen.reports.tables import Cell, Table, size, time
+from resgen.runtime.engines import find
 from resgen.words.numbers import seconds
 from resgen.words.progress import SILENT, Progress, Told, listening
 from resgen.words.terminal import TEXT, Shown
@@ -189,6 +190,7 @@ def run(asked: Choosing, *, progress: Progress = SILENT) -> Chosen:
     """As :func:`choose`."""
     if asked.latency is None:
         raise asked.refused("{latency} is missing", hint="{latency} 8ms, say")
+    find(asked.runtime)  # what is no engine is told before a device is waited for
     with leased(asked.on, asked.device, progress) as place:
         return _chosen(asked.latency, asked, place, progress)
 

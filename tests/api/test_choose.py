@@ -115,6 +115,17 @@ def test_times_of_another_machine_are_kept_apart(
     assert "board" not in page.replace("dashboard", "").replace("keyboard", "")
 
 
+def test_what_is_no_engine_is_told_before_a_device_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def leased(*_: Any) -> AbstractContextManager[Place]:
+        raise RuntimeError("waits for whoever holds the device")
+
+    monkeypatch.setattr("resgen.api.choose.leased", leased)
+    with pytest.raises(UsageError, match="onnxruntmie"):
+        resgen.choose(latency="8ms", runtime="onnxruntmie")
+
+
 def test_what_cannot_be_asked_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no time such as 8ms"):
         resgen.choose(latency="fast")
