@@ -106,7 +106,7 @@ BUDGET = {
     "recovery": 5103,
     "proof": 3289,
     "calibrate": 718,
-    "shrinking": 924,
+    "shrinking": 926,
     "serve": 380,
     "kit": 1205,
     "artifact": 2854,

@@ -213,16 +213,18 @@ def choose(
             low = middle + 1
     if not enough(best):
         return best
-    cut = [number for number, gone in enumerate(goes) if gone]
-    for number in sorted(cut, key=lambda n: -scores[n][orders[n][goes[n] - 1]]):
-        least = _spared(len(scores[number]), steps[number], fewer[number])
-        while goes[number] > least:
-            less = [*goes]
-            less[number] = max(goes[number] - steps[number], least)
-            tried = at(less)
-            if not enough(tried):
-                break
+    spared = [*map(_spared, map(len, scores), steps, fewer)]
+    back = {n for n, gone in enumerate(goes) if gone > spared[n]}
+    while back:
+        number = max(back, key=lambda n: scores[n][orders[n][goes[n] - 1]])
+        less = [*goes]
+        less[number] = max(goes[number] - steps[number], spared[number])
+        tried = at(less)
+        small = enough(tried)
+        if small:
             goes, best = less, tried
+        if not small or goes[number] == spared[number]:
+            back.remove(number)
     return best
 
 

@@ -236,6 +236,21 @@ def test_no_more_goes_than_was_asked(share: float) -> None:
     assert 0.95 * share * before < after <= share * before
 
 
+def test_steps_come_back_where_channels_are_worth_most_by_then() -> None:
+    """Where one group goes at once and costs too much to come back, to others alike."""
+    convs = [{"op": "conv", "out": 64, "kernel": 3}] * 3
+    found = labelled(graph_of({**ONE, "stem": convs}))
+    every = groups(found)
+    costs = np.zeros(found.labels)
+    for group, cost in zip(every, (1, 4, 1), strict=True):
+        costs[group.classes] = cost
+    ramp = np.linspace(0, 1, 64)
+    scores = [ramp, np.full(64, 0.52), ramp]
+    choice = choose(found, every, scores, lambda c: costs[c.gone].sum() >= 224)
+    left = [int((~np.isin(group.classes, choice.gone)).sum()) for group in every]
+    assert left == [48, 16, 48]
+
+
 def test_channels_stay_in_multiples_that_are_asked_for() -> None:
     graph = graph_of(SMALL)
     made = resgen.shrink(graph, macs=0.4, round=4, verify=False)
