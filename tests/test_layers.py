@@ -113,7 +113,7 @@ BUDGET = {
     "forms": 896,
     "attribution": 1796,
     "profiling": 1985,
-    "latency": 1169,
+    "latency": 1170,
     "diagnosis": 3035,
     "searching": 2555,
     "reports": 2929,

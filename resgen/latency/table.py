@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import exp, log
+from math import ceil, exp, log
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -231,7 +231,9 @@ class Table:
             abs(off) / (DOUBT + 1 - each.known)
             for off, each in zip(left, held, strict=True)
         ]
-        widest = float(np.quantile(doubts, CONFIDENCE)) * (DOUBT + 1 - known)
+        # One more network is as likely at any place among these: few promise less.
+        place = min(ceil(CONFIDENCE * (len(doubts) + 1)), len(doubts)) - 1
+        widest = sorted(doubts)[place] * (DOUBT + 1 - known)
         low, high = 1 - strange, 1 + (STRANGE - 1) * strange
         return low * total * exp(-widest), high * total * exp(widest)
 

@@ -221,6 +221,16 @@ def test_networks_as_they_are_and_variants_of_them_are_told_apart(
     assert "a variant of one  0 % within 5 %, 100 % within 10 %" in told
 
 
+def test_an_interval_of_a_dozen_networks_has_the_furthest_of_them(
+    record: Record,
+) -> None:
+    networks = record.networks[:12]
+    held = (*[Held(0.0, 0.0, known=0.0)] * 11, Held(0.5, 0.5, known=0.0))
+    found = Table(replace(record, networks=networks, held_out=held))
+    assert found.within is not None
+    assert np.log(found.within[1]) == pytest.approx(0.5, rel=0.15)
+
+
 def test_few_networks_promise_nothing(record: Record) -> None:
     few = replace(record, networks=record.networks[: LEAST - 1], held_out=())
     found = Table(few).predict(network(28, 32))
