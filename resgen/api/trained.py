@@ -139,9 +139,9 @@ def _some(space: Space) -> Spec:
     """A network of the space, always the same."""
     random = Random(0)
     for _ in range(DRAWN):
-        found = examine(plain(space.tree(space.draw(random)))).spec
-        if found is not None:
-            return found
+        found = examine(plain(space.tree(space.draw(random))))
+        if found.spec is not None and not found.errors:
+            return found.spec
     raise ResgenError(
         f"of {DRAWN} candidates of {space.name} none is a network as a whole",
         hint="check one of them: `resgen check`",

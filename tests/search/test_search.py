@@ -495,6 +495,25 @@ def test_what_is_trained_is_judged_by_what_it_learns(tmp_path: Path) -> None:
     assert again.outcome.trained == trained
 
 
+def test_what_is_to_be_learned_is_asked_of_a_candidate_that_is_a_network(
+    tmp_path: Path,
+) -> None:
+    """Half of this space are none: a window is larger than the picture."""
+    stem = [
+        *LEARNED["base"]["stem"],
+        {"op": "max_pool", "kernel": "pool", "padding": 0},
+    ]
+    base = {**LEARNED["base"], "stem": stem}
+    varied = {"/let/pool": [7, 8, 2], "/let/width": [2, 4, 8]}
+    data = blobs(tmp_path / "blobs.npz")
+    found = resgen.search(
+        {"base": base, "vary": varied}, score="params", train=1, data=str(data),
+        measure=False, winners=1, processes=1, threads=1, contenders=2,
+        trials=12, out=tmp_path / "found",
+    )  # fmt: skip
+    assert found.outcome.winners[0].set["/let/pool"] == 2
+
+
 class Tasks:
     """A cluster of this process: what its tasks do, on other threads by default."""
 
