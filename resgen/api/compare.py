@@ -218,7 +218,7 @@ def _jobs(
     asked: Comparing, subjects: Sequence[Prepared], device: str, place: Place
 ) -> list[Job]:
     """One for each; of two runtimes the last runs the last one."""
-    runtimes = asked.runtime or (default_runtime(subjects[0], device, place),)
+    runtimes = asked.runtime or (default_runtime(subjects, device, place),)
     if not asked.runtime:
         device = device_of(asked.device, runtimes)
         place.ask(require, runtimes[0], device, CANNOT)

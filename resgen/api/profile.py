@@ -157,7 +157,7 @@ def _why(name: str) -> str:
 
 
 def _jobs(asked: Profiling, subject: Prepared, device: str, place: Place) -> list[Job]:
-    runtimes = list(asked.runtime) or [default_runtime(subject, device, place)]
+    runtimes = list(asked.runtime) or [default_runtime([subject], device, place)]
     threads = asked.threads or place.ask(available_cores)
     if "all" in runtimes:
         here = place.ask(present, device)

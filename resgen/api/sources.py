@@ -122,13 +122,20 @@ def device_of(asked: str | None, runtimes: Sequence[str]) -> str:
     return "cuda:0" if runtimes and set(runtimes) == {"tensorrt"} else "cpu"
 
 
-def default_runtime(subject: Prepared, device: str, place: Place) -> str:
-    """The runtime where none is asked for: what people deploy, if the place has it."""
-    from resgen.runtime.engines import present, require
+def default_runtime(subjects: Sequence[Prepared], device: str, place: Place) -> str:
+    """The runtime where none is asked for: what people deploy, if the place has it.
 
+    That is what all of them were exported for, else ONNX Runtime.
+    """
+    from resgen.runtime.engines import find, present, require
+
+    subject = subjects[0]
     if subject.model is None:
         return "tensorrt"
     there = place.ask(present, device)
+    for name in there:
+        if all(find(name).takes in each.others for each in subjects):
+            return name
     for name in ("onnxruntime", "torch"):
         if name in there and (name != "torch" or subject.network is not None):
             return name

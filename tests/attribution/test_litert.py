@@ -57,8 +57,10 @@ def test_all_time_and_all_work_is_charged(
     from resgen.attribution.operators.litert import profile_litert
 
     made = resgen.export(SPEC, tmp_path / "out", to="litert", verify=False)
-    record = resgen.profile(made.folder, runtime="litert", time=0.1, batch=2).record
+    # What a folder was exported for is what times it, unless said.
+    record = resgen.profile(made.folder, time=0.1, batch=2).record
     (run,) = record.runs
+    assert run.runtime == "litert"
     found = run.breakdown
     assert found is not None
     assert found.coverage == 1

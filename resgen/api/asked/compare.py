@@ -20,7 +20,7 @@ class Comparing(Measuring):
         text("NAME"),
         "What runs both; given twice, what runs A and what runs B.",
         repeated=True,
-        shown="onnxruntime; tensorrt for engines",
+        shown="what both were exported for, else onnxruntime",
     )
     batch: int = option("--batch", whole(), "The batch size.", default=1)
     mode: Any = option(

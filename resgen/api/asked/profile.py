@@ -43,7 +43,7 @@ class Profiling(Changing, Weighing, Measuring):
         "onnxruntime, torch, torch-compile, opencv, openvino, litert, tensorrt, or all "
         "that are here; may be repeated.",
         repeated=True,
-        shown="onnxruntime; tensorrt for an engine",
+        shown="what a folder was exported for, else onnxruntime",
     )
     batch: tuple[int, ...] = option(
         "--batch", BATCHES, "Batch sizes, one after the other.", default=(1,)
