@@ -117,7 +117,7 @@ BUDGET = {
     "diagnosis": 3035,
     "searching": 2555,
     "reports": 2929,
-    "api": 6071,
+    "api": 6076,
     "cli": 1279,
     "__main__": 50,
     "__init__": 143,

@@ -80,7 +80,7 @@ def _stays(name: str, asked: Shrinking) -> bool:
 
 def require_parts(graph: Graph, asked: Shrinking) -> None:
     """Refuse to keep what a network does not have."""
-    paths = {scope.path for scope in graph.scopes} | set(graph.node)
+    paths = {scope.path for scope in graph.scopes if scope.path} | set(graph.node)
     for part in asked.keep:
         if part not in paths:
             near = did_you_mean(part, sorted(paths))

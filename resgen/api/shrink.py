@@ -230,6 +230,13 @@ def run(
         progress.say("graph", "what only training has (auxiliary heads) is left out")
     whole = graph.inference, given.weights
     require_parts(whole[0], asked)
+    whereto = out.resolve()  # "." has no name
+    beside = whereto.with_name(f"{whereto.name}-unfinished")
+    if asked.resume and not beside.is_dir():
+        raise ResgenError(
+            f"there is no training to resume in {beside}",
+            hint="name the folder that the interrupted one was to make, or train anew",
+        )
     device = "cpu" if asked.finetune is None else device_of(asked)
     data = _data(asked, whole[0], given)
     if data is not None:
@@ -241,8 +248,6 @@ def run(
     before = Size(cost.macs, cost.params, cost.peak_activation_bytes)
     seen = None if data is None else right(data, *whole)
     job = Job(given.spec, *whole, before, name, data, seen, device, progress)
-    whereto = out.resolve()  # "." has no name
-    beside = whereto.with_name(f"{whereto.name}-unfinished")
     taken = [job.taken(asked.part(1, before), beside)]
     told = taken[0].told
     for number in range(2, asked.iterations + 1):

@@ -972,7 +972,12 @@ def asked_of_a_machine(
         ({"params": "1.0"}, 'a share is "1.0x"'),
         ({"macs": 0}, "is not above 0"),
         ({"macs": "0.5x", "keep": ["layer9"]}, "layer9"),
+        ({"macs": "0.5x", "keep": [""]}, "no part ''"),
         ({"macs": "0.5x", "round": 0}, "whole number"),
+        (
+            {"data": "digits", "finetune": 1, "iterations": 2, "resume": True},
+            "no training to resume",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_left(
