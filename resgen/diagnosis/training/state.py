@@ -107,14 +107,16 @@ class States:
 
         Of one that is, the file of an earlier step stays.
         """
+        fresh = [folder for folder in self._folder.parents if not folder.exists()]
         make_folder(self._folder)
         try:
             for learner in learners:
                 if learner.whole:
                     self._save(learner)
         finally:
-            with suppress(OSError):
-                self._folder.rmdir()  # only if it is empty
+            for folder in (self._folder, *fresh):
+                with suppress(OSError):
+                    folder.rmdir()  # only if it is empty
 
     def _save(self, learner: Learner) -> None:
         content = {
